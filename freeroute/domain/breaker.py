@@ -1,0 +1,201 @@
+"""Breakers: a candidate or provider that keeps failing rests, and comes back through a single trial.
+
+State is read off the instant it is asked for; no timer changes it. Only failures that are a provider's
+fault belong here: a 429, a bad key or a caller who left say nothing about health.
+"""
+
+import math
+from collections import deque
+from enum import StrEnum
+
+from freeroute.clock import Now
+
+IN_A_ROW = 3
+"""Failures in a row that open a candidate. Own design, as all numbers here (docs/architecture.md)."""
+
+SAMPLE = 10
+"""Answers within `SAMPLE_SECONDS` from which on half of them failing opens a candidate."""
+
+SAMPLE_SECONDS = 60
+"""How far back answers are counted."""
+
+FIRST_REST = 10.0
+"""Seconds the first opening lasts; each failed trial doubles it."""
+
+LONGEST_REST = 300.0
+"""Seconds no opening outlasts."""
+
+JITTER = 0.25
+"""The part of an opening that chance may add, so that candidates do not come back in step."""
+
+TWO_MODELS_WITHIN = 30.0
+"""Seconds within which the failures of two models are one failure of their provider."""
+
+
+class State(StrEnum):
+    """Healthy, resting, or due for its one trial."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half-open"
+
+
+class _Gate:
+    """Closed, open or half-open, and whose answer may change that.
+
+    Every change of state begins a new generation. A call notes the generation it was begun in; its answer
+    counts only while that generation lasts; a call without one, begun while closed, counts while closed.
+    """
+
+    def __init__(self) -> None:
+        """Start closed."""
+        self._generation = 0
+        self._openings = 0
+        self._until = 0.0
+        self._trial = False
+
+    @property
+    def opens_until(self) -> float:
+        """Return the mono instant at which the rest ends; 0 if closed."""
+        return self._until
+
+    def state(self, now: Now) -> State:
+        """Return the state at *now*."""
+        if not self._openings:
+            return State.CLOSED
+        return State.OPEN if now.mono < self._until else State.HALF_OPEN
+
+    def permits(self, now: Now) -> bool:
+        """Say whether a call may begin: any while closed, one while half-open."""
+        state = self.state(now)
+        return state is State.CLOSED or (state is State.HALF_OPEN and not self._trial)
+
+    def begin_trial(self, now: Now, *, forced: bool = False) -> int | None:
+        """Return the generation of a call that begins now, or None if none may.
+
+        While closed that is any call and no trial is spent; in half-open it is the one trial. *forced* is for
+        the least bad of candidates that all rest: it is granted always, and shares a trial under way.
+        """
+        if self.state(now) is State.CLOSED:
+            return self._generation
+        if self.permits(now) or (forced and not self._trial):
+            self._trial = True
+            self._generation += 1
+            return self._generation
+        return self._generation if forced else None
+
+    def end_trial(self, generation: int) -> None:
+        """Give a trial back that told nothing (the caller left, a 429); its late answer does not count."""
+        if self._trial and generation == self._generation:
+            self._trial = False
+            self._generation += 1
+
+    def reset(self) -> None:
+        """Close, and forget everything; answers of calls under way do not count."""
+        self._generation += 1
+        self._openings = 0
+        self._until = 0.0
+        self._trial = False
+
+    def _counts(self, generation: int | None) -> bool:
+        return not self._openings if generation is None else generation == self._generation
+
+    def _open(self, now: Now, jitter: float) -> None:
+        doublings = min(self._openings, 30)  # far past the cap, and no overflow after years of failures
+        rest = FIRST_REST * 2**doublings * (1 + JITTER * jitter)
+        self._generation += 1
+        self._openings += 1
+        self._until = now.mono + min(LONGEST_REST, rest)
+        self._trial = False
+
+
+class Breaker(_Gate):
+    """The health of one candidate."""
+
+    def __init__(self) -> None:
+        """Start closed and above suspicion."""
+        super().__init__()
+        self._in_a_row = 0
+        self._seconds: deque[list[int]] = deque()  # [second, answers, failures of them], oldest first
+
+    @property
+    def suspect(self) -> bool:
+        """Say whether the last answer was a failure: it is then ranked last."""
+        return self._in_a_row > 0
+
+    def success(self, now: Now, generation: int | None = None) -> None:
+        """Note a success of a call begun in *generation*; it closes the breaker."""
+        if not self._counts(generation):
+            return
+        if self.state(now) is not State.CLOSED:
+            self.reset()
+            return
+        self._in_a_row = 0
+        self._note(now, failed=False)
+
+    def failure(self, now: Now, generation: int | None = None, *, jitter: float) -> None:
+        """Note a failure of a call begun in *generation*; *jitter* is a number in [0, 1)."""
+        if not self._counts(generation):
+            return
+        self._in_a_row += 1
+        self._note(now, failed=True)
+        if self.state(now) is not State.CLOSED or self._in_a_row >= IN_A_ROW or self._half_fail():
+            self._open(now, jitter)
+
+    def reset(self) -> None:
+        """Close, and forget everything; answers of calls under way do not count."""
+        super().reset()
+        self._in_a_row = 0
+        self._seconds.clear()
+
+    def _note(self, now: Now, *, failed: bool) -> None:
+        second = math.floor(now.mono)
+        while self._seconds and self._seconds[0][0] <= second - SAMPLE_SECONDS:
+            self._seconds.popleft()
+        if not self._seconds or self._seconds[-1][0] < second:
+            self._seconds.append([second, 0, 0])
+        self._seconds[-1][1] += 1
+        self._seconds[-1][2] += failed
+
+    def _half_fail(self) -> bool:
+        answers = sum(entry[1] for entry in self._seconds)
+        return answers >= SAMPLE and 2 * sum(entry[2] for entry in self._seconds) >= answers
+
+
+class ProviderBreaker(_Gate):
+    """The health of a whole provider: it opens if it cannot be reached, or if two of its models fail.
+
+    Two failures tell of the provider only if nothing succeeded between them.
+    """
+
+    def __init__(self) -> None:
+        """Start closed."""
+        super().__init__()
+        self._last: tuple[str, float] | None = None  # the model that failed last, and when
+
+    def success(self, now: Now, generation: int | None = None) -> None:
+        """Note a success of a call begun in *generation*; it closes the breaker."""
+        if not self._counts(generation):
+            return
+        self._last = None
+        if self.state(now) is not State.CLOSED:
+            self.reset()
+
+    def failure(
+        self, now: Now, generation: int | None = None, *, model: str, unreachable: bool, jitter: float
+    ) -> None:
+        """Note a failure of *model*, *unreachable* if no connection came about (refused, DNS, TLS)."""
+        if not self._counts(generation):
+            return
+        before, self._last = self._last, (model, now.mono)
+        if unreachable or self.state(now) is not State.CLOSED or _two(before, self._last):
+            self._open(now, jitter)
+
+    def reset(self) -> None:
+        """Close, and forget everything; answers of calls under way do not count."""
+        super().reset()
+        self._last = None
+
+
+def _two(before: tuple[str, float] | None, last: tuple[str, float]) -> bool:
+    return before is not None and before[0] != last[0] and last[1] - before[1] <= TWO_MODELS_WITHIN

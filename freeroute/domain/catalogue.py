@@ -1,0 +1,322 @@
+"""What exists: providers, their models and keys, and the candidates made of the three. Plain facts."""
+
+import re
+from enum import StrEnum
+
+from msgspec import Struct, field
+
+
+class Unit(StrEnum):
+    """What a limit counts."""
+
+    REQUESTS = "requests"
+    TOKENS = "tokens"
+    INPUT_TOKENS = "input_tokens"
+    OUTPUT_TOKENS = "output_tokens"
+    NEURONS = "neurons"
+    USD = "usd"
+    CONCURRENCY = "concurrency"
+
+
+class WindowKind(StrEnum):
+    """How a quota comes back: as calls age, as a refilling bucket, or at a calendar boundary."""
+
+    SLIDING = "sliding"
+    BUCKET = "bucket"
+    CALENDAR = "calendar"
+
+
+class Scope(StrEnum):
+    """Which calls share a counter."""
+
+    ACCOUNT = "account"
+    MODEL = "model"
+    KEY = "key"
+    IP = "ip"
+
+
+class Privacy(StrEnum):
+    """What the provider does with prompts."""
+
+    TRAINS = "trains"
+    NO_TRAIN = "no-train"
+    UNKNOWN = "unknown"
+    LOCAL = "local"
+
+
+class LocalRank(StrEnum):
+    """How a local server ranks among the candidates of a meta-model."""
+
+    LAST = "last"
+    FIRST = "first"
+    EQUAL = "equal"
+
+
+class Limit(Struct, frozen=True):
+    """At most *amount* of *unit* in any *seconds*; *seconds* is 0 for concurrency.
+
+    *span* is the word it was written with (``day``, ``month``, or ``""``): a calendar window follows the
+    calendar of *tz*, not a number of seconds. *confidence* is documented, observed or guessed.
+    """
+
+    unit: Unit
+    amount: float
+    seconds: float = 0.0
+    window: WindowKind = WindowKind.SLIDING
+    span: str = ""
+    tz: str = "UTC"
+    scope: Scope = Scope.ACCOUNT
+    confidence: str = "configured"
+
+    @property
+    def label(self) -> str:
+        """Return a short stable name such as ``requests/day``; parts of ids, metrics and messages."""
+        if self.unit is Unit.CONCURRENCY:
+            return "concurrency"
+        return f"{self.unit.value}/{self.span or f'{self.seconds:g}s'}"
+
+
+class Pool(Struct, frozen=True):
+    """One counter: a *limit* at the place its scope names; calls with the same *id* share it."""
+
+    id: str
+    limit: Limit
+
+
+class Timeouts(Struct, frozen=True):
+    """Seconds each phase of a call may take."""
+
+    connect: float = 3.0
+    first_event: float = 20.0
+    between_events: float = 30.0
+    total: float = 300.0
+
+
+class ErrorRule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How to recognise one ending of this provider: the first rule whose every given part matches wins.
+
+    *status* of the answer; *code* equal to the body's ``code``, ``type`` or ``status`` field (as text);
+    *contains* found in the body's message, case folded. *kind* names a ``domain.outcome.Kind``; *window*
+    is minute, hour, day, week or month; *scope* the counter it names.
+    """
+
+    kind: str
+    status: int | None = None
+    code: str | None = None
+    contains: str | None = None
+    window: str | None = None
+    scope: Scope | None = None
+    unit: Unit | None = None
+
+
+class Quirks(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Where a provider differs from OpenAI's chat API; applied on the way out, undone on the way back.
+
+    *drops* are request fields removed before sending, *renames* old to new names, *clamps* field to
+    [low, high], *accepts* (if given) the only top-level fields sent. *output_field* is the name the output
+    bound travels under: ``max_tokens``, ``max_completion_tokens`` or ``both`` (left as the caller wrote it).
+    """
+
+    drops: tuple[str, ...] = ()
+    renames: dict[str, str] = {}
+    clamps: dict[str, tuple[float, float]] = {}
+    accepts: tuple[str, ...] | None = None
+    output_field: str = "both"
+    default_max_tokens: int | None = None
+    message_name: bool = True
+    developer_role: bool = False
+    stream_usage: bool = True
+    schema_strips: tuple[str, ...] = ()
+    tool_content_null: bool = True
+    flatten_content: bool = False
+    tool_call_index: bool = True
+    tool_finish: bool = True
+    usage_every_chunk: bool = False
+    echo_signature: bool = False
+    remote_images: bool = True
+
+
+class Precharge(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The provider counts the output bound before generating.
+
+    *default* is what it assumes, and what the gateway sends, when the caller names no bound.
+    """
+
+    output: bool = False
+    default: int = 2048
+
+
+class Auth(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How a key travels: ``Authorization: Bearer <key>`` unless told otherwise."""
+
+    header: str = "Authorization"
+    scheme: str = "Bearer"
+
+
+class Price(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """USD, or neurons, per million tokens."""
+
+    input: float = 0.0
+    output: float = 0.0
+
+
+class Model(Struct, frozen=True):
+    """A model id at a provider, with what it can do and priors for how well and how fast.
+
+    *quality* 0-100; *first_token* seconds and *tokens_per_second* are priors until measured.
+    """
+
+    id: str
+    family: str
+    context: int | None = None
+    max_output: int | None = None
+    capabilities: frozenset[str] = frozenset()
+    quality: float = 30.0
+    first_token: float = 1.0
+    tokens_per_second: float = 50.0
+    price: Price | None = None
+    neurons: Price | None = None
+    auto: bool = True
+    enabled: bool = True
+    limits: tuple[Limit, ...] = ()
+    retires: str | None = None
+
+    @property
+    def tier(self) -> int:
+        """Return 3 for frontier (quality 80+), 2 for large (60+), 1 for medium (40+), 0 for small."""
+        return (self.quality >= 80) + (self.quality >= 60) + (self.quality >= 40)
+
+
+class Key(Struct, frozen=True):
+    """A credential and the quota pool it belongs to. An empty *secret* sends no authorization."""
+
+    secret: str
+    label: str
+    account: str = "default"
+    enabled: bool = True
+
+    def __repr__(self) -> str:
+        """Never show the secret."""
+        return f"Key(label={self.label!r}, account={self.account!r})"
+
+
+class Provider(Struct, frozen=True):
+    """A service with a base URL, an auth scheme and quirks; everything resolved, nothing to look up."""
+
+    id: str
+    name: str
+    base_url: str
+    kind: str = "openai"
+    keys: tuple[Key, ...] = ()
+    models: tuple[Model, ...] = ()
+    limits: tuple[Limit, ...] = ()
+    auth: Auth = Auth()
+    headers: dict[str, str] = {}
+    errors: tuple[ErrorRule, ...] = ()
+    quirks: Quirks = Quirks()
+    precharge: Precharge = Precharge()
+    timeouts: Timeouts = Timeouts()
+    privacy: Privacy = Privacy.UNKNOWN
+    terms: str = ""
+    local: LocalRank | None = None
+    failed_calls_count: bool = False
+    probes: bool = True
+    retired: dict[str, str] = {}
+    origin: str = "settings"
+
+    @property
+    def is_local(self) -> bool:
+        """Say whether this is a server of the operator's own."""
+        return self.privacy is Privacy.LOCAL
+
+
+class Candidate(Struct, frozen=True, eq=False):
+    """(provider, model, key): the unit that is chosen, limited, broken and measured."""
+
+    provider: Provider
+    model: Model
+    key: Key
+    id: str
+    pools: tuple[Pool, ...]
+
+    @property
+    def name(self) -> str:
+        """Return ``provider/model``, as callers write it."""
+        return f"{self.provider.id}/{self.model.id}"
+
+
+class MetaModel(Struct, frozen=True):
+    """A named strategy (free, fast, smart) over models; *models* are patterns like ``groq/*``.
+
+    Without patterns it holds every model with ``auto``.
+    """
+
+    name: str
+    strategy: str
+    models: tuple[str, ...] | None = None
+    require: frozenset[str] = frozenset()
+
+
+class Catalogue(Struct, frozen=True):
+    """Everything the gateway can route to at one moment; replaced whole on reload."""
+
+    providers: dict[str, Provider]
+    candidates: tuple[Candidate, ...]
+    meta_models: dict[str, MetaModel] = field(default_factory=dict)
+
+
+_FAMILY_TAIL = re.compile(r"(-instruct|-it|-\d{4}-\d{2}-\d{2}|-\d{8}|-\d{4})$")
+
+
+def family_of(model_id: str) -> str:
+    """Return the weights' name: last path segment, lower case, no ``:free``, ``-instruct``, ``-it``, date."""
+    name = model_id.rsplit("/", 1)[-1].lower().removesuffix(":free")
+    while (shorter := _FAMILY_TAIL.sub("", name)) != name:
+        name = shorter
+    return name
+
+
+def pool_id(provider: Provider, model: Model, key: Key, limit: Limit) -> str:
+    """Return the id of the counter that a call by this candidate charges for *limit*."""
+    place = {
+        Scope.ACCOUNT: f"account:{key.account}",
+        Scope.MODEL: f"account:{key.account}/model:{model.id}",
+        Scope.KEY: f"key:{key.label}",
+        Scope.IP: "ip",
+    }[limit.scope]
+    return f"{provider.id}/{place}/{limit.label}"
+
+
+def candidates_of(provider: Provider) -> tuple[Candidate, ...]:
+    """Return every candidate of *provider*: enabled models times enabled keys."""
+    return tuple(
+        Candidate(
+            provider=provider,
+            model=model,
+            key=key,
+            id=f"{provider.id}/{model.id}#{key.label}",
+            pools=tuple(
+                Pool(pool_id(provider, model, key, limit), limit)
+                for limit in (*provider.limits, *model.limits)
+            ),
+        )
+        for model in provider.models
+        if model.enabled
+        for key in provider.keys
+        if key.enabled
+    )
+
+
+def catalogue_of(providers: list[Provider], meta_models: list[MetaModel]) -> Catalogue:
+    """Build the catalogue of *providers* in their order; the three ``free*`` meta-models are always there."""
+    metas = {name: MetaModel(name, strategy) for name, strategy in BUILT_IN.items()}
+    metas.update({meta.name: meta for meta in meta_models})
+    return Catalogue(
+        providers={provider.id: provider for provider in providers},
+        candidates=tuple(c for provider in providers for c in candidates_of(provider)),
+        meta_models=metas,
+    )
+
+
+BUILT_IN = {"free": "free", "free-fast": "fast", "free-smart": "smart"}
+ALIASES = {"auto": "free", "fast": "free-fast", "smart": "free-smart"}

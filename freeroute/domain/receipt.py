@@ -1,0 +1,47 @@
+"""The record of a finished request: the only thing metrics, logs, ledger and dashboard read."""
+
+from msgspec import Struct
+
+from freeroute.clock import Now
+from freeroute.domain.outcome import Kind
+from freeroute.domain.usage import Usage
+
+
+class AttemptNote(Struct, frozen=True):
+    """One upstream call: who was asked, how it ended, how long it took in seconds."""
+
+    provider: str
+    model: str
+    key: str
+    kind: Kind
+    seconds: float
+    status: int | None = None
+    detail: str = ""
+    first_event: float | None = None
+
+
+class Receipt(Struct, frozen=True):
+    """Everything about a finished request except its content. Times are in seconds."""
+
+    request_id: str
+    at: Now
+    surface: str
+    client: str
+    asked: str
+    asked_known: bool
+    stream: bool
+    status: int
+    code: str | None
+    provider: str | None
+    model: str | None
+    key: str | None
+    attempts: tuple[AttemptNote, ...]
+    usage: Usage | None
+    finish: str | None
+    queued: float
+    overhead: float
+    first_event: float | None
+    total: float
+    dropped: tuple[str, ...] = ()
+    caller_left: bool = False
+    traceparent: str | None = None

@@ -1,0 +1,244 @@
+"""How every candidate stands right now: holds, breakers, room, speed. State, but no I/O and no clock."""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from freeroute.clock import Now
+from freeroute.domain.breaker import Breaker, ProviderBreaker
+from freeroute.domain.catalogue import Candidate, Pool
+from freeroute.domain.leases import Charge, Reading
+from freeroute.domain.outcome import Kind
+from freeroute.domain.speed import Speed
+
+
+class Room(Protocol):
+    """The counters, as far as choosing looks at them."""
+
+    def fits_at(self, charges: Sequence[Charge], now: Now) -> float:
+        """Return when (mono) all *charges* fit together."""
+        ...
+
+    def left(self, pools: Sequence[Pool], now: Now) -> float:
+        """Return the smallest share (0 to 1) of quota left over *pools*, concurrency apart; 1 without any."""
+        ...
+
+    def lead(self, pools: Sequence[Pool], now: Now) -> float:
+        """Return how far the scarcest of *pools* is ahead of its clock, -1 to 1."""
+        ...
+
+    def readings(self, pools: Sequence[Pool], now: Now) -> list[Reading]:
+        """Return where *pools* stand."""
+        ...
+
+
+class Hold(Struct, frozen=True):
+    """Do not use before *until* (mono seconds; ``inf`` until reload).
+
+    *quota* marks a hold that ends because capacity comes back; *step* counts a doubling back-off.
+    """
+
+    until: float
+    reason: str
+    step: int = 0
+    quota: bool = False
+
+
+class Obstacle(Struct, frozen=True):
+    """Why a candidate cannot be used now, and when (mono) it may be; *kind* is quota, held or resting."""
+
+    kind: str
+    reason: str
+    back_at: float
+
+
+class Trial(Struct, frozen=True):
+    """The generations of both breakers a call was begun in; in half-open they are the one trial."""
+
+    own: int
+    provider: int
+
+
+class Standing:
+    """Everything that changes about candidates, by their ids; survives a reload of the catalogue."""
+
+    def __init__(self, room: Room) -> None:
+        """Look at quota through *room*."""
+        self.room = room
+        self._breakers: dict[str, Breaker] = {}
+        self._provider_breakers: dict[str, ProviderBreaker] = {}
+        self._holds: dict[tuple[str, ...], Hold] = {}
+        self._speeds: dict[str, Speed] = {}
+        self._contexts: dict[str, int] = {}
+        self._dropped: dict[str, frozenset[str]] = {}
+        self._turns: dict[str, int] = {}
+        self._turn = 0
+
+    # --- reading -----------------------------------------------------------------------------------
+
+    def obstacle(self, candidate: Candidate, charges: Sequence[Charge], now: Now) -> Obstacle | None:
+        """Return what keeps *candidate* from being used now, or None."""
+        hold = self.hold_on(candidate, now)
+        if hold is not None:
+            return Obstacle("quota" if hold.quota else "held", hold.reason, hold.until)
+        resting = self._resting(candidate, now)
+        if resting is not None:
+            return resting
+        return self.shortage(charges, now)
+
+    def shortage(self, charges: Sequence[Charge], now: Now) -> Obstacle | None:
+        """Return the lack of quota for *charges*, or None."""
+        at = self.room.fits_at(charges, now)
+        if at <= now.mono:
+            return None
+        reason = "larger than its quota" if at == math.inf else "out of quota"
+        return Obstacle("quota", reason, at)
+
+    def hold_on(self, candidate: Candidate, now: Now) -> Hold | None:
+        """Return the longest hold that covers *candidate*, or None."""
+        longest: Hold | None = None
+        for place in places_of(candidate):
+            hold = self._holds.get(place)
+            if hold is not None and hold.until > now.mono and (longest is None or hold.until > longest.until):
+                longest = hold
+        return longest
+
+    def _resting(self, candidate: Candidate, now: Now) -> Obstacle | None:
+        provider = self._provider_breakers.get(candidate.provider.id)
+        if provider is not None and not provider.permits(now):
+            return Obstacle("resting", "provider is resting after failures", provider.opens_until)
+        own = self._breakers.get(candidate.id)
+        if own is not None and not own.permits(now):
+            return Obstacle("resting", "resting after failures", own.opens_until)
+        return None
+
+    def suspect(self, candidate: Candidate) -> bool:
+        """Say whether the last call failed, so that others come first."""
+        own = self._breakers.get(candidate.id)
+        return own is not None and own.suspect
+
+    def speed(self, candidate: Candidate) -> Speed:
+        """Return the estimate for *candidate*, from its prior if it was never asked."""
+        found = self._speeds.get(candidate.id)
+        if found is None:
+            found = self._speeds[candidate.id] = Speed.prior(candidate.model)
+        return found
+
+    def context(self, candidate: Candidate) -> int | None:
+        """Return the context window in tokens: learned from an error, else the catalogue's."""
+        return self._contexts.get(candidate.name, candidate.model.context)
+
+    def dropped(self, candidate: Candidate) -> frozenset[str]:
+        """Return the parameters this model was found to refuse."""
+        return self._dropped.get(candidate.name, frozenset())
+
+    def last_turn(self, candidate: Candidate) -> int:
+        """Return the number of the last call *candidate* was given; 0 if none."""
+        return self._turns.get(candidate.id, 0)
+
+    def breaker(self, candidate: Candidate) -> Breaker:
+        """Return the breaker of *candidate*."""
+        found = self._breakers.get(candidate.id)
+        if found is None:
+            found = self._breakers[candidate.id] = Breaker()
+        return found
+
+    def provider_breaker(self, provider_id: str) -> ProviderBreaker:
+        """Return the breaker of the whole provider."""
+        found = self._provider_breakers.get(provider_id)
+        if found is None:
+            found = self._provider_breakers[provider_id] = ProviderBreaker()
+        return found
+
+    # --- changing ----------------------------------------------------------------------------------
+
+    def begin(self, candidate: Candidate, now: Now) -> Trial:
+        """Start a call; in half-open it takes the one trial, or shares it as the least bad of all."""
+        self._turn += 1
+        self._turns[candidate.id] = self._turn
+        own = self.breaker(candidate).begin_trial(now, forced=True)
+        provider = self.provider_breaker(candidate.provider.id).begin_trial(now, forced=True)
+        return Trial(own=own or 0, provider=provider or 0)
+
+    def give_back(self, candidate: Candidate, trial: Trial) -> None:
+        """End a call that says nothing about health: the trial is there for the next one."""
+        self.breaker(candidate).end_trial(trial.own)
+        self.provider_breaker(candidate.provider.id).end_trial(trial.provider)
+
+    def succeeded(self, candidate: Candidate, trial: Trial, now: Now) -> None:
+        """Note a success."""
+        self.breaker(candidate).success(now, trial.own)
+        self.provider_breaker(candidate.provider.id).success(now, trial.provider)
+        for place in places_of(candidate):
+            hold = self._holds.get(place)
+            if hold is not None and hold.until <= now.mono:
+                del self._holds[place]
+
+    def failed(self, candidate: Candidate, trial: Trial, kind: Kind, now: Now, *, jitter: float) -> None:
+        """Note a failure that is the provider's fault; *jitter* is a random number in [0, 1)."""
+        self.breaker(candidate).failure(now, trial.own, jitter=jitter)
+        whole = self.provider_breaker(candidate.provider.id)
+        unreachable = kind is Kind.UNREACHABLE
+        whole.failure(now, trial.provider, model=candidate.model.id, unreachable=unreachable, jitter=jitter)
+        self.speed(candidate).failed(now)
+
+    def hold(
+        self, place: tuple[str, ...], until: float, reason: str, *, step: int = 0, quota: bool = False
+    ) -> None:
+        """Lay a hold on *place*; of two, the one that ends later stands."""
+        held = self._holds.get(place)
+        if held is None or until >= held.until:
+            self._holds[place] = Hold(until, reason, step, quota)
+
+    def held(self, place: tuple[str, ...]) -> Hold | None:
+        """Return the hold laid on *place*, even if it has ended."""
+        return self._holds.get(place)
+
+    def learn_context(self, candidate: Candidate, tokens: int) -> None:
+        """Remember the context window an error named."""
+        self._contexts[candidate.name] = tokens
+
+    def learn_refusal(self, candidate: Candidate, param: str) -> None:
+        """Remember that this model refuses *param*; at most 32 a model."""
+        known = self._dropped.get(candidate.name, frozenset())
+        if len(known) < 32:
+            self._dropped[candidate.name] = known | {param}
+
+    def reset(self, provider_id: str) -> None:
+        """Close the breakers of a provider and lift its holds."""
+        if (whole := self._provider_breakers.get(provider_id)) is not None:
+            whole.reset()
+        for candidate_id, own in self._breakers.items():
+            if candidate_id.startswith(f"{provider_id}/"):
+                own.reset()
+        for place in [place for place in self._holds if place[1] == provider_id]:
+            del self._holds[place]
+
+    def keep(self, candidates: Iterable[Candidate]) -> None:
+        """Forget what is not among *candidates*; key holds end, since a reload may bring new keys."""
+        kept = list(candidates)
+        ids = {candidate.id for candidate in kept}
+        names = {candidate.name for candidate in kept}
+        providers = {candidate.provider.id for candidate in kept}
+        self._breakers = {k: v for k, v in self._breakers.items() if k in ids}
+        self._speeds = {k: v for k, v in self._speeds.items() if k in ids}
+        self._turns = {k: v for k, v in self._turns.items() if k in ids}
+        self._contexts = {k: v for k, v in self._contexts.items() if k in names}
+        self._dropped = {k: v for k, v in self._dropped.items() if k in names}
+        self._provider_breakers = {k: v for k, v in self._provider_breakers.items() if k in providers}
+        self._holds = {k: v for k, v in self._holds.items() if k[0] != "key" and k[1] in providers}
+
+
+def places_of(candidate: Candidate) -> tuple[tuple[str, ...], ...]:
+    """Return every place a hold on which covers *candidate*."""
+    provider, model, key = candidate.provider.id, candidate.model.id, candidate.key
+    return (
+        ("provider", provider),
+        ("key", provider, key.label),
+        ("account", provider, key.account),
+        ("model", provider, model),
+        ("account-model", provider, key.account, model),
+        ("key-model", provider, key.label, model),
+    )

@@ -1,0 +1,72 @@
+"""Receipts: one for every finished request, handed to whoever reads them."""
+
+from collections.abc import Sequence
+
+import structlog
+from msgspec import Struct
+
+from freeroute.clock import Clock
+from freeroute.domain.receipt import AttemptNote, Receipt
+from freeroute.domain.usage import Usage
+from freeroute.engine.course import Course
+from freeroute.engine.ports import Observer
+
+# What a request that its caller abandoned is recorded with, as nginx does.
+CALLER_LEFT_STATUS = 499
+
+
+class Ending(Struct, frozen=True):
+    """How a request ended towards its caller. *last* is the attempt that answered; times in seconds."""
+
+    status: int
+    code: str | None = None
+    last: AttemptNote | None = None
+    usage: Usage | None = None
+    finish: str | None = None
+    overhead: float = 0.0
+    first_event: float | None = None
+    caller_left: bool = False
+
+
+class Accounting:
+    """Writes the receipt of each request and shows it to the observers."""
+
+    def __init__(self, clock: Clock, observers: Sequence[Observer]) -> None:
+        """Show receipts to *observers*, in order."""
+        self._clock = clock
+        self._observers = tuple(observers)
+        self._log = structlog.get_logger("freeroute.accounting")
+
+    def record(self, course: Course, ending: Ending) -> None:
+        """Write the receipt of *course*, which came to *ending*."""
+        context, last = course.context, ending.last
+        receipt = Receipt(
+            request_id=context.request_id,
+            at=context.received,
+            surface=context.surface,
+            client=context.client.name if context.client else "-",
+            asked=course.asked,
+            asked_known=course.known,
+            stream=course.stream,
+            status=CALLER_LEFT_STATUS if ending.caller_left else ending.status,
+            code=ending.code,
+            provider=last.provider if last else None,
+            model=last.model if last else None,
+            key=last.key if last else None,
+            attempts=tuple(course.notes),
+            usage=ending.usage,
+            finish=ending.finish,
+            queued=0.0,
+            overhead=ending.overhead,
+            first_event=ending.first_event,
+            total=self._clock.now().mono - context.received.mono,
+            dropped=tuple(sorted(course.dropped)),
+            caller_left=ending.caller_left,
+            traceparent=context.traceparent,
+        )
+        for observer in self._observers:
+            try:
+                observer.saw(receipt)
+            except Exception:
+                # A broken observer must not cost a caller the answer; it is our own fault and is told.
+                self._log.exception("observer failed", observer=type(observer).__name__)

@@ -1,0 +1,215 @@
+"""The one attempt loop: choose, lease, send, judge, and again if need be."""
+
+import random
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from freeroute.clock import Clock, Now
+from freeroute.domain import effects
+from freeroute.domain.catalogue import Candidate
+from freeroute.domain.leases import Denied, Lease, actual_amounts, charges_of, output_bound
+from freeroute.domain.outcome import Blame, Kind, Next, Outcome, blamed, judge
+from freeroute.domain.receipt import AttemptNote
+from freeroute.domain.selection import Choice, Need, Refusal, choose
+from freeroute.domain.standing import Standing, Trial
+from freeroute.domain.usage import Usage
+from freeroute.engine.course import Course
+from freeroute.engine.ports import Counters, Sent, Terms, Upstream
+from freeroute.engine.refusals import gave_up, refused_by_upstream
+from freeroute.wire.chat import ChatCall
+
+# What a JSON answer without an output bound may take beyond the first event, in tokens at half the
+# expected rate: nothing of it shows before it ends.
+UNBOUNDED_OUTPUT = 2000
+
+
+class Routing(Struct, frozen=True):
+    """Bounds of one request, in attempts and seconds; *probes* is the pause between background probes."""
+
+    max_attempts: int = 8
+    deadline: float = 120.0
+    probes: float = 30.0
+
+
+class Won(Struct):
+    """An attempt that brought an answer; its lease and trial are still open."""
+
+    candidate: Candidate
+    lease: Lease
+    trial: Trial
+    sent: Sent
+    sent_at: Now
+
+
+class AttemptLoop:
+    """Makes attempts for requests and probes. Holds no state of a request."""
+
+    def __init__(
+        self,
+        *,
+        standing: Standing,
+        counters: Counters,
+        upstreams: Mapping[str, Upstream],
+        clock: Clock,
+        routing: Routing,
+        rng: random.Random,
+    ) -> None:
+        """Send through *upstreams*, by a provider's ``kind``."""
+        self.standing = standing
+        self.counters = counters
+        self.upstreams = upstreams
+        self.clock = clock
+        self.routing = routing
+        self._rng = rng
+
+    async def run(
+        self,
+        call: ChatCall,
+        need: Need,
+        fit: Sequence[tuple[int, Candidate]],
+        course: Course,
+        *,
+        strict: bool = False,
+        traceparent: str | None = None,
+    ) -> Won:
+        """Return the first attempt that is served; raises the ApiError the caller should see."""
+        last_start = self.clock.now().mono + self.routing.deadline
+        again: Candidate | None = None
+        while True:
+            now = self.clock.now()
+            choice: Choice | Refusal
+            if again is not None:
+                choice = Choice(again, charges_of(again, need.demand))
+            else:
+                choice = choose(need, fit, self.standing, course.tried, now)
+            if isinstance(choice, Refusal) or self._spent(course, now, last_start):
+                raise gave_up(course, need, fit, self.standing, now)
+            won = await self.attempt(call, choice, course, traceparent=traceparent)
+            if isinstance(won, Won):
+                return won
+            again = self._after(won, choice.candidate, course)
+            if strict and again is None:
+                raise gave_up(course, need, fit, self.standing, self.clock.now())
+
+    async def attempt(
+        self,
+        call: ChatCall,
+        choice: Choice,
+        course: Course,
+        *,
+        probe: bool = False,
+        traceparent: str | None = None,
+    ) -> Won | Outcome | None:
+        """Make one upstream call; None if a rival took the room. Its lease and trial are ended unless won."""
+        candidate = choice.candidate
+        now = self.clock.now()
+        lease = await self.counters.acquire(choice.charges, now)
+        if isinstance(lease, Denied):
+            return None
+        trial = self.standing.begin(candidate, now)
+        terms = self._terms(call, candidate, course, probe=probe, traceparent=traceparent)
+        try:
+            sent = await self.upstreams[candidate.provider.kind].send(call, candidate, terms)
+        except BaseException:
+            # The caller left, or we broke: either way nobody's fault, and the provider counted the call.
+            ended = self.clock.now()
+            self.standing.give_back(candidate, trial)
+            self._note(course, candidate, Outcome(Kind.CALLER_LEFT), now, ended)
+            await self.counters.settle(lease, None, ended)
+            raise
+        ended = self.clock.now()
+        self._note(course, candidate, sent.outcome, now, ended)
+        course.dropped.update(sent.dropped)
+        if sent.outcome.kind is Kind.SERVED:
+            await self.counters.confirm(lease, sent.head_at or ended)
+            return Won(candidate, lease, trial, sent, now)
+        jitter = self._rng.random()
+        effects.apply(sent.outcome, candidate, self.standing, trial, ended, jitter=jitter)
+        await self._end_failed(lease, sent.outcome, candidate, ended)
+        return sent.outcome
+
+    async def _end_failed(self, lease: Lease, outcome: Outcome, candidate: Candidate, now: Now) -> None:
+        """Keep of a failed call what its provider counted."""
+        if not outcome.counted:
+            await self.counters.cancel(lease, now)
+            return
+        turned_away = outcome.status is not None and 400 <= outcome.status < 500
+        if turned_away and not candidate.provider.failed_calls_count:
+            # Refused before generating: the request was counted, its tokens were not.
+            await self.counters.settle(lease, actual_amounts(candidate, Usage(), lease.charges), now)
+        else:
+            await self.counters.settle(lease, None, now)
+
+    def _terms(
+        self, call: ChatCall, candidate: Candidate, course: Course, *, probe: bool, traceparent: str | None
+    ) -> Terms:
+        timeouts = candidate.provider.timeouts
+        bound = output_bound(candidate, call.demand)
+        first_event = timeouts.first_event
+        if not call.stream:
+            rate = max(candidate.model.tokens_per_second / 2, 1.0)
+            first_event += (bound or UNBOUNDED_OUTPUT) / rate
+        without = self.standing.dropped(candidate) & call.fields.keys()
+        course.dropped.update(without)
+        return Terms(
+            connect=timeouts.connect,
+            first_event=min(first_event, timeouts.total),
+            between_events=timeouts.between_events,
+            total=timeouts.total,
+            without=frozenset(without),
+            max_output=bound,
+            probe=probe,
+            traceparent=traceparent,
+        )
+
+    def _spent(self, course: Course, now: Now, last_start: float) -> bool:
+        return course.counted >= self.routing.max_attempts or now.mono > last_start
+
+    def _note(self, course: Course, candidate: Candidate, outcome: Outcome, began: Now, ended: Now) -> None:
+        seconds = ended.mono - began.mono
+        course.upstream += seconds
+        course.counted += judge(outcome) is not Next.KEY
+        course.notes.append(
+            AttemptNote(
+                provider=candidate.provider.id,
+                model=candidate.model.id,
+                key=candidate.key.label,
+                kind=outcome.kind,
+                seconds=seconds,
+                status=outcome.status,
+                detail=outcome.detail,
+            )
+        )
+
+    def _after(self, outcome: Outcome | None, candidate: Candidate, course: Course) -> Candidate | None:
+        """Return *candidate* if it is to be asked once more, else note what is out; raises to stop."""
+        if outcome is None:
+            return None
+        tried = course.tried
+        verdict = judge(outcome)
+        if verdict in (Next.AGAIN, Next.WITHOUT):
+            mark = f"{candidate.id} {outcome.kind} {outcome.param}"
+            if mark not in course.repeated:
+                course.repeated.add(mark)
+                return candidate
+        if verdict is Next.STOP:
+            raise refused_by_upstream(outcome, course)
+        if verdict is Next.KEY:
+            tried.keys.add((candidate.provider.id, candidate.key.label))
+        elif verdict is Next.PROVIDER:
+            self._second_opinion(outcome, candidate, course)
+        elif verdict is Next.ROOMIER:
+            course.too_long = outcome
+            tried.context = max(tried.context, self.standing.context(candidate) or 0)
+        elif blamed(outcome) is Blame.PROVIDER:
+            tried.models.add(candidate.name)
+        tried.candidates.add(candidate.id)
+        return None
+
+    def _second_opinion(self, outcome: Outcome, candidate: Candidate, course: Course) -> None:
+        """Ask one other provider about a rejected request; raises once a second one agrees."""
+        if course.rejected is not None:
+            raise refused_by_upstream(outcome, course)
+        course.rejected = outcome
+        course.tried.providers.add(candidate.provider.id)

@@ -1,0 +1,30 @@
+"""What one request has been through so far."""
+
+from msgspec import Struct, field
+
+from freeroute.domain.outcome import Outcome
+from freeroute.domain.receipt import AttemptNote
+from freeroute.domain.selection import Tried
+from freeroute.wire.chat import CallContext
+
+
+class Course(Struct):
+    """The state of one request in the attempt loop.
+
+    *asked* is the model's name as the caller wrote it, *known* whether it resolved. *counted* are the
+    attempts that use up ``max_attempts``; *repeated* marks second goes already given; *rejected* and
+    *too_long* are the first such endings; *upstream* is seconds spent with providers.
+    """
+
+    context: CallContext
+    asked: str
+    stream: bool = False
+    known: bool = False
+    tried: Tried = field(default_factory=Tried)
+    notes: list[AttemptNote] = field(default_factory=list)
+    counted: int = 0
+    repeated: set[str] = field(default_factory=set)
+    dropped: set[str] = field(default_factory=set)
+    rejected: Outcome | None = None
+    too_long: Outcome | None = None
+    upstream: float = 0.0

@@ -1,0 +1,287 @@
+"""The gateway: from a decoded call to an answer being relayed. Surfaces know nothing else of the engine."""
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from freeroute.clock import Clock, Now
+from freeroute.domain.catalogue import Catalogue, Unit
+from freeroute.domain.clients import Client
+from freeroute.domain.leases import Charge, Denied, Lease
+from freeroute.domain.resolve import Names, Target
+from freeroute.domain.selection import Need, eligible
+from freeroute.domain.standing import Standing
+from freeroute.engine import headers, listing, status
+from freeroute.engine.accounting import Accounting, Ending
+from freeroute.engine.attempts import AttemptLoop, Routing, Won
+from freeroute.engine.course import Course
+from freeroute.engine.ports import Counters, Observer, Upstream
+from freeroute.engine.refusals import nothing_fits
+from freeroute.engine.relay import Serving
+from freeroute.engine.tally import Tally
+from freeroute.engine.view import TYPICAL, View
+from freeroute.errors import ApiError, Forbidden, InvalidRequest, NotFound, RateLimited
+from freeroute.wire.chat import CallContext, ChatCall
+
+STRATEGIES = ("balanced", "round_robin", "random")
+
+
+class Gateway:
+    """Answers calls from a catalogue of candidates. One instance serves a process."""
+
+    def __init__(
+        self,
+        *,
+        catalogue: Catalogue,
+        counters: Counters,
+        upstreams: Mapping[str, Upstream],
+        clock: Clock,
+        observers: Sequence[Observer] = (),
+        routing: Routing | None = None,
+        no_train: bool = False,
+        demo: bool = False,
+        version: str = "",
+        rng: random.Random | None = None,
+    ) -> None:
+        """Send through *upstreams* (by provider kind), count with *counters*, tell *observers*."""
+        self.catalogue = catalogue
+        self.names = Names(catalogue)
+        self.clock = clock
+        self.counters = counters
+        self.routing = routing or Routing()
+        self.standing = Standing(counters)
+        self.tally = Tally()
+        self.demo = demo
+        self.version = version
+        self.ties = "balanced"
+        self.started = clock.now()
+        self.draining = False
+        self._no_train = no_train
+        self._rng = rng or random.Random()
+        self._accounting = Accounting(clock, (self.tally, *observers))
+        self.loop = AttemptLoop(
+            standing=self.standing,
+            counters=counters,
+            upstreams=upstreams,
+            clock=clock,
+            routing=self.routing,
+            rng=self._rng,
+        )
+
+    async def chat(self, call: ChatCall, context: CallContext) -> Serving:
+        """Return the answer to *call*, its first event already there; raises the ApiError to answer with."""
+        course = Course(context=context, asked=call.model, stream=call.stream)
+        lease: Lease | None = None
+        try:
+            need = self._need(call, context, course)
+            lease = await self._admit(call, context)
+            fit, rest = eligible(need, self.standing)
+            if not fit:
+                raise nothing_fits(need, rest, call.model)
+            won = await self.loop.run(
+                call, need, fit, course, strict=context.strict, traceparent=context.traceparent
+            )
+        except BaseException as exc:
+            await self._release(lease)
+            self._failed(exc, course)
+            raise
+        return self._serving(won, course, lease)
+
+    def refuse(self, context: CallContext, asked: str, error: ApiError, *, stream: bool = False) -> None:
+        """Record a request that was refused before it could be a call."""
+        self._failed(error, Course(context=context, asked=asked, stream=stream))
+
+    # --- the parts of a call -----------------------------------------------------------------------
+
+    def _need(self, call: ChatCall, context: CallContext, course: Course) -> Need:
+        names = (call.model, *(name for name in call.models if name != call.model))
+        targets = tuple(self._target(name, context.client) for name in names)
+        course.known = True
+        preferences = call.preferences
+        order, only = preferences.order, preferences.only
+        if order and not preferences.allow_fallbacks:
+            only = order
+        return Need(
+            targets=targets,
+            demand=call.demand,
+            capabilities=call.needs,
+            remote_images=call.remote_images,
+            no_train=self._wants_no_train(context.client) or preferences.data_collection == "deny",
+            order=order,
+            only=only,
+            ignore=preferences.ignore,
+            dice=self._rng.random(),
+            ties=self.ties,
+        )
+
+    def _target(self, name: str, client: Client | None) -> Target:
+        found = self.names.resolve(name)
+        if not isinstance(found, Target):
+            near = f"; did you mean {' or '.join(found.nearest)}?" if found.nearest else ""
+            raise NotFound(f"model {name!r} does not exist{near}", code="model_not_found", param="model")
+        if client is not None and not client.may_ask(name):
+            told = f"client {client.name} may not use model {name!r}"
+            raise Forbidden(told, code="model_not_allowed", param="model")
+        return found
+
+    def _wants_no_train(self, client: Client | None) -> bool:
+        return self._no_train or (client is not None and client.no_train)
+
+    async def _admit(self, call: ChatCall, context: CallContext) -> Lease | None:
+        """Charge the client's own limits; raises RateLimited when they are spent."""
+        client = context.client
+        if client is None or not client.limits:
+            return None
+        now = self.clock.now()
+        amounts = {Unit.REQUESTS: 1.0, Unit.CONCURRENCY: 1.0}
+        tokens = float(call.demand.prompt)
+        charges = [Charge(pool, amounts.get(pool.limit.unit, tokens)) for pool in client.pools]
+        lease = await self.counters.acquire(charges, now)
+        if isinstance(lease, Denied):
+            raise self._over_limit(client, lease, now)
+        return lease
+
+    def _over_limit(self, client: Client, denied: Denied, now: Now) -> RateLimited:
+        limit = denied.pool.limit
+        wait = denied.until - now.mono
+        told = f"client {client.name}: limit of {limit.amount:g} {limit.label} reached"
+        return RateLimited(
+            told,
+            retry_after=wait if wait < float("inf") else None,
+            headers=headers.client_limits(self.counters.readings(client.pools, now)),
+        )
+
+    async def _release(self, lease: Lease | None) -> None:
+        """End a client's lease when nothing was served: the request counts, its tokens do not."""
+        if lease is not None:
+            kept = (Unit.REQUESTS, Unit.CONCURRENCY)
+            metered = [c.pool.id for c in lease.charges if c.pool.limit.unit not in kept]
+            await self.counters.settle(lease, dict.fromkeys(metered, 0.0), self.clock.now())
+
+    def _failed(self, exc: BaseException, course: Course) -> None:
+        overhead = self._overhead(course)
+        if not isinstance(exc, ApiError):
+            self._accounting.record(
+                course, Ending(status=500, code="internal_error", overhead=overhead, caller_left=_left(exc))
+            )
+            return
+        for name, value in headers.told(course, None, overhead).items():
+            exc.headers.setdefault(name, value)
+        self._accounting.record(course, Ending(status=exc.status, code=exc.code, overhead=overhead))
+
+    def _overhead(self, course: Course) -> float:
+        return self.clock.now().mono - course.context.received.mono - course.upstream
+
+    def _serving(self, won: Won, course: Course, lease: Lease | None) -> Serving:
+        overhead = self._overhead(course)
+        told = headers.told(course, won.candidate, overhead)
+        client = course.context.client
+        if client is not None:
+            told.update(headers.client_limits(self.counters.readings(client.pools, self.clock.now())))
+
+        async def done(serving: Serving, left: bool) -> None:
+            await self._settle_client(lease, serving)
+            self._accounting.record(course, _ending(serving, course, overhead, left))
+
+        return Serving(
+            won,
+            headers=told,
+            standing=self.standing,
+            counters=self.counters,
+            clock=self.clock,
+            jitter=self._rng.random(),
+            done=done,
+        )
+
+    async def _settle_client(self, lease: Lease | None, serving: Serving) -> None:
+        if lease is None:
+            return
+        usage = serving.usage
+        kept = (Unit.REQUESTS, Unit.CONCURRENCY)
+        actual = None
+        if usage is not None:
+            actual = {c.pool.id: float(usage.total) for c in lease.charges if c.pool.limit.unit not in kept}
+        await self.counters.settle(lease, actual, self.clock.now())
+
+    # --- looking and steering ----------------------------------------------------------------------
+
+    def models(self, client: Client | None) -> list[dict[str, Any]]:
+        """Return every model a caller can name, meta-models first, in OpenAI's and OpenRouter's shape."""
+        return listing.models(self._view(), client)
+
+    def model(self, model_id: str, client: Client | None) -> dict[str, Any]:
+        """Return one entry of ``models``; raises NotFound."""
+        return listing.model(self._view(), model_id, self._target(model_id, client))
+
+    def plan(self, model: str, client: Client | None) -> dict[str, Any]:
+        """Return every candidate for *model* in the order they would be asked; raises NotFound."""
+        need = Need(
+            targets=(self._target(model, client),),
+            demand=TYPICAL,
+            no_train=self._wants_no_train(client),
+            ties=self.ties,
+        )
+        return listing.plan(self._view(), model, need)
+
+    def status(self) -> dict[str, Any]:
+        """Return providers, breakers, pools and the last requests."""
+        return status.status(self._view())
+
+    def reset(self, provider_id: str) -> dict[str, Any]:
+        """Close a provider's breakers and lift its holds; raises NotFound."""
+        if provider_id not in self.catalogue.providers:
+            known = ", ".join(sorted(self.catalogue.providers)) or "none"
+            raise NotFound(f"provider {provider_id!r} is not switched on; there is: {known}")
+        self.standing.reset(provider_id)
+        return status.provider(self._view(), self.catalogue.providers[provider_id])
+
+    def set_strategy(self, strategy: str) -> dict[str, Any]:
+        """Set how ``free`` orders equals until the next start; raises InvalidRequest."""
+        if strategy not in STRATEGIES:
+            raise InvalidRequest(f"strategy must be one of {', '.join(STRATEGIES)}", param="strategy")
+        self.ties = strategy
+        return {"strategy": strategy}
+
+    def ready(self) -> tuple[bool, dict[str, Any]]:
+        """Say whether new requests should be sent here, and why not."""
+        if self.draining:
+            return False, {"status": "draining"}
+        return True, {"status": "ready", "providers": len(self.catalogue.providers)}
+
+    def _view(self) -> View:
+        return View(
+            now=self.clock.now(),
+            started=self.started,
+            catalogue=self.catalogue,
+            names=self.names,
+            standing=self.standing,
+            counters=self.counters,
+            tally=self.tally,
+            strategy=self.ties,
+            demo=self.demo,
+            version=self.version,
+        )
+
+    def adopt(self, catalogue: Catalogue) -> None:
+        """Route by *catalogue* from now on; what candidates that stay have learned is kept."""
+        self.catalogue = catalogue
+        self.names = Names(catalogue)
+        self.standing.keep(catalogue.candidates)
+
+
+def _left(exc: BaseException) -> bool:
+    return not isinstance(exc, Exception)
+
+
+def _ending(serving: Serving, course: Course, overhead: float, left: bool) -> Ending:
+    note = course.notes[-1]
+    return Ending(
+        status=200,
+        code=None if serving.outcome.kind is note.kind else serving.outcome.kind.value,
+        last=note,
+        usage=serving.usage,
+        finish=serving.finish_reason,
+        overhead=overhead,
+        first_event=serving.first_event_at.mono - course.context.received.mono,
+        caller_left=left,
+    )

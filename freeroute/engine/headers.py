@@ -1,0 +1,60 @@
+"""The headers an answer carries about how it came to be."""
+
+from collections.abc import Iterable
+
+from freeroute.domain.catalogue import Candidate, Unit
+from freeroute.domain.leases import Reading
+from freeroute.domain.outcome import Kind
+from freeroute.domain.receipt import AttemptNote
+from freeroute.engine.course import Course
+from freeroute.wire.text import printable
+
+# The trail is a convenience; a proxy in between must not choke on it.
+TRAIL_LIMIT = 1024
+
+
+def told(course: Course, candidate: Candidate | None, overhead: float) -> dict[str, str]:
+    """Return the ``x-freeroute-*`` headers of an answer by *candidate* (None: no answer came)."""
+    headers = {
+        "x-freeroute-attempts": str(len(course.notes)),
+        "x-freeroute-queue-ms": "0",
+        "x-freeroute-overhead-ms": f"{max(overhead, 0.0) * 1000:.1f}",
+    }
+    if candidate is not None:
+        headers["x-freeroute-provider"] = printable(candidate.provider.id)
+        headers["x-freeroute-model"] = printable(candidate.model.id)
+    trail = _trail(course.notes)
+    if trail:
+        headers["x-freeroute-trail"] = trail
+    if course.dropped:
+        headers["x-freeroute-dropped"] = printable(",".join(sorted(course.dropped)), 512)
+    return headers
+
+
+def _trail(notes: Iterable[AttemptNote]) -> str:
+    failed = (note for note in notes if note.kind is not Kind.SERVED)
+    hops = (f"{note.provider}/{note.model}={note.kind.value}{_status(note)}" for note in failed)
+    return printable("; ".join(hops), TRAIL_LIMIT)
+
+
+def _status(note: AttemptNote) -> str:
+    return f":{note.status}" if note.status else ""
+
+
+def client_limits(readings: Iterable[Reading]) -> dict[str, str]:
+    """Return OpenAI's ``x-ratelimit-*`` for a client's own limits: of each unit, the one nearest its end."""
+    headers: dict[str, str] = {}
+    nearest: dict[str, float] = {}
+    for reading in readings:
+        unit = _NAMES.get(reading.pool.limit.unit)
+        left = max(reading.limit - reading.used, 0.0)
+        if unit is None or left >= nearest.get(unit, float("inf")):
+            continue
+        nearest[unit] = left
+        headers[f"x-ratelimit-limit-{unit}"] = f"{reading.limit:.0f}"
+        headers[f"x-ratelimit-remaining-{unit}"] = f"{left:.0f}"
+        headers[f"x-ratelimit-reset-{unit}"] = f"{reading.resets_in:.3f}s"
+    return headers
+
+
+_NAMES = {Unit.REQUESTS: "requests", Unit.TOKENS: "tokens"}

@@ -1,0 +1,128 @@
+"""What the engine needs from the rim. Adapters satisfy these without inheriting."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from freeroute.clock import Now
+from freeroute.domain.catalogue import Candidate, Pool
+from freeroute.domain.leases import Charge, Denied, Lease, Reading
+from freeroute.domain.outcome import Outcome
+from freeroute.domain.receipt import Receipt
+from freeroute.domain.usage import Usage
+from freeroute.wire.chat import ChatCall
+
+
+class Terms(Struct, frozen=True):
+    """How one attempt is to be made: seconds for each phase, parameters to leave out, the output bound.
+
+    A *probe* passes on any well-formed 2xx, content or not.
+    """
+
+    connect: float
+    first_event: float
+    between_events: float
+    total: float
+    without: frozenset[str] = frozenset()
+    max_output: int | None = None
+    probe: bool = False
+    traceparent: str | None = None
+
+
+class EventStream(Protocol):
+    """A stream whose first meaningful event has arrived."""
+
+    usage: Usage | None
+    finish: str | None
+    outcome: Outcome | None
+
+    async def next(self) -> Sequence[bytes]:
+        """Return the payloads of all events that are ready, waiting for at least one; empty at the end.
+
+        The first call returns at once with everything up to the first meaningful event. A failure after it
+        is the end, never an exception; then *outcome* says how it ended. A usage chunk (empty ``choices``)
+        is left out unless the caller asked for it.
+        """
+        ...
+
+    def abort(self) -> None:
+        """Close the connection; safe to call at any time, more than once."""
+        ...
+
+
+class Answer(Struct):
+    """A whole JSON answer: the body for the caller, and what accounting needs of it."""
+
+    body: bytes
+    usage: Usage | None = None
+    finish: str | None = None
+
+
+class Sent(Struct):
+    """How an attempt went: SERVED brings an *answer* or a *stream*; *head_at* is when the head came.
+
+    *dropped* names the caller's fields that did not go out.
+    """
+
+    outcome: Outcome
+    answer: Answer | None = None
+    stream: EventStream | None = None
+    head_at: Now | None = None
+    dropped: tuple[str, ...] = ()
+
+
+class Upstream(Protocol):
+    """Talks to one provider once. Never chooses, retries or counts."""
+
+    async def send(self, call: ChatCall, candidate: Candidate, terms: Terms) -> Sent:
+        """Make the call; every failure is an outcome. Cancelling it closes the connection."""
+        ...
+
+
+class Counters(Protocol):
+    """Counters of every pool, with atomic verbs."""
+
+    def fits_at(self, charges: Sequence[Charge], now: Now) -> float:
+        """Return when (mono) all *charges* fit together: ``now.mono`` if now, ``inf`` if never."""
+        ...
+
+    async def acquire(self, charges: Sequence[Charge], now: Now) -> Lease | Denied:
+        """Take all of *charges* or none; say until when the one that fits last is taken."""
+        ...
+
+    async def confirm(self, lease: Lease, now: Now) -> None:
+        """Note that the provider's answer began: it counted the call at this moment at the latest."""
+        ...
+
+    async def settle(self, lease: Lease, actual: Mapping[str, float] | None, now: Now) -> None:
+        """End *lease*: free its slot and set pools to *actual* amounts by pool id (None: as charged)."""
+        ...
+
+    async def cancel(self, lease: Lease, now: Now) -> None:
+        """End *lease* as if it had never been: nothing can have been counted."""
+        ...
+
+    def left(self, pools: Sequence[Pool], now: Now) -> float:
+        """Return the smallest share (0 to 1) of quota left over *pools*, concurrency apart; 1 without any."""
+        ...
+
+    def lead(self, pools: Sequence[Pool], now: Now) -> float:
+        """Return how far the scarcest of *pools* is ahead of its clock, -1 to 1; concurrency apart.
+
+        A calendar window's lead is its share left minus the share of its time left; any other window comes
+        back by itself, so its lead is its share left. 1 without any pool.
+        """
+        ...
+
+    def readings(self, pools: Sequence[Pool], now: Now) -> list[Reading]:
+        """Return where *pools* stand."""
+        ...
+
+
+class Observer(Protocol):
+    """Reads receipts. Must not raise and must not wait."""
+
+    def saw(self, receipt: Receipt) -> None:
+        """Take note of a finished request."""
+        ...

@@ -1,0 +1,108 @@
+"""Background probes: take the trial of a resting candidate before a caller needs it."""
+
+import asyncio
+
+import structlog
+from msgspec import Raw
+
+from freeroute.domain.breaker import State
+from freeroute.domain.catalogue import Candidate, Unit
+from freeroute.domain.leases import charges_of
+from freeroute.domain.outcome import Kind
+from freeroute.domain.selection import Choice
+from freeroute.domain.usage import Demand
+from freeroute.engine.attempts import Won
+from freeroute.engine.course import Course
+from freeroute.engine.gateway import Gateway
+from freeroute.wire.chat import CallContext, ChatCall
+
+PROBE_TOKENS = 16
+# A day quota under this is too dear to spend on probes.
+SPARE_DAY_QUOTA = 100
+DAY = 86400.0
+
+
+class Probes:
+    """Looks every ``routing.probes`` seconds for candidates whose trial is due, and makes it."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        """Probe the candidates of *gateway*."""
+        self._gateway = gateway
+        self._log = structlog.get_logger("freeroute.probes")
+
+    async def run(self) -> None:
+        """Probe until cancelled."""
+        while True:
+            await asyncio.sleep(self._gateway.routing.probes)
+            await self.sweep()
+
+    async def sweep(self) -> None:
+        """Probe every candidate that is due, one after the other."""
+        for candidate in self.due():
+            try:
+                await self.probe(candidate)
+            except Exception:
+                # A probe is a courtesy: its failure must not end the probing of others.
+                self._log.exception("probe failed", candidate=candidate.id)
+
+    def due(self) -> list[Candidate]:
+        """Return the candidates to probe now: half-open, nothing held against them, quota to spare.
+
+        Of a provider that rests as a whole only the first is due: its trial speaks for all.
+        """
+        now = self._gateway.clock.now()
+        standing = self._gateway.standing
+        found: list[Candidate] = []
+        whole: set[str] = set()
+        for candidate in self._gateway.catalogue.candidates:
+            provider = candidate.provider
+            states = (
+                standing.breaker(candidate).state(now),
+                standing.provider_breaker(provider.id).state(now),
+            )
+            if State.HALF_OPEN not in states or provider.id in whole or not affordable(candidate):
+                continue
+            charges = charges_of(candidate, _demand())
+            if standing.obstacle(candidate, charges, now) is None:
+                found.append(candidate)
+                if states[1] is State.HALF_OPEN:
+                    whole.add(provider.id)
+        return found
+
+    async def probe(self, candidate: Candidate) -> bool:
+        """Make the trial of *candidate*; say whether it passed."""
+        gateway = self._gateway
+        context = CallContext(request_id="probe", received=gateway.clock.now(), surface="probe")
+        course = Course(context=context, asked=candidate.name)
+        choice = Choice(candidate, charges_of(candidate, _demand()))
+        won = await gateway.loop.attempt(_call(), choice, course, probe=True)
+        if not isinstance(won, Won):
+            return False
+        now = gateway.clock.now()
+        gateway.standing.succeeded(candidate, won.trial, now)
+        await gateway.counters.settle(won.lease, None, now)
+        return won.sent.outcome.kind is Kind.SERVED
+
+
+def affordable(candidate: Candidate) -> bool:
+    """Say whether a probe of *candidate* takes nothing a caller would miss."""
+    if not candidate.provider.probes or candidate.provider.failed_calls_count:
+        return False
+    return not any(
+        pool.limit.unit is Unit.REQUESTS
+        and pool.limit.seconds >= DAY
+        and pool.limit.amount / (pool.limit.seconds / DAY) < SPARE_DAY_QUOTA
+        for pool in candidate.pools
+    )
+
+
+def _demand() -> Demand:
+    return Demand(prompt=8, max_output=PROBE_TOKENS)
+
+
+def _call() -> ChatCall:
+    fields = {
+        "messages": Raw(b'[{"role":"user","content":"Say ok."}]'),
+        "max_tokens": Raw(str(PROBE_TOKENS).encode()),
+    }
+    return ChatCall(fields=fields, model="probe", demand=_demand())

@@ -1,0 +1,118 @@
+"""The errors a request can end with after choosing or trying: why, and when it would work."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from freeroute.clock import Now
+from freeroute.domain.catalogue import Candidate
+from freeroute.domain.outcome import Kind, Outcome
+from freeroute.domain.receipt import AttemptNote
+from freeroute.domain.selection import Need, Reason, obstacles, summary
+from freeroute.domain.standing import Standing
+from freeroute.engine.course import Course
+from freeroute.errors import (
+    ApiError,
+    CapacityExhausted,
+    ContentFiltered,
+    ContextTooLong,
+    InvalidRequest,
+    NoProvider,
+    UnsupportedCapability,
+    UpstreamFailed,
+    UpstreamTimeout,
+)
+
+# A body lists this many candidates at most: the nearest first.
+LISTED = 100
+
+
+def nothing_fits(need: Need, reasons: Sequence[Reason], asked: str) -> ApiError:
+    """Return the error for a request that no candidate of its targets could ever serve."""
+    if not any(target.candidates for target in need.targets):
+        return NoProvider(
+            f"{asked}: no provider is switched on. Set a key such as GROQ_API_KEY, start Ollama, "
+            "or run with --keyless or --demo"
+        )
+    told = f"{asked}: no configured model can serve this request: {summary(reasons)}"
+    metadata = {"candidates": [_line(reason, Now(0.0, 0.0)) for reason in reasons[:LISTED]]}
+    if all(reason.text.startswith("context of") for reason in reasons):
+        return ContextTooLong(told, param="messages", metadata=metadata)
+    return UnsupportedCapability(told, metadata=metadata)
+
+
+def refused_by_upstream(outcome: Outcome, course: Course) -> ApiError:
+    """Return the error for a request that providers refuse as such."""
+    text = outcome.request_error or outcome.detail or "the provider refused the request"
+    metadata = {"attempts": attempts_told(course.notes)}
+    match outcome.kind:
+        case Kind.FILTERED:
+            return ContentFiltered(text, metadata=metadata)
+        case Kind.CONTEXT_TOO_LONG:
+            return ContextTooLong(text, param="messages", metadata=metadata)
+        case _:
+            return InvalidRequest(text, param=outcome.param, metadata=metadata)
+
+
+def gave_up(
+    course: Course,
+    need: Need,
+    fit: Sequence[tuple[int, Candidate]],
+    standing: Standing,
+    now: Now,
+) -> ApiError:
+    """Return the error for a request whose attempts are over, or that could not make any."""
+    if course.rejected is not None:
+        return refused_by_upstream(course.rejected, course)
+    reasons = obstacles(need, fit, standing, now)
+    metadata: dict[str, Any] = {
+        "attempts": attempts_told(course.notes),
+        "candidates": [_line(reason, now) for reason in reasons[:LISTED]],
+    }
+    back_at = min((reason.back_at for reason in reasons if reason.kind == "quota"), default=math.inf)
+    if back_at < math.inf:
+        wait = max(back_at - now.mono, 0.0)
+        told = f"all {len(fit)} candidates are out of quota or failing; the first is back in {wait:.0f} s"
+        return CapacityExhausted(told, metadata=metadata, retry_after=wait)
+    if course.too_long is not None:
+        return refused_by_upstream(course.too_long, course)
+    if course.notes:
+        return _all_failed(course, metadata)
+    told = f"none of {len(fit)} candidates can be used: {summary(reasons)}"
+    if reasons and all(reason.kind == "quota" for reason in reasons):
+        return ContextTooLong(told, param="messages", metadata=metadata)
+    return NoProvider(told, metadata=metadata)
+
+
+def _all_failed(course: Course, metadata: dict[str, Any]) -> ApiError:
+    if all(note.kind is Kind.TIMED_OUT for note in course.notes):
+        return UpstreamTimeout(f"all {len(course.notes)} attempts timed out", metadata=metadata)
+    last = course.notes[-1]
+    told = f"all {len(course.notes)} attempts failed; the last at {last.provider}: {last.kind.value}"
+    return UpstreamFailed(told, metadata=metadata)
+
+
+def attempts_told(notes: Sequence[AttemptNote]) -> list[dict[str, Any]]:
+    """Return *notes* as an error body shows them."""
+    return [
+        {
+            "provider": note.provider,
+            "model": note.model,
+            "kind": note.kind.value,
+            "status": note.status,
+            "detail": note.detail,
+            "seconds": round(note.seconds, 3),
+        }
+        for note in notes[-LISTED:]
+    ]
+
+
+def _line(reason: Reason, now: Now) -> dict[str, Any]:
+    known = reason.back_at < math.inf
+    return {
+        "provider": reason.candidate.provider.id,
+        "model": reason.candidate.model.id,
+        "key": reason.candidate.key.label,
+        "reason": reason.text,
+        "back_in": round(max(reason.back_at - now.mono, 0.0), 1) if known else None,
+    }

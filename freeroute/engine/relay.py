@@ -1,0 +1,120 @@
+"""An answer on its way to the caller, and the bookkeeping at its end."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from freeroute.clock import Clock
+from freeroute.domain import effects
+from freeroute.domain.leases import actual_amounts
+from freeroute.domain.outcome import Kind, Outcome
+from freeroute.domain.standing import Standing
+from freeroute.domain.usage import Usage
+from freeroute.engine.attempts import Won
+from freeroute.engine.ports import Counters
+from freeroute.wire.answers import error_chunk
+
+# An answer this short says nothing about a candidate's rate.
+RATE_SAMPLE = 8
+
+
+class Serving:
+    """A won attempt while it is relayed: the one owner of its stream, lease and trial.
+
+    It satisfies ``served.Served``. *done* is told how it ended, once.
+    """
+
+    def __init__(
+        self,
+        won: Won,
+        *,
+        headers: dict[str, str],
+        standing: Standing,
+        counters: Counters,
+        clock: Clock,
+        jitter: float,
+        done: Callable[["Serving", bool], Awaitable[None]],
+    ) -> None:
+        """Take over *won*."""
+        self.won = won
+        self.headers = headers
+        self.body = won.sent.answer.body if won.sent.answer is not None else None
+        self._standing = standing
+        self._counters = counters
+        self._clock = clock
+        self._jitter = jitter
+        self._done = done
+        self._over = False
+        self._finished = False
+        self.first_event_at = clock.now()
+
+    @property
+    def outcome(self) -> Outcome:
+        """Return how the attempt ended, as far as it has."""
+        stream = self.won.sent.stream
+        return (stream.outcome if stream is not None else None) or self.won.sent.outcome
+
+    @property
+    def usage(self) -> Usage | None:
+        """Return the tokens so far."""
+        source = self.won.sent.answer or self.won.sent.stream
+        return source.usage if source is not None else None
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Return why the model stopped, once it has."""
+        source = self.won.sent.answer or self.won.sent.stream
+        return source.finish if source is not None else None
+
+    async def next(self) -> Sequence[bytes]:
+        """Return the payloads that are ready; empty at the end. A death is told in-band, then it is over."""
+        stream = self.won.sent.stream
+        if stream is None or self._over:
+            return ()
+        payloads = await stream.next()
+        if payloads:
+            return payloads
+        self._over = True
+        if self.outcome.kind is Kind.SERVED:
+            return ()
+        told = f"the provider stopped in the middle of its answer: {self.outcome.kind.value}"
+        return (error_chunk(told, code="upstream_failed"),)
+
+    async def finish(self, *, caller_left: bool = False) -> None:
+        """Settle what the call used and record it; safe to call more than once."""
+        if self._finished:
+            return
+        self._finished = True
+        left = caller_left or (self.won.sent.stream is not None and not self._over)
+        if self.won.sent.stream is not None:
+            self.won.sent.stream.abort()
+        self._judge(left)
+        await self._settle()
+        await self._done(self, left)
+
+    def _judge(self, left: bool) -> None:
+        now = self._clock.now()
+        won = self.won
+        if left and self.outcome.kind is Kind.SERVED:
+            self._standing.give_back(won.candidate, won.trial)
+        elif self.outcome.kind is Kind.SERVED:
+            self._standing.succeeded(won.candidate, won.trial, now)
+            self._measure()
+        else:
+            effects.apply(self.outcome, won.candidate, self._standing, won.trial, now, jitter=self._jitter)
+
+    def _measure(self) -> None:
+        now = self._clock.now()
+        tokens = self.usage.completion if self.usage else 0
+        speed = self._standing.speed(self.won.candidate)
+        first_event = self.first_event_at.mono - self.won.sent_at.mono
+        generating = now.mono - self.first_event_at.mono
+        if self.won.sent.stream is None:
+            # A JSON answer shows nothing before its end: split its time as the rate so far would.
+            generating = min(tokens / max(speed.rate, 1.0), first_event)
+            first_event -= generating
+        speed.measured(first_event, tokens if tokens >= RATE_SAMPLE else 0, generating, now)
+
+    async def _settle(self) -> None:
+        usage = self.usage
+        won = self.won
+        actual = None if usage is None else actual_amounts(won.candidate, usage, won.lease.charges)
+        await self._counters.settle(won.lease, actual, self._clock.now())

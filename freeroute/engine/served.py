@@ -1,0 +1,26 @@
+"""What a surface gets back from the gateway."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+
+class Served(Protocol):
+    """A request that is being answered: a whole *body*, or a stream read with ``next``.
+
+    *headers* are the ``x-freeroute-*`` and rate headers of the answer. A surface calls ``finish`` exactly
+    once in every case, in a ``finally``; it settles what the call used and writes the receipt.
+    """
+
+    headers: dict[str, str]
+    body: bytes | None
+
+    async def next(self) -> Sequence[bytes]:
+        """Return the payloads of the events that are ready, in order; empty when the stream is over.
+
+        A stream that dies ends with an in-band error chunk, never with an exception.
+        """
+        ...
+
+    async def finish(self, *, caller_left: bool = False) -> None:
+        """Settle and record. Safe to call more than once."""
+        ...

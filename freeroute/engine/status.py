@@ -1,0 +1,168 @@
+"""How the gateway stands, as ``GET /v1/status`` and the dashboard show it. Built on demand, read-only."""
+
+import math
+from typing import Any
+
+from freeroute.domain.breaker import State
+from freeroute.domain.catalogue import Candidate, Provider, Scope
+from freeroute.domain.leases import Reading
+from freeroute.domain.receipt import Receipt
+from freeroute.domain.standing import Obstacle
+from freeroute.engine.tally import ProviderTally
+from freeroute.engine.view import View
+
+
+def status(view: View) -> dict[str, Any]:
+    """Return the body of ``GET /v1/status``."""
+    now = view.now
+    tally = view.tally
+    return {
+        "version": view.version,
+        "now": round(now.wall, 3),
+        "uptime": round(now.mono - view.started.mono, 3),
+        "strategy": view.strategy,
+        "demo": view.demo,
+        "totals": {
+            "requests": tally.requests,
+            "served": tally.served,
+            "failed": tally.failed,
+            "tokens": tally.tokens,
+        },
+        "providers": [provider(view, entry) for entry in view.catalogue.providers.values()],
+        "requests": [_request(receipt) for receipt in reversed(tally.recent)],
+    }
+
+
+def provider(view: View, entry: Provider) -> dict[str, Any]:
+    """Return what ``GET /v1/status`` says of one provider."""
+    candidates = [c for c in view.catalogue.candidates if c.provider.id == entry.id]
+    lines = [_candidate(view, candidate) for candidate in candidates]
+    whole = view.standing.provider_breaker(entry.id)
+    breaker = whole.state(view.now)
+    tally = view.tally.providers.get(entry.id, ProviderTally())
+    last = tally.last_error
+    return {
+        "id": entry.id,
+        "name": entry.name,
+        "state": _state(lines, breaker),
+        "privacy": entry.privacy.value,
+        "terms": entry.terms,
+        "local": entry.is_local,
+        "models": len({candidate.model.id for candidate in candidates}),
+        "keys": [_key(view, entry, key.label, key.account) for key in entry.keys],
+        "breaker": {
+            "state": breaker.value,
+            "until": view.wall(whole.opens_until) if breaker is State.OPEN else None,
+        },
+        "requests": tally.requests,
+        "served": tally.served,
+        "failed": tally.failed,
+        "last_used": tally.last_used,
+        "last_error": None
+        if last is None
+        else {"at": last.at, "kind": last.kind, "detail": last.detail, "model": last.model},
+        "latency": tally.latency(),
+        "pools": _pools(view, candidates),
+        "candidates": lines,
+    }
+
+
+def _state(lines: list[dict[str, Any]], breaker: State) -> str:
+    """Sum a provider up in one word, as good as its best candidate."""
+    if not lines:
+        return "no-key"
+    if breaker is not State.CLOSED:
+        return breaker.value
+    states = {line["state"] for line in lines}
+    return next(
+        word for word in ("healthy", "suspect", "half-open", "resting", "open", "held") if word in states
+    )
+
+
+def _candidate(view: View, candidate: Candidate) -> dict[str, Any]:
+    breaker = view.standing.breaker(candidate).state(view.now)
+    suspect = view.standing.suspect(candidate)
+    obstacle = view.obstacle(candidate)
+    return {
+        "id": candidate.id,
+        "model": candidate.model.id,
+        "key": candidate.key.label,
+        "state": _word(breaker, obstacle, suspect),
+        "breaker": breaker.value,
+        "suspect": suspect,
+        "back_at": view.wall(obstacle.back_at) if obstacle else None,
+        "reason": obstacle.reason if obstacle else None,
+    }
+
+
+def _word(breaker: State, obstacle: Obstacle | None, suspect: bool) -> str:
+    if breaker is not State.CLOSED:
+        return breaker.value
+    if obstacle is not None:
+        return "held" if obstacle.kind == "held" else "resting"
+    return "suspect" if suspect else "healthy"
+
+
+def _key(view: View, entry: Provider, label: str, account: str) -> dict[str, Any]:
+    hold = view.standing.held(("key", entry.id, label))
+    held = hold is not None and hold.until > view.now.mono
+    forever = held and hold is not None and math.isinf(hold.until)
+    return {
+        "label": label,
+        "account": account,
+        "state": "invalid" if forever else "held" if held else "ok",
+        "held_until": view.wall(hold.until) if held and hold is not None else None,
+        "reason": hold.reason if held and hold is not None else None,
+    }
+
+
+def _pools(view: View, candidates: list[Candidate]) -> list[dict[str, Any]]:
+    pools = {pool.id: (pool, candidate) for candidate in candidates for pool in candidate.pools}
+    readings = view.counters.readings([pool for pool, _ in pools.values()], view.now)
+    return [_pool(view, reading, pools[reading.pool.id][1]) for reading in readings]
+
+
+def _pool(view: View, reading: Reading, candidate: Candidate) -> dict[str, Any]:
+    limit = reading.pool.limit
+    return {
+        "id": reading.pool.id,
+        "label": limit.label,
+        "model": candidate.model.id if limit.scope is Scope.MODEL else None,
+        "used": round(reading.used, 3),
+        "limit": reading.limit,
+        "resets_at": round(view.now.wall + reading.resets_in, 3),
+        "source": reading.source,
+        "age": reading.age,
+    }
+
+
+def _request(receipt: Receipt) -> dict[str, Any]:
+    usage = receipt.usage
+    first = receipt.first_event
+    return {
+        "id": receipt.request_id,
+        "at": round(receipt.at.wall, 3),
+        "client": receipt.client,
+        "model": receipt.asked,
+        "provider": receipt.provider,
+        "served_model": receipt.model,
+        "status": receipt.status,
+        "code": receipt.code,
+        "stream": receipt.stream,
+        "attempts": [
+            {
+                "provider": note.provider,
+                "model": note.model,
+                "kind": note.kind.value,
+                "seconds": round(note.seconds, 4),
+                "status": note.status,
+                "detail": note.detail,
+            }
+            for note in receipt.attempts
+        ],
+        "first_event_ms": round(first * 1000, 1) if first is not None else None,
+        "total_ms": round(receipt.total * 1000, 1),
+        "queue_ms": round(receipt.queued * 1000, 1),
+        "overhead_ms": round(receipt.overhead * 1000, 2),
+        "tokens": {"prompt": usage.prompt, "completion": usage.completion} if usage else None,
+    }

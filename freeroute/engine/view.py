@@ -1,0 +1,40 @@
+"""One look at the gateway's state, and what every report reads off it."""
+
+import math
+
+from msgspec import Struct
+
+from freeroute.clock import Now
+from freeroute.domain.catalogue import Candidate, Catalogue
+from freeroute.domain.leases import charges_of
+from freeroute.domain.resolve import Names
+from freeroute.domain.standing import Obstacle, Standing
+from freeroute.domain.usage import Demand
+from freeroute.engine.ports import Counters
+from freeroute.engine.tally import Tally
+
+# What a report assumes of a call nobody has made yet: a short chat turn.
+TYPICAL = Demand(prompt=200)
+
+
+class View(Struct, frozen=True):
+    """Everything a report reads, at the instant *now*."""
+
+    now: Now
+    started: Now
+    catalogue: Catalogue
+    names: Names
+    standing: Standing
+    counters: Counters
+    tally: Tally
+    strategy: str
+    demo: bool
+    version: str
+
+    def obstacle(self, candidate: Candidate) -> Obstacle | None:
+        """Return what keeps *candidate* from serving a typical call now."""
+        return self.standing.obstacle(candidate, charges_of(candidate, TYPICAL), self.now)
+
+    def wall(self, mono: float) -> float | None:
+        """Return the Unix time of *mono*; None for never."""
+        return None if math.isinf(mono) else round(self.now.wall + mono - self.now.mono, 3)

@@ -1,0 +1,313 @@
+"""The shape of the settings file. One `providers:` entry is also the body of a catalogue file.
+
+What may be left out and then taken from the catalogue is UNSET, so that "not given" and "given as the
+default" stay apart while entries are merged.
+"""
+
+import math
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+from freeroute.domain import quantities
+from freeroute.domain.catalogue import (
+    Auth,
+    ErrorRule,
+    LocalRank,
+    Precharge,
+    Price,
+    Privacy,
+    Quirks,
+    Scope,
+    Unit,
+    WindowKind,
+)
+
+
+class Duration(float):
+    """Seconds, written ``200ms``, ``3s``, ``1m30s``, ``2h``, ``5d`` or as a number of seconds."""
+
+
+class Size(int):
+    """Bytes, written ``64KiB``, ``20MiB`` or as a number of bytes."""
+
+
+class Span(str):
+    """A length a quota is counted over: ``second`` ... ``month``, or a duration such as ``5h``."""
+
+    seconds: float
+
+
+def _default(value: Any) -> Any:
+    # A plain default would have to be encoded for the JSON Schema, and msgspec does not know these types.
+    return field(default_factory=lambda: value)
+
+
+Positive = Annotated[float, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=1)]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Strategy = Literal["free", "fast", "smart"]
+
+
+class LimitSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """A published quota: at most *amount* of *unit* *per* span; concurrency has no span."""
+
+    unit: Unit
+    amount: Positive
+    per: Span | UnsetType = UNSET
+    window: WindowKind = WindowKind.SLIDING
+    tz: str = "UTC"
+    scope: Scope | UnsetType = UNSET
+    confidence: Literal["configured", "documented", "observed", "guessed"] = "configured"
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse combinations that mean nothing."""
+        if not math.isfinite(self.amount):
+            raise ValueError("amount must be a finite number")
+        if self.unit is Unit.CONCURRENCY and self.per is not UNSET:
+            raise ValueError("concurrency is counted now, not per span: leave out `per`")
+        if self.unit is not Unit.CONCURRENCY and self.per is UNSET:
+            raise ValueError("`per` is required: second ... month, or a duration like 5h")
+        try:
+            ZoneInfo(self.tz)
+        except (ValueError, OSError, KeyError) as exc:
+            raise ValueError("tz must be a time zone name such as America/Los_Angeles") from exc
+
+
+class SpeedSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """How fast a model is until it has been measured."""
+
+    first_token: Duration | UnsetType = UNSET
+    tokens_per_second: Annotated[float, Meta(gt=0, le=1e6)] | UnsetType = UNSET
+
+
+class TimeoutsSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """How long each phase of a call may take."""
+
+    connect: Duration | UnsetType = UNSET
+    first_event: Duration | UnsetType = UNSET
+    between_events: Duration | UnsetType = UNSET
+    total: Duration | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        """Refuse a time-out that no call could meet."""
+        if 0.0 in (self.connect, self.first_event, self.between_events, self.total):
+            raise ValueError("a time-out must be longer than zero")
+
+
+class ModelSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """A model at a provider; only the id is required. *retires* is an ISO date."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=128)]
+    family: Annotated[str, Meta(min_length=1, max_length=128)] | UnsetType = UNSET
+    context: Count | UnsetType = UNSET
+    max_output: Count | UnsetType = UNSET
+    capabilities: tuple[str, ...] | UnsetType = UNSET
+    quality: Annotated[float, Meta(ge=0, le=100)] | UnsetType = UNSET
+    speed: SpeedSpec | UnsetType = UNSET
+    price: Price | UnsetType = UNSET
+    neurons: Price | UnsetType = UNSET
+    auto: bool | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET
+    limits: tuple[LimitSpec, ...] | UnsetType = UNSET
+    retires: str | UnsetType = UNSET
+
+
+class OnlyModels(Struct, frozen=True, forbid_unknown_fields=True):
+    """Restricts a catalogue entry to the models named."""
+
+    only: tuple[str, ...]
+
+
+class KeySpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """A credential: a literal, ``env:NAME`` or ``file:PATH``; keys of one *account* share its quota."""
+
+    key: str
+    label: str | None = None
+    account: str = "default"
+    enabled: bool = True
+
+    def __repr__(self) -> str:
+        """Never show the key."""
+        return f"KeySpec(label={self.label!r}, account={self.account!r}, enabled={self.enabled!r})"
+
+
+class TermsSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the provider's terms say, in a sentence; *use* is what a free key may be used for."""
+
+    summary: str = ""
+    url: str = ""
+    use: Literal["any", "personal", "evaluation", "non-commercial"] = "any"
+    training: str = ""
+    multi_account: Literal["forbidden", "allowed", "unknown"] = "unknown"
+
+
+class ProviderSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """One provider, in the settings file or in the catalogue.
+
+    *env* are variables whose presence switches it on, *env_named* those that count only once the provider
+    is listed, since people hold them for other uses too or they stand for a bill. *variables* are put into
+    the URLs. *engine* names the local server software to look for and list models of.
+    """
+
+    kind: str | UnsetType = UNSET
+    like: str | UnsetType = UNSET
+    base_url: str | UnsetType = UNSET
+    keys: tuple[str | KeySpec, ...] | UnsetType = UNSET
+    privacy: Privacy | UnsetType = UNSET
+    local: LocalRank | UnsetType | None = UNSET
+    timeouts: TimeoutsSpec | UnsetType = UNSET
+    limits: tuple[LimitSpec, ...] | UnsetType = UNSET
+    models: tuple[ModelSpec, ...] | OnlyModels | UnsetType = UNSET
+    name: str | UnsetType = UNSET
+    status: Literal["free", "keyless", "trial", "unstable", "verification", "local"] | UnsetType = UNSET
+    rank: int | UnsetType = UNSET
+    env: tuple[str, ...] | UnsetType = UNSET
+    env_named: tuple[str, ...] | UnsetType = UNSET
+    keyless: bool | UnsetType = UNSET
+    variables: tuple[str, ...] | UnsetType = UNSET
+    auth: Auth | UnsetType = UNSET
+    headers: dict[str, str] | UnsetType = UNSET
+    errors: tuple[ErrorRule, ...] | UnsetType = UNSET
+    quirks: Quirks | UnsetType = UNSET
+    precharge: Precharge | UnsetType = UNSET
+    failed_calls_count: bool | UnsetType = UNSET
+    probes: bool | UnsetType = UNSET
+    key_check: str | UnsetType = UNSET
+    engine: Literal["ollama", "llamacpp", "lmstudio", "vllm"] | UnsetType = UNSET
+    signup_url: str | UnsetType = UNSET
+    terms: TermsSpec | UnsetType = UNSET
+    retired: dict[str, str] | UnsetType = UNSET
+    as_of: str | UnsetType = UNSET
+    source: str | UnsetType = UNSET
+
+    def __repr__(self) -> str:
+        """Never show the keys."""
+        return f"ProviderSpec(base_url={self.base_url!r})"
+
+
+class ServerSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the gateway listens and what it takes."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 3000
+    state_dir: str = "~/.local/state/freeroute"
+    body_limit: Size = _default(Size(20 * 2**20))
+    hosts: tuple[str, ...] = ()
+    cors: tuple[str, ...] = ()
+    metrics_key: str | None = None
+
+    def __repr__(self) -> str:
+        """Never show the key."""
+        return f"ServerSpec(host={self.host!r}, port={self.port!r})"
+
+
+class DiscoverySpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is switched on without being listed."""
+
+    env: bool = True
+    local: bool = True
+    keyless: bool = False
+
+
+class MetaModelSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """A named strategy over the models that match; *require* are capabilities."""
+
+    strategy: Strategy = "free"
+    models: tuple[str, ...] | UnsetType = UNSET
+    require: tuple[str, ...] = ()
+
+
+class ClientSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """A holder of a freeroute key. *key* or *key_hash* (SHA-256 in hex); *expires* is an ISO date or time."""
+
+    name: Name
+    key: str | None = None
+    key_hash: Annotated[str, Meta(pattern=r"^(sha256:)?[0-9a-fA-F]{64}$")] | None = None
+    requests_per_minute: Count | None = None
+    tokens_per_minute: Count | None = None
+    tokens_per_day: Count | None = None
+    concurrency: Count | None = None
+    models: tuple[str, ...] | None = None
+    expires: str | None = None
+    weight: float = 1.0
+    privacy: Literal["any", "no-train"] = "any"
+
+    def __post_init__(self) -> None:
+        """Refuse what would be ambiguous or is not enforced."""
+        if (self.key is None) == (self.key_hash is None):
+            raise ValueError("give either `key` or `key_hash`")
+        if self.weight != 1.0:
+            raise ValueError("weight: turns are not weighted yet, so only 1 is accepted")
+
+    def __repr__(self) -> str:
+        """Never show the key."""
+        return f"ClientSpec(name={self.name!r})"
+
+
+class RoutingSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """How long and how often a request is tried. *probes* of 0 switches background probes off."""
+
+    max_wait: Duration = _default(Duration(20))
+    max_wait_cap: Duration = _default(Duration(120))
+    waiting_room: Annotated[int, Meta(ge=0)] = 1000
+    max_attempts: Count = 8
+    deadline: Duration = _default(Duration(120))
+    affinity: Duration = _default(Duration(1800))
+    probes: Duration = _default(Duration(30))
+    continue_streams: bool = False
+    hedge: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what asks for something that is not there yet."""
+        if self.continue_streams:
+            raise ValueError("continue_streams: streams are not continued elsewhere yet; leave it false")
+        if self.hedge:
+            raise ValueError("hedge: requests are not sent twice yet; leave it false")
+        if self.max_wait > self.max_wait_cap:
+            raise ValueError("max_wait is longer than max_wait_cap")
+
+
+class LoggingSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the log reads."""
+
+    format: Literal["console", "json"] = "console"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class SettingsSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """The settings file. Everything may be left out."""
+
+    server: ServerSpec = field(default_factory=ServerSpec)
+    discovery: DiscoverySpec = field(default_factory=DiscoverySpec)
+    providers: dict[Name, ProviderSpec] = field(default_factory=dict)
+    meta_models: dict[Name, MetaModelSpec] = field(default_factory=dict)
+    clients: tuple[ClientSpec, ...] = ()
+    routing: RoutingSpec = field(default_factory=RoutingSpec)
+    privacy: Literal["any", "no-train"] = "any"
+    logging: LoggingSpec = field(default_factory=LoggingSpec)
+
+
+def decode_quantity(kind: type, value: Any) -> Any:
+    """Turn *value* into a Duration, Size or Span; for msgspec's ``dec_hook``. Never repeats the value."""
+    try:
+        if kind is Duration:
+            return Duration(quantities.duration(value))
+        if kind is Size:
+            return Size(quantities.size(value))
+        if kind is Span:
+            span = Span(value)
+            span.seconds = quantities.span(value)
+            return span
+    except ValueError as exc:
+        raise ValueError(_EXPECTED[kind]) from exc
+    raise NotImplementedError(kind)
+
+
+_EXPECTED: dict[type, str] = {
+    Duration: "expected a duration such as 200ms, 3s, 5m or 1h",
+    Size: "expected a size such as 64KiB or 20MiB",
+    Span: "expected second, minute, hour, day, week, month or a duration such as 5h",
+}

@@ -1,0 +1,138 @@
+"""Counters in memory: the store of one process.
+
+No verb awaits anything, so whatever the event loop does, choosing and acquiring cannot be interleaved.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
+
+from msgspec import Struct
+
+from freeroute.clock import Now
+from freeroute.domain.catalogue import Pool, Unit
+from freeroute.domain.leases import Charge, Denied, Lease, Reading
+from freeroute.domain.limits import GUARD, Counter, Slip, adapted, counter_for
+
+
+class _Held(Struct, eq=False):
+    """One charge of a lease where it was taken; a counter replaced meanwhile gets its slip back still."""
+
+    counter: Counter
+    slip: Slip
+
+
+class MemoryCounters:
+    """Counters of every pool, made when first asked for. Satisfies `engine.ports.Counters`."""
+
+    def __init__(self, guard: float = GUARD) -> None:
+        """Start with no counters; *guard* is that of `domain.limits`."""
+        self._guard = guard
+        self._counters: dict[str, Counter] = {}
+        self._in_flight = 0
+
+    def fits_at(self, charges: Sequence[Charge], now: Now) -> float:
+        """Return when (mono) all *charges* fit together: ``now.mono`` if now, ``inf`` if never."""
+        return max((self._fits_at(charge, now) for charge in _summed(charges)), default=now.mono)
+
+    async def acquire(self, charges: Sequence[Charge], now: Now) -> Lease | Denied:
+        """Take all of *charges* or none; say until when the one that fits last is taken."""
+        summed = _summed(charges)
+        until, last = now.mono, None
+        for charge in summed:
+            if (at := self._fits_at(charge, now)) > until:
+                until, last = at, charge.pool
+        if last is not None:
+            return Denied(until, last)
+        self._in_flight += 1
+        return Lease(summed, tuple(self._hold(charge, now) for charge in summed))
+
+    async def confirm(self, lease: Lease, now: Now) -> None:
+        """Note that the provider's answer began: it counted the call at this moment at the latest."""
+        if lease.open:
+            for held in _held(lease):
+                held.counter.confirm(held.slip, now)
+
+    async def settle(self, lease: Lease, actual: Mapping[str, float] | None, now: Now) -> None:
+        """End *lease*: free its slot and set pools to *actual* amounts by pool id (None: as charged)."""
+        if self._end(lease):
+            known = actual or {}
+            for charge, held in zip(lease.charges, _held(lease), strict=True):
+                held.counter.settle(held.slip, known.get(charge.pool.id), now)
+
+    async def cancel(self, lease: Lease, now: Now) -> None:
+        """End *lease* as if it had never been: nothing can have been counted."""
+        if self._end(lease):
+            for held in _held(lease):
+                held.counter.cancel(held.slip, now)
+
+    def left(self, pools: Sequence[Pool], now: Now) -> float:
+        """Return the smallest share (0 to 1) of quota left over *pools*, concurrency apart; 1 without any."""
+        return min((counter.left(now) for counter in self._quotas(pools)), default=1.0)
+
+    def lead(self, pools: Sequence[Pool], now: Now) -> float:
+        """Return how far the scarcest of *pools* is ahead of its clock, -1 to 1; concurrency apart."""
+        return min((counter.lead(now) for counter in self._quotas(pools)), default=1.0)
+
+    def readings(self, pools: Sequence[Pool], now: Now) -> list[Reading]:
+        """Return where *pools* stand; the source of a limit is the confidence it was given with."""
+        return [self._reading(pool, now) for pool in pools]
+
+    def adopt(self, pools: Iterable[Pool], now: Now) -> None:
+        """Go on with *pools* after a reload: use is kept, limits become those of *pools*.
+
+        Pools that are gone are forgotten once nothing is taken from them: a key that is removed and given
+        again has not regained its day.
+        """
+        wanted = {pool.id: pool for pool in pools}
+        for name, counter in list(self._counters.items()):
+            if name in wanted:
+                self._counters[name] = adapted(counter, wanted[name].limit, now, self._guard)
+            elif not counter.used(now):
+                del self._counters[name]
+
+    def in_flight(self) -> int:
+        """Return how many leases are open."""
+        return self._in_flight
+
+    def _counter(self, pool: Pool) -> Counter:
+        counter = self._counters.get(pool.id)
+        if counter is None:
+            counter = self._counters[pool.id] = counter_for(pool.limit, self._guard)
+        return counter
+
+    def _quotas(self, pools: Sequence[Pool]) -> Iterable[Counter]:
+        return (self._counter(pool) for pool in pools if pool.limit.unit is not Unit.CONCURRENCY)
+
+    def _fits_at(self, charge: Charge, now: Now) -> float:
+        return self._counter(charge.pool).fits_at(charge.amount, now)
+
+    def _hold(self, charge: Charge, now: Now) -> _Held:
+        counter = self._counter(charge.pool)
+        return _Held(counter, counter.take(charge.amount, now))
+
+    def _end(self, lease: Lease) -> bool:
+        if not lease.open:
+            return False
+        lease.open = False
+        self._in_flight -= 1
+        return True
+
+    def _reading(self, pool: Pool, now: Now) -> Reading:
+        counter = self._counter(pool)
+        limit = counter.limit
+        return Reading(pool, counter.used(now), limit.amount, counter.resets_in(now), limit.confidence)
+
+
+def _summed(charges: Sequence[Charge]) -> tuple[Charge, ...]:
+    """Return *charges* with one charge for each pool: two that fit alone may not fit together."""
+    amounts: dict[str, float] = {}
+    for charge in charges:
+        amounts[charge.pool.id] = amounts.get(charge.pool.id, 0.0) + charge.amount
+    if len(amounts) == len(charges):
+        return tuple(charges)
+    pools = {charge.pool.id: charge.pool for charge in reversed(charges)}
+    return tuple(Charge(pools[name], amount) for name, amount in amounts.items())
+
+
+def _held(lease: Lease) -> tuple[_Held, ...]:
+    return cast("tuple[_Held, ...]", lease.slips)

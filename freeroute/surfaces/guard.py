@@ -1,0 +1,247 @@
+"""Who may pass: the one check in front of every route of every surface."""
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Mapping
+from enum import Enum, auto
+from functools import lru_cache
+
+from msgspec import Struct
+
+from freeroute.clock import Clock
+from freeroute.domain.clients import Client, find_client, hash_key
+from freeroute.errors import ApiError, Forbidden, InvalidApiKey, LoopDetected, Misdirected
+from freeroute.surfaces.http import Caller, Header
+from freeroute.wire.text import printable
+
+Headers = Mapping[bytes, bytes]
+
+LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]/@\s]+)(?::(\d{0,5}))?")
+_ORIGIN = re.compile(r"(https?)://([^/]+)")
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+# Bearer strings name queues only under a key that dies with the process.
+_QUEUE_KEY = secrets.token_bytes(16)
+
+
+class Access(Enum):
+    """What a route asks of those who call it."""
+
+    OPEN = auto()  # health: says nothing about anybody, and probes name a host of their own
+    PAGE = auto()  # static files: no data in them, so a link from elsewhere may lead here
+    SESSION = auto()  # hands out a key (demo only): our own page alone
+    CLIENT = auto()
+    STATUS = auto()  # a client or the operator
+    METRICS = auto()
+    ADMIN = auto()
+
+
+class Policy(Struct, frozen=True):
+    """What the guard goes by.
+
+    *loopback* tells of the address listened on, never of the peer: behind a reverse proxy every peer is
+    local. *hosts* are names this gateway answers to besides localhost, *cors* origins that may call it.
+    """
+
+    clients: tuple[Client, ...] = ()
+    admin_key: str | None = None
+    metrics_key: str | None = None
+    hosts: frozenset[str] = frozenset()
+    cors: frozenset[str] = frozenset()
+    loopback: bool = True
+    open: bool = False
+    demo: bool = False
+
+
+def default_client(key: str) -> Client:
+    """Return the client that holds ``FREEROUTE_API_KEY``."""
+    return Client(name="default", key_hash=hash_key(key))
+
+
+class Guard:
+    """Admits a request or raises why not; *policy* may be replaced while serving."""
+
+    def __init__(self, policy: Policy, clock: Clock) -> None:
+        """Go by *policy*; *clock* says which keys have expired."""
+        self.policy = policy
+        self._clock = clock
+
+    def admit(self, headers: Headers, peer: str, access: Access) -> Caller:
+        """Return who calls; raises Misdirected, Forbidden, LoopDetected and InvalidApiKey."""
+        if access is Access.OPEN:
+            return Caller()
+        if not self.policy.clients or access is Access.SESSION:
+            self._check_host(headers)
+            if access is not Access.PAGE:
+                self._check_origin(headers)
+        hop = _hop(headers)
+        key = bearer(headers)
+        client = self._client(key if key is not None else _other_key(headers))
+        if not self._allows(access, client, key):
+            raise self._refusal(access, headers)
+        return Caller(client, _queue(client, key, peer), hop)
+
+    def _client(self, key: str | None) -> Client | None:
+        if key is None or not self.policy.clients:
+            return None
+        return find_client(self.policy.clients, key, self._clock.now().wall)
+
+    def _allows(self, access: Access, client: Client | None, key: str | None) -> bool:
+        policy = self.policy
+        match access:
+            case Access.CLIENT:
+                return client is not None or not policy.clients
+            case Access.STATUS:
+                return client is not None or not policy.clients or _same(key, policy.admin_key)
+            case Access.METRICS:
+                free = policy.loopback and not policy.clients
+                return free or _same(key, policy.admin_key) or _same(key, policy.metrics_key)
+            case Access.ADMIN:
+                return _same(key, policy.admin_key)
+            case _:
+                return True
+
+    def _refusal(self, access: Access, headers: Headers) -> ApiError:
+        if access is Access.ADMIN:
+            wanted = "the admin key (FREEROUTE_ADMIN_KEY, or the file admin_key in the state directory)"
+        elif access is Access.METRICS:
+            wanted = "the admin key or server.metrics_key"
+        else:
+            wanted = "a client key of this gateway"
+        given = bearer(headers) is not None or _other_key(headers) is not None
+        problem = "This key is unknown, expired or not enough" if given else "No key was sent"
+        return InvalidApiKey(
+            f"{problem}: send {wanted} as `Authorization: Bearer ...`.",
+            headers={"www-authenticate": "Bearer"},
+        )
+
+    def _check_host(self, headers: Headers) -> None:
+        host = headers.get(b"host", b"").decode("latin-1")
+        name = _host_name(host)
+        if name not in LOCAL_HOSTS and name not in _names(self.policy.hosts):
+            raise Misdirected(
+                f"Host {printable(host)!r} is not one this gateway answers to while no client key is"
+                " required: call it as localhost, or list the name in server.hosts.",
+                param="host",
+            )
+
+    def _check_origin(self, headers: Headers) -> None:
+        origin = headers.get(b"origin")
+        if origin is None:
+            foreign = headers.get(b"sec-fetch-site") == b"cross-site"
+        else:
+            foreign = not self._same_origin(headers, origin) and not self._listed(origin)
+        if foreign:
+            raise _foreign(origin)
+
+    def _same_origin(self, headers: Headers, origin: bytes) -> bool:
+        host = headers.get(b"host", b"").decode("latin-1")
+        match = _ORIGIN.fullmatch(origin.decode("latin-1").lower())
+        return match is not None and _with_port(match[2], match[1]) == _with_port(host, match[1])
+
+    def _listed(self, origin: bytes) -> bool:
+        cors = self.policy.cors
+        return "*" in cors or origin.decode("latin-1").lower() in {item.lower().rstrip("/") for item in cors}
+
+    def cors_headers(self, headers: Headers) -> list[Header]:
+        """Return what lets a page of a listed origin read the reply."""
+        if not self.policy.cors:
+            return []
+        origin = headers.get(b"origin")
+        varies = [(b"vary", b"origin")]
+        if origin is None or not self._listed(origin):
+            return varies
+        allowed = printable(origin.decode("latin-1")).encode("ascii")
+        return [
+            *varies,
+            (b"access-control-allow-origin", allowed),
+            (b"access-control-expose-headers", b"*"),
+        ]
+
+    def preflight(self, headers: Headers, methods: str) -> dict[str, str]:
+        """Return what a browser wants to know before it calls; raises Misdirected and Forbidden.
+
+        A preflight carries no key, so it is judged by Host and Origin alone.
+        """
+        if not self.policy.clients:
+            self._check_host(headers)
+        origin = headers.get(b"origin")
+        if origin is None or not self._listed(origin):
+            raise _foreign(origin)
+        asked = headers.get(b"access-control-request-headers", b"").decode("latin-1")
+        return {
+            "access-control-allow-methods": methods,
+            "access-control-allow-headers": printable(asked, 1024),
+            "access-control-max-age": "600",
+        }
+
+
+def bearer(headers: Headers) -> str | None:
+    """Return the key of ``Authorization: Bearer``, or None."""
+    scheme, _, key = headers.get(b"authorization", b"").strip().partition(b" ")
+    key = key.strip()
+    return key.decode("utf-8", "surrogateescape") if scheme.lower() == b"bearer" and key else None
+
+
+def _other_key(headers: Headers) -> str | None:
+    key = headers.get(b"x-api-key") or headers.get(b"api-key")
+    return key.strip().decode("utf-8", "surrogateescape") if key else None
+
+
+def _same(given: str | None, wanted: str | None) -> bool:
+    if not given or not wanted:
+        return False
+    return hmac.compare_digest(
+        given.encode("utf-8", "surrogateescape"), wanted.encode("utf-8", "surrogateescape")
+    )
+
+
+def _queue(client: Client | None, key: str | None, peer: str) -> str:
+    if client is not None:
+        return client.name
+    if key is None:
+        return f"peer:{peer}"
+    secret = key.encode("utf-8", "surrogateescape")
+    return "key:" + hashlib.blake2b(secret, digest_size=8, key=_QUEUE_KEY).hexdigest()
+
+
+def _hop(headers: Headers) -> int:
+    value = headers.get(b"x-freeroute-hop", b"").strip()
+    if not value.isdigit():
+        return 0
+    if len(value) > 3 or int(value) > 1:
+        raise LoopDetected(
+            "This request has passed through more than one freeroute gateway: one of them lists the other"
+            " as a provider. Take it out of the providers.",
+            param="x-freeroute-hop",
+        )
+    return int(value)
+
+
+def _foreign(origin: bytes | None) -> Forbidden:
+    named = printable(origin.decode("latin-1")) if origin is not None else "another site"
+    return Forbidden(
+        f"Pages of {named} may not call this gateway: list the origin in server.cors.",
+        code="forbidden_origin",
+        param="origin",
+    )
+
+
+@lru_cache(256)
+def _host_name(host: str) -> str | None:
+    """Return the name in a Host header without its port, in lower case."""
+    match = _HOST.fullmatch(host.strip().lower())
+    return None if match is None else match[1].rstrip(".")
+
+
+@lru_cache(16)
+def _names(hosts: frozenset[str]) -> frozenset[str | None]:
+    """Return the names in *hosts*, with which a port may have been written."""
+    return frozenset(_host_name(host) for host in hosts) - {None}
+
+
+def _with_port(host: str, scheme: str) -> tuple[str, str] | None:
+    match = _HOST.fullmatch(host.strip().lower())
+    return None if match is None else (match[1].rstrip("."), match[2] or _DEFAULT_PORTS[scheme])

@@ -1,0 +1,274 @@
+"""What every surface does with raw HTTP: read a request within bounds, answer it, say no in one shape."""
+
+import asyncio
+import re
+import secrets
+import traceback
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import parse_qs
+
+import msgspec
+import structlog
+from litestar.types import Receive, Scope, Send
+from msgspec import Struct
+
+from freeroute.domain.clients import Client
+from freeroute.errors import ApiError, InvalidRequest, RequestTimeout, TooLarge
+from freeroute.wire.text import printable
+
+Header = tuple[bytes, bytes]
+
+BODY_LIMIT = 20 * 2**20
+BODY_TIMEOUT = 30.0
+JSON = b"application/json"
+# A body that keeps coming at least this fast (bytes/s) may outlast the read timeout; one that drips may not.
+_SLOWEST_UPLOAD = 64 * 1024
+# The longest header value that is sent: the trail is the longest of ours.
+_LONGEST_HEADER = 1024
+
+_REQUEST_ID = re.compile(r"[\w.-]{1,128}", re.ASCII)
+_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("freeroute.surfaces")
+
+
+class CallerLeft(Exception):
+    """The caller hung up while its request was still coming in: nobody is left to answer."""
+
+
+class Caller(Struct, frozen=True):
+    """Who asks: the *client* if keys are in use, the name of its *queue*, and how many gateways it passed."""
+
+    client: Client | None = None
+    queue: str = "-"
+    hop: int = 0
+
+
+class BodyBounds(Struct, frozen=True):
+    """How large a body may be, in bytes, and how long it may take to arrive, in seconds."""
+
+    limit: int = BODY_LIMIT
+    timeout: float = BODY_TIMEOUT
+
+
+def new_request_id() -> str:
+    """Return an id that no other request has."""
+    return "req_" + secrets.token_hex(12)
+
+
+def child_traceparent(value: str | None) -> str | None:
+    """Return a traceparent for a span of ours below the caller's; None if theirs is missing or malformed."""
+    match = _TRACEPARENT.fullmatch(value) if value else None
+    if match is None:
+        return None
+    version, trace, parent, flags, rest = match.groups()
+    if version == "ff" or (version == "00" and rest) or not int(trace, 16) or not int(parent, 16):
+        return None
+    return f"00-{trace}-{secrets.token_hex(8)}-{flags}"
+
+
+def encode_headers(headers: Mapping[str, str]) -> list[Header]:
+    """Return *headers* as they go out; a value that could break the head is made harmless."""
+    return [(name.encode("latin-1"), _encode_value(value)) for name, value in headers.items()]
+
+
+def _encode_value(value: str) -> bytes:
+    if value.isascii() and value.isprintable() and len(value) <= _LONGEST_HEADER:
+        return value.encode("ascii")
+    return printable(value, _LONGEST_HEADER).encode("ascii")
+
+
+def error_headers(error: ApiError) -> dict[str, str]:
+    """Return the headers of *error*, telling SDKs that retry by themselves where that is pointless."""
+    headers = error.response_headers()
+    if error.code in {"no_provider_configured", "loop_detected"} or (error.retry_after or 0) > 60:
+        headers.setdefault("x-should-retry", "false")
+    return headers
+
+
+def log_fault(error: BaseException, request_id: str) -> None:
+    """Log that we failed, with where and what type; a message could quote the caller's content."""
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    where = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames]
+    _log.error("internal_error", request_id=request_id, error=type(error).__name__, where=where)
+
+
+class Request:
+    """One HTTP request on raw ASGI, and the one reply to it."""
+
+    __slots__ = ("_added", "_send", "caller", "headers", "id", "method", "receive", "scope", "started")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Wrap what the server passed in; *started* says whether the head of the reply is out."""
+        self.scope = scope
+        self.receive = receive
+        self._send = send
+        self.method: str = scope["method"]  # type: ignore[typeddict-item]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.id = self._choose_id()
+        self.caller = Caller()
+        self.started = False
+        self._added: list[Header] = [
+            (b"x-request-id", self.id.encode("ascii")),
+            (b"x-content-type-options", b"nosniff"),
+        ]
+
+    def _choose_id(self) -> str:
+        given = self.header(b"x-request-id")
+        return given if given is not None and _REQUEST_ID.fullmatch(given) else new_request_id()
+
+    def header(self, name: bytes) -> str | None:
+        """Return the header *name* (lower case) as text, or None."""
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    @property
+    def path(self) -> str:
+        """Return the decoded path."""
+        return self.scope["path"]
+
+    @property
+    def peer(self) -> str:
+        """Return the address of the other end of the connection."""
+        client = self.scope.get("client")
+        return client[0] if client else "-"
+
+    def query(self, name: str) -> str | None:
+        """Return the query parameter *name*, the last if there are several, or None."""
+        text = self.scope["query_string"].decode("latin-1")
+        try:
+            fields = parse_qs(text, keep_blank_values=True, max_num_fields=50)
+        except ValueError as exc:
+            raise InvalidRequest("The query has too many fields.", param=name) from exc
+        return fields[name][-1] if name in fields else None
+
+    def path_param(self, name: str) -> str:
+        """Return the part of the path the route calls *name*."""
+        return str(self.scope["path_params"][name])
+
+    def add_headers(self, headers: Iterable[Header]) -> None:
+        """Send *headers* with whatever reply comes."""
+        self._added.extend(headers)
+
+    async def body(self, bounds: BodyBounds) -> bytes:
+        """Return the whole body; raises TooLarge, RequestTimeout and CallerLeft."""
+        declared = self.headers.get(b"content-length", b"0")
+        if declared.isdigit() and (len(declared) > 18 or int(declared) > bounds.limit):
+            raise _too_large(bounds.limit)
+        begun = asyncio.get_running_loop().time()
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout_at(begun + bounds.timeout) as patience:
+                while True:
+                    message = await self.receive()
+                    if message["type"] != "http.request":
+                        raise CallerLeft
+                    size += len(message["body"])
+                    if size > bounds.limit:
+                        raise _too_large(bounds.limit)
+                    chunks.append(message["body"])
+                    if not message["more_body"]:
+                        break
+                    patience.reschedule(begun + bounds.timeout + size / _SLOWEST_UPLOAD)
+        except TimeoutError:
+            raise RequestTimeout(
+                f"The request body did not arrive within {bounds.timeout:g} s.", param="body"
+            ) from None
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def begin(self, status: int, content_type: bytes, headers: Mapping[str, str]) -> None:
+        """Send the head of a reply whose body follows in pieces."""
+        head = [(b"content-type", content_type), *self._added, *encode_headers(headers)]
+        await self._head(status, head)
+
+    async def more(self, piece: bytes) -> None:
+        """Send a piece of the body."""
+        await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+
+    async def end(self, piece: bytes = b"") -> None:
+        """Send the last *piece* of the body."""
+        await self._send({"type": "http.response.body", "body": piece, "more_body": False})
+
+    async def reply(
+        self,
+        status: int,
+        body: bytes,
+        headers: Mapping[str, str] | None = None,
+        *,
+        content_type: bytes = JSON,
+    ) -> None:
+        """Send a whole reply."""
+        head = [*self._added, *encode_headers(headers or {})]
+        if status not in {204, 304}:
+            head += [(b"content-type", content_type), (b"content-length", b"%d" % len(body))]
+        await self._head(status, head)
+        await self.end(b"" if self.method == "HEAD" else body)
+
+    async def reply_json(self, value: Any, status: int = 200) -> None:
+        """Send *value* as JSON; what these replies say changes from one moment to the next."""
+        await self.reply(status, msgspec.json.encode(value), {"cache-control": "no-store"})
+
+    async def refuse(self, error: ApiError) -> None:
+        """Send *error* in OpenAI's shape."""
+        await self.reply(error.status, msgspec.json.encode(error.body()), error_headers(error))
+
+    async def _head(self, status: int, headers: list[Header]) -> None:
+        self.started = True
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The request body is larger than the limit of {limit} bytes.", param="body")
+
+
+class CallerWatch:
+    """Cancels the work in its block once the caller hangs up; then *left* is set and the block ends quietly.
+
+    The server drops what is sent to a caller that is gone without a word, so somebody has to look.
+    The last piece of a reply is sent after the block: a finished reply also reads as a disconnect.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        """Watch *receive*, which has given the whole body already."""
+        self.left = False
+        self._receive = receive
+        self._task: asyncio.Task[Any] | None = None
+        self._watcher: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Start watching."""
+        self._task = asyncio.current_task()
+        self._watcher = asyncio.create_task(self._watch())
+        return self
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.left = True
+        assert self._task is not None
+        self._task.cancel()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        """Stop watching; take back our own cancel, never somebody else's."""
+        assert self._task is not None
+        assert self._watcher is not None
+        self._watcher.cancel()
+        if not self.left:
+            return False
+        others = self._task.uncancel()
+        return kind is asyncio.CancelledError and not others
+
+
+async def to_the_end(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Do *work* to its end even if this task is cancelled meanwhile; then let the cancel go on."""
+    task = asyncio.create_task(work())
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

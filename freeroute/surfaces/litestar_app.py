@@ -1,0 +1,100 @@
+"""The ASGI application: every route of every surface, and an answer in OpenAI's shape to all the rest."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+from litestar import Litestar, Response
+from litestar import Request as LitestarRequest
+from litestar.exceptions import HTTPException
+
+from freeroute.clock import Clock, SystemClock
+from freeroute.errors import ApiError, Internal, InvalidRequest, MethodNotAllowed, NotFound
+from freeroute.surfaces.guard import Guard, Policy
+from freeroute.surfaces.http import BodyBounds, Request, error_headers, log_fault
+from freeroute.surfaces.openai import ChatGateway, OpenAiSurface
+from freeroute.surfaces.operator import OperatorGateway, OperatorSurface, Render
+from freeroute.surfaces.routes import Route, mount
+from freeroute.surfaces.static import DashboardSurface
+from freeroute.wire.text import printable
+
+Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
+
+
+class Gateway(ChatGateway, OperatorGateway, Protocol):
+    """What all surfaces together need of the engine."""
+
+
+def routes(
+    gateway: Gateway, guard: Guard, clock: Clock, bounds: BodyBounds, render: Render, dashboard: Path
+) -> list[Route]:
+    """Return every route there is."""
+    return [
+        *OpenAiSurface(gateway, clock, bounds).routes(),
+        *OperatorSurface(gateway, render, bounds).routes(),
+        *DashboardSurface(dashboard, guard).routes(),
+    ]
+
+
+def build_asgi(
+    gateway: Gateway,
+    policy: Policy,
+    *,
+    render: Render,
+    dashboard: Path,
+    clock: Clock | None = None,
+    bounds: BodyBounds | None = None,
+    lifespan: Sequence[Lifespan] = (),
+) -> Litestar:
+    """Build the application over *gateway*.
+
+    *render* gives the metrics and their content type, *dashboard* is the directory of its files, and
+    *lifespan* holds what is opened before the first request and closed after the last.
+    """
+    clock = clock or SystemClock()
+    guard = Guard(policy, clock)
+    table = routes(gateway, guard, clock, bounds or BodyBounds(), render, dashboard)
+    return Litestar(
+        [mount(route, guard) for route in table],
+        openapi_config=None,
+        logging_config=None,
+        debug=False,
+        lifespan=list(lifespan),
+        exception_handlers={HTTPException: _framework_refusal, Exception: _framework_fault},
+    )
+
+
+def _framework_refusal(request: LitestarRequest[Any, Any, Any], exc: HTTPException) -> Response[bytes]:
+    """Answer what never reached a route."""
+    asked = f"{printable(request.method, 32)} {printable(request.scope['path'])}"
+    error: ApiError
+    if exc.status_code == 404:
+        error = NotFound(f"There is nothing at {asked}; /openapi.json lists what there is.", param="path")
+    elif exc.status_code == 405:
+        error = MethodNotAllowed(f"{asked}: this path has other methods.", headers=dict(exc.headers or {}))
+    elif exc.status_code < 500:
+        error = InvalidRequest("The Host header is malformed.", param="host")
+    else:
+        return _framework_fault(request, exc)
+    return _response(request, error)
+
+
+def _framework_fault(request: LitestarRequest[Any, Any, Any], exc: Exception) -> Response[bytes]:
+    return _response(request, Internal("Something went wrong inside the gateway."), exc)
+
+
+def _response(
+    request: LitestarRequest[Any, Any, Any], error: ApiError, fault: Exception | None = None
+) -> Response[bytes]:
+    ours = Request(request.scope, request.receive, request.send)
+    if fault is not None:
+        log_fault(fault, ours.id)
+    headers = {**error_headers(error), "x-request-id": ours.id, "x-content-type-options": "nosniff"}
+    return Response(
+        msgspec.json.encode(error.body()),
+        status_code=error.status,
+        media_type="application/json",
+        headers=headers,
+    )

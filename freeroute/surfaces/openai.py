@@ -1,0 +1,191 @@
+"""OpenAI's API: chat completions, JSON and streamed, and the list of models."""
+
+import math
+import random
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from freeroute.clock import Clock
+from freeroute.domain.clients import Client
+from freeroute.engine.served import Served
+from freeroute.errors import ApiError, Internal, InvalidRequest
+from freeroute.surfaces.guard import Access
+from freeroute.surfaces.http import BodyBounds, CallerWatch, Request, child_traceparent, log_fault, to_the_end
+from freeroute.surfaces.routes import Route
+from freeroute.wire.chat import CallContext, ChatCall
+from freeroute.wire.decode import decode_chat
+from freeroute.wire.sse import DONE, frame
+
+_EVENT_STREAM = b"text/event-stream; charset=utf-8"
+# A proxy that buffers would hold the first token back.
+_STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+_LONGEST_SESSION = 256
+_SWITCH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+_LAST_EVENT = frame(DONE)
+
+
+class ChatGateway(Protocol):
+    """What this surface needs of the engine."""
+
+    async def chat(self, call: ChatCall, context: CallContext) -> Served:
+        """Answer *call*; raises ApiError with its headers filled in. Cancelling it stops all work."""
+        ...
+
+    def refuse(self, context: CallContext, asked: str, error: ApiError, *, stream: bool = False) -> None:
+        """Record a request that never came as far as ``chat``."""
+        ...
+
+    def models(self, client: Client | None) -> list[dict[str, Any]]:
+        """Return every enabled model as *client* sees it."""
+        ...
+
+    def model(self, model_id: str, client: Client | None) -> dict[str, Any]:
+        """Return one model; raises NotFound with the nearest names."""
+        ...
+
+
+class OpenAiSurface:
+    """The routes of OpenAI's API over a gateway."""
+
+    def __init__(
+        self,
+        gateway: ChatGateway,
+        clock: Clock,
+        bounds: BodyBounds,
+        dice: Callable[[], float] = random.random,
+    ) -> None:
+        """Serve *gateway*; *dice* gives each call its one random number."""
+        self._gateway = gateway
+        self._clock = clock
+        self._bounds = bounds
+        self._dice = dice
+
+    def routes(self) -> list[Route]:
+        """Return what is served."""
+        return [
+            Route(
+                "/v1/chat/completions",
+                {"POST": self.complete},
+                Access.CLIENT,
+                mirrored=True,
+                refused=self.refused,
+            ),
+            Route("/v1/models", {"GET": self.list_models}, Access.CLIENT, mirrored=True),
+            Route("/v1/models/{model:path}", {"GET": self.show_model}, Access.CLIENT, mirrored=True),
+        ]
+
+    async def complete(self, request: Request) -> None:
+        """Answer a chat completion."""
+        context = self._context(request)
+        try:
+            _read_wishes(request, context)
+            call = decode_chat(await request.body(self._bounds))
+        except ApiError as error:
+            self._gateway.refuse(context, "", error)
+            raise
+        await self._serve(request, call, context)
+
+    async def _serve(self, request: Request, call: ChatCall, context: CallContext) -> None:
+        served: Served | None = None
+        last = _LAST_EVENT
+        watch = CallerWatch(request.receive)
+        try:
+            async with watch:
+                served = await self._gateway.chat(call, context)
+                if served.body is None:
+                    await _stream(request, served)
+        except Exception as error:
+            if not request.started:
+                raise
+            log_fault(error, request.id)
+            last = _fault_event() + _LAST_EVENT
+        finally:
+            # Before the last byte: a caller that asks again at once finds its slot free and its use counted.
+            if served is not None:
+                await _finish(served, watch)
+        if served is None or watch.left:
+            return
+        if served.body is None:
+            await request.end(last)
+        else:
+            await request.reply(200, served.body, served.headers)
+
+    def refused(self, request: Request, error: ApiError) -> None:
+        """Record a request that the guard turned away."""
+        self._gateway.refuse(self._context(request), "", error)
+
+    def _context(self, request: Request) -> CallContext:
+        caller = request.caller
+        return CallContext(
+            request_id=request.id,
+            received=self._clock.now(),
+            surface="openai",
+            client=caller.client,
+            queue=caller.queue,
+            traceparent=child_traceparent(request.header(b"traceparent")),
+            dice=self._dice(),
+            hop=caller.hop,
+        )
+
+    async def list_models(self, request: Request) -> None:
+        """List every enabled model."""
+        models = self._gateway.models(request.caller.client)
+        await request.reply_json({"object": "list", "data": models})
+
+    async def show_model(self, request: Request) -> None:
+        """Show one model; its id may hold slashes."""
+        model_id = request.path_param("model").removeprefix("/")
+        await request.reply_json(self._gateway.model(model_id, request.caller.client))
+
+
+async def _stream(request: Request, served: Served) -> None:
+    await request.begin(200, _EVENT_STREAM, {**_STREAM_HEADERS, **served.headers})
+    # What is ready together leaves in one write.
+    while events := await served.next():
+        await request.more(b"".join([frame(event) for event in events]))
+
+
+async def _finish(served: Served, watch: CallerWatch) -> None:
+    await to_the_end(lambda: served.finish(caller_left=watch.left))
+
+
+def _fault_event() -> bytes:
+    error = Internal("The gateway failed in the middle of this answer; its log has the details.")
+    return frame(msgspec.json.encode(error.body()))
+
+
+def _read_wishes(request: Request, context: CallContext) -> None:
+    """Take over what the caller's headers ask of the gateway; raises InvalidRequest."""
+    context.max_wait = _max_wait(request.header(b"x-freeroute-max-wait"))
+    context.strict = _strict(request.header(b"x-freeroute-strict"))
+    session = request.header(b"x-session-id") or None
+    if session is not None and len(session) > _LONGEST_SESSION:
+        raise InvalidRequest(
+            f"x-session-id is longer than {_LONGEST_SESSION} characters.", param="x-session-id"
+        )
+    context.session = session
+
+
+def _max_wait(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise InvalidRequest(
+            "x-freeroute-max-wait must be a number of seconds, 0 or more.", param="x-freeroute-max-wait"
+        )
+    return seconds
+
+
+def _strict(text: str | None) -> bool:
+    if text is None:
+        return False
+    wanted = _SWITCH.get(text.strip().lower())
+    if wanted is None:
+        raise InvalidRequest("x-freeroute-strict must be true or false.", param="x-freeroute-strict")
+    return wanted

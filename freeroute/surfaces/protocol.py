@@ -1,0 +1,242 @@
+"""HTTP/1.1 on the socket, within bounds: by itself the server caps neither heads nor its own patience."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+import uvicorn
+from msgspec import Struct
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from freeroute.errors import ApiError, HeadersTooLarge, InvalidRequest, RequestTimeout
+from freeroute.surfaces.http import new_request_id
+
+
+class Bounds(Struct, frozen=True):
+    """What a connection may cost: bytes and count of headers, and seconds of patience.
+
+    *head_seconds* is for a request's head; *linger_seconds* and *linger_bytes* are for a body nobody reads,
+    so that a caller still sending it gets to see the answer; *write_seconds* for a caller that reads nothing.
+    """
+
+    head_bytes: int = 64 * 1024
+    headers: int = 100
+    head_seconds: float = 30.0
+    linger_seconds: float = 5.0
+    linger_bytes: int = 8 * 1024 * 1024
+    write_seconds: float = 120.0
+
+
+class _Stop(Exception):
+    """Stops the parser; the reason is kept beside it."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with bounds; what it refuses by itself has OpenAI's error shape."""
+
+    bounds = Bounds()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Start with nothing read."""
+        super().__init__(*args, **kwargs)
+        self._in_head = False
+        self._header_bytes = 0  # of whole headers, as parsed
+        self._read_bytes = 0  # in the reads after the one the head began in, whatever they held
+        self._refusal: ApiError | None = None
+        self._refused = False
+        self._ignored = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._linger_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Expect a first request soon."""
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of the timers."""
+        super().connection_lost(exc)
+        for timer in (self._head_timer, self._linger_timer, self._write_timer):
+            if timer is not None:
+                timer.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse *data*; what comes after a refusal is only taken off the wire."""
+        if self._refused:
+            self._ignore(len(data))
+            return
+        if self._in_head:
+            self._read_bytes += len(data)
+        super().data_received(data)
+        self._after_read()
+
+    def _after_read(self) -> None:
+        if self._refused:
+            return
+        if self._in_head and self._read_bytes > self.bounds.head_bytes:
+            self._refuse(self._too_large())
+        elif self._in_head or self._idle():
+            self._expect_head()
+
+    def on_message_begin(self) -> None:
+        """Start counting a head."""
+        super().on_message_begin()
+        self._in_head = True
+        self._header_bytes = self._read_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        """Cap the request line."""
+        super().on_url(url)
+        if len(self.url) > self.bounds.head_bytes:
+            self._stop(HeadersTooLarge(f"The request line is longer than {self.bounds.head_bytes} bytes."))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Cap count and size of the headers; drop trailers, which come after everything was checked."""
+        self._header_bytes += len(name) + len(value) + 4
+        if self._header_bytes > self.bounds.head_bytes:
+            self._stop(self._too_large())
+        if not self._in_head:
+            return
+        super().on_header(name, value)
+        if len(self.headers) > self.bounds.headers:
+            self._stop(self._too_large())
+
+    def on_headers_complete(self) -> None:
+        """Pass the request on."""
+        self._in_head = False
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Pass *body* on, or take it off the wire once the answer is out."""
+        super().on_body(body)
+        if self.cycle.response_complete:
+            self._ignore(len(body))
+
+    def on_message_complete(self) -> None:
+        """The whole request has come, read or not: the connection is good for another one."""
+        super().on_message_complete()
+        if self._linger_timer is not None:
+            self._linger_timer.cancel()
+            self._linger_timer = None
+
+    def on_response_complete(self) -> None:
+        """Wait a little for the rest of a body that was answered unread."""
+        super().on_response_complete()
+        if self.cycle.response_complete and self.cycle.more_body and not self.transport.is_closing():
+            self._linger()
+
+    def pause_writing(self) -> None:
+        """Give a caller that stopped reading some time."""
+        super().pause_writing()
+        self._write_timer = self.loop.call_later(self.bounds.write_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Let a caller that reads again go on."""
+        super().resume_writing()
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what the parser stopped at."""
+        self._refuse(self._refusal or InvalidRequest("This is not a valid HTTP/1.1 request."))
+
+    def _stop(self, error: ApiError) -> None:
+        # The parser turns this into its own error, and that ends in send_400_response.
+        self._refusal = error
+        raise _Stop
+
+    def _too_large(self) -> ApiError:
+        return HeadersTooLarge(
+            f"The request head has more than {self.bounds.headers} headers or {self.bounds.head_bytes} bytes."
+        )
+
+    def _idle(self) -> bool:
+        """Say whether bytes came that began no request, such as empty lines after an answer."""
+        done = self.cycle is None or (self.cycle.response_complete and not self.cycle.more_body)
+        return done and self.timeout_keep_alive_task is None
+
+    def _expect_head(self) -> None:
+        if self._head_timer is None and not self.transport.is_closing():
+            self._head_timer = self.loop.call_later(self.bounds.head_seconds, self._head_is_late)
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        if self.transport.is_closing() or self._refused:
+            return
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._expect_head()  # a pipelined head must not cut the answer before it
+        elif self._in_head:
+            self._refuse(
+                RequestTimeout(f"The request head did not arrive within {self.bounds.head_seconds:g} s.")
+            )
+        else:
+            self.transport.close()
+
+    def _refuse(self, error: ApiError) -> None:
+        """Answer without the application, and let go of the connection."""
+        self._refused = True
+        if self.transport.is_closing():
+            return
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            if cycle.response_started:
+                self.transport.close()  # nothing of ours may land inside another answer
+                return
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self.transport.write(_whole_answer(error))
+        # Half a close, so that a caller still sending reads the answer rather than a reset.
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._linger()
+
+    def _linger(self) -> None:
+        self._ignored = 0
+        if self._linger_timer is None:
+            self._linger_timer = self.loop.call_later(self.bounds.linger_seconds, self.transport.close)
+
+    def _ignore(self, size: int) -> None:
+        self._ignored += size
+        if self._ignored > self.bounds.linger_bytes:
+            self.transport.close()
+
+
+def _whole_answer(error: ApiError) -> bytes:
+    body = msgspec.json.encode(error.body())
+    head = (
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
+        f"x-request-id: {new_request_id()}\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n"
+    )
+    return STATUS_LINE[error.status] + head.encode("ascii") + body
+
+
+def server_config(
+    app: Any, *, bounds: Bounds | None = None, keep_alive: int = 75, grace: float = 30.0
+) -> uvicorn.Config:
+    """Return how *app* is served: bounded HTTP/1.1, no WebSocket, no access log.
+
+    *keep_alive* is in seconds, longer than clients and proxies keep idle connections, so that they and not
+    we close them; *grace* is what answers under way get when the server stops.
+    """
+
+    class Protocol(BoundedProtocol):
+        pass
+
+    if bounds is not None:
+        Protocol.bounds = bounds
+    return uvicorn.Config(
+        app,
+        http=Protocol,
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=keep_alive,
+        timeout_graceful_shutdown=int(grace),
+    )

@@ -1,0 +1,88 @@
+"""Routes: what a path answers to, what it asks of callers, and the one way every request goes through."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from litestar import asgi
+from litestar.handlers import ASGIRouteHandler
+from litestar.types import Receive, Scope, Send
+from msgspec import Struct
+
+from freeroute.errors import ApiError, Internal, MethodNotAllowed
+from freeroute.surfaces.guard import Access, Guard
+from freeroute.surfaces.http import CallerLeft, Request, log_fault
+from freeroute.wire.text import printable
+
+Handler = Callable[[Request], Awaitable[None]]
+
+
+class Route(Struct, frozen=True):
+    """A *path* and who answers each method there; GET answers HEAD too.
+
+    *mirrored* routes are served under ``/api`` as well. *refused* hears of requests that were turned away.
+    """
+
+    path: str
+    methods: Mapping[str, Handler]
+    access: Access
+    mirrored: bool = False
+    refused: Callable[[Request, ApiError], None] | None = None
+
+    @property
+    def paths(self) -> list[str]:
+        """Return every path this is served at."""
+        return [self.path, f"/api{self.path}"] if self.mirrored else [self.path]
+
+    @property
+    def allowed(self) -> str:
+        """Return the methods as the ``Allow`` header names them."""
+        also = ["HEAD"] if "GET" in self.methods else []
+        return ", ".join([*self.methods, *also])
+
+    def handler(self, method: str) -> Handler:
+        """Return who answers *method*; raises MethodNotAllowed."""
+        found = self.methods.get("GET" if method == "HEAD" else method)
+        if found is None:
+            raise MethodNotAllowed(
+                f"{printable(method, 32)} is not a method of this path, which answers to {self.allowed}.",
+                headers={"allow": self.allowed},
+            )
+        return found
+
+
+def mount(route: Route, guard: Guard) -> ASGIRouteHandler:
+    """Return *route* as Litestar takes it: raw ASGI, nothing in between."""
+
+    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(route, guard, Request(scope, receive, send))
+
+    return asgi(route.paths, copy_scope=False)(handle)
+
+
+async def answer(route: Route, guard: Guard, request: Request) -> None:
+    """Answer *request*, whatever happens on the way."""
+    try:
+        request.add_headers(guard.cors_headers(request.headers))
+        if request.method == "OPTIONS" and b"access-control-request-method" in request.headers:
+            await request.reply(204, b"", guard.preflight(request.headers, route.allowed))
+            return
+        handler = route.handler(request.method)
+        _admit(route, guard, request)
+        await handler(request)
+    except CallerLeft:
+        return
+    except ApiError as error:
+        await request.refuse(error)
+    except Exception as error:
+        log_fault(error, request.id)
+        # Once the head is out, all that is left is not to finish: the server then closes the connection.
+        if not request.started:
+            await request.refuse(Internal("Something went wrong in the gateway; its log says where."))
+
+
+def _admit(route: Route, guard: Guard, request: Request) -> None:
+    try:
+        request.caller = guard.admit(request.headers, request.peer, route.access)
+    except ApiError as error:
+        if route.refused is not None:
+            route.refused(request, error)
+        raise

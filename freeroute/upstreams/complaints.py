@@ -1,0 +1,224 @@
+"""An error body of any provider's shape, read into one plain struct. Garbage gives an empty one."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+BODY_LIMIT = 64 * 1024
+TEXT_LIMIT = 500
+
+_DEPTH = 3
+
+
+class Complaint(Struct):
+    """What an error body says.
+
+    *codes* are its code, type, status and reason fields as text, lower case; *fields* the parameters it
+    names with whether it calls them unknown; *quotas* Google's violated quota ids and their values.
+    """
+
+    message: str = ""
+    codes: list[str] = msgspec.field(default_factory=list)
+    param: str | None = None
+    fields: list[tuple[str, bool]] = msgspec.field(default_factory=list)
+    quotas: list[tuple[str, str]] = msgspec.field(default_factory=list)
+    delay: str | None = None
+    upstream: str | None = None
+    reset: str | None = None
+    context: int | None = None
+    flagged: bool = False
+    is_html: bool = False
+    is_json: bool = False
+
+    @property
+    def status(self) -> int | None:
+        """Return the HTTP status the body carries as a code, if any."""
+        for code in self.codes:
+            if re.fullmatch(r"[3-5]\d\d", code):
+                return int(code)
+        return None
+
+
+def read_complaint(body: bytes) -> Complaint:
+    """Return what *body* says; never raises."""
+    complaint = Complaint()
+    body = body[:BODY_LIMIT]
+    text = body.decode("utf-8", "replace").strip()
+    if _is_html(text):
+        complaint.is_html = True
+        return complaint
+    value = _json(body)
+    if isinstance(value, (dict, list)):
+        complaint.is_json = True
+        _read(complaint, value, _DEPTH)
+    else:
+        # A JSON body longer than we read ends in the middle: its beginning still tells most.
+        complaint.message = value if isinstance(value, str) else text[:4000]
+    return complaint
+
+
+def complaint_of(error: Any) -> Complaint:
+    """Return what an *error* object found inside an answer says."""
+    complaint = Complaint(is_json=True)
+    _read(complaint, {"error": error}, _DEPTH)
+    return complaint
+
+
+def _is_html(text: str) -> bool:
+    start = text[:200].lower()
+    return start.startswith(("<!doctype", "<html", "<head", "<?xml", "<body", "<center", "<h1"))
+
+
+def _json(body: bytes | str) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+
+
+def _read(into: Complaint, value: Any, depth: int) -> None:
+    if depth <= 0:
+        return
+    if isinstance(value, list):
+        for item in value[:4]:
+            _read(into, item, depth - 1)
+        return
+    if not isinstance(value, dict):
+        return
+    for inner in _inner(value):
+        _read(into, inner, depth - 1)
+    _read_codes(into, value)
+    _read_message(into, value, depth)
+    _read_detail(into, value, depth)
+    _read_google(into, value.get("details"))
+    _read_metadata(into, value.get("metadata"), depth)
+    if isinstance(value.get("param"), str) and value["param"] and into.param is None:
+        into.param = value["param"][:200]
+    if isinstance(value.get("n_ctx"), int) and 0 < value["n_ctx"] < 10**9:
+        into.context = value["n_ctx"]
+
+
+def _inner(value: dict[str, Any]) -> Iterator[Any]:
+    error = value.get("error")
+    if isinstance(error, str):
+        yield {"message": error}
+    elif error is not None:
+        yield error
+    if isinstance(value.get("errors"), list):
+        yield value["errors"]
+    for choice in value["choices"][:4] if isinstance(value.get("choices"), list) else ():
+        if isinstance(choice, dict) and choice.get("error"):
+            yield choice["error"]
+
+
+def _read_codes(into: Complaint, value: dict[str, Any]) -> None:
+    for name in ("code", "type", "status", "reason", "title", "raw_status_code"):
+        code = value.get(name)
+        if isinstance(code, bool):
+            continue
+        if isinstance(code, int) and abs(code) < 10**9:
+            into.codes.append(str(code))
+        elif isinstance(code, str) and 0 < len(code) <= 100:
+            into.codes.append(code.lower())
+
+
+def _read_message(into: Complaint, value: dict[str, Any], depth: int) -> None:
+    message = value.get("message")
+    if isinstance(message, (dict, list)):
+        _read(into, message, depth)
+        return
+    if not isinstance(message, str):
+        title = value.get("title")
+        message = title if isinstance(title, str) and not into.message else None
+    if message is None:
+        return
+    nested = _json(message) if message[:1] in ("{", "[") else None
+    if isinstance(nested, (dict, list)):
+        _read(into, nested, depth)
+    elif message.strip():
+        into.message = f"{into.message} {message.strip()}".strip()[:4000]
+
+
+def _read_detail(into: Complaint, value: dict[str, Any], depth: int) -> None:
+    """Read ``detail``: a sentence, or the list of fields a validation library found wrong."""
+    detail = value.get("detail")
+    if isinstance(detail, str):
+        into.message = f"{into.message} {detail}".strip()[:4000]
+    elif isinstance(detail, dict):
+        _read(into, detail, depth)
+    for item in detail[:8] if isinstance(detail, list) else ():
+        if not isinstance(item, dict):
+            continue
+        reason = str(item.get("msg", ""))[:300]
+        where = [str(part) for part in item["loc"][:12]] if isinstance(item.get("loc"), list) else []
+        name = ".".join(where[1:] if where[:1] == ["body"] else where)
+        kind = f"{item.get('type')} {reason}".lower()
+        is_unknown = any(word in kind for word in ("extra", "not permitted", "unexpected"))
+        into.fields.append((name[:200], is_unknown))
+        into.message = f"{into.message} {name}: {reason}".strip()[:4000]
+
+
+def _read_google(into: Complaint, details: Any) -> None:
+    for detail in details[:8] if isinstance(details, list) else ():
+        if not isinstance(detail, dict):
+            continue
+        if isinstance(detail.get("reason"), str):
+            into.codes.append(detail["reason"].lower()[:100])
+        if isinstance(detail.get("retryDelay"), str):
+            into.delay = detail["retryDelay"][:64]
+        violations = detail.get("violations")
+        for violation in violations[:16] if isinstance(violations, list) else ():
+            if isinstance(violation, dict):
+                quota = str(violation.get("quotaId") or violation.get("subject") or "")[:200]
+                into.quotas.append((quota, str(violation.get("quotaValue", ""))[:32]))
+
+
+def _read_metadata(into: Complaint, metadata: Any, depth: int) -> None:
+    """Read OpenRouter's ``metadata``: who really failed, and what that provider said."""
+    if not isinstance(metadata, dict):
+        return
+    if isinstance(metadata.get("provider_name"), str):
+        into.upstream = metadata["provider_name"][:64]
+    into.flagged |= bool(metadata.get("reasons") or metadata.get("flagged_input"))
+    headers = metadata.get("headers")
+    if isinstance(headers, dict) and isinstance(headers.get("X-RateLimit-Reset"), (str, int)):
+        into.reset = str(headers["X-RateLimit-Reset"])[:32]
+    raw = metadata.get("raw")
+    if isinstance(raw, str) and raw.strip():
+        nested = _json(raw) if raw[:1] in ("{", "[") else None
+        if isinstance(nested, (dict, list)):
+            _read(into, nested, depth - 1)
+        else:
+            into.message = f"{into.message} {raw.strip()}".strip()[:4000]
+
+
+_KEY_LIKE = re.compile(
+    r"(?:sk|gsk|nvapi|csk|hf|xai|pk|rk|ghp|gho|github_pat|AIza|ya29|Bearer|key|token)"
+    r"[-_. ]?[A-Za-z0-9_\-.]{12,}"
+    r"|[A-Za-z0-9_\-]{32,}|\beyJ[A-Za-z0-9_\-.]{10,}",
+    re.IGNORECASE,
+)
+
+
+def redact(text: str, secret: str = "") -> str:
+    """Return *text* without *secret* (or the start or end of it) and without whatever looks like a key."""
+    if len(secret) >= 4:
+        text = text.replace(secret, "[redacted]")
+    if len(secret) >= 16:
+        text = text.replace(secret[:12], "[redacted]").replace(secret[-12:], "[redacted]")
+    return _KEY_LIKE.sub(_hidden, text)
+
+
+def _hidden(match: re.Match[str]) -> str:
+    # Model names and error codes are long too; a key mixes letters with digits.
+    found = match[0]
+    return "[redacted]" if sum(map(str.isdigit, found)) >= 3 and re.search(r"[A-Za-z]", found) else found
+
+
+def presentable(text: str, secret: str = "", limit: int = TEXT_LIMIT) -> str:
+    """Return *text* as one printable line of at most *limit* characters, redacted."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text[: limit * 8]).split())
+    return redact(line, secret)[:limit]

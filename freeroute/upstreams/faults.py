@@ -1,0 +1,47 @@
+"""What a failure below HTTP means: each transport error is one kind of ending."""
+
+from freeroute.domain.outcome import Kind, Outcome
+from freeroute.upstreams.transport import (
+    Disconnected,
+    NameNotFound,
+    Phase,
+    Refused,
+    TimedOut,
+    TlsFailed,
+    TransportError,
+    Truncated,
+)
+
+
+def before_answer(error: TransportError, status: int | None = None) -> Outcome:
+    """Return what *error* means before the first meaningful event; *status* if a head had come."""
+    kind, counted = _kind(error)
+    return Outcome(kind=kind, status=status, detail=_text(error), counted=counted)
+
+
+def _kind(error: TransportError) -> tuple[Kind, bool]:
+    match error:
+        case Refused() | NameNotFound() | TlsFailed() | TimedOut(phase=Phase.CONNECT):
+            return Kind.UNREACHABLE, False
+        case TimedOut(phase=Phase.POOL):
+            # Our own connections are all busy; nothing was sent.
+            return Kind.NO_CAPACITY, False
+        case TimedOut():
+            return Kind.TIMED_OUT, True
+        case Disconnected(reused=True, received=0):
+            return Kind.STALE, False
+        case Disconnected():
+            return Kind.DISCONNECTED, True
+        case Truncated():
+            return Kind.TRUNCATED, True
+    return Kind.GARBAGE, True
+
+
+def within_stream(error: TransportError, status: int | None) -> Outcome:
+    """Return what *error* means after the first meaningful event."""
+    kind = Kind.STALLED if isinstance(error, TimedOut) else Kind.TRUNCATED
+    return Outcome(kind=kind, status=status, detail=_text(error))
+
+
+def _text(error: TransportError) -> str:
+    return f"{type(error).__name__}: {error}"[:200]

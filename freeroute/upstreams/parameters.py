@@ -1,0 +1,68 @@
+"""Which request parameter a provider's refusal names."""
+
+import re
+
+from freeroute.domain.outcome import BINDING, DROPPABLE
+from freeroute.upstreams import wordings
+from freeroute.upstreams.complaints import Complaint
+
+# Members of messages have no name of their own on the wire; the quirks take them out of each message.
+IN_MESSAGES = "messages[]."
+_NOT_NAMES = frozenset({"model", "messages", "request", "it", "this", "that", "which", "and", "the"})
+
+
+def unsupported(said: Complaint) -> str | None:
+    """Return the capability *said* misses at this model, as the request field that asks for it."""
+    return next((name for name, pattern in wordings.CAPABILITIES if pattern.search(said.message)), None)
+
+
+def named(said: Complaint) -> str | None:
+    """Return the parameter *said* objects to: a field, a member of messages, or None if it names none."""
+    for path, is_unknown in said.fields:
+        found = _of_path(path, is_unknown=is_unknown)
+        if found is not None:
+            return found
+    capability = unsupported(said)
+    if capability is not None:
+        return capability
+    place = wordings.PLACE.search(said.message)
+    if place is not None and not place[1].startswith("messages"):
+        return _of_path(place[1], is_unknown=False)
+    word = _worded(said.message)
+    if word is not None:
+        in_messages = word not in BINDING | DROPPABLE and wordings.AT_MESSAGES.search(said.message)
+        return IN_MESSAGES + word if in_messages else word
+    return _of_path(said.param, is_unknown=False) if said.param else None
+
+
+def _of_path(path: str, *, is_unknown: bool) -> str | None:
+    """Return the field *path* leads to; a bad value inside messages is the caller's content, not a field."""
+    steps = [step for step in re.split(r"[.\[\]/'\"`]+", path) if step]
+    names = [step for step in steps if step.isidentifier()]
+    if not names or names[0] == "model":
+        return None
+    if names[0] == "messages":
+        return IN_MESSAGES + names[-1] if is_unknown and len(names) > 1 else None
+    return names[0]
+
+
+def _worded(message: str) -> str | None:
+    for pattern in wordings.PARAMETERS:
+        for match in pattern.finditer(message[:2000]):
+            word = match[1].strip(".[]")
+            root = re.split(r"[.\[]", word)[0]
+            if _is_field(root):
+                return root
+    return None
+
+
+def _is_field(word: str) -> bool:
+    if word.lower() in _NOT_NAMES:
+        return False
+    return word in BINDING or word in DROPPABLE or "_" in word or word in _PLAIN
+
+
+# Fields without an underscore that are met outside OpenAI's own list, and members of messages.
+_PLAIN = frozenset(
+    {"name", "store", "metadata", "reasoning", "thinking", "modalities", "audio", "prediction"}
+)

@@ -1,0 +1,214 @@
+"""A call as one provider wants it: its quirks applied to the request on the way out."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from freeroute.domain.catalogue import Candidate, Quirks
+from freeroute.engine.ports import Terms
+from freeroute.upstreams import schemas
+from freeroute.upstreams.parameters import IN_MESSAGES
+from freeroute.upstreams.wordings import PENALTIES
+from freeroute.wire.chat import ChatCall
+
+# Documented by Google for conversations whose earlier turns another model answered: it skips the check.
+DUMMY_SIGNATURE = "context_engineering_is_the_way_to_go"
+
+_BOUNDS = ("max_tokens", "max_completion_tokens")
+_ALWAYS = frozenset({"model", "messages", "stream", "stream_options", *_BOUNDS})
+_MEANT_BY = {PENALTIES: ("presence_penalty", "frequency_penalty")}
+
+_encode = msgspec.json.encode
+_TRUE = Raw(b"true")
+_EMPTY = Raw(b'""')
+_SYSTEM = Raw(b'"system"')
+_ASK_USAGE = Raw(b'{"include_usage":true}')
+_MEMBERS = msgspec.json.Decoder(dict[str, Raw])
+_MESSAGES = msgspec.json.Decoder(list[dict[str, Raw]])
+_ANY = msgspec.json.Decoder()
+
+
+class Outgoing(Struct, frozen=True):
+    """The request body, and which of the caller's fields are not in it."""
+
+    body: bytes
+    dropped: tuple[str, ...] = ()
+
+
+def outgoing(call: ChatCall, candidate: Candidate, terms: Terms) -> Outgoing:
+    """Return *call* for *candidate*; the bytes of fields that no quirk touches stay as they came."""
+    quirks = candidate.provider.quirks
+    fields = dict(call.fields)
+    fields["model"] = Raw(_encode(candidate.model.id))
+    dropped = _leave_out(fields, terms.without)
+    _set_stream(fields, call, quirks, terms)
+    _bound_output(fields, call, quirks, terms)
+    dropped += _adapt(fields, quirks)
+    members = frozenset(n.removeprefix(IN_MESSAGES) for n in terms.without if n.startswith(IN_MESSAGES))
+    if "messages" in fields:
+        fields["messages"] = _messages(fields["messages"], quirks, members)
+    if quirks.schema_strips and "tools" in fields:
+        fields["tools"] = schemas.simplified(fields["tools"], frozenset(quirks.schema_strips))
+    return Outgoing(_encode(fields), tuple(dict.fromkeys(dropped)))
+
+
+def _leave_out(fields: dict[str, Raw], without: frozenset[str]) -> list[str]:
+    meant = [field for name in sorted(without) for field in _MEANT_BY.get(name, (name,))]
+    return [name for name in meant if fields.pop(name, None) is not None or name.startswith(IN_MESSAGES)]
+
+
+def _set_stream(fields: dict[str, Raw], call: ChatCall, quirks: Quirks, terms: Terms) -> None:
+    """Ask for a stream, and always for its usage: the gateway counts tokens even if the caller does not."""
+    options = fields.pop("stream_options", None)
+    if not call.stream:
+        fields.pop("stream", None)
+        return
+    fields["stream"] = _TRUE
+    if quirks.stream_usage and "stream_options" not in terms.without:
+        members = _MEMBERS.decode(options) if options is not None else {}
+        others = {name: value for name, value in members.items() if name != "include_usage"}
+        fields["stream_options"] = Raw(_encode({**others, "include_usage": _TRUE})) if others else _ASK_USAGE
+
+
+def _bound_output(fields: dict[str, Raw], call: ChatCall, quirks: Quirks, terms: Terms) -> None:
+    """Send the output bound under the name the provider reads."""
+    written = [name for name in _BOUNDS if name in fields]
+    bound = terms.max_output if terms.max_output is not None else call.demand.max_output
+    if bound is None:
+        bound = quirks.default_max_tokens
+    if bound is None:
+        return
+    if quirks.output_field == "both":
+        names = written or ["max_tokens"]
+    else:
+        names = [quirks.output_field]
+        for name in written:
+            del fields[name]
+    for name in names:
+        if name not in terms.without:
+            fields[name] = Raw(b"%d" % bound)
+
+
+def _adapt(fields: dict[str, Raw], quirks: Quirks) -> list[str]:
+    """Apply drops, clamps, renames and the whitelist; return what was dropped."""
+    dropped = [name for name in quirks.drops if fields.pop(name, None) is not None]
+    for name, (low, high) in quirks.clamps.items():
+        if name in fields:
+            fields[name] = _clamped(fields[name], low, high)
+    for name, other in quirks.renames.items():
+        if name in fields:
+            fields.setdefault(other, fields[name])
+            del fields[name]
+    if quirks.accepts is not None:
+        accepted = _ALWAYS.union(quirks.accepts, (quirks.renames.get(name, name) for name in quirks.accepts))
+        for name in [name for name in fields if name not in accepted]:
+            del fields[name]
+            dropped.append(name)
+    # What the gateway asks for on its own account is no loss to the caller.
+    return [name for name in dropped if name != "stream_options"]
+
+
+def _clamped(raw: Raw, low: float, high: float) -> Raw:
+    value = _ANY.decode(raw)
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or low <= value <= high:
+        return raw
+    bound = low if value < low else high
+    return Raw(_encode(int(bound) if bound == int(bound) else bound))
+
+
+def _messages(raw: Raw, quirks: Quirks, members: frozenset[str]) -> Raw:
+    """Return the messages with what the provider does not take changed; untouched if there is nothing."""
+    changes = _changes(bytes(raw), quirks, members)
+    if not changes:
+        return raw
+    messages = _MESSAGES.decode(raw)
+    touched = [change(message) for message in messages for change in changes]
+    return Raw(_encode(messages)) if any(touched) else raw
+
+
+Change = Callable[[dict[str, Raw]], bool]
+
+
+def _changes(text: bytes, quirks: Quirks, members: frozenset[str]) -> list[Change]:
+    """Return the changes that *text* may need: a cheap look before anything is decoded."""
+    changes: list[Change] = []
+    if not quirks.developer_role and b'"developer"' in text:
+        changes.append(_developer_to_system)
+    if not quirks.message_name and b'"name"' in text:
+        changes.append(_without_name)
+    if not quirks.tool_content_null and b'"tool_calls"' in text:
+        changes.append(_empty_for_null)
+    if quirks.flatten_content and b'"type"' in text:
+        changes.append(_flattened)
+    if quirks.echo_signature and b'"tool_calls"' in text:
+        changes.append(_signed)
+    if members:
+        changes.append(lambda message: _without(message, members))
+    return changes
+
+
+def _role(message: dict[str, Raw]) -> bytes:
+    return bytes(message.get("role", b"")).strip()
+
+
+def _developer_to_system(message: dict[str, Raw]) -> bool:
+    if _role(message) != b'"developer"':
+        return False
+    message["role"] = _SYSTEM
+    return True
+
+
+def _without_name(message: dict[str, Raw]) -> bool:
+    # A legacy function result is known by its name alone.
+    return _role(message) != b'"function"' and message.pop("name", None) is not None
+
+
+def _without(message: dict[str, Raw], members: frozenset[str]) -> bool:
+    unwanted = [name for name in message if name in members and name not in ("role", "content")]
+    for name in unwanted:
+        del message[name]
+    return bool(unwanted)
+
+
+def _empty_for_null(message: dict[str, Raw]) -> bool:
+    if "tool_calls" not in message or bytes(message.get("content", b"null")).strip() != b"null":
+        return False
+    message["content"] = _EMPTY
+    return True
+
+
+def _flattened(message: dict[str, Raw]) -> bool:
+    content = message.get("content")
+    if content is None or not bytes(content).lstrip().startswith(b"["):
+        return False
+    parts = _ANY.decode(content)
+    if not all(
+        isinstance(p, dict) and p.get("type") == "text" and isinstance(p.get("text"), str) for p in parts
+    ):
+        return False
+    message["content"] = Raw(_encode("\n".join(part["text"] for part in parts)))
+    return True
+
+
+def _signed(message: dict[str, Raw]) -> bool:
+    """Give the first tool call of a turn the dummy signature if no call of it has one."""
+    calls = _ANY.decode(message["tool_calls"]) if "tool_calls" in message else None
+    if not isinstance(calls, list) or not calls or not isinstance(calls[0], dict):
+        return False
+    if any(_signature(call) for call in calls):
+        return False
+    extra = calls[0].get("extra_content")
+    extra = extra if isinstance(extra, dict) else {}
+    google = extra.get("google")
+    google = google if isinstance(google, dict) else {}
+    calls[0]["extra_content"] = {**extra, "google": {**google, "thought_signature": DUMMY_SIGNATURE}}
+    message["tool_calls"] = Raw(_encode(calls))
+    return True
+
+
+def _signature(call: Any) -> Any:
+    extra = call.get("extra_content") if isinstance(call, dict) else None
+    google = extra.get("google") if isinstance(extra, dict) else None
+    return google.get("thought_signature") if isinstance(google, dict) else None

@@ -1,0 +1,239 @@
+"""What the simulated models say: seeded English that tells nothing, calls tools and fills schemas."""
+
+import math
+import random
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+_SUBJECTS = (
+    "the river|a small garden|the old clock|every traveller|a patient teacher|the morning train|"
+    "the library|a quiet harbour|the weather|an honest map|the second draft|a good question"
+).split("|")
+_VERBS = (
+    "follows|explains|remembers|improves|balances|reaches|describes|keeps|crosses|changes|supports|answers"
+).split("|")
+_OBJECTS = (
+    "a longer road|the simple idea|many small steps|its own rhythm|the far shore|a clear plan|"
+    "the common case|two of three doors|an open window|the next season|a useful habit|the plain facts"
+).split("|")
+_ENDINGS = (
+    "without any hurry|once the rain stops|in a few words|as numbers allow|step by step|"
+    "for anyone who asks|before noon|with some care|and then rests|when the light is right"
+).split("|")
+_LINKS = "Moreover,|In short,|Meanwhile,|Even so,|As a result,|Now and then,|First of all,".split("|")
+
+# A schema may refer to itself; beyond this depth nothing is filled in any more.
+_DEPTH = 8
+
+
+class ToolCall(Struct, frozen=True):
+    """One call of a tool, its arguments as JSON text."""
+
+    id: str
+    name: str
+    arguments: str
+
+    @property
+    def tokens(self) -> int:
+        """What the call costs in output."""
+        return max(1, math.ceil((len(self.name) + len(self.arguments)) / 4))
+
+
+class Answer(Struct, frozen=True):
+    """A whole answer, before it takes any provider's shape."""
+
+    id: str
+    provider: str
+    model: str
+    created: int
+    prompt_tokens: int
+    pieces: Sequence[str] = ()
+    tool_calls: Sequence[ToolCall] = ()
+    finish: str = "stop"
+
+    @property
+    def text(self) -> str:
+        """The words of the answer."""
+        return "".join(self.pieces)
+
+    @property
+    def completion_tokens(self) -> int:
+        """Output tokens: one a piece, and what the tool calls cost."""
+        return len(self.pieces) + sum(call.tokens for call in self.tool_calls)
+
+    @property
+    def usage(self) -> dict[str, int]:
+        """OpenAI's usage object."""
+        out = self.completion_tokens
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": out,
+            "total_tokens": self.prompt_tokens + out,
+        }
+
+
+def prompt_tokens(body: Mapping[str, Any]) -> int:
+    """Estimate the prompt: four characters a token, 258 tokens a picture."""
+    chars, pictures = 0, 0
+    for message in body.get("messages") or ():
+        content = message.get("content")
+        for part in content if isinstance(content, list) else ({"text": content},):
+            if isinstance(part, dict) and part.get("type") == "image_url":
+                pictures += 1
+            elif isinstance(part, dict) and isinstance(part.get("text"), str):
+                chars += len(part["text"])
+        if message.get("tool_calls"):
+            chars += len(msgspec.json.encode(message["tool_calls"]))
+    if body.get("tools"):
+        chars += len(msgspec.json.encode(body["tools"]))
+    return max(1, math.ceil(chars / 4)) + 258 * pictures
+
+
+def compose(
+    body: Mapping[str, Any],
+    *,
+    provider: str,
+    model: str,
+    seed: int,
+    ordinal: int,
+    created: int,
+    limit: int | None,
+    lengths: tuple[int, int],
+    obeys_tool_choice: bool = True,
+) -> Answer:
+    """Answer *body*: the same seed, model and messages give the same words."""
+    # The words depend on what was asked, the id on the order of asking.
+    asked = zlib.crc32(msgspec.json.encode(body.get("messages")))
+    words = random.Random(f"{seed}/{provider}/{model}/{asked}/{body.get('seed')}")
+    ids = random.Random(f"{seed}/{provider}/{ordinal}")
+    base = Answer(
+        id=f"chatcmpl-{ids.getrandbits(96):024x}",
+        provider=provider,
+        model=model,
+        created=created,
+        prompt_tokens=prompt_tokens(body),
+    )
+    chosen = _tools_wanted(body, obeys_tool_choice)
+    if chosen:
+        calls = [_call(tool, words, ids) for tool in chosen]
+        return msgspec.structs.replace(base, tool_calls=calls, finish="tool_calls")
+    pieces, finish = _bounded(_text(body, provider, model, words, lengths), limit, _stops(body))
+    return msgspec.structs.replace(base, pieces=pieces, finish=finish)
+
+
+def _text(
+    body: Mapping[str, Any], provider: str, model: str, rng: random.Random, lengths: tuple[int, int]
+) -> str:
+    shape = body.get("response_format")
+    kind = shape.get("type") if isinstance(shape, dict) else None
+    if kind == "json_schema" and isinstance(shape, dict):
+        schema = (shape.get("json_schema") or {}).get("schema") or {}
+        return msgspec.json.encode(fill(schema, rng)).decode()
+    if kind == "json_object":
+        answer = {"answer": _prose(provider, model, rng, lengths), "simulated": True}
+        return msgspec.json.encode(answer).decode()
+    return _prose(provider, model, rng, lengths)
+
+
+def _prose(provider: str, model: str, rng: random.Random, lengths: tuple[int, int]) -> str:
+    wanted = rng.randint(min(lengths), max(lengths))
+    words = f"This is a simulated answer from {provider}/{model}.".split()
+    while len(words) < wanted:
+        words += _sentence(rng).split()
+    words = words[: max(wanted, 7)]
+    return " ".join(words).rstrip(".,") + "."
+
+
+def _sentence(rng: random.Random) -> str:
+    clause = f"{rng.choice(_SUBJECTS)} {rng.choice(_VERBS)} {rng.choice(_OBJECTS)} {rng.choice(_ENDINGS)}."
+    if rng.random() < 0.4:
+        return f"{rng.choice(_LINKS)} {clause}"
+    return clause[0].upper() + clause[1:]
+
+
+def split(text: str) -> list[str]:
+    """Cut *text* into pieces, one a token: words with the blank before them."""
+    words = text.split(" ")
+    return [words[0], *(f" {word}" for word in words[1:])] if text else []
+
+
+def _bounded(text: str, limit: int | None, stops: Iterable[str]) -> tuple[list[str], str]:
+    pieces, finish = split(text), "stop"
+    if limit is not None and len(pieces) > limit:
+        pieces, finish = pieces[: max(0, limit)], "length"
+    kept = "".join(pieces)
+    found = [at for at in (kept.find(stop) for stop in stops) if at >= 0]
+    return (split(kept[: min(found)]), "stop") if found else (pieces, finish)
+
+
+def _stops(body: Mapping[str, Any]) -> list[str]:
+    stop = body.get("stop")
+    given = stop if isinstance(stop, list) else [stop]
+    return [text for text in given if isinstance(text, str) and text]
+
+
+def _tools_wanted(body: Mapping[str, Any], obeys_choice: bool) -> list[Mapping[str, Any]]:
+    tools = [tool["function"] for tool in body.get("tools") or () if isinstance(tool.get("function"), dict)]
+    choice = body.get("tool_choice") if obeys_choice else "auto"
+    if not tools or choice == "none":
+        return []
+    if isinstance(choice, dict):
+        name = (choice.get("function") or {}).get("name")
+        return [tool for tool in tools if tool.get("name") == name][:1]
+    if choice in ("required", "any"):
+        return tools[:1]
+    last = body["messages"][-1]
+    if last.get("role") != "user":
+        return []
+    asked = msgspec.json.encode(last.get("content")).decode()
+    return [tool for tool in tools if tool.get("name") and tool["name"] in asked]
+
+
+def _call(tool: Mapping[str, Any], words: random.Random, ids: random.Random) -> ToolCall:
+    arguments = fill(tool.get("parameters") or {"type": "object"}, words)
+    return ToolCall(f"call_{ids.getrandbits(48):012x}", tool["name"], msgspec.json.encode(arguments).decode())
+
+
+def fill(schema: Any, rng: random.Random, depth: int = 0) -> Any:
+    """Return a value of the shape of *schema*: enough of JSON Schema for what callers send."""
+    if not isinstance(schema, dict) or depth > _DEPTH:
+        return None
+    if "const" in schema:
+        return schema["const"]
+    if schema.get("enum"):
+        return rng.choice(schema["enum"])
+    for several in ("anyOf", "oneOf", "allOf"):
+        if schema.get(several):
+            return fill(schema[several][0], rng, depth + 1)
+    kind = schema.get("type")
+    kind = kind[0] if isinstance(kind, list) and kind else kind
+    if kind == "object" or "properties" in schema:
+        properties = schema.get("properties") or {}
+        return {name: fill(value, rng, depth + 1) for name, value in properties.items()}
+    if kind == "array":
+        inner = schema.get("items") or {"type": "string"}
+        return [fill(inner, rng, depth + 1) for _ in range(_count(schema))]
+    return _scalar(kind, schema, rng)
+
+
+def _count(schema: Mapping[str, Any]) -> int:
+    least = schema.get("minItems")
+    return min(least, 16) if isinstance(least, int) and least > 1 else 1
+
+
+def _scalar(kind: Any, schema: Mapping[str, Any], rng: random.Random) -> Any:
+    if kind == "boolean":
+        return rng.random() < 0.5
+    if kind in ("integer", "number"):
+        least, most = schema.get("minimum"), schema.get("maximum")
+        low = math.ceil(least) if isinstance(least, int | float) else 0
+        high = math.floor(most) if isinstance(most, int | float) else low + 100
+        value = rng.randint(low, max(low, high))
+        return value if kind == "integer" else float(value)
+    if kind == "null":
+        return None
+    return rng.choice(_OBJECTS).split()[-1]

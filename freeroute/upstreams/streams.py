@@ -1,0 +1,245 @@
+"""A provider's event stream, from its head to its end."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from freeroute.domain.outcome import Kind, Outcome
+from freeroute.domain.usage import Usage
+from freeroute.upstreams.faults import before_answer, within_stream
+from freeroute.upstreams.repairs import Repairs
+from freeroute.upstreams.transport import Exchange, TransportError
+from freeroute.wire.answers import (
+    SILENT_FINISHES,
+    Piece,
+    error_in,
+    estimated_usage,
+    inspect,
+    is_meaningful,
+    text_size,
+    usage_chunk,
+    usage_in,
+    usage_object,
+    usage_of,
+)
+from freeroute.wire.sse import DONE, EventTooLarge, SseParser
+
+# After the finish only a usage chunk and [DONE] can follow; an answer is not held back for them.
+AFTER_FINISH = 5.0
+# How long a provider may take to close a finished body, so that its connection can be used again.
+DRAIN = 0.05
+
+# Judges an error object, or the bytes of one, found inside an answer.
+Judge = Callable[[Any], Outcome]
+
+
+class ChatStream:
+    """Reads one exchange. Before the first meaningful event a failure is an outcome of the attempt, after
+    it the end of the stream.
+
+    *skipped* counts events that could not be read.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        *,
+        repairs: Repairs,
+        judge: Judge,
+        include_usage: bool,
+        prompt: int,
+        between: float,
+    ) -> None:
+        """Read *exchange*; *prompt* tokens are assumed and *between* seconds of silence allowed."""
+        self.usage: Usage | None = None
+        self.finish: str | None = None
+        self.outcome: Outcome | None = None
+        self.skipped = 0
+        self._exchange = exchange
+        self._parser = SseParser()
+        self._repairs = repairs
+        self._judge = judge
+        self._include_usage = include_usage
+        self._prompt = prompt
+        self._between = between
+        self._ready: list[bytes] = []
+        self._last: Piece | None = None
+        self._raw_usage: Any = None
+        self._told_usage = False
+        self._text = 0
+        self._unfinished: set[int] = set()
+        self._meaningful = False
+        self._over = False
+
+    async def begin(self, *, lenient: bool = False) -> Outcome | None:
+        """Read up to the first meaningful event; return how the attempt ended if none came.
+
+        *lenient* takes any well-formed stream, content or not. The caller bounds the time.
+        """
+        try:
+            while not self._meaningful and not self._over:
+                self._read(await self._exchange.next())
+        except TransportError as exc:
+            if not (lenient and self.finish):
+                return before_answer(exc, self._exchange.status)
+            self._over = True
+        except EventTooLarge as exc:
+            return Outcome(Kind.GARBAGE, self._exchange.status, str(exc))
+        if self._meaningful:
+            return None
+        return self.outcome or self._nothing(lenient)
+
+    def begin_with(self, chunk: bytes) -> Outcome | None:
+        """Take a whole answer, made into one *chunk*, as the stream."""
+        self._over = True
+        self._take(chunk)
+        if self.outcome is not None and not self._meaningful:
+            return self.outcome
+        self._unfinished.clear()
+        return None
+
+    async def next(self) -> Sequence[bytes]:
+        """Return the payloads of all events that are ready; empty at the end."""
+        while not self._ready and not self._over:
+            try:
+                self._read(await self._wait())
+            except TransportError as exc:
+                self._fail(within_stream(exc, self._exchange.status))
+            except TimeoutError:
+                silent = f"silent for {self._between:g} s"
+                self._fail(Outcome(Kind.STALLED, self._exchange.status, silent))
+            except EventTooLarge as exc:
+                self._fail(Outcome(Kind.GARBAGE, self._exchange.status, str(exc)))
+        if self._ready:
+            ready, self._ready = self._ready, []
+            return ready
+        return await self._end()
+
+    def abort(self) -> None:
+        """Close the connection and settle what was used so far; safe to call more than once."""
+        self._over = True
+        if self.usage is None:
+            self.usage = estimated_usage(self._prompt, self._text)
+        self._exchange.abort()
+
+    @property
+    def is_complete(self) -> bool:
+        """Say whether every choice that began has finished."""
+        return self.finish is not None and not self._unfinished
+
+    async def _wait(self) -> bytes:
+        patience = min(self._between, AFTER_FINISH) if self.is_complete else self._between
+        async with asyncio.timeout(patience):
+            return await self._exchange.next()
+
+    def _read(self, data: bytes) -> None:
+        for payload in self._parser.feed(data) if data else self._parser.finish():
+            if self._over:
+                return
+            self._take(payload)
+        if not data and not self._over:
+            self._over = True
+            self._judge_end()
+
+    def _judge_end(self) -> None:
+        """Judge a body that ended without ``[DONE]``."""
+        if self._parser.stray is not None and not self.is_complete:
+            stray = inspect(self._parser.stray)
+            if stray is not None and stray.choices is None:
+                self.outcome = self._judge(self._parser.stray)
+                return
+        if not self.is_complete and self._meaningful:
+            self.outcome = Outcome(Kind.TRUNCATED, self._exchange.status, "ended without a finish")
+
+    def _take(self, payload: bytes) -> None:
+        if payload == DONE:
+            self._over = True
+            return
+        if not payload or payload.isspace():
+            return
+        piece = inspect(payload)
+        if piece is None:
+            self.skipped += 1
+            return
+        error = error_in(piece)
+        if error or piece.object == "error":
+            self._over = True
+            self.outcome = self._judge(error or payload)
+            return
+        if piece.choices is None and piece.usage is None:
+            self.skipped += 1
+            return
+        self._note(piece)
+        if self._travels(piece):
+            self._ready.append(self._repairs.chunk(payload, piece))
+
+    def _note(self, piece: Piece) -> None:
+        if piece.choices:
+            self._last = piece
+            for choice in piece.choices:
+                index = choice.index if isinstance(choice.index, int) else 0
+                if choice.finish_reason:
+                    self._unfinished.discard(index)
+                elif self.finish is None:
+                    self._unfinished.add(index)
+            self.finish = piece.finish or self.finish
+            self._text += text_size(piece)
+        raw = usage_in(piece)
+        if raw:
+            usage = usage_of(raw)
+            if usage is not None:
+                self.usage, self._raw_usage = usage, raw
+        if not self._meaningful and (is_meaningful(piece) or self.finish in SILENT_FINISHES):
+            self._meaningful = True
+
+    def _travels(self, piece: Piece) -> bool:
+        """Say whether the caller gets this chunk: the extra usage chunk only if it asked."""
+        if self._repairs.holds_usage:
+            return bool(piece.choices)
+        if piece.is_usage_only or piece.choices is None:
+            if not self._include_usage or piece.choices is None:
+                return False
+            self._told_usage = True
+        elif piece.usage:
+            self._told_usage = True
+        return True
+
+    def _nothing(self, lenient: bool) -> Outcome | None:
+        """Return the ending of a stream that brought nothing to read."""
+        if lenient and (self.finish is not None or self._last is not None):
+            return None
+        status = self._exchange.status
+        if self._last is None and self.skipped:
+            return Outcome(Kind.GARBAGE, status, "no event could be read")
+        if self._last is None and self._parser.stray is None and not self._saw_done():
+            return Outcome(Kind.GARBAGE, status, "no event came")
+        return Outcome(Kind.EMPTY, status, "the stream ended without content")
+
+    def _saw_done(self) -> bool:
+        return self.outcome is None and self._over
+
+    def _fail(self, outcome: Outcome) -> None:
+        self._over = True
+        if not self.is_complete:
+            self.outcome = outcome
+
+    async def _end(self) -> Sequence[bytes]:
+        """Settle the usage, once; return the usage chunk the caller asked for and the provider left out."""
+        if self.usage is None:
+            self.usage = estimated_usage(self._prompt, self._text)
+        if self.outcome is None and self._include_usage and not self._told_usage:
+            self._told_usage = True
+            return (usage_chunk(self._raw_usage or usage_object(self.usage), self._last),)
+        await self._drain()
+        return ()
+
+    async def _drain(self) -> None:
+        """Give the body a moment to end, so that the connection goes back to the pool."""
+        if self.outcome is None:
+            try:
+                async with asyncio.timeout(DRAIN):
+                    while await self._exchange.next():
+                        pass
+            except (TransportError, TimeoutError):
+                pass
+        self._exchange.abort()

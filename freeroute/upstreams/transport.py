@@ -1,0 +1,121 @@
+"""The seam under every upstream: one HTTP exchange as bytes, with deadlines and typed failures.
+
+Nothing here retries, follows a redirect, keeps a cookie or knows what an LLM is. The aiohttp adapter is
+in ``aiohttp_transport``; the simulated providers implement the same protocol.
+"""
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Protocol
+
+from msgspec import Struct
+
+
+class Deadlines(Struct, frozen=True):
+    """How long each phase of one exchange may take, in seconds."""
+
+    pool: float = 5.0
+    connect: float = 3.0
+    first_byte: float = 20.0
+    idle: float = 30.0
+    total: float = 300.0
+
+
+class Phase(Enum):
+    """Which deadline ran out."""
+
+    POOL = "pool"
+    CONNECT = "connect"
+    FIRST_BYTE = "first_byte"
+    IDLE = "idle"
+    TOTAL = "total"
+
+
+class TransportError(Exception):
+    """An exchange failed below HTTP. The text names no header and no body."""
+
+
+class TimedOut(TransportError):
+    """A deadline ran out; *phase* says which."""
+
+    def __init__(self, phase: Phase, seconds: float) -> None:
+        """Say which deadline of how many *seconds* ran out."""
+        super().__init__(f"{phase.value} timeout after {seconds:g} s")
+        self.phase = phase
+
+
+class Refused(TransportError):
+    """The peer refused the connection or cannot be reached."""
+
+
+class NameNotFound(TransportError):
+    """The host name does not resolve."""
+
+
+class TlsFailed(TransportError):
+    """The TLS handshake or the certificate check failed."""
+
+
+class Disconnected(TransportError):
+    """The peer closed or reset the connection before the answer's head was complete.
+
+    *reused* says whether the connection came from the pool; a reused one that died without a byte is
+    stale, and only then is a resend safe.
+    """
+
+    def __init__(self, text: str, *, reused: bool = False, received: int = 0) -> None:
+        """Keep how the connection was and how many bytes of the answer came."""
+        super().__init__(text)
+        self.reused = reused
+        self.received = received
+
+
+class Truncated(TransportError):
+    """The body ended before its announced end."""
+
+
+class ProtocolError(TransportError):
+    """The peer does not speak HTTP as we know it, or exceeds a bound of ours."""
+
+
+class Exchange(Protocol):
+    """An answer whose head has arrived."""
+
+    status: int
+    headers: Sequence[tuple[bytes, bytes]]
+
+    async def next(self) -> bytes:
+        """Return all body bytes that are ready, waiting for at least one; ``b""`` at the end.
+
+        Raises TimedOut, Truncated, Disconnected or ProtocolError.
+        """
+        ...
+
+    def abort(self) -> None:
+        """Close the connection now, unless the body is complete and it can be used again."""
+        ...
+
+
+class Transport(Protocol):
+    """Opens exchanges. Cancelling ``open`` or ``next`` in any phase means abort."""
+
+    async def open(
+        self,
+        method: str,
+        url: str,
+        headers: Sequence[tuple[bytes, bytes]],
+        body: bytes,
+        deadlines: Deadlines,
+        *,
+        verify_tls: bool = True,
+        proxy: str | None = None,
+    ) -> Exchange:
+        """Send a request and return once the head of its answer is there.
+
+        Raises TimedOut, Refused, NameNotFound, TlsFailed, Disconnected or ProtocolError.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close every pooled connection."""
+        ...

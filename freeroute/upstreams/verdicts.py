@@ -1,0 +1,302 @@
+"""What an HTTP answer that is not an answer means. The only place that searches text."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from freeroute.clock import Now
+from freeroute.domain.catalogue import ErrorRule, Scope
+from freeroute.domain.outcome import Kind, Outcome
+from freeroute.upstreams import hints, parameters, wordings
+from freeroute.upstreams.complaints import Complaint, complaint_of, presentable, read_complaint
+
+
+class Heard(Struct):
+    """An ending as it was heard: status, the headers that matter, and what the body says."""
+
+    status: int
+    headers: dict[str, str]
+    said: Complaint
+    now: Now
+    secret: str = ""
+
+    def mentions(self, pattern: re.Pattern[str]) -> bool:
+        """Say whether the message or a code matches *pattern*."""
+        return bool(pattern.search(self.said.message)) or any(pattern.search(c) for c in self.said.codes)
+
+
+def judge_response(
+    status: int,
+    headers: Sequence[tuple[bytes, bytes]],
+    body: bytes,
+    *,
+    now: Now,
+    rules: Sequence[ErrorRule] = (),
+    secret: str = "",
+) -> Outcome:
+    """Return what an answer of *status* that is no success means; never raises."""
+    heard = Heard(status, hints.headers_of(headers), read_complaint(body), now, secret)
+    return _judge(heard, rules)
+
+
+def judge_inside(
+    error: Any,
+    headers: Sequence[tuple[bytes, bytes]],
+    *,
+    now: Now,
+    rules: Sequence[ErrorRule] = (),
+    secret: str = "",
+) -> Outcome:
+    """Return what an *error* object (or bytes of one) inside an answer of 200 means, by its own code."""
+    said = read_complaint(error) if isinstance(error, bytes) else complaint_of(error)
+    heard = Heard(_status_of(said), hints.headers_of(headers), said, now, secret)
+    return _judge(heard, rules)
+
+
+def _judge(heard: Heard, rules: Sequence[ErrorRule]) -> Outcome:
+    for rule in rules:
+        kind = _matched(rule, heard)
+        if kind is not None:
+            return _outcome(heard, kind, rule)
+    return _outcome(heard, _kind(heard), None)
+
+
+_KINDS = {kind.value: kind for kind in Kind}
+
+
+def _matched(rule: ErrorRule, heard: Heard) -> Kind | None:
+    if rule.status is not None and rule.status != heard.status:
+        return None
+    if rule.code is not None and rule.code.lower() not in heard.said.codes:
+        return None
+    if rule.contains is not None and rule.contains.casefold() not in heard.said.message.casefold():
+        return None
+    return _KINDS.get(rule.kind)
+
+
+def _status_of(said: Complaint) -> int:
+    if said.status is not None:
+        return said.status
+    for text in (*said.codes, said.message):
+        for status, pattern in wordings.NAMED_STATUS:
+            if pattern.search(text):
+                return status
+    return 502
+
+
+def _kind(heard: Heard) -> Kind:
+    status = heard.status
+    if 200 <= status < 300:
+        return Kind.GARBAGE
+    if 300 <= status < 400:
+        return Kind.REDIRECTED
+    if heard.said.is_html and status in (401, 403, 429):
+        return Kind.FAULT  # a challenge page says nothing about the key
+    return _BY_STATUS.get(status, _fault_or_rejection)(heard)
+
+
+def _fault_or_rejection(heard: Heard) -> Kind:
+    if heard.status >= 500:
+        if heard.mentions(wordings.LOADING):
+            return Kind.LOADING
+        busy = heard.status == 503 and heard.mentions(wordings.FULL)
+        return Kind.NO_CAPACITY if busy else Kind.FAULT
+    return Kind.REJECTED
+
+
+def _unauthorised(heard: Heard) -> Kind:
+    return Kind.KEY_INVALID
+
+
+def _unpaid(heard: Heard) -> Kind:
+    return Kind.NO_CREDIT
+
+
+def _forbidden(heard: Heard) -> Kind:
+    if heard.mentions(wordings.NOTHING_LEFT):
+        return Kind.NO_CREDIT
+    if heard.said.flagged or heard.mentions(wordings.FILTERED):
+        return Kind.FILTERED
+    return Kind.FORBIDDEN
+
+
+def _gone(heard: Heard) -> Kind:
+    return Kind.BAD_PARAMETER if parameters.unsupported(heard.said) else Kind.MODEL_GONE
+
+
+def _too_large(heard: Heard) -> Kind:
+    if heard.mentions(wordings.TOKENS_PER_TIME) or not heard.mentions(wordings.TOO_LONG):
+        return Kind.TOO_LARGE
+    return Kind.CONTEXT_TOO_LONG
+
+
+def _limited(heard: Heard) -> Kind:
+    said = heard.said
+    if heard.mentions(wordings.OWN_LIMIT):
+        return Kind.RATE_LIMITED
+    if heard.mentions(wordings.BUSY) or said.upstream:
+        return Kind.NO_CAPACITY
+    if any(re.fullmatch(r"0+(?:\.0*)?", value) for _, value in said.quotas) or heard.mentions(
+        wordings.NOTHING_LEFT
+    ):
+        return Kind.NO_CREDIT
+    return Kind.NO_CREDIT if hints.limit_is_zero(heard.headers) else Kind.RATE_LIMITED
+
+
+def _bad_request(heard: Heard) -> Kind:
+    """Tell the many meanings of 400 and 422 apart, the more certain signs first."""
+    for pattern, kind in _SIGNS_OF_400:
+        if heard.mentions(pattern):
+            return kind
+    if heard.said.flagged:
+        return Kind.FILTERED
+    return Kind.REJECTED if parameters.named(heard.said) is None else Kind.BAD_PARAMETER
+
+
+_SIGNS_OF_400 = (
+    (wordings.BAD_KEY, Kind.KEY_INVALID),
+    (wordings.REGION, Kind.FORBIDDEN),
+    (wordings.BUSY, Kind.NO_CAPACITY),
+    (wordings.MISGENERATED, Kind.MISGENERATED),
+    (wordings.OUTPUT_BOUND, Kind.BAD_PARAMETER),
+    (wordings.TOO_LONG, Kind.CONTEXT_TOO_LONG),
+    (wordings.FILTERED, Kind.FILTERED),
+    (wordings.GONE, Kind.MODEL_GONE),
+)
+
+
+def _fault(heard: Heard) -> Kind:
+    return Kind.FAULT
+
+
+def _no_capacity(heard: Heard) -> Kind:
+    return Kind.NO_CAPACITY
+
+
+_BY_STATUS: dict[int, Callable[[Heard], Kind]] = {
+    400: _bad_request,
+    401: _unauthorised,
+    402: _unpaid,
+    403: _forbidden,
+    404: _gone,
+    405: _fault,
+    406: _fault,
+    407: _fault,
+    408: _fault,
+    410: _gone,
+    413: _too_large,
+    415: _fault,
+    422: _bad_request,
+    425: _fault,
+    429: _limited,
+    498: _no_capacity,
+    499: _fault,
+}
+
+# Errors about the request itself: what the provider said helps the caller, and may quote the prompt, so
+# it goes to the caller alone.
+_ABOUT_REQUEST = frozenset(
+    {
+        Kind.REJECTED,
+        Kind.BAD_PARAMETER,
+        Kind.CONTEXT_TOO_LONG,
+        Kind.FILTERED,
+        Kind.TOO_LARGE,
+        Kind.MISGENERATED,
+    }
+)
+_WAITS = frozenset({Kind.RATE_LIMITED, Kind.NO_CAPACITY, Kind.LOADING, Kind.FAULT, Kind.TOO_LARGE})
+
+
+def _outcome(heard: Heard, kind: Kind, rule: ErrorRule | None) -> Outcome:
+    spent = _spent(heard) if kind is Kind.RATE_LIMITED else hints.Spent()
+    window = rule.window if rule is not None and rule.window else spent.window
+    text = presentable(heard.said.message, heard.secret)
+    about_request = kind in _ABOUT_REQUEST
+    return Outcome(
+        kind=kind,
+        status=heard.status,
+        detail=_detail(heard, "" if about_request else text),
+        code=_code(heard),
+        param=parameters.named(heard.said) if kind is Kind.BAD_PARAMETER else None,
+        retry_after=_wait(heard, window, spent.resets_in) if kind in _WAITS else None,
+        window=window,
+        scope=rule.scope.value if rule is not None and rule.scope else _scope(heard, kind),
+        unit=rule.unit.value if rule is not None and rule.unit else spent.unit,
+        context=_context(heard.said) if kind is Kind.CONTEXT_TOO_LONG else None,
+        request_error=(text or None) if about_request else None,
+    )
+
+
+def _code(heard: Heard) -> str | None:
+    named = [code for code in heard.said.codes if not code.isdigit()] or heard.said.codes
+    return presentable(named[0], heard.secret, 64) if named else None
+
+
+def _detail(heard: Heard, text: str) -> str:
+    what = "an HTML page" if heard.said.is_html else text
+    code = _code(heard)
+    parts = (f"HTTP {heard.status}", f"({code})" if code else "", what)
+    return " ".join(part for part in parts if part)[:200]
+
+
+def _spent(heard: Heard) -> hints.Spent:
+    """Return which counter a 429 speaks of: by quota ids, by its words, by the rate headers."""
+    said = heard.said
+    from_headers = hints.spent_in(heard.headers, heard.now) or hints.Spent()
+    if said.quotas:
+        ids = [quota for quota, _ in said.quotas]
+        window = hints.longest([hints.window_in(quota) for quota in ids])
+        unit = next((hints.unit_in(quota) for quota in ids if hints.window_in(quota) == window), None)
+        return hints.Spent(window, unit, from_headers.resets_in)
+    words = f"{said.message} {' '.join(said.codes)}"
+    window = hints.window_in(words)
+    unit = hints.unit_in(words) if window else None
+    if "3036" in said.codes:
+        window, unit = "day", "neurons"
+    return hints.Spent(
+        window or from_headers.window,
+        unit or from_headers.unit or hints.unit_in(words),
+        from_headers.resets_in,
+    )
+
+
+def _wait(heard: Heard, window: str | None, resets_in: float | None) -> float | None:
+    """Return how long to stay away: headers, then the body, then the reset of the spent counter."""
+    asked = hints.retry_after(heard.headers, heard.now)
+    if asked is not None:
+        return asked
+    said = heard.said
+    # Google's delay is a matter of seconds even when it is the day that is spent.
+    if not (said.quotas and window in ("day", "week", "month")):
+        asked = hints.seconds_of(said.delay, heard.now) if said.delay else None
+        asked = asked if asked is not None else hints.asked_wait(said.message, heard.now)
+        if asked is not None:
+            return asked
+    if said.reset:
+        return hints.seconds_of(said.reset, heard.now)
+    return resets_in
+
+
+def _scope(heard: Heard, kind: Kind) -> str | None:
+    if kind is not Kind.RATE_LIMITED:
+        return None
+    if any("permodel" in quota.lower() for quota, _ in heard.said.quotas):
+        return Scope.MODEL.value
+    if heard.mentions(wordings.ACCOUNT_WIDE):
+        return Scope.ACCOUNT.value
+    return Scope.IP.value if heard.mentions(wordings.PER_IP) else None
+
+
+def _context(said: Complaint) -> int | None:
+    """Return the real context size if the answer tells it."""
+    if said.context:
+        return said.context
+    for pattern in wordings.CONTEXT_SIZES:
+        found = pattern.search(said.message)
+        if found:
+            size = int(re.sub(r"\D", "", found[1]))
+            return size if 256 <= size < 10**8 else None
+    return None

@@ -1,0 +1,142 @@
+"""How providers word what went wrong: the signs the verdicts look for in messages and codes."""
+
+import re
+
+
+def _sign(*alternatives: str) -> re.Pattern[str]:
+    return re.compile("|".join(alternatives), re.IGNORECASE)
+
+
+LOADING = _sign(r"loading model", r"model is (?:currently )?loading", r"is being loaded")
+# A full queue is not a broken server.
+FULL = _sign(r"server busy", r"maximum pending", r"queue (?:is )?full", r"queue_exceeded")
+BUSY = _sign(
+    FULL.pattern,
+    r"service tier capacity",
+    r"capacity[ _](?:exceeded|exhausted)",
+    r"no (?:more )?data cent",
+    r"degraded function",
+    r"(?:at|over|no) capacity",
+    r"overloaded",
+    r"rate.?limited upstream",
+    r"^(?:3505|3040)$",
+)
+OWN_LIMIT = _sign(r"free-models-per")
+ACCOUNT_WIDE = _sign(OWN_LIMIT.pattern, r"api calls / month", r"^3036$", r"free allocation")
+PER_IP = _sign(r"\b(?:per|your) ip\b", r"from this ip")
+NOTHING_LEFT = _sign(
+    r"insufficient.?(?:quota|balance|credit|fund)",
+    r"\blimit: 0\b(?![.\d])",
+    r"^(?:1113|1910)$",
+    r"tier_not_allowed",
+    r"credit balance",
+    r"billing_hard",
+    r"requires a subscription",
+    r"out of credits",
+    r"no credits",
+    r"payment required",
+    r"included credits",
+    r"not available (?:on|in|for) (?:your|the) (?:current )?(?:free )?(?:plan|tier)",
+)
+BAD_KEY = _sign(
+    r"api.?key.?(?:not valid|invalid|expired|not found)",
+    r"invalid.?api.?(?:key|token)",
+    r"incorrect api key",
+)
+REGION = _sign(r"location is not supported", r"not available in your (?:country|region)")
+GONE = _sign(
+    r"model_(?:not_found|decommissioned|deprecated|unavailable)",
+    r"(?:no such|invalid|unknown) model",
+    r"model\b.{0,120}(?:not found|not exist|is not available|decommissioned|retired|is not a valid)",
+    r"is not a valid model",
+    r"no endpoints found for",
+    r"not found for account",
+    r"^(?:5007|3042|invalid_model)$",
+)
+MISGENERATED = _sign(
+    r"tool_use_failed", r"json_validate_failed", r"failed to (?:call a function|generate json)"
+)
+# An output bound over what the model writes is a bad parameter, not a long prompt.
+OUTPUT_BOUND = _sign(r"max_(?:completion_|output_)?tokens[`'\"]? must be")
+TOO_LONG = _sign(
+    r"context.?(?:length|window|size)",
+    r"maximum context",
+    r"maximum (?:prompt|input) length",
+    r"(?:prompt|input|request)\b.{0,60}(?:too long|exceeds? (?:the )?(?:max|limit|available|context))",
+    r"token count\b.{0,40}exceeds",
+    r"too many (?:input |prompt )?tokens",
+    r"exceeds? the (?:available )?context",
+    r"reduce the length",
+    r"longer than the model",
+    r"string_above_max_length",
+    r"^1261$",
+)
+FILTERED = _sign(
+    r"content.?filter",
+    r"content.?policy",
+    r"content management policy",
+    r"responsibleai",
+    r"moderation",
+    r"safety (?:system|filter|setting|reason)",
+    r"prohibited_content",
+    r"blocked (?:by|due to)",
+    r"\bflagged\b",
+    r"data_inspection_failed",
+)
+TOKENS_PER_TIME = _sign(r"tokens per (?:minute|day|hour)", r"\b[io]?tp[mhd]\b")
+
+# Errors inside a 200 name themselves instead of having a status.
+NAMED_STATUS: tuple[tuple[int, re.Pattern[str]], ...] = (
+    (429, _sign(r"rate.?limit", r"resource_exhausted", r"too.?many", r"quota", r"insufficient")),
+    (401, _sign(r"authenticat", r"unauthori[sz]ed", r"invalid.?api.?key")),
+    (403, _sign(r"permission", r"forbidden")),
+    (404, _sign(r"not.?found")),
+    (529, _sign(r"overloaded")),
+    (503, _sign(r"unavailable", r"capacity")),
+    (504, _sign(r"time.?out", r"deadline")),
+    (400, _sign(r"invalid", r"bad.?request", r"context", r"validat", r"content_filter", r"tool_use")),
+)
+
+_SIZE = r"(\d[\d,_]{2,9})"
+CONTEXT_SIZES = tuple(
+    _sign(pattern)
+    for pattern in (
+        rf"context (?:length|window|size)(?: of this model| allowed)?(?: is| of|:| \()\s*(?:only )?{_SIZE}",
+        rf"exceeds? (?:the |its )?(?:available |model'?s? )?(?:max(?:imum)? )?context\D{{0,40}}{_SIZE}",
+        rf"maximum number of tokens(?: allowed)?\D{{0,20}}{_SIZE}",
+        rf"(?:maximum|max|limit)(?: \w+){{0,3}} (?:is|of|:) {_SIZE} tokens",
+    )
+)
+
+_NAME = r"[`'\"“‘]?([A-Za-z_][\w.\[\]]{0,80})[`'\"”’]?"
+_CANNOT = r"(?:not (?:currently |yet )?(?:supported|permitted|allowed|available)|unsupported)"
+
+# Ways to say that a parameter is unknown there, or known and not taken.
+PARAMETERS = tuple(
+    _sign(pattern)
+    for pattern in (
+        rf"property {_NAME} is {_CANNOT}",
+        rf"unknown name {_NAME}",
+        rf"unrecognized (?:request )?(?:argument|parameter|field)s?(?: supplied)?:? {_NAME}",
+        rf"(?:unknown|unsupported|unexpected|extra) (?:request )?(?:parameter|argument|field)s?:? {_NAME}",
+        rf"(?:parameter|argument|field|property)s? {_NAME} (?:is|are) (?:not |un)",
+        rf"additional propert(?:y|ies) {_NAME}",
+        rf"unexpected keyword argument {_NAME}",
+        rf"does not support (?:the )?(?:parameter )?{_NAME}",
+        rf"{_NAME} (?:is|are) (?:currently )?{_CANNOT}",
+        rf"{_NAME} is not enabled",
+        rf"{_NAME} must be",
+    )
+)
+PLACE = _sign(r"\bat '([\w.\[\]]{1,200})'")
+AT_MESSAGES = _sign(r"(?:\bat |['\"(])\s*'?messages\b")
+
+# A refusal of "penalties" that does not say which.
+PENALTIES = "penalties"
+CAPABILITIES = (
+    ("parallel_tool_calls", _sign(r"single tool.?calls? at once")),
+    ("tools", _sign(r"tool choice requires", r"(?:not|n't) support (?:tool|function)", r"that support tool")),
+    ("messages", _sign(r"(?:not|n't) support (?:image|vision|audio)", r"that support image")),
+    ("response_format", _sign(r"(?:not|n't) support (?:json|structured|response)")),
+    (PENALTIES, _sign(r"penalt(?:y|ies) (?:is|are) not")),
+)

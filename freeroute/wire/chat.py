@@ -1,0 +1,60 @@
+"""A chat request, decoded as far as routing needs; every other byte passes through."""
+
+from msgspec import Raw, Struct
+
+from freeroute.clock import Now
+from freeroute.domain.clients import Client
+from freeroute.domain.usage import Demand
+
+# Fields that speak to the gateway, never to a provider.
+GATEWAY_FIELDS = frozenset({"provider", "models", "route", "transforms", "freeroute"})
+
+
+class Preferences(Struct, frozen=True):
+    """OpenRouter's ``provider`` object, as far as it is honoured: names of providers."""
+
+    order: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    allow_fallbacks: bool = True
+    data_collection: str = "allow"
+
+
+class ChatCall(Struct, kw_only=True):
+    """One request for a chat completion.
+
+    *fields* are the caller's own fields, undecoded, without the gateway's; *needs* the capabilities it
+    cannot do without (tools, images, json_object, json_schema, ...).
+    """
+
+    fields: dict[str, Raw]
+    model: str
+    demand: Demand
+    stream: bool = False
+    include_usage: bool = False
+    needs: frozenset[str] = frozenset()
+    remote_images: bool = False
+    models: tuple[str, ...] = ()
+    preferences: Preferences = Preferences()
+    has_assistant: bool = False
+
+
+class CallContext(Struct, kw_only=True):
+    """What surrounds a call: who asks, under which id, and what they allow.
+
+    *client* is None while none is configured; *queue* names whose turn it is; *received* is when the
+    request's head arrived; *dice* is this call's one random number in [0, 1), so that choosing stays pure;
+    *hop* is how many gateways like this one it passed before.
+    """
+
+    request_id: str
+    received: Now
+    surface: str = "openai"
+    client: Client | None = None
+    queue: str = "-"
+    max_wait: float | None = None
+    strict: bool = False
+    session: str | None = None
+    traceparent: str | None = None
+    dice: float = 0.5
+    hop: int = 0

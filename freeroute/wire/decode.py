@@ -1,0 +1,148 @@
+"""A request body to a ChatCall: everything routing reads is checked, everything else passes through."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from freeroute.domain.usage import Demand, tokens_in
+from freeroute.errors import InvalidRequest
+from freeroute.wire import fields as known
+from freeroute.wire.chat import GATEWAY_FIELDS, ChatCall
+from freeroute.wire.preferences import preferences_of
+
+NAME_LIMIT = 256
+MODELS_LIMIT = 32
+
+_NULL = b"null"
+_FIELDS = msgspec.json.Decoder(dict[str, Raw])
+_NAME = msgspec.json.Decoder(str)
+_NAMES = msgspec.json.Decoder(list[str])
+
+
+def decode_chat(body: bytes) -> ChatCall:
+    """Return the call *body* asks for; raises InvalidRequest that names the field."""
+    raw = _split(body)
+    models = _models(raw)
+    model = _model(raw, models)
+    values = {
+        name: read(raw[name], decoder, name) for name, decoder in known.DECODERS.items() if _given(raw, name)
+    }
+    for name, value in values.items():
+        known.check(name, value)
+    talk = _talk(raw)
+    tools = values.get("tools") or values.get("functions")
+    text = talk.text_bytes + sum(len(bytes(raw[name])) for name in known.COUNTED if _given(raw, name))
+    stream = bool(values.get("stream"))
+    options = values.get("stream_options")
+    return ChatCall(
+        fields=_kept(raw, values),
+        model=model,
+        models=models,
+        demand=Demand(tokens_in(text, talk.messages, talk.images), _max_output(values)),
+        stream=stream,
+        include_usage=bool(stream and options is not None and options.include_usage),
+        needs=frozenset(talk.needs | known.needs_of(values, has_tools=bool(tools))),
+        remote_images=talk.remote_images,
+        preferences=preferences_of(raw.get("provider")),
+        has_assistant=talk.has_assistant,
+    )
+
+
+def _split(body: bytes) -> dict[str, Raw]:
+    if not body.strip():
+        raise InvalidRequest("The body is empty: send a JSON object with model and messages.")
+    try:
+        if not body.isascii():
+            body.decode("utf-8")
+        return _FIELDS.decode(body)
+    except UnicodeDecodeError as exc:
+        raise InvalidRequest(f"The body is not valid UTF-8 (byte {exc.start}).") from None
+    except RecursionError:
+        raise InvalidRequest("The body is nested too deeply.") from None
+    except msgspec.ValidationError:
+        raise InvalidRequest("The body must be a JSON object with model and messages.") from None
+    except msgspec.DecodeError as exc:
+        raise InvalidRequest(f"The body is not valid JSON: {exc}.") from None
+
+
+def read(raw: Raw, decoder: msgspec.json.Decoder[Any], name: str) -> Any:
+    """Return *raw* decoded; raises InvalidRequest whose param is *name* and the path below it."""
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError as exc:
+        reason, _, path = str(exc).partition(" - at `$")
+        param = name + path.rstrip("`")
+        raise InvalidRequest(f"{param}: {_plain(reason)}.", param=param) from None
+    except RecursionError:
+        raise InvalidRequest(f"{name}: nested too deeply.", param=name) from None
+    except (msgspec.DecodeError, ValueError):
+        raise InvalidRequest(f"{name}: not valid JSON.", param=name) from None
+
+
+def _plain(reason: str) -> str:
+    """Return *reason* without what the caller wrote beyond a short word: it may be part of a prompt."""
+    if reason.startswith("Invalid enum value"):
+        return "unknown value" if len(reason) > 60 or not reason.isprintable() else reason
+    if reason.startswith("Invalid value"):
+        return "unknown type" if len(reason) > 60 or not reason.isprintable() else reason
+    return reason[:200]
+
+
+def _given(raw: dict[str, Raw], name: str) -> bool:
+    return name in raw and bytes(raw[name]) != _NULL
+
+
+def _models(raw: dict[str, Raw]) -> tuple[str, ...]:
+    if not _given(raw, "models"):
+        return ()
+    names = read(raw["models"], _NAMES, "models")
+    if len(names) > MODELS_LIMIT:
+        raise InvalidRequest(f"models: at most {MODELS_LIMIT} names.", param="models")
+    for index, name in enumerate(names):
+        _check_name(name, f"models[{index}]")
+    return tuple(names)
+
+
+def _model(raw: dict[str, Raw], models: tuple[str, ...]) -> str:
+    if _given(raw, "model"):
+        model: str = read(raw["model"], _NAME, "model")
+    elif models:
+        model = models[0]
+    else:
+        raise InvalidRequest("model is missing: name one, or free, free-fast or free-smart.", param="model")
+    _check_name(model, "model")
+    return model
+
+
+def _check_name(name: str, param: str) -> None:
+    if not name.strip():
+        raise InvalidRequest(f"{param}: the name is empty.", param=param)
+    if len(name) > NAME_LIMIT:
+        raise InvalidRequest(f"{param}: a name has at most {NAME_LIMIT} characters.", param=param)
+    if not name.isprintable():
+        raise InvalidRequest(f"{param}: the name holds control characters.", param=param)
+
+
+def _talk(raw: dict[str, Raw]) -> known.Talk:
+    if not _given(raw, "messages"):
+        raise InvalidRequest("messages is missing: send at least one message.", param="messages")
+    messages = read(raw["messages"], known.MESSAGES, "messages")
+    if not messages:
+        raise InvalidRequest("messages is empty: send at least one message.", param="messages")
+    return known.talk_of(messages)
+
+
+def _max_output(values: dict[str, Any]) -> int | None:
+    bounds = [values[n] for n in ("max_completion_tokens", "max_tokens") if values.get(n) is not None]
+    return min(bounds) if bounds else None
+
+
+def _kept(raw: dict[str, Raw], values: dict[str, Any]) -> dict[str, Raw]:
+    """Return the fields that travel: not the gateway's own, and no known field that says nothing."""
+    return {
+        name: value
+        for name, value in raw.items()
+        if name not in GATEWAY_FIELDS
+        and not (name in known.DECODERS and (bytes(value) == _NULL or values.get(name) == []))
+    }

@@ -1,0 +1,272 @@
+"""The fields of a chat request that routing reads: their types, their bounds, and what they ask for."""
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Raw, Struct
+
+from freeroute.errors import InvalidRequest
+
+# No model writes more; a larger figure is a mistake, and would overflow a counter somewhere.
+MAX_TOKENS = 10_000_000
+# Fields that are part of the prompt a provider counts.
+COUNTED = ("tools", "functions", "response_format")
+
+
+class Text(Struct, tag_field="type", tag="text"):
+    """A text part."""
+
+    text: str
+
+
+class Refusal(Struct, tag_field="type", tag="refusal"):
+    """What an assistant refused with."""
+
+    refusal: str
+
+
+class ImageUrl(Struct):
+    """Where an image is: a data URL or an address."""
+
+    url: str
+
+
+class Image(Struct, tag_field="type", tag="image_url"):
+    """An image part."""
+
+    image_url: ImageUrl
+
+
+class Sound(Struct):
+    """Base64 audio and its format."""
+
+    data: str
+    format: str
+
+
+class Audio(Struct, tag_field="type", tag="input_audio"):
+    """An audio part."""
+
+    input_audio: Sound
+
+
+class File(Struct, tag_field="type", tag="file"):
+    """A file part."""
+
+    file: dict[str, Raw]
+
+
+class VideoUrl(Struct):
+    """Where a video is."""
+
+    url: str
+
+
+class Video(Struct, tag_field="type", tag="video_url"):
+    """A video part."""
+
+    video_url: VideoUrl
+
+
+Part = Text | Refusal | Image | Audio | File | Video
+
+
+class CalledFunction(Struct):
+    """A function and its arguments as the assistant wrote them."""
+
+    name: str = ""
+    arguments: str = ""
+
+
+class ToolCall(Struct):
+    """A tool call an assistant made earlier in the conversation."""
+
+    function: CalledFunction | None = None
+    id: str | None = None
+
+
+class Message(Struct):
+    """One message, as far as routing reads it."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: str | list[Part] | None = None
+    tool_calls: list[ToolCall] | None = None
+    tool_call_id: str | None = None
+    name: str | None = None
+
+
+class Function(Struct):
+    """A function the model may call."""
+
+    name: str
+
+
+class Tool(Struct):
+    """A tool; other types than function pass through."""
+
+    type: str
+    function: Function | None = None
+
+
+class ResponseFormat(Struct):
+    """The form the answer must have."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: dict[str, Raw] | None = None
+
+
+class StreamOptions(Struct):
+    """What the caller wants from the stream."""
+
+    include_usage: bool | None = None
+
+
+class Talk(Struct):
+    """What the messages add up to."""
+
+    messages: int = 0
+    text_bytes: int = 0
+    images: int = 0
+    needs: set[str] = msgspec.field(default_factory=set)
+    remote_images: bool = False
+    has_assistant: bool = False
+
+
+def _decoder(type_: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(type_)
+
+
+MESSAGES = _decoder(list[Message])
+_NUMBER = _decoder(float)
+_WHOLE = _decoder(int)
+_FLAG = _decoder(bool)
+_WORD = _decoder(str)
+
+DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
+    "stream": _FLAG,
+    "stream_options": _decoder(StreamOptions),
+    "max_tokens": _WHOLE,
+    "max_completion_tokens": _WHOLE,
+    "temperature": _NUMBER,
+    "top_p": _NUMBER,
+    "presence_penalty": _NUMBER,
+    "frequency_penalty": _NUMBER,
+    "n": _WHOLE,
+    "seed": _WHOLE,
+    "stop": _decoder(str | list[str]),
+    "logprobs": _FLAG,
+    "top_logprobs": _WHOLE,
+    "logit_bias": _decoder(dict[str, float]),
+    "tools": _decoder(list[Tool]),
+    "tool_choice": _decoder(str | dict[str, Raw]),
+    "parallel_tool_calls": _FLAG,
+    "functions": _decoder(list[Function]),
+    "function_call": _decoder(str | dict[str, Raw]),
+    "response_format": _decoder(ResponseFormat),
+    "reasoning_effort": _WORD,
+    "modalities": _decoder(list[str]),
+    "user": _WORD,
+}
+
+BOUNDS: dict[str, tuple[float, float]] = {
+    "max_tokens": (1, MAX_TOKENS),
+    "max_completion_tokens": (1, MAX_TOKENS),
+    "temperature": (0, 2),
+    "top_p": (0, 1),
+    "presence_penalty": (-2, 2),
+    "frequency_penalty": (-2, 2),
+    "n": (1, 128),
+    "seed": (-(2**63), 2**63 - 1),
+    "top_logprobs": (0, 20),
+}
+
+
+def check(name: str, value: Any) -> None:
+    """Raise InvalidRequest if *value* is out of the bounds of the field *name*."""
+    if name in BOUNDS:
+        low, high = BOUNDS[name]
+        if not low <= value <= high:  # false for NaN too
+            raise InvalidRequest(f"{name}: must be between {low:g} and {high:g}.", param=name)
+    elif name == "tools":
+        for index, tool in enumerate(value):
+            if tool.type == "function" and tool.function is None:
+                _missing(f"tools[{index}].function")
+    elif name == "response_format" and value.type == "json_schema" and value.json_schema is None:
+        _missing("response_format.json_schema")
+
+
+def _missing(param: str) -> None:
+    raise InvalidRequest(f"{param} is missing.", param=param)
+
+
+def needs_of(values: dict[str, Any], *, has_tools: bool) -> set[str]:
+    """Return the capabilities the fields ask for, messages aside."""
+    needs: set[str] = set()
+    if has_tools:
+        needs.add("tools")
+    form = values.get("response_format")
+    if form is not None and form.type != "text":
+        needs.add(form.type)
+    if "audio" in (values.get("modalities") or ()):
+        needs.add("audio_output")
+    return needs
+
+
+def talk_of(messages: list[Message]) -> Talk:
+    """Return what *messages* add up to; raises InvalidRequest for one that cannot be sent."""
+    talk = Talk(messages=len(messages))
+    for index, message in enumerate(messages):
+        content = message.content
+        if isinstance(content, str):
+            talk.text_bytes += _size(content)
+        elif content is None:
+            if message.role != "assistant":
+                _missing(f"messages[{index}].content")
+        else:
+            _read_parts(talk, content, f"messages[{index}].content")
+        if message.role == "assistant":
+            talk.has_assistant = True
+            _count_calls(talk, message.tool_calls)
+        elif message.role == "tool" and not message.tool_call_id:
+            _missing(f"messages[{index}].tool_call_id")
+    return talk
+
+
+def _count_calls(talk: Talk, calls: list[ToolCall] | None) -> None:
+    for call in calls or ():
+        if call.function is not None:
+            talk.text_bytes += _size(call.function.name) + _size(call.function.arguments)
+
+
+def _read_parts(talk: Talk, parts: list[Part], where: str) -> None:
+    if not parts:
+        raise InvalidRequest(f"{where}: the list is empty.", param=where)
+    for index, part in enumerate(parts):
+        match part:
+            case Text():
+                talk.text_bytes += _size(part.text)
+            case Refusal():
+                talk.text_bytes += _size(part.refusal)
+            case Image():
+                talk.images += 1
+                talk.needs.add("images")
+                talk.remote_images |= _is_remote(part.image_url.url, f"{where}[{index}].image_url.url")
+            case Audio():
+                talk.needs.add("audio")
+            case Video():
+                talk.needs.add("video")
+            case File():
+                talk.needs.add("files")
+
+
+def _is_remote(url: str, where: str) -> bool:
+    scheme = url[:8].lower()
+    if scheme.startswith("data:"):
+        return False
+    if scheme.startswith(("http://", "https://")):
+        return True
+    raise InvalidRequest(f"{where}: must be a data: or an http(s) URL.", param=where)
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())

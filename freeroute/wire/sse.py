@@ -1,0 +1,115 @@
+"""Server-sent events: bytes in any split to payloads, and payloads back to bytes."""
+
+DONE = b"[DONE]"
+
+_BOM = b"\xef\xbb\xbf"
+_LIMIT = 4 * 1024 * 1024
+
+
+class EventTooLarge(ValueError):
+    """An event, or a line of one, is longer than the parser keeps."""
+
+
+class SseParser:
+    """Cuts a byte stream into the data payloads of its events.
+
+    Only ``data`` fields matter here; comments, names, ids and retry times are passed over. *stray* is the
+    last line that looked like bare JSON: some servers report an error that way in the middle of a stream.
+    """
+
+    def __init__(self, limit: int = _LIMIT) -> None:
+        """Refuse events of more than *limit* bytes."""
+        self.stray: bytes | None = None
+        self._limit = limit
+        self._head: bytes | None = b""  # bytes that may still turn out to be a byte order mark
+        self._line: list[bytes] = []
+        self._line_size = 0
+        self._data: list[bytes] = []
+        self._data_size = 0
+        self._after_cr = False
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Return the payloads of the events that *data* completes; raises EventTooLarge."""
+        if self._head is not None:
+            data = self._without_mark(self._head + data)
+        if self._after_cr and data:
+            # The CR already ended its line, so a LF right behind it belongs to it.
+            self._after_cr = False
+            data = data.removeprefix(b"\n")
+        if not data:
+            return []
+        if b"\r" in data:
+            self._after_cr = data.endswith(b"\r")
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        if b"\n" not in data:
+            self._keep(data)
+            return []
+        return self._read(data)
+
+    def finish(self) -> list[bytes]:
+        """Return the payload of an event the stream ended in without its blank line."""
+        self._head = None
+        tail = b"".join(self._line)
+        self._line, self._line_size = [], 0
+        events: list[bytes] = []
+        if tail:
+            self._take(tail)
+        if self._data:
+            events.append(self._event())
+        return events
+
+    def _without_mark(self, data: bytes) -> bytes:
+        if len(data) < len(_BOM) and _BOM.startswith(data):
+            self._head = data
+            return b""
+        self._head = None
+        return data.removeprefix(_BOM)
+
+    def _keep(self, data: bytes) -> None:
+        self._line_size += len(data)
+        self._check()
+        self._line.append(data)
+
+    def _read(self, data: bytes) -> list[bytes]:
+        lines = data.split(b"\n")
+        if self._line:
+            lines[0] = b"".join((*self._line, lines[0]))
+        self._line, self._line_size = [], 0
+        rest = lines.pop()
+        events: list[bytes] = []
+        for line in lines:
+            if line:
+                self._take(line)
+            elif self._data:
+                events.append(self._event())
+        if rest:
+            self._keep(rest)
+        return events
+
+    def _take(self, line: bytes) -> None:
+        if line.startswith(b"data:"):
+            value = line[6:] if line[5:6] == b" " else line[5:]
+            self._data.append(value)
+            self._data_size += len(value) + 1
+            self._check()
+        elif line == b"data":
+            self._data.append(b"")
+        elif line[:1] == b"{":
+            self.stray = line
+
+    def _event(self) -> bytes:
+        payload = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+        self._data, self._data_size = [], 0
+        return payload
+
+    def _check(self) -> None:
+        if self._line_size + self._data_size > self._limit:
+            raise EventTooLarge(f"an event of more than {self._limit} bytes")
+
+
+def frame(payload: bytes) -> bytes:
+    """Return *payload* as one event on the wire."""
+    if b"\n" in payload or b"\r" in payload:
+        lines = payload.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        payload = b"\ndata: ".join(lines)
+    return b"data: " + payload + b"\n\n"

@@ -1,0 +1,174 @@
+"""The dashboard keeps its content policy: nothing inline, nothing foreign, nothing missing."""
+
+import re
+from html.parser import HTMLParser
+from itertools import product
+
+import pytest
+
+from freeroute.domain.outcome import Kind
+from freeroute.resources import dashboard_dir
+
+FILES = {path.name: path.read_text() for path in sorted(dashboard_dir().iterdir()) if path.is_file()}
+SCRIPTS = sorted(name for name in FILES if name.endswith(".js"))
+BUDGET = 60 * 1024
+STATES = ("healthy", "suspect", "resting", "open", "half-open", "held", "no-key")
+SVG = "http://www.w3.org/2000/svg"
+COLOURS = ("text", "soft", "accent", "good", "warn", "rest", "bad")
+
+
+class Page(HTMLParser):
+    """The elements of the page with their attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.inline = ""
+        self._raw = False
+        self.feed(FILES["index.html"])
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        self._raw = tag in {"script", "style"}
+
+    def handle_data(self, data):
+        if self._raw:
+            self.inline += data
+
+    def handle_endtag(self, tag):
+        self._raw = False
+
+    def values(self, name):
+        return [attrs[name] for _, attrs in self.elements if attrs.get(name)]
+
+
+@pytest.fixture(scope="module")
+def page():
+    return Page()
+
+
+def test_all_files_together_fit_the_budget():
+    assert sum(path.stat().st_size for path in dashboard_dir().rglob("*")) < BUDGET
+
+
+def test_the_page_has_no_inline_script_style_or_handler(page):
+    assert page.inline.strip() == ""
+    assert not any(tag == "style" for tag, _ in page.elements)
+    assert not [
+        name for _, attrs in page.elements for name in attrs if name == "style" or name.startswith("on")
+    ]
+
+
+def test_the_page_reads_data_as_text_and_writes_no_style():
+    forbidden = re.compile(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|setHTML|\beval\(|new Function|DOMParser"
+        r"|javascript:|\.style\b|cssText|[\"']style[\"']|\bon[a-z]+ ?= ?"
+    )
+    assert {name: forbidden.findall(FILES[name]) for name in SCRIPTS} == {name: [] for name in SCRIPTS}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_nothing_comes_from_elsewhere(name):
+    foreign = re.findall(r"(?:https?:)?//[\w.-]+\.\w+[^\s\"'`)]*|@import|url\(", FILES[name])
+    assert [address for address in foreign if address != SVG] == []
+
+
+def test_every_file_that_is_named_exists_and_every_file_is_named(page):
+    named = set(page.values("src"))
+    named |= {attrs["href"] for tag, attrs in page.elements if tag == "link"}
+    for name in SCRIPTS:
+        named |= set(
+            re.findall(r"^(?:import|export) .*?from \"([^\"]+)\";", FILES[name], re.MULTILINE | re.DOTALL)
+        )
+    assert named == {f"/dashboard/{name}" for name in FILES if name != "index.html"}
+
+
+def test_every_import_names_something_the_other_file_exports():
+    for name in SCRIPTS:
+        for names, other in re.findall(r"import \{([^}]+)\} from \"/dashboard/([^\"]+)\"", FILES[name]):
+            exported = set(
+                re.findall(r"^export (?:async )?(?:const|function|class) (\w+)", FILES[other], re.MULTILINE)
+            )
+            imported = {one.strip() for one in names.split(",") if one.strip()}
+            assert imported <= exported, (name, other)
+            body = FILES[name].split("\n\n", 2)[-1]
+            assert [one for one in imported if not re.search(rf"\b{one}\b", body)] == [], name
+
+
+def test_every_element_that_the_scripts_ask_for_is_on_the_page_once(page):
+    ids = page.values("id")
+    asked = {one for name in SCRIPTS for one in re.findall(r"byId\(\"([^\"]+)\"\)", FILES[name])}
+    assert asked <= set(ids)
+    assert len(ids) == len(set(ids))
+
+
+def test_every_reference_between_elements_holds(page):
+    ids = set(page.values("id"))
+    for name in ("aria-labelledby", "aria-describedby", "for"):
+        assert {one for value in page.values(name) for one in value.split()} <= ids
+
+
+def test_every_key_field_has_a_label_and_is_never_remembered(page):
+    labelled = set(page.values("for"))
+    fields = [attrs for tag, attrs in page.elements if tag == "input" and attrs["type"] != "radio"]
+    assert len(fields) == 2
+    assert {field["id"] for field in fields} <= labelled
+    assert {(field["type"], field["autocomplete"]) for field in fields} == {("password", "off")}
+
+
+def test_the_page_has_its_landmarks_and_a_polite_live_region(page):
+    tags = [tag for tag, _ in page.elements]
+    assert [tags.count(tag) for tag in ("header", "main", "footer", "h1")] == [1, 1, 1, 1]
+    assert "status" in page.values("role")
+    assert ("html", {"lang": "en"}) in page.elements
+
+
+def test_every_ending_of_an_attempt_has_words():
+    told = set(re.findall(r"^  (\w+): ", _object("ENDINGS"), re.MULTILINE))
+    assert told == {kind.value for kind in Kind}
+
+
+def test_every_state_has_a_word_and_a_shape_of_its_own():
+    tones = dict(
+        re.findall(r"^  \"?([\w-]+)\"?: \{ word: .*?tone: \"(\w+)\"", _object("STATES"), re.MULTILINE)
+    )
+    assert tuple(tones) == STATES
+    assert len(set(tones.values())) == len(STATES)
+    for tone in tones.values():
+        assert f'<symbol id="icon-{tone}"' in FILES["index.html"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_ground_as_wcag_aa_asks(scheme):
+    light, dark = (_palette(block) for block in re.findall(r":root \{([^}]+)\}", FILES["style.css"]))
+    palette = light if scheme == "light" else {**light, **dark}
+    pairs = [
+        *product(COLOURS, ("page", "card")),
+        ("on-accent", "accent"),
+        ("text", "bad-wash"),
+        ("page", "text"),
+    ]
+    weak = {pair: _contrast(palette[pair[0]], palette[pair[1]]) for pair in pairs}
+    assert {pair: ratio for pair, ratio in weak.items() if ratio < 4.5} == {}
+
+
+def _object(name):
+    found = re.search(rf"export const {name} = \{{(.*?)^\}};", FILES["words.js"], re.MULTILINE | re.DOTALL)
+    assert found
+    return found[1]
+
+
+def _palette(block):
+    return dict(re.findall(r"--([\w-]+): (#[0-9a-f]{3,6});", block))
+
+
+def _contrast(one, other):
+    darker, lighter = sorted((_luminance(one), _luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour):
+    digits = colour[1:] if len(colour) == 7 else "".join(digit * 2 for digit in colour[1:])
+    channels = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    linear = [one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

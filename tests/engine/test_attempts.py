@@ -1,0 +1,244 @@
+"""The one attempt loop: what comes after each ending, who is blamed, what is charged and held."""
+
+import asyncio
+
+import pytest
+
+from freeroute.domain.breaker import State
+from freeroute.domain.outcome import Kind, Outcome
+from freeroute.engine.attempts import Routing
+from freeroute.errors import (
+    CapacityExhausted,
+    ContentFiltered,
+    ContextTooLong,
+    InvalidRequest,
+    NoProvider,
+    UpstreamFailed,
+    UpstreamTimeout,
+)
+from tests.support.world import PER_MINUTE, World, model, provider
+
+FAULTS = [
+    Kind.GARBAGE,
+    Kind.EMPTY,
+    Kind.FAULT,
+    Kind.UNREACHABLE,
+    Kind.DISCONNECTED,
+    Kind.TIMED_OUT,
+    Kind.TRUNCATED,
+]
+# Neither of these is the provider's fault, yet another candidate can do better.
+BLAMELESS = [Kind.RATE_LIMITED, Kind.NO_CAPACITY, Kind.FORBIDDEN, Kind.MODEL_GONE, Kind.LOADING, Kind.TOO_LARGE]
+
+
+def two(**scripts) -> World:
+    better = model(quality=90)
+    return World(provider("a", better, limits=(PER_MINUTE,)), provider("b", limits=(PER_MINUTE,)), **scripts)
+
+
+def used(world: World, provider_id: str) -> float:
+    pools = next(c.pools for c in world.gateway.catalogue.candidates if c.provider.id == provider_id)
+    return world.counters.readings(pools, world.clock.now())[0].used
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+async def test_a_provider_s_fault_moves_on_and_feeds_its_breaker(kind):
+    world = two(a=[kind])
+    await world.ask("free-smart")
+    assert world.upstream.providers_asked == ["a", "b"]
+    assert world.gateway.standing.suspect(world.candidate("a/m#k1"))
+
+
+@pytest.mark.parametrize("kind", BLAMELESS)
+async def test_what_is_nobody_s_fault_moves_on_and_leaves_the_breaker_alone(kind):
+    world = two(a=[kind])
+    await world.ask("free-smart")
+    assert world.upstream.providers_asked == ["a", "b"]
+    assert not world.gateway.standing.suspect(world.candidate("a/m#k1"))
+
+
+async def test_an_unreachable_provider_rests_as_a_whole():
+    world = World(provider("a", model("x", quality=90), model("y", quality=90)), provider("b"), a=[Kind.UNREACHABLE])
+    await world.ask("free-smart")
+    assert world.upstream.providers_asked == ["a", "b"]
+    assert world.gateway.standing.provider_breaker("a").state(world.clock.now()) is State.OPEN
+
+
+async def test_a_bad_key_costs_one_call_and_the_next_key_serves():
+    world = World(provider("a", keys=("bad", "good")), a=[Kind.KEY_INVALID])
+    await world.ask()
+    await world.ask()
+    assert world.upstream.asked == ["a/m#bad", "a/m#good", "a/m#good"]
+
+
+async def test_a_walk_over_keys_does_not_use_up_the_attempts():
+    keys = tuple(f"k{i}" for i in range(12))
+    world = World(provider("a", keys=keys), routing=Routing(max_attempts=2), a=[Kind.KEY_INVALID] * 11)
+    await world.ask()
+    assert len(world.upstream.asked) == 12
+
+
+async def test_attempts_are_bounded():
+    world = World(*(provider(f"p{i}") for i in range(6)), routing=Routing(max_attempts=3))
+    world.upstream.scripts = {f"p{i}": [Kind.FAULT] for i in range(6)}
+    with pytest.raises(UpstreamFailed) as caught:
+        await world.ask()
+    assert len(world.upstream.asked) == 3
+    assert len(caught.value.metadata["attempts"]) == 3
+
+
+async def test_no_attempt_starts_after_the_deadline():
+    world = World(
+        *(provider(f"p{i}") for i in range(4)), seconds=50, routing=Routing(deadline=80), p0=[Kind.FAULT]
+    )
+    world.upstream.scripts = {f"p{i}": [Kind.FAULT] for i in range(4)}
+    with pytest.raises(UpstreamFailed):
+        await world.ask()
+    assert len(world.upstream.asked) == 2
+
+
+@pytest.mark.parametrize(("param", "again"), [("seed", True), ("brand_new_field", True), ("tools", False)])
+async def test_a_refused_parameter_is_dropped_only_where_nothing_relies_on_it(param, again):
+    world = two(a=[Outcome(Kind.BAD_PARAMETER, 400, param=param)])
+    served = await world.ask("free-smart", fields=[param])
+    assert world.upstream.providers_asked == (["a", "a"] if again else ["a", "b"])
+    if again:
+        assert world.upstream.terms[1].without == {param}
+        assert served.headers["x-freeroute-dropped"] == param
+
+
+async def test_a_dropped_parameter_is_remembered():
+    world = two(a=[Outcome(Kind.BAD_PARAMETER, 400, param="seed")])
+    await world.ask("free-smart", fields=["seed"])
+    served = await world.ask("free-smart", fields=["seed"])
+    assert world.upstream.providers_asked == ["a", "a", "a"]
+    assert world.upstream.terms[2].without == {"seed"}
+    assert served.headers["x-freeroute-dropped"] == "seed"
+
+
+async def test_a_parameter_refused_twice_goes_to_the_next_candidate():
+    world = two(a=[Outcome(Kind.BAD_PARAMETER, 400, param="seed")] * 2)
+    await world.ask("free-smart", fields=["seed"])
+    assert world.upstream.providers_asked == ["a", "a", "b"]
+
+
+@pytest.mark.parametrize("kind", [Kind.MISGENERATED, Kind.STALE])
+async def test_a_slip_is_repeated_once_there_then_elsewhere(kind):
+    world = two(a=[kind, kind])
+    await world.ask("free-smart")
+    assert world.upstream.providers_asked == ["a", "a", "b"]
+
+
+async def test_a_stale_connection_costs_no_quota():
+    world = two(a=[Outcome(Kind.STALE, counted=False)])
+    await world.ask("free-smart")
+    assert used(world, "a") == 1
+
+
+async def test_a_rejected_request_gets_a_second_opinion():
+    world = two(a=[Outcome(Kind.REJECTED, 400, request_error="bad image")])
+    await world.ask("free-smart")
+    assert world.upstream.providers_asked == ["a", "b"]
+
+
+async def test_a_request_two_providers_reject_is_the_caller_s_error():
+    rejection = Outcome(Kind.REJECTED, 400, request_error="bad image")
+    world = two(a=[rejection], b=[rejection])
+    with pytest.raises(InvalidRequest, match="bad image"):
+        await world.ask("free-smart")
+    assert not world.gateway.standing.suspect(world.candidate("a/m#k1"))
+
+
+async def test_a_request_the_only_provider_rejects_is_the_caller_s_error():
+    world = World(provider("a"), a=[Outcome(Kind.REJECTED, 400, request_error="bad image")])
+    with pytest.raises(InvalidRequest, match="bad image"):
+        await world.ask()
+
+
+async def test_a_prompt_too_long_for_one_goes_to_a_roomier_one_and_the_limit_is_learned():
+    small, big = model("small", quality=90, context=100_000), model("big", context=200_000)
+    world = World(
+        provider("a", small),
+        provider("b", model("same", quality=80, context=100_000)),
+        provider("c", big),
+        a=[Outcome(Kind.CONTEXT_TOO_LONG, 400, context=8192)],
+    )
+    await world.ask("free-smart", prompt=9000)
+    assert world.upstream.providers_asked == ["a", "b"]
+    assert world.gateway.standing.context(world.candidate("a/small#k1")) == 8192
+
+
+async def test_a_prompt_too_long_for_all_is_told_so():
+    world = World(provider("a"), a=[Outcome(Kind.CONTEXT_TOO_LONG, 400, request_error="8192 tokens at most")])
+    with pytest.raises(ContextTooLong, match="8192"):
+        await world.ask()
+
+
+async def test_a_content_filter_is_final():
+    world = two(a=[Outcome(Kind.FILTERED, 400, request_error="refused by the content filter")])
+    with pytest.raises(ContentFiltered):
+        await world.ask("free-smart")
+    assert world.upstream.providers_asked == ["a"]
+
+
+async def test_a_429_holds_for_as_long_as_it_says():
+    world = two(a=[Outcome(Kind.RATE_LIMITED, 429, retry_after=35)])
+    await world.ask("free-smart")
+    world.clock.advance(34)
+    await world.ask("free-smart")
+    world.clock.advance(2)
+    await world.ask("free-smart")
+    assert world.upstream.providers_asked == ["a", "b", "b", "a"]
+
+
+async def test_nothing_free_is_said_at_once_with_when():
+    limit = PER_MINUTE.__class__(PER_MINUTE.unit, 1, 60.0, span="minute")
+    world = World(provider("a", limits=(limit,)))
+    await world.ask()
+    with pytest.raises(CapacityExhausted) as caught:
+        await world.ask()
+    assert 59 <= caught.value.retry_after <= 61
+    [line] = caught.value.metadata["candidates"]
+    assert line["provider"] == "a"
+    assert line["reason"] == "out of quota"
+    assert world.upstream.asked == ["a/m#k1"]
+
+
+async def test_all_timed_out_is_a_504():
+    world = two(a=[Kind.TIMED_OUT], b=[Kind.TIMED_OUT])
+    with pytest.raises(UpstreamTimeout):
+        await world.ask()
+
+
+async def test_strict_asks_one_candidate_once():
+    world = two(a=[Kind.FAULT])
+    with pytest.raises(UpstreamFailed):
+        await world.ask("free-smart", context=world.context(strict=True))
+    assert world.upstream.providers_asked == ["a"]
+
+
+async def test_when_all_rest_the_least_bad_is_tried_rather_than_refusing():
+    world = World(provider("a"), a=[Kind.UNREACHABLE])
+    with pytest.raises(UpstreamFailed):
+        await world.ask()
+    await world.ask()
+    assert world.upstream.asked == ["a/m#k1", "a/m#k1"]
+
+
+async def test_a_caller_that_leaves_before_the_answer_blames_nobody_and_frees_everything():
+    world = two(a=[asyncio.CancelledError()])
+    with pytest.raises(asyncio.CancelledError):
+        await world.ask("free-smart")
+    assert world.counters.in_flight() == 0
+    assert used(world, "a") == 1
+    assert not world.gateway.standing.suspect(world.candidate("a/m#k1"))
+    assert world.receipts.last.caller_left
+    assert world.receipts.last.status == 499
+
+
+async def test_with_every_key_refused_the_gateway_says_that_nothing_can_be_used():
+    world = World(provider("a"), a=[Kind.KEY_INVALID])
+    with pytest.raises(UpstreamFailed):
+        await world.ask()
+    with pytest.raises(NoProvider, match="key was refused as invalid"):
+        await world.ask()

@@ -1,0 +1,249 @@
+"""The stores' contract: atomic verbs over many counters; and what is the memory store's own."""
+
+import math
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import assume, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from freeroute.clock import Now
+from freeroute.domain.catalogue import Limit, Pool, Unit, WindowKind
+from freeroute.domain.leases import Charge, Denied, Lease
+from freeroute.engine.ports import Counters
+from freeroute.stores.memory import MemoryCounters
+from tests.support.clocks import ManualClock
+
+T = TypeVar("T")
+REQUESTS = Pool("p/requests", Limit(Unit.REQUESTS, 3, 60))
+TOKENS = Pool("p/tokens", Limit(Unit.TOKENS, 100, 60, WindowKind.BUCKET))
+DAY = Pool("p/day", Limit(Unit.TOKENS, 200, 86_400, WindowKind.CALENDAR, "day", confidence="documented"))
+SLOTS = Pool("p/slots", Limit(Unit.CONCURRENCY, 2))
+POOLS = (REQUESTS, TOKENS, DAY, SLOTS)
+
+STORES = {"memory": lambda: MemoryCounters(guard=0.0)}
+
+
+@pytest.fixture(params=sorted(STORES))
+def store(request) -> Counters:
+    return STORES[request.param]()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+def charges(tokens: float) -> list[Charge]:
+    return [Charge(REQUESTS, 1), Charge(TOKENS, tokens), Charge(DAY, tokens), Charge(SLOTS, 1)]
+
+
+def used(store: Counters, now: Now) -> list[float]:
+    return [reading.used for reading in store.readings(POOLS, now)]
+
+
+async def acquired(store: Counters, wanted: list[Charge], now: Now) -> Lease:
+    lease = await store.acquire(wanted, now)
+    assert isinstance(lease, Lease)
+    return lease
+
+
+async def test_a_lease_takes_every_charge(store, clock):
+    await acquired(store, charges(40), clock.now())
+    assert used(store, clock.now()) == [1, 40, 40, 1]
+
+
+async def test_a_denial_takes_nothing_and_names_the_pool_that_is_back_last(store, clock):
+    await acquired(store, charges(90), clock.now())
+    denied = await store.acquire(charges(70), clock.advance(6))
+    # 20 tokens have been refilled, 40 more are missing: 24 s.
+    assert denied == Denied(clock.now().mono + 24, TOKENS)
+    assert used(store, clock.now()) == [1, 80, 90, 1]
+    assert store.fits_at(charges(70), clock.now()) == clock.now().mono + 24
+    denied = await store.acquire(charges(120), clock.now())
+    assert denied == Denied(math.inf, TOKENS)
+
+
+async def test_two_charges_of_one_pool_have_to_fit_together(store, clock):
+    twice = [Charge(TOKENS, 60), Charge(REQUESTS, 1), Charge(TOKENS, 50)]
+    assert store.fits_at(twice, clock.now()) == math.inf
+    assert await store.acquire(twice, clock.now()) == Denied(math.inf, TOKENS)
+    lease = await acquired(store, [Charge(TOKENS, 60), Charge(TOKENS, 40)], clock.now())
+    assert used(store, clock.now())[1] == 100
+    await store.settle(lease, {TOKENS.id: 10}, clock.now())
+    assert used(store, clock.now())[1] == 10
+
+
+async def test_no_charges_always_fit(store, clock):
+    assert store.fits_at([], clock.now()) == clock.now().mono
+    await store.settle(await acquired(store, [], clock.now()), None, clock.now())
+
+
+async def test_settling_sets_what_is_known_and_frees_the_slot(store, clock):
+    lease = await acquired(store, charges(40), clock.now())
+    await store.confirm(lease, clock.now())
+    await store.settle(lease, {TOKENS.id: 30, SLOTS.id: 1}, clock.now())
+    assert not lease.open
+    assert used(store, clock.now()) == [1, 30, 40, 0]
+
+
+async def test_settling_with_nothing_known_keeps_the_charge(store, clock):
+    lease = await acquired(store, charges(40), clock.now())
+    await store.settle(lease, None, clock.now())
+    assert used(store, clock.now()) == [1, 40, 40, 0]
+
+
+async def test_a_confirmed_call_starts_its_window_when_the_answer_began(clock):
+    store = MemoryCounters(guard=5.0)
+    lease = await acquired(store, [Charge(REQUESTS, 3)], clock.now())
+    await store.confirm(lease, clock.advance(1))
+    assert store.fits_at([Charge(REQUESTS, 1)], clock.now()) == clock.now().mono + 60
+
+
+async def test_a_closed_lease_stays_closed(store, clock):
+    lease = await acquired(store, charges(40), clock.now())
+    await store.settle(lease, {TOKENS.id: 30}, clock.now())
+    await store.settle(lease, {TOKENS.id: 99}, clock.now())
+    await store.cancel(lease, clock.now())
+    await store.confirm(lease, clock.advance(-1))
+    assert used(store, clock.advance(1)) == [1, 30, 40, 0]
+
+
+async def test_cancelling_leaves_no_trace(store, clock):
+    await store.cancel(await acquired(store, charges(40), clock.now()), clock.now())
+    assert used(store, clock.now()) == [0, 0, 0, 0]
+
+
+async def test_a_reading_tells_use_limit_reset_and_source(store, clock):
+    await acquired(store, charges(40), clock.now())
+    requests, tokens, day, slots = store.readings(POOLS, clock.now())
+    assert (requests.limit, requests.resets_in, requests.source) == (3, 60, "configured")
+    assert (tokens.used, tokens.resets_in) == (40, 24)
+    assert (day.resets_in, day.source) == (35_200, "documented")
+    assert (slots.used, slots.limit, slots.resets_in) == (1, 2, 0)
+
+
+async def test_what_is_left_is_that_of_the_scarcest_quota_slots_apart(store, clock):
+    await acquired(store, charges(40), clock.now())
+    assert store.left(POOLS, clock.now()) == pytest.approx(0.6)
+    assert store.left([SLOTS], clock.now()) == 1
+    assert store.lead([SLOTS], clock.now()) == 1
+    assert store.lead([REQUESTS], clock.now()) == pytest.approx(2 / 3)
+    assert store.lead(POOLS, clock.now()) == pytest.approx(0.8 - 35_200 / 86_400)
+
+
+async def test_a_reload_keeps_use_and_takes_the_new_limits(clock):
+    store = MemoryCounters(guard=0.0)
+    lease = await acquired(store, charges(40), clock.now())
+    roomier = Pool(REQUESTS.id, Limit(Unit.REQUESTS, 10, 60))
+    sliding = Pool(TOKENS.id, Limit(Unit.TOKENS, 100, 60))
+    store.adopt([roomier, sliding, DAY, SLOTS], clock.now())
+    assert [reading.limit for reading in store.readings([roomier, sliding], clock.now())] == [10, 100]
+    assert used(store, clock.now()) == [1, 40, 40, 1]
+    await store.settle(lease, {TOKENS.id: 0, DAY.id: 7}, clock.now())
+    assert used(store, clock.now()) == [1, 40, 7, 0]  # a window of another kind keeps the charge
+
+
+async def test_pools_that_are_gone_are_forgotten_when_nothing_is_taken(clock):
+    store = MemoryCounters(guard=0.0)
+    await store.settle(await acquired(store, charges(40), clock.now()), None, clock.now())
+    store.adopt([], clock.advance(120))
+    assert sorted(store._counters) == [DAY.id]
+    assert store.readings([DAY], clock.now())[0].used == 40
+
+
+def at_once(verb: Coroutine[Any, Any, T]) -> T:
+    """Return what *verb* returns; it must not wait for anything on the way."""
+    try:
+        verb.send(None)
+    except StopIteration as done:
+        return done.value
+    raise AssertionError("the verb waited")
+
+
+class Traffic(RuleBasedStateMachine):
+    """Leases over several pools in any order, beside a tally that only adds and takes away."""
+
+    def __init__(self):
+        super().__init__()
+        self.clock = ManualClock()
+        self.store = MemoryCounters(guard=0.0)
+        self.held: list[Lease] = []
+        self.closed: list[Lease] = []
+
+    @rule(seconds=st.sampled_from([0.0, 1.0, 20.0, 60.0, 86_400.0]))
+    def time_passes(self, seconds):
+        self.clock.advance(seconds)
+
+    @rule(
+        wanted=st.lists(
+            st.tuples(st.sampled_from(POOLS), st.integers(0, 3) | st.integers(10, 120)),
+            min_size=1,
+            max_size=5,
+        )
+    )
+    def a_call_asks(self, wanted):
+        now = self.clock.now()
+        before, asked = used(self.store, now), [Charge(pool, amount) for pool, amount in wanted]
+        at = self.store.fits_at(asked, now)
+        granted = at_once(self.store.acquire(asked, now))
+        sums = [sum(amount for pool, amount in wanted if pool is each) for each in POOLS]
+        if isinstance(granted, Denied):
+            assert granted.until == at > now.mono
+            assert used(self.store, now) == before
+            return
+        assert at == now.mono
+        assert used(self.store, now) == pytest.approx([a + b for a, b in zip(before, sums, strict=True)])
+        for pool, total in zip(POOLS, used(self.store, now), strict=True):
+            assert pool not in [pool for pool, _ in wanted] or total <= pool.limit.amount
+        self.held.append(granted)
+
+    @rule(tokens=st.integers(0, 100))
+    def a_call_that_is_cancelled_at_once_leaves_no_trace(self, tokens):
+        now = self.clock.now()
+        before = used(self.store, now)
+        lease = at_once(self.store.acquire(charges(tokens), now))
+        assume(isinstance(lease, Lease))
+        at_once(self.store.cancel(lease, now))
+        assert used(self.store, now) == pytest.approx(before)
+
+    @precondition(lambda self: self.held)
+    @rule(
+        data=st.data(),
+        actual=st.none() | st.dictionaries(st.sampled_from([TOKENS.id, DAY.id]), st.integers(0, 150)),
+    )
+    def a_call_ends(self, data, actual):
+        lease, now = data.draw(st.sampled_from(self.held)), self.clock.now()
+        if data.draw(st.booleans()):
+            at_once(self.store.confirm(lease, now))
+        at_once(self.store.cancel(lease, now) if actual == {} else self.store.settle(lease, actual, now))
+        self.held.remove(lease)
+        self.closed.append(lease)
+
+    @precondition(lambda self: self.closed)
+    @rule(data=st.data())
+    def a_closed_lease_is_closed_again(self, data):
+        lease, now = data.draw(st.sampled_from(self.closed)), self.clock.now()
+        before = used(self.store, now)
+        at_once(self.store.settle(lease, {TOKENS.id: 0, DAY.id: 0}, now))
+        at_once(self.store.cancel(lease, now))
+        at_once(self.store.confirm(lease, now))
+        assert used(self.store, now) == before
+
+    @invariant()
+    def slots_are_those_of_the_leases_that_are_open(self):
+        taken = sum(c.amount for lease in self.held for c in lease.charges if c.pool is SLOTS)
+        assert used(self.store, self.clock.now())[3] == taken <= 2
+        assert self.store.in_flight() == len(self.held)
+
+    def teardown(self):
+        for lease in self.held:
+            at_once(self.store.settle(lease, None, self.clock.now()))
+        assert self.store.in_flight() == 0
+        assert used(self.store, self.clock.advance(50 * 86_400)) == [0, 0, 0, 0]
+
+
+TestTraffic = Traffic.TestCase
+TestTraffic.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)

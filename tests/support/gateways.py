@@ -1,0 +1,127 @@
+"""A gateway that does what a test says, for the surfaces."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from freeroute.domain.clients import Client
+from freeroute.errors import ApiError, InvalidRequest, NotFound
+from freeroute.wire.chat import CallContext, ChatCall
+
+ANSWER = (
+    b'{"id":"c1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":'
+    b'{"role":"assistant","content":"Hello!"},"finish_reason":"stop"}]}'
+)
+
+
+def chunk(text: str) -> bytes:
+    return (
+        '{"id":"c1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":'
+        '{"content":"%s"},"finish_reason":null}]}' % text
+    ).encode()
+
+
+class FakeServed:
+    """An answer: a *body*, or *batches* of events; None among them is silence until the test ends it."""
+
+    def __init__(
+        self,
+        body: bytes | None = None,
+        batches: Sequence[Sequence[bytes] | Exception | None] = (),
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        self.headers = headers or {"x-freeroute-provider": "groq", "x-freeroute-attempts": "1"}
+        self.body = body
+        self.finished: list[bool] = []
+        self.ended = asyncio.Event()
+        self.interrupted = False
+        self._batches = list(batches)
+
+    async def next(self) -> Sequence[bytes]:
+        if not self._batches:
+            return ()
+        batch = self._batches.pop(0)
+        if isinstance(batch, Exception):
+            raise batch
+        if batch is None:
+            await self._silence()
+            return ()
+        return batch
+
+    async def _silence(self) -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.interrupted = True
+            raise
+
+    async def finish(self, *, caller_left: bool = False) -> None:
+        await asyncio.sleep(0)  # a real one may wait for a store
+        self.finished.append(caller_left)
+        self.ended.set()
+
+
+class FakeGateway:
+    """Answers every call with *answer*, an exception being raised; None waits until it is cancelled."""
+
+    def __init__(self, answer: FakeServed | Exception | None = None) -> None:
+        self.answer = answer
+        self.calls: list[tuple[ChatCall, CallContext]] = []
+        self.refusals: list[tuple[CallContext, str, ApiError]] = []
+        self.asked: list[tuple[str, Any]] = []
+        self.began = asyncio.Event()
+        self.settled = asyncio.Event()
+        self.is_ready = True
+
+    async def chat(self, call: ChatCall, context: CallContext) -> FakeServed:
+        self.calls.append((call, context))
+        self.began.set()
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        if self.answer is None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(0)  # settling takes a turn, and must not be cut short
+                self.settled.set()
+        assert self.answer is not None
+        return self.answer
+
+    def refuse(self, context: CallContext, asked: str, error: ApiError, *, stream: bool = False) -> None:
+        self.refusals.append((context, asked, error))
+
+    def models(self, client: Client | None) -> list[dict[str, Any]]:
+        self.asked.append(("models", client.name if client else None))
+        return [self._model("free"), self._model("groq/openai/gpt-oss-120b")]
+
+    def model(self, model_id: str, client: Client | None) -> dict[str, Any]:
+        self.asked.append(("model", model_id))
+        if model_id not in {"free", "groq/openai/gpt-oss-120b"}:
+            raise NotFound(f"{model_id} does not exist", code="model_not_found", param="model")
+        return self._model(model_id)
+
+    def _model(self, model_id: str) -> dict[str, Any]:
+        return {"id": model_id, "object": "model", "created": 1, "owned_by": "freeroute"}
+
+    def plan(self, model: str, client: Client | None) -> dict[str, Any]:
+        self.asked.append(("plan", model))
+        return {"model": model, "candidates": []}
+
+    def status(self) -> dict[str, Any]:
+        self.asked.append(("status", None))
+        return {"version": "0", "providers": [], "requests": []}
+
+    def reset(self, provider_id: str) -> dict[str, Any]:
+        self.asked.append(("reset", provider_id))
+        if provider_id != "groq":
+            raise NotFound(f"{provider_id} is not switched on")
+        return {"id": provider_id}
+
+    def set_strategy(self, strategy: str) -> dict[str, Any]:
+        if strategy not in {"balanced", "round_robin", "random"}:
+            raise InvalidRequest("no such strategy", param="strategy")
+        self.asked.append(("strategy", strategy))
+        return {"strategy": strategy}
+
+    def ready(self) -> tuple[bool, dict[str, Any]]:
+        return self.is_ready, {"status": "ready" if self.is_ready else "draining"}

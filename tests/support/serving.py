@@ -1,0 +1,97 @@
+"""Applications on real sockets, and callers that speak HTTP byte by byte."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from typing import Any, Self
+
+import msgspec
+import uvicorn
+
+from freeroute.surfaces.protocol import Bounds, server_config
+
+PATIENCE = 5.0  # how long a test waits for what should happen at once before it fails
+
+
+@contextlib.asynccontextmanager
+async def serving(app: Any, bounds: Bounds | None = None) -> AsyncIterator[str]:
+    """Serve *app* on a free port of loopback as the product does; gives its URL."""
+    config = server_config(app, bounds=bounds, grace=1)
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    listener = socket.create_server(("127.0.0.1", 0))
+    try:
+        await server.startup([listener])
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        for connection in list(server.server_state.connections):
+            connection.transport.abort()  # type: ignore[union-attr]
+        await server.shutdown([listener])
+
+
+class Answer(msgspec.Struct):
+    """What came back: status, headers in lower case, body."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def error(self) -> dict[str, Any]:
+        found: dict[str, Any] = msgspec.json.decode(self.body)["error"]
+        return found
+
+
+class RawCaller:
+    """One connection, written to and read from by hand."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def to(cls, url: str) -> AsyncIterator[Self]:
+        host, _, port = url.removeprefix("http://").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        try:
+            yield cls(reader, writer)
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        with contextlib.suppress(ConnectionError):  # the answer may be there although the rest is unwanted
+            await self.writer.drain()
+
+    async def head(self) -> tuple[int, dict[str, str]]:
+        async with asyncio.timeout(PATIENCE):
+            raw = await self.reader.readuntil(b"\r\n\r\n")
+        line, *fields = raw.decode("latin-1").strip().split("\r\n")
+        headers = {name.lower(): value for name, _, value in (field.partition(": ") for field in fields)}
+        return int(line.split(" ")[1]), headers
+
+    async def answer(self) -> Answer:
+        status, headers = await self.head()
+        async with asyncio.timeout(PATIENCE):
+            body = await self.reader.readexactly(int(headers.get("content-length", "0")))
+        return Answer(status, headers, body)
+
+    async def closed(self) -> bool:
+        """Say that the other end closed; fails if it does not."""
+        async with asyncio.timeout(PATIENCE):
+            with contextlib.suppress(ConnectionError):
+                return await self.reader.read() == b""
+        return True
+
+    def leave(self) -> None:
+        self.writer.transport.abort()
+
+
+def post(body: bytes, path: str = "/v1/chat/completions", *, more: str = "") -> bytes:
+    """Return a POST as it travels."""
+    head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n{more}\r\n"
+    return head.encode("latin-1") + body

@@ -1,0 +1,58 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from litestar import Litestar
+
+from freeroute.surfaces.guard import Policy
+from freeroute.surfaces.http import BodyBounds
+from freeroute.surfaces.litestar_app import build_asgi
+from tests.support.clocks import ManualClock
+from tests.support.gateways import ANSWER, FakeGateway, FakeServed
+
+Build = Callable[..., Litestar]
+
+
+@pytest.fixture
+def gateway() -> FakeGateway:
+    return FakeGateway(FakeServed(ANSWER))
+
+
+@pytest.fixture
+def dashboard(tmp_path: Path) -> Path:
+    directory = tmp_path / "dashboard"
+    (directory / "parts").mkdir(parents=True)
+    (directory / "index.html").write_text("<!doctype html><title>freeroute</title>")
+    (directory / "app.js").write_text("export {};")
+    (directory / "parts" / "icon.svg").write_text("<svg/>")
+    (directory / ".hidden").write_text("hidden")
+    (tmp_path / "secret.txt").write_text("secret")
+    (directory / "link.txt").symlink_to(tmp_path / "secret.txt")
+    return directory
+
+
+@pytest.fixture
+def build(gateway: FakeGateway, dashboard: Path) -> Build:
+    def build(policy: Policy | None = None, bounds: BodyBounds | None = None) -> Litestar:
+        return build_asgi(
+            gateway,
+            policy or Policy(admin_key="admin"),
+            render=lambda: (b"up 1\n", "text/plain; version=0.0.4"),
+            dashboard=dashboard,
+            clock=ManualClock(),
+            bounds=bounds,
+        )
+
+    return build
+
+
+@pytest.fixture
+def ask(build: Build) -> Callable[..., httpx.AsyncClient]:
+    """Return a client in the same process, whose Host is localhost."""
+
+    def ask(policy: Policy | None = None, bounds: BodyBounds | None = None) -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(build(policy, bounds))
+        return httpx.AsyncClient(transport=transport, base_url="http://localhost")
+
+    return ask

@@ -1,0 +1,226 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from freeroute.domain.clients import Client, hash_key
+from freeroute.errors import ApiError, Forbidden, InvalidApiKey, LoopDetected, Misdirected
+from freeroute.surfaces.guard import Access, Guard, Policy, default_client
+from tests.support.clocks import EPOCH, ManualClock
+
+LOCAL = {b"host": b"localhost:3000"}
+ALICE = Client(name="alice", key_hash=hash_key("sk-alice"))
+LATE = Client(name="late", key_hash=hash_key("sk-late"), expires=EPOCH - 1)
+KEYED = Policy(clients=(ALICE, LATE), admin_key="boss", metrics_key="gauge", loopback=False)
+
+
+def guard(policy: Policy | None = None) -> Guard:
+    return Guard(policy or Policy(admin_key="boss"), ManualClock())
+
+
+def admit(headers: dict[bytes, bytes], policy: Policy | None = None, access: Access = Access.CLIENT):
+    return guard(policy).admit(headers, "10.0.0.9", access)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["localhost", "LOCALHOST:3000", "127.0.0.1:80", "[::1]", "[::1]:3000", "localhost.", "box.lan:8", "named"],
+)
+def test_local_and_listed_hosts_are_answered_on_any_port(host):
+    admit({b"host": host.encode()}, Policy(hosts=frozenset({"Box.lan", "named:3000"})))
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("evil.example", "localhost.evil.example", "evil.example:3000", "127.0.0.1.evil.example", "", "::1"),
+        *("localhost:3000:1", "evil@localhost", "localhost/", "[::1", "127.0.0.2", "0.0.0.0", "local host"),
+    ],
+)
+def test_a_rebinding_host_is_misdirected_while_no_key_is_required(host):
+    with pytest.raises(Misdirected) as caught:
+        admit({b"host": host.encode()})
+    assert caught.value.param == "host"
+
+
+def test_a_missing_host_is_misdirected():
+    with pytest.raises(Misdirected):
+        admit({})
+
+
+@given(st.binary(max_size=40))
+def test_no_other_host_passes_and_none_breaks_the_guard(host):
+    try:
+        admit({b"host": host})
+    except Misdirected:
+        return
+    name = host.decode("latin-1").strip().lower()
+    assert name.startswith(("localhost", "127.0.0.1", "[::1]"))
+
+
+def test_any_host_will_do_once_keys_are_required():
+    headers = {b"host": b"llm.example", b"origin": b"https://app.example", b"authorization": b"Bearer sk-alice"}
+    assert admit(headers, KEYED).client == ALICE
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {b"origin": b"https://evil.example"},
+        {b"origin": b"null"},
+        {b"origin": b"http://localhost:5173"},
+        {b"origin": b"http://127.0.0.1:3000"},
+        {b"origin": b"http://localhost"},
+        {b"origin": b"chrome-extension://abc"},
+        {b"origin": b"http://localhost:3000/path"},
+        {b"sec-fetch-site": b"cross-site"},
+    ],
+)
+def test_a_page_from_elsewhere_is_turned_away(headers):
+    with pytest.raises(Forbidden) as caught:
+        admit({**LOCAL, **headers})
+    assert caught.value.code == "forbidden_origin"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {b"origin": b"http://localhost:3000", b"sec-fetch-site": b"same-origin"},
+        {b"sec-fetch-site": b"none"},
+        {b"origin": b"https://app.example", b"sec-fetch-site": b"cross-site"},
+    ],
+)
+def test_our_own_page_and_listed_origins_pass(headers):
+    admit({**LOCAL, **headers}, Policy(cors=frozenset({"https://App.example/"})))
+
+
+def test_a_star_lists_every_origin():
+    admit({**LOCAL, b"origin": b"https://any.example"}, Policy(cors=frozenset({"*"})))
+
+
+@pytest.mark.parametrize("header", [b"x-api-key", b"api-key"])
+def test_a_key_may_come_in_other_headers(header):
+    assert admit({header: b"sk-alice"}, KEYED).client == ALICE
+
+
+@pytest.mark.parametrize("scheme", [b"Bearer ", b"bearer ", b"BEARER   "])
+def test_the_bearer_scheme_is_read_in_any_case(scheme):
+    assert admit({b"authorization": scheme + b"sk-alice"}, KEYED).client == ALICE
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {b"authorization": b"Bearer "},
+        {b"authorization": b"Basic sk-alice"},
+        {b"authorization": b"sk-alice"},
+        {b"authorization": b"Bearer sk-alice2"},
+        {b"authorization": b"Bearer \xff\xfe"},
+        {b"authorization": b"Bearer sk-late"},
+        {b"authorization": b"Bearer boss"},
+        {b"x-api-key": b"not-needed"},
+    ],
+)
+def test_a_missing_wrong_or_expired_key_is_refused_once_one_is_required(headers):
+    with pytest.raises(InvalidApiKey) as caught:
+        admit({**LOCAL, **headers}, KEYED)
+    assert caught.value.code == "invalid_api_key"
+    assert "sk-" not in caught.value.message
+
+
+def test_any_key_or_none_will_do_while_none_is_configured():
+    assert admit({**LOCAL, b"authorization": b"Bearer not-needed"}).client is None
+
+
+def test_the_key_from_the_environment_belongs_to_a_client_named_default():
+    policy = Policy(clients=(default_client("sk-env"),))
+    assert admit({b"authorization": b"Bearer sk-env"}, policy).queue == "default"
+
+
+def test_turns_are_named_by_client_then_key_then_peer():
+    assert admit({b"authorization": b"Bearer sk-alice"}, KEYED).queue == "alice"
+    assert admit(LOCAL).queue == "peer:10.0.0.9"
+    first = admit({**LOCAL, b"authorization": b"Bearer one"}).queue
+    assert first.startswith("key:")
+    assert "one" not in first
+    assert first == admit({**LOCAL, b"authorization": b"Bearer one"}).queue
+    assert first != admit({**LOCAL, b"authorization": b"Bearer two"}).queue
+
+
+@pytest.mark.parametrize(
+    ("policy", "access", "passing"),
+    [
+        (KEYED, Access.CLIENT, {"sk-alice"}),
+        (KEYED, Access.STATUS, {"sk-alice", "boss"}),
+        (KEYED, Access.METRICS, {"gauge", "boss"}),
+        (KEYED, Access.ADMIN, {"boss"}),
+        (Policy(admin_key="boss"), Access.ADMIN, {"boss"}),
+        (Policy(admin_key=None), Access.ADMIN, set()),
+        (Policy(admin_key="boss"), Access.METRICS, {None, "sk-alice", "gauge", "boss"}),
+        (Policy(admin_key="boss", metrics_key="gauge", loopback=False), Access.METRICS, {"gauge", "boss"}),
+        (Policy(admin_key="boss"), Access.STATUS, {None, "sk-alice", "gauge", "boss"}),
+    ],
+)
+def test_each_kind_of_route_takes_its_own_keys_alone(policy, access, passing):
+    for key in (None, "sk-alice", "gauge", "boss", ""):
+        headers = {**LOCAL} if key is None else {**LOCAL, b"authorization": b"Bearer " + key.encode()}
+        try:
+            admit(headers, policy, access)
+            passed = True
+        except InvalidApiKey:
+            passed = False
+        assert passed == ((key or None) in passing), key
+
+
+def test_the_admin_key_counts_only_as_a_bearer():
+    with pytest.raises(InvalidApiKey):
+        admit({**LOCAL, b"x-api-key": b"boss"}, access=Access.ADMIN)
+
+
+def test_health_is_open_to_probes_that_name_another_host():
+    admit({b"host": b"10.1.2.3:3000", b"origin": b"https://evil.example"}, access=Access.OPEN)
+
+
+def test_a_link_from_elsewhere_may_lead_to_the_dashboard():
+    admit({**LOCAL, b"sec-fetch-site": b"cross-site"}, access=Access.PAGE)
+    with pytest.raises(Misdirected):
+        admit({b"host": b"evil.example"}, access=Access.PAGE)
+    admit({b"host": b"llm.example"}, KEYED, Access.PAGE)
+
+
+@pytest.mark.parametrize("headers", [{b"host": b"evil.example"}, {**LOCAL, b"origin": b"https://evil.example"}])
+@pytest.mark.parametrize("policy", [Policy(), KEYED])
+def test_the_demo_session_is_for_our_own_page_whatever_the_policy(headers, policy):
+    with pytest.raises((Misdirected, Forbidden)):
+        admit(headers, policy, Access.SESSION)
+
+
+@pytest.mark.parametrize(("value", "hop"), [(b"0", 0), (b"1", 1), (b"x", 0), (b"-5", 0), (b"", 0)])
+def test_one_gateway_before_us_is_fine(value, hop):
+    assert admit({**LOCAL, b"x-freeroute-hop": value}).hop == hop
+
+
+@pytest.mark.parametrize("value", [b"2", b"17", b"9" * 5000])
+def test_a_request_that_goes_round_is_stopped(value):
+    with pytest.raises(LoopDetected):
+        admit({**LOCAL, b"x-freeroute-hop": value})
+
+
+def test_a_listed_origin_may_read_replies_and_no_other():
+    listed = guard(Policy(cors=frozenset({"https://app.example"})))
+    allowed = dict(listed.cors_headers({b"origin": b"https://app.example"}))
+    assert allowed[b"access-control-allow-origin"] == b"https://app.example"
+    assert dict(listed.cors_headers({b"origin": b"https://evil.example"})) == {b"vary": b"origin"}
+    assert guard().cors_headers({b"origin": b"https://app.example"}) == []
+
+
+def test_a_preflight_is_answered_for_listed_origins_without_a_key():
+    policy = Policy(cors=frozenset({"https://app.example"}), clients=(ALICE,))
+    headers = {b"origin": b"https://app.example", b"access-control-request-headers": b"authorization,x-a"}
+    told = guard(policy).preflight(headers, "GET, HEAD")
+    assert told["access-control-allow-headers"] == "authorization,x-a"
+    assert told["access-control-allow-methods"] == "GET, HEAD"
+    for other in ({}, {b"origin": b"https://evil.example"}):
+        with pytest.raises(ApiError):
+            guard(policy).preflight(other, "GET")

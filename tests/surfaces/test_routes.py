@@ -1,0 +1,221 @@
+"""Every route, walked: who may pass, what else is answered, and that the API's description is true."""
+
+import httpx
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
+from freeroute.domain.clients import Client, hash_key
+from freeroute.surfaces.guard import Access, Guard, Policy
+from freeroute.surfaces.http import BodyBounds
+from freeroute.surfaces.litestar_app import routes
+from freeroute.surfaces.operator import openapi_document
+from tests.support.clocks import ManualClock
+from tests.support.gateways import FakeGateway
+
+KEYED = Policy(
+    clients=(Client(name="alice", key_hash=hash_key("sk-alice")),),
+    admin_key="boss",
+    metrics_key="gauge",
+    loopback=False,
+    demo=True,
+)
+OPEN = Policy(admin_key="boss", demo=True)
+KEYS = {None: None, "client": "sk-alice", "admin": "boss", "metrics": "gauge"}
+
+# What the whole table must look like: path, method, and which keys pass once keys are in use.
+ANYONE = {None, "client", "admin", "metrics"}
+TABLE = {
+    ("POST", "/v1/chat/completions"): {"client"},
+    ("GET", "/v1/models"): {"client"},
+    ("GET", "/v1/models/{model:path}"): {"client"},
+    ("GET", "/v1/status"): {"client", "admin"},
+    ("GET", "/v1/plan"): {"client", "admin"},
+    ("PATCH", "/v1/status/routing"): {"admin"},
+    ("POST", "/v1/status/providers/{provider:str}/reset"): {"admin"},
+    ("GET", "/metrics"): {"admin", "metrics"},
+    ("GET", "/"): ANYONE,
+    ("GET", "/healthz"): ANYONE,
+    ("GET", "/livez"): ANYONE,
+    ("GET", "/readyz"): ANYONE,
+    ("GET", "/openapi.json"): ANYONE,
+    ("GET", "/dashboard"): ANYONE,
+    ("GET", "/dashboard/session.json"): ANYONE,
+    ("GET", "/dashboard/{file:path}"): ANYONE,
+}
+BODIES = {
+    "/v1/chat/completions": '{"model": "free", "messages": [{"role": "user", "content": "Hi"}]}',
+    "/v1/status/routing": '{"strategy": "random"}',
+}
+
+
+def table(dashboard):
+    guard = Guard(KEYED, ManualClock())
+    return routes(FakeGateway(), guard, ManualClock(), BodyBounds(), lambda: (b"", "text/plain"), dashboard)
+
+
+def concrete(path: str) -> str:
+    values = {"{model:path}": "groq/openai/gpt-oss-120b", "{provider:str}": "groq", "{file:path}": "app.js"}
+    for name, value in values.items():
+        path = path.replace(name, value)
+    return path
+
+
+def places() -> list[tuple[str, str, set[str | None]]]:
+    listed = []
+    for (method, path), passing in TABLE.items():
+        listed.append((method, path, passing))
+        if path.startswith("/v1/"):
+            listed.append((method, "/api" + path, passing))
+    return listed
+
+
+async def call(client: httpx.AsyncClient, method: str, path: str, key: str | None, **headers: str):
+    if key:
+        headers["authorization"] = f"Bearer {key}"
+    content = BODIES.get(path.removeprefix("/api"))
+    return await client.request(method, concrete(path), headers=headers, content=content)
+
+
+def test_the_table_lists_every_route(dashboard):
+    found = {(method, path) for route in table(dashboard) for path in route.paths for method in route.methods}
+    assert found == {(method, path) for method, path, _ in places()}
+
+
+@pytest.mark.parametrize(("method", "path", "passing"), places())
+async def test_once_keys_are_in_use_a_route_takes_its_own_and_no_other(ask, method, path, passing):
+    async with ask(KEYED) as client:
+        for name, key in KEYS.items():
+            reply = await call(client, method, path, key)
+            if name in passing:
+                assert reply.status_code < 400, name
+            else:
+                assert reply.status_code == 401, name
+                assert reply.json()["error"]["code"] == "invalid_api_key"
+            assert reply.headers["x-request-id"]
+
+
+@pytest.mark.parametrize(("method", "path", "passing"), places())
+async def test_while_no_key_is_in_use_all_but_the_operators_switches_are_open(ask, method, path, passing):
+    async with ask(OPEN) as client:
+        reply = await call(client, method, path, None)
+        assert (reply.status_code < 400) == (passing != {"admin"})
+        assert (await call(client, method, path, "boss")).status_code < 400
+
+
+@pytest.mark.parametrize(("method", "path", "passing"), places())
+async def test_a_rebinding_host_reaches_nothing_but_health(ask, method, path, passing):
+    async with ask(OPEN) as client:
+        reply = await call(client, method, path, "boss", host="evil.example")
+        health = path in {"/healthz", "/livez", "/readyz"}
+        assert reply.status_code == (200 if health else 421)
+
+
+@pytest.mark.parametrize(("method", "path", "passing"), places())
+async def test_a_foreign_page_reaches_nothing_that_tells_or_does(ask, dashboard, method, path, passing):
+    [access] = {route.access for route in table(dashboard) if path in route.paths}
+    async with ask(OPEN) as client:
+        reply = await call(client, method, path, "boss", origin="https://evil.example")
+        assert reply.status_code == (200 if access in {Access.OPEN, Access.PAGE} else 403)
+
+
+@pytest.mark.parametrize(("method", "path", "passing"), places())
+async def test_another_method_is_refused_with_those_there_are(ask, method, path, passing):
+    async with ask() as client:
+        for wrong in {"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"} - {method}:
+            reply = await client.request(wrong, concrete(path))
+            assert reply.status_code == 405
+            assert reply.json()["error"]["code"] == "method_not_allowed"
+            assert method in reply.headers["allow"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/v1", "/v1/completions", "/v2/models", "/api/healthz", "/api/metrics", "/api/v1", "/api/dashboard"),
+        *("/metrics/x", "/v1/status/providers/groq", "/v1/status/providers/a/b/reset", "/%0d%0aevil", "/\xff"),
+    ],
+)
+async def test_an_unknown_path_is_a_404_in_the_same_shape(ask, path):
+    async with ask() as client:
+        reply = await client.get(path)
+    assert reply.status_code == 404
+    assert reply.json()["error"] == {
+        "message": reply.json()["error"]["message"],
+        "type": "invalid_request_error",
+        "param": "path",
+        "code": "not_found",
+    }
+    assert reply.headers["x-request-id"]
+
+
+async def test_a_malformed_host_is_a_400_in_the_same_shape(ask):
+    async with ask() as client:
+        reply = await client.get("/v1/models", headers={"host": "local/host"})
+    assert reply.status_code == 400
+    assert reply.json()["error"]["param"] == "host"
+
+
+async def test_a_fault_of_ours_is_a_500_that_tells_nothing(ask, gateway):
+    gateway.answer = KeyError("the prompt")
+    with capture_logs() as logs:
+        async with ask() as client:
+            reply = await call(client, "POST", "/v1/chat/completions", None)
+    assert reply.status_code == 500
+    assert reply.json()["error"]["code"] == "internal_error"
+    assert "prompt" not in reply.text + str(logs)
+    assert logs[0]["request_id"] == reply.headers["x-request-id"]
+
+
+async def test_a_listed_origin_is_answered_with_cors_and_its_preflight_too(ask):
+    policy = Policy(cors=frozenset({"https://app.example"}))
+    origin = {"origin": "https://app.example", "sec-fetch-site": "cross-site"}
+    wish = {"access-control-request-method": "POST", "access-control-request-headers": "authorization"}
+    async with ask(policy) as client:
+        preflight = await client.options("/v1/chat/completions", headers={**origin, **wish})
+        assert preflight.status_code == 204
+        assert preflight.headers["access-control-allow-methods"] == "POST"
+        assert preflight.headers["access-control-allow-origin"] == "https://app.example"
+        reply = await client.get("/v1/models", headers=origin)
+        assert reply.headers["access-control-allow-origin"] == "https://app.example"
+        assert reply.headers["vary"] == "origin"
+        refused = await client.options("/v1/models", headers={**wish, "origin": "https://evil.example"})
+        assert refused.status_code == 403
+        assert "access-control-allow-origin" not in refused.headers
+
+
+def test_the_description_of_the_api_lists_exactly_these_routes():
+    document = msgspec.json.decode(openapi_document())
+    described = {
+        (method.upper(), path) for path, item in document["paths"].items() for method in item if method != "servers"
+    }
+    plain = {(method, path.replace(":path}", "}").replace(":str}", "}")) for method, path in TABLE}
+    assert described == plain
+
+
+def test_the_description_says_which_keys_pass():
+    document = msgspec.json.decode(openapi_document())
+    for (method, path), passing in TABLE.items():
+        operation = document["paths"][path.replace(":path}", "}").replace(":str}", "}")][method.lower()]
+        named = {next(iter(way), None) for way in operation["security"]}
+        assert named - {None} == (set() if passing == ANYONE else passing), path
+
+
+def test_everything_the_description_refers_to_is_there():
+    document = msgspec.json.decode(openapi_document())
+
+    def references(value):
+        if isinstance(value, dict):
+            if "$ref" in value:
+                yield value["$ref"]
+            for item in value.values():
+                yield from references(item)
+        elif isinstance(value, list):
+            for item in value:
+                yield from references(item)
+
+    for reference in set(references(document)):
+        found = document
+        for step in reference.removeprefix("#/").split("/"):
+            found = found[step]
+        assert found

@@ -1,0 +1,62 @@
+import httpx
+import pytest
+
+from freeroute.surfaces.guard import Policy
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/dashboard", "text/html; charset=utf-8"),
+        ("/dashboard/", "text/html; charset=utf-8"),
+        ("/dashboard/index.html", "text/html; charset=utf-8"),
+        ("/dashboard/app.js", "text/javascript; charset=utf-8"),
+        ("/dashboard/parts/icon.svg", "image/svg+xml"),
+    ],
+)
+async def test_files_are_served_with_their_type_and_a_strict_policy(ask, path, kind):
+    async with ask() as client:
+        reply = await client.get(path)
+    assert reply.status_code == 200
+    assert reply.headers["content-type"] == kind
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    assert "default-src 'none'" in reply.headers["content-security-policy"]
+    assert "unsafe" not in reply.headers["content-security-policy"]
+    assert reply.headers["cache-control"] == "no-cache"
+
+
+async def test_an_unchanged_file_is_not_sent_again(ask, dashboard):
+    async with ask() as client:
+        etag = (await client.get("/dashboard")).headers["etag"]
+        again = await client.get("/dashboard", headers={"if-none-match": etag})
+        assert again.status_code == 304
+        assert again.content == b""
+        (dashboard / "index.html").write_text("changed")
+        assert (await client.get("/dashboard", headers={"if-none-match": etag})).text == "changed"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("../secret.txt", "..%2fsecret.txt", "%2e%2e/secret.txt", "parts/../../secret.txt", "link.txt"),
+        *("..%5csecret.txt", ".hidden", "parts", "parts/", "nothing.js", "app.js%00.html", "%2fetc/passwd"),
+        *("parts/%2e%2e/%2e%2e/secret.txt", "x" * 5000, "app.js/index.html"),
+    ],
+)
+async def test_nothing_outside_the_directory_is_served(build, path):
+    # A URL as given: httpx would tidy the dots away.
+    transport = httpx.ASGITransport(build())
+    request = httpx.Request("GET", "http://localhost/")
+    request.url = httpx.URL("http://localhost").copy_with(raw_path=f"/dashboard/{path}".encode())
+    reply = await transport.handle_async_request(request)
+    assert reply.status_code == 404
+    assert b"secret" not in await reply.aread()
+
+
+async def test_only_a_demo_signs_the_page_in(ask):
+    async with ask(Policy(admin_key="boss", demo=True)) as client:
+        assert (await client.get("/dashboard/session.json")).json() == {"admin_key": "boss"}
+    async with ask(Policy(admin_key="boss")) as client:
+        reply = await client.get("/dashboard/session.json")
+    assert reply.status_code == 404
+    assert "boss" not in reply.text

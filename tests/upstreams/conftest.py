@@ -1,0 +1,49 @@
+"""What the tests of the transport share; they run on the gateway's event loop and on the standard one."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
+
+import pytest
+import uvloop
+
+from freeroute.upstreams.aiohttp_transport import AiohttpTransport
+from tests.support.servers import Certificates
+
+LOOPS: Mapping[str, Callable[[], asyncio.AbstractEventLoop]] = {
+    "asyncio": asyncio.new_event_loop,
+    "uvloop": uvloop.new_event_loop,
+}
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]] | None:
+    """Return both loops for the transport's tests, and no wish for all others."""
+    return LOOPS if item.path.name.startswith("test_aiohttp_") else None
+
+
+@pytest.fixture(scope="session")
+def certificates() -> Certificates:
+    return Certificates()
+
+
+@pytest.fixture(params=["plain", "tls"])
+def tls(request, certificates) -> ssl.SSLContext | None:
+    """What the server speaks."""
+    return certificates.server if request.param == "tls" else None
+
+
+@pytest.fixture
+async def transport(certificates) -> AsyncIterator[AiohttpTransport]:
+    transport = AiohttpTransport(tls=certificates.client)
+    yield transport
+    await transport.close()
+
+
+@pytest.fixture
+async def narrow(certificates) -> AsyncIterator[AiohttpTransport]:
+    """A transport with room for one exchange an origin."""
+    transport = AiohttpTransport(per_origin=1, tls=certificates.client)
+    yield transport
+    await transport.close()

@@ -1,0 +1,464 @@
+"""Simulated providers: the limits they hold, the shapes they speak, the routes they have."""
+
+from typing import Any
+
+import pytest
+
+from freeroute.upstreams.simulated_faults import Speed
+from freeroute.upstreams.simulated_shapes import go_duration
+from freeroute.upstreams.transport import Deadlines, NameNotFound, TimedOut
+from tests.support.simulation import World, weather_tool
+
+ALL = ["groq", "gemini", "cerebras", "mistral", "openrouter", "ollama"]
+KEYED = [name for name in ALL if name != "ollama"]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def message_of(name: str, value: Any) -> str:
+    """The text of an error, wherever this provider puts it."""
+    value = value[0] if name == "gemini" else value
+    return value["error"]["message"] if "error" in value else value["message"]
+
+
+# --- answers -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ALL)
+async def test_a_stream_tells_the_same_as_the_json_answer(world, name):
+    whole = await world.ask(name)
+    streamed = await world.ask(name, stream=True)
+    assert whole.status == streamed.status == 200
+    assert whole.text == streamed.text
+    assert f"simulated answer from {name}/" in whole.text
+    assert whole.json["choices"][0]["finish_reason"] == "stop"
+    assert streamed.data[-1] == "[DONE]"
+
+
+@pytest.mark.parametrize("name", ALL)
+async def test_a_bounded_answer_ends_with_length_and_is_counted(world, name):
+    heard = (await world.ask(name, max_tokens=9)).json
+    assert heard["choices"][0]["finish_reason"] == "length"
+    usage = heard["usage"]
+    assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (2, 9, 11)
+
+
+async def test_the_same_seed_gives_the_same_bytes_again():
+    async def story(seed: int) -> list[bytes]:
+        world = World(seed)
+        return [(await world.ask(name, stream=stream)).body for name in ALL for stream in (False, True)]
+
+    assert await story(3) == await story(3)
+    assert await story(3) != await story(4)
+
+
+@pytest.mark.parametrize("name", ALL)
+async def test_models_are_listed_in_the_providers_shape(world, name):
+    listed = (await world.get(world.base(name) + "/models")).json["data"]
+    assert {one["id"].removeprefix("models/") for one in listed} == set(world[name].models)
+    assert listed[0]["id"].startswith("models/") is (name == "gemini")
+    expected = {"groq": "context_window", "mistral": "max_context_length", "openrouter": "context_length"}
+    assert expected.get(name, "id") in listed[0]
+
+
+async def test_ollama_tells_its_version_and_what_it_has(world):
+    assert "version" in (await world.get("http://localhost:11434/api/version", key=None)).json
+    tags = (await world.get("http://127.0.0.1:11434/api/tags", key=None)).json["models"]
+    assert "llama3.2:3b" in [tag["name"] for tag in tags]
+
+
+async def test_openrouter_tells_about_a_key(world):
+    told = (await world.get("https://openrouter.ai/api/v1/key")).json["data"]
+    assert told["is_free_tier"] is True
+    assert (await world.get("https://openrouter.ai/api/v1/key", key="sk-or-x")).status == 401
+
+
+@pytest.mark.parametrize(("name", "status"), [("groq", 401), ("gemini", 400), ("openrouter", 200)])
+async def test_the_list_of_models_needs_a_key_except_at_openrouter(world, name, status):
+    assert (await world.get(world.base(name) + "/models", key=None)).status == status
+
+
+async def test_a_host_outside_the_simulation_does_not_exist(world):
+    with pytest.raises(NameNotFound):
+        await world.get("https://example.org/v1/models")
+
+
+@pytest.mark.parametrize("name", ALL)
+async def test_an_unknown_path_is_not_found(world, name):
+    heard = await world.get(world.base(name) + "/nothing")
+    assert heard.status == 404
+    assert message_of(name, heard.json)
+
+
+# --- streams of each provider --------------------------------------------------------------------------
+
+
+async def test_groq_adds_its_own_usage_and_plain_usage_only_when_asked(world):
+    bare = (await world.ask("groq", stream=True)).events
+    asked = (await world.ask("groq", stream=True, stream_options={"include_usage": True})).events
+    assert bare[-1]["x_groq"]["usage"]["prompt_tokens"] == 2
+    assert "usage" not in bare[-1]
+    assert asked[-1]["choices"] == []
+    assert asked[-1]["usage"]["prompt_tokens"] == 2
+
+
+async def test_gemini_sends_growing_usage_in_every_event(world):
+    events = (await world.ask("gemini", stream=True, max_tokens=5)).events
+    made = [event["usage"]["completion_tokens"] for event in events]
+    assert made[:5] == [1, 2, 3, 4, 5]
+    assert set(made[5:]) == {5}
+
+
+async def test_gemini_streams_tool_calls_one_by_one_without_an_index_and_says_stop(world):
+    second = weather_tool() | {"function": {"name": "get_time", "parameters": {"type": "object"}}}
+    body = {
+        "messages": [{"role": "user", "content": "get_weather and get_time"}],
+        "tools": [weather_tool(), second],
+    }
+    events = (await world.ask("gemini", body, stream=True)).events
+    calls = [event["choices"][0]["delta"]["tool_calls"] for event in events[:2]]
+    assert [len(call) for call in calls] == [1, 1]
+    assert "index" not in calls[0][0]
+    assert calls[0][0]["extra_content"]["google"]["thought_signature"]
+    assert "extra_content" not in calls[1][0]
+    assert events[-1]["choices"][0]["finish_reason"] == "stop"
+    whole = (await world.ask("gemini", body)).json
+    assert whole["choices"][0]["finish_reason"] == "tool_calls"
+
+
+@pytest.mark.parametrize("name", ["groq", "cerebras", "mistral", "openrouter", "ollama"])
+async def test_others_number_their_tool_calls_and_say_so_at_the_end(world, name):
+    body = {"messages": [{"role": "user", "content": "call get_weather"}], "tools": [weather_tool()]}
+    events = (await world.ask(name, body, stream=True)).events
+    deltas = [event["choices"][0] for event in events if event["choices"]]
+    (call,) = [call for delta in deltas for call in delta["delta"].get("tool_calls", ())]
+    assert (call["index"], call["function"]["name"]) == (0, "get_weather")
+    assert "tool_calls" in [delta["finish_reason"] for delta in deltas]
+
+
+async def test_openrouter_comments_while_it_waits_and_always_sends_usage(world):
+    heard = await world.ask("openrouter", stream=True)
+    assert heard.body.startswith(b": OPENROUTER PROCESSING\n\n")
+    assert heard.events[-1]["usage"]["prompt_tokens"] == 2
+
+
+async def test_mistral_and_cerebras_send_usage_with_the_finish_unasked(world):
+    for name in ("mistral", "cerebras"):
+        last = (await world.ask(name, stream=True)).events[-1]
+        assert last["choices"][0]["finish_reason"] == "stop"
+        assert last["usage"]["prompt_tokens"] == 2
+
+
+async def test_ollama_sends_usage_only_when_asked(world):
+    bare = (await world.ask("ollama", stream=True)).events
+    asked = (await world.ask("ollama", stream=True, stream_options={"include_usage": True})).events
+    assert not any("usage" in event for event in bare)
+    assert (asked[-1]["choices"], "usage" in asked[-1]) == ([], True)
+
+
+# --- what is refused -----------------------------------------------------------------------------------
+
+BAD_KEY = {"groq": 401, "gemini": 400, "cerebras": 401, "mistral": 401, "openrouter": 401}
+
+
+@pytest.mark.parametrize("name", KEYED)
+async def test_a_foreign_key_is_refused_and_never_recorded(world, name):
+    heard = await world.ask(name, key="sk-somebody-real")
+    assert heard.status == BAD_KEY[name]
+    assert world[name].calls[-1].key == "(unknown)"
+    assert not heard.rates
+    if name == "gemini":
+        assert heard.json[0]["error"]["details"][0]["reason"] == "API_KEY_INVALID"
+
+
+async def test_a_key_can_be_made_valid_and_ollama_needs_none(world):
+    world["groq"].valid_keys.add("gsk-x")
+    assert (await world.ask("groq", key="gsk-x")).status == 200
+    assert (await world.ask("ollama", key=None)).status == 200
+
+
+@pytest.mark.parametrize("name", ALL)
+async def test_an_unknown_model_is_404_in_the_providers_words(world, name):
+    heard = await world.ask(name, model="no-such-model")
+    assert heard.status == 404
+    assert "no-such-model" in message_of(name, heard.json)
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize(
+    "body", [b"{", b"[]", b'{"model": 3, "messages": [{}]}', b'{"messages": []}', b"\xff"]
+)
+async def test_an_unreadable_request_is_refused_in_the_providers_shape(world, name, body):
+    heard = await world.ask(name, body)
+    assert heard.status == 400
+    assert message_of(name, heard.json)
+
+
+NAMED = [{"role": "user", "content": "x", "name": "bob"}]
+HISTORY: list[dict[str, Any]] = [
+    {"role": "user", "content": "x"},
+    {"role": "assistant", "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": "{}"}}]},
+    {"role": "tool", "tool_call_id": "1", "content": "y"},
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "status"),
+    [
+        ("groq", {"logprobs": True}, 400),
+        ("groq", {"logit_bias": {"1": 1}}, 400),
+        ("groq", {"n": 2}, 400),
+        ("groq", {"messages": NAMED}, 400),
+        ("gemini", {"frequency_penalty": 0.5}, 400),
+        ("gemini", {"store": True}, 400),
+        ("gemini", {"tools": [weather_tool(additionalProperties=False)]}, 400),
+        ("gemini", {"messages": HISTORY}, 400),
+        ("cerebras", {"presence_penalty": 0.5}, 400),
+        ("mistral", {"seed": 1}, 422),
+        ("mistral", {"stream_options": {"include_usage": True}}, 422),
+        ("mistral", {"temperature": 1.8}, 422),
+        ("mistral", {"messages": NAMED}, 422),
+        ("openrouter", {"anything": 1, "logit_bias": {}}, 200),
+        ("ollama", {"anything": 1, "n": 3, "logit_bias": {}}, 200),
+    ],
+)
+async def test_parameters_are_judged_as_the_provider_does(world, name, fields, status):
+    assert (await world.ask(name, fields)).status == status
+
+
+async def test_mistral_names_the_place_of_a_field_it_does_not_know(world):
+    (detail,) = (await world.ask("mistral", seed=1)).json["detail"]
+    assert (detail["type"], detail["loc"]) == ("extra_forbidden", ["body", "seed"])
+
+
+async def test_a_signed_tool_call_is_taken_back_by_gemini(world):
+    calls = [{"id": "1", "extra_content": {"google": {"thought_signature": "s"}}}]
+    signed = [HISTORY[0], HISTORY[1] | {"tool_calls": calls}, HISTORY[2]]
+    assert (await world.ask("gemini", messages=signed)).status == 200
+
+
+async def test_ollama_reads_max_tokens_only_and_ignores_tool_choice(world):
+    longer = (await world.ask("ollama", max_completion_tokens=3)).json
+    assert longer["usage"]["completion_tokens"] > 3
+    talked = (await world.ask("ollama", tools=[weather_tool()], tool_choice="required")).json
+    assert talked["choices"][0]["finish_reason"] == "stop"
+
+
+async def test_ollama_cuts_a_long_prompt_without_a_word(world):
+    messages = [{"role": "user", "content": "x" * 40_000}]
+    assert (await world.ask("ollama", messages=messages)).json["usage"]["prompt_tokens"] == 4096
+
+
+async def test_a_prompt_beyond_the_context_is_refused_elsewhere(world):
+    messages = [{"role": "user", "content": "x" * 4 * 140_000}]
+    heard = await world.ask("mistral", messages=messages, model="codestral-2508")
+    assert heard.status == 400
+    assert "128000 maximum context" in heard.json["message"]
+
+
+# --- limits --------------------------------------------------------------------------------------------
+
+
+async def until_refused(world: World, name: str, most: int = 70, **fields: Any):
+    for served in range(most):
+        heard = await world.ask(name, **fields)
+        if heard.status != 200:
+            return served, heard
+    raise AssertionError("never refused")
+
+
+async def test_groq_sends_the_day_of_requests_and_the_minute_of_tokens_each_time(world):
+    heard = await world.ask("groq", max_tokens=98)
+    assert heard.rates == {
+        "x-ratelimit-limit-requests": "1000",
+        "x-ratelimit-remaining-requests": "999",
+        "x-ratelimit-reset-requests": "1m26.4s",
+        "x-ratelimit-limit-tokens": "8000",
+        "x-ratelimit-remaining-tokens": "7900",
+        "x-ratelimit-reset-tokens": "750ms",
+    }
+
+
+async def test_groq_serves_thirty_a_minute_and_each_is_back_a_minute_later(world):
+    served, heard = await until_refused(world, "groq", max_tokens=1)
+    assert (served, heard.status, heard.rates["retry-after"]) == (30, 429, "60")
+    assert "on requests per minute (RPM): Limit 30, Used 30, Requested 1." in message_of("groq", heard.json)
+    assert heard.json["error"]["type"] == "requests"
+    world.clock.advance(60)
+    assert (await world.ask("groq")).status == 200
+
+
+async def test_groq_charges_max_tokens_before_and_settles_after(world):
+    groq, model = world["groq"], "openai/gpt-oss-120b"
+    heard = await world.ask("groq", max_tokens=5000)
+    used = heard.json["usage"]["total_tokens"]
+    assert heard.rates["x-ratelimit-remaining-tokens"] == str(8000 - 5002)
+    rule = next(rule for rule in groq.models[model].rules if (rule.metric, rule.per) == ("tokens", "minute"))
+    assert groq.ledger().window(rule, model).used(world.clock.now()) == used == groq.calls[-1].tokens
+
+
+async def test_groq_refuses_with_413_what_no_minute_holds(world):
+    heard = await world.ask("groq", max_tokens=8000)
+    assert heard.status == 413
+    assert "tokens per minute (TPM): Limit 8000, Requested 8002" in message_of("groq", heard.json)
+    assert (await world.ask("groq", max_tokens=7000)).status == 200
+
+
+async def test_groq_names_a_spent_minute_of_tokens(world):
+    world["groq"].answer_tokens = (4000, 4000)
+    _, heard = await until_refused(world, "groq", max_tokens=4000)
+    assert heard.status == 429
+    assert "on tokens per minute (TPM): Limit 8000, Used " in message_of("groq", heard.json)
+    assert heard.json["error"]["type"] == "tokens"
+
+
+async def test_groq_tells_of_the_day_of_tokens_in_the_text_alone(world):
+    world["groq"].answer_tokens = (7000, 7000)
+    heard = await world.ask("groq", max_tokens=7000)
+    while heard.status == 200:
+        world.clock.advance(60)
+        heard = await world.ask("groq", max_tokens=7000)
+    assert "on tokens per day (TPD): Limit 200000, Used " in message_of("groq", heard.json)
+    wait = int(heard.rates["retry-after"])
+    world.clock.advance(wait)
+    assert (await world.ask("groq", max_tokens=7000)).status == 200
+
+
+async def test_the_models_of_groq_are_counted_apart(world):
+    await until_refused(world, "groq", max_tokens=1)
+    assert (await world.ask("groq", model="openai/gpt-oss-20b")).status == 200
+
+
+async def test_keys_share_their_account_unless_told_otherwise(world):
+    world["groq"].accounts["demo-other"] = "other"
+    await until_refused(world, "groq", max_tokens=1)
+    assert (await world.ask("groq", key="demo-2")).status == 429
+    assert (await world.ask("groq", key="demo-other")).status == 200
+
+
+async def test_gemini_names_the_quota_of_the_minute(world):
+    served, heard = await until_refused(world, "gemini")
+    assert (served, heard.status, heard.rates) == (5, 429, {})
+    error = heard.json[0]["error"]
+    failure, retry = error["details"]
+    assert error["status"] == "RESOURCE_EXHAUSTED"
+    assert failure["violations"][0]["quotaId"] == "GenerateRequestsPerMinutePerProjectPerModel-FreeTier"
+    assert failure["violations"][0]["quotaValue"] == "5"
+    assert retry["retryDelay"] == "60s"
+
+
+async def test_gemini_hides_a_spent_day_behind_a_short_delay_until_midnight_pacific(world):
+    for _ in range(20):
+        assert (await world.ask("gemini")).status == 200
+        world.clock.advance(30)
+    failure, retry = (await world.ask("gemini")).json[0]["error"]["details"]
+    assert failure["violations"][0]["quotaId"] == "GenerateRequestsPerDayPerProjectPerModel-FreeTier"
+    assert int(retry["retryDelay"].removesuffix("s")) <= 60
+    # The clock started at 07:13 in California and ran ten minutes.
+    world.clock.advance(16.5 * 3600)
+    assert (await world.ask("gemini")).status == 429
+    world.clock.advance(0.5 * 3600)
+    assert (await world.ask("gemini")).status == 200
+
+
+async def test_gemini_counts_what_goes_in_and_what_it_refuses(world):
+    messages = [{"role": "user", "content": "x" * 4 * 9000}]
+    heard = await world.ask("gemini", model="gemma-4-31b-it", messages=messages, max_tokens=9000)
+    assert heard.status == 200
+    heard = await world.ask("gemini", model="gemma-4-31b-it", messages=messages)
+    violation = heard.json[0]["error"]["details"][0]["violations"][0]
+    assert violation["quotaId"] == "GenerateContentInputTokensPerModelPerMinute-FreeTier"
+    for _ in range(5):
+        assert (await world.ask("gemini", store=True)).status == 400
+    assert (await world.ask("gemini")).status == 429
+
+
+async def test_cerebras_tells_everything_in_float_seconds(world):
+    heard = await world.ask("cerebras", max_completion_tokens=98)
+    assert heard.rates["x-ratelimit-limit-tokens-day"] == "1000000"
+    assert heard.rates["x-ratelimit-remaining-requests-minute"] == "4"
+    assert float(heard.rates["x-ratelimit-reset-tokens-minute"]) == pytest.approx(0.2)
+    assert len(heard.rates) == 18
+
+
+async def test_cerebras_assumes_a_long_answer_when_nobody_says(world):
+    heard = await world.ask("cerebras")
+    assert heard.rates["x-ratelimit-remaining-tokens-minute"] == str(30_000 - 16_384 - 2)
+
+
+async def test_cerebras_names_the_span_that_is_spent(world):
+    served, heard = await until_refused(world, "cerebras", max_completion_tokens=1)
+    assert (served, heard.status, heard.json["code"]) == (5, 429, "request_quota_exceeded")
+    assert "per minute" in heard.json["message"]
+    world.clock.advance(12)
+    assert (await world.ask("cerebras", max_completion_tokens=1)).status == 200
+
+
+async def test_mistral_counts_without_telling_when(world):
+    heard = await world.ask("mistral")
+    assert heard.rates["x-ratelimit-remaining-req-minute"] == "59"
+    assert not any("reset" in name for name in heard.rates)
+    served, refused = await until_refused(world, "mistral", max_tokens=1)
+    assert (served, refused.json["code"], refused.json["type"]) == (59, "1300", "rate_limited")
+
+
+async def test_openrouter_counts_all_models_together_and_tells_at_the_429_only(world):
+    assert (await world.ask("openrouter")).rates == {}
+    served, heard = await until_refused(world, "openrouter", model="qwen/qwen3.8-27b:free")
+    assert (served, heard.status) == (19, 429)
+    assert "free-models-per-min" in message_of("openrouter", heard.json)
+    reset = round((world.clock.now().wall + 60) * 1000)
+    assert heard.rates == {
+        "x-ratelimit-limit": "20",
+        "x-ratelimit-remaining": "0",
+        "x-ratelimit-reset": str(reset),
+    }
+    assert heard.json["error"]["metadata"]["headers"]["X-RateLimit-Reset"] == str(reset)
+
+
+async def test_openrouter_counts_failed_calls_against_its_day_which_ends_at_midnight_utc(world):
+    world["openrouter"].always(502)
+    for _ in range(50):
+        assert (await world.ask("openrouter")).status == 502
+        world.clock.advance(5)
+    world["openrouter"].always(None)
+    heard = await world.ask("openrouter")
+    assert "free-models-per-day" in message_of("openrouter", heard.json)
+    reset = int(heard.rates["x-ratelimit-reset"]) / 1000
+    assert reset % 86400 == 0
+    world.clock.advance(reset - world.clock.now().wall)
+    assert (await world.ask("openrouter")).status == 200
+
+
+async def test_ollama_has_one_slot_and_gives_it_back(world):
+    first = await world.begin("ollama", stream=True)
+    brief = Deadlines(first_byte=0.01)
+    with pytest.raises(TimedOut, match="first_byte"):
+        await world.begin("ollama", deadlines=brief)
+    first.abort()
+    assert (await world.ask("ollama")).status == 200
+    assert not world["ollama"].open
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0s"),
+        (0.825, "825ms"),
+        (7.66, "7.66s"),
+        (86.4, "1m26.4s"),
+        (660.528, "11m0.528s"),
+        (7201, "2h0m1s"),
+    ],
+)
+def test_durations_are_printed_as_go_prints_them(seconds, text):
+    assert go_duration(seconds) == text
+
+
+def test_the_usual_speeds_of_the_catalogue_are_kept_unless_overridden():
+    world = World(speed=Speed(0.5, 10))
+    assert world["groq"].speed == Speed(0.5, 10)
+    assert world["groq"].models["openai/gpt-oss-20b"].speed.tokens_per_second == 1000

@@ -1,0 +1,260 @@
+"""Decoding a chat request: what is read, what passes through, what is refused and by which name."""
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from freeroute.domain.usage import tokens_in
+from freeroute.errors import InvalidRequest
+from freeroute.wire.decode import decode_chat
+
+HELLO = {"model": "free-fast", "messages": [{"role": "user", "content": "Hello!"}]}
+PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+
+
+def decoded(**fields: object):
+    return decode_chat(msgspec.json.encode({**HELLO, **fields}))
+
+
+def saying(*parts: object):
+    return decoded(messages=[{"role": "user", "content": list(parts)}])
+
+
+def refused(body: bytes) -> InvalidRequest:
+    with pytest.raises(InvalidRequest) as caught:
+        decode_chat(body)
+    return caught.value
+
+
+def test_the_first_request_anyone_sends_is_understood():
+    call = decode_chat(b'{"model": "free-fast", "messages": [{"role": "user", "content": "Hello!"}]}')
+    assert call.model == "free-fast"
+    assert not call.stream
+    assert call.needs == frozenset()
+    assert call.demand.prompt == tokens_in(6, messages=1)
+    assert call.demand.max_output is None
+    assert not call.has_assistant
+
+
+def test_unknown_fields_pass_through_with_their_bytes():
+    call = decode_chat(b'{"model":"m","messages":[{"role":"user","content":"x"}],"future": {"b" :1e2}}')
+    assert bytes(call.fields["future"]) == b'{"b" :1e2}'
+
+
+def test_the_gateways_own_fields_do_not_travel():
+    call = decoded(provider={"only": ["groq"]}, models=["a", "b"], route="fallback", freeroute={})
+    assert set(call.fields) == {"model", "messages"}
+    assert call.models == ("a", "b")
+    assert call.preferences.only == ("groq",)
+
+
+def test_a_known_field_that_says_nothing_does_not_travel():
+    assert set(decoded(temperature=None, tools=[], unknown=None).fields) == {"model", "messages", "unknown"}
+
+
+def test_the_smaller_output_bound_counts():
+    assert decoded(max_tokens=100, max_completion_tokens=50).demand.max_output == 50
+    assert decoded(max_tokens=100).demand.max_output == 100
+
+
+def test_models_alone_name_the_model():
+    body = {"messages": HELLO["messages"], "models": ["a/b", "free"]}
+    assert decode_chat(msgspec.json.encode(body)).model == "a/b"
+
+
+@pytest.mark.parametrize(
+    ("fields", "needs"),
+    [
+        ({"tools": [TOOL]}, {"tools"}),
+        ({"functions": [{"name": "f"}]}, {"tools"}),
+        ({"response_format": {"type": "text"}}, set()),
+        ({"response_format": {"type": "json_object"}}, {"json_object"}),
+        ({"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}}, {"json_schema"}),
+        ({"modalities": ["text", "audio"]}, {"audio_output"}),
+    ],
+)
+def test_needs_come_from_the_fields(fields: dict[str, object], needs: set[str]):
+    assert decoded(**fields).needs == needs
+
+
+def test_needs_come_from_the_parts_of_messages():
+    assert saying(PICTURE).needs == {"images"}
+    assert saying({"type": "input_audio", "input_audio": {"data": "AA", "format": "wav"}}).needs == {"audio"}
+    assert saying({"type": "file", "file": {"file_data": "AA"}}).needs == {"files"}
+
+
+def test_a_remote_image_is_told_from_one_that_travels_along():
+    assert not saying(PICTURE).remote_images
+    call = saying(PICTURE, {"type": "image_url", "image_url": {"url": "HTTPS://example.org/a.png"}})
+    assert call.remote_images
+
+
+def test_images_and_tool_schemas_count_into_the_prompt_but_not_the_base64():
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 100_000}}
+    assert 700 < saying(picture).demand.prompt < 1000
+    assert decoded(tools=[TOOL] * 20).demand.prompt > decoded().demand.prompt + 300
+
+
+def test_stream_usage_is_asked_only_with_a_stream():
+    assert decoded(stream=True, stream_options={"include_usage": True}).include_usage
+    assert not decoded(stream=True).include_usage
+    assert not decoded(stream_options={"include_usage": True}).include_usage
+
+
+def test_a_conversation_that_went_on_is_recognised():
+    talk = [
+        {"role": "system", "content": ""},
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "function": {"name": "f"}}]},
+        {"role": "tool", "tool_call_id": "1", "content": "y"},
+    ]
+    assert decoded(messages=talk).has_assistant
+
+
+BAD = [
+    ({"model": None}, "model"),
+    ({"model": ""}, "model"),
+    ({"model": 7}, "model"),
+    ({"model": "a\r\nb"}, "model"),
+    ({"model": "a\x00"}, "model"),
+    ({"model": "x" * 300}, "model"),
+    ({"models": ["ok", "a\nb"]}, "models[1]"),
+    ({"models": "x"}, "models"),
+    ({"messages": None}, "messages"),
+    ({"messages": []}, "messages"),
+    ({"messages": "hi"}, "messages"),
+    ({"messages": ["hi"]}, "messages[0]"),
+    ({"messages": [{"content": "hi"}]}, "messages[0]"),
+    ({"messages": [{"role": "wizard", "content": "hi"}]}, "messages[0].role"),
+    ({"messages": [{"role": "user"}]}, "messages[0].content"),
+    ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
+    ({"messages": [{"role": "user", "content": []}]}, "messages[0].content"),
+    ({"messages": [{"role": "user", "content": [{"type": "smell"}]}]}, "messages[0].content[0].type"),
+    ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages[0].content[0]"),
+    ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].tool_call_id"),
+    ({"max_tokens": -1}, "max_tokens"),
+    ({"max_tokens": 0}, "max_tokens"),
+    ({"max_tokens": 10**30}, "max_tokens"),
+    ({"max_tokens": "12"}, "max_tokens"),
+    ({"max_tokens": True}, "max_tokens"),
+    ({"max_completion_tokens": 1.5}, "max_completion_tokens"),
+    ({"temperature": 3}, "temperature"),
+    ({"temperature": "hot"}, "temperature"),
+    ({"top_p": -0.1}, "top_p"),
+    ({"n": 0}, "n"),
+    ({"seed": 2**70}, "seed"),
+    ({"stream": "yes"}, "stream"),
+    ({"stop": [1]}, "stop[0]"),
+    ({"tools": {}}, "tools"),
+    ({"tools": [{"type": "function"}]}, "tools[0].function"),
+    ({"response_format": {"type": "xml"}}, "response_format.type"),
+    ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
+    ({"provider": "groq"}, "provider"),
+    ({"provider": {"order": "groq"}}, "provider.order"),
+    ({"provider": {"require_parameters": True}}, "provider.require_parameters"),
+    ({"provider": {"zdr": True}}, "provider.zdr"),
+    ({"provider": {"sort": "latency"}}, "provider.sort"),
+    ({"provider": {"quantizations": ["fp8"]}}, "provider.quantizations"),
+    ({"provider": {"max_price": {"prompt": -1}}}, "provider.max_price.prompt"),
+    ({"provider": {"data_collection": "sell"}}, "provider.data_collection"),
+]
+
+
+@pytest.mark.parametrize(("fields", "param"), BAD)
+def test_a_bad_field_is_refused_by_name(fields: dict[str, object], param: str):
+    error = refused(msgspec.json.encode({**HELLO, **fields}))
+    assert error.param == param
+    assert error.status == 400
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://x/y", "", "javascript:1"])
+def test_an_image_is_never_anything_but_data_or_a_web_address(url: str):
+    body = {
+        **HELLO,
+        "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}],
+    }
+    assert refused(msgspec.json.encode(body)).param == "messages[0].content[0].image_url.url"
+
+
+def test_price_wishes_hold_for_free_models():
+    assert (
+        decoded(provider={"max_price": {"prompt": "0"}, "sort": "price", "zdr": False}).preferences.order
+        == ()
+    )
+    assert not decoded(provider={"allow_fallbacks": False}).preferences.allow_fallbacks
+    assert decoded(provider={"data_collection": "deny"}).preferences.data_collection == "deny"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"  ",
+        b"{",
+        b"nonsense",
+        b"[]",
+        b"7",
+        b"null",
+        b'{"model":"m","messages":[{"role":"user","content":"\xff"}]}',
+        b'{"model":"m","messages":[{"role":"user","content":"x"}],"temperature":NaN}',
+        b'{"model":"m","messages":[{"role":"user","content":"x"}],"temperature":1e999}',
+        b'{"model":"m","messages":[{"role":"user","content":"x"}],"max_tokens":' + b"9" * 5000 + b"}",
+        b'{"model":"m","messages":' + b"[" * 200_000 + b"]" * 200_000 + b"}",
+        b'{"a":' * 50_000,
+        b'{"model":"\\ud800","messages":[{"role":"user","content":"x"}]}',
+    ],
+)
+def test_a_malformed_body_is_the_callers_error_and_says_so(body: bytes):
+    error = refused(body)
+    assert error.status == 400
+    assert len(error.message) < 300
+
+
+def test_an_error_repeats_little_of_what_the_caller_wrote():
+    secret = "the launch code is 0000 " * 10
+    error = refused(msgspec.json.encode({**HELLO, "messages": [{"role": secret, "content": "x"}]}))
+    assert "launch" not in error.message
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+KNOWN = st.sampled_from(
+    [
+        "model",
+        "messages",
+        "stream",
+        "stop",
+        "tools",
+        "n",
+        "provider",
+        "models",
+        "max_tokens",
+        "stream_options",
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(KNOWN, JSON, max_size=5))
+def test_any_json_is_a_call_or_a_400(fields: dict[str, object]):
+    body = msgspec.json.encode({**HELLO, **fields})
+    try:
+        assert decode_chat(body).model
+    except InvalidRequest as exc:
+        assert exc.param  # noqa: PT017
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=60))
+def test_any_bytes_are_a_call_or_a_400(body: bytes):
+    with pytest.raises(InvalidRequest):
+        decode_chat(body)
