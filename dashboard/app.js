@@ -114,7 +114,7 @@ function renderProviders(providers) {
   show(byId("nothing"), !on.length);
   keyed(byId("providers"), on, (one) => one.id, (one) => providerCard(one, reset));
   show(byId("unused"), off.length);
-  text(byId("unused-title"), `${off.length} more without a key`);
+  text(byId("unused-title"), `${off.length} more without a key or a model`);
   keyed(byId("unused-list"), off, (one) => one.id, unusedLine);
 }
 
@@ -124,7 +124,7 @@ function renderRequests(requests) {
   text(byId("requests-count"), newest.length ? String(newest.length) : "");
   show(byId("silence"), !newest.length);
   show(byId("requests-box"), newest.length);
-  keyed(byId("requests"), newest, (request) => request.id, () => requestRow(() => slowest));
+  keyed(byId("requests"), newest, (request) => `${request.id} ${request.at}`, () => requestRow(() => slowest));
 }
 
 function liveness() {

@@ -150,13 +150,15 @@ function candidateLine() {
       const state = candidateState(one);
       paint(sign, state.tone);
       text(name, one.key && one.key !== "key-1" ? `${one.model} (${one.key})` : one.model);
-      text(reason, [state.word.toLowerCase(), one.reason].filter(Boolean).join(", "));
+      const word = state.word.toLowerCase();
+      text(reason, one.reason?.startsWith(word) ? one.reason : [word, one.reason].filter(Boolean).join(", "));
       ticking(back, "until", one.back_at, one.back_at ? ", back" : "");
     },
   };
 }
 
 function candidateState(one) {
+  if (one.state) return one.state === "healthy" ? { word: "Ready", tone: "good" } : stateOf(one.state);
   if (one.breaker !== "closed") return stateOf(one.breaker);
   if (one.suspect) return stateOf("suspect");
   if (one.reason || one.back_at) return { word: one.reason ? "" : "Resting", tone: "rest" };

@@ -1,9 +1,10 @@
 // A row for each of the last requests.
 
 import { attr, bar, fill, icon, line, make, paint, text } from "/dashboard/dom.js";
-import { brief, ending, millis, moment, result, span } from "/dashboard/words.js";
+import { brief, ending, millis, moment, result } from "/dashboard/words.js";
 
 const HOPS = 3;
+const CALLER_LEFT = 499; // as the gateway notes a caller who hung up
 
 /** Return the view of one request. *slowest()* is the longest time among those shown, the scale of its bar. */
 export function requestRow(slowest) {
@@ -26,13 +27,14 @@ export function requestRow(slowest) {
   return {
     root,
     update(request) {
-      const failed = request.status >= 400 || Boolean(request.code);
+      const failed = isFailure(request);
       paint(sign, toneOf(request, failed));
       attr(root, "data-tone", failed ? "bad" : null);
       text(time, moment(request.at));
       attr(time, "datetime", new Date(request.at * 1000).toISOString());
       text(word, `${request.status || ""} ${result(request)}`.trim());
-      text(asked, request.client && request.client !== "-" ? `${request.client}: ${request.model}` : request.model);
+      const model = request.model || "no model";
+      text(asked, request.client && request.client !== "-" ? `${request.client}: ${model}` : model);
       line(served, request.provider && `→ ${request.provider}, ${request.served_model ?? ""}`);
       line(trail, hopsOf(request, failed));
       text(total, millis(request.total_ms));
@@ -46,7 +48,10 @@ export function requestRow(slowest) {
 
 const cell = (name, ...children) => make("td", { role: "cell", class: name }, ...children);
 
+const isFailure = (request) => request.status !== CALLER_LEFT && (request.status >= 400 || Boolean(request.code));
+
 function toneOf(request, failed) {
+  if (request.status === CALLER_LEFT) return "none";
   if (failed) return request.status === 429 ? "rest" : "bad";
   return hops(request).length ? "warn" : "good";
 }
@@ -56,12 +61,12 @@ const hops = (request) => request.attempts.filter((attempt) => attempt.kind !== 
 function hopsOf(request, failed) {
   const all = hops(request);
   if (!all.length) return "";
-  const told = all.slice(0, HOPS).map((hop) => `${hop.provider} ${ending(hop.kind, hop.status)} in ${span0(hop.seconds)}`);
+  const told = all.slice(0, HOPS).map(
+    (hop) => `${hop.provider} ${ending(hop.kind, hop.status)} in ${millis(hop.seconds * 1000)}`,
+  );
   if (all.length > HOPS) told.push(`${all.length - HOPS} more`);
   return `${failed ? "Tried" : "After"} ${told.join("; ")}`;
 }
-
-const span0 = (seconds) => (seconds < 10 ? millis(seconds * 1000) : span(seconds));
 
 function timings(request) {
   const parts = [];

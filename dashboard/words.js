@@ -125,15 +125,15 @@ export function remedy(kind, local) {
 }
 
 const SOURCES = {
-  published: "published limit",
-  settings: "limit from settings",
-  configured: "limit from settings",
+  published: "published",
+  settings: "from settings",
+  configured: "from settings",
   header: "told by provider",
   headers: "told by provider",
   reported: "told by provider",
-  learned: "learned limit",
-  guess: "guessed limit",
-  unknown: "guessed limit",
+  learned: "learned",
+  guess: "a guess",
+  unknown: "a guess",
 };
 
 /** Where a limit's number comes from. */
@@ -164,10 +164,12 @@ const FAILURES = {
   capacity_exhausted: "all out of quota",
   upstream_failed: "all failed",
   no_provider_configured: "no provider",
+  internal_error: "a fault of freeroute",
 };
 
 /** A request's result in words. */
 export function result(request) {
+  if (request.status === 499) return "caller left";
   if (!request.code && request.status < 400) return "ok";
   if (!request.code) return "failed";
   return FAILURES[request.code] ?? request.code.replaceAll("_", " ");

@@ -1,4 +1,4 @@
-"""Provider entries as text becomes facts: the catalogue's files, and the settings' entries merged over them."""
+"""Provider entries: the catalogue's files, and the settings' own merged over them."""
 
 from collections.abc import Mapping
 from pathlib import Path

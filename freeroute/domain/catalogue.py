@@ -201,7 +201,11 @@ class Key(Struct, frozen=True):
 
 
 class Provider(Struct, frozen=True):
-    """A service with a base URL, an auth scheme and quirks; everything resolved, nothing to look up."""
+    """A service with a base URL, an auth scheme and quirks; everything resolved, nothing to look up.
+
+    *key_check* is the path (or whole URL) of a cheap GET that answers only to a valid key. *engine* is the
+    local server software to expect there: ollama, llamacpp, lmstudio or vllm.
+    """
 
     id: str
     name: str
@@ -223,6 +227,8 @@ class Provider(Struct, frozen=True):
     probes: bool = True
     retired: dict[str, str] = {}
     origin: str = "settings"
+    key_check: str | None = None
+    engine: str | None = None
 
     @property
     def is_local(self) -> bool:

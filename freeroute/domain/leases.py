@@ -75,7 +75,7 @@ def _amount(unit: Unit, candidate: Candidate, prompt: int, precharged: int, expe
             return float(precharged)
         case Unit.NEURONS:
             return _priced(candidate.model.neurons, prompt, expected)
-        case Unit.USD:
+        case _:  # Unit.USD, the last
             return _priced(candidate.model.price, prompt, expected)
 
 

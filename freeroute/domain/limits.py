@@ -370,13 +370,9 @@ def counter_for(limit: Limit, guard: float = GUARD) -> Counter:
     """Return an empty counter for *limit*."""
     if limit.unit is Unit.CONCURRENCY:
         return Concurrency(limit)
-    match limit.window:
-        case WindowKind.SLIDING:
-            return Sliding(limit, guard)
-        case WindowKind.BUCKET:
-            return Bucket(limit, guard)
-        case WindowKind.CALENDAR:
-            return Calendar(limit)
+    if limit.window is WindowKind.CALENDAR:
+        return Calendar(limit)
+    return (Bucket if limit.window is WindowKind.BUCKET else Sliding)(limit, guard)
 
 
 def adapted(counter: Counter, limit: Limit, now: Now, guard: float = GUARD) -> Counter:

@@ -202,6 +202,8 @@ class AttemptLoop:
         elif verdict is Next.ROOMIER:
             course.too_long = outcome
             tried.context = max(tried.context, self.standing.context(candidate) or 0)
+        elif outcome.kind is Kind.UNREACHABLE:
+            tried.providers.add(candidate.provider.id)
         elif blamed(outcome) is Blame.PROVIDER:
             tried.models.add(candidate.name)
         tried.candidates.add(candidate.id)

@@ -56,6 +56,7 @@ class Gateway:
         self.ties = "balanced"
         self.started = clock.now()
         self.draining = False
+        self.in_flight = 0
         self._no_train = no_train
         self._rng = rng or random.Random()
         self._accounting = Accounting(clock, (self.tally, *observers))
@@ -72,6 +73,7 @@ class Gateway:
         """Return the answer to *call*, its first event already there; raises the ApiError to answer with."""
         course = Course(context=context, asked=call.model, stream=call.stream)
         lease: Lease | None = None
+        self.in_flight += 1
         try:
             need = self._need(call, context, course)
             lease = await self._admit(call, context)
@@ -82,6 +84,7 @@ class Gateway:
                 call, need, fit, course, strict=context.strict, traceparent=context.traceparent
             )
         except BaseException as exc:
+            self.in_flight -= 1
             await self._release(lease)
             self._failed(exc, course)
             raise
@@ -180,6 +183,7 @@ class Gateway:
             told.update(headers.client_limits(self.counters.readings(client.pools, self.clock.now())))
 
         async def done(serving: Serving, left: bool) -> None:
+            self.in_flight -= 1
             await self._settle_client(lease, serving)
             self._accounting.record(course, _ending(serving, course, overhead, left))
 
@@ -207,11 +211,11 @@ class Gateway:
 
     def models(self, client: Client | None) -> list[dict[str, Any]]:
         """Return every model a caller can name, meta-models first, in OpenAI's and OpenRouter's shape."""
-        return listing.models(self._view(), client)
+        return listing.models(self.view(), client)
 
     def model(self, model_id: str, client: Client | None) -> dict[str, Any]:
         """Return one entry of ``models``; raises NotFound."""
-        return listing.model(self._view(), model_id, self._target(model_id, client))
+        return listing.model(self.view(), model_id, self._target(model_id, client))
 
     def plan(self, model: str, client: Client | None) -> dict[str, Any]:
         """Return every candidate for *model* in the order they would be asked; raises NotFound."""
@@ -221,11 +225,11 @@ class Gateway:
             no_train=self._wants_no_train(client),
             ties=self.ties,
         )
-        return listing.plan(self._view(), model, need)
+        return listing.plan(self.view(), model, need)
 
     def status(self) -> dict[str, Any]:
         """Return providers, breakers, pools and the last requests."""
-        return status.status(self._view())
+        return status.status(self.view())
 
     def reset(self, provider_id: str) -> dict[str, Any]:
         """Close a provider's breakers and lift its holds; raises NotFound."""
@@ -233,7 +237,7 @@ class Gateway:
             known = ", ".join(sorted(self.catalogue.providers)) or "none"
             raise NotFound(f"provider {provider_id!r} is not switched on; there is: {known}")
         self.standing.reset(provider_id)
-        return status.provider(self._view(), self.catalogue.providers[provider_id])
+        return status.provider(self.view(), self.catalogue.providers[provider_id])
 
     def set_strategy(self, strategy: str) -> dict[str, Any]:
         """Set how ``free`` orders equals until the next start; raises InvalidRequest."""
@@ -248,7 +252,8 @@ class Gateway:
             return False, {"status": "draining"}
         return True, {"status": "ready", "providers": len(self.catalogue.providers)}
 
-    def _view(self) -> View:
+    def view(self) -> View:
+        """Return a look at everything, for reports."""
         return View(
             now=self.clock.now(),
             started=self.started,
@@ -260,6 +265,7 @@ class Gateway:
             strategy=self.ties,
             demo=self.demo,
             version=self.version,
+            in_flight=self.in_flight,
         )
 
     def adopt(self, catalogue: Catalogue) -> None:

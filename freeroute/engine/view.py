@@ -18,7 +18,7 @@ TYPICAL = Demand(prompt=200)
 
 
 class View(Struct, frozen=True):
-    """Everything a report reads, at the instant *now*."""
+    """Everything a report reads, at the instant *now*; *in_flight* are requests that are being answered."""
 
     now: Now
     started: Now
@@ -30,6 +30,7 @@ class View(Struct, frozen=True):
     strategy: str
     demo: bool
     version: str
+    in_flight: int = 0
 
     def obstacle(self, candidate: Candidate) -> Obstacle | None:
         """Return what keeps *candidate* from serving a typical call now."""

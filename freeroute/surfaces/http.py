@@ -98,7 +98,18 @@ def log_fault(error: BaseException, request_id: str) -> None:
 class Request:
     """One HTTP request on raw ASGI, and the one reply to it."""
 
-    __slots__ = ("_added", "_send", "caller", "headers", "id", "method", "receive", "scope", "started")
+    __slots__ = (
+        "_added",
+        "_send",
+        "caller",
+        "headers",
+        "id",
+        "method",
+        "params",
+        "receive",
+        "scope",
+        "started",
+    )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Wrap what the server passed in; *started* says whether the head of the reply is out."""
@@ -108,6 +119,7 @@ class Request:
         self.method: str = scope["method"]  # type: ignore[typeddict-item]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.id = self._choose_id()
+        self.params: dict[str, str] = {}  # the parts of the path its route has names for
         self.caller = Caller()
         self.started = False
         self._added: list[Header] = [
@@ -125,11 +137,6 @@ class Request:
         return None if value is None else value.decode("latin-1")
 
     @property
-    def path(self) -> str:
-        """Return the decoded path."""
-        return self.scope["path"]
-
-    @property
     def peer(self) -> str:
         """Return the address of the other end of the connection."""
         client = self.scope.get("client")
@@ -143,10 +150,6 @@ class Request:
         except ValueError as exc:
             raise InvalidRequest("The query has too many fields.", param=name) from exc
         return fields[name][-1] if name in fields else None
-
-    def path_param(self, name: str) -> str:
-        """Return the part of the path the route calls *name*."""
-        return str(self.scope["path_params"][name])
 
     def add_headers(self, headers: Iterable[Header]) -> None:
         """Send *headers* with whatever reply comes."""

@@ -11,14 +11,13 @@ from litestar import Request as LitestarRequest
 from litestar.exceptions import HTTPException
 
 from freeroute.clock import Clock, SystemClock
-from freeroute.errors import ApiError, Internal, InvalidRequest, MethodNotAllowed, NotFound
+from freeroute.errors import ApiError, Internal, InvalidRequest, MethodNotAllowed
 from freeroute.surfaces.guard import Guard, Policy
 from freeroute.surfaces.http import BodyBounds, Request, error_headers, log_fault
 from freeroute.surfaces.openai import ChatGateway, OpenAiSurface
 from freeroute.surfaces.operator import OperatorGateway, OperatorSurface, Render
-from freeroute.surfaces.routes import Route, mount
+from freeroute.surfaces.routes import Route, handlers, nowhere
 from freeroute.surfaces.static import DashboardSurface
-from freeroute.wire.text import printable
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
@@ -57,7 +56,7 @@ def build_asgi(
     guard = Guard(policy, clock)
     table = routes(gateway, guard, clock, bounds or BodyBounds(), render, dashboard)
     return Litestar(
-        [mount(route, guard) for route in table],
+        handlers(table, guard),
         openapi_config=None,
         logging_config=None,
         debug=False,
@@ -68,12 +67,11 @@ def build_asgi(
 
 def _framework_refusal(request: LitestarRequest[Any, Any, Any], exc: HTTPException) -> Response[bytes]:
     """Answer what never reached a route."""
-    asked = f"{printable(request.method, 32)} {printable(request.scope['path'])}"
     error: ApiError
     if exc.status_code == 404:
-        error = NotFound(f"There is nothing at {asked}; /openapi.json lists what there is.", param="path")
+        error = nowhere(request.method, request.scope["path"])
     elif exc.status_code == 405:
-        error = MethodNotAllowed(f"{asked}: this path has other methods.", headers=dict(exc.headers or {}))
+        error = MethodNotAllowed("This path has other methods.", headers=dict(exc.headers or {}))
     elif exc.status_code < 500:
         error = InvalidRequest("The Host header is malformed.", param="host")
     else:

@@ -136,7 +136,7 @@ class OpenAiSurface:
 
     async def show_model(self, request: Request) -> None:
         """Show one model; its id may hold slashes."""
-        model_id = request.path_param("model").removeprefix("/")
+        model_id = request.params["model"]
         await request.reply_json(self._gateway.model(model_id, request.caller.client))
 
 

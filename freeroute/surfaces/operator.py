@@ -73,7 +73,7 @@ class OperatorSurface:
             Route("/v1/plan", {"GET": self.plan}, Access.STATUS, mirrored=True),
             Route("/v1/status/routing", {"PATCH": self.route_by}, Access.ADMIN, mirrored=True),
             Route(
-                "/v1/status/providers/{provider:str}/reset",
+                "/v1/status/providers/{provider}/reset",
                 {"POST": self.reset},
                 Access.ADMIN,
                 mirrored=True,
@@ -122,7 +122,7 @@ class OperatorSurface:
 
     async def reset(self, request: Request) -> None:
         """Give a provider a fresh start."""
-        await request.reply_json(self._gateway.reset(request.path_param("provider")))
+        await request.reply_json(self._gateway.reset(request.params["provider"]))
 
     async def route_by(self, request: Request) -> None:
         """Change the tie order inside ``free``."""

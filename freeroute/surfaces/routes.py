@@ -1,18 +1,21 @@
 """Routes: what a path answers to, what it asks of callers, and the one way every request goes through."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from litestar import asgi
 from litestar.handlers import ASGIRouteHandler
 from litestar.types import Receive, Scope, Send
 from msgspec import Struct
 
-from freeroute.errors import ApiError, Internal, MethodNotAllowed
+from freeroute.errors import ApiError, Internal, MethodNotAllowed, NotFound
 from freeroute.surfaces.guard import Access, Guard
 from freeroute.surfaces.http import CallerLeft, Request, log_fault
 from freeroute.wire.text import printable
 
 Handler = Callable[[Request], Awaitable[None]]
+
+_PARAMETER = re.compile(r"\{(\w+)(:path)?\}")
 
 
 class Route(Struct, frozen=True):
@@ -49,13 +52,54 @@ class Route(Struct, frozen=True):
         return found
 
 
-def mount(route: Route, guard: Guard) -> ASGIRouteHandler:
-    """Return *route* as Litestar takes it: raw ASGI, nothing in between."""
+def handlers(routes: Sequence[Route], guard: Guard) -> list[ASGIRouteHandler]:
+    """Return *routes* as Litestar takes them: raw ASGI, nothing in between.
 
+    A route without parameters is looked up by its path. Litestar's raw routes cannot have parameters, so the
+    others, and paths that lead nowhere, share one handler below the root.
+    """
+    exact = [route for route in routes if route.path != "/" and "{" not in route.path]
+    others = [route for route in routes if route not in exact]
+    return [*(_exact(route, guard) for route in exact), _others(others, guard)]
+
+
+def _exact(route: Route, guard: Guard) -> ASGIRouteHandler:
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         await answer(route, guard, Request(scope, receive, send))
 
     return asgi(route.paths, copy_scope=False)(handle)
+
+
+def _others(routes: Sequence[Route], guard: Guard) -> ASGIRouteHandler:
+    table = [(_pattern(path), route) for route in routes for path in route.paths]
+
+    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        path = "/" + scope["path"].strip("/")
+        for pattern, route in table:
+            match = pattern.fullmatch(path)
+            if match is not None:
+                request.params = match.groupdict()
+                await answer(route, guard, request)
+                return
+        await request.refuse(nowhere(request.method, path))
+
+    return asgi("/", is_mount=True, copy_scope=False)(handle)
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    """Return what matches *path*, in which ``{name}`` is one segment and ``{name:path}`` one or more."""
+    parts = _PARAMETER.split(path)
+    text = "".join(re.escape(part) for part in parts[:1])
+    for name, many, literal in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
+        text += f"(?P<{name}>{'.+' if many else '[^/]+'})" + re.escape(literal)
+    return re.compile(text, re.DOTALL)
+
+
+def nowhere(method: str, path: str) -> NotFound:
+    """Return the error for a *path* that leads nowhere."""
+    asked = f"{printable(method, 32)} {printable(path)}"
+    return NotFound(f"There is nothing at {asked}; /openapi.json lists what there is.", param="path")
 
 
 async def answer(route: Route, guard: Guard, request: Request) -> None:

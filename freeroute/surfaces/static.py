@@ -57,7 +57,7 @@ class DashboardSurface:
 
     async def file(self, request: Request) -> None:
         """Give one of the page's files."""
-        await self._give(request, request.path_param("file").removeprefix("/"))
+        await self._give(request, request.params["file"])
 
     async def session(self, request: Request) -> None:
         """Sign the page in, in a demo only."""
@@ -82,7 +82,8 @@ class DashboardSurface:
         # Resolved first, so that neither dots nor links lead out; hidden files are nobody's business.
         if "\0" in name or "\\" in name or any(part.startswith(".") for part in name.split("/")):
             return None
-        path = (self._directory / name).resolve()
-        if not path.is_relative_to(self._directory) or not path.is_file():
+        try:
+            path = (self._directory / name).resolve()
+            return path.read_bytes() if path.is_relative_to(self._directory) else None
+        except OSError:  # not there, a directory, a name too long
             return None
-        return path.read_bytes()

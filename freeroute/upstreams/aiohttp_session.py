@@ -166,7 +166,7 @@ class Wire(ResponseHandler):
         if not unasked:
             super().data_received(data)
             unasked = self.idle and len(self) > 0
-        if False and self.transport is not None:
+        if unasked and self.transport is not None:
             # Whoever uses the connection next would take it for the answer.
             self.transport.abort()
 

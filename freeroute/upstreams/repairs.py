@@ -27,6 +27,11 @@ class Repairs:
         self._quirks = quirks
         self._calls: dict[int, _Calls] = {}
 
+    @property
+    def holds_usage(self) -> bool:
+        """Say whether usage is taken out of every chunk, to be told once at the end."""
+        return self._quirks.usage_every_chunk
+
     def chunk(self, payload: bytes, piece: Piece) -> bytes:
         """Return the chunk *payload*, which reads as *piece*, repaired."""
         calls = [self._repaired_calls(choice) for choice in piece.choices or ()]

@@ -35,7 +35,7 @@ Judge = Callable[[Any], Outcome]
 
 class ChatStream:
     """Reads one exchange. Before the first meaningful event a failure is an outcome of the attempt, after
-    it the end of the stream.
+    it the end of the stream: *outcome* then says which, and stays None at a good end.
 
     *skipped* counts events that could not be read.
     """
@@ -69,7 +69,9 @@ class ChatStream:
         self._text = 0
         self._unfinished: set[int] = set()
         self._meaningful = False
-        self._over = False
+        self._over = False  # nothing more will be read
+        self._done = False  # [DONE] came
+        self._closed = False
 
     async def begin(self, *, lenient: bool = False) -> Outcome | None:
         """Read up to the first meaningful event; return how the attempt ended if none came.
@@ -89,14 +91,11 @@ class ChatStream:
             return None
         return self.outcome or self._nothing(lenient)
 
-    def begin_with(self, chunk: bytes) -> Outcome | None:
-        """Take a whole answer, made into one *chunk*, as the stream."""
-        self._over = True
+    def begin_with(self, chunk: bytes, usage: Usage) -> None:
+        """Take a whole answer, made into one *chunk*, as the stream; nothing more is read."""
         self._take(chunk)
-        if self.outcome is not None and not self._meaningful:
-            return self.outcome
-        self._unfinished.clear()
-        return None
+        self._over = self._done = True
+        self.usage = usage
 
     async def next(self) -> Sequence[bytes]:
         """Return the payloads of all events that are ready; empty at the end."""
@@ -117,7 +116,7 @@ class ChatStream:
 
     def abort(self) -> None:
         """Close the connection and settle what was used so far; safe to call more than once."""
-        self._over = True
+        self._over = self._closed = True
         if self.usage is None:
             self.usage = estimated_usage(self._prompt, self._text)
         self._exchange.abort()
@@ -153,7 +152,7 @@ class ChatStream:
 
     def _take(self, payload: bytes) -> None:
         if payload == DONE:
-            self._over = True
+            self._over = self._done = True
             return
         if not payload or payload.isspace():
             return
@@ -163,8 +162,7 @@ class ChatStream:
             return
         error = error_in(piece)
         if error or piece.object == "error":
-            self._over = True
-            self.outcome = self._judge(error or payload)
+            self._fail(self._judge(error or payload))
             return
         if piece.choices is None and piece.usage is None:
             self.skipped += 1
@@ -209,14 +207,11 @@ class ChatStream:
         if lenient and (self.finish is not None or self._last is not None):
             return None
         status = self._exchange.status
-        if self._last is None and self.skipped:
+        if self._last is None and (self.skipped or self._parser.stray is not None):
             return Outcome(Kind.GARBAGE, status, "no event could be read")
-        if self._last is None and self._parser.stray is None and not self._saw_done():
-            return Outcome(Kind.GARBAGE, status, "no event came")
-        return Outcome(Kind.EMPTY, status, "the stream ended without content")
-
-    def _saw_done(self) -> bool:
-        return self.outcome is None and self._over
+        if self._last is not None and self.finish is None and not self._done:
+            return Outcome(Kind.TRUNCATED, status, "ended before any content")
+        return Outcome(Kind.EMPTY, status, "ended without content")
 
     def _fail(self, outcome: Outcome) -> None:
         self._over = True
@@ -235,6 +230,9 @@ class ChatStream:
 
     async def _drain(self) -> None:
         """Give the body a moment to end, so that the connection goes back to the pool."""
+        if self._closed:
+            return
+        self._closed = True
         if self.outcome is None:
             try:
                 async with asyncio.timeout(DRAIN):

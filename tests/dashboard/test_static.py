@@ -11,9 +11,12 @@ from freeroute.resources import dashboard_dir
 
 FILES = {path.name: path.read_text() for path in sorted(dashboard_dir().iterdir()) if path.is_file()}
 SCRIPTS = sorted(name for name in FILES if name.endswith(".js"))
-BUDGET = 60 * 1024
+BUDGET = 60_000
 STATES = ("healthy", "suspect", "resting", "open", "half-open", "held", "no-key")
 SVG = "http://www.w3.org/2000/svg"
+GROUNDS = (("on-accent", "accent"), ("text", "bad-wash"), ("page", "text"))
+IMPORT = re.compile(r"^(?:import|export) .*?from \"([^\"]+)\";", re.MULTILINE | re.DOTALL)
+EXPORT = re.compile(r"^export (?:async )?(?:const|function|class) (\w+)", re.MULTILINE)
 COLOURS = ("text", "soft", "accent", "good", "warn", "rest", "bad")
 
 
@@ -54,9 +57,8 @@ def test_all_files_together_fit_the_budget():
 def test_the_page_has_no_inline_script_style_or_handler(page):
     assert page.inline.strip() == ""
     assert not any(tag == "style" for tag, _ in page.elements)
-    assert not [
-        name for _, attrs in page.elements for name in attrs if name == "style" or name.startswith("on")
-    ]
+    names = {name for _, attrs in page.elements for name in attrs}
+    assert not [name for name in names if name == "style" or name.startswith("on")]
 
 
 def test_the_page_reads_data_as_text_and_writes_no_style():
@@ -77,18 +79,14 @@ def test_every_file_that_is_named_exists_and_every_file_is_named(page):
     named = set(page.values("src"))
     named |= {attrs["href"] for tag, attrs in page.elements if tag == "link"}
     for name in SCRIPTS:
-        named |= set(
-            re.findall(r"^(?:import|export) .*?from \"([^\"]+)\";", FILES[name], re.MULTILINE | re.DOTALL)
-        )
+        named |= set(IMPORT.findall(FILES[name]))
     assert named == {f"/dashboard/{name}" for name in FILES if name != "index.html"}
 
 
 def test_every_import_names_something_the_other_file_exports():
     for name in SCRIPTS:
         for names, other in re.findall(r"import \{([^}]+)\} from \"/dashboard/([^\"]+)\"", FILES[name]):
-            exported = set(
-                re.findall(r"^export (?:async )?(?:const|function|class) (\w+)", FILES[other], re.MULTILINE)
-            )
+            exported = set(EXPORT.findall(FILES[other]))
             imported = {one.strip() for one in names.split(",") if one.strip()}
             assert imported <= exported, (name, other)
             body = FILES[name].split("\n\n", 2)[-1]
@@ -129,9 +127,8 @@ def test_every_ending_of_an_attempt_has_words():
 
 
 def test_every_state_has_a_word_and_a_shape_of_its_own():
-    tones = dict(
-        re.findall(r"^  \"?([\w-]+)\"?: \{ word: .*?tone: \"(\w+)\"", _object("STATES"), re.MULTILINE)
-    )
+    states = _object("STATES")
+    tones = dict(re.findall(r"^  \"?([\w-]+)\"?: \{ word: .*?tone: \"(\w+)\"", states, re.MULTILINE))
     assert tuple(tones) == STATES
     assert len(set(tones.values())) == len(STATES)
     for tone in tones.values():
@@ -142,12 +139,7 @@ def test_every_state_has_a_word_and_a_shape_of_its_own():
 def test_text_stands_out_from_its_ground_as_wcag_aa_asks(scheme):
     light, dark = (_palette(block) for block in re.findall(r":root \{([^}]+)\}", FILES["style.css"]))
     palette = light if scheme == "light" else {**light, **dark}
-    pairs = [
-        *product(COLOURS, ("page", "card")),
-        ("on-accent", "accent"),
-        ("text", "bad-wash"),
-        ("page", "text"),
-    ]
+    pairs = [*product(COLOURS, ("page", "card")), *GROUNDS]
     weak = {pair: _contrast(palette[pair[0]], palette[pair[1]]) for pair in pairs}
     assert {pair: ratio for pair, ratio in weak.items() if ratio < 4.5} == {}
 

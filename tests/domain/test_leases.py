@@ -85,13 +85,14 @@ def test_where_output_is_charged_before_it_is_the_bound_counts():
 
 
 def test_money_and_neurons_are_charged_for_the_output_expected():
-    priced = {"price": Price(1.0, 10.0), "neurons": Price(0.0, 1_000.0)}
-    found = charged(candidate(**priced), Demand(1_000, 20))
+    price, neurons = Price(1.0, 10.0), Price(0.0, 1_000.0)
+    served = candidate(price=price, neurons=neurons)
+    found = charged(served, Demand(1_000, 20))
     assert found[Unit.USD] == pytest.approx(0.0012)
     assert found[Unit.NEURONS] == pytest.approx(0.02)
-    unbounded = charged(candidate(**priced), Demand(0))
+    unbounded = charged(served, Demand(0))
     assert unbounded[Unit.NEURONS] == pytest.approx(DEFAULT_OUTPUT / 1_000)
-    assert charged(candidate(PRECHARGED, **priced), Demand(0, 5_000))[Unit.NEURONS] == pytest.approx(5)
+    assert charged(candidate(PRECHARGED, neurons=neurons), Demand(0, 5_000))[Unit.NEURONS] == pytest.approx(5)
 
 
 def test_an_answer_settles_what_depends_on_its_tokens_and_nothing_else():

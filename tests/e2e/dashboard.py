@@ -1,10 +1,10 @@
-"""Walk through the dashboard of a running demo in a real browser, and look for what a test of files cannot see.
+"""Walk through the dashboard of a running demo in a real browser: what a test of files cannot see.
 
     freeroute demo
     python tests/e2e/dashboard.py --url http://127.0.0.1:3000 --screenshots /tmp/shots
 
-It needs Playwright for Python and a Chromium; neither is a dependency of freeroute. ``--axe`` takes the axe-core file
-(axe.min.js) to check the page against WCAG as well.
+It needs Playwright for Python and a Chromium; neither is a dependency of freeroute. ``--axe`` takes
+axe-core's axe.min.js to check the page against WCAG as well.
 """
 
 import argparse

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from freeroute.domain.clients import Client
 from freeroute.errors import ApiError, InvalidRequest, NotFound
 from freeroute.wire.chat import CallContext, ChatCall
@@ -15,10 +17,9 @@ ANSWER = (
 
 
 def chunk(text: str) -> bytes:
-    return (
-        '{"id":"c1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":'
-        '{"content":"%s"},"finish_reason":null}]}' % text
-    ).encode()
+    choice = {"index": 0, "delta": {"content": text}, "finish_reason": None}
+    head = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    return msgspec.json.encode({**head, "choices": [choice]})
 
 
 class FakeServed:

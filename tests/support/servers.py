@@ -194,6 +194,12 @@ async def serve(
         await server.finished()
 
 
+async def happens(event: asyncio.Event) -> None:
+    """Wait for *event*; fail rather than wait for ever."""
+    async with asyncio.timeout(PATIENCE):
+        await event.wait()
+
+
 def in_turn(*scripts: Script) -> Script:
     """Return a script that plays the first to the first connection, and so on; the last one to the rest."""
     waiting = list(scripts)

@@ -27,7 +27,7 @@ async def serving(app: Any, bounds: Bounds | None = None) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         for connection in list(server.server_state.connections):
-            connection.transport.abort()  # type: ignore[union-attr]
+            connection.transport.abort()
         await server.shutdown([listener])
 
 

@@ -121,3 +121,9 @@ def weather_tool(**parameters: Any) -> dict[str, Any]:
         "required": ["city"],
     }
     return {"type": "function", "function": {"name": "get_weather", "parameters": schema | parameters}}
+
+
+def message_of(name: str, value: Any) -> str:
+    """The text of an error, wherever this provider puts it."""
+    value = value[0] if name == "gemini" else value
+    return value["error"]["message"] if "error" in value else value["message"]

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -27,7 +28,7 @@ def dashboard(tmp_path: Path) -> Path:
     (directory / "app.js").write_text("export {};")
     (directory / "parts" / "icon.svg").write_text("<svg/>")
     (directory / ".hidden").write_text("hidden")
-    (tmp_path / "secret.txt").write_text("secret")
+    (tmp_path / "secret.txt").write_text("not yours")
     (directory / "link.txt").symlink_to(tmp_path / "secret.txt")
     return directory
 
@@ -52,7 +53,7 @@ def ask(build: Build) -> Callable[..., httpx.AsyncClient]:
     """Return a client in the same process, whose Host is localhost."""
 
     def ask(policy: Policy | None = None, bounds: BodyBounds | None = None) -> httpx.AsyncClient:
-        transport = httpx.ASGITransport(build(policy, bounds))
+        transport = httpx.ASGITransport(cast("Any", build(policy, bounds)))
         return httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
     return ask

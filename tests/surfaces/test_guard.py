@@ -23,7 +23,16 @@ def admit(headers: dict[bytes, bytes], policy: Policy | None = None, access: Acc
 
 @pytest.mark.parametrize(
     "host",
-    ["localhost", "LOCALHOST:3000", "127.0.0.1:80", "[::1]", "[::1]:3000", "localhost.", "box.lan:8", "named"],
+    [
+        "localhost",
+        "LOCALHOST:3000",
+        "127.0.0.1:80",
+        "[::1]",
+        "[::1]:3000",
+        "localhost.",
+        "box.lan:8",
+        "named",
+    ],
 )
 def test_local_and_listed_hosts_are_answered_on_any_port(host):
     admit({b"host": host.encode()}, Policy(hosts=frozenset({"Box.lan", "named:3000"})))
@@ -58,7 +67,11 @@ def test_no_other_host_passes_and_none_breaks_the_guard(host):
 
 
 def test_any_host_will_do_once_keys_are_required():
-    headers = {b"host": b"llm.example", b"origin": b"https://app.example", b"authorization": b"Bearer sk-alice"}
+    headers = {
+        b"host": b"llm.example",
+        b"origin": b"https://app.example",
+        b"authorization": b"Bearer sk-alice",
+    }
     assert admit(headers, KEYED).client == ALICE
 
 
@@ -189,7 +202,9 @@ def test_a_link_from_elsewhere_may_lead_to_the_dashboard():
     admit({b"host": b"llm.example"}, KEYED, Access.PAGE)
 
 
-@pytest.mark.parametrize("headers", [{b"host": b"evil.example"}, {**LOCAL, b"origin": b"https://evil.example"}])
+@pytest.mark.parametrize(
+    "headers", [{b"host": b"evil.example"}, {**LOCAL, b"origin": b"https://evil.example"}]
+)
 @pytest.mark.parametrize("policy", [Policy(), KEYED])
 def test_the_demo_session_is_for_our_own_page_whatever_the_policy(headers, policy):
     with pytest.raises((Misdirected, Forbidden)):

@@ -1,4 +1,5 @@
 import asyncio
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -30,13 +31,13 @@ TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 BOUNDS = BodyBounds(limit=10, timeout=5)
 
 
-class Sent(list):
+class Sent(list[Any]):
     async def __call__(self, message):
         self.append(message)
 
 
 def request(*messages, headers=(), method="POST", query=b"", send=None):
-    scope = {
+    scope: Any = {
         "type": "http",
         "method": method,
         "path": "/",
@@ -50,7 +51,7 @@ def request(*messages, headers=(), method="POST", query=b"", send=None):
             await asyncio.Event().wait()
         return waiting.pop(0)
 
-    return Request(scope, receive, send or Sent())
+    return Request(scope, receive, Sent() if send is None else send)
 
 
 def part(body, *, more=False):

@@ -24,15 +24,15 @@ OPEN = Policy(admin_key="boss", demo=True)
 KEYS = {None: None, "client": "sk-alice", "admin": "boss", "metrics": "gauge"}
 
 # What the whole table must look like: path, method, and which keys pass once keys are in use.
-ANYONE = {None, "client", "admin", "metrics"}
-TABLE = {
+ANYONE: set[str | None] = {None, "client", "admin", "metrics"}
+TABLE: dict[tuple[str, str], set[str | None]] = {
     ("POST", "/v1/chat/completions"): {"client"},
     ("GET", "/v1/models"): {"client"},
     ("GET", "/v1/models/{model:path}"): {"client"},
     ("GET", "/v1/status"): {"client", "admin"},
     ("GET", "/v1/plan"): {"client", "admin"},
     ("PATCH", "/v1/status/routing"): {"admin"},
-    ("POST", "/v1/status/providers/{provider:str}/reset"): {"admin"},
+    ("POST", "/v1/status/providers/{provider}/reset"): {"admin"},
     ("GET", "/metrics"): {"admin", "metrics"},
     ("GET", "/"): ANYONE,
     ("GET", "/healthz"): ANYONE,
@@ -55,7 +55,7 @@ def table(dashboard):
 
 
 def concrete(path: str) -> str:
-    values = {"{model:path}": "groq/openai/gpt-oss-120b", "{provider:str}": "groq", "{file:path}": "app.js"}
+    values = {"{model:path}": "groq/openai/gpt-oss-120b", "{provider}": "groq", "{file:path}": "app.js"}
     for name, value in values.items():
         path = path.replace(name, value)
     return path
@@ -74,7 +74,8 @@ async def call(client: httpx.AsyncClient, method: str, path: str, key: str | Non
     if key:
         headers["authorization"] = f"Bearer {key}"
     content = BODIES.get(path.removeprefix("/api"))
-    return await client.request(method, concrete(path), headers=headers, content=content)
+    query = {"model": "free"} if path.endswith("/plan") else None
+    return await client.request(method, concrete(path), headers=headers, content=content, params=query)
 
 
 def test_the_table_lists_every_route(dashboard):
@@ -132,8 +133,22 @@ async def test_another_method_is_refused_with_those_there_are(ask, method, path,
 @pytest.mark.parametrize(
     "path",
     [
-        *("/v1", "/v1/completions", "/v2/models", "/api/healthz", "/api/metrics", "/api/v1", "/api/dashboard"),
-        *("/metrics/x", "/v1/status/providers/groq", "/v1/status/providers/a/b/reset", "/%0d%0aevil", "/\xff"),
+        *(
+            "/v1",
+            "/v1/completions",
+            "/v2/models",
+            "/api/healthz",
+            "/api/metrics",
+            "/api/v1",
+            "/api/dashboard",
+        ),
+        *(
+            "/metrics/x",
+            "/v1/status/providers/groq",
+            "/v1/status/providers/a/b/reset",
+            "/%0d%0aevil",
+            "/\xff",
+        ),
     ],
 )
 async def test_an_unknown_path_is_a_404_in_the_same_shape(ask, path):
@@ -187,16 +202,19 @@ async def test_a_listed_origin_is_answered_with_cors_and_its_preflight_too(ask):
 def test_the_description_of_the_api_lists_exactly_these_routes():
     document = msgspec.json.decode(openapi_document())
     described = {
-        (method.upper(), path) for path, item in document["paths"].items() for method in item if method != "servers"
+        (method.upper(), path)
+        for path, item in document["paths"].items()
+        for method in item
+        if method != "servers"
     }
-    plain = {(method, path.replace(":path}", "}").replace(":str}", "}")) for method, path in TABLE}
+    plain = {(method, path.replace(":path}", "}")) for method, path in TABLE}
     assert described == plain
 
 
 def test_the_description_says_which_keys_pass():
     document = msgspec.json.decode(openapi_document())
     for (method, path), passing in TABLE.items():
-        operation = document["paths"][path.replace(":path}", "}").replace(":str}", "}")][method.lower()]
+        operation = document["paths"][path.replace(":path}", "}")][method.lower()]
         named = {next(iter(way), None) for way in operation["security"]}
         assert named - {None} == (set() if passing == ANYONE else passing), path
 

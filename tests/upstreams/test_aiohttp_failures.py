@@ -30,7 +30,7 @@ from tests.support.exchanges import (
     told,
     whole,
 )
-from tests.support.servers import PATIENCE, Peer, in_turn, serve
+from tests.support.servers import PATIENCE, Peer, happens, in_turn, serve
 
 # Deadlines, each apart
 
@@ -67,12 +67,12 @@ async def test_an_answer_may_take_longer_than_connecting_may(transport):
     async def script(peer: Peer) -> None:
         await peer.request()
         asked.set()
-        await go.wait()
+        await happens(go)
         await peer.answer()
 
     async with serve(script) as server:
         waiting = asyncio.ensure_future(ask(transport, server, connect=SHORT))
-        await asked.wait()
+        await happens(asked)
         done, _ = await asyncio.wait([waiting], timeout=2 * SHORT)
         assert not done
         go.set()
@@ -216,7 +216,7 @@ async def test_a_peer_that_leaves_within_the_head_disconnected_and_had_said_some
         await peer.answer()
         await peer.request()
         await peer.send(part)
-        await heard.wait()
+        await happens(heard)
         ending(peer)
 
     async with serve(script, tls) as server:
@@ -254,7 +254,7 @@ async def test_a_body_that_is_reset_is_truncated(transport, tls, begin):
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.send(begin)
-        await read.wait()
+        await happens(read)
         peer.reset()
 
     async with serve(script, tls) as server:
@@ -271,7 +271,7 @@ async def test_a_body_that_breaks_its_framing_gives_what_came_and_then_is_a_prot
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.send(CHUNKED, chunk(b"good"))
-        await read.wait()
+        await happens(read)
         await peer.send(chunk(b"last"), b"nonsense\r\n")
         await peer.gone()
 

@@ -18,7 +18,7 @@ from tests.support.exchanges import (
     stalls,
     whole,
 )
-from tests.support.servers import Peer, in_turn, serve
+from tests.support.servers import Peer, happens, in_turn, serve
 
 BIG = 2 * 1024 * 1024
 
@@ -43,7 +43,7 @@ async def test_leaving_during_the_handshake_closes_the_socket(narrow, certificat
 
     async with serve(script, certificates.server, greet=False) as server:
         opening = asyncio.ensure_future(ask(narrow, server))
-        await begun.wait()
+        await happens(begun)
         await cancelled(opening)
         await server.finished()
 
@@ -58,7 +58,7 @@ async def test_leaving_before_the_head_closes_the_socket_and_frees_the_slot(narr
 
     async with serve(in_turn(script, answers), tls) as server:
         opening = asyncio.ensure_future(ask(narrow, server))
-        await asked.wait()
+        await happens(asked)
         await cancelled(opening)
         assert await whole(await ask(narrow, server)) == b"ok"
 
@@ -69,16 +69,16 @@ async def test_leaving_in_the_middle_of_the_request_closes_the_socket(narrow, tl
     async def script(peer: Peer) -> None:
         await peer.read()
         begun.set()
-        await left.wait()
+        await happens(left)
         await peer.gone()
         closed.set()
 
     async with serve(in_turn(script, answers), tls) as server:
         opening = asyncio.ensure_future(ask(narrow, server, body=bytes(16 * BIG)))
-        await begun.wait()
+        await happens(begun)
         await cancelled(opening)
         left.set()
-        await closed.wait()
+        await happens(closed)
         assert await whole(await ask(narrow, server)) == b"ok"
 
 
@@ -100,7 +100,7 @@ async def test_leaving_in_the_middle_of_the_body_closes_the_socket_and_frees_the
         else:
             exchange.abort()
         exchange.abort()
-        await closed.wait()
+        await happens(closed)
         assert await whole(await ask(narrow, server)) == b"ok"
 
 
@@ -155,7 +155,7 @@ async def test_closing_lets_go_of_everything_and_refuses_what_comes_later(certif
         await whole(await ask(transport, one))
         exchange = await ask(transport, two)
         opening = asyncio.ensure_future(ask(transport, three))
-        await asked.wait()
+        await happens(asked)
         await transport.close()
         with pytest.raises(Disconnected):
             await opening
@@ -163,7 +163,7 @@ async def test_closing_lets_go_of_everything_and_refuses_what_comes_later(certif
         with pytest.raises(Disconnected):
             await exchange.next()
         for event in (idle, busy, silent):
-            await event.wait()
+            await happens(event)
         with pytest.raises(Refused):
             await ask(transport, one)
     await transport.close()

@@ -26,7 +26,7 @@ from tests.support.exchanges import (
     turns,
     whole,
 )
-from tests.support.servers import PATIENCE, Peer, in_turn, serve
+from tests.support.servers import PATIENCE, Peer, happens, in_turn, serve
 
 BIG = 2 * 1024 * 1024
 
@@ -89,7 +89,7 @@ async def test_what_is_ready_together_is_returned_together_and_nothing_more_is_w
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.send(CHUNKED, *(chunk(b"event %d\n" % n) for n in range(5)))
-        await read.wait()
+        await happens(read)
         await peer.send(*(chunk(b"event %d\n" % n) for n in range(5, 9)), b"0\r\n\r\n")
         await peer.gone()
 
@@ -141,7 +141,7 @@ async def test_a_reader_that_rests_slows_the_sender_down_and_still_gets_everythi
 
     async with serve(script, tls) as server:
         exchange = await ask(transport, server)
-        await blocked.wait()
+        await happens(blocked)
         assert 0 < sent_while_resting < total * 2 // 3
         assert sum(map(len, await pieces(exchange))) == total
 
@@ -213,7 +213,7 @@ async def test_a_connection_whose_peer_said_close_is_closed_after_the_answer(tra
 
     async with serve(script, tls) as server:
         assert await whole(await ask(transport, server)) == b"bye"
-        await closed.wait()
+        await happens(closed)
         await server.finished()
 
 
@@ -259,7 +259,7 @@ async def test_an_answer_nobody_asked_for_is_never_given_to_the_next_caller(tran
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.send(UNASKED[unasked][0])
-        await go.wait()
+        await happens(go)
         await peer.send(UNASKED[unasked][1])
         await peer.gone()
 

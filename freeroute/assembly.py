@@ -1,0 +1,141 @@
+"""From settings and the catalogue's files to the resolved catalogue: what is switched on, and why."""
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from fnmatch import fnmatchcase
+
+from msgspec import Struct, UnsetType
+
+from freeroute.config import Settings
+from freeroute.domain.catalogue import Catalogue, MetaModel, Privacy, Provider, catalogue_of, family_of
+from freeroute.entries import merged, models_of, or_else, unknown
+from freeroute.providers import provider_of, set_variable
+from freeroute.schema import Where
+from freeroute.specs import ProviderSpec
+
+
+class SwitchedOn(Struct, frozen=True):
+    """A provider that is on, *why*, and what it does with prompts: for the message at start."""
+
+    provider: str
+    name: str
+    why: str
+    privacy: Privacy
+    terms: str
+
+
+class Assembly(Struct, frozen=True):
+    """The catalogue, what is on, local servers yet to be looked for, and *hints* on what could be on."""
+
+    catalogue: Catalogue
+    switched_on: tuple[SwitchedOn, ...]
+    local: tuple[Provider, ...] = ()
+    hints: tuple[str, ...] = ()
+
+
+def assemble(settings: Settings, entries: Mapping[str, ProviderSpec], today: date) -> Assembly:
+    """Resolve *settings* over the catalogue's *entries*; raises ConfigError for what dangles."""
+    on: list[tuple[Provider, str]] = []
+    local: list[Provider] = []
+    for name in [*entries, *(name for name in settings.providers if name not in entries)]:
+        where = _where(name, settings)
+        spec = merged(name, settings.providers, entries, where)
+        listed = name in settings.providers
+        reason = _why(name, spec, settings, listed)
+        if reason is None:
+            continue
+        provider = provider_of(name, spec, settings, where, today)
+        if provider.engine is not None and not provider.models:
+            local.append(provider)
+        elif not provider.models:
+            raise where.error("lists no model", ".models")
+        else:
+            on.append((provider, reason))
+    metas = [_meta(name, settings, entries) for name in settings.meta_models]
+    return Assembly(
+        catalogue=catalogue_of([provider for provider, _ in on], metas),
+        switched_on=tuple(switched_on(provider, why) for provider, why in on),
+        local=tuple(local),
+        hints=tuple(_hints(settings, entries)),
+    )
+
+
+def with_local(catalogue: Catalogue, found: list[Provider]) -> Catalogue:
+    """Return *catalogue* with the local servers that were *found*, in place of any found before."""
+    gone = {name for name, provider in catalogue.providers.items() if provider.origin == "discovered"}
+    kept = [provider for name, provider in catalogue.providers.items() if name not in gone]
+    return catalogue_of([*kept, *found], list(catalogue.meta_models.values()))
+
+
+def switched_on(provider: Provider, why: str) -> SwitchedOn:
+    """Return the line for the message at start."""
+    return SwitchedOn(provider.id, provider.name, why, provider.privacy, provider.terms)
+
+
+# --- what is on ----------------------------------------------------------------------------------------
+
+
+def _where(name: str, settings: Settings) -> Where:
+    if name in settings.providers:
+        return Where(settings.shown, f"providers.{name}", "providers.*")
+    return Where(f"{name}.yaml", "", "providers.*")
+
+
+def _why(name: str, spec: ProviderSpec, settings: Settings, listed: bool) -> str | None:
+    """Return why provider *name* is on, or None if it is not."""
+    if listed:
+        return f"listed in {settings.shown}"
+    variable = set_variable(spec, settings.environ, listed=False)
+    if settings.discovery.env and variable:
+        return f"{variable} is set"
+    if settings.discovery.local and not isinstance(spec.engine, UnsetType):
+        return "local server"
+    if settings.discovery.keyless and or_else(spec.keyless, False):
+        return "used without a key"
+    return None
+
+
+def _hints(settings: Settings, entries: Mapping[str, ProviderSpec]) -> Iterator[str]:
+    for name, spec in entries.items():
+        variable = set_variable(spec, settings.environ, listed=True)
+        on = name in settings.providers or _why(name, spec, settings, False) == "local server"
+        if variable and not on and variable in or_else(spec.env_named, ()):
+            yield f"{variable} is set, but {name} is used only when listed: `providers: {{{name}: {{}}}}`"
+
+
+# --- meta-models ---------------------------------------------------------------------------------------
+
+
+def _meta(name: str, settings: Settings, entries: Mapping[str, ProviderSpec]) -> MetaModel:
+    spec = settings.meta_models[name]
+    where = Where(settings.shown, f"meta_models.{name}")
+    patterns = or_else(spec.models, None)
+    for index, pattern in enumerate(patterns or ()):
+        _check_pattern(pattern, settings, entries, Where(where.file, f"{where.path}.models[{index}]"))
+    return MetaModel(name, spec.strategy, patterns, frozenset(spec.require))
+
+
+def _check_pattern(
+    pattern: str, settings: Settings, entries: Mapping[str, ProviderSpec], where: Where
+) -> None:
+    """Refuse a pattern that can never match: a provider nobody knows, a model that no provider lists."""
+    known = [*entries, *settings.providers]
+    provider, separator, _ = pattern.partition("/")
+    if not separator or provider not in known:
+        if any(sign in pattern for sign in "*?["):
+            return
+        names = [name for entry in known for name in _names(entry, settings, entries)]
+        if pattern not in [*names, *(name.partition("/")[2] for name in names)]:
+            advice = "; a local model is written ollama/NAME" if not separator else ""
+            raise where.error(unknown("model", pattern, names) + advice)
+        return
+    spec = merged(provider, settings.providers, entries, where)
+    names = _names(provider, settings, entries)
+    if isinstance(spec.engine, UnsetType) and not any(fnmatchcase(name, pattern) for name in names):
+        raise where.error(unknown("model", pattern, names))
+
+
+def _names(name: str, settings: Settings, entries: Mapping[str, ProviderSpec]) -> list[str]:
+    spec = merged(name, settings.providers, entries, _where(name, settings))
+    ids = [(model.id, or_else(model.family, family_of(model.id))) for model in models_of(spec)]
+    return [f"{name}/{part}" for pair in ids for part in dict.fromkeys(pair)]

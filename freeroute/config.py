@@ -1,0 +1,362 @@
+"""Settings: flags over environment over file over defaults, checked, with every reference resolved."""
+
+import string
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import msgspec
+from msgspec import UNSET, Struct, structs
+
+from freeroute.domain.catalogue import Limit, Unit
+from freeroute.domain.clients import Client, hash_key
+from freeroute.errors import ConfigError
+from freeroute.schema import Where, convert, explain
+from freeroute.sources import parse_env, parse_yaml, printable, read_text
+from freeroute.specs import (
+    ClientSpec,
+    DiscoverySpec,
+    KeySpec,
+    LoggingSpec,
+    MetaModelSpec,
+    ProviderSpec,
+    RoutingSpec,
+    ServerSpec,
+    SettingsSpec,
+    decode_quantity,
+)
+
+SECTIONS: dict[str, type[Struct]] = {
+    "server": ServerSpec,
+    "discovery": DiscoverySpec,
+    "routing": RoutingSpec,
+    "logging": LoggingSpec,
+}
+# Variables of the gateway's own besides FREEROUTE_SECTION__FIELD.
+VARIABLES = {
+    "PORT": "server.port, as hosting platforms set it",
+    "FREEROUTE_CONFIG": "the settings file",
+    "FREEROUTE_API_KEY": "a key that callers must send",
+    "FREEROUTE_ADMIN_KEY": "the key for the admin routes",
+    "FREEROUTE_OPEN": "1 allows listening on every address without a client key",
+    "FREEROUTE_PRIVACY": "privacy",
+}
+_KEY_CHARACTERS = frozenset(string.ascii_letters + string.digits + string.punctuation)
+
+
+class Overrides(Struct, kw_only=True):
+    """What the command line says; None where it says nothing."""
+
+    config: str | None = None
+    host: str | None = None
+    port: int | None = None
+    state_dir: str | None = None
+    keyless: bool | None = None
+    open: bool | None = None
+    log_format: str | None = None
+    log_level: str | None = None
+
+
+_FLAGS = {
+    "host": "server.host",
+    "port": "server.port",
+    "state_dir": "server.state_dir",
+    "keyless": "discovery.keyless",
+    "log_format": "logging.format",
+    "log_level": "logging.level",
+}
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Everything that was set, by whatever way. *environ* includes `.env`; *shown* names the file in errors.
+
+    Keys are resolved: no reference is left in *providers*, *clients* or *server*.
+    """
+
+    server: ServerSpec
+    discovery: DiscoverySpec
+    providers: dict[str, ProviderSpec]
+    meta_models: dict[str, MetaModelSpec]
+    clients: tuple[Client, ...]
+    routing: RoutingSpec
+    privacy: str
+    logging: LoggingSpec
+    state_dir: Path
+    environ: Mapping[str, str]
+    open: bool = False
+    admin_key: str | None = None
+    file: Path | None = None
+    shown: str = "freeroute.yaml"
+
+    def __repr__(self) -> str:
+        """Never show a key."""
+        return f"Settings(file={str(self.file)!r})"
+
+
+def load(args: Overrides, env: Mapping[str, str], cwd: Path, home: Path) -> Settings:
+    """Read the settings from all sources; raises ConfigError naming file, entry and field."""
+    environ = {**_dotenv(cwd), **env}
+    path, shown = _find(args, environ, cwd, home)
+    raw = parse_yaml(read_text(path, shown), shown) if path else {}
+    spec = _with_flags(_with_environment(_convert(raw, shown), environ), args)
+    look_up = _References(environ, path.parent if path else cwd, home)
+    where = Where(shown)
+    metrics_key = spec.server.metrics_key
+    if metrics_key is not None:
+        metrics_key = look_up.one(metrics_key, where.member("server").member("metrics_key"))
+    state_dir = _expanded(spec.server.state_dir, home)
+    return Settings(
+        server=structs.replace(spec.server, metrics_key=metrics_key),
+        discovery=spec.discovery,
+        providers={
+            name: structs.replace(entry, keys=_keys(entry, look_up, where.member("providers").entry(name)))
+            for name, entry in spec.providers.items()
+        },
+        meta_models=spec.meta_models,
+        clients=_clients(spec.clients, look_up, where.member("clients"), environ),
+        routing=spec.routing,
+        privacy=spec.privacy,
+        logging=spec.logging,
+        state_dir=state_dir if state_dir.is_absolute() else cwd / state_dir,
+        environ=environ,
+        open=args.open if args.open is not None else _truth(environ, "FREEROUTE_OPEN"),
+        admin_key=_own_key(environ, "FREEROUTE_ADMIN_KEY"),
+        file=path,
+        shown=shown,
+    )
+
+
+# --- sources -------------------------------------------------------------------------------------------
+
+
+def _dotenv(cwd: Path) -> dict[str, str]:
+    path = cwd / ".env"
+    return parse_env(read_text(path, ".env"), ".env") if path.is_file() else {}
+
+
+def _find(args: Overrides, env: Mapping[str, str], cwd: Path, home: Path) -> tuple[Path | None, str]:
+    named = args.config or env.get("FREEROUTE_CONFIG")
+    if named:
+        path = cwd / _expanded(named, home)
+        if not path.is_file():
+            raise ConfigError(f"{named}: there is no such settings file")
+        return path, named
+    for path, shown in (
+        (cwd / "freeroute.yaml", "freeroute.yaml"),
+        (home / ".config/freeroute/freeroute.yaml", "~/.config/freeroute/freeroute.yaml"),
+    ):
+        if path.is_file():
+            return path, shown
+    return None, "freeroute.yaml"
+
+
+def _expanded(path: str, home: Path) -> Path:
+    return home / path[2:] if path.startswith("~/") else Path(path)
+
+
+def _convert(raw: dict[str, Any], shown: str) -> SettingsSpec:
+    """Turn the file's content into the settings' shape, entry by entry so that errors name the entry."""
+    where = Where(shown)
+    plain = {name: value for name, value in raw.items() if name not in ("providers", "meta_models")}
+    # A section whose lines are all commented out reads as nothing.
+    plain = {name: {} if value is None and name in SECTIONS else value for name, value in plain.items()}
+    plain = {name: [] if value is None and name == "clients" else value for name, value in plain.items()}
+    return structs.replace(
+        convert(plain, SettingsSpec, where),
+        providers=dict(_entries(raw, "providers", ProviderSpec, where)),
+        meta_models=dict(_entries(raw, "meta_models", MetaModelSpec, where)),
+    )
+
+
+def _entries(raw: dict[str, Any], section: str, kind: type[Any], where: Where) -> Iterator[tuple[str, Any]]:
+    inside = where.member(section)
+    content = raw.get(section)
+    if content is None:
+        return
+    if not isinstance(content, dict):
+        raise inside.error("expected a mapping of names to entries")
+    for name, value in content.items():
+        if not _is_name(name):
+            text = "a name is made of letters, digits, `.`, `_` and `-`, and begins with a letter or digit"
+            raise inside.entry(printable(str(name))).error(text)
+        yield name, convert({} if value is None else value, kind, inside.entry(name))
+
+
+def _is_name(name: object) -> bool:
+    allowed = frozenset(string.ascii_letters + string.digits + "._-")
+    return isinstance(name, str) and 0 < len(name) <= 64 and name[0].isalnum() and set(name) <= allowed
+
+
+def _with_environment(spec: SettingsSpec, env: Mapping[str, str]) -> SettingsSpec:
+    if env.get("PORT"):
+        spec = _replaced(spec, "server.port", env["PORT"], "PORT")
+    if env.get("FREEROUTE_PRIVACY"):
+        spec = _replaced(spec, "privacy", env["FREEROUTE_PRIVACY"], "FREEROUTE_PRIVACY")
+    for name in sorted(env):
+        section, separator, member = name.removeprefix("FREEROUTE_").lower().partition("__")
+        if not name.startswith("FREEROUTE_") or not separator:
+            continue
+        if section not in SECTIONS or member not in SECTIONS[section].__struct_fields__:
+            raise ConfigError(f"environment: {printable(name)}: there is no setting {section}.{member}")
+        spec = _replaced(spec, f"{section}.{member}", env[name], name)
+    return spec
+
+
+def _with_flags(spec: SettingsSpec, args: Overrides) -> SettingsSpec:
+    for flag, setting in _FLAGS.items():
+        value = getattr(args, flag)
+        if value is not None:
+            spec = _replaced(spec, setting, str(value), f"--{flag.replace('_', '-')}")
+    return spec
+
+
+def _replaced(spec: SettingsSpec, setting: str, text: str, source: str) -> SettingsSpec:
+    """Return *spec* with *setting* (``section.field``) read from *text*, which came from *source*."""
+    section, _, member = setting.rpartition(".")
+    part = getattr(spec, section) if section else spec
+    hint = get_type_hints(type(part), include_extras=True)[member]
+    try:
+        plain = (
+            [item.strip() for item in text.split(",") if item.strip()] if hint == tuple[str, ...] else text
+        )
+        value = msgspec.convert(plain, hint, strict=False, dec_hook=decode_quantity)
+        changed = structs.replace(part, **{member: value})
+    except msgspec.ValidationError as exc:
+        raise explain(exc, Where("environment" if source.isupper() else "", source, setting)) from exc
+    except ValueError as exc:
+        raise ConfigError(f"{source}: {exc}") from exc
+    return structs.replace(spec, **{section: changed}) if section else changed
+
+
+def _truth(env: Mapping[str, str], name: str) -> bool:
+    text = env.get(name, "").strip().lower()
+    if text not in ("", "0", "1", "false", "true", "no", "yes"):
+        raise ConfigError(f"environment: {name}: expected 1 or 0")
+    return text in ("1", "true", "yes")
+
+
+# --- references ----------------------------------------------------------------------------------------
+
+
+class _References:
+    """Looks up ``env:NAME`` and ``file:PATH``. Errors name the reference, never what it holds."""
+
+    def __init__(self, env: Mapping[str, str], beside: Path, home: Path) -> None:
+        self._env = env
+        self._beside = beside
+        self._home = home
+
+    def all(self, text: str, where: Where) -> list[str]:
+        """Return the keys that *text* stands for: a variable may hold several, separated by commas."""
+        if text.startswith("env:"):
+            return [checked(key, where) for key in self._variable(text[4:], where)]
+        return [checked(self._file(text[5:], where) if text.startswith("file:") else text, where)]
+
+    def one(self, text: str, where: Where) -> str:
+        """Return the single key that *text* stands for."""
+        if text.startswith("env:"):
+            return checked(",".join(self._variable(text[4:], where)), where)
+        return self.all(text, where)[0]
+
+    def _variable(self, name: str, where: Where) -> list[str]:
+        keys = split(self._env.get(name, ""))
+        if not keys:
+            raise where.error(f"the environment variable {printable(name)} is not set, nor is it in .env")
+        return keys
+
+    def _file(self, name: str, where: Where) -> str:
+        try:
+            return read_text(self._beside / _expanded(name, self._home), f"file:{printable(name)}").strip()
+        except ConfigError as exc:
+            raise where.error(str(exc)) from exc
+
+
+def split(text: str) -> list[str]:
+    """Return the keys in *text*, a variable's value such as ``key1,key2``; repeated ones once."""
+    return list(dict.fromkeys(key.strip() for key in text.split(",") if key.strip()))
+
+
+def checked(key: str, where: Where) -> str:
+    """Return *key* if a header can carry it."""
+    if not key:
+        raise where.error("is empty")
+    if not set(key) <= _KEY_CHARACTERS:
+        raise where.error("holds a character that no key has, such as a space or a line break")
+    return key
+
+
+def _keys(entry: ProviderSpec, look_up: _References, where: Where) -> Any:
+    """Return the entry's keys as KeySpecs with their secrets in place; UNSET stays UNSET."""
+    if entry.keys is UNSET:
+        return UNSET
+    found: list[KeySpec] = []
+    for index, given in enumerate(entry.keys):
+        place = where.member("keys").item(index)
+        spec = KeySpec(key=given) if isinstance(given, str) else given
+        for number, secret in enumerate(look_up.all(spec.key, place), 1):
+            label = spec.label if spec.label is None or number == 1 else f"{spec.label}-{number}"
+            if secret in [other.key for other in found]:
+                raise place.error("repeats an earlier key")
+            found.append(structs.replace(spec, key=secret, label=label))
+    return tuple(found)
+
+
+# --- clients -------------------------------------------------------------------------------------------
+
+
+def _own_key(env: Mapping[str, str], name: str) -> str | None:
+    return checked(env[name], Where("environment", name)) if env.get(name) else None
+
+
+def _clients(
+    specs: tuple[ClientSpec, ...], look_up: _References, where: Where, env: Mapping[str, str]
+) -> tuple[Client, ...]:
+    found: list[Client] = []
+    own = _own_key(env, "FREEROUTE_API_KEY")
+    if own is not None:
+        found.append(Client(name="default", key_hash=hash_key(own)))
+    for index, spec in enumerate(specs):
+        place = where.item(index)
+        client = _client(spec, look_up, place)
+        if client.name in [other.name for other in found]:
+            raise place.error("another client has this name", ".name")
+        if client.key_hash in [other.key_hash for other in found]:
+            raise place.error("another client has this key", ".key")
+        found.append(client)
+    return tuple(found)
+
+
+def _client(spec: ClientSpec, look_up: _References, where: Where) -> Client:
+    if spec.key is not None:
+        hashed = hash_key(look_up.one(spec.key, where.member("key")))
+    else:
+        hashed = bytes.fromhex((spec.key_hash or "").removeprefix("sha256:"))
+    return Client(
+        name=spec.name,
+        key_hash=hashed,
+        models=spec.models,
+        limits=tuple(_client_limits(spec)),
+        weight=spec.weight,
+        no_train=spec.privacy == "no-train",
+        expires=_moment(spec.expires, where) if spec.expires is not None else None,
+    )
+
+
+def _client_limits(spec: ClientSpec) -> Iterator[Limit]:
+    for unit, amount, seconds, span in (
+        (Unit.REQUESTS, spec.requests_per_minute, 60.0, "minute"),
+        (Unit.TOKENS, spec.tokens_per_minute, 60.0, "minute"),
+        (Unit.TOKENS, spec.tokens_per_day, 86400.0, "day"),
+        (Unit.CONCURRENCY, spec.concurrency, 0.0, ""),
+    ):
+        if amount is not None:
+            yield Limit(unit=unit, amount=amount, seconds=seconds, span=span)
+
+
+def _moment(text: str, where: Where) -> float:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as exc:
+        raise where.error("expected a date such as 2027-01-31, or a date with a time", ".expires") from exc
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

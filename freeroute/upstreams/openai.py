@@ -1,0 +1,272 @@
+"""Every provider that speaks OpenAI's chat API: one call, as bytes, to an answer or an outcome."""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from importlib import metadata
+from typing import Any
+
+from freeroute.clock import Clock, Now
+from freeroute.domain.catalogue import Candidate
+from freeroute.domain.outcome import Kind, Outcome
+from freeroute.engine.ports import Answer, Sent, Terms
+from freeroute.upstreams.complaints import BODY_LIMIT, read_complaint
+from freeroute.upstreams.faults import before_answer
+from freeroute.upstreams.quirks import Outgoing, outgoing
+from freeroute.upstreams.repairs import Repairs
+from freeroute.upstreams.streams import ChatStream
+from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
+from freeroute.upstreams.verdicts import judge_inside, judge_response
+from freeroute.upstreams.wordings import PENALTIES
+from freeroute.wire.answers import (
+    SILENT_FINISHES,
+    Piece,
+    chunk_of,
+    error_in,
+    estimated_usage,
+    inspect,
+    is_meaningful,
+    text_size,
+    usage_in,
+    usage_of,
+    with_usage,
+)
+from freeroute.wire.chat import ChatCall
+
+ANSWER_LIMIT = 32 * 1024 * 1024
+# How long the rest of an error body is waited for: its status has said the most important.
+ERROR_BODY = 5.0
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+def _version() -> str:
+    try:
+        return metadata.version("freeroute-gateway")
+    except metadata.PackageNotFoundError:
+        return "0"
+
+
+_FIXED: tuple[tuple[bytes, bytes], ...] = (
+    (b"content-type", b"application/json"),
+    (b"accept-encoding", b"identity"),
+    (b"user-agent", f"freeroute/{_version()}".encode()),
+    (b"x-freeroute-hop", b"1"),
+)
+_STREAM = (b"accept", b"text/event-stream")
+_WHOLE = (b"accept", b"application/json")
+
+
+class OpenAiUpstream:
+    """Talks to one OpenAI-shaped provider once."""
+
+    def __init__(self, transport: Transport, clock: Clock) -> None:
+        """Send through *transport*."""
+        self._transport = transport
+        self._clock = clock
+
+    async def send(self, call: ChatCall, candidate: Candidate, terms: Terms) -> Sent:
+        """Make the call; every failure is an outcome. Cancelling it closes the connection."""
+        try:
+            ready = outgoing(call, candidate, terms)
+        except RecursionError:
+            return Sent(Outcome(Kind.REJECTED, detail="nested too deeply", counted=False))
+        try:
+            headers = request_headers(call, candidate, terms)
+        except ValueError:
+            return Sent(Outcome(Kind.KEY_INVALID, detail="the key cannot stand in a header", counted=False))
+        sent = await self._exchange(call, candidate, terms, ready, headers)
+        sent.dropped = ready.dropped
+        sent.outcome = _named_in(sent.outcome, call)
+        return sent
+
+    async def _exchange(
+        self, call: ChatCall, candidate: Candidate, terms: Terms, ready: Outgoing, headers: Headers
+    ) -> Sent:
+        url = candidate.provider.base_url.rstrip("/") + "/chat/completions"
+        attempt = _Attempt(call, candidate, terms, self._clock)
+        try:
+            async with asyncio.timeout(terms.first_event):
+                exchange = await self._transport.open("POST", url, headers, ready.body, _deadlines(terms))
+                return await attempt.read(exchange)
+        except TransportError as exc:
+            return Sent(before_answer(exc, attempt.status), head_at=attempt.head_at)
+        except TimeoutError:
+            told = f"nothing to read within {terms.first_event:g} s"
+            return Sent(Outcome(Kind.TIMED_OUT, attempt.status, told), head_at=attempt.head_at)
+
+
+class _Attempt:
+    """Reads the answer of one call up to the point where it is served or judged."""
+
+    def __init__(self, call: ChatCall, candidate: Candidate, terms: Terms, clock: Clock) -> None:
+        self.status: int | None = None
+        self.head_at: Now | None = None
+        self._call = call
+        self._candidate = candidate
+        self._terms = terms
+        self._clock = clock
+
+    async def read(self, exchange: Exchange) -> Sent:
+        """Return how *exchange* went; closes it unless a stream is served."""
+        self.status = exchange.status
+        self.head_at = self._clock.now()
+        serving = False
+        try:
+            sent = await self._judged(exchange)
+            serving = sent.stream is not None
+        finally:
+            if not serving:
+                exchange.abort()
+        sent.head_at = self.head_at
+        return sent
+
+    async def _judged(self, exchange: Exchange) -> Sent:
+        if not 200 <= exchange.status < 300:
+            return Sent(self._refused(exchange, await _error_body(exchange)))
+        kind = _content_type(exchange.headers)
+        if "html" in kind:
+            return Sent(Outcome(Kind.GARBAGE, exchange.status, "an HTML page instead of an answer"))
+        if self._call.stream and ("json" not in kind or "ndjson" in kind or "jsonl" in kind):
+            return await self._stream(exchange)
+        body = await _whole_body(exchange)
+        if body is None:
+            return Sent(Outcome(Kind.GARBAGE, exchange.status, f"an answer of over {ANSWER_LIMIT} bytes"))
+        return self._whole(exchange, body)
+
+    def _refused(self, exchange: Exchange, body: bytes) -> Outcome:
+        return judge_response(exchange.status, exchange.headers, body, **self._judging())
+
+    def _judging(self) -> dict[str, Any]:
+        return {
+            "now": self._clock.now(),
+            "rules": self._candidate.provider.errors,
+            "secret": self._candidate.key.secret,
+        }
+
+    def _inside(self, error: Any, headers: Headers) -> Outcome:
+        return judge_inside(error, headers, **self._judging())
+
+    async def _stream(self, exchange: Exchange) -> Sent:
+        stream = self._new_stream(exchange)
+        failed = await stream.begin(lenient=self._terms.probe)
+        return Sent(failed) if failed is not None else self._served(exchange, stream=stream)
+
+    def _new_stream(self, exchange: Exchange) -> ChatStream:
+        return ChatStream(
+            exchange,
+            repairs=Repairs(self._candidate.provider.quirks),
+            judge=partial(self._inside, headers=exchange.headers),
+            include_usage=self._call.include_usage,
+            prompt=self._call.demand.prompt,
+            between=self._terms.between_events,
+        )
+
+    def _served(
+        self, exchange: Exchange, *, answer: Answer | None = None, stream: ChatStream | None = None
+    ) -> Sent:
+        return Sent(Outcome(Kind.SERVED, exchange.status), answer=answer, stream=stream)
+
+    def _whole(self, exchange: Exchange, body: bytes) -> Sent:
+        piece = inspect(body)
+        failed = self._failed(exchange, piece, body)
+        if failed is not None or piece is None:
+            return Sent(failed or Outcome(Kind.GARBAGE, exchange.status))
+        usage = usage_of(usage_in(piece)) or estimated_usage(self._call.demand.prompt, text_size(piece))
+        if not self._call.stream:
+            body = Repairs(self._candidate.provider.quirks).whole(body, piece)
+            if not piece.usage:
+                body = with_usage(body, usage)
+            return self._served(exchange, answer=Answer(body, usage, piece.finish))
+        stream = self._new_stream(exchange)
+        try:
+            chunk = chunk_of(body)
+        except ValueError:
+            return Sent(Outcome(Kind.GARBAGE, exchange.status, "an answer without a message"))
+        stream.begin_with(chunk, usage)
+        return self._served(exchange, stream=stream)
+
+    def _failed(self, exchange: Exchange, piece: Piece | None, body: bytes) -> Outcome | None:
+        """Return why a whole answer of 2xx is none, or None if it is one."""
+        if piece is None:
+            return Outcome(Kind.GARBAGE, exchange.status, "not a chat completion")
+        error = error_in(piece)
+        if error:
+            return self._inside(error, exchange.headers)
+        if piece.choices is None:
+            said = read_complaint(body)
+            if piece.object == "error" or said.message or said.codes:
+                return self._inside(body, exchange.headers)
+            return Outcome(Kind.GARBAGE, exchange.status, "not a chat completion")
+        if self._terms.probe or is_meaningful(piece) or piece.finish in SILENT_FINISHES:
+            return None
+        return Outcome(Kind.EMPTY, exchange.status, "an answer without content")
+
+
+def request_headers(call: ChatCall, candidate: Candidate, terms: Terms) -> list[tuple[bytes, bytes]]:
+    """Return the headers of the call: nothing of the caller's; raises ValueError for an unusable key."""
+    provider = candidate.provider
+    headers = [*_FIXED, _STREAM if call.stream else _WHOLE]
+    headers += [
+        (name.lower().encode("ascii"), value.encode("latin-1")) for name, value in provider.headers.items()
+    ]
+    secret = candidate.key.secret
+    if secret:
+        if not secret.isascii() or not secret.isprintable():
+            raise ValueError("unusable key")
+        value = f"{provider.auth.scheme} {secret}" if provider.auth.scheme else secret
+        headers.append((provider.auth.header.lower().encode("ascii"), value.encode("ascii")))
+    if terms.traceparent:
+        headers.append((b"traceparent", terms.traceparent.encode("ascii")))
+    return headers
+
+
+def _deadlines(terms: Terms) -> Deadlines:
+    # Silence before the first event is bounded by first_event as a whole, silence between events by the
+    # stream itself: the transport's own bound is only the longer of the two.
+    return Deadlines(
+        connect=terms.connect,
+        first_byte=terms.first_event,
+        idle=max(terms.first_event, terms.between_events),
+        total=terms.total,
+    )
+
+
+def _content_type(headers: Headers) -> str:
+    for name, value in headers:
+        if name.lower() == b"content-type":
+            return value.decode("latin-1").lower()
+    return ""
+
+
+async def _whole_body(exchange: Exchange) -> bytes | None:
+    """Return the body, or None if it is longer than an answer may be."""
+    parts, size = [], 0
+    while data := await exchange.next():
+        parts.append(data)
+        size += len(data)
+        if size > ANSWER_LIMIT:
+            return None
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def _error_body(exchange: Exchange) -> bytes:
+    """Return the beginning of an error's body, as far as it comes."""
+    parts, size = [], 0
+    try:
+        async with asyncio.timeout(ERROR_BODY):
+            while size < BODY_LIMIT and (data := await exchange.next()):
+                parts.append(data)
+                size += len(data)
+    except (TransportError, TimeoutError):
+        pass
+    return b"".join(parts)[:BODY_LIMIT]
+
+
+def _named_in(outcome: Outcome, call: ChatCall) -> Outcome:
+    """Return *outcome* with a refusal of "penalties" put on one that the caller sent."""
+    if outcome.param != PENALTIES:
+        return outcome
+    sent = [name for name in ("frequency_penalty", "presence_penalty") if name in call.fields]
+    fields = {name: getattr(outcome, name) for name in Outcome.__struct_fields__}
+    return Outcome(**{**fields, "param": sent[0] if sent else None})

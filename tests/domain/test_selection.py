@@ -1,0 +1,311 @@
+"""Choosing: what each strategy prefers, what filters reject, and the plan that agrees with the choice."""
+
+import asyncio
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from freeroute.domain.catalogue import Limit, LocalRank, Privacy, Quirks, Unit, WindowKind, catalogue_of
+from freeroute.domain.leases import Lease
+from freeroute.domain.outcome import Kind
+from freeroute.domain.resolve import Names, Target
+from freeroute.domain.selection import (
+    Choice,
+    Need,
+    Refusal,
+    Tried,
+    choose,
+    eligible,
+    obstacles,
+    plan,
+    summary,
+    unfit,
+)
+from freeroute.domain.standing import Standing
+from freeroute.domain.usage import Demand
+from freeroute.stores.memory import MemoryCounters
+from tests.support.clocks import ManualClock
+from tests.support.world import model, provider
+
+
+class Field:
+    """Candidates, their counters and their standing, without a gateway."""
+
+    def __init__(self, *providers) -> None:
+        self.catalogue = catalogue_of(list(providers), [])
+        self.names = Names(self.catalogue)
+        self.counters = MemoryCounters()
+        self.standing = Standing(self.counters)
+        self.clock = ManualClock()
+
+    def need(self, *names, prompt=10, max_output=None, **given) -> Need:
+        targets = tuple(self._target(name) for name in names or ("free",))
+        return Need(targets=targets, demand=Demand(prompt, max_output), **given)
+
+    def _target(self, name) -> Target:
+        target = self.names.resolve(name)
+        assert isinstance(target, Target)
+        return target
+
+    def choose(self, need, tried=None):
+        fit, _ = eligible(need, self.standing)
+        return choose(need, fit, self.standing, tried or Tried(), self.clock.now())
+
+    def take(self, need) -> str:
+        """Choose and charge; the call is served at once, as fast as expected. Returns the provider."""
+        choice = self.choose(need)
+        assert isinstance(choice, Choice)
+        lease = asyncio.run(self.counters.acquire(choice.charges, self.clock.now()))
+        assert isinstance(lease, Lease)
+        asyncio.run(self.counters.settle(lease, None, self.clock.now()))
+        found = choice.candidate.model
+        speed = self.standing.speed(choice.candidate)
+        speed.measured(found.first_token, 100, 100 / found.tokens_per_second, self.clock.now())
+        return choice.candidate.provider.id
+
+
+def per(amount, seconds=60.0, **given) -> Limit:
+    return Limit(Unit.REQUESTS, amount, seconds, **given)
+
+
+def test_smart_never_leaves_a_tier_while_it_has_room():
+    world = Field(
+        provider("top", model(quality=85), limits=(per(20),)),
+        provider("also", model(quality=81), limits=(per(10),)),
+        provider("large", model(quality=65, first_token=0.01, tokens_per_second=5000)),
+    )
+    need = world.need("free-smart")
+    taken = [world.take(need) for _ in range(40)]
+    assert set(taken[:30]) == {"top", "also"}
+    assert set(taken[30:]) == {"large"}
+
+
+def test_smart_spreads_within_a_tier_by_what_is_left():
+    world = Field(
+        provider("a", model(quality=85), limits=(per(100),)),
+        provider("b", model(quality=85), limits=(per(100),)),
+    )
+    need = world.need("free-smart")
+    taken = [world.take(need) for _ in range(60)]
+    assert abs(taken.count("a") - taken.count("b")) <= 2
+
+
+def test_fast_gives_nine_in_ten_to_the_two_quickest_with_room():
+    dice = random.Random(11)
+    world = Field(
+        provider("quick", model(first_token=0.2, tokens_per_second=500), limits=(per(300),)),
+        provider("brisk", model(first_token=0.3, tokens_per_second=300), limits=(per(300),)),
+        provider("slow", model(first_token=1.0, tokens_per_second=60)),
+        provider("slower", model(first_token=2.0, tokens_per_second=30)),
+    )
+    taken = [world.take(world.need("free-fast", dice=dice.random())) for _ in range(500)]
+    assert (taken.count("quick") + taken.count("brisk")) / 500 >= 0.9
+    assert taken.count("slow") + taken.count("slower") > 0
+
+
+def test_fast_turns_away_from_what_became_slow():
+    world = Field(
+        provider("a", model(first_token=0.2, tokens_per_second=500)),
+        provider("b", model(first_token=1.0, tokens_per_second=100)),
+    )
+    need = world.need("free-fast")
+    assert world.take(need) == "a"
+    a = world.catalogue.candidates[0]
+    for _ in range(3):
+        world.standing.speed(a).measured(8.0, 100, 1.0, world.clock.now())
+    assert world.take(need) == "b"
+    world.clock.advance(4 * 3600)
+    assert world.take(need) == "a"
+
+
+def test_failures_count_as_slow_until_they_are_forgotten():
+    world = Field(
+        provider("a", model(first_token=0.2, tokens_per_second=500)),
+        provider("b", model(first_token=1.0, tokens_per_second=100)),
+    )
+    world.standing.speed(world.catalogue.candidates[0]).failed(world.clock.now())
+    assert world.take(world.need("free-fast")) == "b"
+    world.clock.advance(600)
+    assert world.take(world.need("free-fast")) == "a"
+
+
+def test_free_ends_with_the_used_shares_close_together():
+    sizes = {"a": 1000, "b": 200, "c": 50, "d": 400}
+    world = Field(
+        *(
+            provider(name, limits=(per(size, 86400.0, window=WindowKind.CALENDAR, span="day"),))
+            for name, size in sizes.items()
+        )
+    )
+    need = world.need("free")
+    taken = [world.take(need) for _ in range(1000)]
+    shares = [taken.count(name) / size for name, size in sizes.items()]
+    assert max(shares) - min(shares) <= 0.05
+
+
+def test_free_spends_first_what_would_expire_unused():
+    day = 86400.0
+    world = Field(
+        provider("monthly", limits=(per(1000, 30 * day, window=WindowKind.CALENDAR, span="month"),)),
+        provider("minutely", limits=(per(30, 60.0),)),
+    )
+    assert world.take(world.need("free")) == "minutely"
+
+
+def test_scarcity_orders_but_never_refuses():
+    world = Field(provider("a", limits=(per(3, 86400.0, window=WindowKind.CALENDAR, span="day"),)))
+    need = world.need("free")
+    assert [world.take(need) for _ in range(3)] == ["a"] * 3
+    refused = world.choose(need)
+    assert isinstance(refused, Refusal)
+    assert refused.back_at > world.clock.now().mono
+
+
+@pytest.mark.parametrize(
+    ("rank", "strategy", "first"),
+    [
+        (None, "free", "cloud"),
+        (LocalRank.LAST, "free", "cloud"),
+        (LocalRank.FIRST, "free", "home"),
+        (LocalRank.FIRST, "free-smart", "home"),
+        (None, "free-smart", "home"),
+        (LocalRank.LAST, "free-smart", "cloud"),
+    ],
+)
+def test_local_servers_rank_as_the_operator_says(rank, strategy, first):
+    world = Field(
+        provider("cloud", model(quality=50)),
+        provider("home", model("m", quality=70), privacy=Privacy.LOCAL, local=rank),
+    )
+    assert world.take(world.need(strategy)) == first
+
+
+def test_an_equal_local_server_competes_by_score_in_free_too():
+    world = Field(
+        provider("cloud", model(quality=50), limits=(per(10),)),
+        provider("home", privacy=Privacy.LOCAL, local=LocalRank.EQUAL),
+    )
+    need = world.need("free")
+    first = {world.take(need) for _ in range(2)}
+    assert "home" in first
+
+
+def test_a_suspect_comes_last_whatever_its_score():
+    world = Field(provider("a", model(quality=90)), provider("b", model(quality=10)))
+    a = world.catalogue.candidates[0]
+    now = world.clock.now()
+    world.standing.failed(a, world.standing.begin(a, now), Kind.FAULT, now, jitter=0.5)
+    assert world.take(world.need("free-smart")) == "b"
+
+
+def test_the_caller_s_order_comes_before_the_strategy():
+    world = Field(provider("a", model(quality=90)), provider("b"), provider("c"))
+    assert world.take(world.need("free-smart", order=("c", "b"))) == "c"
+
+
+def test_earlier_targets_come_before_later_ones():
+    world = Field(provider("a", model("x", quality=90)), provider("b", model("y")))
+    assert world.take(world.need("b/y", "a/x")) == "b"
+
+
+def test_a_candidate_named_twice_is_listed_once():
+    world = Field(provider("a", model("x")))
+    fit, _ = eligible(world.need("a/x", "x"), world.standing)
+    assert [(group, c.id) for group, c in fit] == [(0, "a/x#k1")]
+
+
+def test_what_was_tried_is_not_chosen_again():
+    world = Field(provider("a", model("x", context=1000), model("y"), keys=("k1", "k2")), provider("b"))
+    need = world.need("free")
+    a = [c for c in world.catalogue.candidates if c.provider.id == "a"]
+
+    def left(**tried):
+        out = Tried(**tried)
+        return {c.id for c in world.catalogue.candidates if not out.covers(c, world.standing)}
+
+    assert "a/x#k1" not in left(candidates={"a/x#k1"})
+    assert left(keys={("a", "k1")}) == {"a/x#k2", "a/y#k2", "b/m#k1"}
+    assert left(models={"a/x"}) == {"a/y#k1", "a/y#k2", "b/m#k1"}
+    assert left(providers={"a"}) == {"b/m#k1"}
+    assert left(context=1000) == {"a/y#k1", "a/y#k2", "b/m#k1"}
+    assert isinstance(world.choose(need, Tried(providers={"a", "b"})), Refusal)
+    assert len(a) == 4
+
+
+@pytest.mark.parametrize(
+    ("facts", "asked", "why"),
+    [
+        ({}, {"only": ("b",)}, "excluded by the request"),
+        ({}, {"ignore": ("a",)}, "excluded by the request"),
+        ({}, {"no_train": True}, "privacy is unknown, no-train is required"),
+        ({"privacy": Privacy.TRAINS}, {"no_train": True}, "privacy is trains, no-train is required"),
+        ({"privacy": Privacy.LOCAL}, {"no_train": True}, None),
+        ({}, {"capabilities": frozenset({"tools", "images"})}, "no images, tools"),
+        ({"quirks": Quirks(remote_images=False)}, {"remote_images": True}, "takes images as base64 data only"),
+        ({}, {"prompt": 200_000}, "context of 100000 tokens is too small"),
+        ({}, {"prompt": 90_000, "max_output": 20_000}, "context of 100000 tokens is too small"),
+        ({}, {}, None),
+    ],
+)
+def test_filters_say_what_is_missing(facts, asked, why):
+    world = Field(provider("a", **facts))
+    need = world.need("free", **asked)
+    assert unfit(world.catalogue.candidates[0], need, world.standing) == why
+    _, rest = eligible(need, world.standing)
+    assert summary(rest) == (f"{why} (1)" if why else "")
+
+
+def test_the_least_bad_is_taken_when_everything_rests():
+    world = Field(provider("a"), provider("b"))
+    now = world.clock.now()
+    for place, candidate in enumerate(world.catalogue.candidates):
+        for _ in range(3):
+            trial = world.standing.begin(candidate, now)
+            world.standing.failed(candidate, trial, Kind.FAULT, now, jitter=0.9 - place / 2)
+    choice = world.choose(world.need("free"))
+    assert isinstance(choice, Choice)
+    assert choice.candidate.provider.id == "b"
+
+
+def test_obstacles_come_nearest_first():
+    world = Field(provider("a", limits=(per(1, 3600.0),)), provider("b", limits=(per(1, 60.0),)))
+    need = world.need("free")
+    world.take(need)
+    world.take(need)
+    fit, _ = eligible(need, world.standing)
+    assert [r.candidate.provider.id for r in obstacles(need, fit, world.standing, world.clock.now())] == ["b", "a"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    strategy=st.sampled_from(["free", "free-fast", "free-smart"]),
+    ties=st.sampled_from(["balanced", "round_robin", "random"]),
+    dice=st.floats(0, 0.999),
+    qualities=st.lists(st.integers(0, 100), min_size=1, max_size=6),
+    spent=st.lists(st.integers(0, 5), min_size=6, max_size=6),
+    failing=st.sets(st.integers(0, 5)),
+    wait=st.integers(0, 70),
+)
+def test_the_plan_begins_with_what_choose_takes(strategy, ties, dice, qualities, spent, failing, wait):
+    world = Field(
+        *(provider(f"p{i}", model(quality=q), limits=(per(5),)) for i, q in enumerate(qualities))
+    )
+    now = world.clock.now()
+    for place, candidate in enumerate(world.catalogue.candidates):
+        need = world.need(candidate.name)
+        for _ in range(spent[place]):
+            world.take(need)
+        if place in failing:
+            trial = world.standing.begin(candidate, now)
+            world.standing.failed(candidate, trial, Kind.FAULT, now, jitter=0.5)
+    world.clock.advance(wait)
+    need = world.need(strategy, dice=dice, ties=ties)
+    first = plan(need, world.standing, world.clock.now())[0]
+    choice = world.choose(need)
+    if isinstance(choice, Choice):
+        assert first.reason is None
+        assert first.candidate is choice.candidate
+    else:
+        assert first.reason is not None

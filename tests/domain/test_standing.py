@@ -1,0 +1,241 @@
+"""Holds, turns, what is learned, and what a reload or a reset forgets."""
+
+import math
+
+import pytest
+
+from freeroute.domain import effects
+from freeroute.domain.breaker import State
+from freeroute.domain.catalogue import Limit, Unit, WindowKind, candidates_of
+from freeroute.domain.leases import charges_of
+from freeroute.domain.outcome import Kind, Outcome
+from freeroute.domain.standing import Obstacle, Standing, places_of
+from freeroute.domain.usage import Demand
+from freeroute.stores.memory import MemoryCounters
+from tests.support.clocks import ManualClock
+from tests.support.world import model, provider
+
+DEMAND = Demand(10)
+
+
+class Scene:
+    """Candidates of one provider, and what an ending does to them."""
+
+    def __init__(self, found=None) -> None:
+        self.candidates = candidates_of(found or provider("a", model("x"), model("y"), keys=("k1", "k2")))
+        self.counters = MemoryCounters()
+        self.standing = Standing(self.counters)
+        self.clock = ManualClock()
+
+    def ended(self, kind, candidate=None, **facts):
+        candidate = candidate or self.candidates[0]
+        now = self.clock.now()
+        trial = self.standing.begin(candidate, now)
+        effects.apply(Outcome(kind, **facts), candidate, self.standing, trial, now, jitter=0.5)
+
+    def back_in(self, candidate) -> float | None:
+        obstacle = self.obstacle(candidate)
+        return obstacle and obstacle.back_at - self.clock.now().mono
+
+    def obstacle(self, candidate) -> Obstacle | None:
+        now = self.clock.now()
+        return self.standing.obstacle(candidate, charges_of(candidate, DEMAND), now)
+
+    def held(self) -> dict[str, float]:
+        return {c.id: back for c in self.candidates if (back := self.back_in(c)) is not None}
+
+
+@pytest.mark.parametrize(
+    ("scope", "names"),
+    [
+        (None, ["a/x#k1", "a/x#k2"]),
+        ("model", ["a/x#k1", "a/x#k2"]),
+        ("key", ["a/x#k1", "a/y#k1"]),
+        ("account", ["a/x#k1", "a/x#k2", "a/y#k1", "a/y#k2"]),
+        ("ip", ["a/x#k1", "a/x#k2", "a/y#k1", "a/y#k2"]),
+        ("provider", ["a/x#k1", "a/x#k2", "a/y#k1", "a/y#k2"]),
+    ],
+)
+def test_a_429_holds_the_scope_it_names(scope, names):
+    scene = Scene()
+    scene.ended(Kind.RATE_LIMITED, retry_after=30, scope=scope)
+    assert sorted(scene.held()) == names
+    assert set(scene.held().values()) == {30}
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts", "held"),
+    [
+        (Kind.KEY_INVALID, {}, {"a/x#k1": math.inf, "a/y#k1": math.inf}),
+        (Kind.NO_CREDIT, {}, {"a/x#k1": 86400, "a/y#k1": 86400}),
+        (Kind.NO_CREDIT, {"scope": "model"}, {"a/x#k1": 86400}),
+        (Kind.FORBIDDEN, {}, {"a/x#k1": 3600}),
+        (Kind.MODEL_GONE, {}, {"a/x#k1": 86400, "a/x#k2": 86400}),
+        (Kind.NO_CAPACITY, {}, {"a/x#k1": 5, "a/x#k2": 5}),
+        (Kind.NO_CAPACITY, {"retry_after": 20}, {"a/x#k1": 20, "a/x#k2": 20}),
+        (Kind.LOADING, {}, dict.fromkeys(["a/x#k1", "a/x#k2", "a/y#k1", "a/y#k2"], 2)),
+        (Kind.REDIRECTED, {}, dict.fromkeys(["a/x#k1", "a/x#k2", "a/y#k1", "a/y#k2"], 300)),
+        (Kind.FAULT, {"retry_after": 9}, {"a/x#k1": 9}),
+        (Kind.FAULT, {}, {}),
+        (Kind.REJECTED, {}, {}),
+        (Kind.FILTERED, {}, {}),
+        (Kind.TOO_LARGE, {}, {}),
+        (Kind.CALLER_LEFT, {}, {}),
+        (Kind.MISGENERATED, {}, {}),
+    ],
+)
+def test_each_ending_holds_what_it_says_and_no_more(kind, facts, held):
+    scene = Scene()
+    scene.ended(kind, **facts)
+    assert scene.held() == held
+
+
+def test_a_key_forbidden_on_three_models_rests_as_a_whole():
+    scene = Scene(provider("a", model("x"), model("y"), model("z"), model("w")))
+    for candidate in scene.candidates[:3]:
+        scene.ended(Kind.FORBIDDEN, candidate)
+    assert scene.back_in(scene.candidates[3]) == 600
+
+
+def test_a_429_that_names_nothing_backs_off_twice_as_long_each_time():
+    scene = Scene()
+    waits = []
+    for _ in range(9):
+        scene.ended(Kind.RATE_LIMITED)
+        waits.append(scene.back_in(scene.candidates[0]))
+        scene.clock.advance(waits[-1] + 1)
+    assert waits == [5, 10, 20, 40, 80, 160, 300, 300, 300]
+
+
+def test_a_success_starts_the_back_off_anew():
+    scene = Scene()
+    scene.ended(Kind.RATE_LIMITED)
+    scene.clock.advance(6)
+    now = scene.clock.now()
+    scene.standing.succeeded(scene.candidates[0], scene.standing.begin(scene.candidates[0], now), now)
+    scene.ended(Kind.RATE_LIMITED)
+    assert scene.back_in(scene.candidates[0]) == 5
+
+
+def test_a_success_does_not_lift_a_hold_laid_meanwhile():
+    scene = Scene()
+    trial = scene.standing.begin(scene.candidates[0], scene.clock.now())
+    scene.ended(Kind.RATE_LIMITED, retry_after=60)
+    scene.standing.succeeded(scene.candidates[0], trial, scene.clock.now())
+    assert scene.back_in(scene.candidates[0]) == 60
+
+
+def test_a_429_that_names_nothing_waits_for_the_fullest_counter():
+    scene = Scene(provider("a", limits=(Limit(Unit.REQUESTS, 1, 60.0),)))
+    _spend(scene)
+    scene.ended(Kind.RATE_LIMITED)
+    assert 59 <= scene.back_in(scene.candidates[0]) <= 61
+
+
+def test_a_spent_day_is_held_to_the_calendar_s_reset_whatever_else_is_said():
+    day = Limit(Unit.REQUESTS, 20, 86400.0, window=WindowKind.CALENDAR, span="day", tz="America/Los_Angeles")
+    scene = Scene(provider("a", limits=(day,)))
+    scene.ended(Kind.RATE_LIMITED, window="day", retry_after=38)
+    # The manual clock starts at 14:13:20 UTC, 07:13:20 in Los Angeles.
+    assert scene.back_in(scene.candidates[0]) == 16 * 3600 + 46 * 60 + 40
+    assert scene.obstacle(scene.candidates[0]).reason == "out of quota for this day, says the provider"
+
+
+def test_the_longer_of_two_holds_stands():
+    scene = Scene()
+    scene.ended(Kind.RATE_LIMITED, retry_after=60)
+    scene.ended(Kind.RATE_LIMITED, retry_after=10)
+    assert scene.back_in(scene.candidates[0]) == 60
+
+
+def test_holds_for_want_of_quota_are_told_apart_from_verdicts():
+    scene = Scene()
+    scene.ended(Kind.RATE_LIMITED, retry_after=60)
+    assert scene.obstacle(scene.candidates[0]).kind == "quota"
+    scene.ended(Kind.KEY_INVALID)
+    assert scene.obstacle(scene.candidates[0]).kind == "held"
+
+
+def test_only_a_droppable_parameter_is_remembered():
+    scene = Scene()
+    scene.ended(Kind.BAD_PARAMETER, param="seed")
+    scene.ended(Kind.BAD_PARAMETER, param="tools")
+    scene.ended(Kind.BAD_PARAMETER)
+    assert scene.standing.dropped(scene.candidates[0]) == {"seed"}
+
+
+def test_what_is_remembered_is_bounded():
+    scene = Scene()
+    for number in range(100):
+        scene.standing.learn_refusal(scene.candidates[0], f"field{number}")
+    assert len(scene.standing.dropped(scene.candidates[0])) == 32
+
+
+def test_a_context_is_learned_only_if_it_is_told():
+    scene = Scene()
+    scene.ended(Kind.CONTEXT_TOO_LONG)
+    assert scene.standing.context(scene.candidates[0]) == 100_000
+    scene.ended(Kind.CONTEXT_TOO_LONG, context=4096)
+    assert scene.standing.context(scene.candidates[0]) == 4096
+
+
+def test_a_resting_provider_is_told_apart_from_a_resting_candidate():
+    scene = Scene()
+    for _ in range(3):
+        scene.ended(Kind.FAULT)
+    assert scene.obstacle(scene.candidates[0]).reason == "resting after failures"
+    assert scene.obstacle(scene.candidates[2]) is None
+    scene.ended(Kind.UNREACHABLE, scene.candidates[2])
+    assert scene.obstacle(scene.candidates[3]).reason == "provider is resting after failures"
+
+
+def test_a_reset_forgets_the_failures_of_one_provider():
+    scene = Scene()
+    scene.ended(Kind.UNREACHABLE)
+    scene.ended(Kind.KEY_INVALID)
+    scene.standing.reset("other")
+    assert scene.held()
+    scene.standing.reset("a")
+    assert scene.held() == {}
+    assert scene.standing.provider_breaker("a").state(scene.clock.now()) is State.CLOSED
+
+
+def test_a_reload_forgets_verdicts_on_keys_and_whatever_is_gone():
+    scene = Scene()
+    x1, x2, y1, _ = scene.candidates
+    scene.ended(Kind.KEY_INVALID, x1)
+    scene.ended(Kind.RATE_LIMITED, x2, retry_after=60)
+    scene.ended(Kind.FAULT, y1)
+    scene.standing.learn_context(y1, 5)
+    scene.standing.learn_refusal(y1, "seed")
+    scene.standing.speed(y1).failed(scene.clock.now())
+    scene.standing.keep([x1, x2])
+    assert scene.obstacle(x1).reason == "out of quota, says the provider"
+    assert not scene.standing.suspect(y1)
+    assert scene.standing.context(y1) == 100_000
+    assert scene.standing.dropped(y1) == frozenset()
+    scene.standing.keep([])
+    assert scene.obstacle(x2) is None
+
+
+def test_turns_count_who_was_asked_last():
+    scene = Scene()
+    assert scene.standing.last_turn(scene.candidates[0]) == 0
+    for candidate in scene.candidates:
+        scene.standing.begin(candidate, scene.clock.now())
+    assert [scene.standing.last_turn(c) for c in scene.candidates] == [1, 2, 3, 4]
+
+
+def test_a_candidate_is_covered_by_holds_on_every_place_it_is_part_of():
+    scene = Scene()
+    for place in places_of(scene.candidates[0]):
+        fresh = Scene()
+        fresh.standing.hold(place, fresh.clock.now().mono + 1, "why")
+        assert fresh.back_in(fresh.candidates[0]) == 1
+
+
+def _spend(scene) -> None:
+    import asyncio
+
+    candidate = scene.candidates[0]
+    asyncio.run(scene.counters.acquire(charges_of(candidate, DEMAND), scene.clock.now()))

@@ -1,0 +1,305 @@
+"""The gateway as surfaces see it: names, clients, privacy, headers, receipts, status."""
+
+import msgspec
+import pytest
+
+from freeroute.domain.catalogue import Limit, MetaModel, Privacy, Unit
+from freeroute.domain.clients import Client, hash_key
+from freeroute.domain.outcome import Kind, Outcome
+from freeroute.errors import (
+    CapacityExhausted,
+    ContextTooLong,
+    Forbidden,
+    InvalidRequest,
+    NoProvider,
+    NotFound,
+    RateLimited,
+    UnsupportedCapability,
+)
+from freeroute.wire.chat import Preferences
+from tests.support.world import PER_MINUTE, World, catalogue, model, provider
+
+
+def client(**given) -> Client:
+    return Client(name="alice", key_hash=hash_key("k"), **given)
+
+
+async def test_an_unknown_model_is_named_with_the_nearest():
+    world = World(provider("groq", model("llama-3.3-70b")))
+    with pytest.raises(NotFound, match=r"llama-3\.3-70b") as caught:
+        await world.ask("lama-3.3-70b")
+    assert caught.value.code == "model_not_found"
+    assert not world.receipts.last.asked_known
+
+
+async def test_without_any_provider_it_says_what_to_do():
+    world = World()
+    with pytest.raises(NoProvider, match="GROQ_API_KEY"):
+        await world.ask()
+
+
+@pytest.mark.parametrize("need", ["tools", "images", "json_schema"])
+async def test_what_nothing_can_do_is_refused_before_any_call(need):
+    world = World(provider("a"))
+    with pytest.raises(UnsupportedCapability, match=need):
+        await world.ask(needs=[need])
+    assert world.upstream.asked == []
+
+
+async def test_a_prompt_no_context_holds_is_refused_with_the_numbers():
+    world = World(provider("a", model(context=1000)))
+    with pytest.raises(ContextTooLong, match="context of 1000 tokens"):
+        await world.ask(prompt=5000)
+
+
+async def test_a_prompt_larger_than_any_quota_is_refused():
+    tokens = Limit(Unit.TOKENS, 1000, 60.0, span="minute")
+    world = World(provider("a", limits=(tokens,)))
+    with pytest.raises(ContextTooLong, match="larger than its quota"):
+        await world.ask(prompt=5000)
+
+
+async def test_capable_candidates_are_picked_by_what_the_request_needs():
+    world = World(provider("a", model(quality=90)), provider("b", model(capabilities=["tools"])))
+    await world.ask("free-smart", needs=["tools"])
+    assert world.upstream.providers_asked == ["b"]
+
+
+async def test_no_train_never_reaches_an_unknown_provider():
+    world = World(
+        provider("a", model(quality=90)),
+        provider("b", privacy=Privacy.NO_TRAIN),
+        provider("c", privacy=Privacy.TRAINS),
+        no_train=True,
+    )
+    for _ in range(5):
+        await world.ask("free-smart")
+    assert set(world.upstream.providers_asked) == {"b"}
+
+
+async def test_a_client_s_privacy_floor_and_data_collection_do_the_same():
+    world = World(provider("a", model(quality=90)), provider("b", privacy=Privacy.NO_TRAIN))
+    await world.ask("free-smart", context=world.context(client=client(no_train=True)))
+    await world.ask("free-smart", preferences=Preferences(data_collection="deny"))
+    assert world.upstream.providers_asked == ["b", "b"]
+
+
+async def test_preferences_narrow_and_order():
+    world = World(provider("a", model(quality=90)), provider("b"), provider("c"))
+    await world.ask("free-smart", preferences=Preferences(order=("c", "b")))
+    await world.ask("free-smart", preferences=Preferences(only=("b",)))
+    await world.ask("free-smart", preferences=Preferences(ignore=("a", "b")))
+    assert world.upstream.providers_asked == ["c", "b", "c"]
+
+
+async def test_order_without_fallbacks_stays_within_the_order():
+    world = World(provider("a"), provider("b"), b=[Kind.FAULT])
+    with pytest.raises(Exception, match="attempts failed"):
+        await world.ask(preferences=Preferences(order=("b",), allow_fallbacks=False))
+    assert world.upstream.providers_asked == ["b"]
+
+
+async def test_models_are_tried_in_the_order_given():
+    world = World(provider("a", model("x")), provider("b", model("y")), b=[Kind.FAULT])
+    await world.ask("b/y", models=("a/x",))
+    assert world.upstream.providers_asked == ["b", "a"]
+
+
+async def test_a_meta_model_of_the_operator_holds_what_it_names():
+    meta = MetaModel("coding", "smart", ("b/*",))
+    world = World(provider("a", model(quality=90)), provider("b"), metas=[meta])
+    await world.ask("coding")
+    assert world.upstream.providers_asked == ["b"]
+
+
+async def test_a_client_is_held_to_its_list():
+    world = World(provider("a"))
+    with pytest.raises(Forbidden, match="alice may not use model 'free'"):
+        await world.ask(context=world.context(client=client(models=("a/*",))))
+    await world.ask("a/m", context=world.context(client=client(models=("a/*",))))
+
+
+async def test_a_client_s_limit_is_enforced_and_told():
+    limit = Limit(Unit.REQUESTS, 2, 60.0, span="minute")
+    world = World(provider("a"))
+    alice = client(limits=(limit,))
+    served = await world.ask(context=world.context(client=alice))
+    assert served.headers["x-ratelimit-limit-requests"] == "2"
+    assert served.headers["x-ratelimit-remaining-requests"] == "1"
+    await world.ask(context=world.context(client=alice))
+    with pytest.raises(RateLimited, match="alice") as caught:
+        await world.ask(context=world.context(client=alice))
+    assert caught.value.code == "rate_limit_exceeded"
+    assert caught.value.retry_after > 55
+    assert len(world.upstream.asked) == 2
+
+
+async def test_a_client_s_tokens_are_settled_to_real_use():
+    limit = Limit(Unit.TOKENS, 1000, 86400.0, span="day")
+    world = World(provider("a"))
+    alice = client(limits=(limit,))
+    await world.ask(prompt=900, context=world.context(client=alice))
+    [reading] = world.counters.readings(alice.pools, world.clock.now())
+    assert reading.used == 30
+
+
+async def test_a_refused_request_gives_the_client_its_tokens_back():
+    limit = Limit(Unit.TOKENS, 1000, 86400.0, span="day")
+    world = World(provider("a"), a=[Outcome(Kind.REJECTED, 400, request_error="no")])
+    alice = client(limits=(limit,))
+    with pytest.raises(InvalidRequest):
+        await world.ask(prompt=900, context=world.context(client=alice))
+    [reading] = world.counters.readings(alice.pools, world.clock.now())
+    assert reading.used == 0
+    assert world.counters.in_flight() == 0
+
+
+async def test_answers_say_who_answered_and_what_happened_before():
+    world = World(provider("a", model(quality=90)), provider("b"), a=[Outcome(Kind.FAULT, 503)], seconds=0.25)
+    served = await world.ask("free-smart")
+    assert served.headers == {
+        "x-freeroute-provider": "b",
+        "x-freeroute-model": "m",
+        "x-freeroute-attempts": "2",
+        "x-freeroute-trail": "a/m=fault:503",
+        "x-freeroute-queue-ms": "0",
+        "x-freeroute-overhead-ms": "0.0",
+    }
+
+
+async def test_errors_carry_the_same_headers():
+    world = World(provider("a", limits=(Limit(Unit.REQUESTS, 1, 60.0),)))
+    await world.ask()
+    with pytest.raises(CapacityExhausted) as caught:
+        await world.ask()
+    assert caught.value.headers["x-freeroute-attempts"] == "0"
+
+
+async def test_the_receipt_tells_the_whole_story_but_no_content():
+    world = World(provider("a", model(quality=90)), provider("b"), a=[Outcome(Kind.FAULT, 503, "down")], seconds=1)
+    await world.ask("free-smart")
+    receipt = world.receipts.last
+    assert (receipt.provider, receipt.model, receipt.key) == ("b", "m", "k1")
+    assert [note.kind for note in receipt.attempts] == [Kind.FAULT, Kind.SERVED]
+    assert receipt.total == 2
+    assert receipt.usage.total == 30
+    assert "secret" not in repr(receipt)
+
+
+async def test_a_fault_of_our_own_is_recorded_as_such():
+    world = World(provider("a"), a=[RuntimeError("boom")])
+    with pytest.raises(RuntimeError):
+        await world.ask()
+    assert world.receipts.last.status == 500
+    assert world.counters.in_flight() == 0
+
+
+async def test_a_broken_observer_costs_no_caller_an_answer():
+    class Broken:
+        def saw(self, receipt):
+            raise RuntimeError("disk full")
+
+    world = World(provider("a"))
+    world.gateway._accounting._observers = (Broken(), world.receipts)
+    await world.ask()
+    assert world.receipts.last.status == 200
+
+
+async def test_models_lists_metas_and_every_model_whatever_its_quota():
+    limit = Limit(Unit.REQUESTS, 1, 60.0)
+    world = World(provider("a", model("x", capabilities=["tools", "images"]), limits=(limit,)))
+    await world.ask()
+    listed = {entry["id"]: entry for entry in world.gateway.models(None)}
+    assert list(listed) == ["free", "free-fast", "free-smart", "a/x"]
+    assert listed["a/x"]["freeroute"]["available"] is False
+    assert listed["a/x"]["freeroute"]["back_at"] > world.clock.now().wall
+    assert "tools" in listed["a/x"]["supported_parameters"]
+    assert world.gateway.model("a/x", None)["id"] == "a/x"
+    assert world.gateway.model("auto", None)["id"] == "free"
+    assert [m["id"] for m in world.gateway.models(client(models=("a/*",)))] == ["a/x"]
+    with pytest.raises(NotFound):
+        world.gateway.model("nope", None)
+
+
+async def test_the_plan_lists_every_candidate_with_its_reason():
+    world = World(
+        provider("a", model(quality=90), limits=(PER_MINUTE,)),
+        provider("b"),
+        a=[Outcome(Kind.RATE_LIMITED, 429, retry_after=30)],
+    )
+    await world.ask("free-smart")
+    plan = world.gateway.plan("free-smart", None)
+    first, second = plan["candidates"]
+    assert (first["provider"], first["usable"], first["place"]) == ("b", True, 1)
+    assert (second["provider"], second["usable"]) == ("a", False)
+    assert second["reason"] == "out of quota, says the provider"
+    assert second["back_at"] == pytest.approx(world.clock.now().wall + 30, abs=1)
+
+
+async def test_status_sums_up_providers_and_the_last_requests():
+    world = World(
+        provider("a", model(quality=90), limits=(PER_MINUTE,), keys=("k1", "k2")),
+        provider("b"),
+        a=[Kind.KEY_INVALID, Outcome(Kind.FAULT, 503, "down")],
+    )
+    await world.ask("free-smart")
+    status = world.gateway.status()
+    msgspec.json.encode(status)
+    a, b = status["providers"]
+    assert a["keys"][0]["state"] == "invalid"
+    assert a["state"] == "suspect"
+    assert a["last_error"]["kind"] == "fault"
+    assert a["pools"][0]["used"] == 2
+    assert (b["state"], b["served"]) == ("healthy", 1)
+    [request] = status["requests"]
+    assert [attempt["kind"] for attempt in request["attempts"]] == ["key_invalid", "fault", "served"]
+    assert status["totals"] == {"requests": 1, "served": 1, "failed": 0, "tokens": 30}
+
+
+async def test_a_reset_closes_breakers_and_lifts_holds():
+    world = World(provider("a"), a=[Kind.KEY_INVALID])
+    with pytest.raises(Exception, match="attempts failed"):
+        await world.ask()
+    assert world.gateway.status()["providers"][0]["state"] == "held"
+    assert world.gateway.reset("a")["state"] == "healthy"
+    await world.ask()
+    with pytest.raises(NotFound, match="there is: a"):
+        world.gateway.reset("nope")
+
+
+async def test_the_strategy_of_free_can_be_switched():
+    world = World(provider("a"), provider("b"), provider("c"))
+    world.gateway.set_strategy("round_robin")
+    for _ in range(6):
+        await world.ask()
+    assert sorted(world.upstream.providers_asked[:3]) == ["a", "b", "c"]
+    assert world.upstream.providers_asked[:3] == world.upstream.providers_asked[3:]
+    world.gateway.set_strategy("random")
+    for _ in range(30):
+        await world.ask()
+    assert set(world.upstream.providers_asked[6:]) == {"a", "b", "c"}
+    with pytest.raises(InvalidRequest, match="balanced"):
+        world.gateway.set_strategy("chaos")
+
+
+async def test_a_reload_keeps_what_candidates_that_stay_have_learned():
+    world = World(provider("a"), provider("b"), a=[Kind.FAULT], b=[Kind.FAULT])
+    with pytest.raises(Exception, match="attempts failed"):
+        await world.ask()
+    world.gateway.adopt(catalogue(provider("a"), provider("c")))
+    assert world.gateway.standing.suspect(world.candidate("a/m#k1"))
+    await world.ask()
+    assert world.upstream.providers_asked[-1] == "c"
+
+
+def test_readiness_ends_with_draining():
+    world = World(provider("a"))
+    assert world.gateway.ready() == (True, {"status": "ready", "providers": 1})
+    world.gateway.draining = True
+    assert world.gateway.ready() == (False, {"status": "draining"})
+
+
+async def test_a_refusal_before_the_call_gets_a_receipt():
+    world = World(provider("a"))
+    world.gateway.refuse(world.context(), "free", InvalidRequest("bad", param="messages"))
+    assert world.receipts.last.status == 400

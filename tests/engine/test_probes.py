@@ -1,0 +1,72 @@
+"""Background probes take the trial before a caller needs it, and spend only spare quota."""
+
+import pytest
+
+from freeroute.domain.breaker import State
+from freeroute.domain.catalogue import Limit, Unit
+from freeroute.domain.outcome import Kind
+from freeroute.engine.probes import Probes, affordable
+from tests.support.world import World, model, provider
+
+
+async def broken(world: World) -> Probes:
+    for name in list(world.upstream.scripts):
+        world.upstream.scripts[name] = [Kind.UNREACHABLE]
+    with pytest.raises(Exception, match="attempts failed"):
+        await world.ask()
+    world.clock.advance(20)
+    return Probes(world.gateway)
+
+
+async def test_a_probe_brings_a_rested_provider_back():
+    world = World(provider("a", model("x"), model("y")), a=[])
+    probes = await broken(world)
+    await probes.sweep()
+    assert world.gateway.standing.provider_breaker("a").state(world.clock.now()) is State.CLOSED
+    assert world.upstream.terms[-1].probe
+    assert world.upstream.calls[-1].demand.max_output == 16
+    assert len(world.upstream.asked) == 2
+    assert world.counters.in_flight() == 0
+    assert probes.due() == []
+
+
+async def test_a_failed_probe_lets_it_rest_longer():
+    world = World(provider("a"), a=[])
+    probes = await broken(world)
+    world.upstream.scripts["a"] = [Kind.UNREACHABLE]
+    await probes.sweep()
+    assert world.gateway.standing.provider_breaker("a").state(world.clock.now()) is State.OPEN
+    assert probes.due() == []
+
+
+async def test_a_probe_that_breaks_does_not_end_the_sweep():
+    world = World(provider("a"), provider("b"), a=[], b=[])
+    probes = await broken(world)
+    world.upstream.scripts["a"] = [RuntimeError("boom")]
+    await probes.sweep()
+    assert world.gateway.standing.provider_breaker("b").state(world.clock.now()) is State.CLOSED
+
+
+async def test_nothing_is_probed_while_it_rests_or_has_no_quota():
+    limit = Limit(Unit.REQUESTS, 1, 3600.0)
+    world = World(provider("a", limits=(limit,)), a=[Kind.FAULT])
+    with pytest.raises(Exception, match="out of quota"):
+        await world.ask()
+    assert Probes(world.gateway).due() == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "spare"),
+    [
+        ({}, True),
+        ({"probes": False}, False),
+        ({"failed_calls_count": True}, False),
+        ({"limits": (Limit(Unit.REQUESTS, 50, 86400.0, span="day"),)}, False),
+        ({"limits": (Limit(Unit.REQUESTS, 1000, 86400.0, span="day"),)}, True),
+        ({"limits": (Limit(Unit.REQUESTS, 1000, 30 * 86400.0, span="month"),)}, False),
+        ({"limits": (Limit(Unit.REQUESTS, 5, 60.0, span="minute"),)}, True),
+    ],
+)
+def test_probes_spend_only_what_is_spare(facts, spare):
+    world = World(provider("a", **facts))
+    assert affordable(world.candidate("a/m#k1")) is spare

@@ -1,0 +1,95 @@
+"""An answer on its way: streams end honestly, and everything is settled once."""
+
+import pytest
+
+from freeroute.domain.catalogue import Limit, Unit
+from freeroute.domain.outcome import Kind
+from freeroute.domain.usage import Usage
+from tests.support.world import World, model, provider, streamed
+
+TOKENS = Limit(Unit.TOKENS, 1000, 60.0, span="minute")
+
+
+def used(world: World) -> float:
+    [candidate] = world.gateway.catalogue.candidates
+    return world.counters.readings(candidate.pools, world.clock.now())[0].used
+
+
+async def test_events_are_relayed_in_order():
+    world = World(provider("a"))
+    served = await world.ask(stream=True)
+    assert served.payloads == [b"one", b"two", b"three"]
+    assert world.receipts.last.status == 200
+    assert world.receipts.last.finish == "stop"
+
+
+@pytest.mark.parametrize("ending", [Kind.STALLED, Kind.TRUNCATED, Kind.FAULT])
+async def test_a_stream_that_dies_says_so_in_band_and_counts_as_a_failure(ending):
+    world = World(provider("a"), a=[streamed([b"one"], ending=ending)])
+    served = await world.ask(stream=True)
+    assert served.payloads[0] == b"one"
+    assert b'"finish_reason":"error"' in served.payloads[1]
+    assert len(served.payloads) == 2
+    assert world.gateway.standing.suspect(world.candidate("a/m#k1"))
+    assert world.receipts.last.code == ending.value
+
+
+async def test_a_caller_that_leaves_midway_aborts_the_stream_and_blames_nobody():
+    world = World(provider("a", limits=(TOKENS,)))
+    served = await world.ask(stream=True, finish=False)
+    await served.next()
+    await served.finish(caller_left=True)
+    assert served.won.sent.stream.aborted
+    assert world.counters.in_flight() == 0
+    assert world.receipts.last.caller_left
+    assert used(world) == 30
+    assert not world.gateway.standing.suspect(world.candidate("a/m#k1"))
+
+
+async def test_finishing_twice_settles_once():
+    world = World(provider("a", limits=(TOKENS,)))
+    served = await world.ask(stream=True)
+    await served.finish()
+    assert len(world.receipts.seen) == 1
+    assert used(world) == 30
+
+
+async def test_a_stream_of_unknown_usage_stays_as_it_was_charged():
+    world = World(provider("a", limits=(TOKENS,)), a=[streamed([b"x"], usage=None)])
+    await world.ask(stream=True, prompt=70)
+    assert used(world) == 70
+
+
+async def test_real_usage_replaces_the_estimate():
+    world = World(provider("a", limits=(TOKENS,)))
+    await world.ask(prompt=700)
+    assert used(world) == 30
+
+
+async def test_speed_is_learned_from_answers():
+    quick = model("m", first_token=5.0, tokens_per_second=10)
+    usage = Usage(10, 100)
+    world = World(provider("a", quick), a=[streamed([b"x"], [b"y"], usage=usage)] * 12)
+    for _ in range(12):
+        served = await world.gateway.chat(_call(), world.context())
+        world.clock.advance(1)
+        while await served.next():
+            pass
+        await served.finish()
+    speed = world.gateway.standing.speed(world.candidate("a/m#k1"))
+    assert speed.first_token < 1
+    assert 80 < speed.rate <= 100
+
+
+def _call():
+    from tests.support.world import call
+
+    return call(stream=True)
+
+
+async def test_a_json_answer_teaches_speed_too():
+    world = World(provider("a", model(first_token=1.0, tokens_per_second=50)), seconds=4)
+    for _ in range(30):
+        await world.ask()
+    speed = world.gateway.standing.speed(world.candidate("a/m#k1"))
+    assert 3 < speed.first_token + 20 / speed.rate < 5

@@ -1,0 +1,105 @@
+"""A transport that plays prepared answers and remembers what it was sent."""
+
+import asyncio
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from freeroute.upstreams.transport import Deadlines, Disconnected, TransportError
+
+HANG = "hang"
+Step = bytes | str | BaseException
+
+
+class Reply(Struct):
+    """An answer: its head, and body pieces; an exception among them is raised, HANG never comes."""
+
+    steps: Sequence[Step] = ()
+    status: int = 200
+    content_type: str = "application/json"
+    headers: Sequence[tuple[bytes, bytes]] = ()
+
+
+def json_reply(body: bytes, status: int = 200, **headers: str) -> Reply:
+    pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    return Reply([body], status, headers=pairs)
+
+
+def sse_reply(*steps: Step) -> Reply:
+    return Reply(steps, content_type="text/event-stream; charset=utf-8")
+
+
+class Sending(Struct):
+    """A request as it was sent."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: bytes
+    deadlines: Deadlines
+
+
+class PlayedExchange:
+    """Plays one reply."""
+
+    def __init__(self, reply: Reply) -> None:
+        self.status = reply.status
+        self.headers: Sequence[tuple[bytes, bytes]] = [
+            (b"Content-Type", reply.content_type.encode()),
+            *reply.headers,
+        ]
+        self.aborted = 0
+        self.ended = False
+        self._steps = list(reply.steps)
+
+    async def next(self) -> bytes:
+        if not self._steps:
+            self.ended = True
+            return b""
+        step = self._steps.pop(0)
+        if isinstance(step, BaseException):
+            raise step
+        if isinstance(step, str):
+            await asyncio.Event().wait()
+            raise AssertionError("unreachable")
+        return step
+
+    def abort(self) -> None:
+        self.aborted += 1
+
+
+class PlayedTransport:
+    """Answers each request with the next of *replies*; an exception or HANG stands for a failed head."""
+
+    def __init__(self, *replies: Reply | TransportError | str) -> None:
+        self.sent: list[Sending] = []
+        self.exchanges: list[PlayedExchange] = []
+        self._replies = list(replies)
+
+    async def open(
+        self,
+        method: str,
+        url: str,
+        headers: Sequence[tuple[bytes, bytes]],
+        body: bytes,
+        deadlines: Deadlines,
+        *,
+        verify_tls: bool = True,
+        proxy: str | None = None,
+    ) -> PlayedExchange:
+        names = {name.decode(): value.decode() for name, value in headers}
+        self.sent.append(Sending(method, url, names, body, deadlines))
+        if not self._replies:
+            raise Disconnected("no reply was prepared")
+        reply = self._replies.pop(0)
+        if isinstance(reply, BaseException):
+            raise reply
+        if isinstance(reply, str):
+            await asyncio.Event().wait()
+            raise AssertionError("unreachable")
+        exchange = PlayedExchange(reply)
+        self.exchanges.append(exchange)
+        return exchange
+
+    async def close(self) -> None:
+        self._replies.clear()

@@ -1,0 +1,196 @@
+import asyncio
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from freeroute.surfaces.protocol import Bounds
+from tests.support.serving import RawCaller, post, serving
+
+HI = b'{"model": "free", "messages": [{"role": "user", "content": "Hello!"}]}'
+HEAD = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n"
+
+
+async def exchange(app, *parts: bytes, bounds: Bounds | None = None):
+    """Return the answer to *parts*, sent one after the other, after which the connection must be closed."""
+    async with serving(app, bounds) as url, RawCaller.to(url) as caller:
+        for part in parts:
+            await caller.send(part)
+        answer = await caller.answer()
+        assert await caller.closed()
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["connection"] == "close"
+    assert answer.headers["x-request-id"].startswith("req_")
+    assert set(answer.error) == {"message", "type", "param", "code"}
+    return answer
+
+
+async def test_ten_thousand_headers_are_refused(build, gateway):
+    headers = b"".join(b"x-%d: 1\r\n" % number for number in range(10_000))
+    answer = await exchange(build(), HEAD + headers + b"\r\n")
+    assert answer.status == 431
+    assert answer.error["code"] == "headers_too_large"
+    assert gateway.calls == []
+
+
+async def test_a_hundred_headers_pass_and_one_more_does_not(build):
+    headers = b"".join(b"x-%d: 1\r\n" % number for number in range(99))
+    async with serving(build()) as url, RawCaller.to(url) as caller:
+        await caller.send(HEAD + headers + b"\r\n")
+        assert (await caller.answer()).status == 200
+    assert (await exchange(build(), HEAD + headers + b"x: 1\r\n\r\n")).status == 431
+
+
+async def test_one_huge_header_is_refused_however_it_comes(build):
+    assert (await exchange(build(), HEAD + b"x: " + b"a" * 70_000 + b"\r\n\r\n")).status == 431
+    endless = [HEAD + b"x: "] + [b"a" * 10_000] * 40
+    assert (await exchange(build(), *endless)).status == 431
+
+
+async def test_many_small_headers_over_the_size_are_refused(build):
+    bounds = Bounds(head_bytes=1000)
+    headers = b"".join(b"x-%d: %s\r\n" % (number, b"a" * 40) for number in range(50))
+    assert (await exchange(build(), HEAD + headers + b"\r\n", bounds=bounds)).status == 431
+
+
+async def test_a_huge_request_line_is_refused(build):
+    answer = await exchange(build(), b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n")
+    assert answer.status == 431
+    assert "request line" in answer.error["message"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(b"hello\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET /\xff HTTP/1.1\r\nhost: localhost\r\n\r\n"),
+        *(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"GET / HTTP/1.1\r\nho st: x\r\n\r\n"),
+        *(b"POST / HTTP/1.1\r\ncontent-length: -1\r\n\r\n", b"POST / HTTP/1.1\r\ncontent-length: x\r\n\r\n"),
+        b"POST / HTTP/1.1\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n",
+        b"POST / HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: localhost\r\nx: a\x00b\r\n\r\n",
+    ],
+)
+async def test_what_is_not_http_is_a_400_in_the_same_shape(build, data):
+    answer = await exchange(build(), data)
+    assert answer.status == 400
+    assert answer.error["code"] == "invalid_request"
+
+
+async def test_a_chunk_that_makes_no_sense_is_a_400_and_reaches_nobody(build, gateway):
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
+    assert (await exchange(build(), head + b"zz\r\n")).status == 400
+    assert gateway.calls == []
+
+
+async def test_a_head_that_does_not_come_to_an_end_is_given_up(build):
+    answer = await exchange(build(), HEAD, bounds=Bounds(head_seconds=0.05))
+    assert answer.status == 408
+    assert answer.error["code"] == "request_timeout"
+
+
+@pytest.mark.parametrize("data", [b"", b"\r\n\r\n"])
+async def test_a_caller_that_says_nothing_is_dropped(build, data):
+    async with serving(build(), Bounds(head_seconds=0.05)) as url, RawCaller.to(url) as caller:
+        await caller.send(data)
+        assert await caller.closed()
+
+
+async def test_empty_lines_after_an_answer_do_not_keep_a_connection(build):
+    async with serving(build(), Bounds(head_seconds=0.05)) as url, RawCaller.to(url) as caller:
+        await caller.send(HEAD + b"\r\n")
+        await caller.answer()
+        await caller.send(b"\r\n")
+        assert await caller.closed()
+
+
+async def test_an_idle_connection_outlives_the_patience_for_a_head(build):
+    async with serving(build(), Bounds(head_seconds=0.02)) as url, RawCaller.to(url) as caller:
+        for _ in range(2):
+            await caller.send(HEAD + b"\r\n")
+            assert (await caller.answer()).status == 200
+            await asyncio.get_running_loop().run_in_executor(None, _nap)
+
+
+def _nap() -> None:
+    import threading
+
+    threading.Event().wait(0.06)
+
+
+async def test_a_large_body_nobody_reads_does_not_cost_the_caller_its_answer(build):
+    async with serving(build()) as url, RawCaller.to(url) as caller:
+        await caller.send(post(b"x" * 3_000_000, "/v1/models"))
+        assert (await caller.answer()).status == 405
+        await caller.send(HEAD + b"\r\n")
+        assert (await caller.answer()).status == 200
+
+
+async def test_a_body_nobody_reads_is_not_waited_for_long(build):
+    async with serving(build(), Bounds(linger_seconds=0.05)) as url, RawCaller.to(url) as caller:
+        await caller.send(
+            post(b"x" * 10, "/v1/models").replace(b"content-length: 10", b"content-length: 999")
+        )
+        assert (await caller.answer()).status == 405
+        assert await caller.closed()
+
+
+async def test_a_body_nobody_reads_is_not_taken_without_end(build):
+    async with serving(build(), Bounds(linger_bytes=200_000)) as url, RawCaller.to(url) as caller:
+        await caller.send(post(b"", "/v1/models").replace(b"content-length: 0", b"content-length: 99999999"))
+        assert (await caller.answer()).status == 405
+        for _ in range(200):
+            await caller.send(b"x" * 10_000)
+        assert await caller.closed()
+
+
+async def test_trailers_add_no_headers(build, gateway):
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
+    body = b"%x\r\n%s\r\n0\r\nx-freeroute-strict: true\r\n\r\n" % (len(HI), HI)
+    async with serving(build()) as url, RawCaller.to(url) as caller:
+        await caller.send(head + body)
+        assert (await caller.answer()).status == 200
+    [(_, context)] = gateway.calls
+    assert not context.strict
+
+
+async def test_a_caller_waiting_to_be_told_to_go_on_is_told(build, gateway):
+    async with serving(build()) as url, RawCaller.to(url) as caller:
+        request = post(HI, more="expect: 100-continue\r\n")
+        await caller.send(request.removesuffix(HI))
+        assert (await caller.head())[0] == 100
+        await caller.send(HI)
+        assert (await caller.answer()).status == 200
+
+
+async def test_an_offer_to_switch_protocols_is_passed_over(build, gateway):
+    more = "connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n"
+    async with serving(build()) as url, RawCaller.to(url) as caller:
+        await caller.send(post(HI, more=more))
+        assert (await caller.answer()).status == 200
+    assert len(gateway.calls) == 1
+
+
+async def test_a_caller_that_stops_reading_is_dropped(build, gateway):
+    from tests.support.gateways import FakeServed, chunk
+
+    served = gateway.answer = FakeServed(batches=[[chunk("x" * 100_000)]] * 500)
+    async with serving(build(), Bounds(write_seconds=0.05)) as url, RawCaller.to(url) as caller:
+        caller.writer.transport.pause_reading()
+        await caller.send(post(HI.replace(b'"free"', b'"free", "stream": true')))
+        async with asyncio.timeout(5):
+            await served.ended.wait()
+    assert served.finished == [True]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(noise=st.binary(min_size=1, max_size=300), cut=st.integers(0, 300))
+def test_noise_never_gets_a_500(build, gateway, noise, cut):
+    async def send() -> bytes:
+        bounds = Bounds(head_seconds=0.02, linger_seconds=0.02)
+        async with serving(build(), bounds) as url, RawCaller.to(url) as caller:
+            await caller.send((HEAD[:cut] + noise)[: len(HEAD) + 300] + b"\r\n\r\n")
+            caller.writer.write_eof()
+            return await asyncio.wait_for(caller.reader.read(), 5)
+
+    reply = asyncio.run(send())
+    assert not reply.startswith(b"HTTP/1.1 5")
