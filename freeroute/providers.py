@@ -46,7 +46,7 @@ def provider_of(name: str, spec: ProviderSpec, settings: Settings, where: Where,
     return Provider(
         id=name,
         name=or_else(spec.name, name),
-        base_url=_base_url(spec, settings, where),
+        base_url=_base_url(name, spec, settings, where),
         kind=_kind(spec, where),
         keys=tuple(_keys(spec, settings, where, listed=listed)),
         models=tuple(_models(spec, where, today)),
@@ -90,27 +90,33 @@ def _filled(text: str, spec: ProviderSpec, settings: Settings, where: Where) -> 
     return text
 
 
-def _base_url(spec: ProviderSpec, settings: Settings, where: Where) -> str:
-    given = or_else(spec.base_url, "")
+def _base_url(name: str, spec: ProviderSpec, settings: Settings, where: Where) -> str:
+    given = _told_url(name, spec, settings) or or_else(spec.base_url, "")
     if not given:
         raise where.error("is required for a provider that is not in the catalogue", ".base_url")
-    url = _filled(_local_url(spec, settings) or given, spec, settings, where)
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        usable = False
-    if not usable or not re.fullmatch(r"[!-~]+", url) or "{" in url:
-        raise where.error("expected an address such as https://api.example.com/v1", ".base_url")
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        raise where.error("may not carry a user, a query or a fragment; keys go into `keys`", ".base_url")
+    url = _filled(given, spec, settings, where)
+    if problem := _address_problem(url):
+        raise where.error(problem, ".base_url")
     return url.rstrip("/")
 
 
-def _local_url(spec: ProviderSpec, settings: Settings) -> str | None:
+def _address_problem(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return "expected an address such as https://api.example.com/v1"
+    if not usable or not re.fullmatch(r"[!-~]+", url) or "{" in url:
+        return "expected an address such as https://api.example.com/v1"
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        return "may not carry a user, a query or a fragment; keys go into `keys`"
+    return None
+
+
+def _told_url(name: str, spec: ProviderSpec, settings: Settings) -> str | None:
     """Return where Ollama's own variables say it is, unless the settings say so themselves."""
-    mine = [entry for entry in settings.providers.values() if entry.base_url == spec.base_url]
-    if spec.engine != "ollama" or mine:
+    listed = settings.providers.get(name)
+    if spec.engine != "ollama" or (listed is not None and not isinstance(listed.base_url, UnsetType)):
         return None
     told = settings.environ.get("OLLAMA_BASE_URL") or settings.environ.get("OLLAMA_HOST")
     return ollama_url(told) if told else None

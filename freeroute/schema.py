@@ -11,8 +11,9 @@ from msgspec import NODEFAULT, UNSET, Struct, inspect
 
 from freeroute.domain.resolve import nearest
 from freeroute.errors import ConfigError
+from freeroute.resources import config_dir
 from freeroute.sources import printable
-from freeroute.specs import Duration, SettingsSpec, Size, Span, decode_quantity
+from freeroute.specs import Duration, ProviderSpec, SettingsSpec, Size, Span, decode_quantity
 
 T = TypeVar("T")
 
@@ -206,20 +207,30 @@ _QUANTITIES: dict[type, dict[str, Any]] = {
 }
 
 
-def json_schema() -> str:
-    """Return the JSON Schema of the settings file, for editors; `ProviderSpec` is a catalogue file's."""
+SCHEMAS: dict[str, type[Struct]] = {
+    "freeroute.schema.json": SettingsSpec,
+    "provider.schema.json": ProviderSpec,
+}
+
+
+def json_schema(root: type[Struct]) -> str:
+    """Return the JSON Schema of a settings file or of a catalogue file, for editors."""
     (schema,), parts = msgspec.json.schema_components(
-        [SettingsSpec],
-        schema_hook=lambda kind: dict(_QUANTITIES[kind]),
-        ref_template="#/$defs/{name}",
+        [root], schema_hook=lambda kind: dict(_QUANTITIES[kind]), ref_template="#/$defs/{name}"
     )
-    # An entry that only names a provider is written without a body: `groq:`.
-    entries = parts["SettingsSpec"]["properties"]["providers"]
-    entries["additionalProperties"] = {"anyOf": [entries["additionalProperties"], {"type": "null"}]}
+    if root is SettingsSpec:
+        # An entry that only names a provider is written without a body: `groq:`.
+        entries = parts["SettingsSpec"]["properties"]["providers"]
+        entries["additionalProperties"] = {"anyOf": [entries["additionalProperties"], {"type": "null"}]}
     whole = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "freeroute settings",
+        "title": "freeroute settings" if root is SettingsSpec else "freeroute catalogue entry",
         **schema,
         "$defs": dict(sorted(parts.items())),
     }
     return json.dumps(whole, indent=2, default=_plain) + "\n"
+
+
+if __name__ == "__main__":
+    for name, root in SCHEMAS.items():
+        (config_dir() / name).write_text(json_schema(root), encoding="utf-8")

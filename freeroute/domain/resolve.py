@@ -41,8 +41,9 @@ class Names:
         """Work out all names of *catalogue*: what resolves first is written last."""
         everyone = catalogue.candidates
         self._targets: dict[str, Target] = {}
-        self._add(everyone, lambda candidate: candidate.model.family)
-        self._add(everyone, lambda candidate: candidate.model.id)
+        self._add(everyone, lambda c: c.model.id)
+        # A model's id that is a family's name too means the family: the same weights, in more places.
+        self._add(everyone, lambda c: c.model.family)
         for provider in catalogue.providers:
             own = [c for c in everyone if c.provider.id == provider]
             self._add(own, lambda c: f"{c.provider.id}/{c.model.family}", pinned=provider)

@@ -71,7 +71,6 @@ class AttemptLoop:
         course: Course,
         *,
         strict: bool = False,
-        traceparent: str | None = None,
     ) -> Won:
         """Return the first attempt that is served; raises the ApiError the caller should see."""
         last_start = self.clock.now().mono + self.routing.deadline
@@ -85,7 +84,7 @@ class AttemptLoop:
                 choice = choose(need, fit, self.standing, course.tried, now)
             if isinstance(choice, Refusal) or self._spent(course, now, last_start):
                 raise gave_up(course, need, fit, self.standing, now)
-            won = await self.attempt(call, choice, course, traceparent=traceparent)
+            won = await self.attempt(call, choice, course)
             if isinstance(won, Won):
                 return won
             again = self._after(won, choice.candidate, course)
@@ -99,7 +98,6 @@ class AttemptLoop:
         course: Course,
         *,
         probe: bool = False,
-        traceparent: str | None = None,
     ) -> Won | Outcome | None:
         """Make one upstream call; None if a rival took the room. Its lease and trial are ended unless won."""
         candidate = choice.candidate
@@ -108,7 +106,7 @@ class AttemptLoop:
         if isinstance(lease, Denied):
             return None
         trial = self.standing.begin(candidate, now)
-        terms = self._terms(call, candidate, course, probe=probe, traceparent=traceparent)
+        terms = self._terms(call, candidate, course, probe=probe)
         try:
             sent = await self.upstreams[candidate.provider.kind].send(call, candidate, terms)
         except BaseException:
@@ -141,9 +139,7 @@ class AttemptLoop:
         else:
             await self.counters.settle(lease, None, now)
 
-    def _terms(
-        self, call: ChatCall, candidate: Candidate, course: Course, *, probe: bool, traceparent: str | None
-    ) -> Terms:
+    def _terms(self, call: ChatCall, candidate: Candidate, course: Course, *, probe: bool) -> Terms:
         timeouts = candidate.provider.timeouts
         bound = output_bound(candidate, call.demand)
         first_event = timeouts.first_event
@@ -160,7 +156,8 @@ class AttemptLoop:
             without=frozenset(without),
             max_output=bound,
             probe=probe,
-            traceparent=traceparent,
+            traceparent=course.context.traceparent,
+            hop=course.context.hop + 1,
         )
 
     def _spent(self, course: Course, now: Now, last_start: float) -> bool:

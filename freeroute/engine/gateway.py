@@ -80,9 +80,7 @@ class Gateway:
             fit, rest = eligible(need, self.standing)
             if not fit:
                 raise nothing_fits(need, rest, call.model)
-            won = await self.loop.run(
-                call, need, fit, course, strict=context.strict, traceparent=context.traceparent
-            )
+            won = await self.loop.run(call, need, fit, course, strict=context.strict)
         except BaseException as exc:
             self.in_flight -= 1
             await self._release(lease)
@@ -113,7 +111,7 @@ class Gateway:
             order=order,
             only=only,
             ignore=preferences.ignore,
-            dice=self._rng.random(),
+            dice=context.dice,
             ties=self.ties,
         )
 
@@ -268,8 +266,11 @@ class Gateway:
             in_flight=self.in_flight,
         )
 
-    def adopt(self, catalogue: Catalogue) -> None:
-        """Route by *catalogue* from now on; what candidates that stay have learned is kept."""
+    def adopt(self, catalogue: Catalogue, clients: Sequence[Client] = ()) -> None:
+        """Route by *catalogue* from now on; what candidates and *clients* that stay have used is kept."""
+        pools = [pool for candidate in catalogue.candidates for pool in candidate.pools]
+        pools += [pool for client in clients for pool in client.pools]
+        self.counters.adopt(pools, self.clock.now())
         self.catalogue = catalogue
         self.names = Names(catalogue)
         self.standing.keep(catalogue.candidates)

@@ -1,6 +1,6 @@
 """What the engine needs from the rim. Adapters satisfy these without inheriting."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -17,7 +17,8 @@ from freeroute.wire.chat import ChatCall
 class Terms(Struct, frozen=True):
     """How one attempt is to be made: seconds for each phase, parameters to leave out, the output bound.
 
-    A *probe* passes on any well-formed 2xx, content or not.
+    A *probe* passes on any well-formed 2xx, content or not. *hop* counts the gateways like this one that the
+    call has passed, this one included.
     """
 
     connect: float
@@ -28,6 +29,7 @@ class Terms(Struct, frozen=True):
     max_output: int | None = None
     probe: bool = False
     traceparent: str | None = None
+    hop: int = 1
 
 
 class EventStream(Protocol):
@@ -117,6 +119,10 @@ class Counters(Protocol):
 
     def readings(self, pools: Sequence[Pool], now: Now) -> list[Reading]:
         """Return where *pools* stand."""
+        ...
+
+    def adopt(self, pools: Iterable[Pool], now: Now) -> None:
+        """Go on with *pools* after a reload: use is kept, limits become those of *pools*."""
         ...
 
 

@@ -42,7 +42,8 @@ class Policy(Struct, frozen=True):
     """What the guard goes by.
 
     *loopback* tells of the address listened on, never of the peer: behind a reverse proxy every peer is
-    local. *hosts* are names this gateway answers to besides localhost, *cors* origins that may call it.
+    local. *open* says that listening widely without clients is meant. *hosts* are names this gateway
+    answers to besides localhost, *cors* origins whose pages may call it.
     """
 
     clients: tuple[Client, ...] = ()

@@ -11,12 +11,12 @@ from litestar import Request as LitestarRequest
 from litestar.exceptions import HTTPException
 
 from freeroute.clock import Clock, SystemClock
-from freeroute.errors import ApiError, Internal, InvalidRequest, MethodNotAllowed
+from freeroute.errors import ApiError, Internal, InvalidRequest
 from freeroute.surfaces.guard import Guard, Policy
 from freeroute.surfaces.http import BodyBounds, Request, error_headers, log_fault
 from freeroute.surfaces.openai import ChatGateway, OpenAiSurface
 from freeroute.surfaces.operator import OperatorGateway, OperatorSurface, Render
-from freeroute.surfaces.routes import Route, handlers, nowhere
+from freeroute.surfaces.routes import Route, handlers
 from freeroute.surfaces.static import DashboardSurface
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
@@ -66,17 +66,10 @@ def build_asgi(
 
 
 def _framework_refusal(request: LitestarRequest[Any, Any, Any], exc: HTTPException) -> Response[bytes]:
-    """Answer what never reached a route."""
-    error: ApiError
-    if exc.status_code == 404:
-        error = nowhere(request.method, request.scope["path"])
-    elif exc.status_code == 405:
-        error = MethodNotAllowed("This path has other methods.", headers=dict(exc.headers or {}))
-    elif exc.status_code < 500:
-        error = InvalidRequest("The Host header is malformed.", param="host")
-    else:
+    """Answer what never reached a route: the one thing the framework looks at before is the Host header."""
+    if exc.status_code >= 500:
         return _framework_fault(request, exc)
-    return _response(request, error)
+    return _response(request, InvalidRequest("The Host header is malformed.", param="host"))
 
 
 def _framework_fault(request: LitestarRequest[Any, Any, Any], exc: Exception) -> Response[bytes]:

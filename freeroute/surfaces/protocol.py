@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import httptools
 import msgspec
 import uvicorn
 from msgspec import Struct
@@ -10,6 +11,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from freeroute.errors import ApiError, HeadersTooLarge, InvalidRequest, RequestTimeout
 from freeroute.surfaces.http import new_request_id
+
+_OFFERING = {b"connection", b"upgrade", b"http2-settings"}
 
 
 class Bounds(Struct, frozen=True):
@@ -42,6 +45,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = False
         self._header_bytes = 0  # of whole headers, as parsed
         self._read_bytes = 0  # in the reads after the one the head began in, whatever they held
+        self._offered = False  # another protocol
         self._refusal: ApiError | None = None
         self._refused = False
         self._ignored = 0
@@ -68,8 +72,33 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if self._in_head:
             self._read_bytes += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        self._parse(data)
         self._after_read()
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                declined = self._declined(data[offer.args[0] :])  # with a parser of its own
+                self.parser.feed_data(declined)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._refuse(self._refusal or InvalidRequest("This is not a valid HTTP/1.1 request."))
+
+    def _declined(self, rest: bytes) -> bytes:
+        """Return a request that offers another protocol as if it did not: Java's client offers HTTP/2 on all.
+
+        The parser takes all that follows such a head for the other protocol, the body included.
+        """
+        line = b"%s %s HTTP/1.1\r\n" % (self.scope["method"].encode("ascii"), self.url)
+        fields = [b"%s: %s\r\n" % header for header in self.headers if header[0] not in _OFFERING]
+        if any(name == b"connection" and b"close" in value.lower() for name, value in self.headers):
+            fields.append(b"connection: close\r\n")
+        self._offered = False
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return b"".join([line, *fields, b"\r\n", rest])
 
     def _after_read(self) -> None:
         if self._refused:
@@ -108,7 +137,13 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
-        super().on_headers_complete()
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
+            return
+        self.scope["method"] = self.parser.get_method().decode("ascii")
+        if self.scope["method"] == "CONNECT":
+            self._stop(InvalidRequest("This is not a proxy: CONNECT is not served."))
+        self._offered = True
 
     def on_body(self, body: bytes) -> None:
         """Pass *body* on, or take it off the wire once the answer is out."""
@@ -118,6 +153,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The whole request has come, read or not: the connection is good for another one."""
+        if self._offered:
+            return
         super().on_message_complete()
         if self._linger_timer is not None:
             self._linger_timer.cancel()
@@ -140,12 +177,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._write_timer is not None:
             self._write_timer.cancel()
 
-    def send_400_response(self, msg: str) -> None:
-        """Answer what the parser stopped at."""
-        self._refuse(self._refusal or InvalidRequest("This is not a valid HTTP/1.1 request."))
-
     def _stop(self, error: ApiError) -> None:
-        # The parser turns this into its own error, and that ends in send_400_response.
+        # The parser turns this into an error of its own.
         self._refusal = error
         raise _Stop
 

@@ -82,7 +82,7 @@ def _others(routes: Sequence[Route], guard: Guard) -> ASGIRouteHandler:
                 request.params = match.groupdict()
                 await answer(route, guard, request)
                 return
-        await request.refuse(nowhere(request.method, path))
+        await request.refuse(_nowhere(request.method, path))
 
     return asgi("/", is_mount=True, copy_scope=False)(handle)
 
@@ -96,7 +96,7 @@ def _pattern(path: str) -> re.Pattern[str]:
     return re.compile(text, re.DOTALL)
 
 
-def nowhere(method: str, path: str) -> NotFound:
+def _nowhere(method: str, path: str) -> NotFound:
     """Return the error for a *path* that leads nowhere."""
     asked = f"{printable(method, 32)} {printable(path)}"
     return NotFound(f"There is nothing at {asked}; /openapi.json lists what there is.", param="path")

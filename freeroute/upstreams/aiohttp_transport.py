@@ -58,9 +58,9 @@ class AiohttpTransport:
 
         The exchange holds one of its origin's slots until its body is complete, it fails or is aborted.
         """
-        target = _parsed(url)
+        target, origin = _parsed(url)
         attempt = Attempt(target, deadlines)
-        slots = self._slots_of(target, proxy)
+        slots = self._slots_of(origin, proxy)
         if slots.locked():
             await attempt.within(Phase.POOL, deadlines.pool, slots.acquire())
         else:
@@ -87,11 +87,10 @@ class AiohttpTransport:
             await session.connector.close(abort_ssl=True)
             await session.close()
 
-    def _slots_of(self, target: URL, proxy: str | None) -> asyncio.Semaphore:
-        origin = (str(target.origin()), proxy)
-        slots = self._slots.get(origin)
+    def _slots_of(self, origin: str, proxy: str | None) -> asyncio.Semaphore:
+        slots = self._slots.get((origin, proxy))
         if slots is None:
-            slots = self._slots[origin] = asyncio.Semaphore(self._per_origin)
+            slots = self._slots[origin, proxy] = asyncio.Semaphore(self._per_origin)
         return slots
 
     async def _request(
@@ -202,13 +201,14 @@ class AiohttpExchange:
         return left
 
 
-def _parsed(url: str) -> URL:
+@functools.lru_cache(maxsize=1024)
+def _parsed(url: str) -> tuple[URL, str]:
+    """Return *url* parsed, and its origin; few different ones are ever asked, each very often."""
     try:
         parsed = URL(url)
-        parsed.origin()
+        return parsed, str(parsed.origin())
     except ValueError:
         raise ProtocolError("not a URL that can be asked") from None
-    return parsed
 
 
 def _sendable(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, str]]:

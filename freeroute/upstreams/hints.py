@@ -166,6 +166,22 @@ def unit_in(text: str) -> str | None:
     return next((name for name, pattern in _UNIT_WORDS if pattern.search(text)), None)
 
 
+_PHRASE = re.compile(
+    r"(free-models|input[-_ ]tokens?|output[-_ ]tokens?|tokens?|requests?|api calls?)"
+    r"[-_ ]*(?:per|/)[-_ ]*(min|hour|day|week|month)",
+    re.IGNORECASE,
+)
+
+
+def counter_in(text: str) -> Spent:
+    """Return the counter *text* speaks of: a phrase such as ``tokens per day`` before single words."""
+    phrase = _PHRASE.search(text)
+    if phrase is not None:
+        window = "minute" if phrase[2].lower() == "min" else phrase[2].lower()
+        return Spent(window, unit_in(phrase[1] + "-per"))
+    return Spent(window_in(text), unit_in(text))
+
+
 _AGAIN = re.compile(
     r"(?:(?:try again|retry|available again|reset(?:s|ting)?)(?: after| in| at)?|wait)[: ]+"
     r"((?:\d+(?:\.\d+)?\s*"

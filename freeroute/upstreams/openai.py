@@ -51,7 +51,6 @@ _FIXED: tuple[tuple[bytes, bytes], ...] = (
     (b"content-type", b"application/json"),
     (b"accept-encoding", b"identity"),
     (b"user-agent", f"freeroute/{_version()}".encode()),
-    (b"x-freeroute-hop", b"1"),
 )
 _STREAM = (b"accept", b"text/event-stream")
 _WHOLE = (b"accept", b"application/json")
@@ -160,6 +159,7 @@ class _Attempt:
             include_usage=self._call.include_usage,
             prompt=self._call.demand.prompt,
             between=self._terms.between_events,
+            watch=self._terms.first_event > self._terms.between_events,
         )
 
     def _served(
@@ -174,10 +174,11 @@ class _Attempt:
             return Sent(failed or Outcome(Kind.GARBAGE, exchange.status))
         usage = usage_of(usage_in(piece)) or estimated_usage(self._call.demand.prompt, text_size(piece))
         if not self._call.stream:
-            body = Repairs(self._candidate.provider.quirks).whole(body, piece)
+            repairs = Repairs(self._candidate.provider.quirks)
+            body = repairs.whole(body, piece)
             if not piece.usage:
                 body = with_usage(body, usage)
-            return self._served(exchange, answer=Answer(body, usage, piece.finish))
+            return self._served(exchange, answer=Answer(body, usage, repairs.finish(piece.finish)))
         stream = self._new_stream(exchange)
         try:
             chunk = chunk_of(body)
@@ -206,7 +207,8 @@ class _Attempt:
 def request_headers(call: ChatCall, candidate: Candidate, terms: Terms) -> list[tuple[bytes, bytes]]:
     """Return the headers of the call: nothing of the caller's; raises ValueError for an unusable key."""
     provider = candidate.provider
-    headers = [*_FIXED, _STREAM if call.stream else _WHOLE]
+    hop = (b"x-freeroute-hop", str(terms.hop).encode())
+    headers = [*_FIXED, hop, _STREAM if call.stream else _WHOLE]
     headers += [
         (name.lower().encode("ascii"), value.encode("latin-1")) for name, value in provider.headers.items()
     ]

@@ -32,6 +32,11 @@ class Repairs:
         """Say whether usage is taken out of every chunk, to be told once at the end."""
         return self._quirks.usage_every_chunk
 
+    def finish(self, reason: str | None) -> str | None:
+        """Return the finish *reason* as the caller is told it."""
+        begun = not self._quirks.tool_finish and any(calls.ids for calls in self._calls.values())
+        return "tool_calls" if begun and reason == "stop" else reason
+
     def chunk(self, payload: bytes, piece: Piece) -> bytes:
         """Return the chunk *payload*, which reads as *piece*, repaired."""
         calls = [self._repaired_calls(choice) for choice in piece.choices or ()]

@@ -49,8 +49,12 @@ class ChatStream:
         include_usage: bool,
         prompt: int,
         between: float,
+        watch: bool,
     ) -> None:
-        """Read *exchange*; *prompt* tokens are assumed and *between* seconds of silence allowed."""
+        """Read *exchange*; *prompt* tokens are assumed and *between* seconds of silence allowed.
+
+        *watch* says whether silence must be timed here, because the transport allows for more.
+        """
         self.usage: Usage | None = None
         self.finish: str | None = None
         self.outcome: Outcome | None = None
@@ -62,6 +66,7 @@ class ChatStream:
         self._include_usage = include_usage
         self._prompt = prompt
         self._between = between
+        self._watch = watch
         self._ready: list[bytes] = []
         self._last: Piece | None = None
         self._raw_usage: Any = None
@@ -127,6 +132,8 @@ class ChatStream:
         return self.finish is not None and not self._unfinished
 
     async def _wait(self) -> bytes:
+        if not self._watch and not self.is_complete:
+            return await self._exchange.next()
         patience = min(self._between, AFTER_FINISH) if self.is_complete else self._between
         async with asyncio.timeout(patience):
             return await self._exchange.next()
@@ -170,6 +177,7 @@ class ChatStream:
         self._note(piece)
         if self._travels(piece):
             self._ready.append(self._repairs.chunk(payload, piece))
+            self.finish = self._repairs.finish(self.finish)
 
     def _note(self, piece: Piece) -> None:
         if piece.choices:

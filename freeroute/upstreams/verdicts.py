@@ -251,16 +251,12 @@ def _spent(heard: Heard) -> hints.Spent:
         window = hints.longest([hints.window_in(quota) for quota in ids])
         unit = next((hints.unit_in(quota) for quota in ids if hints.window_in(quota) == window), None)
         return hints.Spent(window, unit, from_headers.resets_in)
-    words = f"{said.message} {' '.join(said.codes)}"
-    window = hints.window_in(words)
-    unit = hints.unit_in(words) if window else None
+    told = hints.counter_in(f"{said.message} {' '.join(said.codes)}")
     if "3036" in said.codes:
-        window, unit = "day", "neurons"
-    return hints.Spent(
-        window or from_headers.window,
-        unit or from_headers.unit or hints.unit_in(words),
-        from_headers.resets_in,
-    )
+        told = hints.Spent("day", "neurons")
+    if told.window is None:
+        told = hints.Spent(from_headers.window, from_headers.unit or told.unit)
+    return hints.Spent(told.window, told.unit or from_headers.unit, from_headers.resets_in)
 
 
 def _wait(heard: Heard, window: str | None, resets_in: float | None) -> float | None:

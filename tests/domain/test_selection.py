@@ -29,6 +29,8 @@ from freeroute.stores.memory import MemoryCounters
 from tests.support.clocks import ManualClock
 from tests.support.world import model, provider
 
+DATA_ONLY = Quirks(remote_images=False)
+
 
 class Field:
     """Candidates, their counters and their standing, without a gateway."""
@@ -243,7 +245,11 @@ def test_what_was_tried_is_not_chosen_again():
         ({"privacy": Privacy.TRAINS}, {"no_train": True}, "privacy is trains, no-train is required"),
         ({"privacy": Privacy.LOCAL}, {"no_train": True}, None),
         ({}, {"capabilities": frozenset({"tools", "images"})}, "no images, tools"),
-        ({"quirks": Quirks(remote_images=False)}, {"remote_images": True}, "takes images as base64 data only"),
+        (
+            {"quirks": Quirks(remote_images=False)},
+            {"remote_images": True},
+            "takes images as base64 data only",
+        ),
         ({}, {"prompt": 200_000}, "context of 100000 tokens is too small"),
         ({}, {"prompt": 90_000, "max_output": 20_000}, "context of 100000 tokens is too small"),
         ({}, {}, None),
@@ -275,7 +281,10 @@ def test_obstacles_come_nearest_first():
     world.take(need)
     world.take(need)
     fit, _ = eligible(need, world.standing)
-    assert [r.candidate.provider.id for r in obstacles(need, fit, world.standing, world.clock.now())] == ["b", "a"]
+    assert [r.candidate.provider.id for r in obstacles(need, fit, world.standing, world.clock.now())] == [
+        "b",
+        "a",
+    ]
 
 
 @settings(max_examples=150, deadline=None)
@@ -289,9 +298,7 @@ def test_obstacles_come_nearest_first():
     wait=st.integers(0, 70),
 )
 def test_the_plan_begins_with_what_choose_takes(strategy, ties, dice, qualities, spent, failing, wait):
-    world = Field(
-        *(provider(f"p{i}", model(quality=q), limits=(per(5),)) for i, q in enumerate(qualities))
-    )
+    world = Field(*(provider(f"p{i}", model(quality=q), limits=(per(5),)) for i, q in enumerate(qualities)))
     now = world.clock.now()
     for place, candidate in enumerate(world.catalogue.candidates):
         need = world.need(candidate.name)

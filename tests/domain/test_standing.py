@@ -33,16 +33,20 @@ class Scene:
         trial = self.standing.begin(candidate, now)
         effects.apply(Outcome(kind, **facts), candidate, self.standing, trial, now, jitter=0.5)
 
-    def back_in(self, candidate) -> float | None:
-        obstacle = self.obstacle(candidate)
-        return obstacle and obstacle.back_at - self.clock.now().mono
-
-    def obstacle(self, candidate) -> Obstacle | None:
+    def look(self, candidate) -> Obstacle | None:
         now = self.clock.now()
         return self.standing.obstacle(candidate, charges_of(candidate, DEMAND), now)
 
+    def obstacle(self, candidate) -> Obstacle:
+        found = self.look(candidate)
+        assert found is not None
+        return found
+
+    def back_in(self, candidate) -> float:
+        return self.obstacle(candidate).back_at - self.clock.now().mono
+
     def held(self) -> dict[str, float]:
-        return {c.id: back for c in self.candidates if (back := self.back_in(c)) is not None}
+        return {c.id: self.back_in(c) for c in self.candidates if self.look(c) is not None}
 
 
 @pytest.mark.parametrize(
@@ -184,7 +188,7 @@ def test_a_resting_provider_is_told_apart_from_a_resting_candidate():
     for _ in range(3):
         scene.ended(Kind.FAULT)
     assert scene.obstacle(scene.candidates[0]).reason == "resting after failures"
-    assert scene.obstacle(scene.candidates[2]) is None
+    assert scene.look(scene.candidates[2]) is None
     scene.ended(Kind.UNREACHABLE, scene.candidates[2])
     assert scene.obstacle(scene.candidates[3]).reason == "provider is resting after failures"
 
@@ -215,7 +219,7 @@ def test_a_reload_forgets_verdicts_on_keys_and_whatever_is_gone():
     assert scene.standing.context(y1) == 100_000
     assert scene.standing.dropped(y1) == frozenset()
     scene.standing.keep([])
-    assert scene.obstacle(x2) is None
+    assert scene.look(x2) is None
 
 
 def test_turns_count_who_was_asked_last():

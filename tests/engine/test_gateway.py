@@ -130,7 +130,7 @@ async def test_a_client_s_limit_is_enforced_and_told():
     with pytest.raises(RateLimited, match="alice") as caught:
         await world.ask(context=world.context(client=alice))
     assert caught.value.code == "rate_limit_exceeded"
-    assert caught.value.retry_after > 55
+    assert (caught.value.retry_after or 0) > 55
     assert len(world.upstream.asked) == 2
 
 
@@ -176,12 +176,15 @@ async def test_errors_carry_the_same_headers():
 
 
 async def test_the_receipt_tells_the_whole_story_but_no_content():
-    world = World(provider("a", model(quality=90)), provider("b"), a=[Outcome(Kind.FAULT, 503, "down")], seconds=1)
+    world = World(
+        provider("a", model(quality=90)), provider("b"), a=[Outcome(Kind.FAULT, 503, "down")], seconds=1
+    )
     await world.ask("free-smart")
     receipt = world.receipts.last
     assert (receipt.provider, receipt.model, receipt.key) == ("b", "m", "k1")
     assert [note.kind for note in receipt.attempts] == [Kind.FAULT, Kind.SERVED]
     assert receipt.total == 2
+    assert receipt.usage is not None
     assert receipt.usage.total == 30
     assert "secret" not in repr(receipt)
 
@@ -290,6 +293,20 @@ async def test_a_reload_keeps_what_candidates_that_stay_have_learned():
     assert world.gateway.standing.suspect(world.candidate("a/m#k1"))
     await world.ask()
     assert world.upstream.providers_asked[-1] == "c"
+
+
+async def test_the_hop_and_the_trace_travel_on():
+    world = World(provider("a"))
+    await world.ask(context=world.context(hop=1, traceparent="00-trace"))
+    assert (world.upstream.terms[0].hop, world.upstream.terms[0].traceparent) == (2, "00-trace")
+
+
+async def test_a_reload_applies_new_limits_to_what_was_used():
+    world = World(provider("a", limits=(Limit(Unit.REQUESTS, 5, 60.0),)))
+    await world.ask()
+    world.gateway.adopt(catalogue(provider("a", limits=(Limit(Unit.REQUESTS, 1, 60.0),))))
+    with pytest.raises(CapacityExhausted):
+        await world.ask()
 
 
 def test_readiness_ends_with_draining():

@@ -5,7 +5,7 @@ import pytest
 from freeroute.domain.catalogue import Limit, Unit
 from freeroute.domain.outcome import Kind
 from freeroute.domain.usage import Usage
-from tests.support.world import World, model, provider, streamed
+from tests.support.world import ScriptedStream, World, call, model, provider, read, streamed
 
 TOKENS = Limit(Unit.TOKENS, 1000, 60.0, span="minute")
 
@@ -17,8 +17,9 @@ def used(world: World) -> float:
 
 async def test_events_are_relayed_in_order():
     world = World(provider("a"))
-    served = await world.ask(stream=True)
-    assert served.payloads == [b"one", b"two", b"three"]
+    served = await world.gateway.chat(call(stream=True), world.context())
+    assert await read(served) == [b"one", b"two", b"three"]
+    await served.finish()
     assert world.receipts.last.status == 200
     assert world.receipts.last.finish == "stop"
 
@@ -26,20 +27,24 @@ async def test_events_are_relayed_in_order():
 @pytest.mark.parametrize("ending", [Kind.STALLED, Kind.TRUNCATED, Kind.FAULT])
 async def test_a_stream_that_dies_says_so_in_band_and_counts_as_a_failure(ending):
     world = World(provider("a"), a=[streamed([b"one"], ending=ending)])
-    served = await world.ask(stream=True)
-    assert served.payloads[0] == b"one"
-    assert b'"finish_reason":"error"' in served.payloads[1]
-    assert len(served.payloads) == 2
+    served = await world.gateway.chat(call(stream=True), world.context())
+    first, last = await read(served)
+    await served.finish()
+    assert first == b"one"
+    assert b'"finish_reason":"error"' in last
     assert world.gateway.standing.suspect(world.candidate("a/m#k1"))
     assert world.receipts.last.code == ending.value
 
 
 async def test_a_caller_that_leaves_midway_aborts_the_stream_and_blames_nobody():
     world = World(provider("a", limits=(TOKENS,)))
-    served = await world.ask(stream=True, finish=False)
+    sent = streamed()
+    world.upstream.scripts["a"] = [sent]
+    served = await world.gateway.chat(call(stream=True), world.context())
     await served.next()
     await served.finish(caller_left=True)
-    assert served.won.sent.stream.aborted
+    assert isinstance(sent.stream, ScriptedStream)
+    assert sent.stream.aborted
     assert world.counters.in_flight() == 0
     assert world.receipts.last.caller_left
     assert used(world) == 30
@@ -71,20 +76,13 @@ async def test_speed_is_learned_from_answers():
     usage = Usage(10, 100)
     world = World(provider("a", quick), a=[streamed([b"x"], [b"y"], usage=usage)] * 12)
     for _ in range(12):
-        served = await world.gateway.chat(_call(), world.context())
+        served = await world.gateway.chat(call(stream=True), world.context())
         world.clock.advance(1)
-        while await served.next():
-            pass
+        await read(served)
         await served.finish()
     speed = world.gateway.standing.speed(world.candidate("a/m#k1"))
     assert speed.first_token < 1
     assert 80 < speed.rate <= 100
-
-
-def _call():
-    from tests.support.world import call
-
-    return call(stream=True)
 
 
 async def test_a_json_answer_teaches_speed_too():

@@ -28,6 +28,7 @@ async def serving(app: Any, bounds: Bounds | None = None) -> AsyncIterator[str]:
     finally:
         for connection in list(server.server_state.connections):
             connection.transport.abort()
+        await asyncio.sleep(0)  # the server hears of it
         await server.shutdown([listener])
 
 
@@ -86,6 +87,11 @@ class RawCaller:
             with contextlib.suppress(ConnectionError):
                 return await self.reader.read() == b""
         return True
+
+    def stop_reading(self) -> None:
+        transport = self.writer.transport
+        assert isinstance(transport, asyncio.Transport)
+        transport.pause_reading()
 
     def leave(self) -> None:
         self.writer.transport.abort()

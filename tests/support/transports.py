@@ -74,6 +74,7 @@ class PlayedTransport:
     def __init__(self, *replies: Reply | TransportError | str) -> None:
         self.sent: list[Sending] = []
         self.exchanges: list[PlayedExchange] = []
+        self.asked = asyncio.Event()
         self._replies = list(replies)
 
     async def open(
@@ -89,6 +90,7 @@ class PlayedTransport:
     ) -> PlayedExchange:
         names = {name.decode(): value.decode() for name, value in headers}
         self.sent.append(Sending(method, url, names, body, deadlines))
+        self.asked.set()
         if not self._replies:
             raise Disconnected("no reply was prepared")
         reply = self._replies.pop(0)

@@ -2,8 +2,10 @@
 
 import random
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import msgspec
+import pytest
 
 from freeroute.domain.catalogue import (
     Catalogue,
@@ -21,10 +23,15 @@ from freeroute.domain.usage import Demand, Usage
 from freeroute.engine.attempts import Routing
 from freeroute.engine.gateway import Gateway
 from freeroute.engine.ports import Answer, Sent, Terms
+from freeroute.engine.relay import Serving
+from freeroute.errors import ApiError
 from freeroute.stores.memory import MemoryCounters
 from freeroute.wire.chat import CallContext, ChatCall
 from tests.support.clocks import ManualClock
 
+E = TypeVar("E", bound=ApiError)
+
+USAGE = Usage(10, 20)
 PER_MINUTE = Limit(Unit.REQUESTS, 30, 60.0, span="minute")
 
 
@@ -101,14 +108,16 @@ class Scripted:
             return Sent(outcome)
         if call.stream:
             return streamed()
-        return Sent(outcome, answer=Answer(b'{"choices":[]}', Usage(10, 20), "stop"), head_at=self._clock.now())
+        return Sent(
+            outcome, answer=Answer(b'{"choices":[]}', Usage(10, 20), "stop"), head_at=self._clock.now()
+        )
 
     @property
     def providers_asked(self) -> list[str]:
         return [name.split("/", 1)[0] for name in self.asked]
 
 
-def streamed(*batches: Sequence[bytes], ending: Outcome | Kind = Kind.SERVED, usage=Usage(10, 20)) -> Sent:
+def streamed(*batches: Sequence[bytes], ending: Outcome | Kind = Kind.SERVED, usage=USAGE) -> Sent:
     outcome = ending if isinstance(ending, Outcome) else Outcome(ending)
     stream = ScriptedStream(batches or ([b"one"], [b"two", b"three"]), outcome, usage)
     return Sent(Outcome(Kind.SERVED), stream=stream)
@@ -126,6 +135,14 @@ class Receipts:
     @property
     def last(self) -> Receipt:
         return self.seen[-1]
+
+
+async def read(served: Serving) -> list[bytes]:
+    """Return everything a stream says."""
+    payloads: list[bytes] = []
+    while batch := await served.next():
+        payloads.extend(batch)
+    return payloads
 
 
 class World:
@@ -147,28 +164,32 @@ class World:
             rng=random.Random(7),
         )
         self._count = 0
+        self._dice = random.Random(3)
 
     def context(self, **given) -> CallContext:
         self._count += 1
+        given = {"dice": self._dice.random(), **given}
         return CallContext(request_id=f"r{self._count}", received=self.clock.now(), **given)
 
-    async def ask(self, name="free", *, finish=True, context=None, **given):
+    async def ask(self, name="free", *, context=None, **given) -> Serving:
         """Ask once and read the answer to its end; returns what was served."""
         served = await self.gateway.chat(call(name, **given), context or self.context())
-        served.payloads = []
-        if served.body is None and finish:
-            while batch := await served.next():
-                served.payloads.extend(batch)
-        if finish:
-            await served.finish()
+        await read(served)
+        await served.finish()
         return served
+
+    async def fails(self, kind: type[E], name="free", *, context=None, match=None, **given) -> E:
+        """Ask once; returns the error of *kind* that the gateway raised."""
+        with pytest.raises(kind, match=match) as caught:
+            await self.ask(name, context=context, **given)
+        return caught.value
 
     def candidate(self, candidate_id):
         return next(c for c in self.gateway.catalogue.candidates if c.id == candidate_id)
 
 
 def call(name="free", *, prompt=10, max_output=None, stream=False, needs=(), fields=(), **given) -> ChatCall:
-    names = {"messages": b"[]", **{field: b"1" for field in fields}}
+    names = {"messages": b"[]", **dict.fromkeys(fields, b"1")}
     return ChatCall(
         fields={field: msgspec.Raw(raw) for field, raw in names.items()},
         model=name,

@@ -251,7 +251,7 @@ async def test_a_stream_nobody_reads_waits_rather_than_grows(build, gateway):
     big = chunk("x" * 100_000)
     served = gateway.answer = FakeServed(batches=[[big]] * 500)
     async with serving(build()) as url, RawCaller.to(url) as caller:
-        caller.writer.transport.pause_reading()
+        caller.stop_reading()
         await caller.send(post(raw(STREAM)))
         await soon(gateway.began)
         for _ in range(100):

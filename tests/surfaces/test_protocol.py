@@ -5,6 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from freeroute.surfaces.protocol import Bounds
+from tests.support.gateways import FakeServed, chunk
 from tests.support.serving import RawCaller, post, serving
 
 HI = b'{"model": "free", "messages": [{"role": "user", "content": "Hello!"}]}'
@@ -105,16 +106,12 @@ async def test_empty_lines_after_an_answer_do_not_keep_a_connection(build):
 
 async def test_an_idle_connection_outlives_the_patience_for_a_head(build):
     async with serving(build(), Bounds(head_seconds=0.02)) as url, RawCaller.to(url) as caller:
-        for _ in range(2):
-            await caller.send(HEAD + b"\r\n")
-            assert (await caller.answer()).status == 200
-            await asyncio.get_running_loop().run_in_executor(None, _nap)
-
-
-def _nap() -> None:
-    import threading
-
-    threading.Event().wait(0.06)
+        await caller.send(HEAD + b"\r\n")
+        assert (await caller.answer()).status == 200
+        async with RawCaller.to(url) as silent:
+            assert await silent.closed()  # the patience ran out on this one
+        await caller.send(HEAD + b"\r\n")
+        assert (await caller.answer()).status == 200
 
 
 async def test_a_large_body_nobody_reads_does_not_cost_the_caller_its_answer(build):
@@ -167,30 +164,92 @@ async def test_an_offer_to_switch_protocols_is_passed_over(build, gateway):
     async with serving(build()) as url, RawCaller.to(url) as caller:
         await caller.send(post(HI, more=more))
         assert (await caller.answer()).status == 200
+        await caller.send(HEAD + b"connection: upgrade\r\nupgrade: websocket\r\n\r\n")
+        assert (await caller.answer()).status == 200
     assert len(gateway.calls) == 1
 
 
-async def test_a_caller_that_stops_reading_is_dropped(build, gateway):
-    from tests.support.gateways import FakeServed, chunk
+async def test_an_offer_with_a_body_in_later_reads_is_passed_over_too(build, gateway):
+    request = post(HI, more="connection: upgrade\r\nupgrade: h2c\r\n")
+    async with serving(build()) as url, RawCaller.to(url) as caller:
+        for byte in request:
+            await caller.send(bytes([byte]))
+        assert (await caller.answer()).status == 200
+    assert len(gateway.calls) == 1
 
+
+async def test_offers_without_end_are_refused(build, gateway):
+    offer = HEAD + b"connection: upgrade\r\nupgrade: h2c\r\n\r\n"
+    assert (await exchange(build(), offer * 500)).status == 400
+
+
+async def test_an_offer_keeps_its_wish_to_close(build):
+    async with serving(build()) as url, RawCaller.to(url) as caller:
+        await caller.send(HEAD + b"connection: upgrade, close\r\nupgrade: h2c\r\n\r\n")
+        assert (await caller.answer()).status == 200
+        assert await caller.closed()
+
+
+async def test_what_is_not_http_never_lands_inside_an_answer(build, gateway):
+    served = gateway.answer = FakeServed(batches=[[chunk("a")], None])
+    async with serving(build()) as url, RawCaller.to(url) as caller:
+        await caller.send(post(HI.replace(b'"free"', b'"free", "stream": true')))
+        await caller.head()
+        await caller.send(b"nonsense\r\n\r\n")
+        async with asyncio.timeout(5):
+            rest = await caller.reader.read()
+    assert b"HTTP/1.1" not in rest
+    assert served.finished == [True]
+
+
+async def test_a_slow_head_behind_an_answer_does_not_cut_it(build, gateway):
+    gate = asyncio.Event()
+
+    class Gated(FakeServed):
+        async def next(self):
+            await gate.wait()
+            return await super().next()
+
+    gateway.answer = Gated(batches=[[chunk("a")]])
+    async with serving(build(), Bounds(head_seconds=0.02)) as url, RawCaller.to(url) as caller:
+        await caller.send(post(HI.replace(b'"free"', b'"free", "stream": true')) + b"GET /li")
+        await caller.head()
+        async with RawCaller.to(url) as silent:
+            assert await silent.closed()  # the patience ran out meanwhile
+        gate.set()
+        async with asyncio.timeout(5):
+            rest = await caller.reader.read()
+    assert rest.index(b"[DONE]") < rest.index(b"HTTP/1.1 408")
+
+
+async def test_this_is_no_proxy(build):
+    answer = await exchange(build(), b"CONNECT example.com:443 HTTP/1.1\r\nhost: example.com:443\r\n\r\n")
+    assert answer.status == 400
+
+
+async def test_a_caller_that_stops_reading_is_dropped(build, gateway):
     served = gateway.answer = FakeServed(batches=[[chunk("x" * 100_000)]] * 500)
     async with serving(build(), Bounds(write_seconds=0.05)) as url, RawCaller.to(url) as caller:
-        caller.writer.transport.pause_reading()
+        caller.stop_reading()
         await caller.send(post(HI.replace(b'"free"', b'"free", "stream": true')))
         async with asyncio.timeout(5):
             await served.ended.wait()
     assert served.finished == [True]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(noise=st.binary(min_size=1, max_size=300), cut=st.integers(0, 300))
-def test_noise_never_gets_a_500(build, gateway, noise, cut):
-    async def send() -> bytes:
-        bounds = Bounds(head_seconds=0.02, linger_seconds=0.02)
-        async with serving(build(), bounds) as url, RawCaller.to(url) as caller:
-            await caller.send((HEAD[:cut] + noise)[: len(HEAD) + 300] + b"\r\n\r\n")
-            caller.writer.write_eof()
-            return await asyncio.wait_for(caller.reader.read(), 5)
+NOISE = st.tuples(st.integers(0, len(HEAD)), st.binary(min_size=1, max_size=300))
 
-    reply = asyncio.run(send())
-    assert not reply.startswith(b"HTTP/1.1 5")
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(noises=st.lists(NOISE, min_size=5, max_size=15))
+def test_noise_never_gets_a_500(build, noises):
+    async def main() -> None:
+        async with serving(build(), Bounds(head_seconds=0.02, linger_seconds=0.02)) as url:
+            for cut, noise in noises:
+                async with RawCaller.to(url) as caller:
+                    await caller.send(HEAD[:cut] + noise + b"\r\n\r\n")
+                    caller.writer.write_eof()
+                    reply = await asyncio.wait_for(caller.reader.read(), 5)
+                    assert not reply.startswith(b"HTTP/1.1 5")
+
+    asyncio.run(main())

@@ -1,6 +1,7 @@
 """OpenAI's own SDK against the surface on a real socket."""
 
 import asyncio
+from typing import Any
 
 import openai
 import pytest
@@ -11,11 +12,11 @@ from freeroute.surfaces.guard import Policy
 from tests.support.gateways import FakeServed, chunk
 from tests.support.serving import serving
 
-HELLO = [{"role": "user", "content": "Hello!"}]
+HELLO: Any = [{"role": "user", "content": "Hello!"}]
 
 
-def sdk(url: str, key: str = "not-needed") -> openai.AsyncOpenAI:
-    return openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0)
+def sdk(url: str, retries: int = 0) -> openai.AsyncOpenAI:
+    return openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="not-needed", max_retries=retries)
 
 
 async def test_it_lists_and_shows_models(build):
@@ -38,6 +39,7 @@ async def test_it_reads_a_stream(build, gateway):
     gateway.answer = FakeServed(batches=[[chunk("Hel"), chunk("lo")], [chunk("!")]])
     async with serving(build()) as url, sdk(url) as client:
         stream = await client.chat.completions.create(model="free", messages=HELLO, stream=True)
+        assert isinstance(stream, openai.AsyncStream)
         text = [event.choices[0].delta.content async for event in stream]
     assert text == ["Hel", "lo", "!"]
 
@@ -91,8 +93,7 @@ async def test_a_wrong_key_is_an_authentication_error(build):
 
 async def test_it_does_not_try_again_where_that_is_pointless(build, gateway):
     gateway.answer = errors.CapacityExhausted("x", retry_after=3600)
-    async with serving(build()) as url:
-        async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="x", max_retries=2) as client:
-            with pytest.raises(openai.RateLimitError):
-                await client.chat.completions.create(model="free", messages=HELLO)
+    async with serving(build()) as url, sdk(url, retries=2) as client:
+        with pytest.raises(openai.RateLimitError):
+            await client.chat.completions.create(model="free", messages=HELLO)
     assert len(gateway.calls) == 1

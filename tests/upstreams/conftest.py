@@ -10,17 +10,15 @@ import uvloop
 from freeroute.upstreams.aiohttp_transport import AiohttpTransport
 from tests.support.servers import Certificates
 
-LOOPS: Mapping[str, Callable[[], asyncio.AbstractEventLoop]] = {
-    "asyncio": asyncio.new_event_loop,
-    "uvloop": uvloop.new_event_loop,
-}
+ONE_LOOP: Mapping[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
+BOTH_LOOPS = {**ONE_LOOP, "uvloop": uvloop.new_event_loop}
 
 
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
-) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]] | None:
-    """Return both loops for the transport's tests, and no wish for all others."""
-    return LOOPS if item.path.name.startswith("test_aiohttp_") else None
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Return both loops for the transport's tests, and the standard one for all others."""
+    return BOTH_LOOPS if item.path.name.startswith("test_aiohttp_") else ONE_LOOP
 
 
 @pytest.fixture(scope="session")

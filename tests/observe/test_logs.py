@@ -1,0 +1,229 @@
+"""What the log says of requests, and what it never says."""
+
+import io
+import json
+import logging
+import sys
+
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from freeroute.clock import Now
+from freeroute.domain.outcome import Kind, Outcome
+from freeroute.domain.receipt import AttemptNote, Receipt
+from freeroute.domain.usage import Usage
+from freeroute.errors import FreerouteError
+from freeroute.observe.logs import HIDDEN, RequestLog, Scrub, set_up
+from tests.support.world import World, provider, streamed
+
+KEYS = [
+    "sk-proj-abcdefghijklmnop",
+    "gsk_abcdefghijklmnop1234",
+    "AIzaSyA1234567890abcdefghijk",
+    "nvapi-ABCDEFGHIJKLMNOP",
+    "hf_ABCDEFGHIJKLMNOPQR",
+    "fr-QWERTYUIOPASDFGHJKLZXCVBNM",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIx.abc-_",
+]
+RECEIPT = Receipt(
+    request_id="req_1",
+    at=Now(0.0, 0.0),
+    surface="openai",
+    client="-",
+    asked="free-fast",
+    asked_known=True,
+    stream=False,
+    status=200,
+    code=None,
+    provider="groq",
+    model="openai/gpt-oss-120b",
+    key="k1",
+    attempts=(AttemptNote("groq", "openai/gpt-oss-120b", "k1", Kind.SERVED, 0.5, 200),),
+    usage=Usage(10, 20),
+    finish="stop",
+    queued=0.0,
+    overhead=0.0004,
+    first_event=0.25,
+    total=0.5,
+)
+
+
+@pytest.fixture(autouse=True)
+def _unconfigured():
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture
+def written(capsys):
+    """Return what has come out on stderr since the last look."""
+    return lambda: capsys.readouterr().err
+
+
+def lines(written):
+    return [json.loads(line) for line in written().splitlines()]
+
+
+def test_a_request_is_one_line_with_what_became_of_it(written):
+    set_up("json", "info")
+    RequestLog().saw(RECEIPT)
+    (line,) = lines(written)
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {
+        "level": "info",
+        "event": "request",
+        "status": 200,
+        "model": "free-fast",
+        "provider": "groq",
+        "served": "openai/gpt-oss-120b",
+        "ms": 500.0,
+        "overhead_ms": 0.4,
+        "tokens_in": 10,
+        "tokens_out": 20,
+        "id": "req_1",
+    }
+
+
+def test_for_people_it_is_plain_text_without_colours_where_no_terminal_is(written):
+    set_up("console", "info")
+    RequestLog().saw(RECEIPT)
+    (line,) = written().splitlines()
+    assert "request" in line
+    assert "status=200" in line
+    assert "provider=groq" in line
+    assert "\x1b" not in line
+
+
+async def test_failed_hops_are_told_in_the_same_line(written):
+    set_up("json", "info")
+    world = World(provider("groq"), provider("cerebras"), groq=[Outcome(Kind.FAULT, 503)])
+    await world.ask("free")
+    RequestLog().saw(world.receipts.last)
+    (line,) = lines(written)
+    assert line["attempts"] == 2
+    assert line["trail"] == "groq/m=fault:503"
+
+
+async def test_a_stream_that_broke_off_is_a_warning(written):
+    set_up("json", "warning")
+    world = World(provider("groq"), groq=[streamed(ending=Kind.TRUNCATED)])
+    await world.ask("free", stream=True)
+    RequestLog().saw(world.receipts.last)
+    (line,) = lines(written)
+    assert (line["level"], line["code"], line["first_ms"]) == ("warning", "truncated", 0.0)
+
+
+def test_a_caller_who_left_is_no_warning(written):
+    set_up("json", "info")
+    RequestLog().saw(structs.replace(RECEIPT, status=499, code="internal_error", caller_left=True))
+    (line,) = lines(written)
+    assert (line["level"], line["code"]) == ("info", "caller_left")
+
+
+def test_under_its_level_a_request_writes_nothing(written):
+    set_up("json", "warning")
+    RequestLog().saw(RECEIPT)
+    assert written() == ""
+
+
+@pytest.mark.parametrize("kind", [Kind.KEY_INVALID, Kind.NO_CREDIT, Kind.MODEL_GONE, Kind.REDIRECTED])
+async def test_what_an_operator_must_see_to_is_a_line_of_its_own(written, kind):
+    set_up("json", "warning")
+    world = World(provider("groq"), provider("cerebras"), groq=[Outcome(kind, 401, detail="no such key")])
+    await world.ask("free")
+    RequestLog().saw(world.receipts.last)
+    (line,) = lines(written)
+    assert line["level"] == "warning"
+    assert (line["provider"], line["key"], line["detail"]) == ("groq", "k1", "no such key")
+
+
+async def test_no_key_and_no_prompt_of_a_failed_request_is_in_its_line(written):
+    set_up("json", "debug")
+    world = World(provider("groq"), groq=[Kind.FAULT])
+    with pytest.raises(FreerouteError):
+        await world.ask("free")
+    RequestLog().saw(world.receipts.last)
+    text = written()
+    assert "request" in text
+    assert "secret-k1" not in text
+    assert "messages" not in text
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_what_looks_like_a_key_is_hidden_wherever_it_stands(written, key, form):
+    set_up(form, "info")
+    event = f"using {key}"
+    structlog.get_logger().info(event, value=key, inside=[{"a": f"Bearer {key}"}], url=f"http://x/?key={key}")
+    text = written()
+    assert key not in text
+    assert text.count(HIDDEN) == 4
+
+
+def test_keys_in_use_are_hidden_even_if_they_look_like_nothing(written):
+    set_up("json", "info", secrets=["correct horse battery", "demo"])
+    structlog.get_logger().info("sent correct horse battery to the demo")
+    assert lines(written)[0]["event"] == f"sent {HIDDEN} to the demo"
+
+
+def test_a_key_in_a_traceback_is_hidden_and_the_traceback_keeps_its_lines(written):
+    set_up("json", "info")
+    try:
+        raise ValueError("sk-proj-abcdefghijklmnop")
+    except ValueError:
+        structlog.get_logger().exception("failed")
+    (line,) = lines(written)
+    assert "sk-proj" not in line["exception"]
+    assert "ValueError" in line["exception"]
+    assert "\n" in line["exception"]
+
+
+@given(st.text())
+def test_no_text_from_outside_can_begin_a_line_of_its_own(text):
+    (cleaned,) = Scrub()(None, "info", {"model": f"a{text}b"}).values()
+    assert cleaned.isprintable()
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        "deepseek-r1-distill-qwen-32b-2025-awq",
+        "0190c0de-1234-7abc-8def-0123456789ab",
+        "risk-assessment-of-something-long",
+        "req_0123456789abcdef01234567",
+        "groq/openai/gpt-oss-120b=fault:503",
+    ],
+)
+def test_model_names_and_request_ids_are_not_mistaken_for_keys(harmless):
+    assert Scrub()(None, "info", {"x": harmless}) == {"x": harmless}
+
+
+def test_what_libraries_warn_of_comes_out_in_the_same_form(written):
+    set_up("json", "info")
+    set_up("json", "info")
+    logging.getLogger("uvicorn.error").warning("token=%s", "abcdef123456")
+    logging.getLogger("uvicorn.error").info("chatter")
+    (line,) = lines(written)
+    assert (line["level"], line["event"]) == ("warning", f"token={HIDDEN}")
+
+
+def test_a_log_nobody_reads_any_more_fails_no_request(monkeypatch):
+    closed = io.StringIO()
+    closed.close()
+    set_up("json", "info")
+    monkeypatch.setattr(sys, "stderr", closed)
+    RequestLog().saw(RECEIPT)
+
+
+def test_values_of_any_type_can_be_logged_as_json(written):
+    set_up("json", "info")
+    structlog.get_logger().info("odd", value=object, number=float("nan"), many={1, 2})
+    (line,) = lines(written)
+    assert line["number"] is None

@@ -1,0 +1,255 @@
+"""What /metrics tells of receipts and of the gateway's state."""
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from freeroute.clock import Now
+from freeroute.domain.catalogue import Limit, Scope, Unit
+from freeroute.domain.clients import Client
+from freeroute.domain.outcome import Kind, Outcome
+from freeroute.domain.receipt import AttemptNote, Receipt
+from freeroute.domain.usage import Usage
+from freeroute.errors import FreerouteError
+from freeroute.observe.metrics import CONTENT_TYPE, Metrics
+from tests.support.world import PER_MINUTE, World, call, model, provider, read, streamed
+
+DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
+HISTOGRAM_PARTS = ("_bucket", "_sum", "_count")
+SLOTS = Limit(Unit.CONCURRENCY, 4)
+PER_MODEL = Limit(Unit.TOKENS, 1000, 86400.0, span="day", scope=Scope.MODEL)
+
+
+class Watched(World):
+    """A world whose gateway is measured."""
+
+    def __init__(self, *providers, **given) -> None:
+        super().__init__(*providers, **given)
+        self.metrics = Metrics()
+        self.metrics.watch(self.gateway.view)
+
+    async def ask(self, *args, **given):
+        try:
+            return await super().ask(*args, **given)
+        finally:
+            if self.receipts.seen:
+                self.metrics.saw(self.receipts.seen[-1])
+
+    async def begin(self):
+        """Begin a stream, and leave its end to the test."""
+        return await self.gateway.chat(call("free", stream=True), self.context())
+
+
+def samples(metrics: Metrics) -> dict[tuple[str, ...], float]:
+    """Every sample by its name and its labels as ``name=value``, sorted; buckets and processes apart."""
+    text = metrics.render()[0].decode()
+    return {
+        (sample.name, *sorted(f"{k}={v}" for k, v in sample.labels.items() if v)): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if not sample.name.endswith("_bucket") and not sample.name.startswith("process_")
+    }
+
+
+async def test_a_served_request_is_counted_with_its_model_provider_and_tokens():
+    world = Watched(provider("groq"))
+    await world.ask("free")
+    found = samples(world.metrics)
+    assert found["freeroute_requests_total", "client=-", "model=free", "status=200", "surface=openai"] == 1
+    assert found["freeroute_attempts_total", "kind=served", "model=m", "provider=groq"] == 1
+    assert found["freeroute_tokens_total", "client=-", "model=m", "provider=groq", "type=input"] == 10
+    assert found["freeroute_tokens_total", "client=-", "model=m", "provider=groq", "type=output"] == 20
+    assert found["freeroute_request_attempts_sum",] == 1
+
+
+async def test_each_failed_attempt_is_counted_by_its_kind():
+    world = Watched(provider("groq"), provider("cerebras"), groq=[Kind.FAULT], cerebras=[Kind.FAULT])
+    with pytest.raises(FreerouteError):
+        await world.ask("free")
+    found = samples(world.metrics)
+    assert found["freeroute_attempts_total", "kind=fault", "model=m", "provider=groq"] == 1
+    assert found["freeroute_attempts_total", "kind=fault", "model=m", "provider=cerebras"] == 1
+    refused = ("freeroute_requests_total", "client=-", "code=upstream_failed", "model=free")
+    assert found[*refused, "status=502", "surface=openai"] == 1
+
+
+async def test_only_streams_have_a_time_to_the_first_token():
+    world = Watched(provider("groq"), seconds=0.25)
+    await world.ask("free")
+    name = "gen_ai_server_time_to_first_token_seconds_sum"
+    assert not [key for key in samples(world.metrics) if key[0] == name]
+    await world.ask("free", stream=True)
+    labels = ["gen_ai_operation_name=chat", "gen_ai_provider_name=groq", "gen_ai_request_model=free"]
+    assert samples(world.metrics)[name, *labels, "gen_ai_response_model=m"] == pytest.approx(0.25)
+
+
+async def test_a_stream_that_dies_counts_as_a_failed_attempt_and_not_as_a_served_one():
+    cut = streamed(ending=Outcome(Kind.TRUNCATED))
+    world = Watched(provider("groq"), groq=[cut])
+    await world.ask("free", stream=True)
+    found = samples(world.metrics)
+    assert found["freeroute_attempts_total", "kind=truncated", "model=m", "provider=groq"] == 1
+    assert ("freeroute_attempts_total", "kind=served", "model=m", "provider=groq") not in found
+    asked = ("freeroute_requests_total", "client=-", "code=truncated", "model=free")
+    assert found[*asked, "status=200", "surface=openai"] == 1
+
+
+async def test_the_whole_of_a_stream_belongs_to_its_attempt():
+    world = Watched(provider("groq"), seconds=0.5)
+    served = await world.begin()
+    world.clock.advance(1.5)
+    await read(served)
+    await served.finish()
+    world.metrics.saw(world.receipts.last)
+    name = "gen_ai_client_operation_duration_seconds_sum"
+    labels = ["gen_ai_operation_name=chat", "gen_ai_provider_name=groq", "gen_ai_request_model=m"]
+    assert samples(world.metrics)[name, *labels] == pytest.approx(2.0)
+
+
+async def test_a_caller_who_left_is_no_error_of_the_gateway():
+    world = Watched(provider("groq"))
+    served = await world.begin()
+    await served.finish(caller_left=True)
+    world.metrics.saw(world.receipts.last)
+    found = samples(world.metrics)
+    left = ("freeroute_requests_total", "client=-", "code=caller_left", "model=free")
+    assert found[*left, "status=499", "surface=openai"] == 1
+    assert found["freeroute_attempts_total", "kind=caller_left", "model=m", "provider=groq"] == 1
+
+
+async def test_names_that_callers_make_up_share_one_series():
+    world = Watched(provider("groq"))
+    for name in ("nonsense-1", "nonsense-2", "groq/none"):
+        with pytest.raises(FreerouteError):
+            await world.ask(name)
+    refused = ("freeroute_requests_total", "client=-", "code=model_not_found", "model=other")
+    assert samples(world.metrics)[*refused, "status=404", "surface=openai"] == 3
+
+
+async def test_spellings_and_aliases_of_a_model_share_its_series():
+    world = Watched(provider("groq", model("gpt-oss", family="gpt-oss")))
+    for name in ("gpt-oss", "GPT-OSS", "Gpt-Oss"):
+        await world.ask(name)
+    await world.ask("auto")
+    counted = {
+        key[2]: value for key, value in samples(world.metrics).items() if key[0].endswith("ests_total")
+    }
+    assert counted == {"model=gpt-oss": 3, "model=free": 1}
+
+
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_codes_and_models_from_anywhere_open_no_series_of_their_own(code, asked):
+    metrics = Metrics()
+    receipt = msgspec.structs.replace(_receipt(), code=f"x{code}", asked=asked, asked_known=False)
+    metrics.saw(receipt)
+    keys = [key for key in samples(metrics) if key[0] == "freeroute_requests_total"]
+    assert len(keys) == 1
+    assert "model=other" in keys[0]
+    assert "code=_OTHER" in keys[0]
+
+
+async def test_quota_is_shown_as_used_of_its_limit_with_the_limits_source():
+    world = Watched(provider("groq", model(limits=(PER_MODEL,)), limits=(PER_MINUTE, SLOTS)))
+    await world.ask("free")
+    found = samples(world.metrics)
+    pool = ("limit=requests/minute", "pool=groq/account:default/requests/minute", "provider=groq")
+    assert found["freeroute_quota_used", *pool] == 1
+    assert found["freeroute_quota_limit", *pool, "source=configured"] == 30
+    wall = world.clock.now().wall
+    assert 59 <= found["freeroute_quota_reset_timestamp_seconds", *pool] - wall <= 61
+    owned = ("limit=tokens/day", "model=m", "pool=groq/account:default/model:m/tokens/day", "provider=groq")
+    assert found["freeroute_quota_used", *owned] == 30
+
+
+async def test_breakers_holds_and_use_are_read_when_asked_for():
+    world = Watched(provider("groq"), groq=[Kind.FAULT] * 3)
+    candidate = ("key=k1", "model=m", "provider=groq")
+    before = samples(world.metrics)
+    assert before["freeroute_breaker_state", *candidate] == 0
+    assert before["freeroute_candidate_usable", *candidate] == 1
+    for _ in range(3):
+        with pytest.raises(FreerouteError):
+            await world.ask("free")
+    failed = samples(world.metrics)
+    assert failed["freeroute_breaker_state", *candidate] == 2
+    assert failed["freeroute_candidate_usable", *candidate] == 0
+    assert failed["freeroute_candidate_held", *candidate] == 0
+    assert failed["freeroute_provider_breaker_state", "provider=groq"] == 0
+    world.gateway.standing.hold(("provider", "groq"), world.clock.now().mono + 5, "told to")
+    assert samples(world.metrics)["freeroute_candidate_held", *candidate] == 1
+
+
+async def test_requests_being_answered_are_in_flight_until_they_are_finished():
+    world = Watched(provider("groq"))
+    served = await world.begin()
+    assert samples(world.metrics)["freeroute_requests_in_flight",] == 1
+    await served.finish()
+    assert samples(world.metrics)["freeroute_requests_in_flight",] == 0
+    with pytest.raises(FreerouteError):
+        await world.ask("no-such-model")
+    assert samples(world.metrics)["freeroute_requests_in_flight",] == 0
+
+
+def test_without_a_view_counters_are_shown_alone():
+    metrics = Metrics()
+    metrics.saw(_receipt())
+    body, content_type = metrics.render()
+    assert content_type == CONTENT_TYPE
+    assert b"freeroute_requests_total" in body
+    assert b"freeroute_quota_used" not in body
+
+
+async def test_the_documentation_lists_every_metric_with_its_type_and_labels():
+    world = Watched(provider("groq", model(limits=(PER_MODEL,)), limits=(PER_MINUTE,)))
+    await world.ask("free", stream=True, context=world.context(client=Client("ann", b"")))
+    world.metrics.saw(_receipt())
+    shown = {}
+    for family in text_string_to_metric_families(world.metrics.render()[0].decode()):
+        labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        if not name.startswith("process_"):
+            shown[name] = (family.type, frozenset(labels))
+    assert _documented() == shown
+
+
+def test_the_documentation_lists_every_label():
+    text = DOCS.read_text()
+    labels = set().union(*(labels for _, labels in _documented().values()))
+    table = text[text.index("## Labels") : text.index("## Questions")]
+    # Clear by their names, or told beside their metrics.
+    told = {"version", "demo", "source", "type", "gen_ai_token_type"}
+    assert {label for label in labels if f"`{label}`" not in table} == told
+
+
+def _documented():
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| ([`\w ]*)\|", DOCS.read_text(), re.MULTILINE)
+    return {name: (kind, frozenset(re.findall(r"\w+", labels))) for name, kind, labels in rows}
+
+
+def _receipt():
+    return Receipt(
+        request_id="r",
+        at=Now(0.0, 0.0),
+        surface="openai",
+        client="-",
+        asked="free",
+        asked_known=True,
+        stream=False,
+        status=200,
+        code=None,
+        provider="groq",
+        model="m",
+        key="k1",
+        attempts=(AttemptNote("groq", "m", "k1", Kind.SERVED, 0.5, 200),),
+        usage=Usage(10, 20, reasoning=5, cached=2),
+        finish="stop",
+        queued=0.0,
+        overhead=0.001,
+        first_event=None,
+        total=0.5,
+    )

@@ -1,0 +1,221 @@
+"""The OpenAI-shaped upstream: what goes up, what comes back, and what every failure becomes."""
+
+import asyncio
+
+import msgspec
+import pytest
+
+from freeroute.domain.catalogue import Auth, ErrorRule, Quirks
+from freeroute.domain.outcome import Kind
+from freeroute.domain.usage import Usage
+from freeroute.engine.ports import Terms
+from freeroute.upstreams.transport import (
+    Disconnected,
+    NameNotFound,
+    Phase,
+    ProtocolError,
+    Refused,
+    TimedOut,
+    TlsFailed,
+    TransportError,
+    Truncated,
+)
+from tests.support.asking import DONE, IMPATIENT, ROLE, SECRET, STOP, WHOLE, ask, candidate, event, streamed
+from tests.support.clocks import ManualClock
+from tests.support.transports import HANG, PlayedTransport, Reply, json_reply, sse_reply
+
+
+async def test_only_the_gateways_own_headers_go_up():
+    transport = PlayedTransport(json_reply(WHOLE))
+    await ask(transport)
+    sending = transport.sent[0]
+    assert (sending.method, sending.url) == ("POST", "https://api.example/openai/v1/chat/completions")
+    assert sending.headers.pop("user-agent").startswith("freeroute/")
+    assert sending.headers == {
+        "content-type": "application/json",
+        "accept": "application/json",
+        "accept-encoding": "identity",
+        "x-freeroute-hop": "1",
+        "authorization": f"Bearer {SECRET}",
+    }
+
+
+async def test_a_keyless_provider_gets_no_authorization_and_others_their_own_header():
+    transport = PlayedTransport(json_reply(WHOLE), json_reply(WHOLE))
+    await ask(transport, asked=candidate(secret=""))
+    own = candidate(auth=Auth(header="X-Api-Key", scheme=""), headers={"X-Title": "freeroute"})
+    await ask(transport, Terms(1, 1, 1, 1, traceparent="00-a-b-01"), own)
+    assert "authorization" not in transport.sent[0].headers
+    assert transport.sent[1].headers["x-api-key"] == SECRET
+    assert transport.sent[1].headers["x-title"] == "freeroute"
+    assert transport.sent[1].headers["traceparent"] == "00-a-b-01"
+
+
+async def test_a_key_that_cannot_stand_in_a_header_is_invalid_and_nothing_is_sent():
+    transport = PlayedTransport()
+    sent = await ask(transport, asked=candidate(secret="a\r\nx: y"))
+    assert (sent.outcome.kind, sent.outcome.counted) == (Kind.KEY_INVALID, False)
+    assert transport.sent == []
+
+
+async def test_a_whole_answer_is_served_with_its_bytes_usage_and_finish():
+    transport = PlayedTransport(json_reply(WHOLE))
+    sent = await ask(transport)
+    assert sent.outcome.kind is Kind.SERVED
+    assert sent.answer is not None
+    assert sent.answer.body == WHOLE
+    assert sent.answer.usage == Usage(3, 2)
+    assert sent.answer.finish == "stop"
+    assert sent.head_at == ManualClock().now()
+
+
+async def test_missing_usage_is_estimated_and_added():
+    body = b'{"choices":[{"message":{"content":"Hello there"},"finish_reason":"stop"}]}'
+    sent = await ask(PlayedTransport(json_reply(body)))
+    assert sent.answer is not None
+    assert sent.answer.usage is not None
+    assert sent.answer.usage.estimated
+    assert (
+        msgspec.json.decode(sent.answer.body)["usage"]["completion_tokens"]
+        == sent.answer.usage.completion
+        > 0
+    )
+
+
+async def test_dropped_fields_are_reported():
+    sent = await ask(
+        PlayedTransport(json_reply(WHOLE)), asked=candidate(quirks=Quirks(drops=("user",))), user="me"
+    )
+    assert sent.dropped == ("user",)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "counted"),
+    [
+        (Refused("x"), Kind.UNREACHABLE, False),
+        (NameNotFound("x"), Kind.UNREACHABLE, False),
+        (TlsFailed("x"), Kind.UNREACHABLE, False),
+        (TimedOut(Phase.CONNECT, 3), Kind.UNREACHABLE, False),
+        (TimedOut(Phase.POOL, 5), Kind.NO_CAPACITY, False),
+        (TimedOut(Phase.FIRST_BYTE, 20), Kind.TIMED_OUT, True),
+        (TimedOut(Phase.TOTAL, 300), Kind.TIMED_OUT, True),
+        (Disconnected("x", reused=True, received=0), Kind.STALE, False),
+        (Disconnected("x", reused=True, received=9), Kind.DISCONNECTED, True),
+        (Disconnected("x", reused=False), Kind.DISCONNECTED, True),
+        (ProtocolError("x"), Kind.GARBAGE, True),
+    ],
+)
+async def test_each_way_to_fail_below_http_has_its_kind(error: TransportError, kind: Kind, counted: bool):
+    outcome = (await ask(PlayedTransport(error))).outcome
+    assert (outcome.kind, outcome.counted) == (kind, counted)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (Truncated("x"), Kind.TRUNCATED),
+        (TimedOut(Phase.IDLE, 30), Kind.TIMED_OUT),
+        (Disconnected("x"), Kind.DISCONNECTED),
+    ],
+)
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_body_that_breaks_before_anything_was_said_is_a_failed_attempt(
+    error: TransportError, kind: Kind, stream: bool
+):
+    first = ROLE if stream else WHOLE[:20]
+    reply = sse_reply(first, error) if stream else Reply([first, error])
+    transport = PlayedTransport(reply)
+    assert (await ask(transport, stream=stream)).outcome.kind is kind
+    assert transport.exchanges[0].aborted
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    "reply", [HANG, Reply([HANG]), Reply([ROLE, HANG], content_type="text/event-stream")]
+)
+async def test_nothing_to_read_in_time_is_a_timeout(reply: Reply | str, stream: bool):
+    transport = PlayedTransport(reply)
+    assert (await ask(transport, IMPATIENT, stream=stream)).outcome.kind is Kind.TIMED_OUT
+    assert all(exchange.aborted for exchange in transport.exchanges)
+
+
+async def test_an_error_status_is_judged_with_the_catalogues_rules():
+    rules = (ErrorRule(kind="no_capacity", status=503),)
+    reply = json_reply(b'{"error":{"message":"busy"}}', 503, retry_after="9")
+    transport = PlayedTransport(reply)
+    outcome = (await ask(transport, asked=candidate(errors=rules))).outcome
+    assert (outcome.kind, outcome.retry_after) == (Kind.NO_CAPACITY, 9.0)
+    assert transport.exchanges[0].aborted
+
+
+async def test_an_error_whose_body_breaks_off_is_judged_by_its_status():
+    reply = Reply([b'{"error":', Truncated("x")], status=429)
+    assert (await ask(PlayedTransport(reply))).outcome.kind is Kind.RATE_LIMITED
+
+
+async def test_a_key_that_a_provider_repeats_is_redacted():
+    reply = json_reply(msgspec.json.encode({"error": {"message": f"bad request for {SECRET}"}}), 400)
+    outcome = (await ask(PlayedTransport(reply))).outcome
+    assert outcome.request_error is not None
+    assert SECRET not in outcome.request_error
+
+
+async def test_refused_penalties_are_put_on_one_the_caller_sent():
+    body = msgspec.json.encode([{"error": {"code": 400, "message": "Penalty is not enabled for this model"}}])
+    outcome = (await ask(PlayedTransport(json_reply(body, 400)), presence_penalty=1)).outcome
+    assert (outcome.kind, outcome.param) == (Kind.BAD_PARAMETER, "presence_penalty")
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (Reply([b"<html>"], content_type="text/html"), Kind.GARBAGE),
+        (json_reply(b"\x00\x01"), Kind.GARBAGE),
+        (json_reply(b""), Kind.GARBAGE),
+        (json_reply(b'{"hello":1}'), Kind.GARBAGE),
+        (json_reply(b'{"choices":[]}'), Kind.EMPTY),
+        (json_reply(b'{"choices":[{"message":{"content":" "},"finish_reason":"stop"}]}'), Kind.EMPTY),
+        (json_reply(b'{"error":{"code":429,"message":"slow down"}}'), Kind.RATE_LIMITED),
+        (json_reply(b'{"choices":[{"error":{"code":502,"message":"x"}}]}'), Kind.FAULT),
+        (json_reply(b'{"object":"error","message":"gone","code":500}'), Kind.FAULT),
+        (json_reply(b'{"detail":"Not authenticated"}'), Kind.KEY_INVALID),
+        (json_reply(b"", 302), Kind.REDIRECTED),
+    ],
+)
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_200_that_is_no_answer_is_a_failed_attempt(reply: Reply, kind: Kind, stream: bool):
+    assert (await ask(PlayedTransport(reply), stream=stream)).outcome.kind is kind
+
+
+@pytest.mark.parametrize("finish", ["length", "content_filter"])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_empty_answer_with_a_good_reason_is_served(finish: str, stream: bool):
+    whole = {"choices": [{"message": {"content": ""}, "finish_reason": finish}]}
+    reply = sse_reply(event(finish=finish), DONE) if stream else json_reply(msgspec.json.encode(whole))
+    assert (await ask(PlayedTransport(reply), stream=stream)).outcome.kind is Kind.SERVED
+
+
+@pytest.mark.parametrize("reply", [HANG, sse_reply(ROLE, HANG)])
+async def test_cancelling_a_call_closes_its_connection(reply: Reply | str):
+    transport = PlayedTransport(reply)
+    task = asyncio.create_task(ask(transport, stream=True))
+    await transport.asked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert all(exchange.aborted for exchange in transport.exchanges)
+
+
+async def test_a_probe_takes_any_well_formed_answer():
+    terms = Terms(1, 1, 1, 1, probe=True, max_output=16)
+    empty = b'{"choices":[{"message":{"content":""},"finish_reason":"stop"}]}'
+    assert (await ask(PlayedTransport(json_reply(empty)), terms)).outcome.kind is Kind.SERVED
+    assert (await streamed(ROLE, STOP, DONE, terms=terms)).outcome.kind is Kind.SERVED
+    assert (await ask(PlayedTransport(json_reply(b"<")))).outcome.kind is Kind.GARBAGE
+
+
+async def test_silence_is_bounded_by_the_stream_and_not_cut_short_by_the_transport():
+    transport = PlayedTransport(json_reply(WHOLE))
+    await ask(transport, Terms(connect=1, first_event=300, between_events=30, total=600))
+    deadlines = transport.sent[0].deadlines
+    assert (deadlines.connect, deadlines.first_byte, deadlines.idle, deadlines.total) == (1, 300, 300, 600)

@@ -1,0 +1,196 @@
+"""Streams of the OpenAI-shaped upstream, from the first meaningful event to any end."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from freeroute.domain.catalogue import Quirks
+from freeroute.domain.outcome import Kind
+from freeroute.domain.usage import Usage
+from freeroute.upstreams.transport import (
+    Disconnected,
+    Phase,
+    TimedOut,
+    Truncated,
+)
+from tests.support.asking import (
+    COUNTED,
+    DONE,
+    HI,
+    IMPATIENT,
+    ROLE,
+    STOP,
+    TERMS,
+    WHOLE,
+    ask,
+    candidate,
+    event,
+    rest,
+    stream_of,
+    streamed,
+    texts,
+)
+from tests.support.transports import HANG, PlayedTransport, Reply, json_reply, sse_reply
+
+
+async def test_a_stream_is_served_from_its_first_meaningful_event_on():
+    stream = stream_of(await streamed(b": wait\n\n", ROLE, HI, event({"content": "!"}) + STOP, DONE))
+    assert len(await stream.next()) == 2
+    assert len(await stream.next()) == 2
+    assert await stream.next() == ()
+    assert (stream.finish, stream.outcome) == ("stop", None)
+
+
+async def test_payload_bytes_are_untouched():
+    payload = b'{"choices" : [ {"delta":{"content":"x"}} ], "extra":1.0}'
+    stream = stream_of(await streamed(b"data: " + payload + b"\n\n", STOP, DONE))
+    assert list(await stream.next()) == [payload]
+
+
+@pytest.mark.parametrize(
+    ("steps", "kind"),
+    [
+        ((DONE,), Kind.EMPTY),
+        ((ROLE, STOP, DONE), Kind.EMPTY),
+        ((), Kind.EMPTY),
+        ((ROLE,), Kind.TRUNCATED),
+        ((b"data: nonsense\n\n", DONE), Kind.GARBAGE),
+        ((b"data: " + b"x" * 5_000_000,), Kind.GARBAGE),
+        ((b'data: {"error":{"code":429,"message":"x"}}\n\n',), Kind.RATE_LIMITED),
+        ((ROLE, b'data: {"error":{"message":"x","type":"server_error"}}\n\n'), Kind.FAULT),
+        ((ROLE, b'{"error":"model runner has stopped"}\n'), Kind.FAULT),
+        ((event({"content": ""}, "error"),), Kind.FAULT),
+    ],
+)
+async def test_a_stream_that_fails_before_its_first_event_is_a_failed_attempt(
+    steps: tuple[bytes, ...], kind: Kind
+):
+    transport = PlayedTransport(sse_reply(*steps))
+    assert (await ask(transport, stream=True)).outcome.kind is kind
+    assert transport.exchanges[0].aborted
+
+
+@pytest.mark.parametrize(
+    ("steps", "kind"),
+    [
+        ((HI,), Kind.TRUNCATED),
+        ((HI, Truncated("x")), Kind.TRUNCATED),
+        ((HI, Disconnected("x")), Kind.TRUNCATED),
+        ((HI, TimedOut(Phase.IDLE, 1)), Kind.STALLED),
+        ((HI, HANG), Kind.STALLED),
+        ((HI, b'data: {"error":{"code":502,"message":"gone"}}\n\n'), Kind.FAULT),
+        ((HI, event({"content": ""}, "error")), Kind.FAULT),
+    ],
+)
+async def test_a_stream_that_dies_ends_with_what_it_said_and_an_outcome(steps: tuple[Any, ...], kind: Kind):
+    terms = IMPATIENT if HANG in steps else TERMS
+    stream = stream_of(await streamed(*steps, terms=terms, stream_options={"include_usage": True}))
+    assert await texts(stream) == ["Hi"]
+    assert stream.outcome is not None
+    assert stream.outcome.kind is kind
+    assert stream.usage is not None
+    assert stream.usage.estimated
+
+
+@pytest.mark.parametrize("last", [Truncated("x"), TimedOut(Phase.IDLE, 1), HANG, b""])
+async def test_after_the_finish_nothing_can_go_wrong_any_more(last: Any):
+    stream = stream_of(await streamed(HI, STOP, last, terms=IMPATIENT))
+    assert await texts(stream) == ["Hi", ""]
+    assert stream.outcome is None
+
+
+async def test_done_without_a_finish_is_an_end():
+    stream = stream_of(await streamed(HI, DONE))
+    await rest(stream)
+    assert stream.outcome is None
+
+
+async def test_an_event_that_cannot_be_read_is_skipped_and_counted():
+    stream = stream_of(await streamed(HI, b"data: {broken\n\n", event({"content": "!"}), STOP, DONE))
+    assert await texts(stream) == ["Hi", "!", ""]
+    assert getattr(stream, "skipped", None) == 1
+
+
+async def test_the_usage_chunk_goes_only_to_those_who_asked():
+    stream = stream_of(await streamed(HI, STOP, COUNTED, DONE))
+    assert await texts(stream) == ["Hi", ""]
+    assert stream.usage == Usage(3, 2)
+    asked = stream_of(await streamed(HI, STOP, COUNTED, DONE, stream_options={"include_usage": True}))
+    assert await texts(asked) == ["Hi", "", "usage"]
+
+
+async def test_usage_that_was_asked_for_and_not_given_is_estimated():
+    stream = stream_of(await streamed(HI, STOP, DONE, stream_options={"include_usage": True}))
+    last = msgspec.json.decode((await rest(stream))[-1])
+    assert (last["choices"], last["id"]) == ([], "c1")
+    assert last["usage"]["completion_tokens"] > 0
+    assert stream.usage is not None
+    assert stream.usage.estimated
+
+
+async def test_cumulative_usage_is_told_once_at_the_end():
+    counted = [event({"content": "a"}, usage={"prompt_tokens": 3, "completion_tokens": n}) for n in (1, 2)]
+    transport = PlayedTransport(sse_reply(*counted, STOP, DONE))
+    asked = candidate(quirks=Quirks(usage_every_chunk=True))
+    sent = await ask(transport, TERMS, asked, stream=True, stream_options={"include_usage": True})
+    chunks = [msgspec.json.decode(payload) for payload in await rest(stream_of(sent))]
+    assert [chunk.get("usage") for chunk in chunks] == [
+        None,
+        None,
+        None,
+        {"prompt_tokens": 3, "completion_tokens": 2},
+    ]
+
+
+async def test_usage_beside_the_finish_is_found():
+    stream = stream_of(await streamed(HI, event(finish="stop", x_groq={"usage": {"prompt_tokens": 4}}), DONE))
+    await rest(stream)
+    assert stream.usage == Usage(4, 0)
+
+
+async def test_the_finish_that_is_noted_is_the_one_the_caller_gets():
+    call = {"tool_calls": [{"id": "a", "function": {"name": "f"}}]}
+    asked = candidate(quirks=Quirks(tool_finish=False))
+    stream = stream_of(
+        await ask(PlayedTransport(sse_reply(event(call), STOP, DONE)), TERMS, asked, stream=True)
+    )
+    assert (
+        msgspec.json.decode((await rest(stream))[-1])["choices"][0]["finish_reason"]
+        == stream.finish
+        == "tool_calls"
+    )
+
+
+async def test_a_whole_answer_to_a_stream_request_becomes_a_stream():
+    transport = PlayedTransport(json_reply(WHOLE))
+    sent = await ask(transport, stream=True, stream_options={"include_usage": True})
+    chunks = [msgspec.json.decode(payload) for payload in await rest(stream_of(sent))]
+    assert chunks[0]["object"] == "chat.completion.chunk"
+    assert chunks[0]["choices"][0]["delta"]["content"] == "Hi"
+    assert chunks[1]["usage"]["prompt_tokens"] == 3
+    assert transport.exchanges[0].aborted
+
+
+async def test_events_without_a_content_type_are_read_all_the_same():
+    reply = Reply([HI, STOP, DONE], content_type="text/plain")
+    sent = await ask(PlayedTransport(reply), stream=True)
+    assert await texts(stream_of(sent)) == ["Hi", ""]
+
+
+async def test_the_body_is_read_to_its_end_so_that_the_connection_can_be_used_again():
+    transport = PlayedTransport(sse_reply(HI + STOP + DONE))
+    await rest(stream_of(await ask(transport, stream=True)))
+    assert transport.exchanges[0].ended
+
+
+async def test_leaving_a_stream_closes_it_and_keeps_the_account():
+    transport = PlayedTransport(sse_reply(HI, HANG))
+    stream = stream_of(await ask(transport, stream=True))
+    await stream.next()
+    stream.abort()
+    stream.abort()
+    assert transport.exchanges[0].aborted
+    assert stream.usage is not None
+    assert stream.usage.completion > 0
+    assert await stream.next() == ()

@@ -1,0 +1,294 @@
+"""Quirks on the way out and undone on the way back."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from freeroute.domain.catalogue import Candidate, Key, Model, Provider, Quirks
+from freeroute.engine.ports import Terms
+from freeroute.upstreams.quirks import DUMMY_SIGNATURE, Outgoing, outgoing
+from freeroute.upstreams.repairs import Repairs
+from freeroute.wire.answers import inspect
+from freeroute.wire.decode import decode_chat
+
+MESSAGES = b'[ {"role":"user", "content":"Hi\\u0021"} ]'
+TERMS = Terms(connect=1, first_event=1, between_events=1, total=1)
+
+
+def candidate(quirks: Quirks) -> Candidate:
+    provider = Provider("p", "P", "http://p/v1", quirks=quirks)
+    return Candidate(provider, Model("vendor/model", "model"), Key("k", "key-1"), "c", ())
+
+
+def send(quirks: Quirks, terms: Terms = TERMS, messages: bytes = MESSAGES, **fields: object) -> Outgoing:
+    rest = msgspec.json.encode(fields)[1:]
+    body = b'{"model":"free","messages":' + messages + (b"," if fields else b"") + rest
+    return outgoing(decode_chat(body), candidate(quirks), terms)
+
+
+def sent(
+    quirks: Quirks, terms: Terms = TERMS, messages: bytes = MESSAGES, **fields: object
+) -> dict[str, Any]:
+    body: dict[str, Any] = msgspec.json.decode(send(quirks, terms, messages, **fields).body)
+    return body
+
+
+def talk(quirks: Quirks, *messages: object, without: str = "") -> list[Any]:
+    terms = Terms(1, 1, 1, 1, without=frozenset({without} if without else ()))
+    listed: list[Any] = sent(quirks, terms, msgspec.json.encode(messages))["messages"]
+    return listed
+
+
+def test_without_quirks_only_the_model_changes_and_bytes_stay():
+    out = send(Quirks(), future=[1.0])
+    assert out.body == b'{"model":"vendor/model","messages":' + MESSAGES + b',"future":[1.0]}'
+    assert out.dropped == ()
+
+
+def test_dropped_fields_are_named():
+    out = send(Quirks(drops=("logit_bias", "user")), user="me", seed=1)
+    assert b"user" not in out.body.replace(b'"role":"user"', b"")
+    assert out.dropped == ("user",)
+
+
+def test_a_whitelist_lets_nothing_else_through():
+    out = send(Quirks(accepts=("temperature",)), temperature=1, top_k=5, max_tokens=9)
+    assert msgspec.json.decode(out.body).keys() == {"model", "messages", "temperature", "max_tokens"}
+    assert out.dropped == ("top_k",)
+
+
+def test_a_whitelist_may_use_either_name_of_a_renamed_field():
+    for name in ("seed", "random_seed"):
+        assert sent(Quirks(accepts=(name,), renames={"seed": "random_seed"}), seed=7)["random_seed"] == 7
+
+
+@pytest.mark.parametrize(("given", "sent_as"), [(1.9, 1.5), (1.2, 1.2), (0, 0)])
+def test_numbers_are_clamped(given: float, sent_as: float):
+    assert sent(Quirks(clamps={"temperature": (0, 1.5)}), temperature=given)["temperature"] == sent_as
+
+
+@pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens"])
+def test_the_output_bound_travels_under_the_name_the_provider_reads(field: str):
+    body = sent(Quirks(output_field=field), max_tokens=100, max_completion_tokens=50)
+    assert {k: v for k, v in body.items() if k.startswith("max")} == {field: 50}
+
+
+def test_the_terms_bound_overrides_the_callers():
+    terms = Terms(1, 1, 1, 1, max_output=7)
+    assert sent(Quirks(), terms, max_completion_tokens=50)["max_completion_tokens"] == 7
+    assert sent(Quirks(), terms)["max_tokens"] == 7
+    assert (
+        sent(Quirks(output_field="max_completion_tokens"), terms, max_tokens=9)["max_completion_tokens"] == 7
+    )
+
+
+def test_a_default_bound_is_sent_only_where_none_is_given():
+    quirks = Quirks(default_max_tokens=256, output_field="max_tokens")
+    assert sent(quirks)["max_tokens"] == 256
+    assert sent(quirks, max_completion_tokens=9)["max_tokens"] == 9
+
+
+def test_usage_is_always_asked_of_a_stream_that_can_tell_it():
+    assert sent(Quirks(), stream=True)["stream_options"] == {"include_usage": True}
+    options = {"include_usage": False, "include_obfuscation": False}
+    body = sent(Quirks(), stream=True, stream_options=options)
+    assert body["stream_options"] == {"include_obfuscation": False, "include_usage": True}
+
+
+def test_stream_options_do_not_travel_where_they_have_no_place():
+    asked = {"include_usage": True}
+    assert "stream_options" not in sent(Quirks(stream_usage=False), stream=True, stream_options=asked)
+    assert "stream_options" not in sent(Quirks(), stream_options=asked)
+    terms = Terms(1, 1, 1, 1, without=frozenset({"stream_options"}))
+    assert "stream_options" not in sent(Quirks(), terms, stream=True)
+
+
+def test_parameters_refused_before_are_left_out():
+    terms = Terms(1, 1, 1, 1, without=frozenset({"seed", "penalties"}))
+    out = send(Quirks(), terms, seed=1, presence_penalty=1, top_k=2)
+    assert msgspec.json.decode(out.body).keys() == {"model", "messages", "top_k"}
+    assert out.dropped == ("presence_penalty", "seed")
+
+
+def test_names_are_taken_out_of_messages():
+    messages = (
+        {"role": "user", "name": "ann", "content": "x"},
+        {"role": "function", "name": "f", "content": "y"},
+    )
+    assert talk(Quirks(message_name=False), *messages) == [{"role": "user", "content": "x"}, messages[1]]
+
+
+def test_a_developer_speaks_as_system():
+    message = {"role": "developer", "content": "x"}
+    assert talk(Quirks(), message)[0]["role"] == "system"
+    assert talk(Quirks(developer_role=True), message)[0]["role"] == "developer"
+
+
+CALLED = {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "function": {"name": "f"}}]}
+
+
+def test_null_content_beside_tool_calls_becomes_empty():
+    assert talk(Quirks(tool_content_null=False), CALLED)[0]["content"] == ""
+    assert talk(Quirks(), CALLED)[0]["content"] is None
+
+
+def test_text_parts_are_joined_but_pictures_stay():
+    text = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    picture = {"type": "image_url", "image_url": {"url": "data:,"}}
+    quirks = Quirks(flatten_content=True)
+    assert talk(quirks, {"role": "user", "content": text})[0]["content"] == "a\nb"
+    assert talk(quirks, {"role": "user", "content": [*text, picture]})[0]["content"] == [*text, picture]
+
+
+def test_a_turn_of_another_model_gets_the_dummy_signature():
+    call = talk(Quirks(echo_signature=True), CALLED)[0]["tool_calls"][0]
+    assert call["extra_content"] == {"google": {"thought_signature": DUMMY_SIGNATURE}}
+
+
+def test_a_signature_that_is_there_is_kept():
+    signed = {"id": "1", "function": {"name": "f"}, "extra_content": {"google": {"thought_signature": "s"}}}
+    message = {**CALLED, "tool_calls": [signed, {"id": "2", "function": {"name": "g"}}]}
+    assert talk(Quirks(echo_signature=True), message)[0]["tool_calls"] == message["tool_calls"]
+
+
+def test_a_refused_member_of_messages_is_taken_out_of_each():
+    message = {"role": "assistant", "content": "x", "reasoning_content": "hm"}
+    assert talk(Quirks(), message, without="messages[].reasoning_content") == [
+        {"role": "assistant", "content": "x"}
+    ]
+
+
+def test_keywords_a_provider_does_not_read_leave_the_tool_schemas_only():
+    schema = {
+        "$schema": "http://x",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "additionalProperties": {"type": "string", "default": {"$schema": 1}},
+            "place": {"$ref": "#/$defs/Place", "description": "where"},
+        },
+        "$defs": {"Place": {"type": "object", "properties": {"in": {"$ref": "#/$defs/Place"}}}},
+    }
+    tools = [{"type": "function", "function": {"name": "f", "parameters": schema}}]
+    quirks = Quirks(schema_strips=("$schema", "additionalProperties", "$ref", "$defs"))
+    body = sent(quirks, tools=tools)
+    seen = body["tools"][0]["function"]["parameters"]
+    assert seen.keys() == {"type", "properties"}
+    assert seen["properties"]["additionalProperties"] == {"type": "string", "default": {"$schema": 1}}
+    assert seen["properties"]["place"]["type"] == "object"
+    assert seen["properties"]["place"]["description"] == "where"
+    assert "$ref" not in msgspec.json.encode(seen).decode()
+
+
+def test_references_that_multiply_end():
+    layer = {f"L{i}": {"anyOf": [{"$ref": f"#/$defs/L{i + 1}"}] * 10} for i in range(14)}
+    schema = {"anyOf": [{"$ref": "#/$defs/L0"}], "$defs": layer}
+    tools = [{"type": "function", "function": {"name": "f", "parameters": schema}}]
+    assert len(send(Quirks(schema_strips=("$ref", "$defs")), tools=tools).body) < 100_000
+
+
+def repaired(quirks: Quirks, *chunks: object) -> list[Any]:
+    repairs = Repairs(quirks)
+    out = []
+    for chunk in chunks:
+        payload = msgspec.json.encode(chunk)
+        piece = inspect(payload)
+        assert piece is not None
+        out.append(msgspec.json.decode(repairs.chunk(payload, piece)))
+    return out
+
+
+def delta(finish: str | None = None, **said: object) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": said, "finish_reason": finish}]}
+
+
+def calls_of(chunks: list[Any]) -> list[tuple[int, str | None]]:
+    calls = [call for chunk in chunks for call in chunk["choices"][0]["delta"].get("tool_calls", ())]
+    return [(call["index"], call.get("id")) for call in calls]
+
+
+def test_a_chunk_in_openais_form_keeps_its_bytes():
+    payload = b'{"choices" : [{"index":0,"delta":{"content":"x","reasoning":null}}] }'
+    piece = inspect(payload)
+    assert piece is not None
+    assert Repairs(Quirks(tool_finish=False, tool_call_index=False)).chunk(payload, piece) is payload
+
+
+def test_parallel_calls_without_index_are_numbered_in_order():
+    a, b = {"id": "a", "function": {"name": "f"}}, {"id": "b", "function": {"name": "g"}}
+    chunks = repaired(Quirks(tool_call_index=False), delta(tool_calls=[a]), delta(tool_calls=[b]))
+    assert calls_of(chunks) == [(0, "a"), (1, "b")]
+
+
+def test_an_index_that_is_always_zero_is_not_believed_where_the_catalogue_says_so():
+    a, b = {"index": 0, "id": "a"}, {"index": 0, "id": "b"}
+    chunks = repaired(Quirks(tool_call_index=False), delta(tool_calls=[a, b]))
+    assert calls_of(chunks) == [(0, "a"), (1, "b")]
+
+
+def test_the_rest_of_a_call_belongs_to_the_last_one_begun():
+    first, rest = {"id": "a", "function": {"name": "f"}}, {"function": {"arguments": "{}"}}
+    chunks = repaired(Quirks(), delta(tool_calls=[first]), delta(tool_calls=[rest]))
+    assert [index for index, _ in calls_of(chunks)] == [0, 0]
+
+
+def test_a_call_without_an_id_gets_one_and_keeps_it():
+    begun, rest = {"index": 0, "function": {"name": "f"}}, {"index": 0, "function": {"arguments": "{}"}}
+    chunks = repaired(Quirks(), delta(tool_calls=[begun]), delta(tool_calls=[rest]))
+    (_, first), (_, second) = calls_of(chunks)
+    assert first is not None
+    assert first.startswith("call_")
+    assert second is None
+
+
+def test_stop_after_a_tool_call_becomes_tool_calls():
+    call = {"index": 0, "id": "a"}
+    quirks = Quirks(tool_finish=False)
+    assert (
+        repaired(quirks, delta(tool_calls=[call]), delta("stop"))[1]["choices"][0]["finish_reason"]
+        == "tool_calls"
+    )
+    assert repaired(quirks, delta(content="x"), delta("stop"))[1]["choices"][0]["finish_reason"] == "stop"
+    assert (
+        repaired(Quirks(), delta(tool_calls=[call]), delta("stop"))[1]["choices"][0]["finish_reason"]
+        == "stop"
+    )
+
+
+def test_usage_in_every_chunk_is_taken_out():
+    chunk = {**delta(content="x"), "usage": {"prompt_tokens": 1}}
+    assert "usage" not in repaired(Quirks(usage_every_chunk=True), chunk)[0]
+    assert "usage" in repaired(Quirks(), chunk)[0]
+
+
+def test_reasoning_goes_by_one_name():
+    said = repaired(Quirks(), delta(reasoning="hm"))[0]["choices"][0]["delta"]
+    assert said == {"reasoning_content": "hm"}
+
+
+def test_content_lists_become_text_and_thinking():
+    parts = [
+        {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
+        {"type": "text", "text": "Hello"},
+    ]
+    said = repaired(Quirks(), delta(content=parts))[0]["choices"][0]["delta"]
+    assert said == {"content": "Hello", "reasoning_content": "hm"}
+
+
+def test_a_whole_answer_is_repaired_too():
+    body = {
+        "choices": [
+            {
+                "message": {"content": None, "reasoning": "hm", "tool_calls": [{"function": {"name": "f"}}]},
+                "finish_reason": "stop",
+            }
+        ]
+    }
+    payload = msgspec.json.encode(body)
+    piece = inspect(payload)
+    assert piece is not None
+    choice = msgspec.json.decode(Repairs(Quirks(tool_finish=False)).whole(payload, piece))["choices"][0]
+    assert choice["finish_reason"] == "tool_calls"
+    assert choice["message"]["reasoning_content"] == "hm"
+    assert choice["message"]["tool_calls"][0]["id"].startswith("call_")

@@ -1,0 +1,126 @@
+"""Which parameter, or which context size, a refusal names."""
+
+import pytest
+
+from freeroute.domain.outcome import Kind
+from tests.support.refusals import error, google, judged
+
+PARAMETERS = [
+    (
+        400,
+        error(
+            "'messages.0' : for 'role:user' the following must be satisfied[('messages.0' : property 'name' "
+            "is unsupported)]"
+        ),
+        "messages[].name",
+    ),
+    (400, error("property 'logit_bias' is unsupported"), "logit_bias"),
+    (400, error("'n' : number must be at most 1", param="n"), "n"),
+    (
+        400,
+        google('Invalid JSON payload received. Unknown name "frequency_penalty": Cannot find field.'),
+        "frequency_penalty",
+    ),
+    (
+        400,
+        google(
+            "Unknown name \"additionalProperties\" at 'tools[0].function_declarations[0].parameters': "
+            "Cannot find field."
+        ),
+        "tools",
+    ),
+    (400, google("Penalty is not enabled for this model"), "penalties"),
+    (400, error("Unrecognized request argument supplied: top_k"), "top_k"),
+    (400, error("`logprobs` is not supported with this model"), "logprobs"),
+    (
+        400,
+        error(
+            "Unsupported parameter: 'reasoning_effort' is not supported with this model.",
+            param="reasoning_effort",
+            code="unsupported_parameter",
+        ),
+        "reasoning_effort",
+    ),
+    (
+        400,
+        error("max_tokens must be less than or equal to `8192`, the maximum for the context_window"),
+        "max_tokens",
+    ),
+    (
+        422,
+        {
+            "detail": [
+                {
+                    "type": "extra_forbidden",
+                    "loc": ["body", "logit_bias"],
+                    "msg": "Extra inputs are not permitted",
+                    "input": {},
+                }
+            ]
+        },
+        "logit_bias",
+    ),
+    (
+        422,
+        {
+            "object": "error",
+            "message": {"detail": [{"loc": ["body", "user"], "msg": "extra fields not permitted"}]},
+        },
+        "user",
+    ),
+    (
+        422,
+        {
+            "detail": [
+                {
+                    "type": "extra_forbidden",
+                    "loc": ["body", "messages", 1, "assistant", "reasoning_content"],
+                    "msg": "Extra inputs are not permitted",
+                }
+            ]
+        },
+        "messages[].reasoning_content",
+    ),
+    (
+        400,
+        error('"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set'),
+        "tools",
+    ),
+    (400, error("registry.ollama.ai/library/x does not support tools"), "tools"),
+    (400, error("This model only supports single tool-calls at once!"), "parallel_tool_calls"),
+    (400, error('json: unknown field "store"'), "store"),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "param"), PARAMETERS)
+def test_a_refused_parameter_is_named(status: int, body: object, param: str):
+    outcome = judged(status, body)
+    assert (outcome.kind, outcome.param) == (Kind.BAD_PARAMETER, param)
+
+
+@pytest.mark.parametrize(
+    ("body", "context"),
+    [
+        (
+            error(
+                "the request exceeds the available context size",
+                type="exceed_context_size_error",
+                n_prompt_tokens=9000,
+                n_ctx=4096,
+            ),
+            4096,
+        ),
+        (
+            error("This model's maximum context length is 32768 tokens. However, you requested 40000 tokens"),
+            32768,
+        ),
+        (
+            google("The input token count (1200000) exceeds the maximum number of tokens allowed (1048576)."),
+            1048576,
+        ),
+        (error("Please reduce the length of the messages", code="context_length_exceeded"), None),
+    ],
+)
+def test_the_real_context_is_learned_from_the_refusal(body: object, context: int | None):
+    outcome = judged(400, body)
+    assert (outcome.kind, outcome.context) == (Kind.CONTEXT_TOO_LONG, context)
