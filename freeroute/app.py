@@ -4,13 +4,15 @@ import asyncio
 import contextlib
 import datetime as dt
 import os
-import random
+import signal
 import socket
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from msgspec import Struct
@@ -29,7 +31,7 @@ from freeroute.observe.metrics import Metrics
 from freeroute.resources import config_dir, dashboard_dir
 from freeroute.stores.memory import MemoryCounters
 from freeroute.stores.state_dir import StateDir
-from freeroute.surfaces.guard import Policy
+from freeroute.surfaces.guard import Guard, Policy
 from freeroute.surfaces.http import BodyBounds
 from freeroute.surfaces.litestar_app import build_asgi
 from freeroute.upstreams.openai import OpenAiUpstream
@@ -67,83 +69,127 @@ Announce = Callable[[Started], None]
 AnnounceLocal = Callable[[SwitchedOn], None]
 
 
+class Plan(Struct, frozen=True):
+    """Settings and the catalogue they come to."""
+
+    settings: Settings
+    assembly: Assembly
+
+
 class App:
     """One gateway with all it is made of, before it listens."""
 
-    def __init__(
-        self, settings: Settings, assembly: Assembly, *, transport: Transport, clock: Clock, demo: bool
-    ) -> None:
-        """Wire the rooms together over *transport*."""
-        self.settings = settings
-        self.assembly = assembly
+    def __init__(self, read: Callable[[], Plan], *, transport: Transport, clock: Clock, demo: bool) -> None:
+        """Wire the rooms together over *transport*; *read* gives the settings, now and at each reload."""
+        self._read = read
+        plan = read()
+        self.settings = plan.settings
+        self.assembly = plan.assembly
         self.transport = transport
         self.clock = clock
         self.demo = demo
-        self.counters = MemoryCounters()
         self.metrics = Metrics()
-        routing = settings.routing
         self.gateway = Gateway(
-            catalogue=assembly.catalogue,
-            counters=self.counters,
+            catalogue=plan.assembly.catalogue,
+            counters=MemoryCounters(),
             upstreams={"openai": OpenAiUpstream(transport, clock)},
             clock=clock,
             observers=[self.metrics, RequestLog()],
-            routing=Routing(
-                max_attempts=routing.max_attempts, deadline=routing.deadline, probes=routing.probes
-            ),
-            no_train=settings.privacy == "no-train",
+            routing=_routing(plan.settings),
+            no_train=plan.settings.privacy == "no-train",
             demo=demo,
             version=package_version(),
-            rng=random.Random(),
         )
         self.metrics.watch(self.gateway.view)
+        self.guard = Guard(Policy(), clock)
+        self._looking: asyncio.Task[None] | None = None
         self._log = structlog.get_logger("freeroute")
 
     def asgi(self, admin_key: str, on_local: AnnounceLocal) -> "Litestar":
-        """Return the application; it starts and ends the background work with its lifespan."""
-        settings = self.settings
+        """Return the application; its lifespan begins and ends the background work."""
+        self.guard.policy = self._policy(admin_key)
+
+        def reload() -> dict[str, Any]:
+            """Read the settings again; raises ConfigError, and then nothing has changed."""
+            plan = self._read()
+            found = [p for p in self.gateway.catalogue.providers.values() if p.origin == "discovered"]
+            self.settings, self.assembly = plan.settings, plan.assembly
+            self.guard.policy = self._policy(admin_key)
+            self.gateway.no_train = plan.settings.privacy == "no-train"
+            self.gateway.loop.routing = _routing(plan.settings)
+            self.gateway.adopt(with_local(plan.assembly.catalogue, found), plan.settings.clients)
+            self._look_again(on_local)
+            self._log.info("settings reloaded", providers=len(self.gateway.catalogue.providers))
+            return {"status": "reloaded", "providers": sorted(self.gateway.catalogue.providers)}
+
+        def on_hangup() -> None:
+            try:
+                reload()
+            except ConfigError as exc:
+                self._log.error("settings not reloaded, the old ones stay", reason=str(exc))
 
         @contextlib.asynccontextmanager
         async def lifespan(_: "Litestar") -> AsyncIterator[None]:
+            loop = asyncio.get_running_loop()
             async with contextlib.AsyncExitStack() as stack:
                 stack.push_async_callback(self.transport.close)
-                for work in (self._look_for_local(on_local), Probes(self.gateway).run()):
-                    stack.push_async_callback(_cancelled, asyncio.create_task(work))
+                stack.push_async_callback(_cancelled, asyncio.create_task(Probes(self.gateway).run()))
+                stack.push_async_callback(self._stop_looking)
+                self._look_again(on_local)
+                if threading.current_thread() is threading.main_thread():
+                    loop.add_signal_handler(signal.SIGHUP, on_hangup)
                 yield
 
-        policy = Policy(
-            clients=settings.clients,
-            admin_key=admin_key,
-            metrics_key=settings.server.metrics_key,
-            hosts=frozenset(settings.server.hosts),
-            cors=frozenset(settings.server.cors),
-            loopback=settings.server.host in LOOPBACK,
-            open=settings.open,
-            demo=self.demo,
-        )
         return build_asgi(
             self.gateway,
-            policy,
+            self.guard,
+            reload=reload,
             render=self.metrics.render,
             dashboard=dashboard_dir(),
             clock=self.clock,
-            bounds=BodyBounds(limit=settings.server.body_limit),
+            bounds=BodyBounds(limit=self.settings.server.body_limit),
             lifespan=[lifespan],
         )
 
+    def _policy(self, admin_key: str) -> Policy:
+        server = self.settings.server
+        return Policy(
+            clients=self.settings.clients,
+            admin_key=admin_key,
+            metrics_key=server.metrics_key,
+            hosts=frozenset(server.hosts),
+            cors=frozenset(server.cors),
+            loopback=server.host in LOOPBACK,
+            demo=self.demo,
+        )
+
+    def _look_again(self, on_local: AnnounceLocal) -> None:
+        """Look for local servers in the background: no request waits for them."""
+        if self._looking is not None:
+            self._looking.cancel()
+        self._looking = asyncio.create_task(self._look_for_local(on_local))
+
+    async def _stop_looking(self) -> None:
+        if self._looking is not None:
+            await _cancelled(self._looking)
+
     async def _look_for_local(self, on_local: AnnounceLocal) -> None:
-        """Find local servers in the background: a request need not wait for them."""
         if not self.assembly.local:
             return
-        import httpx
+        from freeroute.upstreams.local import discover, new_client
 
-        from freeroute.upstreams.local import find
-
-        async with httpx.AsyncClient() as client:
-            found = await find(self.assembly.local, client, own_port=self.settings.server.port)
+        async with new_client() as client:
+            found = await discover(self.assembly.local, client, own_port=self.settings.server.port)
+        known = self.gateway.catalogue.providers
         self.gateway.adopt(with_local(self.gateway.catalogue, found), self.settings.clients)
         for provider in found:
-            on_local(switched_on(provider, f"found at {provider.base_url}"))
+            if provider.id not in known:
+                on_local(switched_on(provider, f"found at {provider.base_url}"))
+
+
+def _routing(settings: Settings) -> Routing:
+    routing = settings.routing
+    return Routing(max_attempts=routing.max_attempts, deadline=routing.deadline, probes=routing.probes)
 
 
 def package_version() -> str:
@@ -155,26 +201,27 @@ def package_version() -> str:
 
 
 def build(options: ServeOptions, env: Mapping[str, str], state_dir: Path | None = None) -> App:
-    """Read the settings and build the gateway; raises ConfigError."""
+    """Read the settings and build the gateway; raises ConfigError. The demo keeps to *state_dir*."""
     clock = SystemClock()
-    entries = read_catalogue(config_dir() / "providers")
+
+    def read() -> Plan:
+        entries = read_catalogue(config_dir() / "providers")
+        if options.demo:
+            settings = demo_settings(options.overrides, env, state_dir or Path.cwd(), entries)
+        else:
+            settings = load(options.overrides, env, Path.cwd(), Path.home())
+        today = dt.datetime.fromtimestamp(clock.now().wall, dt.UTC).date()
+        return Plan(settings, assemble(settings, entries, today))
+
+    return App(read, transport=_transport(options, clock), clock=clock, demo=options.demo)
+
+
+def _transport(options: ServeOptions, clock: Clock) -> Transport:
     if options.demo:
-        if state_dir is None:
-            raise ConfigError("the demo needs a state directory of its own")
-        settings = demo_settings(options.overrides, env, state_dir, entries)
-        transport: Transport = simulation(clock, options.seed)
-    else:
-        from freeroute.upstreams.aiohttp_transport import AiohttpTransport
+        return simulation(clock, options.seed)
+    from freeroute.upstreams.aiohttp_transport import AiohttpTransport
 
-        settings = load(options.overrides, env, Path.cwd(), Path.home())
-        transport = AiohttpTransport()
-    today = _today(clock)
-    assembly = assemble(settings, entries, today)
-    return App(settings, assembly, transport=transport, clock=clock, demo=options.demo)
-
-
-def _today(clock: Clock) -> dt.date:
-    return dt.datetime.fromtimestamp(clock.now().wall, dt.UTC).date()
+    return AiohttpTransport()
 
 
 def serve(options: ServeOptions, announce: Announce, on_local: AnnounceLocal) -> int:
@@ -240,30 +287,19 @@ def listen(host: str, port: int) -> socket.socket:
 def _run(app: App, listening: socket.socket, admin_key: str, on_local: AnnounceLocal) -> None:
     import uvicorn
 
-    from freeroute.surfaces.protocol import BoundedProtocol
+    from freeroute.surfaces.protocol import server_config
 
     class Server(uvicorn.Server):
-        """uvicorn's server; being told to stop turns ``/readyz`` first."""
+        """Being told to stop turns ``/readyz`` first."""
 
-        def handle_exit(self, sig: int, frame: object) -> None:
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             app.gateway.draining = True
-            super().handle_exit(sig, frame)  # type: ignore[arg-type]
+            super().handle_exit(sig, frame)
 
-    config = uvicorn.Config(
-        app.asgi(admin_key, on_local),
-        http=BoundedProtocol,
-        loop="uvloop",
-        lifespan="on",
-        ws="none",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        timeout_graceful_shutdown=GRACE,
-    )
-    Server(config).run(sockets=[listening])
+    Server(server_config(app.asgi(admin_key, on_local), grace=GRACE)).run(sockets=[listening])
 
 
-async def _cancelled(task: "asyncio.Task[None]") -> None:
+async def _cancelled(task: asyncio.Task[None]) -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task

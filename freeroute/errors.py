@@ -1,27 +1,27 @@
 """The exception tree.
 
-    FreerouteError
-    ├── ConfigError            a setting, file or argument is wrong; the command exits with 2
-    └── ApiError               becomes an answer to a caller
-        ├── InvalidRequest         400 invalid_request
-        ├── UnsupportedCapability  400 unsupported_capability
-        ├── ContextTooLong         400 context_length_exceeded
-        ├── ContentFiltered        400 content_filter
-        ├── InvalidApiKey          401 invalid_api_key
-        ├── Forbidden              403 forbidden_origin / model_not_allowed / forbidden
-        ├── NotFound               404 model_not_found / not_found
-        ├── MethodNotAllowed       405 method_not_allowed
-        ├── RequestTimeout         408 request_timeout
-        ├── TooLarge               413 request_too_large
-        ├── Misdirected            421 misdirected_host
-        ├── HeadersTooLarge        431 headers_too_large
-        ├── RateLimited            429 rate_limit_exceeded (the client's own limit)
-        ├── CapacityExhausted      429 capacity_exhausted (some candidate is only out of quota)
-        ├── Internal               500 internal_error
-        ├── UpstreamFailed         502 upstream_failed
-        ├── NoProvider             503 no_provider_configured
-        ├── LoopDetected           508 loop_detected
-        └── UpstreamTimeout        504 upstream_timeout
+FreerouteError
+├── ConfigError            a setting, file or argument is wrong; the command exits with 2
+└── ApiError               becomes an answer to a caller
+    ├── InvalidRequest         400 invalid_request
+    ├── UnsupportedCapability  400 unsupported_capability
+    ├── ContextTooLong         400 context_length_exceeded
+    ├── ContentFiltered        400 content_filter
+    ├── InvalidApiKey          401 invalid_api_key
+    ├── Forbidden              403 forbidden_origin / model_not_allowed / forbidden
+    ├── NotFound               404 model_not_found / not_found
+    ├── MethodNotAllowed       405 method_not_allowed
+    ├── RequestTimeout         408 request_timeout
+    ├── TooLarge               413 request_too_large
+    ├── Misdirected            421 misdirected_host
+    ├── HeadersTooLarge        431 headers_too_large
+    ├── RateLimited            429 rate_limit_exceeded (the client's own limit)
+    ├── CapacityExhausted      429 capacity_exhausted (some candidate is only out of quota)
+    ├── Internal               500 internal_error
+    ├── UpstreamFailed         502 upstream_failed
+    ├── NoProvider             503 no_provider_configured
+    ├── LoopDetected           508 loop_detected
+    └── UpstreamTimeout        504 upstream_timeout
 """
 
 import math

@@ -63,8 +63,8 @@ class Outcome(Struct, frozen=True):
 
     *retry_after* is in seconds; *window* the span a 429 names (minute ... month); *scope* what a hold is
     laid on where the answer says (a ``catalogue.Scope`` value or ``provider``); *counted* whether the
-    provider may have counted the call; *limit_zero* a quota that does not exist on this plan.
-    *detail* is printable and free of secrets; *request_error* may be shown to the caller.
+    provider may have counted the call; *context* the window in tokens that an overflow names. *detail* is
+    printable and free of secrets and prompts; *request_error* may be shown to the caller.
     """
 
     kind: Kind

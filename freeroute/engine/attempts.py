@@ -146,7 +146,7 @@ class AttemptLoop:
         if not call.stream:
             rate = max(candidate.model.tokens_per_second / 2, 1.0)
             first_event += (bound or UNBOUNDED_OUTPUT) / rate
-        without = self.standing.dropped(candidate) & call.fields.keys()
+        without = {name for name in self.standing.dropped(candidate) if _carries(call, name)}
         course.dropped.update(without)
         return Terms(
             connect=timeouts.connect,
@@ -212,3 +212,8 @@ class AttemptLoop:
             raise refused_by_upstream(outcome, course)
         course.rejected = outcome
         course.tried.providers.add(candidate.provider.id)
+
+
+def _carries(call: ChatCall, param: str) -> bool:
+    """Say whether *call* has *param*; of messages only the adapter knows, so it is asked to look."""
+    return param in call.fields or param.startswith("messages[].")

@@ -57,7 +57,7 @@ class Gateway:
         self.started = clock.now()
         self.draining = False
         self.in_flight = 0
-        self._no_train = no_train
+        self.no_train = no_train
         self._rng = rng or random.Random()
         self._accounting = Accounting(clock, (self.tally, *observers))
         self.loop = AttemptLoop(
@@ -126,7 +126,7 @@ class Gateway:
         return found
 
     def _wants_no_train(self, client: Client | None) -> bool:
-        return self._no_train or (client is not None and client.no_train)
+        return self.no_train or (client is not None and client.no_train)
 
     async def _admit(self, call: ChatCall, context: CallContext) -> Lease | None:
         """Charge the client's own limits; raises RateLimited when they are spent."""

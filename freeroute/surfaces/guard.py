@@ -52,7 +52,6 @@ class Policy(Struct, frozen=True):
     hosts: frozenset[str] = frozenset()
     cors: frozenset[str] = frozenset()
     loopback: bool = True
-    open: bool = False
     demo: bool = False
 
 

@@ -12,10 +12,10 @@ from litestar.exceptions import HTTPException
 
 from freeroute.clock import Clock, SystemClock
 from freeroute.errors import ApiError, Internal, InvalidRequest
-from freeroute.surfaces.guard import Guard, Policy
+from freeroute.surfaces.guard import Guard
 from freeroute.surfaces.http import BodyBounds, Request, error_headers, log_fault
 from freeroute.surfaces.openai import ChatGateway, OpenAiSurface
-from freeroute.surfaces.operator import OperatorGateway, OperatorSurface, Render
+from freeroute.surfaces.operator import OperatorGateway, OperatorSurface, Reload, Render
 from freeroute.surfaces.routes import Route, handlers
 from freeroute.surfaces.static import DashboardSurface
 
@@ -27,20 +27,27 @@ class Gateway(ChatGateway, OperatorGateway, Protocol):
 
 
 def routes(
-    gateway: Gateway, guard: Guard, clock: Clock, bounds: BodyBounds, render: Render, dashboard: Path
+    gateway: Gateway,
+    guard: Guard,
+    clock: Clock,
+    bounds: BodyBounds,
+    render: Render,
+    reload: Reload,
+    dashboard: Path,
 ) -> list[Route]:
     """Return every route there is."""
     return [
         *OpenAiSurface(gateway, clock, bounds).routes(),
-        *OperatorSurface(gateway, render, bounds).routes(),
+        *OperatorSurface(gateway, render, reload, bounds).routes(),
         *DashboardSurface(dashboard, guard).routes(),
     ]
 
 
 def build_asgi(
     gateway: Gateway,
-    policy: Policy,
+    guard: Guard,
     *,
+    reload: Reload,
     render: Render,
     dashboard: Path,
     clock: Clock | None = None,
@@ -49,12 +56,12 @@ def build_asgi(
 ) -> Litestar:
     """Build the application over *gateway*.
 
-    *render* gives the metrics and their content type, *dashboard* is the directory of its files, and
+    *guard* admits, *reload* reads the settings again, *render* gives the metrics and their content type,
+    *dashboard* is the directory of its files, and
     *lifespan* holds what is opened before the first request and closed after the last.
     """
     clock = clock or SystemClock()
-    guard = Guard(policy, clock)
-    table = routes(gateway, guard, clock, bounds or BodyBounds(), render, dashboard)
+    table = routes(gateway, guard, clock, bounds or BodyBounds(), render, reload, dashboard)
     return Litestar(
         handlers(table, guard),
         openapi_config=None,

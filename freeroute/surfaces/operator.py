@@ -11,12 +11,13 @@ import msgspec
 from msgspec import Struct
 
 from freeroute.domain.clients import Client
-from freeroute.errors import InvalidRequest
+from freeroute.errors import ConfigError, InvalidRequest
 from freeroute.surfaces.guard import Access
 from freeroute.surfaces.http import BodyBounds, Request
 from freeroute.surfaces.routes import Route
 
 Render = Callable[[], tuple[bytes, str]]
+Reload = Callable[[], dict[str, Any]]
 
 _OPENAPI = Path(__file__).with_name("openapi.json")
 
@@ -54,10 +55,11 @@ class Routing(Struct, frozen=True, forbid_unknown_fields=True):
 class OperatorSurface:
     """The routes for operators over a gateway."""
 
-    def __init__(self, gateway: OperatorGateway, render: Render, bounds: BodyBounds) -> None:
-        """Serve *gateway*; *render* gives the metrics and their content type."""
+    def __init__(self, gateway: OperatorGateway, render: Render, reload: Reload, bounds: BodyBounds) -> None:
+        """Serve *gateway*; *render* gives the metrics and their content type, *reload* reads the settings."""
         self._gateway = gateway
         self._render = render
+        self._reload = reload
         self._bounds = bounds
 
     def routes(self) -> list[Route]:
@@ -69,6 +71,7 @@ class OperatorSurface:
             Route("/readyz", {"GET": self.ready}, Access.OPEN),
             Route("/metrics", {"GET": self.metrics}, Access.METRICS),
             Route("/openapi.json", {"GET": self.openapi}, Access.PAGE),
+            Route("/admin/reload", {"POST": self.reload}, Access.ADMIN),
             Route("/v1/status", {"GET": self.status}, Access.STATUS, mirrored=True),
             Route("/v1/plan", {"GET": self.plan}, Access.STATUS, mirrored=True),
             Route("/v1/status/routing", {"PATCH": self.route_by}, Access.ADMIN, mirrored=True),
@@ -119,6 +122,14 @@ class OperatorSurface:
         if not model:
             raise InvalidRequest("Name the model to explain: /v1/plan?model=free-fast.", param="model")
         await request.reply_json(self._gateway.plan(model, request.caller.client))
+
+    async def reload(self, request: Request) -> None:
+        """Read the settings again: all or nothing."""
+        try:
+            told = self._reload()
+        except ConfigError as exc:
+            raise InvalidRequest(f"nothing was changed: {exc}", code="invalid_settings") from exc
+        await request.reply_json(told)
 
     async def reset(self, request: Request) -> None:
         """Give a provider a fresh start."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.usage import Usage
+from freeroute.upstreams.complaints import read_complaint
 from freeroute.upstreams.faults import before_answer, within_stream
 from freeroute.upstreams.repairs import Repairs
 from freeroute.upstreams.transport import Exchange, TransportError
@@ -172,12 +173,19 @@ class ChatStream:
             self._fail(self._judge(error or payload))
             return
         if piece.choices is None and piece.usage is None:
-            self.skipped += 1
+            self._take_stranger(payload)
             return
         self._note(piece)
         if self._travels(piece):
             self._ready.append(self._repairs.chunk(payload, piece))
             self.finish = self._repairs.finish(self.finish)
+
+    def _take_stranger(self, payload: bytes) -> None:
+        """Take an object that is no chunk: an error without an envelope if it has something to say."""
+        if read_complaint(payload).message:
+            self._fail(self._judge(payload))
+        else:
+            self.skipped += 1
 
     def _note(self, piece: Piece) -> None:
         if piece.choices:

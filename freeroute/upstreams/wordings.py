@@ -92,7 +92,7 @@ NAMED_STATUS: tuple[tuple[int, re.Pattern[str]], ...] = (
     (403, _sign(r"permission", r"forbidden")),
     (404, _sign(r"not.?found")),
     (529, _sign(r"overloaded")),
-    (503, _sign(r"unavailable", r"capacity")),
+    (503, _sign(r"unavailable", r"capacity", r"queue")),
     (504, _sign(r"time.?out", r"deadline")),
     (400, _sign(r"invalid", r"bad.?request", r"context", r"validat", r"content_filter", r"tool_use")),
 )

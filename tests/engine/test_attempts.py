@@ -6,6 +6,7 @@ import pytest
 
 from freeroute.domain.breaker import State
 from freeroute.domain.catalogue import Limit, Unit
+from freeroute.domain.leases import Denied
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.engine.attempts import Routing
 from freeroute.errors import (
@@ -17,6 +18,7 @@ from freeroute.errors import (
     UpstreamFailed,
     UpstreamTimeout,
 )
+from freeroute.stores.memory import MemoryCounters
 from tests.support.world import PER_MINUTE, World, model, provider
 
 FAULTS = [
@@ -123,6 +125,12 @@ async def test_a_dropped_parameter_is_remembered():
     assert world.upstream.providers_asked == ["a", "a", "a"]
     assert world.upstream.terms[2].without == {"seed"}
     assert served.headers["x-freeroute-dropped"] == "seed"
+
+
+async def test_a_refused_member_of_messages_is_left_to_the_adapter():
+    world = two(a=[Outcome(Kind.BAD_PARAMETER, 400, param="messages[].name")])
+    await world.ask("free-smart")
+    assert world.upstream.terms[1].without == {"messages[].name"}
 
 
 async def test_a_parameter_refused_twice_goes_to_the_next_candidate():
@@ -245,3 +253,20 @@ async def test_with_every_key_refused_the_gateway_says_that_nothing_can_be_used(
     world = World(provider("a"), a=[Kind.KEY_INVALID])
     await world.fails(UpstreamFailed)
     await world.fails(NoProvider, match="key was refused as invalid")
+
+
+async def test_a_rival_that_takes_the_last_room_leaves_the_choice_open():
+    class Contested(MemoryCounters):
+        """A store whose first lease is refused, as a shared one may after a rival was quicker."""
+
+        contested = True
+
+        async def acquire(self, charges, now):
+            if self.contested:
+                self.contested = False
+                return Denied(now.mono, charges[0].pool)
+            return await super().acquire(charges, now)
+
+    world = two(counters=Contested())
+    await world.ask("free-smart")
+    assert world.upstream.providers_asked == ["a"]

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from freeroute.domain.catalogue import Limit, MetaModel, Privacy, Unit
+from freeroute.domain.catalogue import Limit, MetaModel, Price, Privacy, Scope, Unit
 from freeroute.domain.clients import Client, hash_key
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.errors import (
@@ -15,6 +15,7 @@ from freeroute.errors import (
     NotFound,
     RateLimited,
     UnsupportedCapability,
+    UpstreamFailed,
 )
 from freeroute.wire.chat import Preferences
 from tests.support.world import PER_MINUTE, World, catalogue, model, provider
@@ -316,7 +317,79 @@ def test_readiness_ends_with_draining():
     assert world.gateway.ready() == (False, {"status": "draining"})
 
 
+async def test_a_request_error_is_not_held_against_its_provider():
+    world = World(provider("a"), a=[Outcome(Kind.REJECTED, 400, request_error="no")])
+    await world.fails(InvalidRequest)
+    [entry] = world.gateway.status()["providers"]
+    assert (entry["requests"], entry["failed"], entry["last_error"]) == (1, 0, None)
+
+
+async def test_a_client_without_limits_is_told_none():
+    world = World(provider("a"))
+    served = await world.ask(context=world.context(client=client()))
+    assert not any(name.startswith("x-ratelimit") for name in served.headers)
+
+
 async def test_a_refusal_before_the_call_gets_a_receipt():
     world = World(provider("a"))
     world.gateway.refuse(world.context(), "free", InvalidRequest("bad", param="messages"))
     assert world.receipts.last.status == 400
+
+
+async def test_models_tell_what_they_take_and_cost():
+    able = model(
+        "x",
+        capabilities=["tools", "images", "json_object", "json_schema", "reasoning"],
+        price=Price(input=1.0, output=2.0),
+    )
+    world = World(provider("a", able))
+    entry = world.gateway.model("a/x", None)
+    assert entry["architecture"]["input_modalities"] == ["text", "image"]
+    assert entry["pricing"] == {"prompt": "1e-06", "completion": "2e-06"}
+    assert {"tools", "response_format", "structured_outputs", "reasoning"} <= set(
+        entry["supported_parameters"]
+    )
+
+
+async def test_a_meta_model_is_back_when_the_first_of_its_models_is():
+    world = World(
+        provider("a", limits=(Limit(Unit.REQUESTS, 1, 3600.0),)),
+        provider("b", limits=(Limit(Unit.REQUESTS, 1, 60.0),)),
+    )
+    await world.ask()
+    await world.ask()
+    free = world.gateway.models(None)[0]["freeroute"]
+    assert free["available"] is False
+    assert free["back_at"] == pytest.approx(world.clock.now().wall + 60, abs=2)
+
+
+async def test_status_sums_a_provider_up_as_its_best_candidate_stands():
+    limit = Limit(Unit.REQUESTS, 1, 60.0, scope=Scope.MODEL)
+    world = World(
+        provider("spent", model("x"), limits=(limit,)),
+        provider("gone", model("y")),
+        provider("ill", model("z")),
+        provider("off", keys=()),
+    )
+    world.upstream.scripts = {"gone": [Kind.UNREACHABLE], "ill": [Kind.FAULT] * 3}
+    for _ in range(3):
+        await world.fails(UpstreamFailed, "ill/z")
+    await world.ask("spent/x")
+    await world.fails(UpstreamFailed, "gone/y")
+    states = {p["id"]: p for p in world.gateway.status()["providers"]}
+    assert states["spent"]["state"] == "resting"
+    assert states["spent"]["pools"][0]["model"] == "x"
+    assert states["gone"]["state"] == "open"
+    assert states["gone"]["breaker"]["until"] > world.clock.now().wall
+    assert (states["ill"]["state"], states["ill"]["breaker"]["state"]) == ("open", "closed")
+    assert states["off"]["state"] == "no-key"
+
+
+async def test_a_client_without_a_limit_of_a_unit_gets_no_header_for_it():
+    slots = Limit(Unit.CONCURRENCY, 2)
+    per_hour, per_day = Limit(Unit.REQUESTS, 50, 3600.0), Limit(Unit.REQUESTS, 9, 86400.0)
+    world = World(provider("a"))
+    served = await world.ask(context=world.context(client=client(limits=(slots, per_hour, per_day))))
+    told = {name: value for name, value in served.headers.items() if name.startswith("x-ratelimit")}
+    assert told["x-ratelimit-limit-requests"] == "9"
+    assert "x-ratelimit-limit-tokens" not in told

@@ -1,11 +1,15 @@
 """Background probes take the trial before a caller needs it, and spend only spare quota."""
 
+import asyncio
+
 import pytest
 
 from freeroute.domain.breaker import State
 from freeroute.domain.catalogue import Limit, Unit
 from freeroute.domain.outcome import Kind
+from freeroute.engine.attempts import Routing
 from freeroute.engine.probes import Probes, affordable
+from freeroute.errors import UpstreamFailed
 from tests.support.world import World, model, provider
 
 
@@ -70,3 +74,41 @@ async def test_nothing_is_probed_while_it_rests_or_has_no_quota():
 def test_probes_spend_only_what_is_spare(facts, spare):
     world = World(provider("a", **facts))
     assert affordable(world.candidate("a/m#k1")) is spare
+
+
+async def test_of_two_keys_that_rest_with_their_provider_one_speaks_for_both():
+    world = World(provider("a", keys=("k1", "k2")), a=[])
+    probes = await broken(world)
+    assert [candidate.id for candidate in probes.due()] == ["a/m#k1"]
+
+
+async def test_a_candidate_that_rests_alone_is_probed_alone():
+    world = World(provider("a", model("x")), a=[Kind.FAULT] * 3)
+    for _ in range(3):
+        await world.fails(UpstreamFailed)
+    world.clock.advance(20)
+    probes = Probes(world.gateway)
+    assert [candidate.id for candidate in probes.due()] == ["a/x#k1"]
+    assert await probes.probe(world.candidate("a/x#k1"))
+
+
+async def test_a_candidate_that_is_held_is_not_probed():
+    world = World(provider("a", model("x")), a=[Kind.FAULT] * 3)
+    for _ in range(3):
+        await world.fails(UpstreamFailed)
+    world.clock.advance(20)
+    world.gateway.standing.hold(("provider", "a"), world.clock.now().mono + 60, "why")
+    assert Probes(world.gateway).due() == []
+
+
+async def test_probing_goes_on_until_it_is_cancelled():
+    world = World(provider("a"), routing=Routing(probes=0.0), a=[])
+    probes = await broken(world)
+    running = asyncio.create_task(probes.run())
+    async with asyncio.timeout(5):
+        while probes.due():
+            await asyncio.sleep(0)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert world.upstream.terms[-1].probe

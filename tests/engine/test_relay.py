@@ -5,6 +5,7 @@ import pytest
 from freeroute.domain.catalogue import Limit, Unit
 from freeroute.domain.outcome import Kind
 from freeroute.domain.usage import Usage
+from freeroute.engine.served import Served
 from tests.support.world import ScriptedStream, World, call, model, provider, read, streamed
 
 TOKENS = Limit(Unit.TOKENS, 1000, 60.0, span="minute")
@@ -17,7 +18,7 @@ def used(world: World) -> float:
 
 async def test_events_are_relayed_in_order():
     world = World(provider("a"))
-    served = await world.gateway.chat(call(stream=True), world.context())
+    served: Served = await world.gateway.chat(call(stream=True), world.context())
     assert await read(served) == [b"one", b"two", b"three"]
     await served.finish()
     assert world.receipts.last.status == 200

@@ -70,6 +70,7 @@ class FakeGateway:
         self.calls: list[tuple[ChatCall, CallContext]] = []
         self.refusals: list[tuple[CallContext, str, ApiError]] = []
         self.asked: list[tuple[str, Any]] = []
+        self.settings_error: Exception | None = None
         self.began = asyncio.Event()
         self.settled = asyncio.Event()
         self.is_ready = True
@@ -123,6 +124,12 @@ class FakeGateway:
             raise InvalidRequest("no such strategy", param="strategy")
         self.asked.append(("strategy", strategy))
         return {"strategy": strategy}
+
+    def reload(self) -> dict[str, Any]:
+        self.asked.append(("reload", None))
+        if self.settings_error is not None:
+            raise self.settings_error
+        return {"status": "reloaded", "providers": []}
 
     def ready(self) -> tuple[bool, dict[str, Any]]:
         return self.is_ready, {"status": "ready" if self.is_ready else "draining"}

@@ -24,6 +24,7 @@ from freeroute.engine.attempts import Routing
 from freeroute.engine.gateway import Gateway
 from freeroute.engine.ports import Answer, Sent, Terms
 from freeroute.engine.relay import Serving
+from freeroute.engine.served import Served
 from freeroute.errors import ApiError
 from freeroute.stores.memory import MemoryCounters
 from freeroute.wire.chat import CallContext, ChatCall
@@ -137,7 +138,7 @@ class Receipts:
         return self.seen[-1]
 
 
-async def read(served: Serving) -> list[bytes]:
+async def read(served: Served) -> list[bytes]:
     """Return everything a stream says."""
     payloads: list[bytes] = []
     while batch := await served.next():
@@ -148,10 +149,12 @@ async def read(served: Serving) -> list[bytes]:
 class World:
     """A gateway, its clock, its upstream and its receipts."""
 
-    def __init__(self, *providers, seconds=0.0, routing=None, metas=(), no_train=False, **scripts) -> None:
+    def __init__(
+        self, *providers, seconds=0.0, routing=None, metas=(), no_train=False, counters=None, **scripts
+    ) -> None:
         self.clock = ManualClock()
         self.upstream = Scripted(self.clock, seconds, **scripts)
-        self.counters = MemoryCounters()
+        self.counters = counters or MemoryCounters()
         self.receipts = Receipts()
         self.gateway = Gateway(
             catalogue=catalogue(*providers, metas=metas),

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from freeroute.surfaces.guard import Policy
+from freeroute.surfaces.guard import Guard, Policy
 from freeroute.surfaces.http import BodyBounds
 from freeroute.surfaces.litestar_app import build_asgi
 from tests.support.clocks import ManualClock
@@ -38,7 +38,8 @@ def build(gateway: FakeGateway, dashboard: Path) -> Build:
     def build(policy: Policy | None = None, bounds: BodyBounds | None = None) -> Litestar:
         return build_asgi(
             gateway,
-            policy or Policy(admin_key="admin"),
+            Guard(policy or Policy(admin_key="admin"), ManualClock()),
+            reload=gateway.reload,
             render=lambda: (b"up 1\n", "text/plain; version=0.0.4"),
             dashboard=dashboard,
             clock=ManualClock(),

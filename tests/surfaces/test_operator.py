@@ -1,5 +1,6 @@
 import pytest
 
+from freeroute.errors import ConfigError
 from freeroute.surfaces.guard import Policy
 
 ADMIN = {"authorization": "Bearer admin"}
@@ -73,6 +74,22 @@ async def test_no_other_body_switches_anything(ask, gateway, body):
     assert reply.status_code == 400
     assert reply.json()["error"]["param"] == "strategy"
     assert gateway.asked == []
+
+
+async def test_settings_are_read_again_on_request(ask, gateway):
+    async with ask() as client:
+        reply = await client.post("/admin/reload", headers=ADMIN)
+    assert reply.json() == {"status": "reloaded", "providers": []}
+    assert gateway.asked == [("reload", None)]
+
+
+async def test_settings_that_are_wrong_change_nothing_and_say_so(ask, gateway):
+    gateway.settings_error = ConfigError("freeroute.yaml: providers.groq: unknown field")
+    async with ask() as client:
+        reply = await client.post("/admin/reload", headers=ADMIN)
+    assert reply.status_code == 400
+    assert reply.json()["error"]["code"] == "invalid_settings"
+    assert "unknown field" in reply.json()["error"]["message"]
 
 
 async def test_the_root_leads_people_to_the_dashboard_and_tells_programs(ask):

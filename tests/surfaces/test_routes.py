@@ -32,6 +32,7 @@ TABLE: dict[tuple[str, str], set[str | None]] = {
     ("GET", "/v1/status"): {"client", "admin"},
     ("GET", "/v1/plan"): {"client", "admin"},
     ("PATCH", "/v1/status/routing"): {"admin"},
+    ("POST", "/admin/reload"): {"admin"},
     ("POST", "/v1/status/providers/{provider}/reset"): {"admin"},
     ("GET", "/metrics"): {"admin", "metrics"},
     ("GET", "/"): ANYONE,
@@ -51,7 +52,8 @@ BODIES = {
 
 def table(dashboard):
     guard = Guard(KEYED, ManualClock())
-    return routes(FakeGateway(), guard, ManualClock(), BodyBounds(), lambda: (b"", "text/plain"), dashboard)
+    bounds = BodyBounds()
+    return routes(FakeGateway(), guard, ManualClock(), bounds, lambda: (b"", "text/plain"), dict, dashboard)
 
 
 def concrete(path: str) -> str:

@@ -61,6 +61,9 @@ async def test_payload_bytes_are_untouched():
         ((ROLE, b'data: {"error":{"message":"x","type":"server_error"}}\n\n'), Kind.FAULT),
         ((ROLE, b'{"error":"model runner has stopped"}\n'), Kind.FAULT),
         ((event({"content": ""}, "error"),), Kind.FAULT),
+        ((b'data: {"message":"queue full","code":"queue_exceeded"}\n\n',), Kind.NO_CAPACITY),
+        ((b'data: {"detail":"Too many requests"}\n\n',), Kind.RATE_LIMITED),
+        ((b'data: {"type":"ping"}\n\n', DONE), Kind.GARBAGE),
     ],
 )
 async def test_a_stream_that_fails_before_its_first_event_is_a_failed_attempt(

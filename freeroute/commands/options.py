@@ -1,0 +1,37 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+Decorated = Callable[..., Any]
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+config = click.option(
+    "--config",
+    "-c",
+    metavar="FILE",
+    help="The settings file. Without it: FREEROUTE_CONFIG, ./freeroute.yaml, then ~/.config/freeroute/.",
+)
+host = click.option("--host", metavar="ADDRESS", help="Where to listen; 127.0.0.1 if nothing else is said.")
+port = click.option("--port", "-p", type=click.IntRange(0, 65535), help="The port; 0 takes any free one.")
+offline = click.option(
+    "--offline", is_flag=True, help="Read the settings instead of asking a running gateway."
+)
+url = click.option(
+    "--url",
+    metavar="URL",
+    help="The running gateway. Without it: FREEROUTE_URL, then http://127.0.0.1 and PORT or 3000.",
+)
+
+
+def logging(command: Decorated) -> Decorated:
+    """Add the options of the log."""
+    form = click.option("--log-format", type=click.Choice(["console", "json"]), help="How the log reads.")
+    level = click.option(
+        "--log-level",
+        type=click.Choice(["debug", "info", "warning", "error"]),
+        help="The least that is logged; info if nothing else is said.",
+    )
+    return form(level(command))

@@ -1,0 +1,104 @@
+"""``freeroute serve``: the gateway with the keys and settings of whoever runs it."""
+
+import signal
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from freeroute.commands import options
+
+if TYPE_CHECKING:
+    from freeroute.app import ServeOptions
+    from freeroute.assembly import SwitchedOn
+
+
+@click.command()
+@options.config
+@options.host
+@options.port
+@click.option("--state-dir", metavar="DIR", help="Where the admin key and the counters are kept.")
+@click.option(
+    "--keyless", is_flag=True, help="Also use providers that need no key. Prompts leave this machine."
+)
+@click.option("--open", "open_", is_flag=True, help="Allow listening on a network without any client key.")
+@click.option("--demo", is_flag=True, help="The same as `freeroute demo`.")
+@options.logging
+def serve(
+    config: str | None,
+    host: str | None,
+    port: int | None,
+    state_dir: str | None,
+    keyless: bool,
+    open_: bool,
+    demo: bool,
+    log_format: str | None,
+    log_level: str | None,
+) -> int:
+    """Run the gateway with your own keys.
+
+    Keys come from the environment, from .env and from a settings file; local servers are found by
+    themselves. What is on, and why, is printed at the start.
+
+    \b
+    GROQ_API_KEY=... freeroute serve
+    freeroute serve --port 8080 --config team.yaml
+    """
+    from freeroute.app import ServeOptions
+    from freeroute.config import Overrides
+
+    overrides = Overrides(
+        config=config,
+        host=host,
+        port=port,
+        state_dir=state_dir,
+        keyless=keyless or None,
+        open=open_ or None,
+        log_format=log_format,
+        log_level=log_level,
+    )
+    return run(ServeOptions(overrides=overrides, demo=demo))
+
+
+def run(wanted: "ServeOptions") -> int:
+    """Serve until told to stop, and return the exit code."""
+    from freeroute import app
+
+    stop_at_sigterm()
+    return app.serve(wanted, _announce, _announce_local)
+
+
+def stop_at_sigterm() -> None:
+    """Let SIGTERM end the process in order: what the server opened is closed on the way out."""
+    # The server hands the signal on once it has stopped; by default that would kill us on the spot.
+    signal.signal(signal.SIGTERM, _leave)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+def _announce(started: Any) -> None:
+    from freeroute.app import package_version
+    from freeroute.commands.banner import demo_banner, start_message
+
+    if started.demo:
+        click.echo(demo_banner(started.url))
+        return
+    click.echo(
+        start_message(
+            started.switched_on,
+            started.url,
+            version=package_version(),
+            hints=started.hints,
+            looking_for_local=started.looking_for_local,
+            state_dir=started.state_dir,
+            needs_key=started.needs_key,
+        )
+    )
+
+
+def _announce_local(on: "SwitchedOn") -> None:
+    from freeroute.commands.banner import local_line
+
+    click.echo(local_line(on))
