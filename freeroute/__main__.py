@@ -27,7 +27,8 @@ class CommandLine(click.Group):
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
         """Run a command and exit; return the exit code if not *standalone_mode*."""
-        code = _exit_code(lambda: super(CommandLine, self).main(*args, standalone_mode=False, **extra))
+        run: Any = super().main
+        code = _exit_code(lambda: run(*args, standalone_mode=False, **extra))
         if standalone_mode:
             sys.exit(code)
         return code
@@ -70,7 +71,9 @@ def _version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
         ctx.exit()
 
 
-@click.group(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.option(
     "--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Print the version."
 )

@@ -54,7 +54,7 @@ def convert(value: object, kind: type[T], where: Where) -> T:
 _AT = re.compile(r"^(.*?)(?: - at `\$(.*)`)?$", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(.*)`")
-_WORDS = {"float": "number", "object": "mapping", "array": "list", "null": "nothing", "int": "integer"}
+_WORDS = {"float": "number", "object": "mapping", "array": "list", "null": "nothing", "int": "integer", "bool": "true or false"}
 
 
 def explain(exc: msgspec.ValidationError, where: Where) -> ConfigError:

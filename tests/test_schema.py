@@ -34,8 +34,8 @@ PLACE = Where("freeroute.yaml", "providers.groq", "providers.*")
         ({"limits": [{"unit": "requests", "amount": 1, "per": "fortnight"}]},
          "limits[0].per: expected second, minute, hour, day, week, month or a duration such as 5h"),
         ({"limits": [{"unit": "calls", "amount": 1, "per": "day"}]},
-         "limits[0].unit: expected one of requests, tokens, input_tokens, output_tokens, neurons, usd, "
-         "concurrency"),
+         ("limits[0].unit: expected one of requests, tokens, input_tokens, output_tokens, neurons, usd, "
+          "concurrency")),
         ({"limits": [{"unit": "requests", "amount": 1, "per": "day", "tz": "Mars/Base"}]},
          "limits[0]: tz must be a time zone name such as America/Los_Angeles"),
         ({"limit": []}, "limit: unknown field; did you mean `limits`?"),
@@ -117,5 +117,5 @@ def test_a_schema_refers_only_to_its_own_parts_and_its_patterns_compile(root):
 
 
 def test_every_default_is_accepted_where_it_stands():
-    plain = msgspec.to_builtins(SettingsSpec(), enc_hook=lambda value: int(value))
+    plain = msgspec.to_builtins(SettingsSpec(), enc_hook=int)
     assert convert(plain, SettingsSpec, Where("f")) == SettingsSpec()

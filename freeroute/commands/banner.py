@@ -53,8 +53,9 @@ def python_snippet(url: str) -> str:
 
 def demo_banner(url: str) -> str:
     """Return what the demo says of itself."""
+    title = "freeroute demo: simulated providers, no key, no network"
     return (
-        f"{_addresses('freeroute demo: simulated providers, no key, no network', url, 'signed in already')}\n\n"
+        f"{_addresses(title, url, 'signed in already')}\n\n"
         f"Ask from a shell:\n\n{curl_line(url)}\n\n"
         f"From Python:\n\n{python_snippet(url)}\n\n"
         f"{_any_client(url)}\n"

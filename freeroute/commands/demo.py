@@ -10,7 +10,9 @@ PROVIDERS_PORT = 9100
 @click.command()
 @options.host
 @options.port
-@click.option("--seed", type=int, help="What the simulated answers are made of; the same seed, the same answers.")
+@click.option(
+    "--seed", type=int, help="What the simulated answers are made of; the same seed, the same answers."
+)
 @click.option(
     "--providers-only",
     is_flag=True,

@@ -2,14 +2,14 @@
 
 import signal
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from freeroute.commands import options
 
 if TYPE_CHECKING:
-    from freeroute.app import ServeOptions
+    from freeroute.app import ServeOptions, Started
     from freeroute.assembly import SwitchedOn
 
 
@@ -78,7 +78,7 @@ def _leave(number: int, frame: FrameType | None) -> None:
     raise SystemExit(0)
 
 
-def _announce(started: Any) -> None:
+def _announce(started: "Started") -> None:
     from freeroute.app import package_version
     from freeroute.commands.banner import demo_banner, start_message
 

@@ -19,6 +19,10 @@ SAMPLE = 10
 SAMPLE_SECONDS = 60
 """How far back answers are counted."""
 
+SUSPICION = 60.0
+"""Seconds a failure ranks a candidate last, unless a success ends it sooner. While others have room nobody
+would ask it again, and its quota would be lost."""
+
 FIRST_REST = 10.0
 """Seconds the first opening lasts; each failed trial doubles it."""
 
@@ -116,12 +120,12 @@ class Breaker(_Gate):
         """Start closed and above suspicion."""
         super().__init__()
         self._in_a_row = 0
+        self._failed_at = 0.0
         self._seconds: deque[list[int]] = deque()  # [second, answers, failures of them], oldest first
 
-    @property
-    def suspect(self) -> bool:
-        """Say whether the last answer was a failure: it is then ranked last."""
-        return self._in_a_row > 0
+    def suspect(self, now: Now) -> bool:
+        """Say whether the last answer was a failure, and lately: it is then ranked last."""
+        return self._in_a_row > 0 and now.mono - self._failed_at < SUSPICION
 
     def success(self, now: Now, generation: int | None = None) -> None:
         """Note a success of a call begun in *generation*; it closes the breaker."""
@@ -138,6 +142,7 @@ class Breaker(_Gate):
         if not self._counts(generation):
             return
         self._in_a_row += 1
+        self._failed_at = now.mono
         self._note(now, failed=True)
         if self.state(now) is not State.CLOSED or self._in_a_row >= IN_A_ROW or self._half_fail():
             self._open(now, jitter)

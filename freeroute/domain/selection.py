@@ -218,7 +218,7 @@ def _ranked(
         expected=_expected(candidate, need, standing, now),
         left=standing.room.left(candidate.pools, now),
         lead=standing.room.lead(candidate.pools, now),
-        suspect=standing.suspect(candidate),
+        suspect=standing.suspect(candidate, now),
         reason=reason,
     )
 
@@ -234,7 +234,7 @@ def _rank(candidate: Candidate, group: int, need: Need, standing: Standing, now:
     return (
         float(group),
         float(_preferred(candidate, need.order)),
-        float(standing.suspect(candidate)),
+        float(standing.suspect(candidate, now)),
         float(_local_rank(candidate, strategy)),
         *score,
     )

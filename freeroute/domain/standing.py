@@ -114,10 +114,10 @@ class Standing:
             return Obstacle("resting", "resting after failures", own.opens_until)
         return None
 
-    def suspect(self, candidate: Candidate) -> bool:
-        """Say whether the last call failed, so that others come first."""
+    def suspect(self, candidate: Candidate, now: Now) -> bool:
+        """Say whether the last call failed a short time ago, so that others come first."""
         own = self._breakers.get(candidate.id)
-        return own is not None and own.suspect
+        return own is not None and own.suspect(now)
 
     def speed(self, candidate: Candidate) -> Speed:
         """Return the estimate for *candidate*, from its prior if it was never asked."""

@@ -81,7 +81,7 @@ def _state(lines: list[dict[str, Any]], breaker: State) -> str:
 
 def _candidate(view: View, candidate: Candidate) -> dict[str, Any]:
     breaker = view.standing.breaker(candidate).state(view.now)
-    suspect = view.standing.suspect(candidate)
+    suspect = view.standing.suspect(candidate, view.now)
     obstacle = view.obstacle(candidate)
     return {
         "id": candidate.id,

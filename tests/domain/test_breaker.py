@@ -36,13 +36,21 @@ def opened(breaker: Breaker, clock: ManualClock) -> Breaker:
     return breaker
 
 
+def test_suspicion_fades_so_that_quota_is_not_lost_to_one_failure(breaker, clock):
+    breaker.failure(clock.now(), jitter=0.0)
+    clock.advance(59)
+    assert breaker.suspect(clock.now())
+    clock.advance(1)
+    assert not breaker.suspect(clock.now())
+
+
 def test_a_failure_makes_suspect_until_a_success(breaker, clock):
-    assert not breaker.suspect
+    assert not breaker.suspect(clock.now())
     fail(breaker, clock.now())
-    assert breaker.suspect
+    assert breaker.suspect(clock.now())
     assert breaker.permits(clock.now())
     breaker.success(clock.now(), breaker.begin_trial(clock.now()))
-    assert not breaker.suspect
+    assert not breaker.suspect(clock.now())
 
 
 def test_three_failures_in_a_row_open_it_for_ten_seconds(breaker, clock):
@@ -113,7 +121,7 @@ def test_one_success_closes_it_and_forgets_the_failures(breaker, clock):
     trial = breaker.begin_trial(clock.advance(10))
     breaker.success(clock.now(), trial)
     assert breaker.state(clock.now()) is State.CLOSED
-    assert not breaker.suspect
+    assert not breaker.suspect(clock.now())
     fail(breaker, clock.now(), 2)
     assert breaker.state(clock.now()) is State.CLOSED
     fail(breaker, clock.now())
@@ -152,7 +160,7 @@ def test_ending_an_ordinary_call_gives_nothing_back(breaker, clock):
     call = breaker.begin_trial(clock.now())
     breaker.end_trial(call)
     breaker.failure(clock.now(), call, jitter=0)
-    assert breaker.suspect
+    assert breaker.suspect(clock.now())
 
 
 def test_the_least_bad_may_be_tried_while_open_and_closes_with_a_success(breaker, clock):
@@ -178,7 +186,7 @@ def test_a_reset_closes_it_and_calls_from_before_do_not_count(breaker, clock):
     assert breaker.state(clock.now()) is State.CLOSED
     assert breaker.opens_until == 0
     breaker.failure(clock.now(), trial, jitter=0)
-    assert not breaker.suspect
+    assert not breaker.suspect(clock.now())
 
 
 def test_memory_is_bounded_however_many_answers_come(breaker, clock):

@@ -215,7 +215,7 @@ def test_a_reload_forgets_verdicts_on_keys_and_whatever_is_gone():
     scene.standing.speed(y1).failed(scene.clock.now())
     scene.standing.keep([x1, x2])
     assert scene.obstacle(x1).reason == "out of quota, says the provider"
-    assert not scene.standing.suspect(y1)
+    assert not scene.standing.suspect(y1, scene.clock.now())
     assert scene.standing.context(y1) == 100_000
     assert scene.standing.dropped(y1) == frozenset()
     scene.standing.keep([])

@@ -56,7 +56,7 @@ async def test_a_provider_s_fault_moves_on_and_feeds_its_breaker(kind):
     world = two(a=[kind])
     await world.ask("free-smart")
     assert world.upstream.providers_asked == ["a", "b"]
-    assert world.gateway.standing.suspect(world.candidate("a/m#k1"))
+    assert world.is_suspect("a/m#k1")
 
 
 @pytest.mark.parametrize("kind", BLAMELESS)
@@ -64,7 +64,7 @@ async def test_what_is_nobody_s_fault_moves_on_and_leaves_the_breaker_alone(kind
     world = two(a=[kind])
     await world.ask("free-smart")
     assert world.upstream.providers_asked == ["a", "b"]
-    assert not world.gateway.standing.suspect(world.candidate("a/m#k1"))
+    assert not world.is_suspect("a/m#k1")
 
 
 async def test_an_unreachable_provider_rests_as_a_whole():
@@ -163,7 +163,7 @@ async def test_a_request_two_providers_reject_is_the_caller_s_error():
     world = two(a=[rejection], b=[rejection])
     with pytest.raises(InvalidRequest, match="bad image"):
         await world.ask("free-smart")
-    assert not world.gateway.standing.suspect(world.candidate("a/m#k1"))
+    assert not world.is_suspect("a/m#k1")
 
 
 async def test_a_request_the_only_provider_rejects_is_the_caller_s_error():
@@ -244,7 +244,7 @@ async def test_a_caller_that_leaves_before_the_answer_blames_nobody_and_frees_ev
         await world.ask("free-smart")
     assert world.counters.in_flight() == 0
     assert used(world, "a") == 1
-    assert not world.gateway.standing.suspect(world.candidate("a/m#k1"))
+    assert not world.is_suspect("a/m#k1")
     assert world.receipts.last.caller_left
     assert world.receipts.last.status == 499
 

@@ -1,5 +1,7 @@
 """The gateway as surfaces see it: names, clients, privacy, headers, receipts, status."""
 
+import asyncio
+
 import msgspec
 import pytest
 
@@ -18,7 +20,7 @@ from freeroute.errors import (
     UpstreamFailed,
 )
 from freeroute.wire.chat import Preferences
-from tests.support.world import PER_MINUTE, World, catalogue, model, provider
+from tests.support.world import PER_MINUTE, World, catalogue, model, provider, streamed
 
 
 def client(**given) -> Client:
@@ -142,6 +144,23 @@ async def test_a_client_s_tokens_are_settled_to_real_use():
     await world.ask(prompt=900, context=world.context(client=alice))
     [reading] = world.counters.readings(alice.pools, world.clock.now())
     assert reading.used == 30
+
+
+async def test_a_stream_of_unknown_usage_stays_as_a_client_was_charged():
+    limit = Limit(Unit.TOKENS, 1000, 86400.0, span="day")
+    world = World(provider("a"), a=[streamed([b"x"], usage=None)])
+    alice = client(limits=(limit,))
+    await world.ask(prompt=900, stream=True, context=world.context(client=alice))
+    [reading] = world.counters.readings(alice.pools, world.clock.now())
+    assert reading.used == 900
+
+
+async def test_a_caller_that_leaves_is_no_failure_of_the_provider():
+    world = World(provider("a"), a=[asyncio.CancelledError()])
+    with pytest.raises(asyncio.CancelledError):
+        await world.ask()
+    [entry] = world.gateway.status()["providers"]
+    assert (entry["requests"], entry["served"], entry["failed"]) == (1, 0, 0)
 
 
 async def test_a_refused_request_gives_the_client_its_tokens_back():
@@ -291,7 +310,7 @@ async def test_a_reload_keeps_what_candidates_that_stay_have_learned():
     with pytest.raises(Exception, match="attempts failed"):
         await world.ask()
     world.gateway.adopt(catalogue(provider("a"), provider("c")))
-    assert world.gateway.standing.suspect(world.candidate("a/m#k1"))
+    assert world.is_suspect("a/m#k1")
     await world.ask()
     assert world.upstream.providers_asked[-1] == "c"
 

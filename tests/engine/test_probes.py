@@ -105,9 +105,8 @@ async def test_probing_goes_on_until_it_is_cancelled():
     world = World(provider("a"), routing=Routing(probes=0.0), a=[])
     probes = await broken(world)
     running = asyncio.create_task(probes.run())
-    async with asyncio.timeout(5):
-        while probes.due():
-            await asyncio.sleep(0)
+    for _ in range(100):
+        await asyncio.sleep(0)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

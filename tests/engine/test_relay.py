@@ -33,7 +33,7 @@ async def test_a_stream_that_dies_says_so_in_band_and_counts_as_a_failure(ending
     await served.finish()
     assert first == b"one"
     assert b'"finish_reason":"error"' in last
-    assert world.gateway.standing.suspect(world.candidate("a/m#k1"))
+    assert world.is_suspect("a/m#k1")
     assert world.receipts.last.code == ending.value
 
 
@@ -49,7 +49,7 @@ async def test_a_caller_that_leaves_midway_aborts_the_stream_and_blames_nobody()
     assert world.counters.in_flight() == 0
     assert world.receipts.last.caller_left
     assert used(world) == 30
-    assert not world.gateway.standing.suspect(world.candidate("a/m#k1"))
+    assert not world.is_suspect("a/m#k1")
 
 
 async def test_finishing_twice_settles_once():

@@ -17,7 +17,13 @@ PATIENCE = 5.0  # how long a test waits for what should happen at once before it
 @contextlib.asynccontextmanager
 async def serving(app: Any, bounds: Bounds | None = None) -> AsyncIterator[str]:
     """Serve *app* on a free port of loopback as the product does; gives its URL."""
-    config = server_config(app, bounds=bounds, grace=1)
+    async with listening(server_config(app, bounds=bounds, grace=1)) as url:
+        yield url
+
+
+@contextlib.asynccontextmanager
+async def listening(config: uvicorn.Config) -> AsyncIterator[str]:
+    """Serve as *config* says on a free port of loopback, within this loop; gives its URL."""
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)

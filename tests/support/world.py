@@ -187,6 +187,9 @@ class World:
             await self.ask(name, context=context, **given)
         return caught.value
 
+    def is_suspect(self, candidate_id) -> bool:
+        return self.gateway.standing.suspect(self.candidate(candidate_id), self.clock.now())
+
     def candidate(self, candidate_id):
         return next(c for c in self.gateway.catalogue.candidates if c.id == candidate_id)
 

@@ -1,0 +1,120 @@
+"""``freeroute check``: are the settings sound, and is each key good?"""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from freeroute.commands import options
+from freeroute.commands.tables import table
+
+if TYPE_CHECKING:
+    from freeroute.assembly import Assembly
+    from freeroute.domain.catalogue import Key, Provider
+    from freeroute.upstreams.keycheck import Verdict
+
+# Enough to be quick, few enough that no provider takes it for an attack.
+AT_ONCE = 8
+
+
+@click.command()
+@click.argument("providers", nargs=-1, metavar="[PROVIDER]...")
+@options.config
+@click.option("--no-network", is_flag=True, help="Only read the settings; call nobody.")
+@options.as_json
+def check(providers: tuple[str, ...], config: str | None, no_network: bool, as_json: bool) -> int:
+    """Check the settings, then every key with one cheap call.
+
+    A key is invalid only if its provider says so: when the network fails, it stays unknown. Exits with 2
+    if the settings are wrong, with 1 if a key is invalid.
+
+    \b
+    freeroute check
+    freeroute check groq gemini
+    freeroute check --no-network --json
+    """
+    from freeroute.app import refuse_wide_bind
+    from freeroute.commands.offline import settings_and_assembly
+
+    settings, assembly = settings_and_assembly(config)
+    refuse_wide_bind(settings)
+    keys = _keys(assembly, providers)
+    verdicts = [] if no_network else _ask_all(keys)
+    results = [_result(provider, key, None) for provider, key in keys]
+    if verdicts:
+        results = [_result(*pair, verdict) for pair, verdict in zip(keys, verdicts, strict=True)]
+    file = str(settings.file) if settings.file else None
+    if as_json:
+        found = {"settings": file, "checked": not no_network, "keys": results, "hints": list(assembly.hints)}
+        click.echo(json.dumps(found, indent=2))
+    else:
+        click.echo(_told(file, results, assembly, no_network=no_network))
+    return 1 if any(result["verdict"] == "invalid" for result in results) else 0
+
+
+def _keys(assembly: "Assembly", wanted: Sequence[str]) -> "list[tuple[Provider, Key]]":
+    known = {**assembly.catalogue.providers, **{server.id: server for server in assembly.local}}
+    for name in wanted:
+        if name not in known:
+            on = ", ".join(sorted(known)) or "none"
+            raise click.BadParameter(f"{name!r} is not switched on; there is: {on}", param_hint="PROVIDER")
+    return [
+        (provider, key)
+        for provider in known.values()
+        if not wanted or provider.id in wanted
+        for key in provider.keys
+        if key.enabled
+    ]
+
+
+def _ask_all(keys: "Sequence[tuple[Provider, Key]]") -> "list[Verdict]":
+    import asyncio
+
+    from freeroute.clock import SystemClock
+    from freeroute.upstreams.keycheck import check as ask
+    from freeroute.upstreams.keycheck import new_client
+
+    async def every() -> "list[Verdict]":
+        gate = asyncio.Semaphore(AT_ONCE)
+        async with new_client() as client:
+
+            async def one(provider: "Provider", key: "Key") -> "Verdict":
+                async with gate:
+                    return await ask(provider, key, client, SystemClock().now())
+
+            return await asyncio.gather(*(one(provider, key) for provider, key in keys))
+
+    return asyncio.run(every())
+
+
+def _result(provider: "Provider", key: "Key", verdict: "Verdict | None") -> dict[str, Any]:
+    return {
+        "provider": provider.id,
+        "key": key.label,
+        "account": key.account,
+        "models": len(provider.models),
+        "verdict": verdict.state.value if verdict else None,
+        "detail": verdict.detail if verdict else "",
+    }
+
+
+def _told(file: str | None, results: list[dict[str, Any]], assembly: "Assembly", *, no_network: bool) -> str:
+    parts = [
+        f"{file}: the settings are sound" if file else "There is no settings file; the environment is sound"
+    ]
+    if results:
+        head = ["PROVIDER", "KEY", "MODELS", "VERDICT", ""]
+        rows = [
+            [line["provider"], line["key"], str(line["models"]), line["verdict"] or "-", line["detail"]]
+            for line in results
+        ]
+        parts.append(table(head, rows))
+    if not assembly.catalogue.providers:
+        from freeroute.commands.banner import nothing_on_message
+
+        parts.append(nothing_on_message())
+    elif no_network:
+        parts.append("No key was tried (--no-network).")
+    parts.extend(f"Note: {hint}" for hint in assembly.hints)
+    return "\n\n".join(parts)

@@ -1,0 +1,124 @@
+"""Talking to a gateway that runs: where it is, which key to send, and what its errors mean here."""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+import click
+
+from freeroute.errors import ConfigError
+
+if TYPE_CHECKING:
+    import httpx
+
+DEFAULT_PORT = "3000"
+LOCAL = ("127.0.0.1", "localhost", "::1")
+CONNECT_SECONDS = 5.0
+# A gateway may wait for capacity and then for a slow model; who asks can always press Ctrl-C.
+ANSWER_SECONDS = 900.0
+
+
+class Failed(click.ClickException):
+    """What was asked did not work; the command exits with 1."""
+
+    def show(self, file: Any = None) -> None:
+        """Print one line on stderr."""
+        click.echo(f"freeroute: {self.message}", err=True)
+
+
+def environment() -> Mapping[str, str]:
+    """Return the environment over ``.env`` here, as the gateway itself reads them."""
+    path = Path(".env")
+    if not path.is_file():
+        return os.environ
+    from freeroute.sources import parse_env, read_text
+
+    return {**parse_env(read_text(path, ".env"), ".env"), **os.environ}
+
+
+class Running:
+    """A gateway at an address."""
+
+    def __init__(self, url: str | None, env: Mapping[str, str]) -> None:
+        """Take *url*, or what *env* says of it; raises ConfigError if it is none."""
+        self.url = base_url(url, env)
+        self._env = env
+
+    @contextmanager
+    def client(self, *, operator: bool = False) -> Iterator["httpx.Client"]:
+        """Give a client for it; an *operator* may send the admin key where no client key is set."""
+        import httpx
+
+        key = self._env.get("FREEROUTE_API_KEY")
+        if not key and operator:
+            key = self._env.get("FREEROUTE_ADMIN_KEY")
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        # A proxy is for what is far away.
+        far = urlsplit(self.url).hostname not in LOCAL
+        timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
+        try:
+            with httpx.Client(base_url=self.url, headers=headers, timeout=timeout, trust_env=far) as client:
+                yield client
+        except httpx.ConnectError as exc:
+            told = f"no gateway answers at {self.url}; start one with `freeroute serve` or name it with --url"
+            raise Failed(told) from exc
+        except httpx.TimeoutException as exc:
+            raise Failed(f"{self.url} does not answer in time") from exc
+        except (httpx.HTTPError, httpx.InvalidURL) as exc:
+            raise Failed(f"{self.url}: the connection failed: {type(exc).__name__}") from exc
+        except UnicodeEncodeError as exc:
+            raise Failed("FREEROUTE_API_KEY holds a character that no key has") from exc
+
+    def get(self, path: str, *, operator: bool = False, **query: str) -> dict[str, Any]:
+        """Return the JSON object at *path*; raises Failed."""
+        with self.client(operator=operator) as client:
+            return content(client.get(path, params=query))
+
+
+def base_url(url: str | None, env: Mapping[str, str]) -> str:
+    """Return the address of the gateway, without the ``/v1`` that OpenAI clients want."""
+    told = url or env.get("FREEROUTE_URL") or f"http://127.0.0.1:{env.get('PORT') or DEFAULT_PORT}"
+    parts = urlsplit(told if "//" in told else f"http://{told}")
+    try:
+        sound = (
+            parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port)
+        )
+    except ValueError:
+        sound = False
+    if not sound:
+        raise ConfigError(f"{told!r} is not the address of a gateway, such as http://127.0.0.1:3000")
+    path = re.sub(r"(/api)?/v1$", "", parts.path.rstrip("/"))
+    return f"{parts.scheme}://{parts.netloc}{quote(path)}"
+
+
+def content(response: "httpx.Response") -> dict[str, Any]:
+    """Return the JSON object of *response*; raises Failed with the gateway's own words if it is an error."""
+    try:
+        found = json.loads(response.content)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise Failed(f"{response.url}: this does not look like a gateway (status {response.status_code})")
+    if response.status_code != 200:
+        raise refusal(response.status_code, found)
+    return found
+
+
+def refusal(status: int, body: Mapping[str, Any]) -> Failed:
+    """Return what the error *body* says, as one line, with what helps."""
+    error = body.get("error")
+    message = error.get("message") if isinstance(error, dict) else None
+    if not isinstance(message, str):
+        return Failed(f"the gateway answered with status {status}")
+    hint = "; set FREEROUTE_API_KEY" if status == 401 and "FREEROUTE" not in message else ""
+    return Failed(f"{plain(message)}{hint} (status {status})")
+
+
+def plain(text: str) -> str:
+    """Return *text* on one line, fit for a terminal."""
+    return "".join(char if char.isprintable() else " " for char in text)

@@ -1,0 +1,30 @@
+"""Columns for a terminal that are still lines for ``grep``: nothing is cut off, nothing is drawn."""
+
+from collections.abc import Sequence
+
+GAP = "  "
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return *rows* under *head*, aligned to the left; the last column may be of any width."""
+    lines = [head, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    return "\n".join(
+        GAP.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def ago(seconds: float) -> str:
+    """Return a length of time as people say it: ``41 s``, ``12 min``, ``5 h``, ``3 d``."""
+    for length, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(seconds, 0.0):.0f} s"
+
+
+def tokens(count: int | None) -> str:
+    """Return a number of tokens in short: ``131k``."""
+    if count is None:
+        return "-"
+    return f"{count / 1000:.0f}k" if count >= 1000 else str(count)

@@ -1,0 +1,209 @@
+"""The whole gateway on a real socket, with real sockets between it and simulated providers."""
+
+import asyncio
+import contextlib
+import datetime as dt
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import uvicorn
+import yaml
+
+from freeroute.app import App, Plan
+from freeroute.assembly import assemble
+from freeroute.clock import SystemClock
+from freeroute.config import Overrides, load
+from freeroute.demo import simulation
+from freeroute.entries import read_catalogue
+from freeroute.resources import config_dir
+from freeroute.upstreams.aiohttp_transport import AiohttpTransport
+from freeroute.upstreams.simulated import SimulatedProvider, Simulation
+from freeroute.upstreams.simulated_faults import Speed
+from freeroute.upstreams.simulated_http import asgi
+from tests.support.serving import PATIENCE, listening, serving
+
+ADMIN = "admin-key"
+# A model that each simulated provider serves, and where its API begins there.
+MODELS = {
+    "groq": "openai/gpt-oss-120b",
+    "cerebras": "gpt-oss-120b",
+    "gemini": "gemini-3.5-flash",
+    "mistral": "mistral-small-2603",
+    "openrouter": "google/gemma-4-31b-it:free",
+    "ollama": "llama3.2:3b",
+}
+# Long enough for an answer over loopback on a busy machine, short enough to wait for one that never comes.
+TIMEOUTS = {"connect": "2s", "first_event": "400ms", "between_events": "400ms", "total": "20s"}
+
+
+class Reply(msgspec.Struct):
+    """An answer as the caller got it. *events* are a stream's values, *ended* whether it said ``[DONE]``."""
+
+    status: int
+    headers: httpx.Headers
+    json: Any = None
+    events: list[Any] = []
+    ended: bool = False
+
+    @property
+    def text(self) -> str:
+        """What the model said."""
+        if not self.events:
+            return self.json["choices"][0]["message"]["content"] or ""
+        choices = [choice for event in self.events for choice in event.get("choices", ())]
+        return "".join(choice["delta"].get("content") or "" for choice in choices)
+
+    @property
+    def error(self) -> Any:
+        """The error of an answer, or the one a stream ends with; None for a good one."""
+        return self.events[-1].get("error") if self.events else self.json.get("error")
+
+    @property
+    def trail(self) -> str:
+        """The failed hops, as the header tells them."""
+        return self.headers.get("x-freeroute-trail", "")
+
+    @property
+    def by(self) -> str | None:
+        """The provider that answered."""
+        return self.headers.get("x-freeroute-provider")
+
+
+class Live:
+    """A gateway that runs, and the providers behind it."""
+
+    def __init__(self, app: App, url: str, world: Simulation, caller: httpx.AsyncClient) -> None:
+        self.app = app
+        self.url = url
+        self.world = world
+        self.http = caller
+
+    def __getitem__(self, name: str) -> SimulatedProvider:
+        """Return the simulated provider called *name*."""
+        return self.world.providers[name]
+
+    async def ask(self, *, stream: bool = False, headers: dict[str, str] | None = None, **fields: Any) -> Reply:
+        """Ask for a chat completion and read the answer to its end."""
+        body = question(stream=stream, **fields)
+        answer = await self.http.post("/v1/chat/completions", json=body, headers=headers)
+        if not answer.headers["content-type"].startswith("text/event-stream"):
+            return Reply(answer.status_code, answer.headers, json=answer.json())
+        data = [line.removeprefix("data: ") for line in answer.text.split("\n") if line.startswith("data: ")]
+        events = [msgspec.json.decode(one) for one in data if one != "[DONE]"]
+        return Reply(answer.status_code, answer.headers, events=events, ended=data[-1:] == ["[DONE]"])
+
+    async def status(self) -> Any:
+        """Return what the gateway says of itself."""
+        return (await self.http.get("/v1/status")).json()
+
+    async def provider(self, name: str) -> "Shown":
+        """Return what the gateway says of a provider."""
+        return Shown(next(one for one in (await self.status())["providers"] if one["id"] == name))
+
+    async def last_request(self) -> Any:
+        """Return what the gateway keeps of the last request."""
+        return (await self.status())["requests"][0]
+
+
+class Shown:
+    """One provider as ``/v1/status`` shows it."""
+
+    def __init__(self, told: Any) -> None:
+        self.told = told
+
+    @property
+    def used(self) -> dict[str, float]:
+        """What is taken of each pool, by its label."""
+        return {pool["label"]: pool["used"] for pool in self.told["pools"]}
+
+    @property
+    def state(self) -> str:
+        """The state of its first candidate."""
+        return self.told["candidates"][0]["state"]
+
+    @property
+    def reason(self) -> str | None:
+        """Why its first candidate is not used."""
+        return self.told["candidates"][0]["reason"]
+
+    def back_in(self, at: float | None = None) -> float:
+        """Return the seconds until its first candidate is back, from the status' own time *at*."""
+        return self.told["candidates"][0]["back_at"] - at if at else 0.0
+
+    @property
+    def keys(self) -> list[str]:
+        """The state of each key."""
+        return [key["state"] for key in self.told["keys"]]
+
+
+def question(text: str = "Hello!", **fields: Any) -> dict[str, Any]:
+    """Return a small chat request."""
+    return {"model": "free", "messages": [{"role": "user", "content": text}], "max_tokens": 8} | fields
+
+
+def entry(kind: str = "groq", *, quality: int = 50, **given: Any) -> dict[str, Any]:
+    """Return the settings of a provider that is simulated as *kind*; of two, the better model is asked first."""
+    model = {"id": MODELS[kind], "quality": quality, "speed": {"tokens_per_second": 2000}}
+    model |= given.pop("model", {})
+    limits = [
+        {"unit": "requests", "amount": 100, "per": "minute"},
+        {"unit": "tokens", "amount": 50_000, "per": "minute"},
+    ]
+    plain = {"like": kind, "keys": ["demo-1"], "models": [model], "limits": limits, "timeouts": TIMEOUTS}
+    if "base_url" not in given:
+        given["base_url"] = f"SIMULATED/{kind}"
+    return plain | given
+
+
+def pair(first: str = "groq", second: str = "cerebras", **of_first: Any) -> dict[str, Any]:
+    """Return two providers, ``alpha`` and ``beta``; alpha is asked first."""
+    return {"alpha": entry(first, quality=90, **of_first), "beta": entry(second)}
+
+
+@contextlib.asynccontextmanager
+async def live(directory: Path, providers: dict[str, Any], **sections: Any) -> AsyncIterator[Live]:
+    """Run a gateway with *providers* and further *sections* of its settings, all from a file."""
+    world = simulation(SystemClock(), seed=7)
+    for one in world.providers.values():
+        one.speed = Speed(0.0, 0.0)
+    async with contextlib.AsyncExitStack() as stack:
+        simulated = await stack.enter_async_context(listening(_plain(world)))
+        text = yaml.safe_dump(_settings(providers, sections, simulated, world))
+        (directory / "freeroute.yaml").write_text(text)
+        app = App(_reader(directory), transport=AiohttpTransport(), clock=SystemClock(), demo=False)
+        url = await stack.enter_async_context(serving(app.asgi(ADMIN, lambda on: None)))
+        caller = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=PATIENCE))
+        yield Live(app, url, world, caller)
+
+
+def _plain(world: Simulation) -> uvicorn.Config:
+    return uvicorn.Config(asgi(world), http="httptools", ws="none", lifespan="on", log_config=None)
+
+
+def _settings(
+    providers: dict[str, Any], sections: dict[str, Any], simulated: str, world: Simulation
+) -> dict[str, Any]:
+    for one in providers.values():
+        prefix, _, kind = one["base_url"].partition("/")
+        if prefix == "SIMULATED":
+            one["base_url"] = f"{simulated}/{kind}{world.providers[kind].dialect.base_path}"
+    quiet = {"discovery": {"env": False, "local": False}, "routing": {"probes": 0}}
+    return {**quiet, **sections, "providers": providers}
+
+
+def _reader(directory: Path) -> Callable[[], Plan]:
+    def read() -> Plan:
+        settings = load(Overrides(), {}, directory, directory)
+        return Plan(settings, assemble(settings, read_catalogue(config_dir() / "providers"), dt.date(2026, 11, 1)))
+
+    return read
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the loop turn until *condition* holds; fail rather than wait for ever."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():
+            await asyncio.sleep(0)

@@ -1,0 +1,478 @@
+from datetime import date
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from freeroute.assembly import Assembly, assemble, with_local
+from freeroute.config import Overrides, load
+from freeroute.domain.catalogue import Key, LocalRank, Model, Privacy, Provider, Scope, Unit, WindowKind
+from freeroute.domain.resolve import Names, Target
+from freeroute.entries import read_catalogue
+from freeroute.errors import ConfigError
+from freeroute.providers import ollama_url
+
+TODAY = date(2026, 11, 21)
+
+CATALOGUE = {
+    "groq": """
+name: Groq
+rank: 1
+base_url: https://api.groq.example/openai/v1
+env: [GROQ_API_KEY]
+key_check: /models
+privacy: no-train
+terms: {summary: One account., training: None.}
+headers: {x-app: freeroute}
+precharge: {output: true, default: 1024}
+quirks: {message_name: false}
+errors: [{status: 498, kind: no_capacity}]
+timeouts: {first_event: 10s}
+limits:
+  - {unit: requests, amount: 30, per: minute, scope: model, confidence: documented}
+models:
+  - {id: openai/gpt-oss-120b, quality: 68, capabilities: [tools], speed: {first_token: 200ms}}
+  - {id: openai/gpt-oss-20b, auto: false}
+  - {id: old-model}
+  - {id: soon-gone, retires: 2026-12-01}
+retired: {old-model: 2026-08-16}
+""",
+    "gemini": """
+rank: 2
+base_url: https://gemini.example/v1
+env: [GEMINI_API_KEY]
+env_named: [GOOGLE_API_KEY]
+privacy: trains
+models: [{id: gemini-3.5-flash}]
+""",
+    "cloudflare": """
+rank: 3
+base_url: https://cf.example/{CF_ACCOUNT}/v1
+key_check: https://cf.example/{CF_ACCOUNT}/check
+variables: [CF_ACCOUNT]
+env_named: [CF_TOKEN]
+models: [{id: "@cf/gemma"}]
+""",
+    "ovh": """
+rank: 4
+base_url: https://ovh.example/v1
+keyless: true
+env_named: [OVH_TOKEN]
+models: [{id: gpt-oss-120b}]
+""",
+    "ollama": """
+rank: 101
+name: Ollama
+engine: ollama
+base_url: http://127.0.0.1:11434/v1
+privacy: local
+limits: [{unit: concurrency, amount: 1, scope: model}]
+""",
+}
+
+
+@pytest.fixture
+def built(tmp_path: Path):
+    catalogue = tmp_path / "providers"
+    catalogue.mkdir()
+    for name, text in CATALOGUE.items():
+        (catalogue / f"{name}.yaml").write_text(text)
+
+    def build(text: str = "", env: dict[str, str] | None = None) -> Assembly:
+        (tmp_path / "freeroute.yaml").write_text(text)
+        settings = load(Overrides(), env or {}, tmp_path, tmp_path)
+        return assemble(settings, read_catalogue(catalogue), TODAY)
+
+    return build
+
+
+def models(provider: Provider) -> dict[str, Model]:
+    return {model.id: model for model in provider.models}
+
+
+# --- what is on ----------------------------------------------------------------------------------------
+
+
+def test_with_nothing_set_nothing_is_on_and_local_servers_are_looked_for(built):
+    assembly = built()
+    assert assembly.catalogue.providers == {}
+    assert [server.id for server in assembly.local] == ["ollama"]
+    assert set(assembly.catalogue.meta_models) == {"free", "free-fast", "free-smart"}
+
+
+def test_an_unambiguous_variable_switches_its_provider_on(built):
+    assembly = built(env={"GROQ_API_KEY": "one, two", "GEMINI_API_KEY": ""})
+    assert list(assembly.catalogue.providers) == ["groq"]
+    assert assembly.catalogue.providers["groq"].keys == (Key("one", "key-1"), Key("two", "key-2"))
+    on = assembly.switched_on[0]
+    assert (on.provider, on.name, on.why, on.privacy) == (
+        "groq", "Groq", "GROQ_API_KEY is set", Privacy.NO_TRAIN,
+    )  # fmt: skip
+    assert on.terms == "One account. None."
+
+
+def test_a_variable_people_hold_for_other_uses_only_brings_a_hint(built):
+    assembly = built(env={"GOOGLE_API_KEY": "g", "CF_TOKEN": "c", "OVH_TOKEN": "o"})
+    assert assembly.catalogue.providers == {}
+    assert assembly.hints[0] == (
+        "GOOGLE_API_KEY is set, but gemini is used only when listed: `providers: {gemini: {}}`"
+    )
+    assert len(assembly.hints) == 3
+
+
+def test_listing_a_provider_makes_its_other_variables_count(built):
+    assembly = built("providers:\n  gemini:", {"GOOGLE_API_KEY": "g"})
+    assert assembly.catalogue.providers["gemini"].keys == (Key("g", "key-1"),)
+    assert assembly.switched_on[0].why == "listed in freeroute.yaml"
+    assert assembly.hints == ()
+
+
+def test_keyless_providers_are_on_only_when_asked_for(built):
+    assembly = built("discovery: {keyless: true}", {"OVH_TOKEN": "paid"})
+    ovh = assembly.catalogue.providers["ovh"]
+    assert ovh.keys == (Key("", "anonymous"),)
+    assert assembly.switched_on[0].why == "used without a key"
+    assert built("providers: {ovh: {}}").catalogue.providers["ovh"].keys == (Key("", "anonymous"),)
+
+
+def test_discovery_can_be_switched_off(built):
+    assembly = built("discovery: {env: false, local: false}", {"GROQ_API_KEY": "k"})
+    assert (assembly.catalogue.providers, assembly.local) == ({}, ())
+    listed = built("discovery: {env: false}\nproviders: {groq: {}}", {"GROQ_API_KEY": "k"})
+    assert "groq" in listed.catalogue.providers
+
+
+def test_variables_are_put_into_the_addresses(built):
+    cloudflare = built("providers: {cloudflare: {}}", {"CF_TOKEN": "t", "CF_ACCOUNT": "abc"})
+    provider = cloudflare.catalogue.providers["cloudflare"]
+    assert provider.base_url == "https://cf.example/abc/v1"
+    assert provider.key_check == "https://cf.example/abc/check"
+
+
+# --- merging -------------------------------------------------------------------------------------------
+
+
+def test_scalars_limits_and_keys_replace_what_the_catalogue_says(built):
+    text = """
+providers:
+  groq:
+    keys: [mine]
+    name: My Groq
+    base_url: http://127.0.0.1:9100/v1/
+    privacy: unknown
+    local: first
+    timeouts: {total: 60s}
+    limits: [{unit: tokens, amount: 5, per: 5h, window: bucket}]
+"""
+    groq = built(text, {"GROQ_API_KEY": "env"}).catalogue.providers["groq"]
+    assert groq.keys == (Key("mine", "key-1"),)
+    assert (groq.name, groq.base_url, groq.privacy) == (
+        "My Groq", "http://127.0.0.1:9100/v1", Privacy.UNKNOWN,
+    )  # fmt: skip
+    assert groq.local is LocalRank.FIRST
+    assert (groq.timeouts.total, groq.timeouts.first_event, groq.timeouts.connect) == (60, 10, 3)
+    (limit,) = groq.limits
+    assert (limit.unit, limit.amount, limit.seconds, limit.span) == (Unit.TOKENS, 5, 18000, "")
+    assert (limit.window, limit.scope, limit.confidence) == (WindowKind.BUCKET, Scope.ACCOUNT, "configured")
+    assert groq.precharge.default == 1024
+    assert len(groq.models) == 4
+
+
+def test_models_merge_by_id(built):
+    text = """
+providers:
+  groq:
+    models:
+      - {id: openai/gpt-oss-120b, quality: 99, speed: {tokens_per_second: 7}}
+      - {id: brand-new, limits: [{unit: requests, amount: 2, per: day}]}
+"""
+    groq = built(text, {"GROQ_API_KEY": "k"}).catalogue.providers["groq"]
+    changed, new = models(groq)["openai/gpt-oss-120b"], models(groq)["brand-new"]
+    assert (changed.quality, changed.first_token, changed.tokens_per_second) == (99, 0.2, 7)
+    assert changed.capabilities == {"tools"}
+    assert (new.quality, new.family, new.auto) == (30, "brand-new", True)
+    assert new.limits[0].scope is Scope.MODEL
+    assert groq.origin == "settings"
+
+
+def test_only_restricts_a_catalogue_entry(built):
+    groq = built("providers: {groq: {models: {only: [openai/gpt-oss-20b]}}}", {"GROQ_API_KEY": "k"})
+    assert list(models(groq.catalogue.providers["groq"])) == ["openai/gpt-oss-20b"]
+
+
+@pytest.mark.parametrize(
+    ("model", "auto"),
+    [
+        ("{id: new}", True),
+        ("{id: new, price: {}}", True),
+        ("{id: new, price: {input: 0.1}}", False),
+        ("{id: new, price: {input: 0.1}, auto: true}", True),
+        ("{id: new, auto: false}", False),
+        ("{id: openai/gpt-oss-120b, price: {output: 1}}", False),
+        ("{id: openai/gpt-oss-20b}", False),
+    ],
+)
+def test_what_costs_money_is_no_member_of_free_unless_told(built, model, auto):
+    text = f"providers: {{groq: {{models: [{model}]}}}}"
+    groq = models(built(text, {"GROQ_API_KEY": "k"}).catalogue.providers["groq"])
+    name = model.split(",")[0].removeprefix("{id: ").rstrip("}")
+    assert groq[name].auto is auto
+
+
+def test_retired_models_are_off_unless_the_operator_insists(built):
+    env = {"GROQ_API_KEY": "k"}
+    groq = models(built(env=env).catalogue.providers["groq"])
+    assert (groq["old-model"].enabled, groq["old-model"].retires) == (False, "2026-08-16")
+    assert groq["soon-gone"].enabled
+    listed = built("providers: {groq: {models: [{id: old-model}]}}", env)
+    assert not models(listed.catalogue.providers["groq"])["old-model"].enabled
+    insisted = built("providers: {groq: {models: [{id: old-model, enabled: true}]}}", env)
+    assert models(insisted.catalogue.providers["groq"])["old-model"].enabled
+
+
+def test_keys_have_labels_and_accounts(built):
+    text = """
+providers:
+  groq:
+    keys: [a, {key: b, label: spare, account: team-b}, {key: c, enabled: false}]
+"""
+    keys = built(text).catalogue.providers["groq"].keys
+    assert keys == (
+        Key("a", "key-1"),
+        Key("b", "spare", "team-b"),
+        Key("c", "key-3", enabled=False),
+    )
+    assert {c.key.label for c in built(text).catalogue.candidates} == {"key-1", "spare"}
+
+
+# --- providers of one's own ----------------------------------------------------------------------------
+
+OWN = "providers: {{mine: {{like: {like}, base_url: 'http://x/v1', keys: [k], models: [{{id: m}}]}}{more}}}"
+
+
+def test_like_takes_over_how_to_talk_but_nothing_else(built):
+    mine = built(OWN.format(like="groq", more="")).catalogue.providers["mine"]
+    assert (mine.headers, mine.quirks.message_name, mine.precharge.output) == (
+        {"x-app": "freeroute"}, False, True,
+    )  # fmt: skip
+    assert (mine.privacy, mine.timeouts.first_event) == (Privacy.NO_TRAIN, 10)
+    assert [rule.kind for rule in mine.errors] == ["no_capacity"]
+    assert (mine.limits, mine.key_check, mine.name) == ((), None, "mine")
+    assert list(models(mine)) == ["m"]
+
+
+def test_like_follows_what_the_settings_changed_and_what_is_like_another(built):
+    more = ", groq: {privacy: trains, keys: [g]}, other: {like: mine, base_url: 'http://y/v1', keys: [], models: [{id: n}]}"
+    providers = built(OWN.format(like="groq", more=more)).catalogue.providers
+    assert providers["mine"].privacy is Privacy.TRAINS
+    assert (providers["other"].privacy, providers["other"].headers) == (
+        Privacy.TRAINS, {"x-app": "freeroute"},
+    )  # fmt: skip
+    assert providers["other"].keys == (Key("", "anonymous"),)
+
+
+def test_a_server_like_ollama_is_looked_for_where_it_was_named(built):
+    text = "providers: {box: {like: ollama, base_url: 'http://box:11434/v1'}}"
+    assembly = built(text, {"OLLAMA_HOST": "other"})
+    assert {server.id: server.base_url for server in assembly.local} == {
+        "ollama": "http://other:11434/v1",
+        "box": "http://box:11434/v1",
+    }
+    box = next(server for server in assembly.local if server.id == "box")
+    assert (box.privacy, box.origin, box.engine) == (Privacy.LOCAL, "settings", "ollama")
+
+
+def test_a_local_server_with_models_of_its_own_needs_no_looking_for(built):
+    text = "providers: {ollama: {models: [{id: 'llama3.2:3b'}]}}"
+    assembly = built(text)
+    assert assembly.local == ()
+    assert [c.id for c in assembly.catalogue.candidates] == ["ollama/llama3.2:3b#anonymous"]
+
+
+@pytest.mark.parametrize(
+    ("told", "url"),
+    [
+        ("0.0.0.0", "http://127.0.0.1:11434/v1"),
+        ("0.0.0.0:9999", "http://127.0.0.1:9999/v1"),
+        (":9999", "http://127.0.0.1:9999/v1"),
+        ("box", "http://box:11434/v1"),
+        ("http://box:11434", "http://box:11434/v1"),
+        ("http://box:11434/v1/", "http://box:11434/v1"),
+        ("https://box.example", "https://box.example/v1"),
+        ("[::]:11434", "http://[::1]:11434/v1"),
+    ],
+)
+def test_ollamas_own_variables_say_where_it_is(told, url):
+    assert ollama_url(told) == url
+
+
+def test_a_found_local_server_joins_the_catalogue_and_replaces_what_was_found_before(built):
+    assembly = built(env={"GROQ_API_KEY": "k"})
+    first = structs.replace(
+        assembly.local[0], keys=(Key("", "k"),), models=(Model(id="a", family="a"),), origin="discovered"
+    )
+    once = with_local(assembly.catalogue, [first])
+    again = with_local(once, [structs.replace(first, models=(Model(id="b", family="b"),))])
+    assert list(again.providers) == ["groq", "ollama"]
+    assert [c.name for c in again.candidates if c.provider.id == "ollama"] == ["ollama/b"]
+    assert with_local(again, []).providers == assembly.catalogue.providers
+
+
+# --- meta-models ---------------------------------------------------------------------------------------
+
+
+def test_a_meta_model_of_ones_own(built):
+    text = "meta_models: {coding: {strategy: smart, models: [groq/*, gemini/gemini-3.5-flash], require: [tools]}}"
+    catalogue = built(text, {"GROQ_API_KEY": "k"}).catalogue
+    target = Names(catalogue).resolve("coding")
+    assert isinstance(target, Target)
+    assert target.strategy == "smart"
+    assert [c.name for c in target.candidates] == ["groq/openai/gpt-oss-120b"]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["gpt-oss-120b", "openai/gpt-oss-20b", "groq/gpt-oss-20b", "*-flash", "ollama/llama3.2:3b", "x/*"],
+)
+def test_patterns_may_name_what_is_known_though_not_switched_on(built, pattern):
+    assert built(f"meta_models: {{m: {{models: ['{pattern}']}}}}").catalogue.meta_models["m"].models == (
+        pattern,
+    )
+
+
+# --- what is refused -----------------------------------------------------------------------------------
+
+KEY = "keys: [k]"
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("providers: {groq: {}}", "providers.groq: has no key: set GROQ_API_KEY or give `keys`"),
+        (
+            "providers: {mine: {base_url: 'http://x', models: [{id: m}]}}",
+            "providers.mine: has no key: give `keys`; `keys: []` sends none",
+        ),
+        (
+            f"providers: {{mine: {{{KEY}, models: [{{id: m}}]}}}}",
+            "providers.mine.base_url: is required for a provider that is not in the catalogue",
+        ),
+        (f"providers: {{mine: {{{KEY}, base_url: 'http://x'}}}}", "providers.mine.models: lists no model"),
+        (
+            f"providers: {{groq: {{{KEY}, base_url: 'ftp://x'}}}}",
+            "providers.groq.base_url: expected an address such as https://api.example.com/v1",
+        ),
+        (
+            f"providers: {{groq: {{{KEY}, base_url: 'http://[::1'}}}}",
+            "providers.groq.base_url: expected an address such as https://api.example.com/v1",
+        ),
+        (
+            f"providers: {{groq: {{{KEY}, base_url: 'http://u:secret@x/v1'}}}}",
+            "providers.groq.base_url: may not carry a user, a query or a fragment; keys go into `keys`",
+        ),
+        (
+            f"providers: {{groq: {{{KEY}, kind: soap}}}}",
+            "providers.groq.kind: there is no adapter of this kind; there is openai",
+        ),
+        (
+            f"providers: {{cloudflare: {{{KEY}}}}}",
+            "providers.cloudflare: needs the environment variable CF_ACCOUNT as well",
+        ),
+        (
+            f"providers: {{groq: {{{KEY}, like: gemini}}}}",
+            "providers.groq.like: `like` is for providers of your own; groq is in the catalogue",
+        ),
+        (
+            OWN.format(like="grok", more=""),
+            "providers.mine.like: there is no provider `grok`; did you mean `groq`?",
+        ),
+        (OWN.format(like="mine", more=""), "providers.mine.like: leads back to itself"),
+        (
+            OWN.format(like="b", more=", b: {like: mine}"),
+            "providers.mine.like: leads back to itself",
+        ),
+        (
+            f"providers: {{groq: {{{KEY}, models: {{only: [openai/gpt-oss-121b]}}}}}}",
+            "providers.groq.models.only[0]: there is no model `openai/gpt-oss-121b`; "
+            "did you mean `openai/gpt-oss-120b`?",
+        ),
+        (
+            f"providers: {{groq: {{{KEY}, models: [{{id: a}}, {{id: a}}]}}}}",
+            "providers.groq.models[1].id: the same model is given twice",
+        ),
+        (
+            f"providers: {{gemini: {{{KEY}, models: [{{id: a, retires: soon}}]}}}}",
+            "providers.gemini.models[1].retires: expected a date such as 2027-01-31",
+        ),
+        (
+            f"providers: {{gemini: {{{KEY}, limits: [{{unit: requests, amount: 1, per: day}}, "
+            "{unit: requests, amount: 2, per: day, window: bucket}]}}",
+            "providers.gemini.limits[1]: requests/day is limited twice",
+        ),
+        (
+            f"providers: {{groq: {{{KEY}, models: [{{id: openai/gpt-oss-120b, "
+            "limits: [{unit: requests, amount: 1, per: minute}]}]}}",
+            "providers.groq.models[0].limits: the provider's own limits already count requests/minute per model",
+        ),
+        (
+            "providers: {groq: {keys: [{key: a, label: x}, {key: b, label: x}]}}",
+            "providers.groq.keys[1].label: another key has this label",
+        ),
+        (
+            "providers: {groq: {keys: [{key: a, label: 'x/y'}]}}",
+            "providers.groq.keys[0].label: is made of letters, digits, `.`, `_`, `@` and `-`",
+        ),
+        (
+            "providers: {groq: {keys: [{key: a, account: ''}]}}",
+            "providers.groq.keys[0].account: is made of letters, digits, `.`, `_`, `@` and `-`",
+        ),
+        (
+            f"providers: {{groq: {{{KEY}, headers: {{'a b': c}}}}}}",
+            "providers.groq.headers: holds a name or a value that no header can carry",
+        ),
+        (
+            f"providers: {{groq: {{{KEY}, errors: [{{kind: no_capasity}}]}}}}",
+            "providers.groq.errors[0].kind: there is no kind `no_capasity`; did you mean `no_capacity`?",
+        ),
+        (
+            f"providers: {{groq: {{{KEY}, errors: [{{kind: rate_limited, window: year}}]}}}}",
+            "providers.groq.errors[0].window: expected one of second, minute, hour, day, week, month",
+        ),
+        (
+            "meta_models: {m: {models: [groq/gpt-oss-121b]}}",
+            "meta_models.m.models[0]: there is no model `groq/gpt-oss-121b`; did you mean `groq/gpt-oss-120b`?",
+        ),
+        (
+            "meta_models: {m: {models: [llama9]}}",
+            "meta_models.m.models[0]: there is no model `llama9`; a local model is written ollama/NAME",
+        ),
+    ],
+)
+def test_what_dangles_or_contradicts_is_refused_by_name(built, text, error):
+    with pytest.raises(ConfigError) as caught:
+        built(text)
+    assert str(caught.value) == f"freeroute.yaml: {error}"
+
+
+@pytest.mark.parametrize(
+    ("env", "error"),
+    [
+        ({"GROQ_API_KEY": "sk secret"}, "environment: GROQ_API_KEY: holds a character that no key has"),
+        (
+            {"OLLAMA_HOST": "a b"},
+            "ollama.yaml: base_url: expected an address such as https://api.example.com/v1",
+        ),
+    ],
+)
+def test_a_bad_variable_is_named_without_its_value(built, env, error):
+    with pytest.raises(ConfigError) as caught:
+        built(env=env)
+    assert str(caught.value) == error
+
+
+def test_a_variable_cannot_change_the_host_of_an_address(built):
+    with pytest.raises(ConfigError) as caught:
+        built("providers: {cloudflare: {}}", {"CF_TOKEN": "t", "CF_ACCOUNT": "a/../b"})
+    assert str(caught.value) == (
+        "freeroute.yaml: providers.cloudflare: CF_ACCOUNT holds a character that does not belong into an address"
+    )
