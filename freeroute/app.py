@@ -176,10 +176,10 @@ class App:
     async def _look_for_local(self, on_local: AnnounceLocal) -> None:
         if not self.assembly.local:
             return
-        from freeroute.upstreams.local import discover, new_client
+        from freeroute.upstreams.local import find, new_client
 
         async with new_client() as client:
-            found = await discover(self.assembly.local, client, own_port=self.settings.server.port)
+            found = await find(self.assembly.local, client, own_port=self.settings.server.port)
         known = self.gateway.catalogue.providers
         self.gateway.adopt(with_local(self.gateway.catalogue, found), self.settings.clients)
         for provider in found:
@@ -232,7 +232,7 @@ def serve(options: ServeOptions, announce: Announce, on_local: AnnounceLocal) ->
             temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="freeroute-demo-")))
         app = build(options, os.environ, temporary)
         settings = app.settings
-        set_up(settings.logging.format, settings.logging.level)
+        set_up(settings.logging.format, settings.logging.level, secrets_of(app))
         refuse_wide_bind(settings)
         state = StateDir(settings.state_dir)
         stack.callback(state.close)
@@ -257,6 +257,12 @@ def _started(app: App, listening: socket.socket) -> Started:
     )
 
 
+def secrets_of(app: App) -> list[str]:
+    """Return what no log line may hold: every key in use."""
+    keys = [key.secret for provider in app.assembly.catalogue.providers.values() for key in provider.keys]
+    return [secret for secret in (*keys, app.settings.admin_key, app.settings.server.metrics_key) if secret]
+
+
 def refuse_wide_bind(settings: Settings) -> None:
     """Refuse to be open to the network without any client key, unless told to."""
     if settings.server.host in LOOPBACK or settings.clients or settings.open:
@@ -271,7 +277,8 @@ def listen(host: str, port: int) -> socket.socket:
     """Return a socket bound to *host* and *port*; raises ConfigError if that cannot be."""
     bare = host.strip("[]")
     family = socket.AF_INET6 if ":" in bare else socket.AF_INET
-    listening = socket.socket(family)
+    # asyncio turns delays of small packets off only where the socket says that it speaks TCP.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((bare, port))

@@ -91,12 +91,16 @@ def _filled(text: str, spec: ProviderSpec, settings: Settings, where: Where) -> 
 
 
 def _base_url(name: str, spec: ProviderSpec, settings: Settings, where: Where) -> str:
-    given = _told_url(name, spec, settings) or or_else(spec.base_url, "")
-    if not given:
-        raise where.error("is required for a provider that is not in the catalogue", ".base_url")
-    url = _filled(given, spec, settings, where)
+    variable = _told_by(name, spec, settings)
+    if variable is not None:
+        where, url = Where("environment", variable), ollama_url(settings.environ[variable])
+    else:
+        where, url = where.member("base_url"), or_else(spec.base_url, "")
+        if not url:
+            raise where.error("is required for a provider that is not in the catalogue")
+        url = _filled(url, spec, settings, where)
     if problem := _address_problem(url):
-        raise where.error(problem, ".base_url")
+        raise where.error(problem)
     return url.rstrip("/")
 
 
@@ -113,13 +117,13 @@ def _address_problem(url: str) -> str | None:
     return None
 
 
-def _told_url(name: str, spec: ProviderSpec, settings: Settings) -> str | None:
-    """Return where Ollama's own variables say it is, unless the settings say so themselves."""
+def _told_by(name: str, spec: ProviderSpec, settings: Settings) -> str | None:
+    """Return which of Ollama's own variables says where it is, unless the settings say so themselves."""
     listed = settings.providers.get(name)
     if spec.engine != "ollama" or (listed is not None and not isinstance(listed.base_url, UnsetType)):
         return None
-    told = settings.environ.get("OLLAMA_BASE_URL") or settings.environ.get("OLLAMA_HOST")
-    return ollama_url(told) if told else None
+    names = ("OLLAMA_BASE_URL", "OLLAMA_HOST")
+    return next((name for name in names if settings.environ.get(name)), None)
 
 
 def ollama_url(told: str) -> str:

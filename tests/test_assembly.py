@@ -262,7 +262,8 @@ def test_like_takes_over_how_to_talk_but_nothing_else(built):
 
 
 def test_like_follows_what_the_settings_changed_and_what_is_like_another(built):
-    more = ", groq: {privacy: trains, keys: [g]}, other: {like: mine, base_url: 'http://y/v1', keys: [], models: [{id: n}]}"
+    other = "{like: mine, base_url: 'http://y/v1', keys: [], models: [{id: n}]}"
+    more = f", groq: {{privacy: trains, keys: [g]}}, other: {other}"
     providers = built(OWN.format(like="groq", more=more)).catalogue.providers
     assert providers["mine"].privacy is Privacy.TRAINS
     assert (providers["other"].privacy, providers["other"].headers) == (
@@ -322,7 +323,8 @@ def test_a_found_local_server_joins_the_catalogue_and_replaces_what_was_found_be
 
 
 def test_a_meta_model_of_ones_own(built):
-    text = "meta_models: {coding: {strategy: smart, models: [groq/*, gemini/gemini-3.5-flash], require: [tools]}}"
+    patterns = "[groq/*, gemini/gemini-3.5-flash]"
+    text = f"meta_models: {{coding: {{strategy: smart, models: {patterns}, require: [tools]}}}}"
     catalogue = built(text, {"GROQ_API_KEY": "k"}).catalogue
     target = Names(catalogue).resolve("coding")
     assert isinstance(target, Target)
@@ -343,6 +345,8 @@ def test_patterns_may_name_what_is_known_though_not_switched_on(built, pattern):
 # --- what is refused -----------------------------------------------------------------------------------
 
 KEY = "keys: [k]"
+DAILY = "{unit: requests, amount: 1, per: day}"
+ACCOUNT = "{unit: requests, amount: 1, per: day, scope: account}"
 
 
 @pytest.mark.parametrize(
@@ -376,7 +380,7 @@ KEY = "keys: [k]"
         ),
         (
             f"providers: {{cloudflare: {{{KEY}}}}}",
-            "providers.cloudflare: needs the environment variable CF_ACCOUNT as well",
+            "providers.cloudflare.base_url: needs the environment variable CF_ACCOUNT as well",
         ),
         (
             f"providers: {{groq: {{{KEY}, like: gemini}}}}",
@@ -392,9 +396,8 @@ KEY = "keys: [k]"
             "providers.mine.like: leads back to itself",
         ),
         (
-            f"providers: {{groq: {{{KEY}, models: {{only: [openai/gpt-oss-121b]}}}}}}",
-            "providers.groq.models.only[0]: there is no model `openai/gpt-oss-121b`; "
-            "did you mean `openai/gpt-oss-120b`?",
+            f"providers: {{groq: {{{KEY}, models: {{only: [gpt-oss]}}}}}}",
+            "providers.groq.models.only[0]: there is no model `gpt-oss`; did you mean `openai/gpt-oss-20b`?",
         ),
         (
             f"providers: {{groq: {{{KEY}, models: [{{id: a}}, {{id: a}}]}}}}",
@@ -405,14 +408,12 @@ KEY = "keys: [k]"
             "providers.gemini.models[1].retires: expected a date such as 2027-01-31",
         ),
         (
-            f"providers: {{gemini: {{{KEY}, limits: [{{unit: requests, amount: 1, per: day}}, "
-            "{unit: requests, amount: 2, per: day, window: bucket}]}}",
+            f"providers: {{gemini: {{{KEY}, limits: [{DAILY}, {DAILY}]}}}}",
             "providers.gemini.limits[1]: requests/day is limited twice",
         ),
         (
-            f"providers: {{groq: {{{KEY}, models: [{{id: openai/gpt-oss-120b, "
-            "limits: [{unit: requests, amount: 1, per: minute}]}]}}",
-            "providers.groq.models[0].limits: the provider's own limits already count requests/minute per model",
+            f"providers: {{groq: {{{KEY}, limits: [{DAILY}], models: [{{id: m, limits: [{ACCOUNT}]}}]}}}}",
+            "providers.groq.models[4].limits: the provider's own limits already count requests/day per account",
         ),
         (
             "providers: {groq: {keys: [{key: a, label: x}, {key: b, label: x}]}}",
@@ -439,8 +440,8 @@ KEY = "keys: [k]"
             "providers.groq.errors[0].window: expected one of second, minute, hour, day, week, month",
         ),
         (
-            "meta_models: {m: {models: [groq/gpt-oss-121b]}}",
-            "meta_models.m.models[0]: there is no model `groq/gpt-oss-121b`; did you mean `groq/gpt-oss-120b`?",
+            "meta_models: {m: {models: [groq/gpt-oss-1]}}",
+            "meta_models.m.models[0]: there is no model `groq/gpt-oss-1`; did you mean `groq/gpt-oss-20b`?",
         ),
         (
             "meta_models: {m: {models: [llama9]}}",
@@ -460,7 +461,7 @@ def test_what_dangles_or_contradicts_is_refused_by_name(built, text, error):
         ({"GROQ_API_KEY": "sk secret"}, "environment: GROQ_API_KEY: holds a character that no key has"),
         (
             {"OLLAMA_HOST": "a b"},
-            "ollama.yaml: base_url: expected an address such as https://api.example.com/v1",
+            "environment: OLLAMA_HOST: expected an address such as https://api.example.com/v1",
         ),
     ],
 )
@@ -473,6 +474,5 @@ def test_a_bad_variable_is_named_without_its_value(built, env, error):
 def test_a_variable_cannot_change_the_host_of_an_address(built):
     with pytest.raises(ConfigError) as caught:
         built("providers: {cloudflare: {}}", {"CF_TOKEN": "t", "CF_ACCOUNT": "a/../b"})
-    assert str(caught.value) == (
-        "freeroute.yaml: providers.cloudflare: CF_ACCOUNT holds a character that does not belong into an address"
-    )
+    problem = "CF_ACCOUNT holds a character that does not belong into an address"
+    assert str(caught.value) == f"freeroute.yaml: providers.cloudflare.base_url: {problem}"

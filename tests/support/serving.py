@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 from typing import Any, Self
 
 import msgspec
 import uvicorn
 
+from freeroute.app import listen
 from freeroute.surfaces.protocol import Bounds, server_config
 
 PATIENCE = 5.0  # how long a test waits for what should happen at once before it fails
@@ -27,7 +27,7 @@ async def listening(config: uvicorn.Config) -> AsyncIterator[str]:
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listen("127.0.0.1", 0)
     try:
         await server.startup([listener])
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -1,0 +1,133 @@
+"""Building and serving: what is refused before it listens, and what a reload changes."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+
+import httpx
+import pytest
+
+from freeroute.app import App, ServeOptions, build, listen, refuse_wide_bind, secrets_of
+from freeroute.config import Overrides
+from freeroute.errors import ConfigError
+
+TWO = """
+discovery: {env: false, local: false}
+providers:
+  one:
+    base_url: http://127.0.0.1:9/v1
+    keys: [sk-first-secret]
+    models: [{id: m}]
+clients:
+  - {name: alice, key: fr-alice-key}
+"""
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def built(home, text=TWO, **flags) -> App:
+    (home / "freeroute.yaml").write_text(text)
+    return build(ServeOptions(overrides=Overrides(**flags)), {})
+
+
+@contextlib.asynccontextmanager
+async def running(app):
+    litestar = app.asgi("boss", lambda found: None)
+    transport = httpx.ASGITransport(litestar)
+    async with (
+        litestar.lifespan(),
+        httpx.AsyncClient(
+            transport=transport, base_url="http://localhost", headers={"authorization": "Bearer boss"}
+        ) as client,
+    ):
+        yield client
+
+
+async def providers(client) -> list[str]:
+    return [entry["id"] for entry in (await client.get("/v1/status")).json()["providers"]]
+
+
+async def hang_up() -> None:
+    signal.raise_signal(signal.SIGHUP)
+    for _ in range(20):  # turns of the loop, in one of which it sees the signal
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "::"])
+def test_listening_widely_without_any_client_is_refused(home, host):
+    text = TWO.split("clients:")[0]
+    with pytest.raises(ConfigError, match=r"server\.host: .* FREEROUTE_API_KEY"):
+        refuse_wide_bind(built(home, text, host=host).settings)
+    refuse_wide_bind(built(home, text, host=host, open=True).settings)
+    refuse_wide_bind(built(home, TWO, host=host).settings)
+    refuse_wide_bind(built(home, text).settings)
+
+
+def test_a_port_in_use_is_named_with_what_helps():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=rf"cannot listen on 127\.0\.0\.1:{port}: .*--port"):
+            listen("127.0.0.1", port)
+
+
+def test_a_host_that_is_not_ours_is_named():
+    with pytest.raises(ConfigError, match=r"cannot listen on 203\.0\.113\.9:0"):
+        listen("203.0.113.9", 0)
+
+
+def test_the_log_is_told_every_secret(home):
+    assert secrets_of(built(home)) == ["sk-first-secret"]
+
+
+async def test_a_reload_takes_over_what_changed(home):
+    app = built(home)
+    async with running(app) as client:
+        assert await providers(client) == ["one"]
+        (home / "freeroute.yaml").write_text(
+            TWO.replace("one:", "two:").replace("fr-alice-key", "fr-new-key")
+        )
+        reply = await client.post("/admin/reload")
+        assert reply.json() == {"status": "reloaded", "providers": ["two"]}
+        assert await providers(client) == ["two"]
+        old = await client.get("/v1/models", headers={"authorization": "Bearer fr-alice-key"})
+        new = await client.get("/v1/models", headers={"authorization": "Bearer fr-new-key"})
+        assert (old.status_code, new.status_code) == (401, 200)
+
+
+async def test_a_reload_of_bad_settings_changes_nothing(home):
+    app = built(home)
+    async with running(app) as client:
+        (home / "freeroute.yaml").write_text("providers: {one: {rpmm: 3}}")
+        reply = await client.post("/admin/reload")
+        assert reply.status_code == 400
+        assert "rpmm" in reply.json()["error"]["message"]
+        assert await providers(client) == ["one"]
+
+
+async def test_a_hangup_reloads_and_survives_bad_settings(home):
+    app = built(home)
+    async with running(app) as client:
+        (home / "freeroute.yaml").write_text("nonsense: [")
+        await hang_up()
+        assert await providers(client) == ["one"]
+        (home / "freeroute.yaml").write_text(TWO.replace("one:", "two:"))
+        await hang_up()
+        assert await providers(client) == ["two"]
+
+
+async def test_the_demo_knows_the_simulated_providers_and_nothing_else(tmp_path):
+    options = ServeOptions(overrides=Overrides(), demo=True)
+    app = build(options, {"GROQ_API_KEY": "gsk_real", "FREEROUTE_API_KEY": "x"}, tmp_path)
+    assert set(app.assembly.catalogue.providers) == {
+        *("groq", "gemini", "cerebras", "mistral", "openrouter", "ollama"),
+    }
+    assert all(
+        key.secret in ("demo", "") for p in app.assembly.catalogue.providers.values() for key in p.keys
+    )
+    assert app.settings.clients == ()
