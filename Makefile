@@ -66,7 +66,7 @@ bench: $(DEV) ## run the benchmarks that the README quotes
 
 .PHONY: e2e
 e2e: $(DEV) ## run the end-to-end tests: real sockets, simulated providers
-	$(BIN)/pytest tests/e2e $(ARGS)
+	$(BIN)/pytest -m e2e tests/e2e $(ARGS)
 
 .PHONY: e2e-real
 e2e-real: $(DEV) $(if $(URL),,$(MODEL)) ## ask a real model through the gateway; URL=http://host:port takes a server of yours

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 # How long streams may go on after SIGTERM, in seconds.
 GRACE = 30
+# Connections that may wait to be accepted.
+BACKLOG = 2048
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
 
 
@@ -282,6 +284,8 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((bare, port))
+        # From here on callers queue: what is announced before the server runs must not be refused.
+        listening.listen(BACKLOG)
     except OSError as exc:
         listening.close()
         raise ConfigError(

@@ -54,7 +54,14 @@ def convert(value: object, kind: type[T], where: Where) -> T:
 _AT = re.compile(r"^(.*?)(?: - at `\$(.*)`)?$", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(.*)`")
-_WORDS = {"float": "number", "object": "mapping", "array": "list", "null": "nothing", "int": "integer", "bool": "true or false"}
+_WORDS = {
+    "float": "number",
+    "int": "integer",
+    "bool": "true or false",
+    "object": "mapping",
+    "array": "list",
+    "null": "nothing",
+}
 
 
 def explain(exc: msgspec.ValidationError, where: Where) -> ConfigError:

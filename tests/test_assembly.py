@@ -346,6 +346,7 @@ def test_patterns_may_name_what_is_known_though_not_switched_on(built, pattern):
 
 KEY = "keys: [k]"
 DAILY = "{unit: requests, amount: 1, per: day}"
+TWICE = "the provider's own limits already count requests/day per account"
 ACCOUNT = "{unit: requests, amount: 1, per: day, scope: account}"
 
 
@@ -413,7 +414,7 @@ ACCOUNT = "{unit: requests, amount: 1, per: day, scope: account}"
         ),
         (
             f"providers: {{groq: {{{KEY}, limits: [{DAILY}], models: [{{id: m, limits: [{ACCOUNT}]}}]}}}}",
-            "providers.groq.models[4].limits: the provider's own limits already count requests/day per account",
+            f"providers.groq.models[4].limits: {TWICE}",
         ),
         (
             "providers: {groq: {keys: [{key: a, label: x}, {key: b, label: x}]}}",
@@ -441,7 +442,7 @@ ACCOUNT = "{unit: requests, amount: 1, per: day, scope: account}"
         ),
         (
             "meta_models: {m: {models: [groq/gpt-oss-1]}}",
-            "meta_models.m.models[0]: there is no model `groq/gpt-oss-1`; did you mean `groq/gpt-oss-20b`?",
+            "meta_models.m.models[0]: there is no model `groq/gpt-oss-1`; did you mean `groq/gpt-oss-120b`?",
         ),
         (
             "meta_models: {m: {models: [llama9]}}",

@@ -134,7 +134,8 @@ def test_only_unambiguous_variables_switch_a_provider_on():
     named = {name for spec in ENTRIES.values() for name in or_else(spec.env_named, ())}
     assert {"GROQ_API_KEY", "GEMINI_API_KEY", "NVIDIA_API_KEY", "OPENROUTER_API_KEY"} <= automatic
     assert {
-        "HF_TOKEN", "GOOGLE_API_KEY", "CLOUDFLARE_API_TOKEN", "CEREBRAS_API_KEY", "OVH_AI_ENDPOINTS_ACCESS_TOKEN",
+        "HF_TOKEN", "GOOGLE_API_KEY", "CLOUDFLARE_API_TOKEN", "CEREBRAS_API_KEY",
+        "OVH_AI_ENDPOINTS_ACCESS_TOKEN",
     } <= named  # fmt: skip
     assert not automatic & named
 

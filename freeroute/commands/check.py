@@ -64,7 +64,7 @@ def _keys(assembly: "Assembly", wanted: Sequence[str]) -> "list[tuple[Provider, 
         for provider in known.values()
         if not wanted or provider.id in wanted
         for key in provider.keys
-        if key.enabled
+        if key.enabled and (key.secret or provider.engine is None)
     ]
 
 

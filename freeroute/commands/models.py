@@ -64,7 +64,7 @@ def _back(moment: float | None) -> str:
 @options.config
 @options.as_json
 def explain(model: str, url: str | None, offline: bool, config: str | None, as_json: bool) -> int:
-    """Tell who would answer for MODEL now, in which order, and why not the others.
+    """Tell who would answer for MODEL now, and why not the others.
 
     \b
     freeroute explain free-smart

@@ -24,7 +24,9 @@ def ago(seconds: float) -> str:
 
 
 def tokens(count: int | None) -> str:
-    """Return a number of tokens in short: ``131k``."""
+    """Return a number of tokens in short: ``131k``, ``1.0M``."""
     if count is None:
         return "-"
+    if count >= 999_500:
+        return f"{count / 1e6:.1f}M"
     return f"{count / 1000:.0f}k" if count >= 1000 else str(count)

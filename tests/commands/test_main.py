@@ -1,0 +1,138 @@
+"""What holds for every command: help, versions, exit codes, and what is not imported."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from tests.commands.conftest import PATIENCE, ROOT, process, url_of
+
+COMMANDS = ["serve", "demo", "check", "models", "explain", "chat", "clients"]
+HEAVY = [
+    "aiohttp",
+    "asyncio",
+    "httpx",
+    "litestar",
+    "prometheus_client",
+    "rich",
+    "structlog",
+    "uvicorn",
+    "yaml",
+]
+
+
+def test_help_lists_every_command_with_what_it_does(run):
+    result = run("--help")
+    assert result.exit_code == 0
+    for name in COMMANDS:
+        assert f"\n  {name} " in result.stdout
+    assert "..." not in result.stdout.split("Commands:")[1]
+
+
+@pytest.mark.parametrize("command", [[name] for name in COMMANDS] + [["clients", "new-key"]])
+def test_every_command_explains_itself(run, command):
+    result = run(*command, "-h")
+    assert result.exit_code == 0
+    assert "Usage:" in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 100
+
+
+def test_the_version_is_printed(run):
+    result = run("--version")
+    assert (result.exit_code, result.stdout.split()[0]) == (0, "freeroute")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["dance"],
+        ["serve", "--port", "70000"],
+        ["serve", "--port", "x"],
+        ["explain"],
+        ["chat", "--no-such", "a"],
+    ],
+)
+def test_wrong_usage_exits_with_2(run, args):
+    result = run(*args)
+    assert result.exit_code == 2
+    assert "Usage:" in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["serve"], ["check", "--no-network"], ["models", "--offline"], ["explain", "free", "--offline"]],
+)
+def test_wrong_settings_are_one_line_and_exit_2(run, tmp_path, command):
+    file = tmp_path / "home" / "freeroute.yaml"
+    file.write_text("routing: {max_attemps: 3}\n")
+    result = run(*command)
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "freeroute: freeroute.yaml: routing.max_attemps: unknown field; did you mean `max_attempts`?\n"
+    )
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "args",
+    [["--help"], ["--version"], ["serve", "--help"], ["chat", "--help"], ["clients", "new-key", "alice"]],
+)
+def test_a_command_imports_nothing_that_it_does_not_need(args):
+    code = (
+        "import sys; from freeroute.__main__ import cli\n"
+        f"assert cli.main({args!r}, standalone_mode=False) == 0\n"
+        f"print('loaded:', [name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT, timeout=PATIENCE
+    )
+    assert done.stdout.splitlines()[-1] == "loaded: []"
+
+
+def test_a_port_in_use_is_one_line_and_exit_2(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for command in (["demo"], ["serve"], ["demo", "--providers-only"]):
+            with process(*command, "--port", port, directory=tmp_path) as started:
+                out, err = started.communicate(timeout=PATIENCE)
+            assert started.returncode == 2, err
+            assert err.startswith("freeroute: server.port: cannot listen on 127.0.0.1:")
+            assert err.count("\n") == 1
+            assert out == ""
+
+
+def test_a_wide_bind_without_a_key_is_refused_in_one_line(tmp_path):
+    with process("serve", "--host", "0.0.0.0", "--port", "0", directory=tmp_path) as started:
+        _, err = started.communicate(timeout=PATIENCE)
+    assert started.returncode == 2
+    assert err.startswith("freeroute: server.host: 0.0.0.0 is reachable from other machines")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_being_stopped_is_no_crash(tmp_path, number, code):
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    with process("demo", "--port", "0", directory=tmp_path, env={"TMPDIR": str(temporary)}) as started:
+        url_of(started)
+        assert list(temporary.iterdir())
+        started.send_signal(number)
+        _, err = started.communicate(timeout=PATIENCE)
+    assert started.returncode == code
+    assert "Traceback" not in err
+    assert not list(temporary.iterdir())
+
+
+def test_output_that_nobody_reads_any_more_is_no_crash(tmp_path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        with process("models", "--offline", directory=tmp_path, stdout=writing) as started:
+            _, err = started.communicate(timeout=PATIENCE)
+    finally:
+        os.close(writing)
+    assert (started.returncode, err) == (1, "")
