@@ -32,7 +32,7 @@ def test_with_nothing_at_all_the_defaults_hold(here):
     settings = read(here)
     assert (settings.server.host, settings.server.port) == ("127.0.0.1", 3000)
     assert settings.state_dir == here / "home/.local/state/freeroute"
-    assert settings.routing.max_wait == 20
+    assert float(settings.routing.max_wait) == 20
     assert (settings.file, settings.open, settings.admin_key, settings.clients) == (None, False, None, ())
 
 
@@ -69,7 +69,7 @@ def test_scalars_lists_and_durations_come_from_the_environment(here):
         "FREEROUTE_ADMIN_KEY": "boss",
     }
     settings = read(here, env=env)
-    assert settings.routing.max_wait == 90
+    assert float(settings.routing.max_wait) == 90
     assert settings.server.hosts == ("a.example", "b.example")
     assert settings.server.body_limit == 65536
     assert settings.discovery.local is False

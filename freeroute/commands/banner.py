@@ -80,10 +80,10 @@ def start_message(
     parts = [_addresses(f"freeroute {version}".strip(), url, f"admin key: {admin}")]
     if switched_on:
         parts.append("Providers:\n" + "\n".join(_line(on) for on in switched_on))
-    elif looking_for_local:
-        parts.append("Providers: none yet; looking for local servers ...")
     else:
         parts.append(nothing_on_message())
+    if looking_for_local:
+        parts.append("Local servers are being looked for; what is found is listed below.")
     parts.extend(_wrapped(f"Note: {hint}", "      ") for hint in hints)
     if switched_on:
         callers = "Callers need a client key." if needs_key else "Callers need no key."
@@ -100,10 +100,10 @@ def nothing_on_message() -> str:
     """Return how to get going with nothing at all."""
     return (
         "No provider is switched on. Any one of these gets you going:\n"
-        "  set a key         GROQ_API_KEY=... freeroute serve     (or write it into .env; see .env.example)\n"
-        "  run a local model Start Ollama, LM Studio, llama.cpp or vLLM, then start freeroute again\n"
-        "  use no key        freeroute serve --keyless            (prompts go to providers that need none)\n"
-        "  look around       freeroute demo                       (simulated providers, no network)"
+        "  set a key          GROQ_API_KEY=... freeroute serve   (or write it into .env; see .env.example)\n"
+        "  run a local model  start Ollama, LM Studio, llama.cpp or vLLM, then freeroute again\n"
+        "  use no key         freeroute serve --keyless          (prompts go to providers that need none)\n"
+        "  look around        freeroute demo                     (simulated providers, no network)"
     )
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 from click.testing import CliRunner
@@ -48,10 +49,10 @@ def process(*args: str, directory: Path, **given) -> Iterator[subprocess.Popen[s
             started.kill()
 
 
-def lines_of(started: subprocess.Popen[str]) -> Iterator[str]:
-    """Give what comes on its stdout, line by line."""
+def lines_of(started: subprocess.Popen[str]) -> IO[str]:
+    """Return its stdout, to be read line by line."""
     assert started.stdout is not None
-    yield from started.stdout
+    return started.stdout
 
 
 def url_of(started: subprocess.Popen[str]) -> str:

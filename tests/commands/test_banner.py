@@ -54,10 +54,10 @@ def test_with_nothing_on_it_says_how_to_get_going():
         assert way in text
 
 
-def test_while_local_servers_are_looked_for_it_does_not_claim_that_there_are_none():
-    text = start_message([], URL, looking_for_local=True)
-    assert "looking for local servers" in text
-    assert nothing_on_message() not in text
+def test_it_says_when_local_servers_are_still_being_looked_for():
+    assert "being looked for" in start_message([GROQ], URL, looking_for_local=True)
+    assert "being looked for" in start_message([], URL, looking_for_local=True)
+    assert "being looked for" not in start_message([GROQ], URL)
 
 
 def test_hints_are_shown():

@@ -14,7 +14,6 @@ import yaml
 
 from freeroute.app import App, Plan
 from freeroute.assembly import assemble
-from freeroute.clock import SystemClock
 from freeroute.config import Overrides, load
 from freeroute.demo import simulation
 from freeroute.entries import read_catalogue
@@ -23,9 +22,11 @@ from freeroute.upstreams.aiohttp_transport import AiohttpTransport
 from freeroute.upstreams.simulated import SimulatedProvider, Simulation
 from freeroute.upstreams.simulated_faults import Speed
 from freeroute.upstreams.simulated_http import asgi
+from tests.support.clocks import ManualClock
 from tests.support.serving import PATIENCE, listening, serving
 
 ADMIN = "admin-key"
+AS_ADMIN = {"authorization": f"Bearer {ADMIN}"}
 # A model that each simulated provider serves, and where its API begins there.
 MODELS = {
     "groq": "openai/gpt-oss-120b",
@@ -75,15 +76,30 @@ class Reply(msgspec.Struct):
 class Live:
     """A gateway that runs, and the providers behind it."""
 
-    def __init__(self, app: App, url: str, world: Simulation, caller: httpx.AsyncClient) -> None:
+    def __init__(
+        self, app: App, url: str, world: Simulation, caller: httpx.AsyncClient, clock: ManualClock, simulated: str
+    ) -> None:
         self.app = app
         self.url = url
         self.world = world
         self.http = caller
+        self.clock = clock
+        self.simulated = simulated
 
     def __getitem__(self, name: str) -> SimulatedProvider:
         """Return the simulated provider called *name*."""
         return self.world.providers[name]
+
+    async def calls(self, name: str) -> list[Any]:
+        """Return what the simulated provider *name* saw, as it tells over HTTP."""
+        told = (await self.http.get(f"{self.simulated}/_calls/{name}")).json()
+        assert told["open"] == 0
+        return told["calls"]
+
+    async def script(self, name: str, *faults: Any) -> None:
+        """Tell the simulated provider *name* how its coming calls end."""
+        answer = await self.http.post(f"{self.simulated}/_script/{name}", json={"faults": faults})
+        assert answer.status_code == 200, answer.text
 
     async def ask(self, *, stream: bool = False, headers: dict[str, str] | None = None, **fields: Any) -> Reply:
         """Ask for a chat completion and read the answer to its end."""
@@ -101,7 +117,13 @@ class Live:
 
     async def provider(self, name: str) -> "Shown":
         """Return what the gateway says of a provider."""
-        return Shown(next(one for one in (await self.status())["providers"] if one["id"] == name))
+        told = await self.status()
+        return Shown(next(one for one in told["providers"] if one["id"] == name), told["now"])
+
+    async def reset(self, name: str) -> None:
+        """Close the breakers of a provider and lift its holds."""
+        answer = await self.http.post(f"/v1/status/providers/{name}/reset", headers=AS_ADMIN)
+        assert answer.status_code == 200
 
     async def last_request(self) -> Any:
         """Return what the gateway keeps of the last request."""
@@ -111,32 +133,38 @@ class Live:
 class Shown:
     """One provider as ``/v1/status`` shows it."""
 
-    def __init__(self, told: Any) -> None:
+    def __init__(self, told: Any, now: float) -> None:
         self.told = told
+        self._now = now
 
     @property
-    def used(self) -> dict[str, float]:
-        """What is taken of each pool, by its label."""
-        return {pool["label"]: pool["used"] for pool in self.told["pools"]}
+    def used(self) -> tuple[float, float]:
+        """What is taken of its requests and of its tokens."""
+        used = {pool["label"]: pool["used"] for pool in self.told["pools"]}
+        return used["requests/minute"], used["tokens/minute"]
 
     @property
-    def state(self) -> str:
-        """The state of its first candidate."""
-        return self.told["candidates"][0]["state"]
+    def states(self) -> list[str]:
+        """The state of each candidate."""
+        return [one["state"] for one in self.told["candidates"]]
 
     @property
-    def reason(self) -> str | None:
-        """Why its first candidate is not used."""
-        return self.told["candidates"][0]["reason"]
-
-    def back_in(self, at: float | None = None) -> float:
-        """Return the seconds until its first candidate is back, from the status' own time *at*."""
-        return self.told["candidates"][0]["back_at"] - at if at else 0.0
+    def held(self) -> list[tuple[str, float | None]]:
+        """Why each candidate is not used, if it is not, and for how many seconds (None: for good)."""
+        return [(one["reason"], self._in(one["back_at"])) for one in self.told["candidates"] if one["reason"]]
 
     @property
     def keys(self) -> list[str]:
         """The state of each key."""
         return [key["state"] for key in self.told["keys"]]
+
+    @property
+    def breaker(self) -> str:
+        """The state of the breaker over the whole provider."""
+        return self.told["breaker"]["state"]
+
+    def _in(self, at: float | None) -> float | None:
+        return None if at is None else round(at - self._now, 1)
 
 
 def question(text: str = "Hello!", **fields: Any) -> dict[str, Any]:
@@ -165,18 +193,22 @@ def pair(first: str = "groq", second: str = "cerebras", **of_first: Any) -> dict
 
 @contextlib.asynccontextmanager
 async def live(directory: Path, providers: dict[str, Any], **sections: Any) -> AsyncIterator[Live]:
-    """Run a gateway with *providers* and further *sections* of its settings, all from a file."""
-    world = simulation(SystemClock(), seed=7)
+    """Run a gateway with *providers* and further *sections* of its settings, all from a file.
+
+    Windows, holds and breakers follow a clock that is moved by hand; time-outs are real.
+    """
+    clock = ManualClock()
+    world = simulation(clock, seed=7)
     for one in world.providers.values():
         one.speed = Speed(0.0, 0.0)
     async with contextlib.AsyncExitStack() as stack:
         simulated = await stack.enter_async_context(listening(_plain(world)))
         text = yaml.safe_dump(_settings(providers, sections, simulated, world))
         (directory / "freeroute.yaml").write_text(text)
-        app = App(_reader(directory), transport=AiohttpTransport(), clock=SystemClock(), demo=False)
+        app = App(_reader(directory), transport=AiohttpTransport(), clock=clock, demo=False)
         url = await stack.enter_async_context(serving(app.asgi(ADMIN, lambda on: None)))
         caller = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=PATIENCE))
-        yield Live(app, url, world, caller)
+        yield Live(app, url, world, caller, clock, simulated)
 
 
 def _plain(world: Simulation) -> uvicorn.Config:

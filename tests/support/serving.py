@@ -32,10 +32,21 @@ async def listening(config: uvicorn.Config) -> AsyncIterator[str]:
         await server.startup([listener])
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
-        for connection in list(server.server_state.connections):
-            connection.transport.abort()
-        await asyncio.sleep(0)  # the server hears of it
-        await server.shutdown([listener])
+        await _stop(server)
+        listener.close()
+
+
+async def _stop(server: uvicorn.Server) -> None:
+    """End *server* as its own shutdown does, but hang up on callers and pause for nothing."""
+    for one in server.servers:
+        one.close()
+    state = server.server_state
+    for connection in list(state.connections):
+        connection.transport.abort()
+    async with asyncio.timeout(PATIENCE):
+        while state.connections or state.tasks:
+            await asyncio.sleep(0)  # the applications hear of it
+    await server.lifespan.shutdown()
 
 
 class Answer(msgspec.Struct):

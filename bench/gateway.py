@@ -1,0 +1,120 @@
+"""freeroute as it is measured: its own command, its own settings file, every feature on."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from bench import machine
+from bench.processes import ROOT, Target, Upstream, free_port, running, wait_until_served
+
+_PLAIN_KEY = "bench-client-without-limits"
+_LIMITED_KEY = "bench-client-with-limits"
+# Far above what a run can use: what is measured is the counting, not the waiting.
+_MANY = 10**12
+
+
+class Gateway(Struct, frozen=True):
+    """A running gateway, and the two ways through it."""
+
+    pid: int
+    plain: Target
+    limited: Target
+
+
+class Arrangement(Struct, frozen=True):
+    """Everything needed to start the gateway again and again: *command*, *env* and where it will listen."""
+
+    command: tuple[str, ...]
+    env: dict[str, str]
+    directory: Path
+    port: int
+    models: int
+
+    def target(self, name: str, provider: str, key: str, pid: int | None = None) -> Target:
+        """Return the way through one kind of provider entry."""
+        models = tuple(f"{provider}-{number}/m" for number in range(self.models))
+        return Target(name, self.port, models, key, pid)
+
+    @contextmanager
+    def started(self) -> Iterator[subprocess.Popen[bytes]]:
+        """Start the gateway, without waiting for it; its log goes to a file, as it would in service."""
+        with (
+            (self.directory / "log").open("wb") as log,
+            running(
+                self.command, machine.cores().gateway, self.env, cwd=self.directory, stdout=log, stderr=log
+            ) as process,
+        ):
+            yield process
+
+
+@contextmanager
+def arranged(upstream: Upstream) -> Iterator[Arrangement]:
+    """Write the settings of a gateway in front of *upstream*."""
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="freeroute-bench-") as name:
+        directory = Path(name)
+        settings = directory / "freeroute.yaml"
+        settings.write_bytes(msgspec.yaml.encode(_settings(upstream, directory, port)))
+        env = {"PATH": os.environ.get("PATH", ""), "HOME": name, "PYTHONPATH": str(ROOT)}
+        env |= {"BENCH_PLAIN_KEY": _PLAIN_KEY, "BENCH_LIMITED_KEY": _LIMITED_KEY}
+        command = (sys.executable, "-m", "freeroute", "serve", "--config", str(settings))
+        yield Arrangement(command, env, directory, port, len(upstream.ports))
+
+
+@contextmanager
+def gateway(upstream: Upstream) -> Iterator[Gateway]:
+    """Run a gateway in front of *upstream* until it serves."""
+    with arranged(upstream) as plan, plan.started() as process:
+        running_now = Gateway(process.pid, plain(plan, process.pid), limited(plan, process.pid))
+        wait_until_served(running_now.plain, process)
+        yield running_now
+
+
+def plain(plan: Arrangement, pid: int | None = None) -> Target:
+    """Return the way through entries with ``keys: []`` and no limits."""
+    return plan.target("freeroute", "plain", _PLAIN_KEY, pid)
+
+
+def limited(plan: Arrangement, pid: int | None = None) -> Target:
+    """Return the way through entries that count in every kind of window, for a client that has limits too."""
+    return plan.target("freeroute, with limits", "limited", _LIMITED_KEY, pid)
+
+
+def _settings(upstream: Upstream, directory: Path, port: int) -> dict[str, object]:
+    providers: dict[str, object] = {}
+    for number, origin in enumerate(upstream.ports):
+        base_url = f"http://127.0.0.1:{origin}/v1"
+        providers[f"plain-{number}"] = {"base_url": base_url, "keys": [], "models": [{"id": "m"}]}
+        providers[f"limited-{number}"] = {
+            "base_url": base_url,
+            "keys": [],
+            "limits": _limits(),
+            "models": [{"id": "m", "limits": [{"unit": "tokens", "amount": _MANY, "per": "minute"}]}],
+        }
+    budget = {"requests_per_minute": 10**6, "tokens_per_day": _MANY}
+    return {
+        "server": {"host": "127.0.0.1", "port": port, "state_dir": str(directory / "state")},
+        "discovery": {"env": False, "local": False, "keyless": False},
+        "providers": providers,
+        "clients": [
+            {"name": "plain", "key": "env:BENCH_PLAIN_KEY"},
+            {"name": "limited", "key": "env:BENCH_LIMITED_KEY", **budget},
+        ],
+        "logging": {"format": "console", "level": "info"},
+    }
+
+
+def _limits() -> list[dict[str, object]]:
+    return [
+        {"unit": "requests", "amount": _MANY, "per": "minute"},
+        {"unit": "tokens", "amount": _MANY, "per": "day", "window": "bucket"},
+        {"unit": "requests", "amount": _MANY, "per": "day", "window": "calendar", "tz": "America/Los_Angeles"},
+        {"unit": "concurrency", "amount": 10_000},
+    ]

@@ -1,0 +1,260 @@
+"""The load: raw HTTP over asyncio, so that asking costs little beside answering. Runs in a process of its own.
+
+    python -m bench.load closed|open|streams < wanted.json > seen.json
+"""
+
+import asyncio
+import gc
+import itertools
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, cast
+
+import msgspec
+from msgspec import Struct
+
+from bench.processes import LOOPBACK, chat_request
+
+clock = time.perf_counter
+
+
+class Wanted(Struct, kw_only=True):
+    """What to ask and how: *connections* at once, or *rate* a second, for *seconds*; streams start over *ramp*.
+
+    *events* and *pace* are what an unhindered stream has.
+    """
+
+    port: int
+    models: tuple[str, ...]
+    key: str = ""
+    seconds: float = 0.0
+    connections: int = 1
+    rate: float = 0.0
+    ramp: float = 0.0
+    events: int = 0
+    pace: float = 0.0
+
+
+class Seen(Struct):
+    """What came of it. *failed* counts answers other than 200; *times* are seconds for each answer."""
+
+    done: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    times: list[float] = msgspec.field(default_factory=list)
+
+
+class SeenStreams(Struct):
+    """What came of streams. *stalls* are the longest waits of each beyond its pace, in seconds."""
+
+    first: list[float] = msgspec.field(default_factory=list)
+    stalls: list[float] = msgspec.field(default_factory=list)
+    events: int = 0
+    cut: int = 0
+    seconds: float = 0.0
+
+
+class Asker(asyncio.Protocol):
+    """One kept connection, one request at a time; *answered* is told the time and whether it was a 200."""
+
+    def __init__(self, request: bytes, answered: Callable[["Asker", float, bool], None]) -> None:
+        """Ask *request* whenever told to."""
+        self._request = request
+        self._answered = answered
+        self._transport: asyncio.Transport | None = None
+        self._begun = 0.0
+        self._buffer = b""
+        self._size = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Count a connection that ended in the middle of an answer as a failure."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._answered(self, 0.0, False)
+
+    def ask(self) -> None:
+        """Send the request."""
+        assert self._transport is not None
+        self._begun = clock()
+        self._transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        """Collect an answer; tell when it is whole."""
+        self._buffer = self._buffer + data if self._buffer else data
+        if not self._size:
+            end = self._buffer.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            self._size = end + 4 + _content_length(self._buffer[:end])
+        if len(self._buffer) < self._size:
+            return
+        is_good = self._buffer.startswith(b"HTTP/1.1 200")
+        self._buffer, self._size = b"", 0
+        self._answered(self, clock() - self._begun, is_good)
+
+
+def _content_length(head: bytes) -> int:
+    _, _, rest = head.lower().partition(b"content-length:")
+    return int(rest.partition(b"\r\n")[0])
+
+
+class StreamReader(asyncio.Protocol):
+    """One stream, from its request to ``[DONE]``; *over* is set then, or when it is cut."""
+
+    def __init__(self, request: bytes, pace: float) -> None:
+        """Ask *request* as soon as there is a connection."""
+        self._request = request
+        self._pace = pace
+        self._begun = self._last = 0.0
+        self._tail = b""
+        self._transport: asyncio.Transport | None = None
+        self.first: float | None = None
+        self.stall = 0.0
+        self.events = 0
+        self.is_done = False
+        self.over = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none
+        self._begun = clock()
+        self._transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        """Count events and the time between them; an event ends with an empty line."""
+        now = clock()
+        seen = self._tail + data
+        fresh = seen.count(b"}\n\n")
+        self._tail = seen[-2:]
+        if fresh:
+            if self.first is None:
+                self.first = now - self._begun
+            else:
+                self.stall = max(self.stall, now - self._last - self._pace)
+            self._last = now
+            self.events += fresh
+        if b"data: [DONE]" in data:
+            self.is_done = True
+            self._close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Note that nothing more will come."""
+        self.over.set()
+
+    def _close(self) -> None:
+        self.over.set()
+        if self._transport is not None:
+            self._transport.close()
+
+
+async def closed(wanted: Wanted) -> Seen:
+    """Keep every connection busy: each asks again as soon as it is answered."""
+    seen = Seen()
+    ends = 0.0
+
+    def answered(asker: Asker, took: float, is_good: bool) -> None:
+        if is_good:
+            seen.done += 1
+            seen.times.append(took)
+        else:
+            seen.failed += 1
+        if clock() < ends:
+            asker.ask()
+
+    askers = await _connected(wanted, answered)
+    begun = clock()
+    ends = begun + wanted.seconds
+    for asker in askers:
+        asker.ask()
+    await asyncio.sleep(wanted.seconds + 0.1)
+    seen.seconds = wanted.seconds
+    return seen
+
+
+async def open_loop(wanted: Wanted) -> Seen:
+    """Ask at a fixed rate, however long answers take; a connection for each that is under way."""
+    seen = Seen()
+    idle: deque[Asker] = deque()
+
+    def answered(asker: Asker, took: float, is_good: bool) -> None:
+        seen.done += is_good
+        seen.failed += not is_good
+        seen.times.append(took)
+        idle.append(asker)
+
+    idle.extend(await _connected(wanted, answered))
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    for turn in range(int(wanted.seconds * wanted.rate)):
+        await asyncio.sleep(begun + turn / wanted.rate - loop.time())
+        if idle:
+            idle.popleft().ask()
+        else:
+            seen.failed += 1
+    await asyncio.sleep(1.0)
+    seen.seconds = wanted.seconds
+    return seen
+
+
+async def streams(wanted: Wanted) -> SeenStreams:
+    """Start all streams evenly over the ramp, and read each to its end."""
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    readers: list[StreamReader] = []
+    for number, request in zip(range(wanted.connections), itertools.cycle(_requests(wanted, stream=True))):
+        await asyncio.sleep(begun + number * wanted.ramp / wanted.connections - loop.time())
+        reader = StreamReader(request, wanted.pace)
+        readers.append(reader)
+        await loop.create_connection(lambda reader=reader: reader, LOOPBACK, wanted.port)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(wanted.events * wanted.pace + 20):
+            for reader in readers:
+                await reader.over.wait()
+    whole = [reader for reader in readers if reader.is_done and reader.events >= wanted.events]
+    return SeenStreams(
+        first=[reader.first for reader in readers if reader.first is not None],
+        stalls=[reader.stall for reader in readers],
+        events=sum(reader.events for reader in readers),
+        cut=len(readers) - len(whole),
+        seconds=loop.time() - begun,
+    )
+
+
+def _requests(wanted: Wanted, *, stream: bool = False) -> list[bytes]:
+    return [chat_request(wanted.port, model, wanted.key, stream=stream) for model in wanted.models]
+
+
+async def _connected(wanted: Wanted, answered: Callable[[Asker, float, bool], None]) -> list[Asker]:
+    loop = asyncio.get_running_loop()
+    requests = itertools.cycle(_requests(wanted))
+    askers = []
+    for _ in range(wanted.connections):
+        _, asker = await loop.create_connection(lambda: Asker(next(requests), answered), LOOPBACK, wanted.port)
+        askers.append(asker)
+    return askers
+
+
+def main(work: str) -> None:
+    """Do the *work* that standard input describes, on uvloop where there is one."""
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        from asyncio import new_event_loop
+    wanted = msgspec.json.decode(sys.stdin.buffer.read(), type=Wanted)
+    kinds: dict[str, Callable[[Wanted], Any]] = {"closed": closed, "open": open_loop, "streams": streams}
+    # A collection in the middle of a run would be taken for a stall of the gateway.
+    gc.freeze()
+    gc.disable()
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        seen = runner.run(kinds[work](wanted))
+    sys.stdout.buffer.write(msgspec.json.encode(seen))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

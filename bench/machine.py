@@ -1,0 +1,73 @@
+"""The machine under the benchmark: its cores, and what the kernel says of a process. Linux only."""
+
+import os
+import platform
+import resource
+import sys
+from pathlib import Path
+
+from msgspec import Struct
+
+_TICK = 1.0 / os.sysconf("SC_CLK_TCK")
+
+
+class Machine(Struct, frozen=True):
+    """Where the figures come from; *pinned* says that gateway and load have a core each."""
+
+    cpu: str
+    cores: int
+    python: str
+    kernel: str
+    pinned: bool
+
+
+class Cores(Struct, frozen=True):
+    """Where the gateway runs, and where upstream and load do; both empty on a machine with one core."""
+
+    gateway: frozenset[int] = frozenset()
+    load: frozenset[int] = frozenset()
+
+
+def cores() -> Cores:
+    """Return the first allowed core for the gateway and the second for all the rest."""
+    allowed = sorted(os.sched_getaffinity(0))
+    if len(allowed) < 2:
+        return Cores()
+    return Cores(gateway=frozenset(allowed[:1]), load=frozenset(allowed[1:2]))
+
+
+def describe() -> Machine:
+    """Return what the figures should be read beside."""
+    info = Path("/proc/cpuinfo").read_text()
+    names = [line.partition(":")[2].strip() for line in info.splitlines() if line.startswith("model name")]
+    return Machine(
+        cpu=names[0] if names else platform.machine(),
+        cores=len(os.sched_getaffinity(0)),
+        python=platform.python_version(),
+        kernel=platform.release(),
+        pinned=bool(cores().gateway),
+    )
+
+
+def is_supported() -> bool:
+    """Say whether processes can be pinned and measured here."""
+    return sys.platform == "linux" and Path("/proc/self/stat").exists()
+
+
+def allow_many_files() -> None:
+    """Let this process and its children open as many sockets as the system allows them."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time that process *pid* has used, in and out of the kernel."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * _TICK
+
+
+def rss_mib(pid: int) -> float:
+    """Return the memory that process *pid* has resident."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
+    return int(line.split()[1]) / 1024
