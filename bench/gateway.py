@@ -115,6 +115,12 @@ def _limits() -> list[dict[str, object]]:
     return [
         {"unit": "requests", "amount": _MANY, "per": "minute"},
         {"unit": "tokens", "amount": _MANY, "per": "day", "window": "bucket"},
-        {"unit": "requests", "amount": _MANY, "per": "day", "window": "calendar", "tz": "America/Los_Angeles"},
+        {
+            "unit": "requests",
+            "amount": _MANY,
+            "per": "day",
+            "window": "calendar",
+            "tz": "America/Los_Angeles",
+        },
         {"unit": "concurrency", "amount": 10_000},
     ]

@@ -1,6 +1,6 @@
 """The load: raw HTTP over asyncio, so that asking costs little beside answering. Runs in a process of its own.
 
-    python -m bench.load closed|open|streams < wanted.json > seen.json
+python -m bench.load closed|open|streams < wanted.json > seen.json
 """
 
 import asyncio
@@ -235,7 +235,9 @@ async def _connected(wanted: Wanted, answered: Callable[[Asker, float, bool], No
     requests = itertools.cycle(_requests(wanted))
     askers = []
     for _ in range(wanted.connections):
-        _, asker = await loop.create_connection(lambda: Asker(next(requests), answered), LOOPBACK, wanted.port)
+        _, asker = await loop.create_connection(
+            lambda: Asker(next(requests), answered), LOOPBACK, wanted.port
+        )
         askers.append(asker)
     return askers
 

@@ -106,7 +106,9 @@ def _compiled(directory: Path) -> Path | None:
 def load(work: str, **wanted: Any) -> dict[str, Any]:
     """Run the load generator in a process of its own and return what it saw."""
     command = [sys.executable, "-m", "bench.load", work]
-    with running(command, machine.cores().load, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
+    with running(
+        command, machine.cores().load, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
+    ) as process:
         out, _ = process.communicate(msgspec.json.encode(wanted))
     if process.returncode:
         raise BenchFailed(f"the load generator ended with {process.returncode}")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from msgspec import Struct
 
-from freeroute.assembly import Assembly, SwitchedOn, assemble, switched_on, with_local
+from freeroute.assembly import Assembly, SwitchedOn, assemble, with_local
 from freeroute.clock import Clock, SystemClock
 from freeroute.config import Overrides, Settings, load
 from freeroute.demo import DEFAULT_SEED, demo_settings, simulation
@@ -26,6 +26,7 @@ from freeroute.engine.gateway import Gateway
 from freeroute.engine.probes import Probes
 from freeroute.entries import read_catalogue
 from freeroute.errors import ConfigError
+from freeroute.local_servers import LocalServers, Wanted
 from freeroute.observe.logs import RequestLog, set_up
 from freeroute.observe.metrics import Metrics
 from freeroute.resources import config_dir, dashboard_dir
@@ -34,6 +35,7 @@ from freeroute.stores.state_dir import StateDir
 from freeroute.surfaces.guard import Guard, Policy
 from freeroute.surfaces.http import BodyBounds
 from freeroute.surfaces.litestar_app import build_asgi
+from freeroute.upstreams.local import OLLAMA_CONTEXT
 from freeroute.upstreams.openai import OpenAiUpstream
 from freeroute.upstreams.transport import Transport
 
@@ -104,23 +106,24 @@ class App:
         )
         self.metrics.watch(self.gateway.view)
         self.guard = Guard(Policy(), clock)
-        self._looking: asyncio.Task[None] | None = None
         self._log = structlog.get_logger("freeroute")
 
     def asgi(self, admin_key: str, on_local: AnnounceLocal) -> "Litestar":
         """Return the application; its lifespan begins and ends the background work."""
         self.guard.policy = self._policy(admin_key)
+        local = LocalServers(self.gateway, on_local)
 
         def reload() -> dict[str, Any]:
             """Read the settings again; raises ConfigError, and then nothing has changed."""
             plan = self._read()
-            found = [p for p in self.gateway.catalogue.providers.values() if p.origin == "discovered"]
             self.settings, self.assembly = plan.settings, plan.assembly
             self.guard.policy = self._policy(admin_key)
             self.gateway.no_train = plan.settings.privacy == "no-train"
             self.gateway.loop.routing = _routing(plan.settings)
+            found = list(local.found().values())
             self.gateway.adopt(with_local(plan.assembly.catalogue, found), plan.settings.clients)
-            self._look_again(on_local)
+            self.gateway.standing.retry_keys()
+            local.watch(self._wanted())
             self._log.info("settings reloaded", providers=len(self.gateway.catalogue.providers))
             return {"status": "reloaded", "providers": sorted(self.gateway.catalogue.providers)}
 
@@ -136,8 +139,8 @@ class App:
             async with contextlib.AsyncExitStack() as stack:
                 stack.push_async_callback(self.transport.close)
                 stack.push_async_callback(_cancelled, asyncio.create_task(Probes(self.gateway).run()))
-                stack.push_async_callback(self._stop_looking)
-                self._look_again(on_local)
+                stack.push_async_callback(local.stop)
+                local.watch(self._wanted())
                 if threading.current_thread() is threading.main_thread():
                     loop.add_signal_handler(signal.SIGHUP, on_hangup)
                 yield
@@ -165,28 +168,14 @@ class App:
             demo=self.demo,
         )
 
-    def _look_again(self, on_local: AnnounceLocal) -> None:
-        """Look for local servers in the background: no request waits for them."""
-        if self._looking is not None:
-            self._looking.cancel()
-        self._looking = asyncio.create_task(self._look_for_local(on_local))
-
-    async def _stop_looking(self) -> None:
-        if self._looking is not None:
-            await _cancelled(self._looking)
-
-    async def _look_for_local(self, on_local: AnnounceLocal) -> None:
-        if not self.assembly.local:
-            return
-        from freeroute.upstreams.local import find, new_client
-
-        async with new_client() as client:
-            found = await find(self.assembly.local, client, own_port=self.settings.server.port)
-        known = self.gateway.catalogue.providers
-        self.gateway.adopt(with_local(self.gateway.catalogue, found), self.settings.clients)
-        for provider in found:
-            if provider.id not in known:
-                on_local(switched_on(provider, f"found at {provider.base_url}"))
+    def _wanted(self) -> Wanted:
+        context = self.settings.environ.get("OLLAMA_CONTEXT_LENGTH", "")
+        return Wanted(
+            servers=self.assembly.local,
+            own_port=self.settings.server.port,
+            clients=self.settings.clients,
+            ollama_context=int(context) if context.isdecimal() else OLLAMA_CONTEXT,
+        )
 
 
 def _routing(settings: Settings) -> Routing:

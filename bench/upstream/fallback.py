@@ -84,7 +84,9 @@ class Caller(asyncio.Protocol):
 async def serve(pieces: Pieces, ports: int) -> None:
     """Listen on free *ports*, print them, and answer until told to stop."""
     loop = asyncio.get_running_loop()
-    servers = [await loop.create_server(lambda: Caller(pieces), "127.0.0.1", 0, backlog=4096) for _ in range(ports)]
+    servers = [
+        await loop.create_server(lambda: Caller(pieces), "127.0.0.1", 0, backlog=4096) for _ in range(ports)
+    ]
     print(*(server.sockets[0].getsockname()[1] for server in servers), flush=True)
     await asyncio.Event().wait()
 

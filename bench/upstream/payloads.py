@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
-_TEXT = "Free capacity is only free while somebody uses it; what regenerates at midnight is worth nothing after. "
+_TEXT = (
+    "Free capacity is only free while somebody uses it; what regenerates at midnight is worth nothing after. "
+)
 _NAME = {"id": "chatcmpl-0123456789abcdef", "created": 1760000000, "model": "m"}
 _USAGE = {"prompt_tokens": 12, "completion_tokens": 40, "total_tokens": 52}
 
@@ -28,7 +30,10 @@ def _answer() -> bytes:
     message = {"role": "assistant", "content": _TEXT * 3}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
     body = json.dumps({**_NAME, "object": "chat.completion", "choices": [choice], "usage": _USAGE}).encode()
-    return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+    return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
+        len(body),
+        body,
+    )
 
 
 def _head() -> bytes:

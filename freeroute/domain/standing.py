@@ -217,7 +217,7 @@ class Standing:
             del self._holds[place]
 
     def keep(self, candidates: Iterable[Candidate]) -> None:
-        """Forget what is not among *candidates*; key holds end, since a reload may bring new keys."""
+        """Forget what is not among *candidates*."""
         kept = list(candidates)
         ids = {candidate.id for candidate in kept}
         names = {candidate.name for candidate in kept}
@@ -228,7 +228,11 @@ class Standing:
         self._contexts = {k: v for k, v in self._contexts.items() if k in names}
         self._dropped = {k: v for k, v in self._dropped.items() if k in names}
         self._provider_breakers = {k: v for k, v in self._provider_breakers.items() if k in providers}
-        self._holds = {k: v for k, v in self._holds.items() if k[0] != "key" and k[1] in providers}
+        self._holds = {k: v for k, v in self._holds.items() if k[1] in providers}
+
+    def retry_keys(self) -> None:
+        """Lift the holds on keys: a label may stand for a new key now."""
+        self._holds = {k: v for k, v in self._holds.items() if k[0] != "key"}
 
 
 def places_of(candidate: Candidate) -> tuple[tuple[str, ...], ...]:

@@ -22,6 +22,8 @@ from freeroute.wire.chat import ChatCall
 # What a JSON answer without an output bound may take beyond the first event, in tokens at half the
 # expected rate: nothing of it shows before it ends.
 UNBOUNDED_OUTPUT = 2000
+# Endings of calls that no quota was charged with: whose it would have been is what was refused.
+_NEVER_COUNTED = frozenset({Kind.KEY_INVALID, Kind.NO_CREDIT})
 
 
 class Routing(Struct, frozen=True):
@@ -129,11 +131,13 @@ class AttemptLoop:
 
     async def _end_failed(self, lease: Lease, outcome: Outcome, candidate: Candidate, now: Now) -> None:
         """Keep of a failed call what its provider counted."""
-        if not outcome.counted:
+        counts_failures = candidate.provider.failed_calls_count
+        if not outcome.counted or outcome.kind in _NEVER_COUNTED:
             await self.counters.cancel(lease, now)
-            return
-        turned_away = outcome.status is not None and 400 <= outcome.status < 500
-        if turned_away and not candidate.provider.failed_calls_count:
+        elif outcome.kind is Kind.NO_CAPACITY and not counts_failures:
+            # Their lack of capacity, not our quota: the counters stand.
+            await self.counters.cancel(lease, now)
+        elif outcome.status is not None and 400 <= outcome.status < 500 and not counts_failures:
             # Refused before generating: the request was counted, its tokens were not.
             await self.counters.settle(lease, actual_amounts(candidate, Usage(), lease.charges), now)
         else:

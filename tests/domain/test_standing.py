@@ -204,7 +204,7 @@ def test_a_reset_forgets_the_failures_of_one_provider():
     assert scene.standing.provider_breaker("a").state(scene.clock.now()) is State.CLOSED
 
 
-def test_a_reload_forgets_verdicts_on_keys_and_whatever_is_gone():
+def test_a_new_catalogue_forgets_whatever_is_gone_and_verdicts_on_keys_when_told():
     scene = Scene()
     x1, x2, y1, _ = scene.candidates
     scene.ended(Kind.KEY_INVALID, x1)
@@ -214,6 +214,8 @@ def test_a_reload_forgets_verdicts_on_keys_and_whatever_is_gone():
     scene.standing.learn_refusal(y1, "seed")
     scene.standing.speed(y1).failed(scene.clock.now())
     scene.standing.keep([x1, x2])
+    assert scene.obstacle(x1).reason == "key was refused as invalid"
+    scene.standing.retry_keys()
     assert scene.obstacle(x1).reason == "out of quota, says the provider"
     assert not scene.standing.suspect(y1, scene.clock.now())
     assert scene.standing.context(y1) == 100_000

@@ -272,7 +272,7 @@ async def test_status_sums_up_providers_and_the_last_requests():
     assert a["keys"][0]["state"] == "invalid"
     assert a["state"] == "suspect"
     assert a["last_error"]["kind"] == "fault"
-    assert a["pools"][0]["used"] == 2
+    assert a["pools"][0]["used"] == 1
     assert (b["state"], b["served"]) == ("healthy", 1)
     [request] = status["requests"]
     assert [attempt["kind"] for attempt in request["attempts"]] == ["key_invalid", "fault", "served"]

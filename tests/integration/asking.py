@@ -4,11 +4,13 @@ from tests.support.live import MODELS, Live, Shown
 
 # A small question in tokens: the prompt as the gateway estimates it, and its bound on the answer.
 PROMPT, BOUND = 6, 8
+# The caller's own order, which comes before every strategy.
+ALPHA_FIRST = {"provider": {"order": ["alpha", "beta"]}}
 
 
 async def moved_on(gateway: Live, stream: bool, ending: str, first: str = "groq", **fields) -> Shown:
     """Ask once: alpha, simulated as *first*, ends like that, and beta answers. Returns how alpha stands."""
-    reply = await gateway.ask(stream=stream, **fields)
+    reply = await gateway.ask(stream=stream, **ALPHA_FIRST, **fields)
     assert (reply.status, reply.by, reply.error) == (200, "beta", None)
     assert reply.text.startswith("This is a simulated answer from cerebras")
     assert reply.ended is stream

@@ -15,6 +15,8 @@ try:
 except ImportError:
     from asyncio import new_event_loop
 
+pytest.register_assert_rewrite("tests.integration.asking")
+
 Run = Callable[..., Awaitable[Live]]
 
 

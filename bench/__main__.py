@@ -1,0 +1,76 @@
+"""What freeroute costs, measured here and now: ``make bench``, or ``python -m bench``."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+import msgspec
+
+from bench import machine
+from bench.busy import tool
+from bench.parts import calls, choose, start, streams
+from bench.processes import BenchFailed, Upstream, upstream
+from bench.report import report
+from bench.results import Results
+
+PARTS = ("start", "calls", "streams", "choose")
+
+
+def main() -> int:
+    """Measure what was asked for, print it, and return the exit code."""
+    wanted = _arguments()
+    if not machine.is_supported():
+        print("bench: needs Linux, to pin processes and to read what they use", file=sys.stderr)
+        return 2
+    machine.allow_many_files()
+    try:
+        found = _measured(wanted)
+    except BenchFailed as exc:
+        print(f"bench: {exc}", file=sys.stderr)
+        return 1
+    print(report(found))
+    if wanted.json is not None:
+        content = {**msgspec.to_builtins(found), "noisy": found.is_noisy}
+        wanted.json.write_bytes(msgspec.json.format(msgspec.json.encode(content)) + b"\n")
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all of them without one"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each closed loop; 3 without it")
+    parser.add_argument("--streams", type=int, default=500, help="at once; 500 without it")
+    parser.add_argument("--starts", type=int, default=5, help="how many cold starts; 5 without it")
+    wanted = parser.parse_args()
+    if unknown := [part for part in wanted.parts if part not in PARTS]:
+        parser.error(f"there is no part {unknown[0]!r}; there are {', '.join(PARTS)}")
+    wanted.parts = wanted.parts or list(PARTS)
+    return wanted
+
+
+def _measured(wanted: argparse.Namespace) -> Results:
+    found = Results(machine.describe())
+    if wanted.parts != ["choose"]:
+        with upstream(streams.EVENTS, streams.PACE, streams.PORTS) as running:
+            _over_sockets(found, wanted, running)
+    if "choose" in wanted.parts:
+        found.choose = asyncio.run(choose.measure())
+    return found
+
+
+def _over_sockets(found: Results, wanted: argparse.Namespace, running: Upstream) -> None:
+    found.upstream, found.tool = running.kind, tool()
+    if "start" in wanted.parts:
+        found.start = start.measure(running, wanted.starts)
+    if "calls" in wanted.parts:
+        found.calls, found.direct_varied = calls.measure(running, wanted.seconds)
+    if "streams" in wanted.parts:
+        found.streams = streams.measure(running, wanted.streams)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

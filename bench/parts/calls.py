@@ -1,0 +1,62 @@
+"""JSON calls: requests a second and CPU time under load, latency at leisure; direct and through the gateway."""
+
+from collections.abc import Iterable, Sequence
+
+from bench import machine
+from bench.busy import keep_busy
+from bench.gateway import gateway
+from bench.processes import Target, Upstream, load
+from bench.results import Calls, Load, quantile
+
+CONNECTIONS = (1, 16, 64)
+RATE = 50.0
+# The first answers open connections and fill caches; a process in service did that long ago.
+_WARM_UP = 1.0
+
+
+def measure(upstream: Upstream, seconds: float) -> tuple[list[Calls], float]:
+    """Return each way's figures, the direct one first, and by how much that varied in the meantime."""
+    direct = through(upstream.direct, seconds)
+    with gateway(upstream) as running:
+        found = [through(target, seconds) for target in (running.plain, running.limited)]
+    again = [_closed(upstream.direct, load.connections, seconds) for load in direct.loads]
+    return [direct, *found], _varied(direct.loads, again)
+
+
+def through(target: Target, seconds: float) -> Calls:
+    """Measure one way. Another gateway to compare with is one more target."""
+    _closed(target, max(CONNECTIONS), _WARM_UP)
+    loads = tuple(_closed(target, connections, seconds) for connections in CONNECTIONS)
+    leisurely = load("open", connections=16, rate=RATE, seconds=2 * seconds, **_asking(target))
+    return Calls(
+        name=target.name,
+        loads=loads,
+        rate=RATE,
+        p50_ms=quantile(leisurely["times"], 0.5) * 1000,
+        p99_ms=quantile(leisurely["times"], 0.99) * 1000,
+        failed=leisurely["failed"],
+        rss_mib=machine.rss_mib(target.pid) if target.pid else None,
+    )
+
+
+def _asking(target: Target) -> dict[str, object]:
+    return {"port": target.port, "models": target.models[:1], "key": target.key}
+
+
+def _closed(target: Target, connections: int, seconds: float) -> Load:
+    before = machine.cpu_seconds(target.pid) if target.pid else 0.0
+    seen = keep_busy(target, connections, seconds)
+    spent = machine.cpu_seconds(target.pid) - before if target.pid else None
+    return Load(
+        connections=connections,
+        per_second=seen.done / seen.seconds,
+        p50_ms=seen.p50 * 1000,
+        p99_ms=seen.p99 * 1000,
+        failed=seen.failed,
+        cpu_ms=spent / max(seen.done, 1) * 1000 if spent is not None else None,
+    )
+
+
+def _varied(first: Sequence[Load], last: Iterable[Load]) -> float:
+    """Return by what share requests a second differ between two passes, at the worst."""
+    return max(abs(b.per_second - a.per_second) / a.per_second for a, b in zip(first, last, strict=True))

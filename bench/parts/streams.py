@@ -1,0 +1,58 @@
+"""Paced streams, many at once: time to the first token, the worst stall, cuts, and CPU time for each event."""
+
+from typing import Any
+
+from bench import machine
+from bench.gateway import gateway
+from bench.processes import Target, Upstream, load
+from bench.results import Streams, quantile
+
+# An upstream that sends the longest answers people wait for: 20 events a second, for five seconds.
+EVENTS = 100
+PACE = 0.05
+# The gateway opens at most 200 connections to an origin, so the streams are spread over several.
+PORTS = 8
+# Streams start one after the other, as callers come; all at once would measure a queue.
+RAMP = 2.0
+_WARM_UP = 20
+
+
+def measure(upstream: Upstream, count: int) -> list[Streams]:
+    """Return what *count* streams are like, direct and through the gateway."""
+    direct = through(upstream.direct, count)
+    with gateway(upstream) as running:
+        return [direct, *(through(target, count) for target in (running.plain, running.limited))]
+
+
+def through(target: Target, count: int) -> Streams:
+    """Measure *count* streams on one way."""
+    _run(target, _WARM_UP, ramp=0.0)
+    before = machine.cpu_seconds(target.pid) if target.pid else 0.0
+    seen = _run(target, count, ramp=RAMP)
+    spent = machine.cpu_seconds(target.pid) - before if target.pid else None
+    return Streams(
+        name=target.name,
+        streams=count,
+        pace_ms=PACE * 1000,
+        events=seen["events"],
+        first_p50_ms=quantile(seen["first"], 0.5) * 1000,
+        first_p99_ms=quantile(seen["first"], 0.99) * 1000,
+        stall_p50_ms=quantile(seen["stalls"], 0.5) * 1000,
+        stall_ms=max(seen["stalls"]) * 1000,
+        cut=seen["cut"],
+        cpu_us=spent / max(seen["events"], 1) * 1e6 if spent is not None else None,
+        rss_mib=machine.rss_mib(target.pid) if target.pid else None,
+    )
+
+
+def _run(target: Target, count: int, *, ramp: float) -> dict[str, Any]:
+    return load(
+        "streams",
+        port=target.port,
+        models=target.models,
+        key=target.key,
+        connections=count,
+        ramp=ramp,
+        events=EVENTS,
+        pace=PACE,
+    )

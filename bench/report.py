@@ -1,0 +1,145 @@
+"""A run as people read it."""
+
+from collections.abc import Iterable, Sequence
+
+from bench.results import NOISE, Calls, Choosing, Results, Starting, Streams
+
+
+def report(found: Results) -> str:
+    """Return the tables of what was measured."""
+    machine = found.machine
+    where = (
+        "gateway on one core, upstream and load on another"
+        if machine.pinned
+        else "one core for all: not comparable"
+    )
+    head = [f"{machine.cpu}, {machine.cores} cores, Linux {machine.kernel}, Python {machine.python}; {where}"]
+    if found.upstream:
+        head.append(f"upstream in {found.upstream}, closed loops by {found.tool}")
+    parts = ["\n".join(head)]
+    if found.start is not None:
+        parts.append(_start(found.start))
+    if found.calls is not None:
+        parts.append(_calls(found.calls))
+    if found.direct_varied is not None:
+        parts.append(_noise(found))
+    if found.streams is not None:
+        parts.append(_streams(found.streams))
+    if found.choose is not None:
+        parts.append(_choose(found.choose))
+    return "\n\n".join(parts)
+
+
+def _start(start: Starting) -> str:
+    rows = [
+        ("cold start to the first 200", f"{start.first_200:.2f} s"),
+        ("  of it imports", f"{start.imports - start.bare:.2f} s"),
+        ("  of it the interpreter", f"{start.bare:.2f} s"),
+        ("memory when idle", f"{start.rss_idle_mib:.0f} MiB"),
+    ]
+    return f"Start (median of {start.runs})\n" + _table((), rows)
+
+
+def _calls(ways: Sequence[Calls]) -> str:
+    direct = ways[0]
+    busiest = max(range(len(direct.loads)), key=lambda at: direct.loads[at].connections)
+    counts = [str(load.connections) for load in direct.loads]
+    head = (
+        "",
+        *(f"req/s, {n} conn" for n in counts),
+        "CPU ms/req",
+        "of direct",
+        "p50 ms",
+        "p99 ms",
+        "added p50",
+        "p99",
+        "RSS MiB",
+    )
+    rows = []
+    for way in ways:
+        load = way.loads[busiest]
+        through = way is not direct
+        rows.append(
+            (
+                way.name,
+                *(f"{each.per_second:,.0f}" for each in way.loads),
+                _number(load.cpu_ms, 3),
+                f"{load.per_second / direct.loads[busiest].per_second:.1%}" if through else "",
+                _number(way.p50_ms, 2),
+                _number(way.p99_ms, 2),
+                _number(way.p50_ms - direct.p50_ms if through else None, 2),
+                _number(way.p99_ms - direct.p99_ms if through else None, 2),
+                _number(way.rss_mib, 0),
+            )
+        )
+    failed = sum(way.failed + sum(load.failed for load in way.loads) for way in ways)
+    title = f"JSON calls (CPU and share of direct at {counts[busiest]} connections, latencies at {direct.rate:g}/s)"
+    return f"{title}\n{_table(head, rows)}" + (f"\n{failed} calls FAILED" if failed else "")
+
+
+def _noise(found: Results) -> str:
+    text = f"The direct figures varied by {found.direct_varied:.0%} between their first and last pass"
+    if found.is_noisy:
+        return f"NOISY: {text}, more than {NOISE:.0%}. CPU per request is still good, requests per second are not."
+    return f"{text}."
+
+
+def _streams(ways: Sequence[Streams]) -> str:
+    head = (
+        "",
+        "events",
+        "CPU us/event",
+        "first p50 ms",
+        "p99 ms",
+        "worst stall p50 ms",
+        "of all ms",
+        "cut",
+        "RSS MiB",
+    )
+    rows = [
+        (
+            way.name,
+            f"{way.events:,}",
+            _number(way.cpu_us, 1),
+            _number(way.first_p50_ms, 2),
+            _number(way.first_p99_ms, 2),
+            _number(way.stall_p50_ms, 1),
+            _number(way.stall_ms, 1),
+            str(way.cut),
+            _number(way.rss_mib, 0),
+        )
+        for way in ways
+    ]
+    return f"{ways[0].streams} streams at once, an event every {ways[0].pace_ms:g} ms\n{_table(head, rows)}"
+
+
+def _choose(found: Sequence[Choosing]) -> str:
+    head = ("", "providers", "candidates", "choose us", "eligible us")
+    rows = [
+        (
+            each.strategy,
+            str(each.providers),
+            str(each.candidates),
+            f"{each.choose_us:.0f}",
+            f"{each.eligible_us:.0f}",
+        )
+        for each in found
+    ]
+    return f"One choice (median)\n{_table(head, rows)}"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return *rows* in columns: names to the left, figures to the right."""
+    lines = [*([head] if head else []), *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if column else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    )

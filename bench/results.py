@@ -1,0 +1,93 @@
+"""What a run found, as it is written to JSON."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from bench.machine import Machine
+
+
+class Starting(Struct, frozen=True):
+    """Cold start, in seconds: the median of several. *bare* is the interpreter alone."""
+
+    first_200: float
+    imports: float
+    bare: float
+    rss_idle_mib: float
+    runs: int
+
+
+class Load(Struct, frozen=True):
+    """A closed loop: *cpu_ms* is the gateway's CPU time for each request."""
+
+    connections: int
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    failed: int
+    cpu_ms: float | None = None
+
+
+class Calls(Struct, frozen=True):
+    """One way to the upstream: closed loops, then the latency of an open loop at *rate* a second."""
+
+    name: str
+    loads: tuple[Load, ...]
+    rate: float
+    p50_ms: float
+    p99_ms: float
+    failed: int
+    rss_mib: float | None = None
+
+
+class Streams(Struct, frozen=True):
+    """Paced streams on one way: *stall_ms* is the longest wait beyond the pace that any of them had."""
+
+    name: str
+    streams: int
+    pace_ms: float
+    events: int
+    first_p50_ms: float
+    first_p99_ms: float
+    stall_p50_ms: float
+    stall_ms: float
+    cut: int
+    cpu_us: float | None = None
+    rss_mib: float | None = None
+
+
+class Choosing(Struct, frozen=True):
+    """One ``choose`` over so many candidates, in microseconds; *eligible_us* filters them before it."""
+
+    providers: int
+    candidates: int
+    strategy: str
+    eligible_us: float
+    choose_us: float
+
+
+class Results(Struct):
+    """A whole run; None for a part that was not asked for. *direct_varied* is a share, 0.1 for 10 %."""
+
+    machine: Machine
+    upstream: str = ""
+    tool: str = ""
+    start: Starting | None = None
+    calls: list[Calls] | None = None
+    direct_varied: float | None = None
+    streams: list[Streams] | None = None
+    choose: list[Choosing] | None = None
+
+    @property
+    def is_noisy(self) -> bool:
+        """Say whether the machine itself changed too much meanwhile for the figures to be compared."""
+        return self.direct_varied is not None and self.direct_varied > NOISE
+
+
+NOISE = 0.10
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """Return the value that *share* of *values* do not exceed; 0 of none."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
