@@ -1,4 +1,4 @@
-"""The load: raw HTTP over asyncio, so that asking costs little beside answering. Runs in a process of its own.
+"""The load: raw HTTP over asyncio, so that asking costs little beside answering. A process of its own.
 
 python -m bench.load closed|open|streams < wanted.json > seen.json
 """
@@ -11,20 +11,22 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, cast
 
 import msgspec
 from msgspec import Struct
 
+from bench.loops import event_loop
 from bench.processes import LOOPBACK, chat_request
 
 clock = time.perf_counter
 
 
 class Wanted(Struct, kw_only=True):
-    """What to ask and how: *connections* at once, or *rate* a second, for *seconds*; streams start over *ramp*.
+    """What to ask and how: *connections* at once, or *rate* a second, for *seconds*.
 
-    *events* and *pace* are what an unhindered stream has.
+    Streams start over *ramp* seconds; *events* and *pace* are what an unhindered stream has.
     """
 
     port: int
@@ -211,7 +213,7 @@ async def streams(wanted: Wanted) -> SeenStreams:
         await asyncio.sleep(begun + number * wanted.ramp / wanted.connections - loop.time())
         reader = StreamReader(request, wanted.pace)
         readers.append(reader)
-        await loop.create_connection(lambda reader=reader: reader, LOOPBACK, wanted.port)
+        await loop.create_connection(partial(_given, reader), LOOPBACK, wanted.port)
     with suppress(TimeoutError):
         async with asyncio.timeout(wanted.events * wanted.pace + 20):
             for reader in readers:
@@ -224,6 +226,10 @@ async def streams(wanted: Wanted) -> SeenStreams:
         cut=len(readers) - len(whole),
         seconds=loop.time() - begun,
     )
+
+
+def _given(reader: StreamReader) -> StreamReader:
+    return reader
 
 
 def _requests(wanted: Wanted, *, stream: bool = False) -> list[bytes]:
@@ -244,16 +250,12 @@ async def _connected(wanted: Wanted, answered: Callable[[Asker, float, bool], No
 
 def main(work: str) -> None:
     """Do the *work* that standard input describes, on uvloop where there is one."""
-    try:
-        from uvloop import new_event_loop
-    except ImportError:
-        from asyncio import new_event_loop
     wanted = msgspec.json.decode(sys.stdin.buffer.read(), type=Wanted)
     kinds: dict[str, Callable[[Wanted], Any]] = {"closed": closed, "open": open_loop, "streams": streams}
     # A collection in the middle of a run would be taken for a stall of the gateway.
     gc.freeze()
     gc.disable()
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=event_loop()) as runner:
         seen = runner.run(kinds[work](wanted))
     sys.stdout.buffer.write(msgspec.json.encode(seen))
 

@@ -1,4 +1,4 @@
-"""JSON calls: requests a second and CPU time under load, latency at leisure; direct and through the gateway."""
+"""JSON calls, direct and through the gateway: what a core carries, and how much time a call loses."""
 
 from collections.abc import Iterable, Sequence
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from bench.results import Choosing, quantile
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Catalogue, Key, Limit, Model, Provider, Unit, WindowKind, catalogue_of
+from freeroute.domain.leases import Lease, charges_of
 from freeroute.domain.resolve import Names, Target
-from freeroute.domain.selection import Choice, Need, Tried, choose, eligible
+from freeroute.domain.selection import Need, Tried, choose, eligible
 from freeroute.domain.standing import Standing
 from freeroute.domain.usage import Demand
 from freeroute.stores.memory import MemoryCounters
@@ -17,8 +18,9 @@ PROVIDERS, MODELS, KEYS = 19, 120, 3
 SCALES = (1, 10)
 STRATEGIES = ("free", "free-fast", "free-smart")
 # Enough calls that each counter holds something, as in service.
-_USED = 500
+_USED = 2000
 _SPAN = 1.0
+_DEMAND = Demand(prompt=200)
 
 
 async def measure(span: float = _SPAN) -> list[Choosing]:
@@ -47,7 +49,7 @@ class _Field:
     def need(self, strategy: str) -> Need:
         target = self.names.resolve(strategy)
         assert isinstance(target, Target)
-        return Need(targets=(target,), demand=Demand(prompt=200))
+        return Need(targets=(target,), demand=_DEMAND)
 
 
 async def _used(providers: int, models: int) -> _Field:
@@ -55,19 +57,14 @@ async def _used(providers: int, models: int) -> _Field:
     field = _Field(catalogue_of([_provider(number, providers, models) for number in range(providers)], []))
     dice = random.Random(1)
     for turn in range(_USED):
-        need = field.need(dice.choice(STRATEGIES))
+        candidate = dice.choice(field.catalogue.candidates)
         now = field.now()
-        fit, _ = eligible(need, field.standing)
-        choice = choose(need, fit, field.standing, Tried(), now)
-        assert isinstance(choice, Choice)
-        lease = await field.counters.acquire(choice.charges, now)
-        trial = field.standing.begin(choice.candidate, now)
-        if turn % 50 and not hasattr(lease, "until"):
+        lease = await field.counters.acquire(charges_of(candidate, _DEMAND), now)
+        trial = field.standing.begin(candidate, now)
+        if turn % 50 and isinstance(lease, Lease):
             await field.counters.settle(lease, None, field.now())
-            field.standing.succeeded(choice.candidate, trial, field.now())
-            field.standing.speed(choice.candidate).measured(
-                dice.random(), 100, 1 + dice.random(), field.now()
-            )
+            field.standing.succeeded(candidate, trial, field.now())
+            field.standing.speed(candidate).measured(dice.random(), 100, 1 + dice.random(), field.now())
     return field
 
 

@@ -1,4 +1,4 @@
-"""Paced streams, many at once: time to the first token, the worst stall, cuts, and CPU time for each event."""
+"""Paced streams, many at once: time to the first token, the worst stall, cuts, CPU time an event."""
 
 from typing import Any
 

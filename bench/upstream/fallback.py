@@ -13,6 +13,8 @@ from typing import Any, cast
 
 import httptools
 
+from bench.loops import event_loop
+
 _STREAM = re.compile(rb'"stream": ?true')
 
 
@@ -93,11 +95,7 @@ async def serve(pieces: Pieces, ports: int) -> None:
 
 def main(directory: str, events: str, pace: str, ports: str) -> None:
     """Run on uvloop where there is one."""
-    try:
-        from uvloop import new_event_loop
-    except ImportError:
-        from asyncio import new_event_loop
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=event_loop()) as runner:
         runner.run(serve(Pieces(Path(directory), int(events), int(pace) / 1e6), int(ports)))
 
 

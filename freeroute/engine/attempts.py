@@ -16,12 +16,15 @@ from freeroute.domain.standing import Standing, Trial
 from freeroute.domain.usage import Usage
 from freeroute.engine.course import Course
 from freeroute.engine.ports import Counters, Sent, Terms, Upstream
-from freeroute.engine.refusals import gave_up, refused_by_upstream
+from freeroute.engine.refusals import ABOUT_REQUEST, gave_up, refused_by_upstream
 from freeroute.wire.chat import ChatCall
 
 # What a JSON answer without an output bound may take beyond the first event, in tokens at half the
 # expected rate: nothing of it shows before it ends.
 UNBOUNDED_OUTPUT = 2000
+# Every stream is asked for its usage, whether the caller wants to see it or not: leaving the wish out is no
+# loss to the caller.
+USAGE_WISH = "stream_options"
 # Endings of calls that no quota was charged with: whose it would have been is what was refused.
 _NEVER_COUNTED = frozenset({Kind.KEY_INVALID, Kind.NO_CREDIT})
 
@@ -151,7 +154,7 @@ class AttemptLoop:
             rate = max(candidate.model.tokens_per_second / 2, 1.0)
             first_event += (bound or UNBOUNDED_OUTPUT) / rate
         without = {name for name in self.standing.dropped(candidate) if _carries(call, name)}
-        course.dropped.update(without)
+        course.dropped.update(without - {USAGE_WISH})
         return Terms(
             connect=timeouts.connect,
             first_event=min(first_event, timeouts.total),
@@ -203,6 +206,8 @@ class AttemptLoop:
         elif verdict is Next.ROOMIER:
             course.too_long = outcome
             tried.context = max(tried.context, self.standing.context(candidate) or 0)
+        elif outcome.kind in ABOUT_REQUEST:
+            course.refused = outcome
         elif outcome.kind is Kind.UNREACHABLE:
             tried.providers.add(candidate.provider.id)
         elif blamed(outcome) is Blame.PROVIDER:
@@ -220,4 +225,6 @@ class AttemptLoop:
 
 def _carries(call: ChatCall, param: str) -> bool:
     """Say whether *call* has *param*; of messages only the adapter knows, so it is asked to look."""
+    if param == USAGE_WISH:
+        return call.stream
     return param in call.fields or param.startswith("messages[].")

@@ -13,7 +13,8 @@ class Course(Struct):
 
     *asked* is the model's name as the caller wrote it, *known* whether it resolved. *counted* are the
     attempts that use up ``max_attempts``; *repeated* marks second goes already given; *rejected* and
-    *too_long* are the first such endings; *upstream* is seconds spent with providers.
+    *too_long* are the first such endings, *refused* the last of a request that asked for what a provider
+    does not offer; *upstream* is seconds spent with providers.
     """
 
     context: CallContext
@@ -27,4 +28,5 @@ class Course(Struct):
     dropped: set[str] = field(default_factory=set)
     rejected: Outcome | None = None
     too_long: Outcome | None = None
+    refused: Outcome | None = None
     upstream: float = 0.0

@@ -48,7 +48,6 @@ class Gateway:
         self.names = Names(catalogue)
         self.clock = clock
         self.counters = counters
-        self.routing = routing or Routing()
         self.standing = Standing(counters)
         self.tally = Tally()
         self.demo = demo
@@ -65,7 +64,7 @@ class Gateway:
             counters=counters,
             upstreams=upstreams,
             clock=clock,
-            routing=self.routing,
+            routing=routing or Routing(),
             rng=self._rng,
         )
 

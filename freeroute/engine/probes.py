@@ -17,6 +17,8 @@ from freeroute.engine.gateway import Gateway
 from freeroute.wire.chat import CallContext, ChatCall
 
 PROBE_TOKENS = 16
+# Seconds until the setting is looked at again while probes are off.
+SWITCHED_OFF = 30.0
 # A day quota under this is too dear to spend on probes.
 SPARE_DAY_QUOTA = 100
 DAY = 86400.0
@@ -31,9 +33,10 @@ class Probes:
         self._log = structlog.get_logger("freeroute.probes")
 
     async def run(self) -> None:
-        """Probe until cancelled."""
+        """Probe until cancelled; a pause of 0 means not at all, until a reload says otherwise."""
         while True:
-            await asyncio.sleep(self._gateway.routing.probes)
+            pause = self._gateway.loop.routing.probes
+            await asyncio.sleep(pause or SWITCHED_OFF)
             await self.sweep()
 
     async def sweep(self) -> None:
@@ -50,6 +53,8 @@ class Probes:
 
         Of a provider that rests as a whole only the first is due: its trial speaks for all.
         """
+        if not self._gateway.loop.routing.probes:
+            return []
         now = self._gateway.clock.now()
         standing = self._gateway.standing
         found: list[Candidate] = []

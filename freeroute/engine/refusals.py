@@ -25,6 +25,8 @@ from freeroute.errors import (
 
 # A body lists this many candidates at most: the nearest first.
 LISTED = 100
+# What a provider does not offer: if none of those asked does, asking again later would not help.
+ABOUT_REQUEST = frozenset({Kind.BAD_PARAMETER, Kind.TOO_LARGE})
 
 
 def nothing_fits(need: Need, reasons: Sequence[Reason], asked: str) -> ApiError:
@@ -48,7 +50,7 @@ def refused_by_upstream(outcome: Outcome, course: Course) -> ApiError:
     match outcome.kind:
         case Kind.FILTERED:
             return ContentFiltered(text, metadata=metadata)
-        case Kind.CONTEXT_TOO_LONG:
+        case Kind.CONTEXT_TOO_LONG | Kind.TOO_LARGE:
             return ContextTooLong(text, param="messages", metadata=metadata)
         case _:
             return InvalidRequest(text, param=outcome.param, metadata=metadata)
@@ -76,6 +78,8 @@ def gave_up(
         return CapacityExhausted(told, metadata=metadata, retry_after=wait)
     if course.too_long is not None:
         return refused_by_upstream(course.too_long, course)
+    if course.refused is not None and all(note.kind in ABOUT_REQUEST for note in course.notes):
+        return refused_by_upstream(course.refused, course)
     if course.notes:
         return _all_failed(course, metadata)
     told = f"none of {len(fit)} candidates can be used: {summary(reasons)}"

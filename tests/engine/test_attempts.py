@@ -10,6 +10,7 @@ from freeroute.domain.leases import Denied
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.engine.attempts import Routing
 from freeroute.errors import (
+    ApiError,
     CapacityExhausted,
     ContentFiltered,
     ContextTooLong,
@@ -127,6 +128,34 @@ async def test_a_dropped_parameter_is_remembered():
     assert served.headers["x-freeroute-dropped"] == "seed"
 
 
+async def test_a_provider_that_cannot_tell_usage_in_streams_is_not_asked_for_it_again():
+    refusal = Outcome(Kind.BAD_PARAMETER, 400, param="stream_options")
+    world = World(provider("a"), a=[refusal])
+    served = await world.ask(stream=True)
+    assert [terms.without for terms in world.upstream.terms] == [frozenset(), {"stream_options"}]
+    assert "x-freeroute-dropped" not in served.headers  # the caller never asked for it
+    await world.ask()
+    assert world.upstream.terms[-1].without == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "error"),
+    [
+        (Outcome(Kind.BAD_PARAMETER, 400, param="logprobs", request_error="no logprobs"), InvalidRequest),
+        (Outcome(Kind.TOO_LARGE, 413, request_error="more than a minute's tokens"), ContextTooLong),
+    ],
+)
+async def test_what_no_provider_offers_is_the_caller_s_error(outcome, error):
+    world = two(a=[outcome], b=[outcome])
+    told = await world.fails(error, match=outcome.request_error)
+    assert told.param == (outcome.param or "messages")
+
+
+async def test_what_one_provider_does_not_offer_and_another_fails_at_may_work_later():
+    world = two(a=[Outcome(Kind.BAD_PARAMETER, 400, param="logprobs")], b=[Kind.FAULT])
+    await world.fails(UpstreamFailed)
+
+
 async def test_a_refused_member_of_messages_is_left_to_the_adapter():
     world = two(a=[Outcome(Kind.BAD_PARAMETER, 400, param="messages[].name")])
     await world.ask("free-smart")
@@ -150,6 +179,27 @@ async def test_a_stale_connection_costs_no_quota():
     world = two(a=[Outcome(Kind.STALE, counted=False)])
     await world.ask("free-smart")
     assert used(world, "a") == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "failed_calls_count", "counted"),
+    [
+        (Kind.KEY_INVALID, 401, True, 0),
+        (Kind.NO_CREDIT, 402, True, 0),
+        (Kind.NO_CAPACITY, 429, False, 0),
+        (Kind.NO_CAPACITY, 429, True, 1),
+        (Kind.RATE_LIMITED, 429, False, 1),
+        (Kind.FAULT, 503, False, 1),
+    ],
+)
+async def test_a_failed_call_takes_from_the_quota_what_its_provider_counted(
+    kind, status, failed_calls_count, counted
+):
+    a = provider("a", limits=(PER_MINUTE,), failed_calls_count=failed_calls_count)
+    world = World(a, a=[Outcome(kind, status)])
+    with pytest.raises(ApiError):
+        await world.ask()
+    assert used(world, "a") == counted
 
 
 async def test_a_rejected_request_gets_a_second_opinion():

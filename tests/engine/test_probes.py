@@ -102,7 +102,7 @@ async def test_a_candidate_that_is_held_is_not_probed():
 
 
 async def test_probing_goes_on_until_it_is_cancelled():
-    world = World(provider("a"), routing=Routing(probes=0.0), a=[])
+    world = World(provider("a"), routing=Routing(probes=1e-9), a=[])
     probes = await broken(world)
     running = asyncio.create_task(probes.run())
     for _ in range(100):
@@ -111,3 +111,9 @@ async def test_probing_goes_on_until_it_is_cancelled():
     with pytest.raises(asyncio.CancelledError):
         await running
     assert world.upstream.terms[-1].probe
+
+
+async def test_probes_that_are_off_ask_nobody():
+    world = World(provider("a"), routing=Routing(probes=0.0), a=[])
+    probes = await broken(world)
+    assert probes.due() == []

@@ -101,9 +101,11 @@ class Live:
         answer = await self.http.post(f"{self.simulated}/_script/{name}", json={"faults": faults})
         assert answer.status_code == 200, answer.text
 
-    async def ask(self, *, stream: bool = False, headers: dict[str, str] | None = None, **fields: Any) -> Reply:
+    async def ask(
+        self, text: str = "Hello!", *, stream: bool = False, headers: dict[str, str] | None = None, **fields: Any
+    ) -> Reply:
         """Ask for a chat completion and read the answer to its end."""
-        body = question(stream=stream, **fields)
+        body = question(text, stream=stream, **fields)
         answer = await self.http.post("/v1/chat/completions", json=body, headers=headers)
         if not answer.headers["content-type"].startswith("text/event-stream"):
             return Reply(answer.status_code, answer.headers, json=answer.json())
