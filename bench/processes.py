@@ -57,13 +57,11 @@ def running(
     command: Sequence[str | Path], on: frozenset[int], env: Mapping[str, str] | None = None, **given: Any
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run *command* pinned to the cores *on*, and end it."""
-
-    def pin() -> None:
-        if on:
-            os.sched_setaffinity(0, on)
-
-    process = subprocess.Popen(command, env=env, preexec_fn=pin, **given)
+    process = subprocess.Popen(command, env=env, **given)
     try:
+        if on:
+            # It has hardly begun, and has no thread yet that would keep to another core.
+            os.sched_setaffinity(process.pid, on)
         yield process
     finally:
         process.terminate()

@@ -73,14 +73,16 @@ def _calls(ways: Sequence[Calls]) -> str:
             )
         )
     failed = sum(way.failed + sum(load.failed for load in way.loads) for way in ways)
-    title = f"JSON calls (CPU and share of direct at {counts[busiest]} connections, latencies at {direct.rate:g}/s)"
+    title = (
+        f"JSON calls (CPU and share of direct: {counts[busiest]} connections; latencies: {direct.rate:g}/s)"
+    )
     return f"{title}\n{_table(head, rows)}" + (f"\n{failed} calls FAILED" if failed else "")
 
 
 def _noise(found: Results) -> str:
-    text = f"The direct figures varied by {found.direct_varied:.0%} between their first and last pass"
+    text = f"The direct figures varied by {found.direct_varied:.1%} between their first and last pass"
     if found.is_noisy:
-        return f"NOISY: {text}, more than {NOISE:.0%}. CPU per request is still good, requests per second are not."
+        return f"NOISY: {text}, more than {NOISE:.0%}: compare CPU per request, not requests per second."
     return f"{text}."
 
 

@@ -1,0 +1,43 @@
+"""What the status page remembers of requests: counts, medians, the last fifty."""
+
+import msgspec
+
+from freeroute.domain.outcome import Kind
+from freeroute.domain.receipt import AttemptNote
+from freeroute.engine.tally import RECENT, ProviderTally, Tally
+from tests.support.world import World, provider
+
+
+async def receipt_of_one_request():
+    world = World(provider("a"), seconds=2)
+    await world.ask()
+    return world.receipts.last
+
+
+async def test_only_the_last_fifty_are_kept():
+    tally, receipt = Tally(), await receipt_of_one_request()
+    for _ in range(RECENT + 5):
+        tally.saw(receipt)
+    assert len(tally.recent) == RECENT
+    assert tally.requests == RECENT + 5
+    assert tally.providers["a"].latency() == {"first_event_p50": 2.0, "total_p50": 2.0}
+
+
+async def test_an_answer_whose_first_event_nobody_saw_still_counts():
+    tally, receipt = Tally(), await receipt_of_one_request()
+    tally.saw(msgspec.structs.replace(receipt, first_event=None))
+    assert tally.providers["a"].latency() == {"first_event_p50": 0.0, "total_p50": 2.0}
+
+
+async def test_the_last_error_of_a_provider_is_remembered():
+    tally, receipt = Tally(), await receipt_of_one_request()
+    note = AttemptNote("a", "m", "k1", Kind.FAULT, 0.5, 503, "down")
+    tally.saw(msgspec.structs.replace(receipt, attempts=(note,), status=502))
+    error = tally.providers["a"].last_error
+    assert error is not None
+    assert (error.kind, error.detail, error.model) == ("fault", "down", "m")
+    assert tally.failed == 1
+
+
+def test_a_provider_never_asked_has_no_latency():
+    assert ProviderTally().latency() is None
