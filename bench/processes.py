@@ -75,12 +75,15 @@ def running(
 
 
 @contextmanager
-def upstream(events: int, pace: float, ports: int) -> Iterator[Upstream]:
-    """Run the mock provider: streams of *events*, *pace* seconds apart, on as many *ports*."""
+def upstream(events: int, pace: float, ports: int, *, compiled: bool = True) -> Iterator[Upstream]:
+    """Run the mock provider: streams of *events*, *pace* seconds apart, on as many *ports*.
+
+    It is in C where that is wanted and can be compiled, else in Python.
+    """
     with tempfile.TemporaryDirectory(prefix="freeroute-bench-") as directory:
         pieces = Path(directory)
         payloads.write(pieces)
-        program = _compiled(pieces)
+        program = _compiled(pieces) if compiled else None
         start: list[str | Path] = [program] if program else [sys.executable, "-m", "bench.upstream.fallback"]
         told = [*start, pieces, str(events), str(round(pace * 1e6)), str(ports)]
         with running(told, machine.cores().load, stdout=subprocess.PIPE, cwd=ROOT) as process:

@@ -1,11 +1,13 @@
 """What tests of endings have in common: one request that moves on from ``alpha`` to ``beta``."""
 
+from typing import Any
+
 from tests.support.live import MODELS, Live, Shown
 
 # A small question in tokens: the prompt as the gateway estimates it, and its bound on the answer.
 PROMPT, BOUND = 6, 8
 # The caller's own order, which comes before every strategy.
-ALPHA_FIRST = {"provider": {"order": ["alpha", "beta"]}}
+ALPHA_FIRST: dict[str, Any] = {"provider": {"order": ["alpha", "beta"]}}
 
 
 async def moved_on(gateway: Live, stream: bool, ending: str, first: str = "groq", **fields) -> Shown:

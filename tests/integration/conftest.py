@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib.util
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -11,18 +12,14 @@ import pytest
 
 from tests.support.live import Live, live, pair
 
-try:
-    from uvloop import new_event_loop
-except ImportError:
-    from asyncio import new_event_loop
-
 pytest.register_assert_rewrite("tests.integration.asking")
 
 Run = Callable[..., Awaitable[Live]]
 
 
 def pytest_asyncio_loop_factories(config, item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    return {"loop": new_event_loop}
+    loops = importlib.util.find_spec("uvloop")
+    return {"loop": importlib.import_module("uvloop").new_event_loop if loops else asyncio.new_event_loop}
 
 
 @pytest.fixture

@@ -34,7 +34,9 @@ async def in_thread(gateway: Live, work: Callable[[openai.OpenAI], Any]) -> Any:
 # --- answers -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("model", ["free", "free-fast", "free-smart", "alpha/openai/gpt-oss-120b", "gpt-oss-120b"])
+@pytest.mark.parametrize(
+    "model", ["free", "free-fast", "free-smart", "alpha/openai/gpt-oss-120b", "gpt-oss-120b"]
+)
 async def test_it_chats(run, model):
     gateway = await run()
     async with sdk(gateway) as client:
@@ -102,7 +104,9 @@ async def test_it_calls_tools_and_sends_their_results_back(run, kind):
 async def test_it_assembles_streamed_tool_calls(run, kind):
     gateway = await run({"alpha": entry(kind, model=CAPABLE)})
     async with sdk(gateway) as client:
-        manager = client.chat.completions.stream(model="free", messages=CALL_IT, tools=TOOLS, tool_choice="required")
+        manager = client.chat.completions.stream(
+            model="free", messages=CALL_IT, tools=TOOLS, tool_choice="required"
+        )
         async with manager as stream:
             final = await stream.get_final_completion()
     assert final.choices[0].finish_reason == "tool_calls"
@@ -185,7 +189,11 @@ async def test_a_model_that_does_not_exist(run):
 
 @pytest.mark.parametrize(
     ("wrong", "param"),
-    [({"messages": []}, "messages"), ({"temperature": "hot"}, "temperature"), ({"max_tokens": -1}, "max_tokens")],
+    [
+        ({"messages": []}, "messages"),
+        ({"temperature": "hot"}, "temperature"),
+        ({"max_tokens": -1}, "max_tokens"),
+    ],
 )
 async def test_a_request_that_is_wrong_in_itself(run, wrong, param):
     gateway = await run()

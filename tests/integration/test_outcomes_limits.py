@@ -27,7 +27,9 @@ async def test_a_spent_minute_rests_for_as_long_as_the_provider_asks(run, stream
 
 async def test_a_spent_day_rests_longer_than_a_minute(run, stream):
     gateway = await run()
-    await gateway.script("groq", {"kind": "rate_limit", "scope": "day", "metric": "tokens", "retry_after": 5000})
+    await gateway.script(
+        "groq", {"kind": "rate_limit", "scope": "day", "metric": "tokens", "retry_after": 5000}
+    )
     alpha = await moved_on(gateway, stream, "rate_limited:429")
     assert alpha.held == [("out of quota for this day, says the provider", 5000.0)]
 
@@ -90,7 +92,10 @@ async def test_when_all_are_out_of_quota_the_caller_learns_when_the_first_is_bac
 
 
 async def test_a_known_limit_is_never_run_into(run, stream):
-    limits = [{"unit": "requests", "amount": 2, "per": "minute"}, {"unit": "tokens", "amount": 9000, "per": "minute"}]
+    limits = [
+        {"unit": "requests", "amount": 2, "per": "minute"},
+        {"unit": "tokens", "amount": 9000, "per": "minute"},
+    ]
     gateway = await run({"alpha": entry(limits=limits)})
     assert [(await gateway.ask(stream=stream)).status for _ in range(3)] == [200, 200, 429]
     assert len(await gateway.calls("groq")) == 2
@@ -108,7 +113,9 @@ async def test_a_known_limit_is_never_run_into(run, stream):
         ("ollama", "no_capacity:503"),
     ],
 )
-async def test_a_provider_without_capacity_rests_for_five_seconds_and_nobody_is_blamed(run, stream, kind, ending):
+async def test_a_provider_without_capacity_rests_for_five_seconds_and_nobody_is_blamed(
+    run, stream, kind, ending
+):
     gateway = await run(pair(kind))
     await gateway.script(kind, "capacity")
     alpha = await moved_on(gateway, stream, ending, kind)
@@ -126,7 +133,11 @@ async def test_an_invalid_key_gives_way_to_the_next_one(run, stream, kind, statu
     await gateway.script(kind, "invalid_key")
     reply = await gateway.ask(stream=stream)
     alpha = await gateway.provider("alpha")
-    assert (reply.status, reply.by, reply.trail) == (200, "alpha", f"alpha/{MODELS[kind]}=key_invalid:{status}")
+    assert (reply.status, reply.by, reply.trail) == (
+        200,
+        "alpha",
+        f"alpha/{MODELS[kind]}=key_invalid:{status}",
+    )
     assert alpha.keys == ["invalid", "ok"]
     assert alpha.held == [("key was refused as invalid", None)]
     assert alpha.breaker == "closed"

@@ -1,5 +1,7 @@
 """Refusals that are about the request: a parameter, its size, its content."""
 
+from typing import Any
+
 import pytest
 
 from tests.integration.asking import ALPHA_FIRST, moved_on
@@ -7,7 +9,7 @@ from tests.support.live import MODELS, entry, pair
 from tests.support.servers import Peer, serve
 
 # Nothing is known of it: no quirk takes a field out before the provider refuses it.
-STRANGER = {"like": "ovh"}
+STRANGER: dict[str, Any] = {"like": "ovh"}
 MISGENERATED = (
     b'{"error":{"message":"Failed to call a function. Please adjust your prompt.",'
     b'"type":"invalid_request_error","code":"tool_use_failed","failed_generation":"<function"}}'
@@ -18,7 +20,9 @@ LONG = "many words " * 600  # some 1,650 tokens
 # --- parameters ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("kind", "status", "field"), [("groq", 400, "logit_bias"), ("mistral", 422, "new_knob")])
+@pytest.mark.parametrize(
+    ("kind", "status", "field"), [("groq", 400, "logit_bias"), ("mistral", 422, "new_knob")]
+)
 async def test_a_parameter_nothing_relies_on_is_dropped_and_remembered(run, stream, kind, status, field):
     gateway = await run(pair(kind, **STRANGER, quirks={"stream_usage": False}))
     sent = {field: {"50256": -100}}

@@ -77,7 +77,13 @@ class Live:
     """A gateway that runs, and the providers behind it."""
 
     def __init__(
-        self, app: App, url: str, world: Simulation, caller: httpx.AsyncClient, clock: ManualClock, simulated: str
+        self,
+        app: App,
+        url: str,
+        world: Simulation,
+        caller: httpx.AsyncClient,
+        clock: ManualClock,
+        simulated: str,
     ) -> None:
         self.app = app
         self.url = url
@@ -102,7 +108,12 @@ class Live:
         assert answer.status_code == 200, answer.text
 
     async def ask(
-        self, text: str = "Hello!", *, stream: bool = False, headers: dict[str, str] | None = None, **fields: Any
+        self,
+        text: str = "Hello!",
+        *,
+        stream: bool = False,
+        headers: dict[str, str] | None = None,
+        **fields: Any,
     ) -> Reply:
         """Ask for a chat completion and read the answer to its end."""
         body = question(text, stream=stream, **fields)
@@ -140,8 +151,8 @@ class Shown:
         self._now = now
 
     @property
-    def used(self) -> tuple[float, float]:
-        """What is taken of its requests and of its tokens."""
+    def used(self) -> Any:
+        """What is taken of its requests and of its tokens, as a pair."""
         used = {pool["label"]: pool["used"] for pool in self.told["pools"]}
         return used["requests/minute"], used["tokens/minute"]
 
@@ -175,7 +186,7 @@ def question(text: str = "Hello!", **fields: Any) -> dict[str, Any]:
 
 
 def entry(kind: str = "groq", *, quality: int = 50, **given: Any) -> dict[str, Any]:
-    """Return the settings of a provider that is simulated as *kind*; of two, the better model is asked first."""
+    """Return the settings of a provider that is simulated as *kind*; the better model is asked first."""
     model = {"id": MODELS[kind], "quality": quality, "speed": {"tokens_per_second": 2000}}
     model |= given.pop("model", {})
     limits = [
@@ -231,7 +242,9 @@ def _settings(
 def _reader(directory: Path) -> Callable[[], Plan]:
     def read() -> Plan:
         settings = load(Overrides(), {}, directory, directory)
-        return Plan(settings, assemble(settings, read_catalogue(config_dir() / "providers"), dt.date(2026, 11, 1)))
+        return Plan(
+            settings, assemble(settings, read_catalogue(config_dir() / "providers"), dt.date(2026, 11, 1))
+        )
 
     return read
 
@@ -239,5 +252,5 @@ def _reader(directory: Path) -> Callable[[], Plan]:
 async def until(condition: Callable[[], bool]) -> None:
     """Let the loop turn until *condition* holds; fail rather than wait for ever."""
     async with asyncio.timeout(PATIENCE):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - looked at from outside, with nothing to wait for
             await asyncio.sleep(0)

@@ -44,7 +44,7 @@ async def _stop(server: uvicorn.Server) -> None:
     for connection in list(state.connections):
         connection.transport.abort()
     async with asyncio.timeout(PATIENCE):
-        while state.connections or state.tasks:
+        while state.connections or state.tasks:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0)  # the applications hear of it
     await server.lifespan.shutdown()
 

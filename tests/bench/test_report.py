@@ -1,0 +1,55 @@
+"""The tables of a run, and what makes a run noisy."""
+
+from bench.machine import Machine
+from bench.report import report
+from bench.results import Calls, Choosing, Load, Results, Starting, Streams, quantile
+
+MACHINE = Machine(cpu="a CPU", cores=2, python="3.11.7", kernel="6.1", pinned=True)
+
+
+def way(name, per_second, cpu_ms=None, failed=0) -> Calls:
+    load = Load(64, per_second, p50_ms=1.0, p99_ms=2.0, failed=failed, cpu_ms=cpu_ms)
+    return Calls(name, (load,), rate=50.0, p50_ms=0.1 if cpu_ms is None else 0.9, p99_ms=2.0, failed=0)
+
+
+def results(**given) -> Results:
+    return Results(MACHINE, upstream="C", tool="wrk", **given)
+
+
+def test_calls_are_shown_beside_the_direct_ones_of_the_same_run():
+    text = report(results(calls=[way("direct", 40_000), way("freeroute", 4_000, cpu_ms=0.25)]))
+    line = next(line for line in text.splitlines() if line.startswith("freeroute"))
+    assert line.split()[1:] == ["4,000", "0.250", "10.0%", "0.90", "2.00", "0.80", "0.00", "-"]
+    assert "FAILED" not in text
+
+
+def test_failed_calls_are_told():
+    assert "3 calls FAILED" in report(results(calls=[way("direct", 40_000, failed=3)]))
+
+
+def test_a_run_is_noisy_when_the_direct_figure_varies_by_more_than_a_tenth():
+    assert not results(direct_varied=0.1).is_noisy
+    assert results(direct_varied=0.11).is_noisy
+    assert "NOISY" in report(results(direct_varied=0.11))
+    assert "NOISY" not in report(results(direct_varied=0.05))
+
+
+def test_every_part_has_its_table():
+    stream = Streams("direct", 500, 50.0, 50_000, 0.1, 0.2, 1.0, 4.0, cut=0)
+    text = report(
+        results(
+            start=Starting(first_200=0.5, imports=0.4, bare=0.1, rss_idle_mib=60, runs=5),
+            streams=[stream],
+            choose=[Choosing(19, 360, "free", eligible_us=150, choose_us=90)],
+        )
+    )
+    assert "0.50 s" in text
+    assert "0.30 s" in text
+    assert "500 streams at once, an event every 50 ms" in text
+    assert "free         19         360         90          150" in text
+
+
+def test_a_quantile_of_nothing_is_zero():
+    assert quantile([], 0.5) == 0.0
+    assert quantile([3.0, 1.0, 2.0], 0.5) == 2.0
+    assert quantile([3.0, 1.0, 2.0], 1.0) == 3.0
