@@ -10,7 +10,6 @@ from msgspec import Struct
 
 from bench import machine
 from bench.processes import LOOPBACK, BenchFailed, Target, chat_request, load, running
-from bench.results import quantile
 
 _SCRIPT = """
 wrk.method = "POST"
@@ -45,16 +44,8 @@ def keep_busy(target: Target, connections: int, seconds: float) -> Busy:
     wrk = shutil.which("wrk")
     if wrk is not None:
         return _with_wrk(wrk, target, connections, seconds)
-    seen = load(
-        "closed",
-        port=target.port,
-        models=target.models[:1],
-        key=target.key,
-        connections=connections,
-        seconds=seconds,
-    )
-    times = seen["times"]
-    return Busy(seen["done"], seen["failed"], seen["seconds"], quantile(times, 0.5), quantile(times, 0.99))
+    asked = {"port": target.port, "models": target.models[:1], "key": target.key}
+    return Busy(**load("closed", connections=connections, seconds=seconds, **asked))
 
 
 def _with_wrk(wrk: str, target: Target, connections: int, seconds: float) -> Busy:

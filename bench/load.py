@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from bench.loops import event_loop
 from bench.processes import LOOPBACK, chat_request
+from bench.results import quantile
 
 clock = time.perf_counter
 
@@ -41,12 +42,13 @@ class Wanted(Struct, kw_only=True):
 
 
 class Seen(Struct):
-    """What came of it. *failed* counts answers other than 200; *times* are seconds for each answer."""
+    """What came of it. *failed* counts answers other than 200; *p50* and *p99* are seconds an answer took."""
 
-    done: int = 0
-    failed: int = 0
-    seconds: float = 0.0
-    times: list[float] = msgspec.field(default_factory=list)
+    done: int
+    failed: int
+    seconds: float
+    p50: float
+    p99: float
 
 
 class SeenStreams(Struct):
@@ -57,6 +59,27 @@ class SeenStreams(Struct):
     events: int = 0
     cut: int = 0
     seconds: float = 0.0
+
+
+class Tally:
+    """Answers so far; an asker tells it of each."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self.times: list[float] = []
+        self.failed = 0
+
+    def note(self, took: float, is_good: bool) -> None:
+        """Count an answer."""
+        if is_good:
+            self.times.append(took)
+        else:
+            self.failed += 1
+
+    def seen(self, seconds: float) -> Seen:
+        """Return what all of them came to in so many *seconds*."""
+        p50, p99 = quantile(self.times, 0.5), quantile(self.times, 0.99)
+        return Seen(len(self.times), self.failed, seconds, p50, p99)
 
 
 class Asker(asyncio.Protocol):
@@ -157,15 +180,11 @@ class StreamReader(asyncio.Protocol):
 
 async def closed(wanted: Wanted) -> Seen:
     """Keep every connection busy: each asks again as soon as it is answered."""
-    seen = Seen()
+    tally = Tally()
     ends = 0.0
 
     def answered(asker: Asker, took: float, is_good: bool) -> None:
-        if is_good:
-            seen.done += 1
-            seen.times.append(took)
-        else:
-            seen.failed += 1
+        tally.note(took, is_good)
         if clock() < ends:
             asker.ask()
 
@@ -175,19 +194,16 @@ async def closed(wanted: Wanted) -> Seen:
     for asker in askers:
         asker.ask()
     await asyncio.sleep(wanted.seconds + 0.1)
-    seen.seconds = wanted.seconds
-    return seen
+    return tally.seen(wanted.seconds)
 
 
 async def open_loop(wanted: Wanted) -> Seen:
     """Ask at a fixed rate, however long answers take; a connection for each that is under way."""
-    seen = Seen()
+    tally = Tally()
     idle: deque[Asker] = deque()
 
     def answered(asker: Asker, took: float, is_good: bool) -> None:
-        seen.done += is_good
-        seen.failed += not is_good
-        seen.times.append(took)
+        tally.note(took, is_good)
         idle.append(asker)
 
     idle.extend(await _connected(wanted, answered))
@@ -198,10 +214,9 @@ async def open_loop(wanted: Wanted) -> Seen:
         if idle:
             idle.popleft().ask()
         else:
-            seen.failed += 1
+            tally.failed += 1
     await asyncio.sleep(1.0)
-    seen.seconds = wanted.seconds
-    return seen
+    return tally.seen(wanted.seconds)
 
 
 async def streams(wanted: Wanted) -> SeenStreams:
@@ -258,6 +273,7 @@ def main(work: str) -> None:
     with asyncio.Runner(loop_factory=event_loop()) as runner:
         seen = runner.run(kinds[work](wanted))
     sys.stdout.buffer.write(msgspec.json.encode(seen))
+    sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":

@@ -113,7 +113,10 @@ def load(work: str, **wanted: Any) -> dict[str, Any]:
         out, _ = process.communicate(msgspec.json.encode(wanted))
     if process.returncode:
         raise BenchFailed(f"the load generator ended with {process.returncode}")
-    found: dict[str, Any] = msgspec.json.decode(out)
+    try:
+        found: dict[str, Any] = msgspec.json.decode(out)
+    except msgspec.DecodeError:
+        raise BenchFailed(f"the load generator told only {len(out)} bytes of its results") from None
     return found
 
 

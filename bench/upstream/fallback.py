@@ -2,7 +2,7 @@
 
     python -m bench.upstream.fallback DIRECTORY EVENTS PACE_US PORTS
 
-It is only about three times as fast as the gateway: figures of requests per second are then bounded by it.
+On uvloop it is a fifth slower than the one in C, and still far faster than any gateway in Python.
 """
 
 import asyncio

@@ -22,7 +22,7 @@ LIMITS = [
 
 def providers() -> dict[str, Any]:
     kinds = ("mistral", "openrouter", "gemini")
-    return {f"p-{kind}": entry(kind, limits=LIMITS, timeouts={"first_event": "10s"}) for kind in kinds}
+    return {f"p-{kind}": entry(kind, limits=LIMITS) for kind in kinds}
 
 
 def without_limits(gateway: Live) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import openai
 import pytest
 
-from tests.support.live import Live, entry, pair
+from tests.support.live import UNTIL_FIRST_EVENT, Live, entry, pair
 from tests.support.simulation import weather_tool
 
 HELLO: Any = [{"role": "user", "content": "Hello!"}]
@@ -222,7 +222,7 @@ async def test_no_quota_anywhere_says_when_to_come_back(run):
 
 @pytest.mark.parametrize(("fault", "status"), [(500, 502), ("invalid_key", 502), ("hang", 504)])
 async def test_what_is_the_providers_fault_is_a_server_error(run, fault, status):
-    gateway = await run({"alpha": entry()})
+    gateway = await run({"alpha": entry(timeouts=UNTIL_FIRST_EVENT)})
     await gateway.script("groq", fault)
     assert (await caught(gateway, openai.InternalServerError, max_tokens=8)).status_code == status
 

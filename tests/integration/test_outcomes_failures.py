@@ -3,7 +3,7 @@
 import pytest
 
 from tests.integration.asking import BOUND, PROMPT, moved_on
-from tests.support.live import MODELS, entry, pair
+from tests.support.live import MODELS, UNTIL_FIRST_EVENT, entry, pair
 from tests.support.servers import Certificates, Peer, serve
 
 
@@ -92,7 +92,7 @@ async def test_a_pooled_connection_that_died_unused_costs_nothing_and_is_replace
 
 @pytest.mark.parametrize(("fault", "ending"), [("hang", "timed_out"), ("hang_after_head", "timed_out:200")])
 async def test_silence_before_the_first_event_moves_on_and_cancels_the_call(run, stream, fault, ending):
-    gateway = await run()
+    gateway = await run(pair(timeouts=UNTIL_FIRST_EVENT))
     await gateway.script("groq", fault)
     alpha = await moved_on(gateway, stream, ending)
     assert (alpha.states, alpha.used) == (["suspect"], (1, PROMPT + BOUND))
@@ -101,7 +101,8 @@ async def test_silence_before_the_first_event_moves_on_and_cancels_the_call(run,
 
 
 async def test_when_every_attempt_times_out_it_says_so(run, stream):
-    gateway = await run()
+    silent = {"timeouts": UNTIL_FIRST_EVENT}
+    gateway = await run({"alpha": entry(quality=90, **silent), "beta": entry("cerebras", **silent)})
     await gateway.script("groq", "hang")
     await gateway.script("cerebras", "hang_after_head")
     reply = await gateway.ask(stream=stream)

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.integration.asking import ALPHA_FIRST
-from tests.support.live import entry
+from tests.support.live import BETWEEN_EVENTS, entry, pair
 
 FIRST_WORDS = "This is a"  # three tokens
 
@@ -17,7 +17,7 @@ FIRST_WORDS = "This is a"  # three tokens
     ],
 )
 async def test_a_stream_that_dies_ends_with_an_error_in_band(run, fault, kind):
-    gateway = await run()
+    gateway = await run(pair(timeouts=BETWEEN_EVENTS))
     await gateway.script("groq", fault)
     reply = await gateway.ask(stream=True)
     assert (reply.status, reply.by, reply.text) == (200, "alpha", FIRST_WORDS)

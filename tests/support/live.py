@@ -36,8 +36,10 @@ MODELS = {
     "openrouter": "google/gemma-4-31b-it:free",
     "ollama": "llama3.2:3b",
 }
-# Long enough for an answer over loopback on a busy machine, short enough to wait for one that never comes.
-TIMEOUTS = {"connect": "2s", "first_event": "400ms", "between_events": "400ms", "total": "20s"}
+# Long enough for any machine; a provider that is to be silent gets one of the others.
+PATIENT = {"connect": "2s", "first_event": "10s", "between_events": "10s", "total": "20s"}
+UNTIL_FIRST_EVENT = PATIENT | {"first_event": "300ms"}
+BETWEEN_EVENTS = PATIENT | {"between_events": "300ms"}
 
 
 class Reply(msgspec.Struct):
@@ -193,7 +195,7 @@ def entry(kind: str = "groq", *, quality: int = 50, **given: Any) -> dict[str, A
         {"unit": "requests", "amount": 100, "per": "minute"},
         {"unit": "tokens", "amount": 50_000, "per": "minute"},
     ]
-    plain = {"like": kind, "keys": ["demo-1"], "models": [model], "limits": limits, "timeouts": TIMEOUTS}
+    plain = {"like": kind, "keys": ["demo-1"], "models": [model], "limits": limits, "timeouts": PATIENT}
     if "base_url" not in given:
         given["base_url"] = f"SIMULATED/{kind}"
     return plain | given
