@@ -44,7 +44,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
     parser.add_argument("--seconds", type=float, default=3.0, help="of each closed loop; 3 without it")
-    parser.add_argument("--streams", type=int, default=500, help="at once; 500 without it")
+    parser.add_argument("--streams", type=int, default=500, help="at once, at most 1600; 500 without it")
     parser.add_argument("--starts", type=int, default=5, help="how many cold starts; 5 without it")
     wanted = parser.parse_args()
     if unknown := [part for part in wanted.parts if part not in PARTS]:

@@ -12,12 +12,14 @@ import msgspec
 from msgspec import Struct
 
 from bench import machine
-from bench.processes import ROOT, Target, Upstream, free_port, running, wait_until_served
+from bench.processes import ROOT, BenchFailed, Target, Upstream, free_port, running, wait_until_served
 
 _PLAIN_KEY = "bench-client-without-limits"
 _LIMITED_KEY = "bench-client-with-limits"
 # Far above what a run can use: what is measured is the counting, not the waiting.
 _MANY = 10**12
+# How much of a gateway's log tells why it failed, in characters.
+_LOG_SHOWN = 2000
 
 
 class Gateway(Struct, frozen=True):
@@ -45,13 +47,16 @@ class Arrangement(Struct, frozen=True):
     @contextmanager
     def started(self) -> Iterator[subprocess.Popen[bytes]]:
         """Start the gateway, without waiting for it; its log goes to a file, as it would in service."""
-        with (
-            (self.directory / "log").open("wb") as log,
-            running(
-                self.command, machine.cores().gateway, self.env, cwd=self.directory, stdout=log, stderr=log
-            ) as process,
-        ):
-            yield process
+        path = self.directory / "log"
+        on = machine.cores().gateway
+        with path.open("wb") as log:
+            kept = {"cwd": self.directory, "stdout": log, "stderr": log}
+            with running(self.command, on, self.env, **kept) as process:
+                try:
+                    yield process
+                except BenchFailed as exc:
+                    said = path.read_text(errors="replace").strip()[-_LOG_SHOWN:]
+                    raise BenchFailed(f"{exc}; its log ends with:\n{said}") from None
 
 
 @contextmanager

@@ -180,7 +180,14 @@ class App:
 
 def _routing(settings: Settings) -> Routing:
     routing = settings.routing
-    return Routing(max_attempts=routing.max_attempts, deadline=routing.deadline, probes=routing.probes)
+    return Routing(
+        max_attempts=routing.max_attempts,
+        deadline=routing.deadline,
+        probes=routing.probes,
+        max_wait=routing.max_wait,
+        max_wait_cap=routing.max_wait_cap,
+        waiting_room=routing.waiting_room,
+    )
 
 
 def package_version() -> str:

@@ -26,6 +26,10 @@ LEAST_SHARE = 0.05
 TIE_STEP = 0.1
 
 
+# Candidates able to serve a call, each with the place of its target among the call's targets.
+Fit = Sequence[tuple[int, Candidate]]
+
+
 class Need(Struct, kw_only=True):
     """What a call asks of a candidate, and whose turn it would be.
 
@@ -140,15 +144,21 @@ def eligible(need: Need, standing: Standing) -> tuple[list[tuple[int, Candidate]
 
 
 def choose(
-    need: Need, fit: Sequence[tuple[int, Candidate]], standing: Standing, tried: Tried, now: Now
+    need: Need,
+    fit: Fit,
+    standing: Standing,
+    tried: Tried,
+    now: Now,
+    patience: float = -math.inf,
 ) -> Choice | Refusal:
     """Return the best candidate of *fit* that can be used at *now*, with its charges.
 
-    When nothing is free but some rest after failures, the one back first is tried rather than refusing.
+    When nothing is free but some rest after failures, the one back first is tried rather than refusing,
+    unless quota is back elsewhere by *patience* (mono): that is worth the wait.
     """
     best: tuple[tuple[float, ...], Choice] | None = None
     resting: list[tuple[float, Choice]] = []
-    back_at = math.inf
+    back_at = quota_at = math.inf
     for group, candidate in fit:
         if tried.covers(candidate, standing):
             continue
@@ -160,11 +170,13 @@ def choose(
                 best = (rank, Choice(candidate, charges, group))
             continue
         back_at = min(back_at, obstacle.back_at)
-        if obstacle.kind == "resting" and standing.shortage(charges, now) is None:
+        if obstacle.kind == "quota":
+            quota_at = min(quota_at, obstacle.back_at)
+        elif obstacle.kind == "resting" and standing.shortage(charges, now) is None:
             resting.append((obstacle.back_at, Choice(candidate, charges, group)))
     if best is not None:
         return best[1]
-    if resting:
+    if resting and quota_at > patience:
         return min(resting, key=lambda entry: entry[0])[1]
     return Refusal(back_at)
 
@@ -187,7 +199,7 @@ def plan(need: Need, standing: Standing, now: Now) -> list[Ranked]:
     return [entry for _, entry in usable] + waiting + unfit_ones
 
 
-def obstacles(need: Need, fit: Sequence[tuple[int, Candidate]], standing: Standing, now: Now) -> list[Reason]:
+def obstacles(need: Need, fit: Fit, standing: Standing, now: Now) -> list[Reason]:
     """Return why candidates of *fit* cannot be used at *now*, nearest return first."""
     found = (
         _reason(candidate, obstacle)

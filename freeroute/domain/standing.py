@@ -13,6 +13,9 @@ from freeroute.domain.leases import Charge, Reading
 from freeroute.domain.outcome import Kind
 from freeroute.domain.speed import Speed
 
+# While a half-open trial is under way nobody knows when it ends; it is told as this many seconds.
+TRIAL = 1.0
+
 
 class Room(Protocol):
     """The counters, as far as choosing looks at them."""
@@ -80,13 +83,14 @@ class Standing:
 
     def obstacle(self, candidate: Candidate, charges: Sequence[Charge], now: Now) -> Obstacle | None:
         """Return what keeps *candidate* from being used now, or None."""
+        return self.blocked(candidate, now) or self.shortage(charges, now)
+
+    def blocked(self, candidate: Candidate, now: Now) -> Obstacle | None:
+        """Return the hold or the rest that keeps *candidate* from being used, quota apart, or None."""
         hold = self.hold_on(candidate, now)
         if hold is not None:
             return Obstacle("quota" if hold.quota else "held", hold.reason, hold.until)
-        resting = self._resting(candidate, now)
-        if resting is not None:
-            return resting
-        return self.shortage(charges, now)
+        return self._resting(candidate, now)
 
     def shortage(self, charges: Sequence[Charge], now: Now) -> Obstacle | None:
         """Return the lack of quota for *charges*, or None."""
@@ -108,10 +112,12 @@ class Standing:
     def _resting(self, candidate: Candidate, now: Now) -> Obstacle | None:
         provider = self._provider_breakers.get(candidate.provider.id)
         if provider is not None and not provider.permits(now):
-            return Obstacle("resting", "provider is resting after failures", provider.opens_until)
+            back_at = max(provider.opens_until, now.mono + TRIAL)
+            return Obstacle("resting", "provider is resting after failures", back_at)
         own = self._breakers.get(candidate.id)
         if own is not None and not own.permits(now):
-            return Obstacle("resting", "resting after failures", own.opens_until)
+            back_at = max(own.opens_until, now.mono + TRIAL)
+            return Obstacle("resting", "resting after failures", back_at)
         return None
 
     def suspect(self, candidate: Candidate, now: Now) -> bool:

@@ -56,7 +56,7 @@ class Accounting:
             attempts=tuple(course.notes),
             usage=ending.usage,
             finish=ending.finish,
-            queued=0.0,
+            queued=course.queued,
             overhead=ending.overhead,
             first_event=ending.first_event,
             total=self._clock.now().mono - context.received.mono,

@@ -1,22 +1,25 @@
 """The one attempt loop: choose, lease, send, judge, and again if need be."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from msgspec import Struct
 
 from freeroute.clock import Clock, Now
 from freeroute.domain import effects
 from freeroute.domain.catalogue import Candidate
-from freeroute.domain.leases import Denied, Lease, actual_amounts, charges_of, output_bound
+from freeroute.domain.leases import Lease, actual_amounts, output_bound
 from freeroute.domain.outcome import Blame, Kind, Next, Outcome, blamed, judge
 from freeroute.domain.receipt import AttemptNote
-from freeroute.domain.selection import Choice, Need, Refusal, choose
-from freeroute.domain.standing import Standing, Trial
+from freeroute.domain.selection import Fit, Need
+from freeroute.domain.standing import Standing
 from freeroute.domain.usage import Usage
 from freeroute.engine.course import Course
+from freeroute.engine.leasing import Leased, Leasing
 from freeroute.engine.ports import Counters, Sent, Terms, Upstream
 from freeroute.engine.refusals import ABOUT_REQUEST, gave_up, refused_by_upstream
+from freeroute.engine.taking import Taking
+from freeroute.engine.waiting import WaitingRoom
 from freeroute.wire.chat import ChatCall
 
 # What a JSON answer without an output bound may take beyond the first event, in tokens at half the
@@ -29,22 +32,30 @@ USAGE_WISH = "stream_options"
 _NEVER_COUNTED = frozenset({Kind.KEY_INVALID, Kind.NO_CREDIT})
 
 
+# Endings whose hold says when the candidate is back: this call may use it again then.
+_HELD = frozenset({Kind.RATE_LIMITED, Kind.NO_CAPACITY, Kind.LOADING})
+
+
 class Routing(Struct, frozen=True):
-    """Bounds of one request, in attempts and seconds; *probes* is the pause between background probes."""
+    """Bounds of one request, in attempts and seconds.
+
+    *max_wait* is how long a request waits for capacity unless it says otherwise, at most *max_wait_cap*;
+    *waiting_room* is for how many at once. *probes* is the pause between background probes, 0 for none.
+    """
 
     max_attempts: int = 8
     deadline: float = 120.0
     probes: float = 30.0
+    max_wait: float = 20.0
+    max_wait_cap: float = 120.0
+    waiting_room: int = 1000
 
 
 class Won(Struct):
-    """An attempt that brought an answer; its lease and trial are still open."""
+    """An attempt that brought an answer; what was *leased* for it is still held."""
 
-    candidate: Candidate
-    lease: Lease
-    trial: Trial
+    leased: Leased
     sent: Sent
-    sent_at: Now
 
 
 class AttemptLoop:
@@ -67,69 +78,53 @@ class AttemptLoop:
         self.clock = clock
         self.routing = routing
         self._rng = rng
+        self.leasing = Leasing(standing, counters, clock)
+        self.room = WaitingRoom(
+            standing=standing, leasing=self.leasing, clock=clock, size=routing.waiting_room
+        )
+        self._taking = Taking(standing=standing, leasing=self.leasing, room=self.room, clock=clock)
 
-    async def run(
-        self,
-        call: ChatCall,
-        need: Need,
-        fit: Sequence[tuple[int, Candidate]],
-        course: Course,
-        *,
-        strict: bool = False,
-    ) -> Won:
+    async def run(self, call: ChatCall, need: Need, fit: Fit, course: Course) -> Won:
         """Return the first attempt that is served; raises the ApiError the caller should see."""
-        last_start = self.clock.now().mono + self.routing.deadline
         again: Candidate | None = None
         while True:
             now = self.clock.now()
-            choice: Choice | Refusal
-            if again is not None:
-                choice = Choice(again, charges_of(again, need.demand))
-            else:
-                choice = choose(need, fit, self.standing, course.tried, now)
-            if isinstance(choice, Refusal) or self._spent(course, now, last_start):
+            if course.counted >= self.routing.max_attempts or now.mono > course.last_start:
                 raise gave_up(course, need, fit, self.standing, now)
-            won = await self.attempt(call, choice, course)
+            leased = await self._taking.next(need, fit, course, again)
+            won = await self.attempt(call, leased, course)
             if isinstance(won, Won):
                 return won
-            again = self._after(won, choice.candidate, course)
-            if strict and again is None:
+            again = self._after(won, leased.candidate, course)
+            if course.context.strict and again is None:
                 raise gave_up(course, need, fit, self.standing, self.clock.now())
 
     async def attempt(
-        self,
-        call: ChatCall,
-        choice: Choice,
-        course: Course,
-        *,
-        probe: bool = False,
-    ) -> Won | Outcome | None:
-        """Make one upstream call; None if a rival took the room. Its lease and trial are ended unless won."""
-        candidate = choice.candidate
-        now = self.clock.now()
-        lease = await self.counters.acquire(choice.charges, now)
-        if isinstance(lease, Denied):
-            return None
-        trial = self.standing.begin(candidate, now)
+        self, call: ChatCall, leased: Leased, course: Course, *, probe: bool = False
+    ) -> Won | Outcome:
+        """Make one upstream call with what was *leased*, which is ended unless the call is won."""
+        candidate = leased.candidate
         terms = self._terms(call, candidate, course, probe=probe)
         try:
             sent = await self.upstreams[candidate.provider.kind].send(call, candidate, terms)
         except BaseException:
             # The caller left, or we broke: either way nobody's fault, and the provider counted the call.
             ended = self.clock.now()
-            self.standing.give_back(candidate, trial)
-            self._note(course, candidate, Outcome(Kind.CALLER_LEFT), now, ended)
-            await self.counters.settle(lease, None, ended)
+            self.standing.give_back(candidate, leased.trial)
+            self._note(course, leased, Outcome(Kind.CALLER_LEFT), ended)
+            await self.counters.settle(leased.lease, None, ended)
+            self.room.stir()
             raise
         ended = self.clock.now()
-        self._note(course, candidate, sent.outcome, now, ended)
+        self._note(course, leased, sent.outcome, ended)
         course.dropped.update(sent.dropped)
         if sent.outcome.kind is Kind.SERVED:
-            await self.counters.confirm(lease, sent.head_at or ended)
-            return Won(candidate, lease, trial, sent, now)
+            await self.counters.confirm(leased.lease, sent.head_at or ended)
+            return Won(leased, sent)
         jitter = self._rng.random()
-        effects.apply(sent.outcome, candidate, self.standing, trial, ended, jitter=jitter)
-        await self._end_failed(lease, sent.outcome, candidate, ended)
+        effects.apply(sent.outcome, candidate, self.standing, leased.trial, ended, jitter=jitter)
+        await self._end_failed(leased.lease, sent.outcome, candidate, ended)
+        self.room.stir()
         return sent.outcome
 
     async def _end_failed(self, lease: Lease, outcome: Outcome, candidate: Candidate, now: Now) -> None:
@@ -167,11 +162,9 @@ class AttemptLoop:
             hop=course.context.hop + 1,
         )
 
-    def _spent(self, course: Course, now: Now, last_start: float) -> bool:
-        return course.counted >= self.routing.max_attempts or now.mono > last_start
-
-    def _note(self, course: Course, candidate: Candidate, outcome: Outcome, began: Now, ended: Now) -> None:
-        seconds = ended.mono - began.mono
+    def _note(self, course: Course, leased: Leased, outcome: Outcome, ended: Now) -> None:
+        seconds = ended.mono - leased.at.mono
+        candidate = leased.candidate
         course.upstream += seconds
         course.counted += judge(outcome) is not Next.KEY
         course.notes.append(
@@ -186,9 +179,9 @@ class AttemptLoop:
             )
         )
 
-    def _after(self, outcome: Outcome | None, candidate: Candidate, course: Course) -> Candidate | None:
+    def _after(self, outcome: Outcome, candidate: Candidate, course: Course) -> Candidate | None:
         """Return *candidate* if it is to be asked once more, else note what is out; raises to stop."""
-        if outcome is None:
+        if outcome.kind in _HELD:
             return None
         tried = course.tried
         verdict = judge(outcome)

@@ -1,5 +1,7 @@
 """What one request has been through so far."""
 
+import math
+
 from msgspec import Struct, field
 
 from freeroute.domain.outcome import Outcome
@@ -14,7 +16,8 @@ class Course(Struct):
     *asked* is the model's name as the caller wrote it, *known* whether it resolved. *counted* are the
     attempts that use up ``max_attempts``; *repeated* marks second goes already given; *rejected* and
     *too_long* are the first such endings, *refused* the last of a request that asked for what a provider
-    does not offer; *upstream* is seconds spent with providers.
+    does not offer; *upstream* is seconds spent with providers and *queued* in the waiting room. It may wait
+    *until*, and start attempts until *last_start* (both mono).
     """
 
     context: CallContext
@@ -30,3 +33,6 @@ class Course(Struct):
     too_long: Outcome | None = None
     refused: Outcome | None = None
     upstream: float = 0.0
+    queued: float = 0.0
+    until: float = -math.inf
+    last_start: float = math.inf

@@ -79,7 +79,8 @@ class Gateway:
             fit, rest = eligible(need, self.standing)
             if not fit:
                 raise nothing_fits(need, rest, call.model)
-            won = await self.loop.run(call, need, fit, course, strict=context.strict)
+            self._bound(course)
+            won = await self.loop.run(call, need, fit, course)
         except BaseException as exc:
             self.in_flight -= 1
             await self._release(lease)
@@ -113,6 +114,15 @@ class Gateway:
             dice=context.dice,
             ties=self.ties,
         )
+
+    def _bound(self, course: Course) -> None:
+        """Say how long *course* may wait and start attempts, from its arrival on."""
+        routing, context = self.loop.routing, course.context
+        arrived = context.received.mono
+        course.last_start = arrived + routing.deadline
+        if not context.strict:
+            wanted = routing.max_wait if context.max_wait is None else context.max_wait
+            course.until = min(arrived + min(wanted, routing.max_wait_cap), course.last_start)
 
     def _target(self, name: str, client: Client | None) -> Target:
         found = self.names.resolve(name)
@@ -170,11 +180,11 @@ class Gateway:
         self._accounting.record(course, Ending(status=exc.status, code=exc.code, overhead=overhead))
 
     def _overhead(self, course: Course) -> float:
-        return self.clock.now().mono - course.context.received.mono - course.upstream
+        return self.clock.now().mono - course.context.received.mono - course.upstream - course.queued
 
     def _serving(self, won: Won, course: Course, lease: Lease | None) -> Serving:
         overhead = self._overhead(course)
-        told = headers.told(course, won.candidate, overhead)
+        told = headers.told(course, won.leased.candidate, overhead)
         client = course.context.client
         if client is not None:
             told.update(headers.client_limits(self.counters.readings(client.pools, self.clock.now())))
@@ -182,6 +192,7 @@ class Gateway:
         async def done(serving: Serving, left: bool) -> None:
             self.in_flight -= 1
             await self._settle_client(lease, serving)
+            self.loop.room.stir()
             self._accounting.record(course, _ending(serving, course, overhead, left))
 
         return Serving(
@@ -234,6 +245,7 @@ class Gateway:
             known = ", ".join(sorted(self.catalogue.providers)) or "none"
             raise NotFound(f"provider {provider_id!r} is not switched on; there is: {known}")
         self.standing.reset(provider_id)
+        self.loop.room.stir()
         return status.provider(self.view(), self.catalogue.providers[provider_id])
 
     def set_strategy(self, strategy: str) -> dict[str, Any]:
@@ -273,6 +285,8 @@ class Gateway:
         self.catalogue = catalogue
         self.names = Names(catalogue)
         self.standing.keep(catalogue.candidates)
+        self.loop.room.size = self.loop.routing.waiting_room
+        self.loop.room.stir()
 
 
 def _left(exc: BaseException) -> bool:

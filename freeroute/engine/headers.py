@@ -17,7 +17,7 @@ def told(course: Course, candidate: Candidate | None, overhead: float) -> dict[s
     """Return the ``x-freeroute-*`` headers of an answer by *candidate* (None: no answer came)."""
     headers = {
         "x-freeroute-attempts": str(len(course.notes)),
-        "x-freeroute-queue-ms": "0",
+        "x-freeroute-queue-ms": f"{course.queued * 1000:.0f}",
         "x-freeroute-overhead-ms": f"{max(overhead, 0.0) * 1000:.1f}",
     }
     if candidate is not None:

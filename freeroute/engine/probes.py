@@ -8,7 +8,6 @@ from msgspec import Raw
 from freeroute.domain.breaker import State
 from freeroute.domain.catalogue import Candidate, Unit
 from freeroute.domain.leases import charges_of
-from freeroute.domain.outcome import Kind
 from freeroute.domain.selection import Choice
 from freeroute.domain.usage import Demand
 from freeroute.engine.attempts import Won
@@ -78,15 +77,18 @@ class Probes:
         """Make the trial of *candidate*; say whether it passed."""
         gateway = self._gateway
         context = CallContext(request_id="probe", received=gateway.clock.now(), surface="probe")
+        leased = await gateway.loop.leasing.take(Choice(candidate, charges_of(candidate, _demand())))
+        if leased is None:
+            return False
         course = Course(context=context, asked=candidate.name)
-        choice = Choice(candidate, charges_of(candidate, _demand()))
-        won = await gateway.loop.attempt(_call(), choice, course, probe=True)
+        won = await gateway.loop.attempt(_call(), leased, course, probe=True)
         if not isinstance(won, Won):
             return False
         now = gateway.clock.now()
-        gateway.standing.succeeded(candidate, won.trial, now)
-        await gateway.counters.settle(won.lease, None, now)
-        return won.sent.outcome.kind is Kind.SERVED
+        gateway.standing.succeeded(candidate, leased.trial, now)
+        await gateway.counters.settle(leased.lease, None, now)
+        gateway.loop.room.stir()
+        return True
 
 
 def affordable(candidate: Candidate) -> bool:

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from freeroute.clock import Now
-from freeroute.domain.catalogue import Candidate
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.receipt import AttemptNote
-from freeroute.domain.selection import Need, Reason, obstacles, summary
+from freeroute.domain.selection import Fit, Need, Reason, obstacles, summary
 from freeroute.domain.standing import Standing
 from freeroute.engine.course import Course
 from freeroute.errors import (
@@ -59,11 +58,15 @@ def refused_by_upstream(outcome: Outcome, course: Course) -> ApiError:
 def gave_up(
     course: Course,
     need: Need,
-    fit: Sequence[tuple[int, Candidate]],
+    fit: Fit,
     standing: Standing,
     now: Now,
+    turn_at: float | None = None,
 ) -> ApiError:
-    """Return the error for a request whose attempts are over, or that could not make any."""
+    """Return the error for a request whose attempts are over, or that could not make any.
+
+    *turn_at* (mono) is when its turn would have come, those who wait before it included.
+    """
     if course.rejected is not None:
         return refused_by_upstream(course.rejected, course)
     reasons = obstacles(need, fit, standing, now)
@@ -73,7 +76,9 @@ def gave_up(
     }
     back_at = min((reason.back_at for reason in reasons if reason.kind == "quota"), default=math.inf)
     if back_at < math.inf:
-        wait = max(back_at - now.mono, 0.0)
+        wait = max((turn_at or back_at) - now.mono, 0.0)
+        if wait == math.inf:  # the waiting room is full
+            wait = max(back_at - now.mono, 0.0)
         told = f"all {len(fit)} candidates are out of quota or failing; the first is back in {wait:.0f} s"
         return CapacityExhausted(told, metadata=metadata, retry_after=wait)
     if course.too_long is not None:

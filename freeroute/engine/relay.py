@@ -92,20 +92,22 @@ class Serving:
 
     def _judge(self, left: bool) -> None:
         now = self._clock.now()
-        won = self.won
+        leased = self.won.leased
         if left and self.outcome.kind is Kind.SERVED:
-            self._standing.give_back(won.candidate, won.trial)
+            self._standing.give_back(leased.candidate, leased.trial)
         elif self.outcome.kind is Kind.SERVED:
-            self._standing.succeeded(won.candidate, won.trial, now)
+            self._standing.succeeded(leased.candidate, leased.trial, now)
             self._measure()
         else:
-            effects.apply(self.outcome, won.candidate, self._standing, won.trial, now, jitter=self._jitter)
+            effects.apply(
+                self.outcome, leased.candidate, self._standing, leased.trial, now, jitter=self._jitter
+            )
 
     def _measure(self) -> None:
         now = self._clock.now()
         tokens = self.usage.completion if self.usage else 0
-        speed = self._standing.speed(self.won.candidate)
-        first_event = self.first_event_at.mono - self.won.sent_at.mono
+        speed = self._standing.speed(self.won.leased.candidate)
+        first_event = self.first_event_at.mono - self.won.leased.at.mono
         generating = now.mono - self.first_event_at.mono
         if self.won.sent.stream is None:
             # A JSON answer shows nothing before its end: split its time as the rate so far would.
@@ -116,5 +118,7 @@ class Serving:
     async def _settle(self) -> None:
         usage = self.usage
         won = self.won
-        actual = None if usage is None else actual_amounts(won.candidate, usage, won.lease.charges)
-        await self._counters.settle(won.lease, actual, self._clock.now())
+        actual = (
+            None if usage is None else actual_amounts(won.leased.candidate, usage, won.leased.lease.charges)
+        )
+        await self._counters.settle(won.leased.lease, actual, self._clock.now())

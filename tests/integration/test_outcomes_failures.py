@@ -1,5 +1,7 @@
 """Failures of a provider or of the way to it, before the first event."""
 
+from typing import Any
+
 import pytest
 
 from tests.integration.asking import BOUND, PROMPT, moved_on
@@ -101,7 +103,7 @@ async def test_silence_before_the_first_event_moves_on_and_cancels_the_call(run,
 
 
 async def test_when_every_attempt_times_out_it_says_so(run, stream):
-    silent = {"timeouts": UNTIL_FIRST_EVENT}
+    silent: dict[str, Any] = {"timeouts": UNTIL_FIRST_EVENT}
     gateway = await run({"alpha": entry(quality=90, **silent), "beta": entry("cerebras", **silent)})
     await gateway.script("groq", "hang")
     await gateway.script("cerebras", "hang_after_head")

@@ -147,7 +147,7 @@ async def test_an_invalid_key_gives_way_to_the_next_one(run, stream, kind, statu
 
 async def test_a_walk_over_keys_does_not_use_up_the_attempts(run, stream):
     keys = [f"demo-{number}" for number in range(6)]
-    gateway = await run({"alpha": entry(keys=keys)}, routing={"probes": 0, "max_attempts": 1})
+    gateway = await run({"alpha": entry(keys=keys)}, routing={"probes": 0, "max_wait": 0, "max_attempts": 1})
     await gateway.script("groq", *["invalid_key"] * 5)
     reply = await gateway.ask(stream=stream)
     assert (reply.status, reply.headers["x-freeroute-attempts"]) == (200, "6")
@@ -190,10 +190,11 @@ async def test_a_key_that_is_forbidden_three_models_rests_as_a_whole(run, stream
     assert ("key is forbidden on several models", 600.0) in alpha.held
 
 
-async def test_a_model_that_is_gone_is_held_and_the_operator_can_see_it(run, stream):
+@pytest.mark.parametrize(("fault", "status"), [("model_gone", 404), (410, 410)])
+async def test_a_model_that_is_gone_is_held_and_the_operator_can_see_it(run, stream, fault, status):
     gateway = await run()
-    await gateway.script("groq", "model_gone")
-    alpha = await moved_on(gateway, stream, "model_gone:404")
+    await gateway.script("groq", fault)
+    alpha = await moved_on(gateway, stream, f"model_gone:{status}")
     assert alpha.held == [("model is gone at the provider", DAY)]
     assert alpha.told["last_error"]["kind"] == "model_gone"
     assert alpha.breaker == "closed"

@@ -17,3 +17,7 @@ class ManualClock:
     def advance(self, seconds: float) -> Now:
         self._now = self._now.later(seconds)
         return self._now
+
+    async def spend(self, seconds: float) -> None:
+        """Let *seconds* pass at once."""
+        self.advance(seconds)

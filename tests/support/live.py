@@ -237,7 +237,7 @@ def _settings(
         prefix, _, kind = one["base_url"].partition("/")
         if prefix == "SIMULATED":
             one["base_url"] = f"{simulated}/{kind}{world.providers[kind].dialect.base_path}"
-    quiet = {"discovery": {"env": False, "local": False}, "routing": {"probes": 0}}
+    quiet = {"discovery": {"env": False, "local": False}, "routing": {"probes": 0, "max_wait": 0}}
     return {**quiet, **sections, "providers": providers}
 
 

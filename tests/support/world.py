@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
@@ -85,7 +85,7 @@ class Scripted:
     An ending is an Outcome, a Kind, a Sent, or an exception to raise.
     """
 
-    def __init__(self, clock: ManualClock, seconds: float = 0.0, **scripts) -> None:
+    def __init__(self, clock: Any, seconds: float = 0.0, **scripts) -> None:
         self.scripts = {name: list(script) for name, script in scripts.items()}
         self.asked: list[str] = []
         self.terms: list[Terms] = []
@@ -97,7 +97,7 @@ class Scripted:
         self.asked.append(candidate.id)
         self.terms.append(terms)
         self.calls.append(call)
-        self._clock.advance(self._seconds)
+        await self._clock.spend(self._seconds)
         script = self.scripts.get(candidate.provider.id)
         ending = script.pop(0) if script else Kind.SERVED
         if isinstance(ending, BaseException):
@@ -150,9 +150,18 @@ class World:
     """A gateway, its clock, its upstream and its receipts."""
 
     def __init__(
-        self, *providers, seconds=0.0, routing=None, metas=(), no_train=False, counters=None, **scripts
+        self,
+        *providers,
+        seconds=0.0,
+        routing=None,
+        max_wait=0.0,
+        metas=(),
+        no_train=False,
+        counters=None,
+        clock=None,
+        **scripts,
     ) -> None:
-        self.clock = ManualClock()
+        self.clock = clock or ManualClock()
         self.upstream = Scripted(self.clock, seconds, **scripts)
         self.counters = counters or MemoryCounters()
         self.receipts = Receipts()
@@ -162,7 +171,7 @@ class World:
             upstreams={"openai": self.upstream},
             clock=self.clock,
             observers=[self.receipts],
-            routing=routing or Routing(),
+            routing=msgspec.structs.replace(routing or Routing(), max_wait=max_wait),
             no_train=no_train,
             rng=random.Random(7),
         )

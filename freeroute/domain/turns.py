@@ -1,0 +1,139 @@
+"""Whose turn it is among those who wait, and when a turn may come."""
+
+import heapq
+import math
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Generic, TypeVar
+
+from freeroute.clock import Now
+from freeroute.domain.catalogue import Candidate
+from freeroute.domain.leases import Charge, charges_of
+from freeroute.domain.selection import Fit, Need, Tried
+from freeroute.domain.standing import Standing
+
+T = TypeVar("T")
+
+
+class _Queue(Generic[T]):
+    """The waiters of one client, and how far it is served: one turn costs 1 / weight."""
+
+    def __init__(self, weight: float, served: float) -> None:
+        self.weight = weight
+        self.served = served
+        self.waiters: deque[T] = deque()
+
+    def turn(self, place: int) -> float:
+        """Return the moment, in served turns, at which the waiter at *place* is due."""
+        return self.served + (place + 1) / self.weight
+
+
+class Turns(Generic[T]):
+    """Waiters in queues: first come first served within one, by weight between them.
+
+    A client's one request is not behind another's five hundred. A queue that was empty starts where the
+    others are: being away saves nothing up.
+    """
+
+    def __init__(self) -> None:
+        """Start with nobody waiting."""
+        self._queues: dict[str, _Queue[T]] = {}
+        self._served = 0.0
+        self._count = 0
+
+    def __len__(self) -> int:
+        """Return how many wait."""
+        return self._count
+
+    def join(self, queue: str, weight: float, waiter: T) -> None:
+        """Put *waiter* at the end of *queue*."""
+        found = self._queues.get(queue)
+        if found is None:
+            found = self._queues[queue] = _Queue(weight, self._served)
+        found.weight = weight
+        found.waiters.append(waiter)
+        self._count += 1
+
+    def leave(self, queue: str, waiter: T, *, served: bool) -> None:
+        """Take *waiter* out; a turn that was *served* is charged to its queue."""
+        found = self._queues[queue]
+        found.waiters.remove(waiter)
+        self._count -= 1
+        if served:
+            found.served += 1 / found.weight
+            self._served = max(self._served, found.served)
+        if not found.waiters:
+            del self._queues[queue]
+
+    def in_order(self) -> Iterator[T]:
+        """Return all waiters in the order of their turns, as things stand when asked."""
+        due = [(queue.turn(0), name, 0) for name, queue in self._queues.items()]
+        heapq.heapify(due)
+        queues = {name: tuple(queue.waiters) for name, queue in self._queues.items()}
+        while due:
+            _, name, place = heapq.heappop(due)
+            yield queues[name][place]
+            if place + 1 < len(queues[name]):
+                heapq.heappush(due, (self._queues[name].turn(place + 1), name, place + 1))
+
+    def ahead_of(self, queue: str, weight: float, rivals: Callable[[T], bool]) -> int:
+        """Return how many turns of *rivals* come before that of one more waiter of *queue*."""
+        own = self._queues.get(queue)
+        mine = len(own.waiters) if own else 0
+        turn = (own or _Queue[T](weight, self._served)).turn(mine)
+        ahead = 0
+        for name, other in self._queues.items():
+            earlier = mine if name == queue else math.floor((turn - other.served) * other.weight)
+            ahead += sum(map(rivals, islice(other.waiters, max(0, earlier))))
+        return ahead
+
+
+def projected(
+    turns_ahead: int,
+    need: Need,
+    fit: Fit,
+    standing: Standing,
+    tried: Tried,
+    now: Now,
+) -> float:
+    """Return when (mono) a call comes to its turn, if *turns_ahead* like it go first; ``inf`` if never.
+
+    Slots are counted candidate by candidate, as if none shared a counter: rather too early than too late,
+    since who is let in too early still waits no longer than it allowed.
+    """
+    slots: list[tuple[float, int, int]] = []
+    usable = [candidate for _, candidate in fit if not tried.covers(candidate, standing)]
+    charges = [charges_of(candidate, need.demand) for candidate in usable]
+    for place, candidate in enumerate(usable):
+        slots.append((_slot(1, candidate, charges[place], standing, now), place, 1))
+    heapq.heapify(slots)
+    for _ in range(turns_ahead):
+        if not slots or slots[0][0] == math.inf:
+            return math.inf
+        _, place, number = slots[0]
+        following = _slot(number + 1, usable[place], charges[place], standing, now)
+        heapq.heapreplace(slots, (following, place, number + 1))
+    return slots[0][0] if slots else math.inf
+
+
+def _slot(
+    number: int, candidate: Candidate, charges: Sequence[Charge], standing: Standing, now: Now
+) -> float:
+    """Return when (mono) the *number*-th of such calls fits at *candidate*."""
+    blocked = standing.blocked(candidate, now)
+    free_at = now.mono if blocked is None else blocked.back_at
+    at_once = min((_times(charge) for charge in charges), default=math.inf)
+    if at_once < 1:
+        return math.inf
+    rounds, within = (0, number) if at_once == math.inf else divmod(number - 1, int(at_once))
+    if at_once != math.inf:
+        within += 1
+    several = [Charge(charge.pool, charge.amount * within) for charge in charges]
+    period = max((charge.pool.limit.seconds for charge in charges if _times(charge) == at_once), default=0.0)
+    return max(free_at, standing.room.fits_at(several, now)) + rounds * period
+
+
+def _times(charge: Charge) -> float:
+    """Return how often *charge* fits into its pool at once."""
+    return math.inf if charge.amount <= 0 else charge.pool.limit.amount // charge.amount

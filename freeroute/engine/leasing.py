@@ -1,0 +1,42 @@
+"""What a candidate grants one call: its charges, its slot and, in half-open, the trial. Taken in one step."""
+
+from msgspec import Struct
+
+from freeroute.clock import Clock, Now
+from freeroute.domain.catalogue import Candidate
+from freeroute.domain.leases import Denied, Lease
+from freeroute.domain.selection import Choice
+from freeroute.domain.standing import Standing, Trial
+from freeroute.engine.ports import Counters
+
+
+class Leased(Struct, frozen=True):
+    """A candidate that a call may use now, taken at *at*."""
+
+    candidate: Candidate
+    lease: Lease
+    trial: Trial
+    at: Now
+
+
+class Leasing:
+    """Takes and gives back leases."""
+
+    def __init__(self, standing: Standing, counters: Counters, clock: Clock) -> None:
+        """Lease from *counters* and *standing*."""
+        self._standing = standing
+        self._counters = counters
+        self._clock = clock
+
+    async def take(self, choice: Choice) -> Leased | None:
+        """Lease the candidate of *choice*; None if a rival took the room meanwhile."""
+        now = self._clock.now()
+        lease = await self._counters.acquire(choice.charges, now)
+        if isinstance(lease, Denied):
+            return None
+        return Leased(choice.candidate, lease, self._standing.begin(choice.candidate, now), now)
+
+    async def give_back(self, leased: Leased) -> None:
+        """End a lease that was never used."""
+        self._standing.give_back(leased.candidate, leased.trial)
+        await self._counters.cancel(leased.lease, self._clock.now())
