@@ -232,15 +232,13 @@ class ClientSpec(Struct, frozen=True, forbid_unknown_fields=True):
     concurrency: Count | None = None
     models: tuple[str, ...] | None = None
     expires: str | None = None
-    weight: float = 1.0
+    weight: Annotated[float, Meta(gt=0, le=1000)] = 1.0
     privacy: Literal["any", "no-train"] = "any"
 
     def __post_init__(self) -> None:
         """Refuse what would be ambiguous or is not enforced."""
         if (self.key is None) == (self.key_hash is None):
             raise ValueError("give either `key` or `key_hash`")
-        if self.weight != 1.0:
-            raise ValueError("weight: turns are not weighted yet, so only 1 is accepted")
 
     def __repr__(self) -> str:
         """Never show the key."""

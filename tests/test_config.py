@@ -236,12 +236,9 @@ BAD_FILES = [
         "meta_models.coding.strategy: expected one of fast, free, smart",
     ),
     ("clients: {alice: {}}", "clients: expected list, got mapping"),
+    ("clients: [{name: a, key: k, weight: 0}]", "clients[0].weight: expected number > 0.0"),
     ("clients: [{key: a}]", "clients[0].name: is required"),
     ("clients: [{name: a}]", "clients[0]: give either `key` or `key_hash`"),
-    (
-        "clients: [{name: a, key: k, weight: 2}]",
-        "clients[0]: weight: turns are not weighted yet, so only 1 is accepted",
-    ),
     ("clients: [{name: a, key: k}, {name: a, key: l}]", "clients[1].name: another client has this name"),
     ("clients: [{name: a, key: k}, {name: b, key: k}]", "clients[1].key: another client has this key"),
     (

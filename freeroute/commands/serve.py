@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @options.config
 @options.host
 @options.port
-@click.option("--state-dir", metavar="DIR", help="Where the admin key and the counters are kept.")
+@click.option("--state-dir", metavar="DIR", help="Where the admin key is kept; one gateway at a time.")
 @click.option(
     "--keyless", is_flag=True, help="Also use providers that need no key. Prompts leave this machine."
 )
