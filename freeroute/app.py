@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import datetime as dt
+import gc
 import os
 import signal
 import socket
@@ -303,7 +304,15 @@ def _run(app: App, listening: socket.socket, admin_key: str, on_local: AnnounceL
             app.gateway.draining = True
             super().handle_exit(sig, frame)
 
+    _settle_memory()
     Server(server_config(app.asgi(admin_key, on_local), grace=GRACE)).run(sockets=[listening])
+
+
+def _settle_memory() -> None:
+    """Keep the collector from walking what was built at start, again and again, while streams wait."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -4,7 +4,7 @@
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from zlib import crc32
 
 from msgspec import Struct
@@ -61,6 +61,11 @@ class Tried(Struct):
     keys: set[tuple[str, str]] = set()
     providers: set[str] = set()
     context: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Say whether nothing is out."""
+        return not (self.candidates or self.models or self.keys or self.providers or self.context)
 
     def covers(self, candidate: Candidate, standing: Standing) -> bool:
         """Say whether *candidate* is out for this call."""
@@ -156,29 +161,39 @@ def choose(
     When nothing is free but some rest after failures, the one back first is tried rather than refusing,
     unless quota is back elsewhere by *patience* (mono): that is worth the wait.
     """
-    best: tuple[tuple[float, ...], Choice] | None = None
-    resting: list[tuple[float, Choice]] = []
     back_at = quota_at = math.inf
-    for group, candidate in fit:
-        if tried.covers(candidate, standing):
-            continue
+    resting: list[tuple[float, Choice]] = []
+    for group, candidate in _in_order(need, fit, standing, tried, now):
         charges = charges_of(candidate, need.demand)
         obstacle = standing.obstacle(candidate, charges, now)
         if obstacle is None:
-            rank = _rank(candidate, group, need, standing, now)
-            if best is None or rank < best[0]:
-                best = (rank, Choice(candidate, charges, group))
-            continue
+            return Choice(candidate, charges, group)
         back_at = min(back_at, obstacle.back_at)
         if obstacle.kind == "quota":
             quota_at = min(quota_at, obstacle.back_at)
         elif obstacle.kind == "resting" and standing.shortage(charges, now) is None:
             resting.append((obstacle.back_at, Choice(candidate, charges, group)))
-    if best is not None:
-        return best[1]
     if resting and quota_at > patience:
         return min(resting, key=lambda entry: entry[0])[1]
     return Refusal(back_at)
+
+
+def _in_order(
+    need: Need, fit: Fit, standing: Standing, tried: Tried, now: Now
+) -> Iterator[tuple[int, Candidate]]:
+    """Return the untried candidates of *fit*, best first; scores are worked out place by place, if asked."""
+    places: dict[tuple[float, ...], list[Candidate]] = {}
+    anything_tried = not tried.is_empty
+    for group, candidate in fit:
+        if anything_tried and tried.covers(candidate, standing):
+            continue
+        place = _place(candidate, group, need, standing, now)
+        places.setdefault(place, []).append(candidate)
+    for place in sorted(places):
+        group = int(place[0])
+        score = _SCORES[need.targets[group].strategy]
+        for candidate in sorted(places[place], key=lambda c: score(c, need, standing, now)):
+            yield group, candidate
 
 
 def plan(need: Need, standing: Standing, now: Now) -> list[Ranked]:
@@ -236,30 +251,35 @@ def _ranked(
 
 
 def _rank(candidate: Candidate, group: int, need: Need, standing: Standing, now: Now) -> tuple[float, ...]:
-    """Return the sort key of a usable candidate, smallest first.
+    """Return the sort key of a usable candidate, smallest first."""
+    place = _place(candidate, group, need, standing, now)
+    return (*place, *_SCORES[need.targets[group].strategy](candidate, need, standing, now))
+
+
+def _place(candidate: Candidate, group: int, need: Need, standing: Standing, now: Now) -> tuple[float, ...]:
+    """Return what comes before any score, smallest first.
 
     The order of concerns: the caller's own order, a candidate in doubt last, the operator's rank for local
-    servers, then the strategy.
+    servers, and for ``free-smart`` the tier.
     """
     strategy = need.targets[group].strategy
-    score = _SCORES[strategy](candidate, need, standing, now)
     return (
-        float(group),
-        float(_preferred(candidate, need.order)),
-        float(standing.suspect(candidate, now)),
-        float(_local_rank(candidate, strategy)),
-        *score,
+        group,
+        _preferred(candidate, need.order),
+        standing.suspect(candidate, now),
+        _local_rank(candidate, strategy) if candidate.provider.is_local else 1,
+        -candidate.model.tier if strategy == "smart" else 0,
     )
 
 
 def _preferred(candidate: Candidate, order: tuple[str, ...]) -> int:
-    return order.index(candidate.provider.id) if candidate.provider.id in order else len(order)
+    if not order or candidate.provider.id not in order:
+        return len(order)
+    return order.index(candidate.provider.id)
 
 
 def _local_rank(candidate: Candidate, strategy: str) -> int:
     """Return 0, 1 or 2. Unless told otherwise ``free`` spares local servers: quota in the cloud expires."""
-    if not candidate.provider.is_local:
-        return 1
     rank = candidate.provider.local or (LocalRank.LAST if strategy == "free" else LocalRank.EQUAL)
     return {LocalRank.FIRST: 0, LocalRank.EQUAL: 1, LocalRank.LAST: 2}[rank]
 
@@ -271,7 +291,7 @@ def _expected(candidate: Candidate, need: Need, standing: Standing, now: Now) ->
 
 def _smart(candidate: Candidate, need: Need, standing: Standing, now: Now) -> tuple[float, ...]:
     share = max(standing.room.left(candidate.pools, now), LEAST_SHARE)
-    return (float(-candidate.model.tier), _expected(candidate, need, standing, now) / share)
+    return (_expected(candidate, need, standing, now) / share,)
 
 
 def _fast(candidate: Candidate, need: Need, standing: Standing, now: Now) -> tuple[float, ...]:
