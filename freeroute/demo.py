@@ -9,7 +9,7 @@ from freeroute.clock import Clock
 from freeroute.config import Overrides, Settings, load
 from freeroute.entries import models_of
 from freeroute.specs import DiscoverySpec, KeySpec, ModelSpec, OnlyModels, ProviderSpec
-from freeroute.upstreams.simulated import SimulatedProvider, Simulation, demo_providers
+from freeroute.upstreams.simulated.simulation import SimulatedProvider, Simulation, demo_providers
 
 ADMIN_KEY = "demo"
 DEFAULT_SEED = 2026

@@ -58,7 +58,7 @@ def _providers(host: str, port: int, seed: int | None) -> int:
     from freeroute.commands.serve import stop_at_sigterm
     from freeroute.demo import DEFAULT_SEED, simulation
     from freeroute.observe.logs import set_up
-    from freeroute.upstreams.simulated_http import asgi
+    from freeroute.upstreams.simulated.http import asgi
 
     world = simulation(SystemClock(), DEFAULT_SEED if seed is None else seed)
     stop_at_sigterm()

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from freeroute.upstreams.simulated_faults import Speed
+from freeroute.upstreams.simulated.faults import Speed
 from tests.support.live import MODELS, Live, entry, question, until
 from tests.support.serving import RawCaller, post
 

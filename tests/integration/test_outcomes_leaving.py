@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from freeroute.upstreams.simulated_faults import Speed
+from freeroute.upstreams.simulated.faults import Speed
 from tests.integration.asking import ALPHA_FIRST, BOUND, PROMPT
 from tests.support.live import AS_ADMIN, Live, question, until
 from tests.support.serving import RawCaller, post

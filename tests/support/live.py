@@ -19,9 +19,9 @@ from freeroute.demo import simulation
 from freeroute.entries import read_catalogue
 from freeroute.resources import config_dir
 from freeroute.upstreams.aiohttp_transport import AiohttpTransport
-from freeroute.upstreams.simulated import SimulatedProvider, Simulation
-from freeroute.upstreams.simulated_faults import Speed
-from freeroute.upstreams.simulated_http import asgi
+from freeroute.upstreams.simulated.faults import Speed
+from freeroute.upstreams.simulated.http import asgi
+from freeroute.upstreams.simulated.simulation import SimulatedProvider, Simulation
 from tests.support.clocks import ManualClock
 from tests.support.serving import PATIENCE, listening, serving
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from freeroute.upstreams.simulated import SimulatedProvider, Simulation, demo_providers
-from freeroute.upstreams.simulated_faults import Speed
+from freeroute.upstreams.simulated.faults import Speed
+from freeroute.upstreams.simulated.simulation import SimulatedProvider, Simulation, demo_providers
 from freeroute.upstreams.transport import Deadlines, Exchange
 from tests.support.clocks import ManualClock
 

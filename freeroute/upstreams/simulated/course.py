@@ -10,11 +10,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from freeroute.clock import Now
-from freeroute.upstreams.simulated_faults import Fault, Speed
-from freeroute.upstreams.simulated_limits import Charge, Ledger, Meter, Refusal, Rule
-from freeroute.upstreams.simulated_pace import Ending, Frame, Script, until_token
-from freeroute.upstreams.simulated_shapes import DONE, Dialect, Model, Pairs, Problem, Request, pair, sse
-from freeroute.upstreams.simulated_text import Answer, compose, prompt_tokens
+from freeroute.upstreams.simulated.faults import Fault, Speed
+from freeroute.upstreams.simulated.limits import Charge, Ledger, Meter, Refusal, Rule
+from freeroute.upstreams.simulated.pace import Ending, Frame, Script, until_token
+from freeroute.upstreams.simulated.shapes import DONE, Dialect, Model, Pairs, Problem, Request, pair, sse
+from freeroute.upstreams.simulated.text import Answer, compose, prompt_tokens
 from freeroute.upstreams.transport import Disconnected, NameNotFound, Refused, TlsFailed, TransportError
 
 _HTML = b"<!doctype html><html><head><title>Just a moment...</title></head><body>Checking.</body></html>"

@@ -4,10 +4,10 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from freeroute.upstreams.simulated_limits import Meter, Metric, Per
-from freeroute.upstreams.simulated_pace import Frame
-from freeroute.upstreams.simulated_shapes import Dialect, Pairs, Problem, pair, sse
-from freeroute.upstreams.simulated_text import Answer
+from freeroute.upstreams.simulated.limits import Meter, Metric, Per
+from freeroute.upstreams.simulated.pace import Frame
+from freeroute.upstreams.simulated.shapes import Dialect, Pairs, Problem, pair, sse
+from freeroute.upstreams.simulated.text import Answer
 
 _REJECTED = ("frequency_penalty", "presence_penalty", "logit_bias")
 _METRICS: tuple[Metric, ...] = ("requests", "tokens")

@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
-from freeroute.upstreams.simulated_faults import Fault, Speed, parse_fault
+from freeroute.upstreams.simulated.faults import Fault, Speed, parse_fault
 from freeroute.upstreams.transport import (
     Deadlines,
     Disconnected,

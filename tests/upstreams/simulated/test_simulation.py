@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from freeroute.upstreams.simulated_faults import Speed
-from freeroute.upstreams.simulated_shapes import go_duration
+from freeroute.upstreams.simulated.faults import Speed
+from freeroute.upstreams.simulated.shapes import go_duration
 from freeroute.upstreams.transport import NameNotFound
 from tests.support.simulation import World, message_of, weather_tool
 

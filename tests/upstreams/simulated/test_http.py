@@ -9,8 +9,8 @@ import aiohttp
 import pytest
 import uvicorn
 
-from freeroute.upstreams.simulated_faults import Fault
-from freeroute.upstreams.simulated_http import asgi
+from freeroute.upstreams.simulated.faults import Fault
+from freeroute.upstreams.simulated.http import asgi
 from tests.support.simulation import World
 
 PLAIN = {"model": "openai/gpt-oss-20b", "messages": [{"role": "user", "content": "Hello"}]}

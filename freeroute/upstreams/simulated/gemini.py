@@ -4,10 +4,10 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from freeroute.upstreams.simulated_limits import Meter, Metric, Per, Refusal
-from freeroute.upstreams.simulated_pace import Frame
-from freeroute.upstreams.simulated_shapes import DONE, Dialect, Problem, sse
-from freeroute.upstreams.simulated_text import Answer, ToolCall
+from freeroute.upstreams.simulated.limits import Meter, Metric, Per, Refusal
+from freeroute.upstreams.simulated.pace import Frame
+from freeroute.upstreams.simulated.shapes import DONE, Dialect, Problem, sse
+from freeroute.upstreams.simulated.text import Answer, ToolCall
 
 _KNOWN = frozenset(
     "model messages stream stream_options max_tokens max_completion_tokens n temperature top_p stop tools"

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from freeroute.upstreams.simulated_limits import Meter, Metric, Per
-from freeroute.upstreams.simulated_pace import Frame
-from freeroute.upstreams.simulated_shapes import Dialect, Pairs, Problem, pair, sse
-from freeroute.upstreams.simulated_text import Answer
+from freeroute.upstreams.simulated.limits import Meter, Metric, Per
+from freeroute.upstreams.simulated.pace import Frame
+from freeroute.upstreams.simulated.shapes import Dialect, Pairs, Problem, pair, sse
+from freeroute.upstreams.simulated.text import Answer
 
 _KNOWN = frozenset(
     "model messages temperature top_p max_tokens stream stop random_seed metadata response_format tools"

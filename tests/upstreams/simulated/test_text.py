@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freeroute.upstreams.simulated_text import Answer, compose, prompt_tokens
+from freeroute.upstreams.simulated.text import Answer, compose, prompt_tokens
 from tests.support.simulation import weather_tool
 
 

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from freeroute.upstreams.simulated_cerebras import Cerebras
-from freeroute.upstreams.simulated_faults import Speed
-from freeroute.upstreams.simulated_gemini import Gemini
-from freeroute.upstreams.simulated_groq import Groq
-from freeroute.upstreams.simulated_limits import Rule
-from freeroute.upstreams.simulated_mistral import Mistral
-from freeroute.upstreams.simulated_ollama import Ollama
-from freeroute.upstreams.simulated_openrouter import OpenRouter
-from freeroute.upstreams.simulated_shapes import Dialect, Model
+from freeroute.upstreams.simulated.cerebras import Cerebras
+from freeroute.upstreams.simulated.faults import Speed
+from freeroute.upstreams.simulated.gemini import Gemini
+from freeroute.upstreams.simulated.groq import Groq
+from freeroute.upstreams.simulated.limits import Rule
+from freeroute.upstreams.simulated.mistral import Mistral
+from freeroute.upstreams.simulated.ollama import Ollama
+from freeroute.upstreams.simulated.openrouter import OpenRouter
+from freeroute.upstreams.simulated.shapes import Dialect, Model
 
 PACIFIC = "America/Los_Angeles"
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
-from freeroute.upstreams.simulated_limits import Meter
-from freeroute.upstreams.simulated_pace import Frame
-from freeroute.upstreams.simulated_shapes import Dialect, Model, Pairs, Problem, Request, pair, sse
-from freeroute.upstreams.simulated_text import Answer, ToolCall
+from freeroute.upstreams.simulated.limits import Meter
+from freeroute.upstreams.simulated.pace import Frame
+from freeroute.upstreams.simulated.shapes import Dialect, Model, Pairs, Problem, Request, pair, sse
+from freeroute.upstreams.simulated.text import Answer, ToolCall
 
 _HOST = "Simulated Host"
 

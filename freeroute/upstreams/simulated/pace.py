@@ -7,7 +7,7 @@ from enum import Enum
 
 from msgspec import Struct
 
-from freeroute.upstreams.simulated_faults import Speed
+from freeroute.upstreams.simulated.faults import Speed
 from freeroute.upstreams.transport import Deadlines, Disconnected, Phase, TimedOut, Truncated
 
 Headers = Sequence[tuple[bytes, bytes]]

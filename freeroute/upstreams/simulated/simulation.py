@@ -1,7 +1,7 @@
 """Simulated providers: the transport seam without a network, for the demo, the tests and the benches.
 
 What leaves here are a provider's own bytes - status, headers, body - so that the adapters and the mapping
-of endings run unchanged. Limits are counted by ``simulated_limits`` alone, never by the gateway's limiter.
+of endings run unchanged. Limits are counted by ``limits`` alone, never by the gateway's limiter.
 """
 
 import asyncio
@@ -12,12 +12,12 @@ from urllib.parse import unquote, urlsplit
 from msgspec import Struct
 
 from freeroute.clock import Clock, Now
-from freeroute.upstreams.simulated_catalogue import offers
-from freeroute.upstreams.simulated_course import Course, Scene, course, other
-from freeroute.upstreams.simulated_faults import Fault, Shorthand, Speed, parse_fault
-from freeroute.upstreams.simulated_limits import Ledger, Rule
-from freeroute.upstreams.simulated_pace import PacedExchange, Timer
-from freeroute.upstreams.simulated_shapes import Dialect, Model, Request
+from freeroute.upstreams.simulated.catalogue import offers
+from freeroute.upstreams.simulated.course import Course, Scene, course, other
+from freeroute.upstreams.simulated.faults import Fault, Shorthand, Speed, parse_fault
+from freeroute.upstreams.simulated.limits import Ledger, Rule
+from freeroute.upstreams.simulated.pace import PacedExchange, Timer
+from freeroute.upstreams.simulated.shapes import Dialect, Model, Request
 from freeroute.upstreams.transport import Deadlines, Exchange, NameNotFound, TimedOut
 
 _REMEMBERED = 10_000

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freeroute.clock import Now
-from freeroute.upstreams.simulated_limits import Ledger, Meter, Rule
+from freeroute.upstreams.simulated.limits import Ledger, Meter, Rule
 from tests.support.clocks import ManualClock
 
 START = Now(1_000.0, 1_790_000_000.0)

@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from freeroute.upstreams.simulated import SimulatedProvider, Simulation
-from freeroute.upstreams.simulated_faults import Fault, Kind, Speed
+from freeroute.upstreams.simulated.faults import Fault, Kind, Speed
+from freeroute.upstreams.simulated.simulation import SimulatedProvider, Simulation
 from freeroute.upstreams.transport import Deadlines, Exchange, TransportError
 
 Scope = MutableMapping[str, Any]

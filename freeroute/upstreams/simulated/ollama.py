@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from freeroute.upstreams.simulated_limits import Meter
-from freeroute.upstreams.simulated_pace import Frame
-from freeroute.upstreams.simulated_shapes import Dialect, Model, Problem, Request
-from freeroute.upstreams.simulated_text import Answer
+from freeroute.upstreams.simulated.limits import Meter
+from freeroute.upstreams.simulated.pace import Frame
+from freeroute.upstreams.simulated.shapes import Dialect, Model, Problem, Request
+from freeroute.upstreams.simulated.text import Answer
 
 VERSION = "0.23.1"
 _TYPES = {400: "invalid_request_error", 404: "not_found_error"}

@@ -7,10 +7,10 @@ from typing import Any, ClassVar, Literal
 import msgspec
 from msgspec import Struct
 
-from freeroute.upstreams.simulated_faults import Speed
-from freeroute.upstreams.simulated_limits import Meter, Refusal, Rule
-from freeroute.upstreams.simulated_pace import Frame
-from freeroute.upstreams.simulated_text import Answer, ToolCall
+from freeroute.upstreams.simulated.faults import Speed
+from freeroute.upstreams.simulated.limits import Meter, Refusal, Rule
+from freeroute.upstreams.simulated.pace import Frame
+from freeroute.upstreams.simulated.text import Answer, ToolCall
 
 ProblemKind = Literal[
     "bad_key",
