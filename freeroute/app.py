@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from msgspec import Struct
 
-from freeroute.assembly import Assembly, SwitchedOn, assemble, with_local
 from freeroute.clock import Clock, SystemClock
-from freeroute.config import Overrides, Settings, load
+from freeroute.config.assembly import Assembly, SwitchedOn, assemble, with_local
+from freeroute.config.entries import read_catalogue
+from freeroute.config.load import Overrides, Settings, load
 from freeroute.demo import DEFAULT_SEED, demo_settings, simulation
 from freeroute.engine.attempts import Routing
 from freeroute.engine.gateway import Gateway
 from freeroute.engine.probes import Probes
-from freeroute.entries import read_catalogue
 from freeroute.errors import ConfigError
 from freeroute.local_servers import LocalServers, Wanted
 from freeroute.observe.logs import RequestLog, set_up

@@ -6,9 +6,9 @@ from pathlib import Path
 from msgspec import UNSET, UnsetType, structs
 
 from freeroute.clock import Clock
-from freeroute.config import Overrides, Settings, load
-from freeroute.entries import models_of
-from freeroute.specs import DiscoverySpec, KeySpec, ModelSpec, OnlyModels, ProviderSpec
+from freeroute.config.entries import models_of
+from freeroute.config.load import Overrides, Settings, load
+from freeroute.config.specs import DiscoverySpec, KeySpec, ModelSpec, OnlyModels, ProviderSpec
 from freeroute.upstreams.simulated.simulation import SimulatedProvider, Simulation, demo_providers
 
 ADMIN_KEY = "demo"

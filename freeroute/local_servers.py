@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from freeroute.assembly import SwitchedOn, switched_on, with_local
+from freeroute.config.assembly import SwitchedOn, switched_on, with_local
 from freeroute.domain.catalogue import Provider
 from freeroute.domain.clients import Client
 from freeroute.engine.gateway import Gateway

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from freeroute.app import App, ServeOptions, build, listen, refuse_wide_bind, secrets_of
-from freeroute.config import Overrides
+from freeroute.config.load import Overrides
 from freeroute.errors import ConfigError
 
 TWO = """

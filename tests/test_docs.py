@@ -11,16 +11,16 @@ import click
 import msgspec
 import pytest
 
-from freeroute import config
 from freeroute.__main__ import cli
-from freeroute.assembly import assemble
-from freeroute.config import Overrides, load
+from freeroute.config import load as config
+from freeroute.config.assembly import assemble
+from freeroute.config.entries import INHERITED, or_else
+from freeroute.config.load import Overrides, load
+from freeroute.config.schema import Field, Where, convert, fields
+from freeroute.config.sources import parse_yaml
+from freeroute.config.specs import ProviderSpec, SettingsSpec
 from freeroute.domain.catalogue import Model, Provider, Timeouts
 from freeroute.domain.quantities import duration, size
-from freeroute.entries import INHERITED, or_else
-from freeroute.schema import Field, Where, convert, fields
-from freeroute.sources import parse_yaml
-from freeroute.specs import ProviderSpec, SettingsSpec
 from tests.support import command_help
 from tests.support.pages import (
     ADDING,

@@ -3,7 +3,7 @@
 import httpx
 import respx
 
-from freeroute.assembly import SwitchedOn
+from freeroute.config.assembly import SwitchedOn
 from freeroute.domain.catalogue import Provider
 from freeroute.local_servers import LocalServers, Wanted
 from tests.support.world import World, provider

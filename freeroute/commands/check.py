@@ -10,7 +10,7 @@ from freeroute.commands import options
 from freeroute.commands.tables import table
 
 if TYPE_CHECKING:
-    from freeroute.assembly import Assembly
+    from freeroute.config.assembly import Assembly
     from freeroute.domain.catalogue import Key, Provider
     from freeroute.upstreams.keycheck import Verdict
 

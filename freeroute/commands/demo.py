@@ -41,7 +41,7 @@ def demo(
         return _providers(host or "127.0.0.1", PROVIDERS_PORT if port is None else port, seed)
     from freeroute.app import ServeOptions
     from freeroute.commands.serve import run
-    from freeroute.config import Overrides
+    from freeroute.config.load import Overrides
 
     overrides = Overrides(host=host, port=port, log_format=log_format, log_level=log_level)
     wanted = ServeOptions(overrides=overrides, demo=True)

@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from freeroute.clock import SystemClock
-from freeroute.config import Overrides, Settings, load
-from freeroute.entries import read_catalogue
+from freeroute.config.entries import read_catalogue
+from freeroute.config.load import Overrides, Settings, load
 from freeroute.resources import config_dir
 
 if TYPE_CHECKING:
-    from freeroute.assembly import Assembly
+    from freeroute.config.assembly import Assembly
     from freeroute.engine.gateway import Gateway
 
 
 def settings_and_assembly(config: str | None) -> "tuple[Settings, Assembly]":
     """Return the settings and what they switch on; raises ConfigError."""
-    from freeroute.assembly import assemble
+    from freeroute.config.assembly import assemble
 
     settings = load(Overrides(config=config), os.environ, Path.cwd(), Path.home())
     today = dt.datetime.fromtimestamp(SystemClock().now().wall, dt.UTC).date()

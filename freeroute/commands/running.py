@@ -36,7 +36,7 @@ def environment() -> Mapping[str, str]:
     path = Path(".env")
     if not path.is_file():
         return os.environ
-    from freeroute.sources import parse_env, read_text
+    from freeroute.config.sources import parse_env, read_text
 
     return {**parse_env(read_text(path, ".env"), ".env"), **os.environ}
 

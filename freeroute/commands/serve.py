@@ -10,7 +10,7 @@ from freeroute.commands import options
 
 if TYPE_CHECKING:
     from freeroute.app import ServeOptions, Started
-    from freeroute.assembly import SwitchedOn
+    from freeroute.config.assembly import SwitchedOn
 
 
 @click.command()
@@ -45,7 +45,7 @@ def serve(
     freeroute serve --port 8080 --config team.yaml
     """
     from freeroute.app import ServeOptions
-    from freeroute.config import Overrides
+    from freeroute.config.load import Overrides
 
     overrides = Overrides(
         config=config,

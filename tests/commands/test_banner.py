@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from freeroute.assembly import SwitchedOn
 from freeroute.commands.banner import (
     curl_line,
     demo_banner,
@@ -11,6 +10,7 @@ from freeroute.commands.banner import (
     python_snippet,
     start_message,
 )
+from freeroute.config.assembly import SwitchedOn
 from freeroute.domain.catalogue import Privacy
 
 URL = "http://localhost:3000"

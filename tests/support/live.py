@@ -13,10 +13,10 @@ import uvicorn
 import yaml
 
 from freeroute.app import App, Plan
-from freeroute.assembly import assemble
-from freeroute.config import Overrides, load
+from freeroute.config.assembly import assemble
+from freeroute.config.entries import read_catalogue
+from freeroute.config.load import Overrides, load
 from freeroute.demo import simulation
-from freeroute.entries import read_catalogue
 from freeroute.resources import config_dir
 from freeroute.upstreams.aiohttp_transport import AiohttpTransport
 from freeroute.upstreams.simulated.faults import Speed

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from freeroute.entries import read_catalogue
+from freeroute.config.entries import read_catalogue
 from freeroute.resources import config_dir
 
 ROOT = Path(__file__).resolve().parents[2]

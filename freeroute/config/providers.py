@@ -8,7 +8,10 @@ from urllib.parse import urlsplit
 
 from msgspec import UnsetType
 
-from freeroute.config import Settings, split
+from freeroute.config.entries import models_of, or_else, unknown
+from freeroute.config.load import Settings, split
+from freeroute.config.schema import Where
+from freeroute.config.specs import LimitSpec, ModelSpec, ProviderSpec, SpeedSpec, TermsSpec, TimeoutsSpec
 from freeroute.domain.catalogue import (
     Auth,
     ErrorRule,
@@ -24,9 +27,6 @@ from freeroute.domain.catalogue import (
     family_of,
 )
 from freeroute.domain.outcome import Kind
-from freeroute.entries import models_of, or_else, unknown
-from freeroute.schema import Where
-from freeroute.specs import LimitSpec, ModelSpec, ProviderSpec, SpeedSpec, TermsSpec, TimeoutsSpec
 
 # The adapters there are: one file in upstreams/ each.
 KINDS = frozenset({"openai"})

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from freeroute.assembly import assemble
-from freeroute.config import Overrides, load
+from freeroute.config.assembly import assemble
+from freeroute.config.entries import models_of, or_else, read_catalogue
+from freeroute.config.load import Overrides, load
+from freeroute.config.providers import provider_of
+from freeroute.config.schema import Where
+from freeroute.config.specs import KeySpec, ProviderSpec
 from freeroute.domain.catalogue import Catalogue, Privacy, Scope, Unit, WindowKind
 from freeroute.domain.resolve import Names, Target
-from freeroute.entries import models_of, or_else, read_catalogue
-from freeroute.providers import provider_of
 from freeroute.resources import config_dir
-from freeroute.schema import Where
-from freeroute.specs import KeySpec, ProviderSpec
 
 DIRECTORY = config_dir() / "providers"
 TODAY = date(2026, 11, 21)

@@ -4,13 +4,13 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from freeroute.assembly import Assembly, assemble, with_local
-from freeroute.config import Overrides, load
+from freeroute.config.assembly import Assembly, assemble, with_local
+from freeroute.config.entries import read_catalogue
+from freeroute.config.load import Overrides, load
+from freeroute.config.providers import ollama_url
 from freeroute.domain.catalogue import Key, LocalRank, Model, Privacy, Provider, Scope, Unit, WindowKind
 from freeroute.domain.resolve import Names, Target
-from freeroute.entries import read_catalogue
 from freeroute.errors import ConfigError
-from freeroute.providers import ollama_url
 
 TODAY = date(2026, 11, 21)
 

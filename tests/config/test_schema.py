@@ -4,10 +4,10 @@ import re
 import msgspec
 import pytest
 
+from freeroute.config.schema import SCHEMAS, Where, convert, fields, json_schema
+from freeroute.config.specs import ProviderSpec, RoutingSpec, SettingsSpec
 from freeroute.errors import ConfigError
 from freeroute.resources import config_dir
-from freeroute.schema import SCHEMAS, Where, convert, fields, json_schema
-from freeroute.specs import ProviderSpec, RoutingSpec, SettingsSpec
 
 PLACE = Where("freeroute.yaml", "providers.groq", "providers.*")
 
@@ -104,7 +104,7 @@ def test_the_list_of_fields_covers_the_whole_file():
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_the_committed_schema_is_up_to_date(name):
     committed = (config_dir() / name).read_text(encoding="utf-8")
-    assert committed == json_schema(SCHEMAS[name]), "run: python -m freeroute.schema"
+    assert committed == json_schema(SCHEMAS[name]), "run: python -m freeroute.config.schema"
 
 
 @pytest.mark.parametrize("root", SCHEMAS.values())

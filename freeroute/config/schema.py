@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import NODEFAULT, UNSET, Struct, inspect
 
+from freeroute.config.sources import printable
+from freeroute.config.specs import Duration, ProviderSpec, SettingsSpec, Size, Span, decode_quantity
 from freeroute.domain.resolve import nearest
 from freeroute.errors import ConfigError
 from freeroute.resources import config_dir
-from freeroute.sources import printable
-from freeroute.specs import Duration, ProviderSpec, SettingsSpec, Size, Span, decode_quantity
 
 T = TypeVar("T")
 

@@ -6,12 +6,12 @@ from fnmatch import fnmatchcase
 
 from msgspec import Struct, UnsetType
 
-from freeroute.config import Settings
+from freeroute.config.entries import merged, models_of, or_else, unknown
+from freeroute.config.load import Settings
+from freeroute.config.providers import provider_of, set_variable
+from freeroute.config.schema import Where
+from freeroute.config.specs import ProviderSpec
 from freeroute.domain.catalogue import Catalogue, MetaModel, Privacy, Provider, catalogue_of, family_of
-from freeroute.entries import merged, models_of, or_else, unknown
-from freeroute.providers import provider_of, set_variable
-from freeroute.schema import Where
-from freeroute.specs import ProviderSpec
 
 
 class SwitchedOn(Struct, frozen=True):

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from msgspec import UNSET
 
-from freeroute.config import Overrides, Settings, load
+from freeroute.config.load import Overrides, Settings, load
 from freeroute.domain.catalogue import Unit
 from freeroute.domain.clients import hash_key
 from freeroute.errors import ConfigError

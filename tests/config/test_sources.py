@@ -1,7 +1,7 @@
 import pytest
 
+from freeroute.config.sources import MOST_BYTES, parse_env, parse_yaml, printable, read_text
 from freeroute.errors import ConfigError
-from freeroute.sources import MOST_BYTES, parse_env, parse_yaml, printable, read_text
 
 
 def test_yaml_gives_the_plain_values_of_version_1_2():

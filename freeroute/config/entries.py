@@ -6,10 +6,10 @@ from typing import TypeVar
 
 from msgspec import UNSET, Struct, UnsetType, structs
 
+from freeroute.config.schema import Where, convert
+from freeroute.config.sources import parse_yaml, read_text
+from freeroute.config.specs import ModelSpec, OnlyModels, ProviderSpec, SpeedSpec, TimeoutsSpec
 from freeroute.domain.resolve import nearest
-from freeroute.schema import Where, convert
-from freeroute.sources import parse_yaml, read_text
-from freeroute.specs import ModelSpec, OnlyModels, ProviderSpec, SpeedSpec, TimeoutsSpec
 
 S = TypeVar("S", bound=Struct)
 V = TypeVar("V")

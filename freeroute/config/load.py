@@ -9,12 +9,9 @@ from typing import Any, get_type_hints
 import msgspec
 from msgspec import UNSET, Struct, structs
 
-from freeroute.domain.catalogue import Limit, Unit
-from freeroute.domain.clients import Client, hash_key
-from freeroute.errors import ConfigError
-from freeroute.schema import Where, convert, explain
-from freeroute.sources import parse_env, parse_yaml, printable, read_text
-from freeroute.specs import (
+from freeroute.config.schema import Where, convert, explain
+from freeroute.config.sources import parse_env, parse_yaml, printable, read_text
+from freeroute.config.specs import (
     ClientSpec,
     DiscoverySpec,
     KeySpec,
@@ -26,6 +23,9 @@ from freeroute.specs import (
     SettingsSpec,
     decode_quantity,
 )
+from freeroute.domain.catalogue import Limit, Unit
+from freeroute.domain.clients import Client, hash_key
+from freeroute.errors import ConfigError
 
 SECTIONS: dict[str, type[Struct]] = {
     "server": ServerSpec,
