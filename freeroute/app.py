@@ -36,8 +36,8 @@ from freeroute.stores.state_dir import StateDir
 from freeroute.surfaces.guard import Guard, Policy
 from freeroute.surfaces.http import BodyBounds
 from freeroute.surfaces.litestar_app import build_asgi
+from freeroute.upstreams.kinds import Upstreams
 from freeroute.upstreams.local import OLLAMA_CONTEXT
-from freeroute.upstreams.openai import OpenAiUpstream
 from freeroute.upstreams.transport import Transport
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class App:
         self.gateway = Gateway(
             catalogue=plan.assembly.catalogue,
             counters=MemoryCounters(),
-            upstreams={"openai": OpenAiUpstream(transport, clock)},
+            upstreams=Upstreams(transport, clock),
             clock=clock,
             observers=[self.metrics, RequestLog()],
             routing=_routing(plan.settings),

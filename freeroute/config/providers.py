@@ -27,9 +27,9 @@ from freeroute.domain.catalogue import (
     family_of,
 )
 from freeroute.domain.outcome import Kind
+from freeroute.upstreams.kinds import known
 
 # The adapters there are: one file in upstreams/ each.
-KINDS = frozenset({"openai"})
 _WINDOWS = ("second", "minute", "hour", "day", "week", "month")
 
 
@@ -71,8 +71,8 @@ def provider_of(name: str, spec: ProviderSpec, settings: Settings, where: Where,
 
 def _kind(spec: ProviderSpec, where: Where) -> str:
     kind = or_else(spec.kind, "openai")
-    if kind not in KINDS:
-        raise where.error(f"there is no adapter of this kind; there is {', '.join(sorted(KINDS))}", ".kind")
+    if kind not in known():
+        raise where.error(f"there is no adapter of this kind; there is {', '.join(known())}", ".kind")
     return kind
 
 

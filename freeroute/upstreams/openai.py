@@ -9,7 +9,7 @@ from typing import Any
 from freeroute.clock import Clock, Now
 from freeroute.domain.catalogue import Candidate
 from freeroute.domain.outcome import Kind, Outcome
-from freeroute.engine.ports import Answer, Sent, Terms
+from freeroute.engine.ports import Answer, Sent, Terms, Upstream
 from freeroute.upstreams.complaints import BODY_LIMIT, read_complaint
 from freeroute.upstreams.faults import before_answer
 from freeroute.upstreams.quirks import Outgoing, outgoing
@@ -54,6 +54,11 @@ _FIXED: tuple[tuple[bytes, bytes], ...] = (
 )
 _STREAM = (b"accept", b"text/event-stream")
 _WHOLE = (b"accept", b"application/json")
+
+
+def build(transport: Transport, clock: Clock) -> Upstream:
+    """Return the upstream for providers of this kind."""
+    return OpenAiUpstream(transport, clock)
 
 
 class OpenAiUpstream:
