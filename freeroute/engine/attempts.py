@@ -168,7 +168,9 @@ class AttemptLoop:
         seconds = ended.mono - leased.at.mono
         candidate = leased.candidate
         course.upstream += seconds
-        course.counted += judge(outcome) is not Next.KEY
+        # A walk over keys, and what was never sent, uses up none of the attempts.
+        unsent = outcome.kind is Kind.BAD_PARAMETER and not outcome.counted
+        course.counted += not unsent and judge(outcome) is not Next.KEY
         course.notes.append(
             AttemptNote(
                 provider=candidate.provider.id,

@@ -159,7 +159,7 @@ class Gateway:
         limit = denied.pool.limit
         wait = denied.until - now.mono
         if wait == math.inf:
-            told = f"client {client.name}: this is larger than its whole limit of {limit.amount:g} {limit.label}"
+            told = f"client {client.name}: larger than its whole limit of {limit.amount:g} {limit.label}"
             return ContextTooLong(told, param="messages")
         told = f"client {client.name}: limit of {limit.amount:g} {limit.label} reached"
         return RateLimited(

@@ -12,7 +12,7 @@ from freeroute.domain.outcome import Kind, Outcome
 from freeroute.engine.ports import Answer, Sent, Terms, Upstream
 from freeroute.upstreams.complaints import BODY_LIMIT, read_complaint
 from freeroute.upstreams.faults import before_answer
-from freeroute.upstreams.quirks import Outgoing, outgoing
+from freeroute.upstreams.quirks import NotTaken, Outgoing, outgoing
 from freeroute.upstreams.repairs import Repairs
 from freeroute.upstreams.streams import ChatStream
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
@@ -75,6 +75,12 @@ class OpenAiUpstream:
             ready = outgoing(call, candidate, terms)
         except RecursionError:
             return Sent(Outcome(Kind.REJECTED, detail="nested too deeply", counted=False))
+        except NotTaken as exc:
+            told = f"{candidate.provider.name} does not take {exc.field}"
+            refusal = Outcome(
+                Kind.BAD_PARAMETER, detail=str(exc), param=exc.field, counted=False, request_error=told
+            )
+            return Sent(refusal)
         try:
             headers = request_headers(call, candidate, terms)
         except ValueError:

@@ -170,7 +170,7 @@ async def test_a_request_larger_than_a_client_s_whole_limit_is_not_worth_repeati
         ContextTooLong, prompt=900, context=world.context(client=client(limits=(limit,)))
     )
     assert error.retry_after is None
-    assert "client alice: this is larger than its whole limit of 20 tokens/day" in error.message
+    assert "client alice: larger than its whole limit of 20 tokens/day" in error.message
 
 
 async def test_a_name_that_holds_no_model_is_told_apart_from_nothing_at_all():
