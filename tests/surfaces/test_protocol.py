@@ -1,10 +1,17 @@
 import asyncio
+import socket
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from freeroute.app import ServeOptions
+from freeroute.app import build as build_gateway
+from freeroute.config.load import Overrides
 from freeroute.surfaces.protocol import Bounds
+from freeroute.upstreams.simulated.faults import Fault, Speed
+from freeroute.upstreams.simulated.shapes import Model
+from freeroute.upstreams.simulated.simulation import Simulation
 from tests.support.gateways import FakeServed, chunk
 from tests.support.serving import RawCaller, post, serving
 
@@ -356,3 +363,26 @@ def test_noise_never_gets_a_500(build, noises):
                     assert not reply.startswith(b"HTTP/1.1 5")
 
     asyncio.run(main())
+
+
+async def test_a_caller_that_stops_reading_gives_its_place_back_at_gateway_and_provider(tmp_path):
+    app = build_gateway(ServeOptions(overrides=Overrides(), demo=True), {}, tmp_path)
+    assert isinstance(app.transport, Simulation)
+    ollama = app.transport.providers["ollama"]
+    ollama.models["llama3.2:3b"] = Model("llama3.2:3b", max_output=60_000)
+    ollama.speed, ollama.answer_tokens = Speed(0.0, 0.0), (60_000, 60_000)
+    ollama.script([Fault("stall", after=50_000)])  # more is to come, so nothing but the caller ends it
+    ask = b'{"model": "ollama/llama3.2:3b", "stream": true, "messages": [{"role": "user", "content": "Hi"}]}'
+    async with serving(app.asgi("admin", print), Bounds(write_seconds=0.05)) as url:
+        with socket.socket() as small:
+            # Little room on the way, so that far less than the whole answer fills it.
+            small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            small.connect(("127.0.0.1", int(url.rpartition(":")[2])))
+            small.sendall(post(ask))
+            async with asyncio.timeout(10):
+                while not app.gateway.status()["requests"]:  # noqa: ASYNC110 - a receipt has no event
+                    await asyncio.sleep(0)
+    assert ollama.calls[0].aborted
+    assert (len(ollama.open), app.gateway.in_flight) == (0, 0)
+    [told] = app.gateway.status()["requests"]
+    assert told["status"] == 499

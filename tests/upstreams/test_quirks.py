@@ -70,14 +70,14 @@ def test_a_whitelist_lets_nothing_else_through():
         ("web_search_options", {}),
     ],
 )
-def test_a_whitelist_never_drops_what_the_caller_relies_on(field: str, value: object):
+def test_a_whitelist_never_drops_what_the_caller_relies_on(field: str, value: Any):
     with pytest.raises(NotTaken) as caught:
         send(Quirks(accepts=("temperature",)), **{field: value})
     assert caught.value.field == field
 
 
 def test_a_whitelist_drops_and_tells_what_changes_nothing():
-    lost = {
+    lost: dict[str, Any] = {
         "store": True,
         "metadata": {"a": "b"},
         "service_tier": "auto",
