@@ -63,9 +63,11 @@ def _with_wrk(wrk: str, target: Target, connections: int, seconds: float) -> Bus
 def _script(target: Target) -> str:
     head, _, body = chat_request(target.port, target.models[0], target.key).decode().partition("\r\n\r\n")
     fields = [line.split(": ", 1) for line in head.split("\r\n")[1:]]
-    # JSON's strings are Lua's too, as long as they are ASCII.
+    # JSON's strings are Lua's too, as long as they are ASCII. wrk names the host and counts the body by itself.
     headers = [
-        f"wrk.headers[{_text(name)}] = {_text(value)}" for name, value in fields if name != "content-length"
+        f"wrk.headers[{_text(name)}] = {_text(value)}"
+        for name, value in fields
+        if name not in ("content-length", "host")
     ]
     return _SCRIPT.format(body=_text(body), headers="\n".join(headers))
 
