@@ -63,7 +63,7 @@ def _with_wrk(wrk: str, target: Target, connections: int, seconds: float) -> Bus
 def _script(target: Target) -> str:
     head, _, body = chat_request(target.port, target.models[0], target.key).decode().partition("\r\n\r\n")
     fields = [line.split(": ", 1) for line in head.split("\r\n")[1:]]
-    # JSON's strings are Lua's too, as long as they are ASCII. wrk names the host and counts the body by itself.
+    # JSON's strings are Lua's too, as long as they are ASCII. wrk tells host and length by itself.
     headers = [
         f"wrk.headers[{_text(name)}] = {_text(value)}"
         for name, value in fields
