@@ -43,7 +43,7 @@ async function tryDemo() {
 
 async function failed(error, next) {
   show(byId("loading"), false);
-  if (error instanceof Refused && error.status === 401) {
+  if (error instanceof Refused && (error.status === 401 || error.status === 403)) {
     if (!keyOf("admin") && (await tryDemo())) return poller.ask();
     return askForKey(error);
   }

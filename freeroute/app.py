@@ -36,8 +36,8 @@ from freeroute.stores.state_dir import StateDir
 from freeroute.surfaces.guard import Guard, Policy
 from freeroute.surfaces.http import BodyBounds
 from freeroute.surfaces.litestar_app import build_asgi
+from freeroute.upstreams.kinds import Upstreams
 from freeroute.upstreams.local import OLLAMA_CONTEXT
-from freeroute.upstreams.openai import OpenAiUpstream
 from freeroute.upstreams.transport import Transport
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class App:
         self.gateway = Gateway(
             catalogue=plan.assembly.catalogue,
             counters=MemoryCounters(),
-            upstreams={"openai": OpenAiUpstream(transport, clock)},
+            upstreams=Upstreams(transport, clock),
             clock=clock,
             observers=[self.metrics, RequestLog()],
             routing=_routing(plan.settings),
@@ -117,6 +117,7 @@ class App:
         def reload() -> dict[str, Any]:
             """Read the settings again; raises ConfigError, and then nothing has changed."""
             plan = self._read()
+            waits = _needs_restart(self.settings, plan.settings)
             self.settings, self.assembly = plan.settings, plan.assembly
             self.guard.policy = self._policy(admin_key)
             self.gateway.no_train = plan.settings.privacy == "no-train"
@@ -125,8 +126,9 @@ class App:
             self.gateway.adopt(with_local(plan.assembly.catalogue, found), plan.settings.clients)
             self.gateway.standing.retry_keys()
             local.watch(self._wanted())
-            self._log.info("settings reloaded", providers=len(self.gateway.catalogue.providers))
-            return {"status": "reloaded", "providers": sorted(self.gateway.catalogue.providers)}
+            providers = sorted(self.gateway.catalogue.providers)
+            self._log.info("settings reloaded", providers=len(providers), needs_restart=waits or None)
+            return {"status": "reloaded", "providers": providers, "needs_restart": waits}
 
         def on_hangup() -> None:
             try:
@@ -177,6 +179,13 @@ class App:
             clients=self.settings.clients,
             ollama_context=int(context) if context.isdecimal() else OLLAMA_CONTEXT,
         )
+
+
+def _needs_restart(before: Settings, after: Settings) -> list[str]:
+    """Return the settings that differ and that only a start reads."""
+    fixed = ("host", "port", "state_dir", "body_limit")
+    changed = [name for name in fixed if getattr(before.server, name) != getattr(after.server, name)]
+    return [f"server.{name}" for name in changed] + (["logging"] if before.logging != after.logging else [])
 
 
 def _routing(settings: Settings) -> Routing:

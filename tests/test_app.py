@@ -93,11 +93,19 @@ async def test_a_reload_takes_over_what_changed(home):
             TWO.replace("one:", "two:").replace("fr-alice-key", "fr-new-key")
         )
         reply = await client.post("/admin/reload")
-        assert reply.json() == {"status": "reloaded", "providers": ["two"]}
+        assert reply.json() == {"status": "reloaded", "providers": ["two"], "needs_restart": []}
         assert await providers(client) == ["two"]
         old = await client.get("/v1/models", headers={"authorization": "Bearer fr-alice-key"})
         new = await client.get("/v1/models", headers={"authorization": "Bearer fr-new-key"})
         assert (old.status_code, new.status_code) == (401, 200)
+
+
+async def test_a_reload_says_what_waits_for_a_restart(home):
+    app = built(home)
+    async with running(app) as client:
+        (home / "freeroute.yaml").write_text(TWO + "server: {port: 4999}\nlogging: {level: debug}\n")
+        reply = await client.post("/admin/reload")
+    assert reply.json()["needs_restart"] == ["server.port", "logging"]
 
 
 async def test_a_reload_of_bad_settings_changes_nothing(home):

@@ -1,5 +1,7 @@
 """What ``serve`` and ``demo`` print once they listen: texts, made from plain values."""
 
+import os.path
+import shlex
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,15 +53,34 @@ def python_snippet(url: str) -> str:
     )
 
 
-def demo_banner(url: str) -> str:
-    """Return what the demo says of itself."""
+def program(started_as: str, on_path: str | None, python: str, here: Path) -> str:
+    """Return how to call freeroute again from *here*: what this was started as, unless a shell finds it."""
+    if Path(started_as).name == "__main__.py":
+        return f"{_from(here, python)} -m freeroute"
+    if on_path is not None and os.path.realpath(on_path) == os.path.realpath(started_as):
+        return "freeroute"
+    return _from(here, started_as)
+
+
+def _from(here: Path, path: str) -> str:
+    """Return *path* for a shell that stands *here*; links stay, as they make a virtual environment."""
+    whole = Path(os.path.normpath(here / path))
+    if not whole.is_relative_to(here):
+        return shlex.quote(str(whole))
+    near = whole.relative_to(here)
+    # A name without any directory would be looked for on the path.
+    return shlex.quote(str(near) if len(near.parts) > 1 else f"./{near}")
+
+
+def demo_banner(url: str, freeroute: str = "freeroute") -> str:
+    """Return what the demo says of itself; *freeroute* is how to call the program."""
     title = "freeroute demo: simulated providers, no key, no network"
     return (
         f"{_addresses(title, url, 'signed in already')}\n\n"
         f"Ask from a shell:\n\n{curl_line(url)}\n\n"
         f"From Python:\n\n{python_snippet(url)}\n\n"
         f"{_any_client(url)}\n"
-        'From another terminal here: freeroute chat "Hello!"\n\n'
+        f'From another terminal here: {freeroute} chat --url {url} "Hello!"\n\n'
         "Ctrl-C ends it."
     )
 
@@ -76,7 +97,11 @@ def start_message(
     needs_key: bool = False,
 ) -> str:
     """Return what ``serve`` says: where it listens, what is on and why, and what each does with prompts."""
-    admin = "FREEROUTE_ADMIN_KEY" if admin_key_set or state_dir is None else f"in {state_dir / 'admin_key'}"
+    admin = (
+        "as FREEROUTE_ADMIN_KEY says"
+        if admin_key_set or state_dir is None
+        else f"in {state_dir / 'admin_key'}"
+    )
     parts = [_addresses(f"freeroute {version}".strip(), url, f"admin key: {admin}")]
     if switched_on:
         parts.append("Providers:\n" + "\n".join(_line(on) for on in switched_on))

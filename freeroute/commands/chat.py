@@ -34,9 +34,9 @@ def chat(text: tuple[str, ...], model: str, system: str | None, url: str | None,
     freeroute chat "Why is the sky blue?"
     freeroute chat -m free-smart "Review this change:" - < change.diff
     """
-    messages = [{"role": "system", "content": system}] if system else []
+    messages = [{"role": "system", "content": _sound(system)}] if system else []
     messages.append({"role": "user", "content": _question(text)})
-    body: dict[str, Any] = {"model": model, "messages": messages}
+    body: dict[str, Any] = {"model": _sound(model), "messages": messages}
     running = Running(url, environment())
     if as_json:
         with running.client() as client:
@@ -53,11 +53,29 @@ def chat(text: tuple[str, ...], model: str, system: str | None, url: str | None,
 def _question(text: tuple[str, ...]) -> str:
     if not text and sys.stdin.isatty():
         raise click.UsageError('say what to ask: freeroute chat "Why is the sky blue?"')
-    parts = [sys.stdin.read() if part == "-" else part for part in text or ("-",)]
+    parts = [_input() if part == "-" else _sound(part) for part in text or ("-",)]
     question = " ".join(parts).strip()
     if not question:
         raise click.UsageError("there is nothing to ask: the text is empty")
     return question
+
+
+def _input() -> str:
+    """Return what comes on standard input, whatever encoding the terminal has."""
+    data = sys.stdin.buffer.read()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise click.UsageError(f"what comes on standard input is not UTF-8 (byte {exc.start})") from exc
+
+
+def _sound(text: str) -> str:
+    """Return *text* from the command line; bytes that are no UTF-8 stand in it as halves of characters."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as exc:
+        raise click.UsageError("the text is not UTF-8") from exc
+    return text
 
 
 def _tell(response: "httpx.Response") -> int:

@@ -18,12 +18,14 @@ PROVIDERS_PORT = 9100
     is_flag=True,
     help=f"Serve the simulated providers over HTTP, without a gateway; port {PROVIDERS_PORT} by itself.",
 )
+@options.wide_open
 @options.logging
 def demo(
     host: str | None,
     port: int | None,
     seed: int | None,
     providers_only: bool,
+    open_: bool,
     log_format: str | None,
     log_level: str | None,
 ) -> int:
@@ -43,7 +45,9 @@ def demo(
     from freeroute.commands.serve import run
     from freeroute.config.load import Overrides
 
-    overrides = Overrides(host=host, port=port, log_format=log_format, log_level=log_level)
+    overrides = Overrides(
+        host=host, port=port, open=open_ or None, log_format=log_format, log_level=log_level
+    )
     wanted = ServeOptions(overrides=overrides, demo=True)
     if seed is not None:
         wanted.seed = seed

@@ -19,6 +19,9 @@ port = click.option("--port", "-p", type=click.IntRange(0, 65535), help="The por
 offline = click.option(
     "--offline", is_flag=True, help="Read the settings instead of asking a running gateway."
 )
+wide_open = click.option(
+    "--open", "open_", is_flag=True, help="Allow listening on a network without any client key."
+)
 url = click.option(
     "--url",
     metavar="URL",

@@ -57,6 +57,8 @@ class Running:
         key = self._env.get("FREEROUTE_API_KEY")
         if not key and operator:
             key = self._env.get("FREEROUTE_ADMIN_KEY")
+        if key and not (key.isascii() and key.isprintable()):
+            raise Failed("FREEROUTE_API_KEY holds a character that no key has")
         headers = {"authorization": f"Bearer {key}"} if key else {}
         # A proxy is for what is far away.
         far = urlsplit(self.url).hostname not in LOCAL
@@ -72,7 +74,7 @@ class Running:
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
             raise Failed(f"{self.url}: the connection failed: {type(exc).__name__}") from exc
         except UnicodeEncodeError as exc:
-            raise Failed("FREEROUTE_API_KEY holds a character that no key has") from exc
+            raise click.UsageError("what was given is not UTF-8 text") from exc
 
     def get(self, path: str, *, operator: bool = False, **query: str) -> dict[str, Any]:
         """Return the JSON object at *path*; raises Failed."""

@@ -1,12 +1,16 @@
 """``freeroute serve``: the gateway with the keys and settings of whoever runs it."""
 
+import shutil
 import signal
+import sys
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
 from freeroute.commands import options
+from freeroute.commands.running import environment
 
 if TYPE_CHECKING:
     from freeroute.app import ServeOptions, Started
@@ -21,7 +25,7 @@ if TYPE_CHECKING:
 @click.option(
     "--keyless", is_flag=True, help="Also use providers that need no key. Prompts leave this machine."
 )
-@click.option("--open", "open_", is_flag=True, help="Allow listening on a network without any client key.")
+@options.wide_open
 @click.option("--demo", is_flag=True, help="The same as `freeroute demo`.")
 @options.logging
 def serve(
@@ -80,10 +84,11 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 def _announce(started: "Started") -> None:
     from freeroute.app import package_version
-    from freeroute.commands.banner import demo_banner, start_message
+    from freeroute.commands.banner import demo_banner, program, start_message
 
     if started.demo:
-        click.echo(demo_banner(started.url))
+        called = program(sys.argv[0], shutil.which("freeroute"), sys.executable, Path.cwd())
+        click.echo(demo_banner(started.url, called))
         return
     click.echo(
         start_message(
@@ -93,6 +98,7 @@ def _announce(started: "Started") -> None:
             hints=started.hints,
             looking_for_local=started.looking_for_local,
             state_dir=started.state_dir,
+            admin_key_set=bool(environment().get("FREEROUTE_ADMIN_KEY")),
             needs_key=started.needs_key,
         )
     )

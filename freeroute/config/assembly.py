@@ -12,6 +12,7 @@ from freeroute.config.providers import provider_of, set_variable
 from freeroute.config.schema import Where
 from freeroute.config.specs import ProviderSpec
 from freeroute.domain.catalogue import Catalogue, MetaModel, Privacy, Provider, catalogue_of, family_of
+from freeroute.domain.resolve import members
 
 
 class SwitchedOn(Struct, frozen=True):
@@ -25,7 +26,7 @@ class SwitchedOn(Struct, frozen=True):
 
 
 class Assembly(Struct, frozen=True):
-    """The catalogue, what is on, local servers yet to be looked for, and *hints* on what could be on."""
+    """The catalogue, what is on, local servers yet to be looked for, and *hints* on what could be better."""
 
     catalogue: Catalogue
     switched_on: tuple[SwitchedOn, ...]
@@ -52,11 +53,12 @@ def assemble(settings: Settings, entries: Mapping[str, ProviderSpec], today: dat
         else:
             on.append((provider, reason))
     metas = [_meta(name, settings, entries) for name in settings.meta_models]
+    catalogue = catalogue_of([provider for provider, _ in on], metas)
     return Assembly(
-        catalogue=catalogue_of([provider for provider, _ in on], metas),
+        catalogue=catalogue,
         switched_on=tuple(switched_on(provider, why) for provider, why in on),
         local=tuple(local),
-        hints=tuple(_hints(settings, entries)),
+        hints=(*_hints(settings, entries), *_empty_metas(metas, catalogue, local)),
     )
 
 
@@ -113,6 +115,15 @@ def _meta(name: str, settings: Settings, entries: Mapping[str, ProviderSpec]) ->
     for index, pattern in enumerate(patterns or ()):
         _check_pattern(pattern, settings, entries, Where(where.file, f"{where.path}.models[{index}]"))
     return MetaModel(name, spec.strategy, patterns, frozenset(spec.require))
+
+
+def _empty_metas(metas: list[MetaModel], catalogue: Catalogue, local: list[Provider]) -> Iterator[str]:
+    """Name the meta-models that nothing switched on belongs to, unless they wait for a local server."""
+    awaited = {server.id for server in local}
+    for meta in metas if catalogue.providers else ():
+        firsts = {pattern.partition("/")[0] for pattern in meta.models or ()}
+        if not members(meta, catalogue) and not awaited & firsts:
+            yield f"meta_models.{meta.name} is empty: no model that is on fits its `models` and `require`"
 
 
 def _check_pattern(

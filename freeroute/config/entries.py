@@ -27,6 +27,7 @@ INHERITED = (
     "timeouts",
     "failed_calls_count",
     "probes",
+    "key_check",
     "engine",
 )
 
@@ -67,6 +68,9 @@ def _inherited(
     for ancestor in reversed(_ancestors(name, listed, catalogue, where)):
         spec = _over(catalogue.get(ancestor, base), listed.get(ancestor, ProviderSpec()), where, models=False)
         base = ProviderSpec(**{field: getattr(spec, field) for field in INHERITED})
+        if not or_else(base.key_check, "/").startswith("/"):
+            # A whole address is the other provider's own: a key sent there would reach the wrong people.
+            base = structs.replace(base, key_check=UNSET)
     return base
 
 

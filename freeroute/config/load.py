@@ -4,7 +4,7 @@ import string
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
 import msgspec
 from msgspec import UNSET, Struct, structs
@@ -21,8 +21,8 @@ from freeroute.config.specs import (
     RoutingSpec,
     ServerSpec,
     SettingsSpec,
-    decode_quantity,
 )
+from freeroute.config.values import decode_quantity
 from freeroute.domain.catalogue import Limit, Unit
 from freeroute.domain.clients import Client, hash_key
 from freeroute.errors import ConfigError
@@ -105,6 +105,8 @@ def load(args: Overrides, env: Mapping[str, str], cwd: Path, home: Path) -> Sett
     metrics_key = spec.server.metrics_key
     if metrics_key is not None:
         metrics_key = look_up.one(metrics_key, where.member("server").member("metrics_key"))
+    admin_key = _own_key(environ, "FREEROUTE_ADMIN_KEY")
+    taken = {"server.metrics_key": metrics_key, "FREEROUTE_ADMIN_KEY": admin_key}
     state_dir = _expanded(spec.server.state_dir, home)
     return Settings(
         server=structs.replace(spec.server, metrics_key=metrics_key),
@@ -114,14 +116,20 @@ def load(args: Overrides, env: Mapping[str, str], cwd: Path, home: Path) -> Sett
             for name, entry in spec.providers.items()
         },
         meta_models=spec.meta_models,
-        clients=_clients(spec.clients, look_up, where.member("clients"), environ),
+        clients=_clients(
+            spec.clients,
+            look_up,
+            where.member("clients"),
+            own=_own_key(environ, "FREEROUTE_API_KEY"),
+            taken={hash_key(key): name for name, key in taken.items() if key is not None},
+        ),
         routing=spec.routing,
         privacy=spec.privacy,
         logging=spec.logging,
         state_dir=state_dir if state_dir.is_absolute() else cwd / state_dir,
         environ=environ,
         open=args.open if args.open is not None else _truth(environ, "FREEROUTE_OPEN"),
-        admin_key=_own_key(environ, "FREEROUTE_ADMIN_KEY"),
+        admin_key=admin_key,
         file=path,
         shown=shown,
     )
@@ -218,7 +226,7 @@ def _replaced(spec: SettingsSpec, setting: str, text: str, source: str) -> Setti
     hint = get_type_hints(type(part), include_extras=True)[member]
     try:
         plain = (
-            [item.strip() for item in text.split(",") if item.strip()] if hint == tuple[str, ...] else text
+            [item.strip() for item in text.split(",") if item.strip()] if get_origin(hint) is tuple else text
         )
         value = msgspec.convert(plain, hint, strict=False, dec_hook=decode_quantity)
         changed = structs.replace(part, **{member: value})
@@ -310,12 +318,19 @@ def _own_key(env: Mapping[str, str], name: str) -> str | None:
 
 
 def _clients(
-    specs: tuple[ClientSpec, ...], look_up: _References, where: Where, env: Mapping[str, str]
+    specs: tuple[ClientSpec, ...],
+    look_up: _References,
+    where: Where,
+    *,
+    own: str | None,
+    taken: Mapping[bytes, str],
 ) -> tuple[Client, ...]:
+    """Return who may call. *own* is the key without an entry, *taken* are hashes of keys for other doors."""
     found: list[Client] = []
-    own = _own_key(env, "FREEROUTE_API_KEY")
     if own is not None:
-        found.append(Client(name="default", key_hash=hash_key(own)))
+        client = Client(name="default", key_hash=hash_key(own))
+        _check_free(client, taken, Where("environment", "FREEROUTE_API_KEY"))
+        found.append(client)
     for index, spec in enumerate(specs):
         place = where.item(index)
         client = _client(spec, look_up, place)
@@ -323,8 +338,14 @@ def _clients(
             raise place.error("another client has this name", ".name")
         if client.key_hash in [other.key_hash for other in found]:
             raise place.error("another client has this key", ".key")
+        _check_free(client, taken, place.member("key_hash" if spec.key is None else "key"))
         found.append(client)
     return tuple(found)
+
+
+def _check_free(client: Client, taken: Mapping[bytes, str], where: Where) -> None:
+    if name := taken.get(client.key_hash):
+        raise where.error(f"is the same key as {name}: a key that callers hold may open nothing else")
 
 
 def _client(spec: ClientSpec, look_up: _References, where: Where) -> Client:

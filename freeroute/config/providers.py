@@ -6,12 +6,13 @@ from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
 
-from msgspec import UnsetType
+from msgspec import UnsetType, structs
 
 from freeroute.config.entries import models_of, or_else, unknown
 from freeroute.config.load import Settings, split
 from freeroute.config.schema import Where
 from freeroute.config.specs import LimitSpec, ModelSpec, ProviderSpec, SpeedSpec, TermsSpec, TimeoutsSpec
+from freeroute.config.values import SPANS
 from freeroute.domain.catalogue import (
     Auth,
     ErrorRule,
@@ -28,10 +29,7 @@ from freeroute.domain.catalogue import (
     family_of,
 )
 from freeroute.domain.outcome import Kind
-
-# The adapters there are: one file in upstreams/ each.
-KINDS = frozenset({"openai"})
-_WINDOWS = ("second", "minute", "hour", "day", "week", "month")
+from freeroute.upstreams.kinds import known
 
 
 def set_variable(spec: ProviderSpec, env: Mapping[str, str], *, listed: bool) -> str | None:
@@ -66,15 +64,15 @@ def provider_of(name: str, spec: ProviderSpec, settings: Settings, where: Where,
         probes=or_else(spec.probes, True),
         retired=or_else(spec.retired, {}),
         origin="settings" if listed else "catalogue",
-        key_check=_filled(or_else(spec.key_check, ""), spec, settings, where) or None,
+        key_check=_key_check(spec, settings, where.member("key_check")),
         engine=or_else(spec.engine, None),
     )
 
 
 def _kind(spec: ProviderSpec, where: Where) -> str:
     kind = or_else(spec.kind, "openai")
-    if kind not in KINDS:
-        raise where.error(f"there is no adapter of this kind; there is {', '.join(sorted(KINDS))}", ".kind")
+    if kind not in known():
+        raise where.error(f"there is no adapter of this kind; there is {', '.join(known())}", ".kind")
     return kind
 
 
@@ -117,6 +115,14 @@ def _address_problem(url: str) -> str | None:
     if "@" in parts.netloc or parts.query or parts.fragment:
         return "may not carry a user, a query or a fragment; keys go into `keys`"
     return None
+
+
+def _key_check(spec: ProviderSpec, settings: Settings, where: Where) -> str | None:
+    """Return the path or address of the check; a path that lacks its slash would name another host."""
+    told = _filled(or_else(spec.key_check, ""), spec, settings, where)
+    if told and not re.fullmatch(r"(/|https?://[\w.-])[!-~]*", told, re.ASCII):
+        raise where.error("expected a path such as /models, or a whole address")
+    return told or None
 
 
 def _told_by(name: str, spec: ProviderSpec, settings: Settings) -> str | None:
@@ -199,8 +205,8 @@ def _errors(spec: ProviderSpec, where: Where) -> tuple[ErrorRule, ...]:
     for index, rule in enumerate(rules):
         if rule.kind not in list(Kind):
             raise where.error(unknown("kind", rule.kind, list(Kind)), f".errors[{index}].kind")
-        if rule.window is not None and rule.window not in _WINDOWS:
-            raise where.error(f"expected one of {', '.join(_WINDOWS)}", f".errors[{index}].window")
+        if rule.window is not None and rule.window not in SPANS:
+            raise where.error(f"expected one of {', '.join(SPANS)}", f".errors[{index}].window")
     return rules
 
 
@@ -209,12 +215,18 @@ def _errors(spec: ProviderSpec, where: Where) -> tuple[ErrorRule, ...]:
 
 def _models(spec: ProviderSpec, where: Where, today: date) -> Iterator[Model]:
     shared = {_counter(limit) for limit in _limits(or_else(spec.limits, ()), Scope.ACCOUNT, where)}
+    common: dict[tuple[str, Scope], tuple[Limit, str]] = {}
     for index, model in enumerate(models_of(spec)):
         place = Where(where.file, f"{where.path}.models[{index}]".lstrip("."))
         limits = _limits(or_else(model.limits, ()), Scope.MODEL, place)
         for limit in limits:
             if _counter(limit) in shared:
                 text = f"the provider's own limits already count {limit.label} per {limit.scope.value}"
+                raise place.error(text, ".limits")
+            # Models may share a counter, but then it has one size and one kind of window.
+            other, first = common.setdefault(_counter(limit), (limit, model.id))
+            if limit.scope is not Scope.MODEL and not _alike(limit, other):
+                text = f"{first} counts {limit.label} per {limit.scope.value} in another way"
                 raise place.error(text, ".limits")
         yield _model(model, spec, limits, place, today)
 
@@ -259,7 +271,7 @@ def _limits(specs: tuple[LimitSpec, ...], scope: Scope, where: Where) -> tuple[L
             amount=spec.amount,
             seconds=span.seconds if span is not None else 0.0,
             window=spec.window,
-            span=span if span in _WINDOWS else "",
+            span=span if span in SPANS else "",
             tz=spec.tz,
             scope=or_else(spec.scope, scope),
             confidence=spec.confidence,
@@ -272,3 +284,7 @@ def _limits(specs: tuple[LimitSpec, ...], scope: Scope, where: Where) -> tuple[L
 
 def _counter(limit: Limit) -> tuple[str, Scope]:
     return limit.label, limit.scope
+
+
+def _alike(limit: Limit, other: Limit) -> bool:
+    return structs.replace(limit, confidence=other.confidence) == other

@@ -10,7 +10,18 @@ import msgspec
 from msgspec import NODEFAULT, UNSET, Struct, inspect
 
 from freeroute.config.sources import printable
-from freeroute.config.specs import Duration, ProviderSpec, SettingsSpec, Size, Span, decode_quantity
+from freeroute.config.specs import ProviderSpec, SettingsSpec
+from freeroute.config.values import (
+    LONGEST,
+    PATTERNS,
+    SPANS,
+    Duration,
+    HostName,
+    Origin,
+    Size,
+    Span,
+    decode_quantity,
+)
 from freeroute.domain.resolve import nearest
 from freeroute.errors import ConfigError
 from freeroute.resources import config_dir
@@ -75,12 +86,19 @@ def explain(exc: msgspec.ValidationError, where: Where) -> ConfigError:
         return where.error("is required", f"{inner}.{missing[1]}")
     if text.startswith("Invalid enum value"):
         field = _index().get(name.removesuffix("[]").lstrip("."))
-        choices = ", ".join(field.choices) if field else ""
-        return where.error(f"expected one of {choices}" if choices else "is not a known value", inner)
+        return where.error(_one_of(field.choices if field else (), text), inner)
     if text.startswith("Expected `"):
         text = re.sub(r"`([a-z| ]+)`", lambda match: _worded(match[1]), text)
         text = text[0].lower() + text[1:]
     return where.error(text, inner)
+
+
+def _one_of(choices: tuple[str, ...], text: str) -> str:
+    """Name the *choices*, and the one that the value in msgspec's *text* looks like; never the value."""
+    if not choices:
+        return "is not a known value"
+    close = nearest(text.partition("'")[2].rstrip("'"), choices)
+    return f"expected one of {', '.join(choices)}" + (f"; did you mean `{close[0]}`?" if close else "")
 
 
 def _worded(types: str) -> str:
@@ -142,7 +160,13 @@ def _plain(value: object) -> object:
     return float(value) if isinstance(value, float) else int(value) if isinstance(value, int) else str(value)
 
 
-_CUSTOM: dict[type, str] = {Duration: "duration", Size: "size", Span: "span"}
+_CUSTOM: dict[type, str] = {
+    Duration: "duration",
+    Size: "size",
+    Span: "span",
+    HostName: "text",
+    Origin: "text",
+}
 _PLAIN: list[tuple[type, str]] = [
     (inspect.BoolType, "true or false"),
     (inspect.IntType, "integer"),
@@ -177,7 +201,7 @@ def _is_unset(info: inspect.Type) -> bool:
 
 def _choices(info: inspect.Type) -> tuple[str, ...]:
     match info:
-        case inspect.Metadata(type=inner):
+        case inspect.Metadata(type=inner) | inspect.VarTupleType(item_type=inner):
             return _choices(inner)
         case inspect.EnumType(cls=cls):
             return tuple(str(member.value) for member in cls)
@@ -192,7 +216,7 @@ _QUANTITIES: dict[type, dict[str, Any]] = {
     Duration: {
         "description": "200ms, 3s, 1m30s, 2h, 5d or a number of seconds",
         "anyOf": [
-            {"type": "number", "minimum": 0},
+            {"type": "number", "minimum": 0, "maximum": LONGEST},
             {"type": "string", "pattern": r"^\s*(\d+(\.\d+)?\s*(ms|s|m|h|d|w)\s*)+$"},
         ],
     },
@@ -206,10 +230,16 @@ _QUANTITIES: dict[type, dict[str, Any]] = {
     Span: {
         "description": "second, minute, hour, day, week, month or a duration such as 5h",
         "anyOf": [
-            {"enum": ["second", "minute", "hour", "day", "week", "month"]},
-            {"type": "number", "exclusiveMinimum": 0},
+            {"enum": list(SPANS)},
+            {"type": "number", "exclusiveMinimum": 0, "maximum": LONGEST},
             {"type": "string", "pattern": r"^\s*(\d+(\.\d+)?\s*(ms|s|m|h|d|w)\s*)+$"},
         ],
+    },
+    HostName: {"description": "gateway.example.com", "type": "string", "pattern": PATTERNS[HostName]},
+    Origin: {
+        "description": "https://app.example.com, or * for every page",
+        "type": "string",
+        "pattern": PATTERNS[Origin],
     },
 }
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from freeroute.domain import quantities
+from freeroute.config.values import SPANS, Duration, HostName, Origin, Size, Span
 from freeroute.domain.catalogue import (
     Auth,
     ErrorRule,
@@ -25,19 +25,8 @@ from freeroute.domain.catalogue import (
     WindowKind,
 )
 
-
-class Duration(float):
-    """Seconds, written ``200ms``, ``3s``, ``1m30s``, ``2h``, ``5d`` or as a number of seconds."""
-
-
-class Size(int):
-    """Bytes, written ``64KiB``, ``20MiB`` or as a number of bytes."""
-
-
-class Span(str):
-    """A length a quota is counted over: ``second`` ... ``month``, or a duration such as ``5h``."""
-
-    seconds: float
+SMALLEST_BODY = 1024
+"""Bytes that `body_limit` may not be below: the shortest of chat requests still fits. Own design."""
 
 
 def _default(value: Any) -> Any:
@@ -45,10 +34,30 @@ def _default(value: Any) -> Any:
     return field(default_factory=lambda: value)
 
 
-Positive = Annotated[float, Meta(ge=0)]
+Positive = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$(?!\n)")]
 Strategy = Literal["free", "fast", "smart"]
+# What a request may ask for, and what only rules and readers look at: reasoning and embeddings.
+Capability = Literal[
+    "tools",
+    "images",
+    "audio",
+    "audio_output",
+    "video",
+    "files",
+    "json_object",
+    "json_schema",
+    "reasoning",
+    "embeddings",
+]
+
+
+def _refuse_unprintable(**texts: str | UnsetType) -> None:
+    """Refuse what would break a line of the log or reach a terminal as a command."""
+    for name, text in texts.items():
+        if not isinstance(text, UnsetType) and not text.isprintable():
+            raise ValueError(f"{name} holds a line break or another control character")
 
 
 class LimitSpec(Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,10 +80,21 @@ class LimitSpec(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("concurrency is counted now, not per span: leave out `per`")
         if self.unit is not Unit.CONCURRENCY and self.per is UNSET:
             raise ValueError("`per` is required: second ... month, or a duration like 5h")
+        if self.unit in (Unit.REQUESTS, Unit.CONCURRENCY) and self.amount % 1:
+            raise ValueError(f"amount must be a whole number of {_COUNTED[self.unit]}")
+        if self.window is WindowKind.CALENDAR and self.per is not UNSET and self.per not in SPANS:
+            raise ValueError(f"a calendar window is counted per {_or(SPANS)}, not per duration")
         try:
             ZoneInfo(self.tz)
         except (ValueError, OSError, KeyError) as exc:
             raise ValueError("tz must be a time zone name such as America/Los_Angeles") from exc
+
+
+_COUNTED = {Unit.REQUESTS: "requests", Unit.CONCURRENCY: "calls"}
+
+
+def _or(words: tuple[str, ...]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 class SpeedSpec(Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,7 +125,7 @@ class ModelSpec(Struct, frozen=True, forbid_unknown_fields=True):
     family: Annotated[str, Meta(min_length=1, max_length=128)] | UnsetType = UNSET
     context: Count | UnsetType = UNSET
     max_output: Count | UnsetType = UNSET
-    capabilities: tuple[str, ...] | UnsetType = UNSET
+    capabilities: tuple[Capability, ...] | UnsetType = UNSET
     quality: Annotated[float, Meta(ge=0, le=100)] | UnsetType = UNSET
     speed: SpeedSpec | UnsetType = UNSET
     price: Price | UnsetType = UNSET
@@ -114,6 +134,14 @@ class ModelSpec(Struct, frozen=True, forbid_unknown_fields=True):
     enabled: bool | UnsetType = UNSET
     limits: tuple[LimitSpec, ...] | UnsetType = UNSET
     retires: str | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        """Refuse names that no line can hold, and what pays for being used."""
+        _refuse_unprintable(id=self.id, family=self.family)
+        for name, price in (("price", self.price), ("neurons", self.neurons)):
+            for part in () if isinstance(price, UnsetType) else (price.input, price.output):
+                if not 0 <= part < math.inf:
+                    raise ValueError(f"{name} must be zero or more")
 
 
 class OnlyModels(Struct, frozen=True, forbid_unknown_fields=True):
@@ -185,6 +213,10 @@ class ProviderSpec(Struct, frozen=True, forbid_unknown_fields=True):
     as_of: str | UnsetType = UNSET
     source: str | UnsetType = UNSET
 
+    def __post_init__(self) -> None:
+        """Refuse a name that no line can hold."""
+        _refuse_unprintable(name=self.name)
+
     def __repr__(self) -> str:
         """Never show the keys."""
         return f"ProviderSpec(base_url={self.base_url!r})"
@@ -197,9 +229,14 @@ class ServerSpec(Struct, frozen=True, forbid_unknown_fields=True):
     port: Annotated[int, Meta(ge=0, le=65535)] = 3000
     state_dir: str = "~/.local/state/freeroute"
     body_limit: Size = _default(Size(20 * 2**20))
-    hosts: tuple[str, ...] = ()
-    cors: tuple[str, ...] = ()
+    hosts: tuple[HostName, ...] = ()
+    cors: tuple[Origin, ...] = ()
     metrics_key: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a limit that no request could meet."""
+        if self.body_limit < SMALLEST_BODY:
+            raise ValueError("body_limit must be 1KiB or more")
 
     def __repr__(self) -> str:
         """Never show the key."""
@@ -219,7 +256,7 @@ class MetaModelSpec(Struct, frozen=True, forbid_unknown_fields=True):
 
     strategy: Strategy = "free"
     models: tuple[str, ...] | UnsetType = UNSET
-    require: tuple[str, ...] = ()
+    require: tuple[Capability, ...] = ()
 
 
 class ClientSpec(Struct, frozen=True, forbid_unknown_fields=True):
@@ -253,7 +290,7 @@ class RoutingSpec(Struct, frozen=True, forbid_unknown_fields=True):
     max_wait: Duration = _default(Duration(20))
     max_wait_cap: Duration = _default(Duration(120))
     waiting_room: Annotated[int, Meta(ge=0)] = 1000
-    max_attempts: Count = 8
+    max_attempts: Annotated[int, Meta(ge=1, le=1000)] = 8
     deadline: Duration = _default(Duration(120))
     affinity: Duration = _default(Duration(1800))
     probes: Duration = _default(Duration(30))
@@ -266,6 +303,8 @@ class RoutingSpec(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("continue_streams: streams are not continued elsewhere yet; leave it false")
         if self.hedge:
             raise ValueError("hedge: requests are not sent twice yet; leave it false")
+        if self.deadline <= 0:
+            raise ValueError("deadline must be longer than zero")
         if self.max_wait > self.max_wait_cap:
             raise ValueError("max_wait is longer than max_wait_cap")
 
@@ -288,26 +327,3 @@ class SettingsSpec(Struct, frozen=True, forbid_unknown_fields=True):
     routing: RoutingSpec = field(default_factory=RoutingSpec)
     privacy: Literal["any", "no-train"] = "any"
     logging: LoggingSpec = field(default_factory=LoggingSpec)
-
-
-def decode_quantity(kind: type, value: Any) -> Any:
-    """Turn *value* into a Duration, Size or Span; for msgspec's ``dec_hook``. Never repeats the value."""
-    try:
-        if kind is Duration:
-            return Duration(quantities.duration(value))
-        if kind is Size:
-            return Size(quantities.size(value))
-        if kind is Span:
-            span = Span(value)
-            span.seconds = quantities.span(value)
-            return span
-    except ValueError as exc:
-        raise ValueError(_EXPECTED[kind]) from exc
-    raise NotImplementedError(kind)
-
-
-_EXPECTED: dict[type, str] = {
-    Duration: "expected a duration such as 200ms, 3s, 5m or 1h",
-    Size: "expected a size such as 64KiB or 20MiB",
-    Span: "expected second, minute, hour, day, week, month or a duration such as 5h",
-}

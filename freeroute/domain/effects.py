@@ -125,7 +125,7 @@ def _loading(outcome: Outcome, candidate: Candidate, standing: Standing, now: No
 
 def _redirected(outcome: Outcome, candidate: Candidate, standing: Standing, now: Now) -> None:
     place = ("provider", candidate.provider.id)
-    standing.hold(place, now.mono + MISCONFIGURED_REST, "answers with a redirect: check base_url")
+    standing.hold(place, now.mono + MISCONFIGURED_REST, "nothing answers at this address: check base_url")
 
 
 def _bad_parameter(outcome: Outcome, candidate: Candidate, standing: Standing, now: Now) -> None:

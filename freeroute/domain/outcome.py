@@ -82,7 +82,7 @@ class Outcome(Struct, frozen=True):
 
 
 # A parameter whose loss changes nothing the caller relies on. Never tools, tool_choice, response_format,
-# n, logprobs, stop or an output bound: those go to a candidate that honours them.
+# n, logprobs, stop, sound, searching or an output bound: those go to a candidate that honours them.
 DROPPABLE = frozenset(
     {
         "presence_penalty",
@@ -113,6 +113,10 @@ BINDING = frozenset(
         "max_completion_tokens",
         "temperature",
         "top_p",
+        "modalities",
+        "audio",
+        "prediction",
+        "web_search_options",
     }
 )
 

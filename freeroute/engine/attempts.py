@@ -107,11 +107,13 @@ class AttemptLoop:
         terms = self._terms(call, candidate, course, probe=probe)
         try:
             sent = await self.upstreams[candidate.provider.kind].send(call, candidate, terms)
-        except BaseException:
+        except BaseException as exc:
             # The caller left, or we broke: either way nobody's fault, and the provider counted the call.
             ended = self.clock.now()
             self.standing.give_back(candidate, leased.trial)
-            self._note(course, leased, Outcome(Kind.CALLER_LEFT), ended)
+            ours = isinstance(exc, Exception)
+            outcome = Outcome(Kind.FAULT, detail="the gateway failed") if ours else Outcome(Kind.CALLER_LEFT)
+            self._note(course, leased, outcome, ended)
             await self.counters.settle(leased.lease, None, ended)
             self.room.stir()
             raise
@@ -172,7 +174,9 @@ class AttemptLoop:
         seconds = ended.mono - leased.at.mono
         candidate = leased.candidate
         course.upstream += seconds
-        course.counted += judge(outcome) is not Next.KEY
+        # A walk over keys, and what was never sent, uses up none of the attempts.
+        unsent = outcome.kind is Kind.BAD_PARAMETER and not outcome.counted
+        course.counted += not unsent and judge(outcome) is not Next.KEY
         course.notes.append(
             AttemptNote(
                 provider=candidate.provider.id,

@@ -1,13 +1,17 @@
 """The gateway: from a decoded call to an answer being relayed. Surfaces know nothing else of the engine."""
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from msgspec import structs
 
 from freeroute.clock import Clock, Now
 from freeroute.domain.catalogue import Catalogue, Unit
 from freeroute.domain.clients import Client
 from freeroute.domain.leases import Charge, Denied, Lease
+from freeroute.domain.outcome import Kind
 from freeroute.domain.resolve import Names, Target
 from freeroute.domain.selection import Need, eligible
 from freeroute.domain.standing import Standing
@@ -20,7 +24,7 @@ from freeroute.engine.refusals import nothing_fits
 from freeroute.engine.relay import Serving
 from freeroute.engine.tally import Tally
 from freeroute.engine.view import TYPICAL, View
-from freeroute.errors import ApiError, Forbidden, InvalidRequest, NotFound, RateLimited
+from freeroute.errors import ApiError, ContextTooLong, Forbidden, InvalidRequest, NotFound, RateLimited
 from freeroute.wire.chat import CallContext, ChatCall
 
 STRATEGIES = ("balanced", "round_robin", "random")
@@ -78,7 +82,7 @@ class Gateway:
             lease = await self._admit(call, context)
             fit, rest = eligible(need, self.standing)
             if not fit:
-                raise nothing_fits(need, rest, call.model)
+                raise nothing_fits(need, rest, call.model, any_provider=bool(self.catalogue.candidates))
             self._bound(course)
             won = await self.loop.run(call, need, fit, course)
         except BaseException as exc:
@@ -151,13 +155,16 @@ class Gateway:
             raise self._over_limit(client, lease, now)
         return lease
 
-    def _over_limit(self, client: Client, denied: Denied, now: Now) -> RateLimited:
+    def _over_limit(self, client: Client, denied: Denied, now: Now) -> ApiError:
         limit = denied.pool.limit
         wait = denied.until - now.mono
+        if wait == math.inf:
+            told = f"client {client.name}: larger than its whole limit of {limit.amount:g} {limit.label}"
+            return ContextTooLong(told, param="messages")
         told = f"client {client.name}: limit of {limit.amount:g} {limit.label} reached"
         return RateLimited(
             told,
-            retry_after=wait if wait < float("inf") else None,
+            retry_after=wait,
             headers=headers.client_limits(self.counters.readings(client.pools, now)),
         )
 
@@ -294,11 +301,16 @@ def _left(exc: BaseException) -> bool:
 
 
 def _ending(serving: Serving, course: Course, overhead: float, left: bool) -> Ending:
-    note = course.notes[-1]
+    outcome = serving.outcome
+    broke = outcome.kind is not Kind.SERVED
+    if broke or left:
+        # The attempt was noted at its first event; how the stream ended is what became of it.
+        ended = outcome.kind if broke else Kind.CALLER_LEFT
+        course.notes[-1] = structs.replace(course.notes[-1], kind=ended, detail=outcome.detail)
     return Ending(
         status=200,
-        code=None if serving.outcome.kind is note.kind else serving.outcome.kind.value,
-        last=note,
+        code=outcome.kind.value if broke else None,
+        last=course.notes[-1],
         usage=serving.usage,
         finish=serving.finish_reason,
         overhead=overhead,

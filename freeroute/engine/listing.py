@@ -40,14 +40,15 @@ def model(view: View, name: str, target: Target) -> dict[str, Any]:
 def _meta_entry(view: View, name: str) -> dict[str, Any]:
     target = view.names.resolve(name)
     candidates = target.candidates if isinstance(target, Target) else ()
-    entry = _object(name, "freeroute", _widest(candidates), None)
+    able = frozenset[str]().union(*(candidate.model.capabilities for candidate in candidates))
+    entry = _object(name, "freeroute", _widest(candidates), able)
     entry["freeroute"] = {**_availability(view, candidates), "meta": True}
     return entry
 
 
 def _entry(view: View, name: str, candidates: list[Candidate]) -> dict[str, Any]:
     first = candidates[0]
-    entry = _object(name, first.provider.id, first.model.context, first.model)
+    entry = _object(name, first.provider.id, first.model.context, first.model.capabilities, first.model)
     entry["freeroute"] = {
         **_availability(view, tuple(candidates)),
         "provider": first.provider.id,
@@ -59,8 +60,9 @@ def _entry(view: View, name: str, candidates: list[Candidate]) -> dict[str, Any]
     return entry
 
 
-def _object(name: str, owner: str, context: int | None, found: Model | None) -> dict[str, Any]:
-    capabilities = found.capabilities if found else frozenset()
+def _object(
+    name: str, owner: str, context: int | None, capabilities: frozenset[str], found: Model | None = None
+) -> dict[str, Any]:
     price = found.price if found and found.price else None
     return {
         "id": name,

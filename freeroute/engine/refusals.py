@@ -28,9 +28,14 @@ LISTED = 100
 ABOUT_REQUEST = frozenset({Kind.BAD_PARAMETER, Kind.TOO_LARGE})
 
 
-def nothing_fits(need: Need, reasons: Sequence[Reason], asked: str) -> ApiError:
+def nothing_fits(need: Need, reasons: Sequence[Reason], asked: str, *, any_provider: bool) -> ApiError:
     """Return the error for a request that no candidate of its targets could ever serve."""
-    if not any(target.candidates for target in need.targets):
+    if any_provider and not any(target.candidates for target in need.targets):
+        return NoProvider(
+            f"{asked}: no model that is switched on belongs to it; `freeroute models` lists what there is, "
+            "and meta_models in the settings say what belongs to a name of your own"
+        )
+    if not any_provider:
         return NoProvider(
             f"{asked}: no provider is switched on. Set a key such as GROQ_API_KEY, start Ollama, "
             "or run with --keyless or --demo"
@@ -87,8 +92,11 @@ def gave_up(
         return refused_by_upstream(course.refused, course)
     if course.notes:
         return _all_failed(course, metadata)
+    if not reasons:  # there was room, but others were quicker each time
+        told = f"others took what {len(fit)} candidates had to give"
+        return CapacityExhausted(told, metadata=metadata, retry_after=1.0)
     told = f"none of {len(fit)} candidates can be used: {summary(reasons)}"
-    if reasons and all(reason.kind == "quota" for reason in reasons):
+    if all(reason.kind == "quota" for reason in reasons):
         return ContextTooLong(told, param="messages", metadata=metadata)
     return NoProvider(told, metadata=metadata)
 
@@ -109,7 +117,6 @@ def attempts_told(notes: Sequence[AttemptNote]) -> list[dict[str, Any]]:
             "model": note.model,
             "kind": note.kind.value,
             "status": note.status,
-            "detail": note.detail,
             "seconds": round(note.seconds, 3),
         }
         for note in notes[-LISTED:]

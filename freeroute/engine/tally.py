@@ -59,8 +59,9 @@ class Tally:
     def saw(self, receipt: Receipt) -> None:
         """Take note of a finished request."""
         self.requests += 1
-        self.served += receipt.status < 400
-        self.failed += receipt.status >= 400 and not receipt.caller_left
+        failed = receipt.status >= 400 or receipt.code is not None
+        self.served += not failed
+        self.failed += failed and not receipt.caller_left
         self.tokens += receipt.usage.total if receipt.usage else 0
         self.recent.append(receipt)
         for note in receipt.attempts:

@@ -38,7 +38,7 @@ _TOLD = {
     Kind.KEY_INVALID: "the provider refuses this key: replace it",
     Kind.NO_CREDIT: "this key has no credit, and is left alone for a day",
     Kind.MODEL_GONE: "the provider has this model no more: take it out of the settings",
-    Kind.REDIRECTED: "the provider redirects: correct its base_url",
+    Kind.REDIRECTED: "the provider is not at this address: correct its base_url",
 }
 
 

@@ -102,12 +102,11 @@ class Metrics:
 
     def _client_side(self, note: AttemptNote, receipt: Receipt, *, is_last: bool) -> None:
         kind, seconds = note.kind, note.seconds
-        streamed = receipt.stream and receipt.first_event is not None and kind is Kind.SERVED and is_last
-        if streamed and receipt.first_event is not None:
-            # The attempt was noted at its first event; the rest of the stream belongs to it.
+        began = receipt.provider is not None and is_last
+        if receipt.stream and began and receipt.first_event is not None:
+            # The attempt was timed to its first event; the rest of the stream belongs to it.
             self._first_chunk.labels(_CHAT, note.provider, note.model).observe(seconds)
             seconds += receipt.total - receipt.first_event
-            kind = _stream_end(receipt)
         self._attempts.labels(note.provider, note.model, kind.value).inc()
         error = "" if kind is Kind.SERVED else kind.value
         self._operation.labels(_CHAT, note.provider, note.model, error).observe(seconds)
@@ -205,13 +204,3 @@ def _error(receipt: Receipt) -> str:
     if receipt.code is None:
         return ""
     return receipt.code if receipt.code in CODES else OTHER_ERROR
-
-
-def _stream_end(receipt: Receipt) -> Kind:
-    """Return how a stream that had begun came to its end."""
-    if receipt.code is not None:
-        return Kind(receipt.code) if receipt.code in _KINDS else Kind.FAULT
-    return Kind.CALLER_LEFT if receipt.caller_left else Kind.SERVED
-
-
-_KINDS = frozenset(kind.value for kind in Kind)

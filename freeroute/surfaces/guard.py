@@ -80,7 +80,7 @@ class Guard:
         key = bearer(headers)
         client = self._client(key if key is not None else _other_key(headers))
         if not self._allows(access, client, key):
-            raise self._refusal(access, headers)
+            raise self._refusal(access, headers, client)
         return Caller(client, _queue(client, key, peer), hop)
 
     def _client(self, key: str | None) -> Client | None:
@@ -103,13 +103,15 @@ class Guard:
             case _:
                 return True
 
-    def _refusal(self, access: Access, headers: Headers) -> ApiError:
+    def _refusal(self, access: Access, headers: Headers, client: Client | None) -> ApiError:
         if access is Access.ADMIN:
             wanted = "the admin key (FREEROUTE_ADMIN_KEY, or the file admin_key in the state directory)"
         elif access is Access.METRICS:
             wanted = "the admin key or server.metrics_key"
         else:
             wanted = "a client key of this gateway"
+        if client is not None:
+            return Forbidden(f"The key of a client is not enough here: send {wanted}.")
         given = bearer(headers) is not None or _other_key(headers) is not None
         problem = "This key is unknown, expired or not enough" if given else "No key was sent"
         return InvalidApiKey(

@@ -156,7 +156,8 @@ class Request:
         self._added.extend(headers)
 
     async def body(self, bounds: BodyBounds) -> bytes:
-        """Return the whole body; raises TooLarge, RequestTimeout and CallerLeft."""
+        """Return the whole body; raises InvalidRequest, TooLarge, RequestTimeout and CallerLeft."""
+        self._check_coding()
         declared = self.headers.get(b"content-length", b"0")
         if declared.isdigit() and (len(declared) > 18 or int(declared) > bounds.limit):
             raise _too_large(bounds.limit)
@@ -181,6 +182,14 @@ class Request:
                 f"The request body did not arrive within {bounds.timeout:g} s.", param="body"
             ) from None
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def _check_coding(self) -> None:
+        coding = self.header(b"content-encoding")
+        if coding is not None and coding.strip().lower() not in ("", "identity"):
+            raise InvalidRequest(
+                f"Content-Encoding {printable(coding)} is not served: send the body as it is.",
+                param="content-encoding",
+            )
 
     async def begin(self, status: int, content_type: bytes, headers: Mapping[str, str]) -> None:
         """Send the head of a reply whose body follows in pieces."""

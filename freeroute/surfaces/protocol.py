@@ -1,18 +1,20 @@
 """HTTP/1.1 on the socket, within bounds: by itself the server caps neither heads nor its own patience."""
 
 import asyncio
+import re
 from typing import Any
 
 import httptools
 import msgspec
 import uvicorn
 from msgspec import Struct
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from freeroute.errors import ApiError, HeadersTooLarge, InvalidRequest, RequestTimeout
 from freeroute.surfaces.http import new_request_id
 
 _OFFERING = {b"connection", b"upgrade", b"http2-settings"}
+_ABSOLUTE = re.compile(rb"[a-z][a-z0-9+.-]*://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 
 
 class Bounds(Struct, frozen=True):
@@ -27,7 +29,7 @@ class Bounds(Struct, frozen=True):
     head_seconds: float = 30.0
     linger_seconds: float = 5.0
     linger_bytes: int = 8 * 1024 * 1024
-    write_seconds: float = 120.0
+    write_seconds: float = 30.0
 
 
 class _Stop(Exception):
@@ -52,6 +54,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._linger_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
+        self._answering: RequestResponseCycle | None = None  # older than `cycle` where callers pipeline
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a first request soon."""
@@ -59,7 +62,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of the timers."""
+        """Tell every request on this connection, and let go of the timers."""
+        # The server tells the newest one only: a pipelined one must not hide the answer under way.
+        for cycle in (self._answering, *(waiting for waiting, _ in self.pipeline)):
+            _hang_up(cycle)
         super().connection_lost(exc)
         for timer in (self._head_timer, self._linger_timer, self._write_timer):
             if timer is not None:
@@ -138,12 +144,38 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head_timer.cancel()
             self._head_timer = None
         if not self.parser.should_upgrade():
+            self._judge()
             super().on_headers_complete()
             return
         self.scope["method"] = self.parser.get_method().decode("ascii")
         if self.scope["method"] == "CONNECT":
             self._stop(InvalidRequest("This is not a proxy: CONNECT is not served."))
         self._offered = True
+
+    def _judge(self) -> None:
+        """Refuse a head that others on the way may read in another way than we do.
+
+        `Expect` is left alone: 100-continue is answered, anything else is passed over, as HTTP allows.
+        """
+        if sum(name == b"host" for name, _ in self.headers) > 1:
+            self._stop(InvalidRequest("The request has more than one Host header.", param="host"))
+        codings = [value.strip().lower() for name, value in self.headers if name == b"transfer-encoding"]
+        if codings and (codings != [b"chunked"] or self.parser.get_http_version() == "1.0"):
+            problem = "Send the body with Content-Length or in chunks: no other Transfer-Encoding is served."
+            self._stop(InvalidRequest(problem, param="transfer-encoding"))
+        absolute = _ABSOLUTE.fullmatch(self.url)
+        if absolute is not None:
+            # What the request line names counts, whatever Host says.
+            kept = [header for header in self.headers if header[0] != b"host"]
+            self.headers[:] = [*kept, (b"host", absolute[1])]
+            self.url = absolute[2] if absolute[2].startswith(b"/") else b"/" + absolute[2]
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        if cycle.scope["http_version"] == "1.0":
+            cycle.waiting_for_100_continue = False
+            app = _until_closed(cycle, app)
+        super()._start_asgi_task(cycle, app)
 
     def on_body(self, body: bytes) -> None:
         """Pass *body* on, or take it off the wire once the answer is out."""
@@ -214,13 +246,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refused = True
         if self.transport.is_closing():
             return
-        cycle = self.cycle
-        if cycle is not None and not cycle.response_complete:
-            if cycle.response_started:
-                self.transport.close()  # nothing of ours may land inside another answer
-                return
-            cycle.disconnected = True
-            cycle.message_event.set()
+        cycle = self._answering
+        if cycle is not None and not cycle.response_complete and cycle.response_started:
+            self.transport.close()  # nothing of ours may land inside another answer
+            return
+        for begun in (cycle, self.cycle):
+            _hang_up(begun)
         self.transport.write(_whole_answer(error))
         # Half a close, so that a caller still sending reads the answer rather than a reset.
         if self.transport.can_write_eof():
@@ -236,6 +267,36 @@ class BoundedProtocol(HttpToolsProtocol):
         self._ignored += size
         if self._ignored > self.bounds.linger_bytes:
             self.transport.close()
+
+
+def _hang_up(cycle: RequestResponseCycle | None) -> None:
+    """Tell the request of *cycle*, unless it is answered, that nobody is there any more."""
+    if cycle is not None and not cycle.response_complete:
+        cycle.disconnected = True
+        cycle.message_event.set()
+
+
+def _until_closed(cycle: RequestResponseCycle, app: Any) -> Any:
+    """Return *app* for a caller of HTTP/1.0, to whom a body of unknown length ends only with the connection.
+
+    The server always chunks such a body, so each piece is declared to it as if it were expected.
+    """
+
+    async def closing(scope: Any, receive: Any, send: Any) -> None:
+        measured = False
+
+        async def sent(message: Any) -> None:
+            nonlocal measured
+            if message["type"] == "http.response.start":
+                measured = any(name.lower() == b"content-length" for name, _ in message["headers"])
+                cycle.chunked_encoding = None if measured else False
+            elif not measured:
+                cycle.expected_content_length = len(message.get("body", b""))
+            await send(message)
+
+        await app(scope, receive, sent)
+
+    return closing
 
 
 def _whole_answer(error: ApiError) -> bytes:

@@ -32,7 +32,7 @@ class AiohttpTransport:
     """HTTP/1.1 over pooled connections, at most *per_origin* exchanges at a time with each origin."""
 
     def __init__(
-        self, *, per_origin: int = 200, keepalive: float = 50.0, tls: ssl.SSLContext | None = None
+        self, *, per_origin: int = 1024, keepalive: float = 50.0, tls: ssl.SSLContext | None = None
     ) -> None:
         """Keep idle connections for *keepalive* seconds; *tls* replaces the system's trust."""
         self._per_origin = per_origin

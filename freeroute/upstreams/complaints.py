@@ -19,6 +19,7 @@ class Complaint(Struct):
     *codes* are its code, type, status and reason fields as text, lower case; *fields* the parameters it
     names with whether it calls them unknown; *quotas* Google's violated quota ids and their values;
     *rates* are rate headers that it quotes.
+    *is_broken* says that it, or an error inside it, means to be JSON and cannot be decoded.
     """
 
     message: str = ""
@@ -34,6 +35,12 @@ class Complaint(Struct):
     flagged: bool = False
     is_html: bool = False
     is_json: bool = False
+    is_broken: bool = False
+
+    @property
+    def is_readable(self) -> bool:
+        """Say whether the message is one that was written to be read, rather than the raw body."""
+        return self.is_json and not self.is_broken
 
     @property
     def status(self) -> int | None:
@@ -59,6 +66,7 @@ def read_complaint(body: bytes) -> Complaint:
     else:
         # A JSON body longer than we read ends in the middle: its beginning still tells most.
         complaint.message = value if isinstance(value, str) else text[:4000]
+        complaint.is_broken = text.startswith(("{", "["))
     return complaint
 
 
@@ -137,11 +145,21 @@ def _read_message(into: Complaint, value: dict[str, Any], depth: int) -> None:
         message = title if isinstance(title, str) and not into.message else None
     if message is None:
         return
-    nested = _json(message) if message[:1] in ("{", "[") else None
+    _read_text(into, message.strip(), depth)
+
+
+def _read_text(into: Complaint, text: str, depth: int) -> None:
+    """Read a sentence, or the error of another provider that was put into a string."""
+    nested = _json(text) if text[:1] in ("{", "[") else None
     if isinstance(nested, (dict, list)):
         _read(into, nested, depth)
-    elif message.strip():
-        into.message = f"{into.message} {message.strip()}".strip()[:4000]
+    elif text:
+        into.is_broken |= text.startswith(_RAW)
+        into.message = f"{into.message} {text}".strip()[:4000]
+
+
+# How a body that was put into a string begins; "[Provider] some words" is a sentence.
+_RAW = ("{", "[{", '["')
 
 
 def _read_detail(into: Complaint, value: dict[str, Any], depth: int) -> None:
@@ -195,16 +213,12 @@ def _read_metadata(into: Complaint, metadata: Any, depth: int) -> None:
             if isinstance(value, (str, int)) and not isinstance(value, bool)
         ]
     raw = metadata.get("raw")
-    if isinstance(raw, str) and raw.strip():
-        nested = _json(raw) if raw[:1] in ("{", "[") else None
-        if isinstance(nested, (dict, list)):
-            _read(into, nested, depth - 1)
-        else:
-            into.message = f"{into.message} {raw.strip()}".strip()[:4000]
+    if isinstance(raw, str):
+        _read_text(into, raw.strip(), depth - 1)
 
 
 _KEY_LIKE = re.compile(
-    r"(?:sk|gsk|nvapi|csk|hf|xai|pk|rk|ghp|gho|github_pat|AIza|ya29|Bearer|key|token)"
+    r"(?:sk|gsk|nvapi|csk|hf|xai|pk|rk|ghp|gho|github_pat|AIza|ya29|Bearer|key|token|org|proj|acct)"
     r"[-_. ]?[A-Za-z0-9_\-.]{12,}"
     r"|[A-Za-z0-9_\-]{32,}|\beyJ[A-Za-z0-9_\-.]{10,}",
     re.IGNORECASE,

@@ -5,6 +5,7 @@ from freeroute.upstreams.transport import (
     Disconnected,
     NameNotFound,
     Phase,
+    ProtocolError,
     Refused,
     TimedOut,
     TlsFailed,
@@ -44,4 +45,19 @@ def within_stream(error: TransportError, status: int | None) -> Outcome:
 
 
 def _text(error: TransportError) -> str:
-    return f"{type(error).__name__}: {error}"[:200]
+    """Return the kind of *error* in our own words: its text names hosts and addresses."""
+    match error:
+        case TimedOut():
+            return f"{error.phase.value.replace('_', ' ')} timeout"
+        case Refused():
+            return "connection refused" if "ECONNREFUSED" in str(error) else "cannot be reached"
+    return next((text for type_, text in _TEXTS.items() if isinstance(error, type_)), "the exchange failed")
+
+
+_TEXTS: dict[type[TransportError], str] = {
+    NameNotFound: "name does not resolve",
+    TlsFailed: "TLS handshake or certificate failed",
+    Disconnected: "connection closed before an answer",
+    Truncated: "the answer ended early",
+    ProtocolError: "not an answer in HTTP as we know it",
+}

@@ -86,14 +86,12 @@ def headers_of(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def retry_after(headers: Mapping[str, str], now: Now) -> float | None:
-    """Return what the Retry-After family says, in seconds."""
+    """Return what the Retry-After family says, in seconds; what says "now" or nothing is no hint."""
     exact = headers.get("retry-after-ms", "")
-    if _NUMBER.fullmatch(exact):
+    if _NUMBER.fullmatch(exact) and float(exact) > 0:
         return _bounded(float(exact) / 1000)
-    for name in ("retry-after", "x-retry-after"):
-        if name in headers:
-            return seconds_of(headers[name], now)
-    return None
+    asked = (seconds_of(headers.get(name, ""), now) for name in ("retry-after", "x-retry-after"))
+    return next((seconds for seconds in asked if seconds), None)
 
 
 def spent_in(headers: Mapping[str, str], now: Now) -> Spent | None:

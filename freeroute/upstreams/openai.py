@@ -10,10 +10,10 @@ from freeroute.clock import Clock, Now
 from freeroute.domain.catalogue import Candidate
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.rates import RateFact
-from freeroute.engine.ports import Answer, Sent, Terms
+from freeroute.engine.ports import Answer, Sent, Terms, Upstream
 from freeroute.upstreams.complaints import BODY_LIMIT, read_complaint
 from freeroute.upstreams.faults import before_answer
-from freeroute.upstreams.quirks import Outgoing, outgoing
+from freeroute.upstreams.quirks import NotTaken, Outgoing, outgoing
 from freeroute.upstreams.rates import facts_of
 from freeroute.upstreams.repairs import Repairs
 from freeroute.upstreams.streams import ChatStream
@@ -58,6 +58,11 @@ _STREAM = (b"accept", b"text/event-stream")
 _WHOLE = (b"accept", b"application/json")
 
 
+def build(transport: Transport, clock: Clock) -> Upstream:
+    """Return the upstream for providers of this kind."""
+    return OpenAiUpstream(transport, clock)
+
+
 class OpenAiUpstream:
     """Talks to one OpenAI-shaped provider once."""
 
@@ -72,6 +77,12 @@ class OpenAiUpstream:
             ready = outgoing(call, candidate, terms)
         except RecursionError:
             return Sent(Outcome(Kind.REJECTED, detail="nested too deeply", counted=False))
+        except NotTaken as exc:
+            told = f"{candidate.provider.name} does not take {exc.field}"
+            refusal = Outcome(
+                Kind.BAD_PARAMETER, detail=str(exc), param=exc.field, counted=False, request_error=told
+            )
+            return Sent(refusal)
         try:
             headers = request_headers(call, candidate, terms)
         except ValueError:

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from freeroute.domain.catalogue import Candidate, Quirks
+from freeroute.domain.outcome import droppable
 from freeroute.engine.ports import Terms
 from freeroute.upstreams import schemas
 from freeroute.upstreams.parameters import IN_MESSAGES
@@ -30,6 +31,15 @@ _MESSAGES = msgspec.json.Decoder(list[dict[str, Raw]])
 _ANY = msgspec.json.Decoder()
 
 
+class NotTaken(ValueError):
+    """The provider does not take *field*, which must not be dropped either."""
+
+    def __init__(self, field: str) -> None:
+        """Name the *field*."""
+        super().__init__(f"the provider does not take {field}")
+        self.field = field
+
+
 class Outgoing(Struct, frozen=True):
     """The request body, and which of the caller's fields are not in it."""
 
@@ -38,7 +48,10 @@ class Outgoing(Struct, frozen=True):
 
 
 def outgoing(call: ChatCall, candidate: Candidate, terms: Terms) -> Outgoing:
-    """Return *call* for *candidate*; the bytes of fields that no quirk touches stay as they came."""
+    """Return *call* for *candidate*; the bytes of fields that no quirk touches stay as they came.
+
+    Raises NotTaken if the call would lose something the caller relies on.
+    """
     quirks = candidate.provider.quirks
     fields = dict(call.fields)
     fields["model"] = Raw(_encode(candidate.model.id))
@@ -104,10 +117,30 @@ def _adapt(fields: dict[str, Raw], quirks: Quirks) -> list[str]:
     if quirks.accepts is not None:
         accepted = _ALWAYS.union(quirks.accepts, (quirks.renames.get(name, name) for name in quirks.accepts))
         for name in [name for name in fields if name not in accepted]:
+            if not droppable(name) and not _asks_nothing(name, fields[name]):
+                raise NotTaken(name)
             del fields[name]
             dropped.append(name)
     # What the gateway asks for on its own account is no loss to the caller.
     return [name for name in dropped if name != "stream_options"]
+
+
+# Values that ask for what is so anyway: leaving these fields out changes nothing.
+_DEFAULTS: dict[str, tuple[Any, ...]] = {
+    "n": (1,),
+    "temperature": (1,),
+    "top_p": (1,),
+    "logprobs": (False,),
+    "top_logprobs": (0,),
+    "response_format": ({"type": "text"},),
+    "tool_choice": ("auto",),
+    "function_call": ("auto",),
+    "modalities": (["text"],),
+}
+
+
+def _asks_nothing(name: str, raw: Raw) -> bool:
+    return name in _DEFAULTS and _ANY.decode(raw) in _DEFAULTS[name]
 
 
 def _clamped(raw: Raw, low: float, high: float) -> Raw:

@@ -10,7 +10,7 @@ from freeroute.clock import Now
 from freeroute.domain.catalogue import ErrorRule, Scope
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.upstreams import hints, parameters, wordings
-from freeroute.upstreams.complaints import Complaint, complaint_of, presentable, read_complaint
+from freeroute.upstreams.complaints import Complaint, complaint_of, presentable, read_complaint, redact
 
 
 class Heard(Struct):
@@ -88,22 +88,23 @@ def _status_of(said: Complaint) -> int:
 
 def _kind(heard: Heard) -> Kind:
     status = heard.status
-    if 200 <= status < 300:
-        return Kind.GARBAGE
+    if status < 300 or status > 599:
+        return Kind.GARBAGE  # a success that is none, an interim answer that stayed, no status at all
     if 300 <= status < 400:
         return Kind.REDIRECTED
     if heard.said.is_html and status in (401, 403, 429):
         return Kind.FAULT  # a challenge page says nothing about the key
-    return _BY_STATUS.get(status, _fault_or_rejection)(heard)
+    return _BY_STATUS.get(status, _fault)(heard)
 
 
-def _fault_or_rejection(heard: Heard) -> Kind:
+def _fault(heard: Heard) -> Kind:
+    """Judge a status that says nothing about the request: what it is not blamed for, the provider is."""
     if heard.status >= 500:
         if heard.mentions(wordings.LOADING):
             return Kind.LOADING
-        busy = heard.status == 503 and heard.mentions(wordings.FULL)
-        return Kind.NO_CAPACITY if busy else Kind.FAULT
-    return Kind.REJECTED
+        if heard.status == 503 and heard.mentions(wordings.FULL):
+            return Kind.NO_CAPACITY
+    return Kind.FAULT
 
 
 def _unauthorised(heard: Heard) -> Kind:
@@ -123,6 +124,8 @@ def _forbidden(heard: Heard) -> Kind:
 
 
 def _gone(heard: Heard) -> Kind:
+    if heard.status == 404 and not (heard.said.is_json or heard.said.is_broken):
+        return Kind.REDIRECTED  # a web server answered, not an API: the address is wrong
     return Kind.BAD_PARAMETER if parameters.unsupported(heard.said) else Kind.MODEL_GONE
 
 
@@ -167,10 +170,6 @@ _SIGNS_OF_400 = (
 )
 
 
-def _fault(heard: Heard) -> Kind:
-    return Kind.FAULT
-
-
 def _no_capacity(heard: Heard) -> Kind:
     return Kind.NO_CAPACITY
 
@@ -181,18 +180,11 @@ _BY_STATUS: dict[int, Callable[[Heard], Kind]] = {
     402: _unpaid,
     403: _forbidden,
     404: _gone,
-    405: _fault,
-    406: _fault,
-    407: _fault,
-    408: _fault,
     410: _gone,
     413: _too_large,
-    415: _fault,
     422: _bad_request,
-    425: _fault,
     429: _limited,
     498: _no_capacity,
-    499: _fault,
 }
 
 # Errors about the request itself: what the provider said helps the caller, and may quote the prompt, so
@@ -213,12 +205,10 @@ _WAITS = frozenset({Kind.RATE_LIMITED, Kind.NO_CAPACITY, Kind.LOADING, Kind.FAUL
 def _outcome(heard: Heard, kind: Kind, rule: ErrorRule | None) -> Outcome:
     spent = _spent(heard) if kind is Kind.RATE_LIMITED else hints.Spent()
     window = rule.window if rule is not None and rule.window else spent.window
-    text = presentable(heard.said.message, heard.secret)
-    about_request = kind in _ABOUT_REQUEST
     return Outcome(
         kind=kind,
         status=heard.status,
-        detail=_detail(heard, "" if about_request else text),
+        detail=_detail(heard),
         code=_code(heard),
         param=parameters.named(heard.said) if kind is Kind.BAD_PARAMETER else None,
         retry_after=_wait(heard, window, spent.resets_in) if kind in _WAITS else None,
@@ -226,20 +216,32 @@ def _outcome(heard: Heard, kind: Kind, rule: ErrorRule | None) -> Outcome:
         scope=rule.scope.value if rule is not None and rule.scope else _scope(heard, kind),
         unit=rule.unit.value if rule is not None and rule.unit else spent.unit,
         context=_context(heard.said) if kind is Kind.CONTEXT_TOO_LONG else None,
-        request_error=(text or None) if about_request else None,
+        request_error=_told(heard) if kind in _ABOUT_REQUEST else None,
     )
 
 
+def _told(heard: Heard) -> str:
+    """Return what the caller may read of a refusal: a sentence of the provider's, never a raw body."""
+    text = presentable(heard.said.message, heard.secret) if heard.said.is_readable else ""
+    return text or f"the provider refused the request (HTTP {heard.status})"
+
+
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
 def _code(heard: Heard) -> str | None:
-    named = [code for code in heard.said.codes if not code.isdigit()] or heard.said.codes
-    return presentable(named[0], heard.secret, 64) if named else None
+    """Return the provider's own code, if it is one: some put a sentence or a key there."""
+    codes = [code for code in heard.said.codes if _IDENTIFIER.fullmatch(code)]
+    # Codes are kept in lower case, and a key among them too.
+    codes = [code for code in codes if redact(code, heard.secret.lower()) == code]
+    return next((code for code in codes if not code.isdigit()), codes[0] if codes else None)
 
 
-def _detail(heard: Heard, text: str) -> str:
-    what = "an HTML page" if heard.said.is_html else text
+def _detail(heard: Heard) -> str:
+    """Return what logs and the status page say: no word of the provider's, it may quote the prompt."""
     code = _code(heard)
-    parts = (f"HTTP {heard.status}", f"({code})" if code else "", what)
-    return " ".join(part for part in parts if part)[:200]
+    told = f"HTTP {heard.status} ({code})" if code else f"HTTP {heard.status}"
+    return f"{told} an HTML page" if heard.said.is_html else told
 
 
 def _spent(heard: Heard) -> hints.Spent:
@@ -268,12 +270,11 @@ def _wait(heard: Heard, window: str | None, resets_in: float | None) -> float | 
     # Google's delay is a matter of seconds even when it is the day that is spent.
     if not (said.quotas and window in ("day", "week", "month")):
         asked = hints.seconds_of(said.delay, heard.now) if said.delay else None
-        asked = asked if asked is not None else hints.asked_wait(said.message, heard.now)
-        if asked is not None:
+        asked = asked or hints.asked_wait(said.message, heard.now)
+        if asked:
             return asked
-    if said.reset:
-        return hints.seconds_of(said.reset, heard.now)
-    return resets_in
+    # "Now" is no hint after a refusal: the back-off knows better.
+    return (hints.seconds_of(said.reset, heard.now) if said.reset else resets_in) or None
 
 
 def _scope(heard: Heard, kind: Kind) -> str | None:

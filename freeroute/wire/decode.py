@@ -30,6 +30,7 @@ def decode_chat(body: bytes) -> ChatCall:
     }
     for name, value in values.items():
         known.check(name, value)
+    known.check_together(values)
     talk = _talk(raw)
     tools = values.get("tools") or values.get("functions")
     text = talk.text_bytes + sum(len(bytes(raw[name])) for name in known.COUNTED if _given(raw, name))

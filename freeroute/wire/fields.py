@@ -1,5 +1,6 @@
 """The fields of a chat request that routing reads: their types, their bounds, and what they ask for."""
 
+import re
 from typing import Any, Literal
 
 import msgspec
@@ -93,19 +94,36 @@ class Message(Struct):
     tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
     name: str | None = None
+    function_call: CalledFunction | None = None
+    refusal: str | None = None
+    audio: dict[str, Raw] | None = None
 
 
 class Function(Struct):
     """A function the model may call."""
 
     name: str
+    parameters: dict[str, Raw] | None = None
 
 
 class Tool(Struct):
-    """A tool; other types than function pass through."""
+    """A tool. No provider here runs one of another type."""
 
-    type: str
+    type: Literal["function"]
     function: Function | None = None
+
+
+class Named(Struct):
+    """A function by its name."""
+
+    name: str
+
+
+class NamedTool(Struct):
+    """The one tool that must be called."""
+
+    function: Named
+    type: Literal["function"] = "function"
 
 
 class ResponseFormat(Struct):
@@ -158,14 +176,15 @@ DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
     "top_logprobs": _WHOLE,
     "logit_bias": _decoder(dict[str, float]),
     "tools": _decoder(list[Tool]),
-    "tool_choice": _decoder(str | dict[str, Raw]),
+    "tool_choice": _decoder(Literal["auto", "none", "required"] | NamedTool),
     "parallel_tool_calls": _FLAG,
     "functions": _decoder(list[Function]),
-    "function_call": _decoder(str | dict[str, Raw]),
+    "function_call": _decoder(Literal["auto", "none"] | Named),
     "response_format": _decoder(ResponseFormat),
-    "reasoning_effort": _WORD,
+    "reasoning_effort": _decoder(Literal["none", "minimal", "low", "medium", "high", "xhigh"]),
     "modalities": _decoder(list[str]),
     "user": _WORD,
+    "metadata": _decoder(dict[str, Raw]),
 }
 
 BOUNDS: dict[str, tuple[float, float]] = {
@@ -189,10 +208,20 @@ def check(name: str, value: Any) -> None:
             raise InvalidRequest(f"{name}: must be between {low:g} and {high:g}.", param=name)
     elif name == "tools":
         for index, tool in enumerate(value):
-            if tool.type == "function" and tool.function is None:
+            if tool.function is None:
                 _missing(f"tools[{index}].function")
     elif name == "response_format" and value.type == "json_schema" and value.json_schema is None:
         _missing("response_format.json_schema")
+
+
+def check_together(values: dict[str, Any]) -> None:
+    """Raise InvalidRequest if one of the fields makes no sense without another that is not there."""
+    for name, listed in (("tool_choice", "tools"), ("function_call", "functions")):
+        choice = values.get(name)
+        if choice not in (None, "auto", "none") and not values.get(listed):
+            raise InvalidRequest(f"{name}: asks for a call, but {listed} is empty.", param=name)
+    if "stream_options" in values and not values.get("stream"):
+        raise InvalidRequest("stream_options: only with stream: true.", param="stream_options")
 
 
 def _missing(param: str) -> None:
@@ -220,7 +249,7 @@ def talk_of(messages: list[Message]) -> Talk:
         if isinstance(content, str):
             talk.text_bytes += _size(content)
         elif content is None:
-            if message.role != "assistant":
+            if message.role != "assistant" or not _says_something(message):
                 _missing(f"messages[{index}].content")
         else:
             _read_parts(talk, content, f"messages[{index}].content")
@@ -230,6 +259,10 @@ def talk_of(messages: list[Message]) -> Talk:
         elif message.role == "tool" and not message.tool_call_id:
             _missing(f"messages[{index}].tool_call_id")
     return talk
+
+
+def _says_something(message: Message) -> bool:
+    return bool(message.tool_calls or message.function_call or message.refusal or message.audio)
 
 
 def _count_calls(talk: Talk, calls: list[ToolCall] | None) -> None:
@@ -259,9 +292,16 @@ def _read_parts(talk: Talk, parts: list[Part], where: str) -> None:
                 talk.needs.add("files")
 
 
+# Both alphabets and wrapped lines: providers differ in how strictly they read them.
+_BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]++={0,2}\s*+", re.ASCII)
+
+
 def _is_remote(url: str, where: str) -> bool:
     scheme = url[:8].lower()
     if scheme.startswith("data:"):
+        head, _, data = url.partition(",")
+        if not head.lower().endswith(";base64") or not _BASE64.fullmatch(data):
+            raise InvalidRequest(f"{where}: a data: URL must hold base64.", param=where)
         return False
     if scheme.startswith(("http://", "https://")):
         return True

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from freeroute.commands.banner import (
     curl_line,
     demo_banner,
     local_line,
     nothing_on_message,
+    program,
     python_snippet,
     start_message,
 )
@@ -24,6 +27,33 @@ def test_the_demo_shows_its_url_and_two_ways_to_ask():
     assert f"{URL}/dashboard" in text
     assert f"\n{curl_line(URL)}\n" in text
     assert f"\n{python_snippet(URL)}\n" in text
+
+
+def test_the_demo_says_how_to_chat_with_it_wherever_it_listens():
+    text = demo_banner("http://localhost:4100", ".venv/bin/freeroute")
+    assert 'here: .venv/bin/freeroute chat --url http://localhost:4100 "Hello!"\n' in text
+
+
+@pytest.mark.parametrize(
+    ("started_as", "on_path", "called"),
+    [
+        (".venv/bin/freeroute", None, ".venv/bin/freeroute"),
+        ("/home/me/src/.venv/bin/freeroute", "/usr/bin/freeroute", ".venv/bin/freeroute"),
+        ("/opt/my tools/freeroute", None, "'/opt/my tools/freeroute'"),
+        ("/opt/bin/freeroute", "/opt/bin/freeroute", "freeroute"),
+        ("freeroute", None, "./freeroute"),
+        ("/x/freeroute/__main__.py", None, ".venv/bin/python -m freeroute"),
+    ],
+)
+def test_the_program_is_called_as_it_was_started(started_as, on_path, called):
+    here = Path("/home/me/src")
+    assert program(started_as, on_path, "/home/me/src/.venv/bin/python", here) == called
+
+
+def test_an_admin_key_that_was_given_is_not_looked_for_in_a_file():
+    text = start_message([GROQ], URL, state_dir=Path("/state"), admin_key_set=True)
+    assert "FREEROUTE_ADMIN_KEY" in text
+    assert "/state" not in text
 
 
 def test_the_python_snippet_needs_nothing_installed():

@@ -1,6 +1,7 @@
 """The demo as a process: what it prints works as printed, and the other commands can ask it."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -9,7 +10,7 @@ import sys
 import httpx
 import pytest
 
-from tests.commands.conftest import PATIENCE, lines_of, process, url_of
+from tests.commands.conftest import PATIENCE, ROOT, lines_of, process, url_of
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +42,26 @@ def test_the_python_snippet_works_as_printed(demo):
         [sys.executable, "-I", "-c", snippet], capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     assert done.stdout.strip()
+
+
+def test_the_chat_line_works_as_printed(demo):
+    _, said = demo
+    (line,) = re.findall(r"From another terminal here: (.*)", said)
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PORT": "1"}
+    done = subprocess.run(
+        shlex.split(line), capture_output=True, text=True, timeout=PATIENCE, check=True, env=env
+    )
+    assert done.stdout.strip()
+
+
+def test_the_demo_listens_widely_when_told_that_this_is_meant(tmp_path):
+    wide = ["demo", "--host", "0.0.0.0", "--port", "0"]
+    with process(*wide, directory=tmp_path) as refused:
+        _, err = refused.communicate(timeout=PATIENCE)
+    assert refused.returncode == 2
+    assert "--open" in err
+    with process(*wide, "--open", directory=tmp_path) as started:
+        assert httpx.get(f"{url_of(started)}/livez", trust_env=False, timeout=PATIENCE).status_code == 200
 
 
 def test_the_demo_can_be_chatted_with(demo, run):

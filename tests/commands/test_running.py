@@ -183,3 +183,23 @@ def test_numbers_of_tokens_are_said_in_short(count, said):
 @given(st.text())
 def test_no_error_of_a_gateway_can_steer_the_terminal(text):
     assert plain(text).isprintable()
+
+
+def test_a_question_that_is_not_utf8_is_called_that(run, gateway):
+    result = run("chat", "-", input=b"a\xff")
+    assert result.exit_code == 2
+    assert "standard input is not UTF-8 (byte 1)" in result.stderr
+
+
+@pytest.mark.parametrize("args", [["\udcff"], ["-m", "\udcff", "Hi"], ["-s", "\udcff", "Hi"]])
+def test_arguments_that_are_not_utf8_are_called_that(run, gateway, args):
+    result = run("chat", *args)
+    assert result.exit_code == 2
+    assert "not UTF-8" in result.stderr
+    assert "FREEROUTE_API_KEY" not in result.stderr
+
+
+def test_a_model_that_is_not_utf8_is_called_that(run, gateway):
+    result = run("explain", "\udcff")
+    assert result.exit_code == 2
+    assert "not UTF-8" in result.stderr

@@ -257,8 +257,13 @@ def test_like_takes_over_how_to_talk_but_nothing_else(built):
     )  # fmt: skip
     assert (mine.privacy, mine.timeouts.first_event) == (Privacy.NO_TRAIN, 10)
     assert [rule.kind for rule in mine.errors] == ["no_capacity"]
-    assert (mine.limits, mine.key_check, mine.name) == ((), None, "mine")
+    assert (mine.limits, mine.key_check, mine.name) == ((), "/models", "mine")
     assert list(models(mine)) == ["m"]
+
+
+def test_like_never_takes_over_where_another_provider_checks_its_keys(built):
+    text = OWN.format(like="cloudflare", more="").replace("models:", "limits: [], models:")
+    assert built(text).catalogue.providers["mine"].key_check is None
 
 
 def test_like_follows_what_the_settings_changed_and_what_is_like_another(built):
@@ -333,6 +338,27 @@ def test_a_meta_model_of_ones_own(built):
 
 
 @pytest.mark.parametrize(
+    ("meta", "noted"),
+    [
+        ("{models: [gemini/*]}", True),
+        ("{models: [groq/*], require: [video]}", True),
+        ("{require: [images]}", True),
+        ("{models: [groq/*]}", False),
+        ("{require: [tools]}", False),
+        ("{models: [ollama/*]}", False),
+    ],
+)
+def test_a_meta_model_that_nothing_switched_on_fits_is_noted(built, meta, noted):
+    hints = built(f"meta_models: {{m: {meta}}}", {"GROQ_API_KEY": "k"}).hints
+    text = "meta_models.m is empty: no model that is on fits its `models` and `require`"
+    assert hints == ((text,) if noted else ())
+
+
+def test_while_nothing_is_on_an_empty_meta_model_is_no_news(built):
+    assert built("meta_models: {m: {models: [gemini/*]}}").hints == ()
+
+
+@pytest.mark.parametrize(
     "pattern",
     ["gpt-oss-120b", "openai/gpt-oss-20b", "groq/gpt-oss-20b", "*-flash", "ollama/llama3.2:3b", "x/*"],
 )
@@ -346,8 +372,11 @@ def test_patterns_may_name_what_is_known_though_not_switched_on(built, pattern):
 
 KEY = "keys: [k]"
 DAILY = "{unit: requests, amount: 1, per: day}"
-TWICE = "the provider's own limits already count requests/day per account"
+CALENDAR = "{unit: requests, amount: 1, per: day, window: calendar}"
 ACCOUNT = "{unit: requests, amount: 1, per: day, scope: account}"
+ONE = f"{{id: a, limits: [{ACCOUNT}]}}"
+OTHER = f"{{id: b, limits: [{ACCOUNT[:-1]}, window: calendar}}]}}"
+TWICE = "the provider's own limits already count requests/day per account"
 
 
 @pytest.mark.parametrize(
@@ -413,6 +442,22 @@ ACCOUNT = "{unit: requests, amount: 1, per: day, scope: account}"
             "providers.gemini.limits[1]: requests/day is limited twice",
         ),
         (
+            f"providers: {{gemini: {{{KEY}, limits: [{DAILY}, {CALENDAR}]}}}}",
+            "providers.gemini.limits[1]: requests/day is limited twice",
+        ),
+        (
+            f"providers: {{gemini: {{{KEY}, models: [{{id: m, limits: [{CALENDAR}, {DAILY}]}}]}}}}",
+            "providers.gemini.models[1].limits[1]: requests/day is limited twice",
+        ),
+        (
+            f"providers: {{gemini: {{{KEY}, models: [{ONE}, {OTHER}]}}}}",
+            "providers.gemini.models[2].limits: a counts requests/day per account in another way",
+        ),
+        (
+            f"providers: {{groq: {{{KEY}, key_check: '@elsewhere.example/'}}}}",
+            "providers.groq.key_check: expected a path such as /models, or a whole address",
+        ),
+        (
             f"providers: {{groq: {{{KEY}, limits: [{DAILY}], models: [{{id: m, limits: [{ACCOUNT}]}}]}}}}",
             f"providers.groq.models[4].limits: {TWICE}",
         ),
@@ -423,6 +468,14 @@ ACCOUNT = "{unit: requests, amount: 1, per: day, scope: account}"
         (
             "providers: {groq: {keys: [{key: a, label: 'x/y'}]}}",
             "providers.groq.keys[0].label: is made of letters, digits, `.`, `_`, `@` and `-`",
+        ),
+        (
+            'providers: {groq: {keys: [{key: a, label: "x\\n"}]}}',
+            "providers.groq.keys[0].label: is made of letters, digits, `.`, `_`, `@` and `-`",
+        ),
+        (
+            'providers: {groq: {keys: [{key: a, account: "x\\e[2J"}]}}',
+            "providers.groq.keys[0].account: is made of letters, digits, `.`, `_`, `@` and `-`",
         ),
         (
             "providers: {groq: {keys: [{key: a, account: ''}]}}",

@@ -176,14 +176,17 @@ def test_sections_without_content_are_their_defaults(here):
 
 def test_no_key_shows_in_what_is_printed(here):
     text = """
-server: {metrics_key: hush}
+server: {metrics_key: hush4}
 providers: {groq: {keys: [hush, {key: hush2, label: a}]}}
 clients: [{name: a, key: hush}]
 """
-    settings = read(here, text, {"FREEROUTE_ADMIN_KEY": "hush"})
+    settings = read(here, text, {"FREEROUTE_ADMIN_KEY": "hush3"})
     for part in (settings, settings.server, settings.providers, settings.providers["groq"].keys):
         assert "hush" not in repr(part)
 
+
+ORIGIN = "expected an origin such as https://app.example.com, or `*`"
+HOST = "expected a name such as gateway.example.com, without scheme, path or `*`"
 
 # What stands in the file, and the error after the file's name.
 BAD_FILES = [
@@ -193,12 +196,26 @@ BAD_FILES = [
     ("server: {port: '80'}", "server.port: expected integer, got str"),
     ("server: {prot: 80}", "server.prot: unknown field; did you mean `port`?"),
     ("server: {body_limit: lots}", "server.body_limit: expected a size such as 64KiB or 20MiB"),
+    ("server: {body_limit: 1023}", "server: body_limit must be 1KiB or more"),
+    (f"server: {{body_limit: {'9' * 400}GiB}}", "server.body_limit: expected a size such as 64KiB or 20MiB"),
+    ("server: {cors: ['*', app.example.com]}", f"server.cors[1]: {ORIGIN}"),
+    ("server: {cors: ['https://a.example/app']}", f"server.cors[0]: {ORIGIN}"),
+    ("server: {cors: ['https://*.a.example']}", f"server.cors[0]: {ORIGIN}"),
+    ("server: {cors: ['null']}", f"server.cors[0]: {ORIGIN}"),
+    ("server: {hosts: ['https://a.example']}", f"server.hosts[0]: {HOST}"),
+    ("server: {hosts: [a.example/app]}", f"server.hosts[0]: {HOST}"),
+    ("server: {hosts: [a.example, '*']}", f"server.hosts[1]: {HOST}"),
+    ("server: {hosts: ['*.a.example']}", f"server.hosts[0]: {HOST}"),
+    ('server: {hosts: ["a.example\\n"]}', f"server.hosts[0]: {HOST}"),
     ("server: {port: 1, port: 2}", "freeroute.yaml:1: `port` is given twice"),
     ("discovery: {env: yes}", "discovery.env: expected true or false, got str"),
     ("privacy: none", "privacy: expected one of any, no-train"),
     ("logging: {level: loud}", "logging.level: expected one of debug, error, info, warning"),
     ("routing: {hedge: true}", "routing: hedge: requests are not sent twice yet; leave it false"),
     ("routing: {max_attempts: 0}", "routing.max_attempts: expected integer >= 1"),
+    ("routing: {max_attempts: 1001}", "routing.max_attempts: expected integer <= 1000"),
+    ("routing: {deadline: 0}", "routing: deadline must be longer than zero"),
+    ("routing: {affinity: 401d}", "routing.affinity: may be 400 days at most"),
     ("providers: [groq]", "providers: expected a mapping of names to entries"),
     ("providers: {groq: 3}", "providers.groq: expected mapping, got integer"),
     (
@@ -235,6 +252,13 @@ BAD_FILES = [
         "meta_models: {coding: {strategy: best}}",
         "meta_models.coding.strategy: expected one of fast, free, smart",
     ),
+    (
+        "meta_models: {coding: {require: [tools, json_shema]}}",
+        (
+            "meta_models.coding.require[1]: expected one of audio, audio_output, embeddings, files, images, "
+            "json_object, json_schema, reasoning, tools, video; did you mean `json_schema`?"
+        ),
+    ),
     ("clients: {alice: {}}", "clients: expected list, got mapping"),
     ("clients: [{name: a, key: k, weight: 0}]", "clients[0].weight: expected number > 0.0"),
     ("clients: [{key: a}]", "clients[0].name: is required"),
@@ -251,6 +275,9 @@ BAD_FILES = [
     ),
 ]
 
+ALONE = "a key that callers hold may open nothing else"
+HUSH = hashlib.sha256(b"hush").hexdigest()
+
 BAD_ENVIRONMENTS = [
     ({"FREEROUTE_SERVER__PORT": "x"}, "environment: FREEROUTE_SERVER__PORT: expected integer, got str"),
     ({"PORT": "-1"}, "environment: PORT: expected integer >= 0"),
@@ -263,6 +290,16 @@ BAD_ENVIRONMENTS = [
     (
         {"FREEROUTE_LOGGING__LEVEL": "loud"},
         "environment: FREEROUTE_LOGGING__LEVEL: expected one of debug, error, info, warning",
+    ),
+    (
+        {"FREEROUTE_SERVER__CORS": "https://a.example,b.example"},
+        f"environment: FREEROUTE_SERVER__CORS[1]: {ORIGIN}",
+    ),
+    ({"FREEROUTE_SERVER__BODY_LIMIT": "1"}, "FREEROUTE_SERVER__BODY_LIMIT: body_limit must be 1KiB or more"),
+    ({"FREEROUTE_ROUTING__DEADLINE": "0s"}, "FREEROUTE_ROUTING__DEADLINE: deadline must be longer than zero"),
+    (
+        {"FREEROUTE_API_KEY": "hush", "FREEROUTE_ADMIN_KEY": "hush"},
+        f"environment: FREEROUTE_API_KEY: is the same key as FREEROUTE_ADMIN_KEY: {ALONE}",
     ),
     ({"FREEROUTE_OPEN": "perhaps"}, "environment: FREEROUTE_OPEN: expected 1 or 0"),
     (
@@ -284,6 +321,35 @@ def test_a_bad_setting_is_refused_in_one_clear_line(here, text, error):
 @pytest.mark.parametrize(("env", "error"), BAD_ENVIRONMENTS)
 def test_a_bad_variable_is_refused_by_its_name(here, env, error):
     assert refused(here, env=env) == error
+
+
+@pytest.mark.parametrize(
+    ("text", "env", "error"),
+    [
+        (
+            "clients: [{name: a, key: b}, {name: b, key: hush}]",
+            {"FREEROUTE_ADMIN_KEY": "hush"},
+            "freeroute.yaml: clients[1].key: is the same key as FREEROUTE_ADMIN_KEY",
+        ),
+        (
+            f"clients: [{{name: a, key_hash: {HUSH}}}]",
+            {"FREEROUTE_ADMIN_KEY": "hush"},
+            "freeroute.yaml: clients[0].key_hash: is the same key as FREEROUTE_ADMIN_KEY",
+        ),
+        (
+            "server: {metrics_key: env:METRICS}\nclients: [{name: a, key: hush}]",
+            {"METRICS": "hush"},
+            "freeroute.yaml: clients[0].key: is the same key as server.metrics_key",
+        ),
+        (
+            "server: {metrics_key: hush}",
+            {"FREEROUTE_API_KEY": "hush"},
+            "environment: FREEROUTE_API_KEY: is the same key as server.metrics_key",
+        ),
+    ],
+)
+def test_a_callers_key_opens_neither_the_admin_routes_nor_the_metrics(here, text, env, error):
+    assert refused(here, text, env) == f"{error}: {ALONE}"
 
 
 def test_a_bad_flag_is_named(here):

@@ -3,13 +3,20 @@ import re
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from freeroute.config.schema import SCHEMAS, Where, convert, fields, json_schema
-from freeroute.config.specs import ProviderSpec, RoutingSpec, SettingsSpec
+from freeroute.config.specs import ProviderSpec, RoutingSpec, ServerSpec, SettingsSpec, TimeoutsSpec
+from freeroute.config.values import LONGEST
 from freeroute.errors import ConfigError
 from freeroute.resources import config_dir
 
 PLACE = Where("freeroute.yaml", "providers.groq", "providers.*")
+ABLE = (
+    "expected one of audio, audio_output, embeddings, files, images, json_object, json_schema, reasoning, "
+    "tools, video; did you mean `tools`?"
+)
 
 
 @pytest.mark.parametrize(
@@ -21,7 +28,7 @@ PLACE = Where("freeroute.yaml", "providers.groq", "providers.*")
         ),
         (
             {"limits": [{"unit": "requests", "amount": -1, "per": "minute"}]},
-            "limits[0].amount: expected number >= 0.0",
+            "limits[0].amount: expected number > 0.0",
         ),
         (
             {"limits": [{"unit": "requests", "amount": float("inf"), "per": "minute"}]},
@@ -38,6 +45,36 @@ PLACE = Where("freeroute.yaml", "providers.groq", "providers.*")
           "concurrency")),
         ({"limits": [{"unit": "requests", "amount": 1, "per": "day", "tz": "Mars/Base"}]},
          "limits[0]: tz must be a time zone name such as America/Los_Angeles"),
+        ({"limits": [{"unit": "tokens", "amount": 0, "per": "day"}]},
+         "limits[0].amount: expected number > 0.0"),
+        ({"limits": [{"unit": "requests", "amount": 0.5, "per": "day"}]},
+         "limits[0]: amount must be a whole number of requests"),
+        ({"limits": [{"unit": "concurrency", "amount": 1.5}]},
+         "limits[0]: amount must be a whole number of calls"),
+        ({"limits": [{"unit": "requests", "amount": 1, "per": "401d"}]},
+         "limits[0].per: may be 400 days at most"),
+        ({"limits": [{"unit": "requests", "amount": 1, "per": "5h", "window": "calendar"}]},
+         ("limits[0]: a calendar window is counted per second, minute, hour, day, week or month, "
+          "not per duration")),
+        ({"models": [{"id": "m", "limits": [{"unit": "requests", "amount": 1, "per": "24h",
+                                             "window": "calendar"}]}]},
+         ("models[0].limits[0]: a calendar window is counted per second, minute, hour, day, week or month, "
+          "not per duration")),
+        ({"models": [{"id": "a\nb"}]}, "models[0]: id holds a line break or another control character"),
+        ({"models": [{"id": "a\x1b[2J"}]}, "models[0]: id holds a line break or another control character"),
+        ({"models": [{"id": "a", "family": "b\r"}]},
+         "models[0]: family holds a line break or another control character"),
+        ({"name": "Groq\x1b]0;x\x07"}, "name holds a line break or another control character"),
+        ({"models": [{"id": "a", "price": {"input": -1}}]}, "models[0]: price must be zero or more"),
+        ({"models": [{"id": "a", "price": {"output": float("nan")}}]},
+         "models[0]: price must be zero or more"),
+        ({"models": [{"id": "a", "neurons": {"output": -0.1}}]}, "models[0]: neurons must be zero or more"),
+        ({"models": [{"id": "a", "capabilities": ["tool"]}]}, f"models[0].capabilities[0]: {ABLE}"),
+        ({"models": [{"id": "a", "capabilities": ["tools", "xyzzy"]}]},
+         f"models[0].capabilities[1]: {ABLE.partition(';')[0]}"),
+        ({"timeouts": {"total": 10**400}},
+         "timeouts.total: expected a duration such as 200ms, 3s, 5m or 1h"),
+        ({"timeouts": {"total": "58w"}}, "timeouts.total: may be 400 days at most"),
         ({"limit": []}, "limit: unknown field; did you mean `limits`?"),
         ({"limits": [{"unit": "requests", "amount": 1, "pr": "day"}]},
          "limits[0].pr: unknown field; did you mean `per`?"),
@@ -61,7 +98,8 @@ PLACE = Where("freeroute.yaml", "providers.groq", "providers.*")
 def test_an_error_names_file_entry_and_field(entry, error):
     with pytest.raises(ConfigError) as caught:
         convert(entry, ProviderSpec, PLACE)
-    assert str(caught.value) == f"freeroute.yaml: providers.groq.{error}"
+    joint = ": " if error.startswith("name holds") else "."
+    assert str(caught.value) == f"freeroute.yaml: providers.groq{joint}{error}"
 
 
 @pytest.mark.parametrize(
@@ -73,12 +111,34 @@ def test_an_error_names_file_entry_and_field(entry, error):
         ),
         ({"hedge": True}, "hedge: requests are not sent twice yet; leave it false"),
         ({"max_wait": "5m"}, "max_wait is longer than max_wait_cap"),
+        ({"deadline": 0}, "deadline must be longer than zero"),
     ],
 )
 def test_what_is_not_enforced_is_refused_with_the_reason(routing, error):
     with pytest.raises(ConfigError) as caught:
         convert(routing, RoutingSpec, Where("freeroute.yaml", "routing", "routing"))
     assert str(caught.value) == f"freeroute.yaml: routing: {error}"
+
+
+@pytest.mark.parametrize(
+    "name", ["gateway.example.com", "Box_1", "box:3000", "192.168.1.20", "[::1]", "[fe80::1]:80"]
+)
+def test_a_host_is_a_name_with_or_without_a_port(name):
+    assert convert({"hosts": [name]}, ServerSpec, Where("f")).hosts == (name,)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["*", "https://app.example.com", "http://localhost:5173", "http://[::1]:80", "HTTPS://A.example/",
+     "chrome-extension://abc"],
+)  # fmt: skip
+def test_an_origin_is_a_scheme_a_host_and_perhaps_a_port(origin):
+    assert convert({"cors": [origin]}, ServerSpec, Where("f")).cors == (origin,)
+
+
+@given(st.floats(0, LONGEST))
+def test_a_duration_of_400_days_at_most_is_taken_as_it_is(seconds):
+    assert convert({"total": seconds or 1}, TimeoutsSpec, Where("f")).total == (seconds or 1)
 
 
 def test_places_are_written_as_people_read_them():

@@ -48,7 +48,23 @@ def test_the_table_above_leaves_no_ending_out():
 
 
 @pytest.mark.parametrize(
-    "param", ["tools", "tool_choice", "response_format", "n", "logprobs", "stop", "max_tokens", "messages"]
+    "param",
+    [
+        "tools",
+        "tool_choice",
+        "functions",
+        "function_call",
+        "response_format",
+        "n",
+        "logprobs",
+        "stop",
+        "max_tokens",
+        "messages",
+        "modalities",
+        "audio",
+        "prediction",
+        "web_search_options",
+    ],
 )
 def test_what_a_caller_relies_on_is_never_dropped(param):
     assert not droppable(param)

@@ -136,6 +136,7 @@ async def test_turns_spread_over_all_that_may_be_used():
     assert await place.turn_in(2) == 0
     assert await place.turn_in(2, tried=Tried(candidates={"a/m0#k1"})) == pytest.approx(60, abs=1)
     assert await place.turn_in(0, tried=Tried(providers={"a"})) == math.inf
+    assert await place.turn_in(3, tried=Tried(providers={"a"})) == math.inf
 
 
 async def test_a_hold_puts_a_turn_off():

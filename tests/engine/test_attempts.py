@@ -91,6 +91,14 @@ async def test_a_walk_over_keys_does_not_use_up_the_attempts():
     assert len(world.upstream.asked) == 12
 
 
+async def test_what_was_never_sent_uses_up_no_attempt():
+    unfit = Outcome(Kind.BAD_PARAMETER, param="prediction", counted=False)
+    world = World(*(provider(f"p{i}") for i in range(6)), routing=Routing(max_attempts=2))
+    world.upstream.scripts = {f"p{i}": [unfit] for i in range(5)}
+    await world.ask()
+    assert len(world.upstream.asked) == 6
+
+
 async def test_attempts_are_bounded():
     world = World(*(provider(f"p{i}") for i in range(6)), routing=Routing(max_attempts=3))
     world.upstream.scripts = {f"p{i}": [Kind.FAULT] for i in range(6)}

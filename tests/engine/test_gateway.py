@@ -163,6 +163,48 @@ async def test_a_caller_that_leaves_is_no_failure_of_the_provider():
     assert (entry["requests"], entry["served"], entry["failed"]) == (1, 0, 0)
 
 
+async def test_a_request_larger_than_a_client_s_whole_limit_is_not_worth_repeating():
+    limit = Limit(Unit.TOKENS, 20, 86400.0, span="day")
+    world = World(provider("a"))
+    error = await world.fails(
+        ContextTooLong, prompt=900, context=world.context(client=client(limits=(limit,)))
+    )
+    assert error.retry_after is None
+    assert "client alice: larger than its whole limit of 20 tokens/day" in error.message
+
+
+async def test_a_name_that_holds_no_model_is_told_apart_from_nothing_at_all():
+    world = World(provider("a"), metas=[MetaModel("coding", "smart", ("q/*",))])
+    with pytest.raises(NoProvider, match=r"coding: no model that is switched on belongs to it.*meta_models"):
+        await world.ask("coding")
+
+
+async def test_a_stream_that_broke_is_no_success_of_its_provider():
+    world = World(provider("a"), a=[streamed([b"one"], ending=Outcome(Kind.TRUNCATED, 200, "cut"))])
+    await world.ask(stream=True)
+    status = world.gateway.status()
+    [entry] = status["providers"]
+    assert (entry["requests"], entry["served"], entry["failed"]) == (1, 0, 1)
+    assert entry["last_error"]["kind"] == "truncated"
+    assert (status["totals"]["served"], status["totals"]["failed"]) == (0, 1)
+    assert status["requests"][0]["attempts"][0]["kind"] == "truncated"
+
+
+async def test_what_a_provider_wrote_never_reaches_a_caller_s_error():
+    world = World(provider("a"), a=[Outcome(Kind.FAULT, 500, "HTTP 500 your prompt was ...")])
+    error = await world.fails(UpstreamFailed)
+    assert "prompt" not in repr(error.body())
+
+
+async def test_a_meta_model_can_do_what_any_of_its_models_can():
+    world = World(
+        provider("a", model("x", capabilities=["tools"])), provider("b", model("y", capabilities=["images"]))
+    )
+    free = world.gateway.models(None)[0]
+    assert free["architecture"]["input_modalities"] == ["text", "image"]
+    assert "tools" in free["supported_parameters"]
+
+
 async def test_a_refused_request_gives_the_client_its_tokens_back():
     limit = Limit(Unit.TOKENS, 1000, 86400.0, span="day")
     world = World(provider("a"), a=[Outcome(Kind.REJECTED, 400, request_error="no")])
@@ -214,6 +256,8 @@ async def test_a_fault_of_our_own_is_recorded_as_such():
     with pytest.raises(RuntimeError):
         await world.ask()
     assert world.receipts.last.status == 500
+    assert [note.kind for note in world.receipts.last.attempts] == [Kind.FAULT]
+    assert not world.is_suspect("a/m#k1")
     assert world.counters.in_flight() == 0
 
 

@@ -25,7 +25,7 @@ async def test_a_redirect_is_an_error_of_configuration_and_never_followed(run, s
     gateway = await run()
     await gateway.script("groq", {"kind": "status", "status": status})
     alpha = await moved_on(gateway, stream, f"redirected:{status}")
-    assert alpha.held == [("answers with a redirect: check base_url", 300.0)]
+    assert alpha.held == [("nothing answers at this address: check base_url", 300.0)]
     assert alpha.breaker == "closed"
     assert len(await gateway.calls("groq")) == 1
 

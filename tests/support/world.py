@@ -163,7 +163,7 @@ class World:
     ) -> None:
         self.clock = clock or ManualClock()
         self.upstream = Scripted(self.clock, seconds, **scripts)
-        self.counters = counters or MemoryCounters()
+        self.counters: Any = counters or MemoryCounters()
         self.receipts = Receipts()
         self.gateway = Gateway(
             catalogue=catalogue(*providers, metas=metas),

@@ -181,9 +181,16 @@ def test_each_kind_of_route_takes_its_own_keys_alone(policy, access, passing):
         try:
             admit(headers, policy, access)
             passed = True
-        except InvalidApiKey:
+        except (InvalidApiKey, Forbidden):
             passed = False
         assert passed == ((key or None) in passing), key
+
+
+@pytest.mark.parametrize("access", [Access.ADMIN, Access.METRICS])
+def test_a_clients_key_is_known_but_not_enough_for_the_operators_routes(access):
+    with pytest.raises(Forbidden, match="admin key") as refused:
+        admit({**LOCAL, b"authorization": b"Bearer sk-alice"}, KEYED, access)
+    assert refused.value.code == "forbidden"
 
 
 def test_the_admin_key_counts_only_as_a_bearer():

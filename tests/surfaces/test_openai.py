@@ -315,3 +315,19 @@ async def test_a_model_is_shown_by_its_id_with_slashes_either_way(ask, gateway):
     assert missing.status_code == 404
     assert missing.json()["error"]["code"] == "model_not_found"
     assert gateway.asked[1] == gateway.asked[2] == ("model", "groq/openai/gpt-oss-120b")
+
+
+@pytest.mark.parametrize("half", [r"\ud83d", r"\ude00", r"\ud83d\ud83d", r"\\\ud83d"])
+async def test_half_of_a_surrogate_pair_is_called_that(ask, half):
+    body = '{"model": "free", "messages": [{"role": "user", "content": "%s"}]}' % half  # noqa: UP031
+    async with ask() as client:
+        reply = await client.post("/v1/chat/completions", content=body)
+    assert reply.status_code == 400
+    assert "surrogate pair" in reply.json()["error"]["message"]
+
+
+async def test_whole_surrogate_pairs_and_escaped_backslashes_pass(ask):
+    content = r"\ud83d\ude00 \\ud83d"
+    body = '{"model": "free", "messages": [{"role": "user", "content": "%s"}]}' % content  # noqa: UP031
+    async with ask() as client:
+        assert (await client.post("/v1/chat/completions", content=body)).status_code == 200

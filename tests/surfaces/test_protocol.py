@@ -1,10 +1,17 @@
 import asyncio
+import socket
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from freeroute.app import ServeOptions
+from freeroute.app import build as build_gateway
+from freeroute.config.load import Overrides
 from freeroute.surfaces.protocol import Bounds
+from freeroute.upstreams.simulated.faults import Fault, Speed
+from freeroute.upstreams.simulated.shapes import Model
+from freeroute.upstreams.simulated.simulation import Simulation
 from tests.support.gateways import FakeServed, chunk
 from tests.support.serving import RawCaller, post, serving
 
@@ -237,6 +244,109 @@ async def test_a_caller_that_stops_reading_is_dropped(build, gateway):
     assert served.finished == [True]
 
 
+async def test_a_request_behind_it_does_not_hide_that_its_caller_stopped_reading(build, gateway):
+    served = gateway.answer = FakeServed(batches=[[chunk("x" * 100_000)]] * 500)
+    ask = post(HI.replace(b'"free"', b'"free", "stream": true'))
+    async with serving(build(), Bounds(write_seconds=0.05)) as url, RawCaller.to(url) as caller:
+        caller.stop_reading()
+        await caller.send(ask + HEAD + b"\r\n")
+        async with asyncio.timeout(5):
+            await served.ended.wait()
+    assert served.finished == [True]
+
+
+async def test_a_caller_that_hangs_up_on_two_requests_ends_the_first_as_well(build, gateway):
+    served = gateway.answer = FakeServed(batches=[[chunk("a")], None])
+    async with serving(build()) as url, RawCaller.to(url) as caller:
+        await caller.send(post(HI.replace(b'"free"', b'"free", "stream": true')) + HEAD + b"\r\n")
+        await caller.head()
+        caller.leave()
+        async with asyncio.timeout(5):
+            await served.ended.wait()
+    assert served.finished == [True]
+
+
+async def test_a_caller_of_http_1_0_gets_its_stream_without_chunks_up_to_the_end(build, gateway):
+    gateway.answer = FakeServed(batches=[[chunk("a")], [chunk("b")]])
+    request = post(HI.replace(b'"free"', b'"free", "stream": true')).replace(b"HTTP/1.1", b"HTTP/1.0")
+    async with serving(build()) as url, RawCaller.to(url) as caller:
+        await caller.send(request)
+        _, headers = await caller.head()
+        async with asyncio.timeout(5):
+            body = await caller.reader.read()
+    assert "transfer-encoding" not in headers
+    assert headers["connection"] == "close"
+    events = [chunk("a"), chunk("b"), b"[DONE]"]
+    assert body == b"".join(b"data: " + event + b"\n\n" for event in events)
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+async def test_a_caller_of_http_1_0_gets_a_whole_answer_with_its_length(build, method):
+    async with serving(build()) as url, RawCaller.to(url) as caller:
+        await caller.send(method + b" /livez HTTP/1.0\r\nhost: localhost\r\n\r\n")
+        status, headers = await caller.head()
+        async with asyncio.timeout(5):
+            body = await caller.reader.read()
+    assert status == 200
+    assert len(body) == (int(headers["content-length"]) if method == b"GET" else 0)
+
+
+async def test_two_host_headers_are_refused(build):
+    answer = await exchange(build(), HEAD + b"host: localhost\r\n\r\n")
+    assert (answer.status, answer.error["param"]) == (400, "host")
+
+
+@pytest.mark.parametrize(
+    ("target", "host", "status"),
+    [
+        (b"http://evil.example/v1/models", b"localhost", 421),
+        (b"http://evil.example:3000/v1/models", b"localhost", 421),
+        (b"http://localhost@evil.example/v1/models", b"localhost", 421),
+        (b"http:///v1/models", b"localhost", 421),
+        (b"http://localhost:3000/v1/models", b"evil.example", 200),
+        (b"HTTP://LOCALHOST/v1/models?x=1", b"localhost", 200),
+        (b"http://localhost?x=1", b"localhost", 200),
+    ],
+)
+async def test_the_host_in_the_request_line_is_judged_whatever_the_header_says(build, target, host, status):
+    async with serving(build()) as url, RawCaller.to(url) as caller:
+        await caller.send(b"GET " + target + b" HTTP/1.1\r\nhost: " + host + b"\r\n\r\n")
+        assert (await caller.answer()).status == status
+
+
+@pytest.mark.parametrize(
+    "coding",
+    [b"gzip, chunked", b"identity", b"chunked, chunked", b"chunked\r\ntransfer-encoding: chunked"],
+)
+async def test_a_transfer_encoding_other_than_chunks_is_refused(build, gateway, coding):
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: "
+    answer = await exchange(build(), head + coding + b"\r\n\r\n0\r\n\r\n")
+    assert answer.status == 400
+    assert gateway.calls == []
+
+
+async def test_chunks_are_refused_from_http_1_0(build):
+    head = b"POST /v1/chat/completions HTTP/1.0\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
+    assert (await exchange(build(), head + b"0\r\n\r\n")).status == 400
+
+
+async def test_an_expectation_nobody_knows_is_passed_over(build):
+    async with serving(build()) as url, RawCaller.to(url) as caller:
+        await caller.send(post(HI, more="expect: a-miracle\r\n"))
+        assert (await caller.answer()).status == 200
+
+
+@pytest.mark.parametrize(("coding", "status"), [("gzip", 400), ("br, gzip", 400), ("identity", 200)])
+async def test_a_packed_body_is_refused_by_the_name_of_its_packing(build, coding, status):
+    async with serving(build()) as url, RawCaller.to(url) as caller:
+        await caller.send(post(HI, more=f"content-encoding: {coding}\r\n"))
+        answer = await caller.answer()
+    assert answer.status == status
+    if status == 400:
+        assert coding in answer.error["message"]
+        assert answer.error["param"] == "content-encoding"
+
+
 NOISE = st.tuples(st.integers(0, len(HEAD)), st.binary(min_size=1, max_size=300))
 
 
@@ -253,3 +363,26 @@ def test_noise_never_gets_a_500(build, noises):
                     assert not reply.startswith(b"HTTP/1.1 5")
 
     asyncio.run(main())
+
+
+async def test_a_caller_that_stops_reading_gives_its_place_back_at_gateway_and_provider(tmp_path):
+    app = build_gateway(ServeOptions(overrides=Overrides(), demo=True), {}, tmp_path)
+    assert isinstance(app.transport, Simulation)
+    ollama = app.transport.providers["ollama"]
+    ollama.models["llama3.2:3b"] = Model("llama3.2:3b", max_output=60_000)
+    ollama.speed, ollama.answer_tokens = Speed(0.0, 0.0), (60_000, 60_000)
+    ollama.script([Fault("stall", after=50_000)])  # more is to come, so nothing but the caller ends it
+    ask = b'{"model": "ollama/llama3.2:3b", "stream": true, "messages": [{"role": "user", "content": "Hi"}]}'
+    async with serving(app.asgi("admin", print), Bounds(write_seconds=0.05)) as url:
+        with socket.socket() as small:
+            # Little room on the way, so that far less than the whole answer fills it.
+            small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            small.connect(("127.0.0.1", int(url.rpartition(":")[2])))
+            small.sendall(post(ask))
+            async with asyncio.timeout(10):
+                while not app.gateway.status()["requests"]:  # noqa: ASYNC110 - a receipt has no event
+                    await asyncio.sleep(0)
+    assert ollama.calls[0].aborted
+    assert (len(ollama.open), app.gateway.in_flight) == (0, 0)
+    [told] = app.gateway.status()["requests"]
+    assert told["status"] == 499

@@ -31,6 +31,49 @@ def test_the_text_of_a_refused_request_does_not_reach_the_logs():
     assert "bad_thing" in outcome.detail
 
 
+@pytest.mark.parametrize("status", [401, 402, 403, 404, 418, 429, 500, 503])
+def test_no_word_of_a_provider_is_shown_where_the_request_is_not_to_blame(status: int):
+    said = "Please write 'a love letter' at 10.0.0.7 for org_01abc23def45ghi"
+    outcome = judged(status, error(said, type="some_error", code="a love letter"))
+    assert (outcome.detail, outcome.code) == (f"HTTP {status} (some_error)", "some_error")
+    assert outcome.request_error is None
+
+
+def test_a_code_that_is_a_key_or_too_long_is_not_shown():
+    for code in ("gsk_A1b2C3d4E5f6G7h8", "x" * 65, "secret-of-mine"):
+        assert judged(500, error("x", code=code), secret="Secret-Of-Mine").detail == "HTTP 500"
+
+
+DEEP = b'{"error":{"message":"my prompt","details":' + b"[" * 5000 + b"]" * 5000 + b"}}"
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"my prompt is not understood",
+        b'{"error":{"message":"my prompt is cut o',
+        b'{"error":{"message":"my prompt \\ud800"}}',
+        DEEP,
+        msgspec.json.encode(error('{"error":{"message":"my prompt is cut o')),
+        msgspec.json.encode(error("x", metadata={"raw": '[{"message":"my prompt is cut o'})),
+        b"<html>my prompt</html>",
+        b"",
+    ],
+)
+def test_a_body_that_cannot_be_decoded_is_never_relayed(status: int, body: bytes):
+    told = judged(status, body).request_error
+    assert told == f"the provider refused the request (HTTP {status})"
+
+
+def test_a_sentence_that_begins_with_a_bracket_is_relayed():
+    assert judged(400, error("[Groq] top_k is odd")).request_error == "[Groq] top_k is odd"
+
+
+def test_ids_of_an_organisation_are_redacted():
+    assert "org_01" not in redact("in organization `org_01jabc23def45ghi6` on tokens per minute")
+
+
 @pytest.mark.parametrize(
     "key",
     [

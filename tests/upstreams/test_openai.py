@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from freeroute.domain.catalogue import Auth, ErrorRule, Quirks
-from freeroute.domain.outcome import Kind
+from freeroute.domain.outcome import Kind, Next, judge
 from freeroute.domain.usage import Usage
 from freeroute.engine.ports import Terms
 from freeroute.upstreams.transport import (
@@ -219,3 +219,32 @@ async def test_silence_is_bounded_by_the_stream_and_not_cut_short_by_the_transpo
     await ask(transport, Terms(connect=1, first_event=300, between_events=30, total=600))
     deadlines = transport.sent[0].deadlines
     assert (deadlines.connect, deadlines.first_byte, deadlines.idle, deadlines.total) == (1, 300, 300, 600)
+
+
+async def test_a_provider_that_does_not_take_what_the_caller_relies_on_is_not_asked():
+    transport = PlayedTransport()
+    asked = candidate(quirks=Quirks(accepts=("tools",)))
+    outcome = (await ask(transport, asked=asked, functions=[{"name": "f"}])).outcome
+    assert (outcome.kind, outcome.param, outcome.counted) == (Kind.BAD_PARAMETER, "functions", False)
+    assert judge(outcome) is Next.CANDIDATE
+    assert transport.sent == []
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (Refused("10.1.2.3:443: ECONNREFUSED"), "connection refused"),
+        (Refused("10.1.2.3:443: ENETUNREACH"), "cannot be reached"),
+        (NameNotFound("10.1.2.3 does not resolve"), "name does not resolve"),
+        (TlsFailed("10.1.2.3: certificate: bad"), "TLS handshake or certificate failed"),
+        (TimedOut(Phase.POOL, 5), "pool timeout"),
+        (TimedOut(Phase.FIRST_BYTE, 5), "first byte timeout"),
+        (Disconnected("10.1.2.3 left"), "connection closed before an answer"),
+        (ProtocolError("10.1.2.3: what"), "not an answer in HTTP as we know it"),
+        (TransportError("10.1.2.3"), "the exchange failed"),
+    ],
+)
+async def test_a_failed_exchange_is_told_by_its_kind_and_without_an_address(
+    failure: TransportError, told: str
+):
+    assert (await ask(PlayedTransport(failure))).outcome.detail == told

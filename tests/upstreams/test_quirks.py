@@ -7,7 +7,7 @@ import pytest
 
 from freeroute.domain.catalogue import Candidate, Key, Model, Provider, Quirks
 from freeroute.engine.ports import Terms
-from freeroute.upstreams.quirks import DUMMY_SIGNATURE, Outgoing, outgoing
+from freeroute.upstreams.quirks import DUMMY_SIGNATURE, NotTaken, Outgoing, outgoing
 from freeroute.upstreams.repairs import Repairs
 from freeroute.wire.answers import inspect
 from freeroute.wire.decode import decode_chat
@@ -58,6 +58,39 @@ def test_a_whitelist_lets_nothing_else_through():
     assert out.dropped == ("top_k",)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("functions", [{"name": "f"}]),
+        ("stop", ["x"]),
+        ("n", 2),
+        ("modalities", ["text", "audio"]),
+        ("audio", {"voice": "a", "format": "wav"}),
+        ("prediction", {"type": "content", "content": "x"}),
+        ("web_search_options", {}),
+    ],
+)
+def test_a_whitelist_never_drops_what_the_caller_relies_on(field: str, value: Any):
+    with pytest.raises(NotTaken) as caught:
+        send(Quirks(accepts=("temperature",)), **{field: value})
+    assert caught.value.field == field
+
+
+def test_a_whitelist_drops_and_tells_what_changes_nothing():
+    lost: dict[str, Any] = {
+        "store": True,
+        "metadata": {"a": "b"},
+        "service_tier": "auto",
+        "verbosity": "low",
+        "user": "me",
+        "prompt_cache_key": "k",
+        "safety_identifier": "s",
+    }
+    out = send(Quirks(accepts=()), **lost, n=1, logprobs=False, modalities=["text"])
+    assert msgspec.json.decode(out.body).keys() == {"model", "messages"}
+    assert set(out.dropped) == {*lost, "n", "logprobs", "modalities"}
+
+
 def test_a_whitelist_may_use_either_name_of_a_renamed_field():
     for name in ("seed", "random_seed"):
         assert sent(Quirks(accepts=(name,), renames={"seed": "random_seed"}), seed=7)["random_seed"] == 7
@@ -99,7 +132,6 @@ def test_usage_is_always_asked_of_a_stream_that_can_tell_it():
 def test_stream_options_do_not_travel_where_they_have_no_place():
     asked = {"include_usage": True}
     assert "stream_options" not in sent(Quirks(stream_usage=False), stream=True, stream_options=asked)
-    assert "stream_options" not in sent(Quirks(), stream_options=asked)
     terms = Terms(1, 1, 1, 1, without=frozenset({"stream_options"}))
     assert "stream_options" not in sent(Quirks(), terms, stream=True)
 
@@ -135,7 +167,7 @@ def test_null_content_beside_tool_calls_becomes_empty():
 
 def test_text_parts_are_joined_but_pictures_stay():
     text = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
-    picture = {"type": "image_url", "image_url": {"url": "data:,"}}
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
     quirks = Quirks(flatten_content=True)
     assert talk(quirks, {"role": "user", "content": text})[0]["content"] == "a\nb"
     assert talk(quirks, {"role": "user", "content": [*text, picture]})[0]["content"] == [*text, picture]

@@ -3,8 +3,10 @@
 import msgspec
 import pytest
 
+from freeroute.config.entries import or_else, read_catalogue
 from freeroute.domain.catalogue import ErrorRule, Scope, Unit
 from freeroute.domain.outcome import Kind, Outcome
+from freeroute.resources import config_dir
 from freeroute.upstreams.verdicts import judge_inside, judge_response
 from tests.support.refusals import DAY, MINUTE, NOW, error, google, judged, quota
 
@@ -53,7 +55,11 @@ KINDS = [
     ),
     # Models that are gone.
     (404, error("The model `x` does not exist", code="model_not_found"), Kind.MODEL_GONE),
-    (404, b"404 page not found", Kind.MODEL_GONE),
+    # A web server, not an API, says that there is nothing: the address is wrong.
+    (404, b"404 page not found", Kind.REDIRECTED),
+    (404, b"<html>Not Found</html>", Kind.REDIRECTED),
+    (404, b"", Kind.REDIRECTED),
+    (404, b'{"error": {"message": "cut o', Kind.MODEL_GONE),
     (
         404,
         {"status": 404, "title": "Not Found", "detail": "Function 'f': Not found for account 'a'"},
@@ -168,12 +174,25 @@ KINDS = [
         Kind.REJECTED,
     ),
     (200, b"hello", Kind.GARBAGE),
+    (0, b"", Kind.GARBAGE),
+    (101, b"", Kind.GARBAGE),
+    (600, error("x"), Kind.GARBAGE),
+    (409, error("conflict"), Kind.FAULT),
+    (418, error("a teapot"), Kind.FAULT),
+    (451, b"", Kind.FAULT),
+    (413, b"<html>Request Entity Too Large</html>", Kind.TOO_LARGE),
 ]
 
 
 @pytest.mark.parametrize(("status", "body", "kind"), KINDS)
 def test_an_error_answer_has_one_meaning(status: int, body: object, kind: Kind):
     assert judged(status, body).kind is kind
+
+
+def test_nvidias_plain_404_is_a_model_that_is_gone():
+    rules = or_else(read_catalogue(config_dir() / "providers")["nvidia"].errors, ())
+    outcome = judge_response(404, (), b"404 page not found", now=NOW, rules=rules)
+    assert outcome.kind is Kind.MODEL_GONE
 
 
 def test_the_catalogues_rules_come_before_the_general_ones():

@@ -100,7 +100,7 @@ def test_images_and_tool_schemas_count_into_the_prompt_but_not_the_base64():
 def test_stream_usage_is_asked_only_with_a_stream():
     assert decoded(stream=True, stream_options={"include_usage": True}).include_usage
     assert not decoded(stream=True).include_usage
-    assert not decoded(stream_options={"include_usage": True}).include_usage
+    assert not decoded(stream=True, stream_options={"include_usage": False}).include_usage
 
 
 def test_a_conversation_that_went_on_is_recognised():
@@ -149,6 +149,26 @@ BAD = [
     ({"stop": [1]}, "stop[0]"),
     ({"tools": {}}, "tools"),
     ({"tools": [{"type": "function"}]}, "tools[0].function"),
+    ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
+    (
+        {"tools": [{"type": "function", "function": {"name": "f", "parameters": "x"}}]},
+        "tools[0].function.parameters",
+    ),
+    ({"tools": [TOOL], "tool_choice": "some"}, "tool_choice"),
+    ({"tools": [TOOL], "tool_choice": 1}, "tool_choice"),
+    ({"tools": [TOOL], "tool_choice": {"type": "function"}}, "tool_choice"),
+    ({"tools": [TOOL], "tool_choice": {"function": {"name": 3}}}, "tool_choice.function.name"),
+    ({"tool_choice": "required"}, "tool_choice"),
+    ({"tool_choice": {"type": "function", "function": {"name": "f"}}, "tools": []}, "tool_choice"),
+    ({"function_call": {"name": "f"}}, "function_call"),
+    ({"functions": [{"name": "f", "parameters": []}]}, "functions[0].parameters"),
+    ({"metadata": "x"}, "metadata"),
+    ({"reasoning_effort": "huge"}, "reasoning_effort"),
+    ({"reasoning_effort": 3}, "reasoning_effort"),
+    ({"stream_options": {"include_usage": True}}, "stream_options"),
+    ({"stream": False, "stream_options": {}}, "stream_options"),
+    ({"messages": [{"role": "assistant"}]}, "messages[0].content"),
+    ({"messages": [{"role": "assistant", "content": None, "tool_calls": []}]}, "messages[0].content"),
     ({"response_format": {"type": "xml"}}, "response_format.type"),
     ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
     ({"provider": "groq"}, "provider"),
@@ -169,13 +189,60 @@ def test_a_bad_field_is_refused_by_name(fields: dict[str, object], param: str):
     assert error.status == 400
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://x/y", "", "javascript:1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:///etc/passwd",
+        "ftp://x/y",
+        "",
+        "javascript:1",
+        "data:,",
+        "data:image/png,AAAA",
+        "data:image/png;base64,",
+        "data:image/png;base64",
+        "data:image/svg+xml;base64,<svg/>",
+        "data:image/png;base64," + " " * 100_000 + "!",
+    ],
+)
 def test_an_image_is_never_anything_but_data_or_a_web_address(url: str):
     body = {
         **HELLO,
         "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}],
     }
     assert refused(msgspec.json.encode(body)).param == "messages[0].content[0].image_url.url"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"tools": [TOOL], "tool_choice": "required"},
+        {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "look"}}},
+        {"tool_choice": "none"},
+        {"functions": [{"name": "f"}], "function_call": {"name": "f"}},
+        {"metadata": {"a": "b"}},
+        {"reasoning_effort": "xhigh"},
+        {"max_output_tokens": -5},
+        {"stream": True, "stream_options": {"include_obfuscation": False}},
+    ],
+)
+def test_what_some_provider_can_serve_is_let_through_as_it_came(fields: dict[str, object]):
+    call = decoded(**fields)
+    for name, value in fields.items():
+        assert msgspec.json.decode(call.fields[name]) == value
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"content": ""},
+        {"function_call": {"name": "f", "arguments": "{}"}},
+        {"refusal": "no"},
+        {"audio": {"id": "a"}},
+        {"tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+    ],
+)
+def test_an_assistant_that_said_anything_may_leave_out_the_rest(said: dict[str, object]):
+    assert decoded(messages=[{"role": "assistant", **said}]).has_assistant
 
 
 def test_price_wishes_hold_for_free_models():
@@ -239,6 +306,9 @@ KNOWN = st.sampled_from(
         "models",
         "max_tokens",
         "stream_options",
+        "tool_choice",
+        "function_call",
+        "metadata",
     ]
 )
 

@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -18,6 +18,11 @@ from freeroute.upstreams.simulated.text import Answer, compose, prompt_tokens
 from freeroute.upstreams.transport import Disconnected, NameNotFound, Refused, TlsFailed, TransportError
 
 _HTML = b"<!doctype html><html><head><title>Just a moment...</title></head><body>Checking.</body></html>"
+# Deeper than anything a caller means.
+_DEEPEST = 100
+_MOST_CHOICES = 8
+# How code written for sound bodies fails on others: nobody checks each field of what it only simulates.
+_UNSOUND = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 _HTML_TYPE, _SSE_TYPE = "text/html; charset=utf-8", "text/event-stream"
 
 
@@ -89,16 +94,20 @@ def course(scene: Scene, request: Request, fault: Fault | None) -> Course:
     try:
         order = _read(scene, request, fault)
         _check(scene, order, fault)
+        # Made before it is charged: a body nothing can be made of costs nothing.
+        answer = _answer(scene, order)
         charge = _admit(scene, order)
     except _Rejected as rejected:
         return _refusing(scene, order, rejected)
+    except _UNSOUND:
+        unsound = Problem("malformed", text="The request body is not what this route takes.")
+        return _refusing(scene, order, _Rejected(unsound))
     made = Course(_nothing(), order.model.id, order.stream, order.prompt, charge=charge)
     if fault is not None and fault.kind == "hang":
         made.script.head_after = math.inf
     elif fault is not None and fault.kind == "reset":
         made.broken = Disconnected("the connection was reset before the answer", received=0)
     else:
-        answer = _answer(scene, order)
         made.output = answer.completion_tokens
         made.script = _script(scene, order, answer, fault)
     return made
@@ -143,6 +152,8 @@ def _read(scene: Scene, request: Request, fault: Fault | None) -> _Order:
         body = msgspec.json.decode(request.body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise _Rejected(Problem("malformed", text="The request body is not valid JSON.")) from None
+    if _too_deep(body):
+        raise _Rejected(Problem("malformed", text="The request body is nested too deeply."))
     messages = body.get("messages") if isinstance(body, dict) else None
     if not isinstance(messages, list) or not messages or not all(isinstance(item, dict) for item in messages):
         text = "'messages' : minimum number of items is 1"
@@ -155,6 +166,31 @@ def _read(scene: Scene, request: Request, fault: Fault | None) -> _Order:
         raise _Rejected(Problem("model_gone", model=name))
     rules = (*model.rules, *scene.account_rules)
     return _Order(body, model, rules, prompt_tokens(body), bool(body.get("stream")))
+
+
+def _too_deep(body: Any) -> bool:
+    """Say whether *body* is nested deeper than any code here may follow."""
+    level = [body]
+    for _ in range(_DEEPEST):
+        level = [inner for outer in level for inner in _inside(outer) if isinstance(inner, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def _choices(dialect: Dialect, body: Mapping[str, Any]) -> int:
+    """Return how many choices *body* asks for."""
+    wanted = body.get("n")
+    if wanted is None or not dialect.heeds_n:
+        return 1
+    if not isinstance(wanted, int) or isinstance(wanted, bool) or not 1 <= wanted <= _MOST_CHOICES:
+        text = f"'n' : must be an integer from 1 to {_MOST_CHOICES}"
+        raise _Rejected(Problem("bad_param", param="n", at=("body", "n"), text=text))
+    return wanted
 
 
 def _check(scene: Scene, order: _Order, fault: Fault | None) -> None:
@@ -256,7 +292,7 @@ def _script(scene: Scene, order: _Order, answer: Answer, fault: Fault | None) ->
         speed = replace(speed, first_token=fault.first_token)
     if kind in ("empty", "content_filter"):
         finish = "stop" if kind == "empty" else kind
-        answer = replace(answer, pieces=(), tool_calls=(), finish=finish)
+        answer = replace(answer, pieces=(), tool_calls=(), finish=finish, others=())
     headers = scene.dialect.rate_headers(Meter(scene.ledger, order.rules, order.model.id, scene.now))
     if kind in ("garbage", "html"):
         script = _noise(kind, random.Random(f"{scene.seed}/{scene.ordinal}"), order.stream)
@@ -283,6 +319,7 @@ def _answer(scene: Scene, order: _Order) -> Answer:
         limit=order.model.max_output if allowed is None else min(allowed, order.model.max_output),
         lengths=scene.answer_tokens,
         obeys_tool_choice=dialect.obeys_tool_choice,
+        choices=_choices(dialect, order.body),
     )
     return replace(answer, prompt_tokens=order.prompt)
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from freeroute.upstreams.simulated.limits import Meter, Metric, Per, Refusal
 from freeroute.upstreams.simulated.pace import Frame
-from freeroute.upstreams.simulated.shapes import DONE, Dialect, Problem, sse
+from freeroute.upstreams.simulated.shapes import DONE, Dialect, Problem, side_by_side, sse
 from freeroute.upstreams.simulated.text import Answer, ToolCall
 
 _KNOWN = frozenset(
@@ -121,21 +121,25 @@ class Gemini(Dialect):
 
     def frames(self, answer: Answer, asked_usage: bool) -> Iterator[Frame]:
         made = 0
+        for answering, delta, tokens in side_by_side([self._deltas(one) for one in answer.choices]):
+            made += tokens
+            yield self._event(answering, {"role": "assistant"} | delta, made, tokens)
+        for one in answer.choices:
+            # A stream says stop even after a tool call.
+            finish = "stop" if one.finish == "tool_calls" else one.finish
+            yield self._event(one, {"role": "assistant"}, made, 0, finish)
+        yield DONE
+
+    def _deltas(self, answer: Answer) -> Iterator[tuple[Answer, dict[str, Any], int]]:
+        """Yield what one choice says, piece by piece, with the tokens made for each."""
         for piece in answer.pieces:
-            made += 1
-            yield self._event(answer, {"role": "assistant", "content": piece}, made, 1)
+            yield answer, {"content": piece}, 1
         for index, call in enumerate(answer.tool_calls):
-            made += call.tokens
-            delta = {"role": "assistant", "tool_calls": [self.tool_call(call, index)]}
-            yield self._event(answer, delta, made, call.tokens)
+            yield answer, {"tool_calls": [self.tool_call(call, index)]}, call.tokens
         if answer.pieces:
             # A delta of its own that holds nothing but metadata.
             signature = {"google": {"thought_signature": f"sig-{answer.id[-12:]}"}}
-            yield self._event(answer, {"role": "assistant", "extra_content": signature}, made, 0)
-        # A stream says stop even after a tool call.
-        finish = "stop" if answer.finish == "tool_calls" else answer.finish
-        yield self._event(answer, {"role": "assistant"}, made, 0, finish)
-        yield DONE
+            yield answer, {"extra_content": signature}, 0
 
     def _event(
         self, answer: Answer, delta: dict[str, Any], made: int, tokens: int, finish: str | None = None
@@ -148,7 +152,7 @@ class Gemini(Dialect):
         return sse(self.chunk(answer, delta, finish) | {"usage": usage}, tokens, final=finish is not None)
 
     def chunk(self, answer: Answer, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
-        choice: dict[str, Any] = {"delta": delta, "index": 0}
+        choice: dict[str, Any] = {"delta": delta, "index": answer.index}
         return {
             "choices": [choice | ({"finish_reason": finish} if finish else {})],
             "created": answer.created,

@@ -87,6 +87,10 @@ async def _serve(
         await pipe.while_heard(pipe.relay(opening))
     except TransportError:
         await _hang_up(receive, reset=not pipe.started)
+    except Exception as wrong:
+        if pipe.started:
+            raise
+        await _json(send, 500, {"error": f"the simulation failed: {type(wrong).__name__}"})
 
 
 async def _body(receive: Receive) -> bytes:
@@ -174,7 +178,7 @@ def _steered(provider: SimulatedProvider | None, route: str, body: bytes) -> tup
     try:
         orders = msgspec.json.decode(body, type=Orders)
         _obey(provider, orders)
-    except (msgspec.DecodeError, msgspec.ValidationError) as wrong:
+    except (msgspec.DecodeError, RecursionError, ValueError) as wrong:
         return 400, {"error": str(wrong)}
     return 200, {"ok": True}
 

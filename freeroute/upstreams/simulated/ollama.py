@@ -21,6 +21,7 @@ class Ollama(Dialect):
     keyless: ClassVar[bool] = True
     filters_by_error: ClassVar[bool] = False
     obeys_tool_choice: ClassVar[bool] = False
+    heeds_n: ClassVar[bool] = False
     output_fields = ("max_tokens",)
     parallel = 1
     queue = 512

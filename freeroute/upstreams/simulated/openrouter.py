@@ -77,9 +77,10 @@ class OpenRouter(Dialect):
                 return 400, problem.text, {}
 
     def completion(self, answer: Answer) -> dict[str, Any]:
-        whole = super().completion(answer) | {"id": _id(answer), "provider": _HOST}
-        whole["choices"][0]["native_finish_reason"] = answer.finish
-        return whole
+        return super().completion(answer) | {"id": _id(answer), "provider": _HOST}
+
+    def choice(self, answer: Answer) -> dict[str, Any]:
+        return super().choice(answer) | {"native_finish_reason": answer.finish}
 
     def usage(self, answer: Answer) -> dict[str, Any]:
         return answer.usage | {"cost": 0}

@@ -1,8 +1,9 @@
 """What a provider's bytes look like: the base of all dialects, which is plain OpenAI."""
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -28,6 +29,7 @@ ProblemKind = Literal[
     "content_filter",
     "context_too_long",
 ]
+Said = TypeVar("Said")
 Pairs = list[tuple[bytes, bytes]]
 
 DONE = Frame(b"data: [DONE]\n\n", final=True)
@@ -93,6 +95,12 @@ def sse(value: object, tokens: int = 0, *, final: bool = False) -> Frame:
     return Frame(b"data: " + msgspec.json.encode(value) + b"\n\n", tokens, final)
 
 
+def side_by_side(choices: Sequence[Iterator[Said]]) -> Iterator[Said]:
+    """Yield what all *choices* say, one piece of each in turn, as models make them."""
+    turns = itertools.zip_longest(*choices)
+    return (said for turn in turns for said in turn if said is not None)
+
+
 class Dialect:
     """Plain OpenAI. A provider overrides what it does in its own way."""
 
@@ -116,6 +124,8 @@ class Dialect:
     # What a stream says meanwhile, once a second.
     keepalive: ClassVar[bytes] = b""
     obeys_tool_choice: ClassVar[bool] = True
+    # More than one choice is made where n asks for it; elsewhere n means nothing.
+    heeds_n: ClassVar[bool] = True
     output_fields: ClassVar[Sequence[str]] = ("max_completion_tokens", "max_tokens")
     json_type: ClassVar[str] = "application/json"
     # Slots for calls at a time, and how many may queue for one; 0 is no bound.
@@ -153,20 +163,24 @@ class Dialect:
 
     def completion(self, answer: Answer) -> dict[str, Any]:
         """Return the value of a JSON answer."""
+        return {
+            "id": answer.id,
+            "object": "chat.completion",
+            "created": answer.created,
+            "model": answer.model,
+            "choices": [self.choice(one) for one in answer.choices],
+            "usage": self.usage(answer),
+        }
+
+    def choice(self, answer: Answer) -> dict[str, Any]:
+        """Return one choice of a JSON answer."""
         message: dict[str, Any] = {"role": "assistant", "content": answer.text or None}
         if answer.tool_calls:
             calls = enumerate(answer.tool_calls)
             message["tool_calls"] = [self.tool_call(call, index) for index, call in calls]
         elif not answer.text:
             message["content"] = ""
-        return {
-            "id": answer.id,
-            "object": "chat.completion",
-            "created": answer.created,
-            "model": answer.model,
-            "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": answer.finish}],
-            "usage": self.usage(answer),
-        }
+        return {"index": answer.index, "message": message, "logprobs": None, "finish_reason": answer.finish}
 
     def usage(self, answer: Answer) -> dict[str, Any]:
         """Return the usage object."""
@@ -184,14 +198,20 @@ class Dialect:
 
     def frames(self, answer: Answer, asked_usage: bool) -> Iterator[Frame]:
         """Yield the events of a stream."""
+        yield from side_by_side([self.saying(one) for one in answer.choices])
+        for other in answer.others:
+            yield sse(self.chunk(other, {}, other.finish), final=True)
+        yield from self.closing(answer, asked_usage)
+        yield DONE
+
+    def saying(self, answer: Answer) -> Iterator[Frame]:
+        """Yield the events in which one choice says what it says."""
         yield sse(self.chunk(answer, {"role": "assistant", "content": ""}))
         for piece in answer.pieces:
             yield sse(self.chunk(answer, {"content": piece}), 1)
         for index, call in enumerate(answer.tool_calls):
             delta = {"tool_calls": [{"index": index} | self.tool_call(call, index)]}
             yield sse(self.chunk(answer, delta), call.tokens)
-        yield from self.closing(answer, asked_usage)
-        yield DONE
 
     def closing(self, answer: Answer, asked_usage: bool) -> Iterator[Frame]:
         """Yield what follows the last token: the finish, then usage where it was asked for."""
@@ -207,7 +227,7 @@ class Dialect:
             "object": "chat.completion.chunk",
             "created": answer.created,
             "model": answer.model,
-            "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}],
+            "choices": [{"index": answer.index, "delta": delta, "logprobs": None, "finish_reason": finish}],
         }
 
     def failing_event(self, answer: Answer) -> Frame:

@@ -54,6 +54,14 @@ class Answer(Struct, frozen=True):
     pieces: Sequence[str] = ()
     tool_calls: Sequence[ToolCall] = ()
     finish: str = "stop"
+    index: int = 0
+    # The other choices, where more than one was asked for.
+    others: Sequence["Answer"] = ()
+
+    @property
+    def choices(self) -> Sequence["Answer"]:
+        """This and the others, in the order of their index."""
+        return (self, *self.others)
 
     @property
     def text(self) -> str:
@@ -62,8 +70,9 @@ class Answer(Struct, frozen=True):
 
     @property
     def completion_tokens(self) -> int:
-        """Output tokens: one a piece, and what the tool calls cost."""
-        return len(self.pieces) + sum(call.tokens for call in self.tool_calls)
+        """Output tokens of all choices: one a piece, and what the tool calls cost."""
+        own = len(self.pieces) + sum(call.tokens for call in self.tool_calls)
+        return own + sum(other.completion_tokens for other in self.others)
 
     @property
     def usage(self) -> dict[str, int]:
@@ -104,8 +113,9 @@ def compose(
     limit: int | None,
     lengths: tuple[int, int],
     obeys_tool_choice: bool = True,
+    choices: int = 1,
 ) -> Answer:
-    """Answer *body*: the same seed, model and messages give the same words."""
+    """Answer *body* in so many *choices*: the same seed, model and messages give the same words."""
     # The words depend on what was asked, the id on the order of asking.
     asked = zlib.crc32(msgspec.json.encode(body.get("messages")))
     words = random.Random(f"{seed}/{provider}/{model}/{asked}/{body.get('seed')}")
@@ -118,11 +128,16 @@ def compose(
         prompt_tokens=prompt_tokens(body),
     )
     chosen = _tools_wanted(body, obeys_tool_choice)
-    if chosen:
-        calls = [_call(tool, words, ids) for tool in chosen]
-        return msgspec.structs.replace(base, tool_calls=calls, finish="tool_calls")
-    pieces, finish = _bounded(_text(body, provider, model, words, lengths), limit, _stops(body))
-    return msgspec.structs.replace(base, pieces=pieces, finish=finish)
+
+    def choice(index: int) -> Answer:
+        if chosen:
+            calls = [_call(tool, words, ids) for tool in chosen]
+            return msgspec.structs.replace(base, index=index, tool_calls=calls, finish="tool_calls")
+        pieces, finish = _bounded(_text(body, provider, model, words, lengths), limit, _stops(body))
+        return msgspec.structs.replace(base, index=index, pieces=pieces, finish=finish)
+
+    first, *others = [choice(index) for index in range(choices)]
+    return msgspec.structs.replace(first, others=others)
 
 
 def _text(
@@ -216,7 +231,8 @@ def fill(schema: Any, rng: random.Random, depth: int = 0) -> Any:
         return {name: fill(value, rng, depth + 1) for name, value in properties.items()}
     if kind == "array":
         inner = schema.get("items") or {"type": "string"}
-        return [fill(inner, rng, depth + 1) for _ in range(_count(schema))]
+        # Lists in lists multiply.
+        return [fill(inner, rng, depth + 1) for _ in range(_count(schema) if depth < 3 else 1)]
     return _scalar(kind, schema, rng)
 
 

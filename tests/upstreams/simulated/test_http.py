@@ -132,6 +132,22 @@ async def test_a_script_that_makes_no_sense_is_refused(site, orders):
     assert await site.script(**orders) == 400
 
 
+async def test_a_script_nested_without_end_is_refused(site):
+    async with site.client.post(site.url + "/_script/groq", data=b'{"faults": ' + b"[" * 100_000) as answer:
+        assert answer.status == 400
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"model": 5}', b'{"a": "\\ud800"}']
+)
+@pytest.mark.parametrize("name", ["groq", "gemini", "mistral"])
+async def test_whatever_is_sent_is_refused_in_json(site, name, body):
+    path = site.world[name].dialect.base_path
+    async with site.client.post(f"{site.url}/{name}{path}/chat/completions", data=body) as answer:
+        assert answer.status in (400, 422)
+        assert await answer.json()
+
+
 async def test_scripts_are_for_providers_that_exist(site):
     async with site.client.post(site.url + "/_script/nobody", json={}) as answer:
         assert answer.status == 404

@@ -40,6 +40,49 @@ async def test_a_bounded_answer_ends_with_length_and_is_counted(world, name):
     assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (2, 9, 11)
 
 
+# --- several choices -----------------------------------------------------------------------------------
+
+
+def _by_choice(events: list[Any]) -> dict[int, str]:
+    said: dict[int, str] = {}
+    for event in events:
+        for choice in event["choices"]:
+            said[choice["index"]] = said.get(choice["index"], "") + (choice["delta"].get("content") or "")
+    return said
+
+
+@pytest.mark.parametrize("name", sorted({*ALL} - {"groq", "ollama"}))
+async def test_as_many_choices_are_made_as_are_asked_for(world, name):
+    whole = (await world.ask(name, n=3)).json
+    texts = {choice["index"]: choice["message"]["content"] for choice in whole["choices"]}
+    assert list(texts) == [0, 1, 2]
+    assert len(set(texts.values())) == 3
+    assert whole["usage"]["completion_tokens"] == sum(len(text.split(" ")) for text in texts.values())
+    streamed = await world.ask(name, n=3, stream=True)
+    assert _by_choice(streamed.events) == texts
+    finishes = [
+        one["finish_reason"]
+        for event in streamed.events
+        for one in event["choices"]
+        if one.get("finish_reason")
+    ]
+    assert finishes == ["stop"] * 3
+    assert streamed.data[-1] == "[DONE]"
+
+
+@pytest.mark.parametrize("name", sorted({*ALL} - {"ollama"}))
+@pytest.mark.parametrize("n", [0, 9, -1, 1.5, "2", True])
+async def test_a_number_of_choices_out_of_bounds_is_refused(world, name, n):
+    if (name, n) == ("groq", True):
+        return
+    assert (await world.ask(name, n=n)).status in (400, 422)
+
+
+async def test_groq_makes_one_choice_and_ollama_does_not_know_of_more(world):
+    assert (await world.ask("groq", n=2)).status == 400
+    assert len((await world.ask("ollama", n=2)).json["choices"]) == 1
+
+
 async def test_the_same_seed_gives_the_same_bytes_again():
     async def story(seed: int) -> list[bytes]:
         world = World(seed)
@@ -272,3 +315,48 @@ def test_the_usual_speeds_of_the_catalogue_are_kept_unless_overridden():
     world = World(speed=Speed(0.5, 10))
     assert world["groq"].speed == Speed(0.5, 10)
     assert world["groq"].models["openai/gpt-oss-20b"].speed.tokens_per_second == 1000
+
+
+# --- bodies nobody means -------------------------------------------------------------------------------
+
+UNSOUND = [
+    {"tools": "a"},
+    {"tools": [1]},
+    {"tools": {"a": 1}},
+    {"tools": [{"function": {"name": "get", "parameters": {"properties": [1]}}}], "tool_choice": "required"},
+    {"response_format": {"type": "json_schema", "json_schema": 5}},
+    {"messages": [{"role": "assistant", "tool_calls": [5]}]},
+    {"messages": [{"role": "assistant", "tool_calls": 5}, {"role": 5, "content": {}}]},
+    {"stop": {"a": 1}, "max_tokens": [], "stream_options": 5, "n": []},
+    {"max_tokens": -(10**30), "temperature": {}},
+]
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("fields", UNSOUND)
+@pytest.mark.parametrize("stream", [False, True])
+async def test_no_body_breaks_a_provider(world, name, fields, stream):
+    assert (await world.ask(name, fields, stream=stream)).status in (200, 400, 422)
+
+
+def deep_tool(depth: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(depth):
+        schema = {"type": "object", "properties": {"a": schema}}
+    return {"type": "function", "function": {"name": "dig", "parameters": schema}}
+
+
+@pytest.mark.parametrize("name", ALL)
+async def test_a_body_nested_too_deeply_is_refused_in_the_providers_own_shape(world, name):
+    assert (await world.ask(name, tools=[deep_tool(20)])).status == 200
+    for depth in (60, 450):
+        refused = await world.ask(name, tools=[deep_tool(depth)])
+        assert refused.status == 400
+        assert "nested" in message_of(name, refused.json)
+
+
+async def test_a_refused_body_takes_nothing_from_the_token_limits(world):
+    before = (await world.ask("groq", max_tokens=5)).rates["x-ratelimit-remaining-tokens"]
+    refused = await world.ask("groq", response_format={"type": "json_schema", "json_schema": 5})
+    assert refused.status == 400
+    assert refused.rates["x-ratelimit-remaining-tokens"] == before
