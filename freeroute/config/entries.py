@@ -22,6 +22,7 @@ INHERITED = (
     "errors",
     "quirks",
     "precharge",
+    "rate_headers",
     "privacy",
     "timeouts",
     "failed_calls_count",

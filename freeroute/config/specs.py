@@ -19,6 +19,7 @@ from freeroute.domain.catalogue import (
     Price,
     Privacy,
     Quirks,
+    RateHeaders,
     Scope,
     Unit,
     WindowKind,
@@ -201,6 +202,7 @@ class ProviderSpec(Struct, frozen=True, forbid_unknown_fields=True):
     errors: tuple[ErrorRule, ...] | UnsetType = UNSET
     quirks: Quirks | UnsetType = UNSET
     precharge: Precharge | UnsetType = UNSET
+    rate_headers: RateHeaders | UnsetType = UNSET
     failed_calls_count: bool | UnsetType = UNSET
     probes: bool | UnsetType = UNSET
     key_check: str | UnsetType = UNSET

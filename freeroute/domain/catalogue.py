@@ -2,6 +2,7 @@
 
 import re
 from enum import StrEnum
+from typing import Literal
 
 from msgspec import Struct, field
 
@@ -146,6 +147,21 @@ class Precharge(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     default: int = 2048
 
 
+Window = Literal["minute", "hour", "day", "week", "month"]
+
+
+class RateHeaders(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Which window rate headers speak of that do not name it.
+
+    *requests* is for ``x-ratelimit-*-requests``, *tokens* for ``x-ratelimit-*-tokens``. With *plain*, those
+    without a unit count requests, of the minute or the day, as their reset tells.
+    """
+
+    requests: Window | None = None
+    tokens: Window | None = None
+    plain: bool = False
+
+
 class Auth(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How a key travels: ``Authorization: Bearer <key>`` unless told otherwise."""
 
@@ -219,6 +235,7 @@ class Provider(Struct, frozen=True):
     errors: tuple[ErrorRule, ...] = ()
     quirks: Quirks = Quirks()
     precharge: Precharge = Precharge()
+    rate_headers: RateHeaders = RateHeaders()
     timeouts: Timeouts = Timeouts()
     privacy: Privacy = Privacy.UNKNOWN
     terms: str = ""

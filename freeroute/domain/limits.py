@@ -1,21 +1,18 @@
 """Counters: how much of a limit is taken, and when more of it fits. One class for each kind of window.
 
-All share one interface. A call *takes* an amount and gets a slip, may *confirm* it when the provider's
-answer begins, and ends by *settling* it to what was really used or *cancelling* it. Time is an argument;
-a counter forgets what is over when it is read.
+All share the interface of `counters.Counter`. Time is an argument; a counter forgets what is over when it
+is read.
 """
 
 import math
-from abc import ABC, abstractmethod
 from bisect import bisect_left, bisect_right, insort
-from itertools import accumulate
+from itertools import accumulate, takewhile
 from operator import attrgetter
-
-from msgspec import Struct
 
 from freeroute.clock import Now
 from freeroute.domain.calendars import period
 from freeroute.domain.catalogue import Limit, Unit, WindowKind
+from freeroute.domain.counters import NOISE, Counter, Slip
 
 GUARD = 0.5
 """Seconds a call may be under way before the provider counts it. Own design: a few round trips over a poor
@@ -24,87 +21,16 @@ line; freeing a slot earlier turns network delay into a refusal, later gives cap
 RELOOK = 0.25
 """Seconds until another look at full concurrency: nobody knows when a call ends. Own design."""
 
+SKEW = 60.0
+"""Seconds after a reset in which a provider may still count for the period before. Own design."""
+
 MERGE_AT = 4096
 """Entries of a sliding window above which finished ones are merged. Own design: 0.5 MB at most."""
 
 GRAINS = 600
 """Parts of a window into which entries are merged; a slot then comes back at most 1/600 late. Own design."""
 
-_NOISE = 1e-9  # sums of fractions of a dollar are not exact; far below anything a provider counts
 _mark = attrgetter("mark")
-
-
-class Slip(Struct, eq=False):
-    """What one call took from a counter, until it is settled. *mark* is the counter's own note."""
-
-    amount: float
-    mark: float = 0.0
-    open: bool = True
-
-
-class Counter(ABC):
-    """What is taken of one limit."""
-
-    def __init__(self, limit: Limit) -> None:
-        """Start empty."""
-        self.limit = limit
-
-    def fits_at(self, amount: float, now: Now) -> float:
-        """Return the mono instant at which *amount* fits: ``now.mono`` if now, ``inf`` if never."""
-        ceiling = self.limit.amount
-        if ceiling <= 0 or amount > ceiling:
-            return math.inf
-        if self.used(now) + amount <= ceiling + _NOISE:
-            return now.mono
-        return self._back_at(amount, now)
-
-    def confirm(self, slip: Slip, now: Now) -> None:  # noqa: B027 - most windows do not care
-        """Note that the provider's answer began: the call was counted by now."""
-
-    def settle(self, slip: Slip, actual: float | None, now: Now) -> None:
-        """End *slip* with the *actual* amount, or as taken if None; a second time does nothing."""
-        if slip.open:
-            real = slip.amount if actual is None else max(0.0, actual)
-            self._close(slip, real - slip.amount, now)
-            slip.open = False
-
-    def cancel(self, slip: Slip, now: Now) -> None:
-        """End *slip* as if nothing had been taken."""
-        self.settle(slip, 0.0, now)
-
-    def left(self, now: Now) -> float:
-        """Return the share (0 to 1) of the limit that is not taken."""
-        amount = self.limit.amount
-        return min(1.0, max(0.0, 1.0 - self.used(now) / amount)) if amount > 0 else 0.0
-
-    def lead(self, now: Now) -> float:
-        """Return how far the quota is ahead of its clock, -1 to 1; what comes back by itself has no clock."""
-        return self.left(now)
-
-    def resize(self, limit: Limit, now: Now) -> None:
-        """Change the limit and keep what is taken; only for a limit with the same kind of window."""
-        self.used(now)
-        self.limit = limit
-
-    @abstractmethod
-    def take(self, amount: float, now: Now) -> Slip:
-        """Take *amount*, whether it fits or not."""
-
-    @abstractmethod
-    def used(self, now: Now) -> float:
-        """Return how much is taken."""
-
-    @abstractmethod
-    def resets_in(self, now: Now) -> float:
-        """Return the seconds until nothing is taken any more; a calendar says when its period ends."""
-
-    @abstractmethod
-    def _back_at(self, amount: float, now: Now) -> float:
-        """Return when *amount*, which does not fit now but may later, fits."""
-
-    @abstractmethod
-    def _close(self, slip: Slip, change: float, now: Now) -> None:
-        """Let go of *slip*, whose amount turned out different by *change*."""
 
 
 class Sliding(Counter):
@@ -124,8 +50,7 @@ class Sliding(Counter):
         self._seen = -math.inf
         self._merge_at = MERGE_AT
 
-    def take(self, amount: float, now: Now) -> Slip:
-        """Take *amount*, whether it fits or not."""
+    def _take(self, amount: float, now: Now) -> Slip:
         return self._add(Slip(amount, now.mono + self.guard + self.limit.seconds), now)
 
     def confirm(self, slip: Slip, now: Now) -> None:
@@ -150,8 +75,26 @@ class Sliding(Counter):
         self._expire(now)
         return next((slip.mark - now.mono for slip in reversed(self._slips) if slip.amount), 0.0)
 
+    def correct(self, used: float, now: Now, back_in: float | None = None) -> None:
+        """Let *used* be taken from now on; what is too much goes oldest first, calls under way apart."""
+        change = used - self.used(now)
+        if change > 0:
+            span = self.limit.seconds if not back_in else min(back_in, self.limit.seconds)
+            self._add(Slip(change, now.mono + span, open=False), now)
+        for slip in self._slips:
+            if change < 0 and not slip.open:
+                part = min(slip.amount, -change)
+                slip.amount -= part
+                self._total -= part
+                change += part
+
+    def _returned(self, slip: Slip, now: Now) -> float:
+        soon = self._seen + self.guard
+        due = takewhile(lambda other: other.mark <= soon, self._slips)
+        return self._freed - slip.freed + sum(other.amount for other in due)
+
     def _back_at(self, amount: float, now: Now) -> float:
-        missing = self._total + amount - self.limit.amount - _NOISE
+        missing = self._total + amount - self.limit.amount - NOISE
         freed = accumulate(slip.amount for slip in self._slips)
         marks = (slip.mark for slip, sum_ in zip(self._slips, freed, strict=True) if sum_ >= missing)
         return next(marks, self._slips[-1].mark)
@@ -177,7 +120,9 @@ class Sliding(Counter):
         self._seen = max(self._seen, now.mono)
         if self._slips and self._slips[0].mark <= self._seen:
             over = bisect_right(self._slips, self._seen, key=_mark)
-            self._total -= sum(slip.amount for slip in self._slips[:over])
+            gone = sum(slip.amount for slip in self._slips[:over])
+            self._total -= gone
+            self._freed += gone
             del self._slips[:over]
         if not self._slips:
             self._total = 0.0
@@ -218,8 +163,7 @@ class Bucket(Counter):
         self._from = -math.inf  # when refilling of the debt begins
         self._open: set[Slip] = set()
 
-    def take(self, amount: float, now: Now) -> Slip:
-        """Take *amount*, whether it fits or not."""
+    def _take(self, amount: float, now: Now) -> Slip:
         self._owe(amount, self.guard, now)
         slip = Slip(amount, math.inf)
         self._open.add(slip)
@@ -237,6 +181,22 @@ class Bucket(Counter):
         """Change capacity and refill; what is missing stays missing."""
         self._refill(now)
         self.limit = limit
+
+    def correct(self, used: float, now: Now, back_in: float | None = None) -> None:
+        """Let *used* be missing from now on."""
+        change = used - self.used(now)
+        if change > 0:
+            self._owe(change, 0.0, now)
+        else:
+            self._repay(-change, now)
+
+    def _returned(self, slip: Slip, now: Now) -> float:
+        refilled = (now.mono - slip.at + self.guard) * self._rate
+        return self._freed - slip.freed + refilled
+
+    @property
+    def _grain(self) -> float:
+        return 0.0 if self.limit.unit is Unit.USD else 1.0
 
     @property
     def _rate(self) -> float:
@@ -291,8 +251,7 @@ class Calendar(Counter):
         self._start = self._end = self._newest = self._opened = -math.inf
         self._open: set[Slip] = set()
 
-    def take(self, amount: float, now: Now) -> Slip:
-        """Take *amount*, whether it fits or not."""
+    def _take(self, amount: float, now: Now) -> Slip:
         self._turn(now)
         slip = Slip(amount)
         self._open.add(slip)
@@ -316,9 +275,23 @@ class Calendar(Counter):
     def resize(self, limit: Limit, now: Now) -> None:
         """Change amount, zone or period; what is taken counts in the new period."""
         self._turn(now)
-        self.limit = limit
-        self._start, self._end = period(limit, now.wall)
-        self._newest = self._start
+        old, self.limit = self.limit, limit
+        if (old.span, old.seconds, old.tz) != (limit.span, limit.seconds, limit.tz):
+            self._start, self._end = period(limit, now.wall)
+            self._newest = self._start
+
+    def correct(self, used: float, now: Now, back_in: float | None = None) -> None:
+        """Let *used* be taken in the present period."""
+        self._turn(now)
+        self._used = used
+
+    def _returned(self, slip: Slip, now: Now) -> float:
+        return self._freed - slip.freed
+
+    def _heeds(self, slip: Slip, now: Now) -> bool:
+        # Around a reset nobody knows which period was counted: their clock is not ours.
+        self._turn(now)
+        return slip.at - (now.mono - (now.wall - self._start)) >= SKEW
 
     def _back_at(self, amount: float, now: Now) -> float:
         return now.mono + (self._end - now.wall)
@@ -346,8 +319,7 @@ class Concurrency(Counter):
         super().__init__(limit)
         self._used = 0.0
 
-    def take(self, amount: float, now: Now) -> Slip:
-        """Take *amount* slots, whether they are free or not."""
+    def _take(self, amount: float, now: Now) -> Slip:
         self._used += amount
         return Slip(amount)
 
@@ -358,6 +330,12 @@ class Concurrency(Counter):
     def resets_in(self, now: Now) -> float:
         """Return 0: slots come back as calls end, not with time."""
         return 0.0
+
+    def correct(self, used: float, now: Now, back_in: float | None = None) -> None:
+        """Do nothing: what is under way is known here best."""
+
+    def _returned(self, slip: Slip, now: Now) -> float:
+        return self._freed - slip.freed
 
     def _back_at(self, amount: float, now: Now) -> float:
         return now.mono + RELOOK

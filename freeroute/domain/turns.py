@@ -126,12 +126,18 @@ def _slot(
     at_once = min((_times(charge) for charge in charges), default=math.inf)
     if at_once < 1:
         return math.inf
-    rounds, within = (0, number) if at_once == math.inf else divmod(number - 1, int(at_once))
-    if at_once != math.inf:
-        within += 1
-    several = [Charge(charge.pool, charge.amount * within) for charge in charges]
-    period = max((charge.pool.limit.seconds for charge in charges if _times(charge) == at_once), default=0.0)
-    return max(free_at, standing.room.fits_at(several, now)) + rounds * period
+    if at_once == math.inf:
+        return max(free_at, standing.room.fits_at(charges, now))
+    period = max(charge.pool.limit.seconds for charge in charges if _times(charge) == at_once)
+    calls = int(at_once)
+    while True:
+        rounds, within = divmod(number - 1, calls)
+        several = [Charge(charge.pool, charge.amount * (within + 1)) for charge in charges]
+        fits_at = standing.room.fits_at(several, now)
+        if fits_at < math.inf or within == 0:
+            return max(free_at, fits_at) + rounds * period
+        # An answer told a lower limit than the settings, and so many calls never fit at once.
+        calls = min(within, calls * 3 // 4)
 
 
 def _times(charge: Charge) -> float:

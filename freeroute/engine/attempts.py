@@ -122,12 +122,18 @@ class AttemptLoop:
         course.dropped.update(sent.dropped)
         if sent.outcome.kind is Kind.SERVED:
             await self.counters.confirm(leased.lease, sent.head_at or ended)
+            await self._learn(leased.lease, sent, ended)
             return Won(leased, sent)
         jitter = self._rng.random()
         effects.apply(sent.outcome, candidate, self.standing, leased.trial, ended, jitter=jitter)
         await self._end_failed(leased.lease, sent.outcome, candidate, ended)
+        await self._learn(leased.lease, sent, ended)
         self.room.stir()
         return sent.outcome
+
+    async def _learn(self, lease: Lease, sent: Sent, now: Now) -> None:
+        if sent.facts and await self.counters.learn(lease, sent.facts, now):
+            self.room.stir()
 
     async def _end_failed(self, lease: Lease, outcome: Outcome, candidate: Candidate, now: Now) -> None:
         """Keep of a failed call what its provider counted."""

@@ -9,6 +9,7 @@ from freeroute.clock import Now
 from freeroute.domain.catalogue import Candidate, Pool
 from freeroute.domain.leases import Charge, Denied, Lease, Reading
 from freeroute.domain.outcome import Outcome
+from freeroute.domain.rates import RateFact
 from freeroute.domain.receipt import Receipt
 from freeroute.domain.usage import Usage
 from freeroute.wire.chat import ChatCall
@@ -64,7 +65,7 @@ class Answer(Struct):
 class Sent(Struct):
     """How an attempt went: SERVED brings an *answer* or a *stream*; *head_at* is when the head came.
 
-    *dropped* names the caller's fields that did not go out.
+    *dropped* names the caller's fields that did not go out; *facts* are what the answer says of counters.
     """
 
     outcome: Outcome
@@ -72,6 +73,7 @@ class Sent(Struct):
     stream: EventStream | None = None
     head_at: Now | None = None
     dropped: tuple[str, ...] = ()
+    facts: tuple[RateFact, ...] = ()
 
 
 class Upstream(Protocol):
@@ -103,6 +105,13 @@ class Counters(Protocol):
 
     async def cancel(self, lease: Lease, now: Now) -> None:
         """End *lease* as if it had never been: nothing can have been counted."""
+        ...
+
+    async def learn(self, lease: Lease, facts: Sequence[RateFact], now: Now) -> bool:
+        """Correct the counters of *lease* by what the answer to its call says; say whether any changed.
+
+        Of a call that failed this comes after its lease has ended, so that it is known what it cost.
+        """
         ...
 
     def left(self, pools: Sequence[Pool], now: Now) -> float:

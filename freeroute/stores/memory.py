@@ -9,9 +9,11 @@ from typing import cast
 from msgspec import Struct
 
 from freeroute.clock import Now
-from freeroute.domain.catalogue import Pool, Unit
+from freeroute.domain.catalogue import Limit, Pool, Unit
+from freeroute.domain.counters import Counter, Slip
 from freeroute.domain.leases import Charge, Denied, Lease, Reading
-from freeroute.domain.limits import GUARD, Counter, Slip, adapted, counter_for
+from freeroute.domain.limits import GUARD, adapted, counter_for
+from freeroute.domain.rates import RateFact, pool_meant, used_by
 
 
 class _Held(Struct, eq=False):
@@ -21,6 +23,14 @@ class _Held(Struct, eq=False):
     slip: Slip
 
 
+class _Learned(Struct, frozen=True):
+    """From where (``header`` or ``body``) and when (mono) a counter was last told, and its limit *given*."""
+
+    source: str
+    at: float
+    given: Limit
+
+
 class MemoryCounters:
     """Counters of every pool, made when first asked for. Satisfies `engine.ports.Counters`."""
 
@@ -28,6 +38,7 @@ class MemoryCounters:
         """Start with no counters; *guard* is that of `domain.limits`."""
         self._guard = guard
         self._counters: dict[str, Counter] = {}
+        self._learned: dict[str, _Learned] = {}
         self._in_flight = 0
 
     def fits_at(self, charges: Sequence[Charge], now: Now) -> float:
@@ -65,6 +76,17 @@ class MemoryCounters:
             for held in _held(lease):
                 held.counter.cancel(held.slip, now)
 
+    async def learn(self, lease: Lease, facts: Sequence[RateFact], now: Now) -> bool:
+        """Correct the counters of *lease* by what the answer to its call says; say whether any changed."""
+        held = dict(zip((charge.pool.id for charge in lease.charges), _held(lease), strict=True))
+        pools = [charge.pool for charge in lease.charges]
+        changed = [
+            self._learn(pool, held[pool.id], fact, now)
+            for fact in facts
+            if (pool := pool_meant(fact, pools)) is not None
+        ]
+        return any(changed)
+
     def left(self, pools: Sequence[Pool], now: Now) -> float:
         """Return the smallest share (0 to 1) of quota left over *pools*, concurrency apart; 1 without any."""
         return min((counter.left(now) for counter in self._quotas(pools)), default=1.0)
@@ -74,20 +96,28 @@ class MemoryCounters:
         return min((counter.lead(now) for counter in self._quotas(pools)), default=1.0)
 
     def readings(self, pools: Sequence[Pool], now: Now) -> list[Reading]:
-        """Return where *pools* stand; the source of a limit is the confidence it was given with."""
+        """Return where *pools* stand; the source is ``header`` or ``body`` once an answer told, with its age.
+
+        Until then it is the confidence that the limit was given with.
+        """
         return [self._reading(pool, now) for pool in pools]
 
     def adopt(self, pools: Iterable[Pool], now: Now) -> None:
         """Go on with *pools* after a reload: use is kept, limits become those of *pools*.
 
+        What answers told of a limit holds as long as the settings give the same one as before.
         Pools that are gone are forgotten once nothing is taken from them: a key that is removed and given
         again has not regained its day.
         """
         wanted = {pool.id: pool for pool in pools}
         for name, counter in list(self._counters.items()):
-            if name in wanted:
+            learned = self._learned.get(name)
+            if learned is not None and (name not in wanted or wanted[name].limit != learned.given):
+                del self._learned[name]
+                learned = None
+            if name in wanted and learned is None:
                 self._counters[name] = adapted(counter, wanted[name].limit, now, self._guard)
-            elif not counter.used(now):
+            elif name not in wanted and not counter.used(now):
                 del self._counters[name]
 
     def in_flight(self) -> int:
@@ -102,6 +132,16 @@ class MemoryCounters:
 
     def _quotas(self, pools: Sequence[Pool]) -> Iterable[Counter]:
         return (self._counter(pool) for pool in pools if pool.limit.unit is not Unit.CONCURRENCY)
+
+    def _learn(self, pool: Pool, held: _Held, fact: RateFact, now: Now) -> bool:
+        counter = held.counter
+        if self._counters.get(pool.id) is not counter:  # replaced by a reload: this slip is of the old one
+            return False
+        before = counter.used(now), counter.limit.amount
+        told = used_by(fact, counter.limit.amount)
+        if counter.learn(held.slip, told, fact.limit, now, fact.reset_in):
+            self._learned[pool.id] = _Learned(fact.source, now.mono, pool.limit)
+        return before != (counter.used(now), counter.limit.amount)
 
     def _fits_at(self, charge: Charge, now: Now) -> float:
         return self._counter(charge.pool).fits_at(charge.amount, now)
@@ -120,7 +160,10 @@ class MemoryCounters:
     def _reading(self, pool: Pool, now: Now) -> Reading:
         counter = self._counter(pool)
         limit = counter.limit
-        return Reading(pool, counter.used(now), limit.amount, counter.resets_in(now), limit.confidence)
+        source, age = limit.confidence, 0.0
+        if (learned := self._learned.get(pool.id)) is not None:
+            source, age = learned.source, max(0.0, now.mono - learned.at)
+        return Reading(pool, counter.used(now), limit.amount, counter.resets_in(now), source, age)
 
 
 def _summed(charges: Sequence[Charge]) -> tuple[Charge, ...]:

@@ -17,7 +17,8 @@ class Complaint(Struct):
     """What an error body says.
 
     *codes* are its code, type, status and reason fields as text, lower case; *fields* the parameters it
-    names with whether it calls them unknown; *quotas* Google's violated quota ids and their values.
+    names with whether it calls them unknown; *quotas* Google's violated quota ids and their values;
+    *rates* are rate headers that it quotes.
     *is_broken* says that it, or an error inside it, means to be JSON and cannot be decoded.
     """
 
@@ -29,6 +30,7 @@ class Complaint(Struct):
     delay: str | None = None
     upstream: str | None = None
     reset: str | None = None
+    rates: list[tuple[bytes, bytes]] = msgspec.field(default_factory=list)
     context: int | None = None
     flagged: bool = False
     is_html: bool = False
@@ -204,6 +206,12 @@ def _read_metadata(into: Complaint, metadata: Any, depth: int) -> None:
     headers = metadata.get("headers")
     if isinstance(headers, dict) and isinstance(headers.get("X-RateLimit-Reset"), (str, int)):
         into.reset = str(headers["X-RateLimit-Reset"])[:32]
+    if isinstance(headers, dict):
+        into.rates += [
+            (name[:64].encode(errors="replace"), str(value)[:32].encode(errors="replace"))
+            for name, value in list(headers.items())[:32]
+            if isinstance(value, (str, int)) and not isinstance(value, bool)
+        ]
     raw = metadata.get("raw")
     if isinstance(raw, str):
         _read_text(into, raw.strip(), depth - 1)

@@ -9,10 +9,12 @@ from typing import Any
 from freeroute.clock import Clock, Now
 from freeroute.domain.catalogue import Candidate
 from freeroute.domain.outcome import Kind, Outcome
+from freeroute.domain.rates import RateFact
 from freeroute.engine.ports import Answer, Sent, Terms, Upstream
 from freeroute.upstreams.complaints import BODY_LIMIT, read_complaint
 from freeroute.upstreams.faults import before_answer
 from freeroute.upstreams.quirks import NotTaken, Outgoing, outgoing
+from freeroute.upstreams.rates import facts_of
 from freeroute.upstreams.repairs import Repairs
 from freeroute.upstreams.streams import ChatStream
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
@@ -100,10 +102,11 @@ class OpenAiUpstream:
                 exchange = await self._transport.open("POST", url, headers, ready.body, _deadlines(terms))
                 return await attempt.read(exchange)
         except TransportError as exc:
-            return Sent(before_answer(exc, attempt.status), head_at=attempt.head_at)
+            return Sent(before_answer(exc, attempt.status), head_at=attempt.head_at, facts=attempt.facts)
         except TimeoutError:
             told = f"nothing to read within {terms.first_event:g} s"
-            return Sent(Outcome(Kind.TIMED_OUT, attempt.status, told), head_at=attempt.head_at)
+            outcome = Outcome(Kind.TIMED_OUT, attempt.status, told)
+            return Sent(outcome, head_at=attempt.head_at, facts=attempt.facts)
 
 
 class _Attempt:
@@ -112,6 +115,7 @@ class _Attempt:
     def __init__(self, call: ChatCall, candidate: Candidate, terms: Terms, clock: Clock) -> None:
         self.status: int | None = None
         self.head_at: Now | None = None
+        self.facts: tuple[RateFact, ...] = ()
         self._call = call
         self._candidate = candidate
         self._terms = terms
@@ -121,6 +125,7 @@ class _Attempt:
         """Return how *exchange* went; closes it unless a stream is served."""
         self.status = exchange.status
         self.head_at = self._clock.now()
+        self._note_rates(exchange)
         serving = False
         try:
             sent = await self._judged(exchange)
@@ -128,12 +133,14 @@ class _Attempt:
         finally:
             if not serving:
                 exchange.abort()
-        sent.head_at = self.head_at
+        sent.head_at, sent.facts = self.head_at, self.facts
         return sent
 
     async def _judged(self, exchange: Exchange) -> Sent:
         if not 200 <= exchange.status < 300:
-            return Sent(self._refused(exchange, await _error_body(exchange)))
+            told = await _error_body(exchange)
+            self._note_rates(exchange, told)
+            return Sent(self._refused(exchange, told))
         kind = _content_type(exchange.headers)
         if "html" in kind:
             return Sent(Outcome(Kind.GARBAGE, exchange.status, "an HTML page instead of an answer"))
@@ -143,6 +150,10 @@ class _Attempt:
         if body is None:
             return Sent(Outcome(Kind.GARBAGE, exchange.status, f"an answer of over {ANSWER_LIMIT} bytes"))
         return self._whole(exchange, body)
+
+    def _note_rates(self, exchange: Exchange, body: bytes = b"") -> None:
+        meaning = self._candidate.provider.rate_headers
+        self.facts = facts_of(exchange.status, exchange.headers, body, meaning, self._clock.now())
 
     def _refused(self, exchange: Exchange, body: bytes) -> Outcome:
         return judge_response(exchange.status, exchange.headers, body, **self._judging())

@@ -7,7 +7,8 @@ import pytest
 from freeroute.clock import Now
 from freeroute.domain import limits
 from freeroute.domain.catalogue import Limit, Unit, WindowKind
-from freeroute.domain.limits import Bucket, Calendar, Concurrency, Counter, Sliding, adapted, counter_for
+from freeroute.domain.counters import Counter
+from freeroute.domain.limits import Bucket, Calendar, Concurrency, Sliding, adapted, counter_for
 from tests.support.clocks import EPOCH, ManualClock
 
 MINUTE = 60.0

@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Limit, Unit, WindowKind
-from freeroute.domain.limits import Counter, Slip, counter_for
+from freeroute.domain.counters import Counter, Slip
+from freeroute.domain.limits import counter_for
 from tests.support.clocks import EPOCH, ManualClock
 
 LIMIT = 10

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from freeroute.domain.catalogue import Limit, Scope, Unit, WindowKind, candidates_of
 from freeroute.domain.leases import Lease, charges_of
+from freeroute.domain.rates import RateFact
 from freeroute.domain.resolve import Target
 from freeroute.domain.selection import Need, Tried
 from freeroute.domain.standing import Standing
@@ -142,3 +143,15 @@ async def test_a_hold_puts_a_turn_off():
     place = Place()
     place.standing.hold(("provider", "a"), place.clock.now().mono + 33, "why", quota=True)
     assert await place.turn_in(0) == pytest.approx(33)
+
+
+async def test_a_limit_that_proved_lower_than_the_settings_puts_turns_off_and_not_out_of_reach():
+    place = Place(per_minute(8))
+    store, now = MemoryCounters(guard=0.0), place.clock.now()
+    place.standing = Standing(store)
+    lease = await store.acquire(charges_of(place.candidates[0], Demand(10)), now)
+    assert isinstance(lease, Lease)
+    await store.learn(lease, [RateFact(Unit.REQUESTS, 60.0, 4, 3)], now)
+    assert await place.turn_in(2) == 0
+    assert await place.turn_in(3) == pytest.approx(60)
+    assert await place.turn_in(6) < 180

@@ -6,6 +6,8 @@ from tests.support.live import MODELS, Live, Shown
 
 # A small question in tokens: the prompt as the gateway estimates it, and its bound on the answer.
 PROMPT, BOUND = 6, 8
+# What the simulated provider counts of it before the answer, and tells in its rate headers.
+COUNTED = 10
 # The caller's own order, which comes before every strategy.
 ALPHA_FIRST: dict[str, Any] = {"provider": {"order": ["alpha", "beta"]}}
 

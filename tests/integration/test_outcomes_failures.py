@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.asking import BOUND, PROMPT, moved_on
+from tests.integration.asking import BOUND, COUNTED, PROMPT, moved_on
 from tests.support.live import MODELS, UNTIL_FIRST_EVENT, entry, pair
 from tests.support.servers import Certificates, Peer, serve
 
@@ -15,7 +15,7 @@ async def test_a_fault_of_the_provider_moves_on_and_makes_it_suspect(run, stream
     await gateway.script("groq", status)
     alpha = await moved_on(gateway, stream, f"fault:{status}")
     assert (alpha.states, alpha.breaker) == (["suspect"], "closed")
-    assert alpha.used == (1, 0 if status < 500 else PROMPT + BOUND)
+    assert alpha.used == (1, 0)  # the tokens are charged back: its headers tell that none were counted
     [call] = await gateway.calls("groq")
     assert call["status"] == status
 
@@ -92,12 +92,20 @@ async def test_a_pooled_connection_that_died_unused_costs_nothing_and_is_replace
 # --- silence -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("fault", "ending"), [("hang", "timed_out"), ("hang_after_head", "timed_out:200")])
-async def test_silence_before_the_first_event_moves_on_and_cancels_the_call(run, stream, fault, ending):
+@pytest.mark.parametrize(
+    ("fault", "ending", "tokens"),
+    [
+        ("hang", "timed_out", PROMPT + BOUND),
+        ("hang_after_head", "timed_out:200", COUNTED),  # the head came, and with it the rate headers
+    ],
+)
+async def test_silence_before_the_first_event_moves_on_and_cancels_the_call(
+    run, stream, fault, ending, tokens
+):
     gateway = await run(pair(timeouts=UNTIL_FIRST_EVENT))
     await gateway.script("groq", fault)
     alpha = await moved_on(gateway, stream, ending)
-    assert (alpha.states, alpha.used) == (["suspect"], (1, PROMPT + BOUND))
+    assert (alpha.states, alpha.used) == (["suspect"], (1, tokens))
     [call] = await gateway.calls("groq")  # and nothing is open there any more
     assert call["fault"] == fault
 
@@ -116,7 +124,7 @@ async def test_an_answer_cut_off_before_its_first_event_moves_on(run, stream):
     gateway = await run()
     await gateway.script("groq", {"kind": "cut", "after": 0})
     alpha = await moved_on(gateway, stream, "truncated:200")
-    assert (alpha.states, alpha.used) == (["suspect"], (1, PROMPT + BOUND))
+    assert (alpha.states, alpha.used) == (["suspect"], (1, COUNTED))
     [call] = await gateway.calls("groq")
     assert call["fault"] == "cut"
 

@@ -19,7 +19,7 @@ async def test_a_spent_minute_rests_for_as_long_as_the_provider_asks(run, stream
     alpha = await moved_on(gateway, stream, "rate_limited:429")
     assert alpha.held == [("out of quota for this minute, says the provider", 20.0)]
     assert (alpha.states, alpha.breaker) == (["resting"], "closed")
-    assert alpha.used == (1, 0)  # refused before anything was generated
+    assert alpha.used == (30, 0)  # others spent it, says the answer; nothing was generated
     gateway.clock.advance(20)
     assert (await gateway.ask(stream=stream, **ALPHA_FIRST)).by == "alpha"
     assert len(await gateway.calls("groq")) == 2

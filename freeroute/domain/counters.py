@@ -1,0 +1,175 @@
+"""What every counter has in common: calls take, confirm, settle and cancel, and answers correct.
+
+A call *takes* an amount and gets a slip, may *confirm* it when the provider's answer begins, and ends by
+*settling* it to what was really used or *cancelling* it. What the answer says of the provider's own count
+*corrects* ours.
+"""
+
+import math
+from abc import ABC, abstractmethod
+
+from msgspec import Struct, structs
+
+from freeroute.clock import Now
+from freeroute.domain.catalogue import Limit, Unit
+
+DOUBT = 0.25
+"""Share of a call's own charge by which it may have been estimated too low: settling puts that right, and it
+must not be put right twice. What was estimated too high may be all of it. Own design."""
+
+NOISE = 1e-9  # sums of fractions of a dollar are not exact; far below anything a provider counts
+
+
+class Slip(Struct, eq=False):
+    """What one call took from a counter, until it is settled. *mark* is the counter's own note.
+
+    The rest is how things stood when it was taken, for what the answer may tell: at *at* (mono) *level* was
+    used, this call included; *others* were under way; *taken* and *freed* are the counter's sums by then.
+    *change* is by how much it turned out different.
+    """
+
+    amount: float
+    mark: float = 0.0
+    open: bool = True
+    at: float = -math.inf
+    level: float = 0.0
+    others: float = 0.0
+    taken: float = 0.0
+    freed: float = 0.0
+    change: float = 0.0
+
+
+class Counter(ABC):
+    """What is taken of one limit."""
+
+    def __init__(self, limit: Limit) -> None:
+        """Start empty."""
+        self.limit = limit
+        self._in_flight = 0.0
+        self._taken = 0.0  # all that was ever taken, and all that ever came back
+        self._freed = 0.0
+        self._told_at = -math.inf
+
+    def fits_at(self, amount: float, now: Now) -> float:
+        """Return the mono instant at which *amount* fits: ``now.mono`` if now, ``inf`` if never."""
+        ceiling = self.limit.amount
+        if ceiling <= 0 or amount > ceiling:
+            return math.inf
+        if self.used(now) + amount <= ceiling + NOISE:
+            return now.mono
+        return self._back_at(amount, now)
+
+    def confirm(self, slip: Slip, now: Now) -> None:  # noqa: B027 - most windows do not care
+        """Note that the provider's answer began: the call was counted by now."""
+
+    def settle(self, slip: Slip, actual: float | None, now: Now) -> None:
+        """End *slip* with the *actual* amount, or as taken if None; a second time does nothing."""
+        if slip.open:
+            real = slip.amount if actual is None else max(0.0, actual)
+            self._in_flight -= slip.amount
+            slip.change = real - slip.amount
+            self._taken += max(0.0, slip.change)
+            self._freed += max(0.0, -slip.change)
+            self._close(slip, slip.change, now)
+            slip.open = False
+
+    def cancel(self, slip: Slip, now: Now) -> None:
+        """End *slip* as if nothing had been taken."""
+        self.settle(slip, 0.0, now)
+
+    def left(self, now: Now) -> float:
+        """Return the share (0 to 1) of the limit that is not taken."""
+        amount = self.limit.amount
+        return min(1.0, max(0.0, 1.0 - self.used(now) / amount)) if amount > 0 else 0.0
+
+    def lead(self, now: Now) -> float:
+        """Return how far the quota is ahead of its clock, -1 to 1; what comes back by itself has no clock."""
+        return self.left(now)
+
+    def resize(self, limit: Limit, now: Now) -> None:
+        """Change the limit and keep what is taken; only for a limit with the same kind of window."""
+        self.used(now)
+        self.limit = limit
+
+    def take(self, amount: float, now: Now) -> Slip:
+        """Take *amount*, whether it fits or not."""
+        slip = self._take(amount, now)
+        slip.at, slip.others = now.mono, self._in_flight
+        slip.level = self.used(now)
+        self._in_flight += amount
+        self._taken += amount
+        slip.taken, slip.freed = self._taken, self._freed
+        return slip
+
+    def learn(
+        self,
+        slip: Slip,
+        told: float | None,
+        limit: float | None,
+        now: Now,
+        back_in: float | None = None,
+    ) -> bool:
+        """Believe the answer to *slip*'s call: *told* is used, of *limit*. False if it comes too late.
+
+        The provider counted somewhere between the sending and now: it may have missed calls that were under
+        way before, or included ones sent later, and some of its quota may be back. Only what none of this
+        explains is corrected, so that what we know better (when each slot comes back) is kept. The own calls
+        under way stay counted. *back_in* is in how many seconds the provider has forgotten all of it.
+        """
+        if slip.at < self._told_at or not self._heeds(slip, now):
+            return False
+        self._told_at = slip.at
+        if limit is not None and limit != self.limit.amount:
+            self.resize(structs.replace(self.limit, amount=limit), now)
+        if told is not None:
+            self._compare(slip, told, now, back_in)
+        return True
+
+    def _compare(self, slip: Slip, told: float, now: Now, back_in: float | None) -> None:
+        used = self.used(now)
+        level = slip.level + slip.change
+        doubt = slip.amount if slip.open and self.limit.unit is not Unit.REQUESTS else 0.0
+        later = self._taken - slip.taken - max(0.0, slip.change)
+        returned = self._returned(slip, now) - max(0.0, -slip.change)
+        most, least = level + later, level - slip.others - returned - doubt
+        if told > most + self._grain + DOUBT * doubt + NOISE:
+            self.correct(used + told - most, now, back_in)
+        elif told < least - NOISE:
+            self.correct(max(used + told - least, min(used, self._in_flight), 0.0), now, back_in)
+
+    def _heeds(self, slip: Slip, now: Now) -> bool:
+        """Say whether what was counted when *slip* was taken still means anything."""
+        return True
+
+    @property
+    def _grain(self) -> float:
+        """Return how much more a provider that tells whole numbers may tell than it counts."""
+        return 0.0
+
+    @abstractmethod
+    def correct(self, used: float, now: Now, back_in: float | None = None) -> None:
+        """Let *used* be taken from now on; what is new comes back within *back_in* seconds, if told."""
+
+    @abstractmethod
+    def _take(self, amount: float, now: Now) -> Slip:
+        """Take *amount*, whether it fits or not."""
+
+    @abstractmethod
+    def _returned(self, slip: Slip, now: Now) -> float:
+        """Return how much the provider may have freed, by now, of what was used when *slip* was taken."""
+
+    @abstractmethod
+    def used(self, now: Now) -> float:
+        """Return how much is taken."""
+
+    @abstractmethod
+    def resets_in(self, now: Now) -> float:
+        """Return the seconds until nothing is taken any more; a calendar says when its period ends."""
+
+    @abstractmethod
+    def _back_at(self, amount: float, now: Now) -> float:
+        """Return when *amount*, which does not fit now but may later, fits."""
+
+    @abstractmethod
+    def _close(self, slip: Slip, change: float, now: Now) -> None:
+        """Let go of *slip*, whose amount turned out different by *change*."""

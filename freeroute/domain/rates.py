@@ -1,0 +1,39 @@
+"""What an answer says of one counter of the provider, and which of ours that is."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from freeroute.domain.catalogue import Pool, Scope, Unit
+
+
+class RateFact(Struct, frozen=True):
+    """Of *limit* *unit* in *seconds*, *remaining* are left, and all of it is back in *reset_in* seconds.
+
+    What was not said is None. *source* is ``header`` or ``body``; *scope* is the counter's, if it was named.
+    """
+
+    unit: Unit
+    seconds: float
+    limit: float | None = None
+    remaining: float | None = None
+    reset_in: float | None = None
+    source: str = "header"
+    scope: Scope | None = None
+
+
+def pool_meant(fact: RateFact, pools: Sequence[Pool]) -> Pool | None:
+    """Return which of *pools* the *fact* is about, or None if none is or it may be several."""
+    same = [p for p in pools if (p.limit.unit, p.limit.seconds) == (fact.unit, fact.seconds)]
+    if len(same) > 1 and fact.scope is not None:
+        same = [pool for pool in same if pool.limit.scope is fact.scope]
+    if len(same) > 1:
+        same = [pool for pool in same if pool.limit.amount == fact.limit]
+    return same[0] if len(same) == 1 else None
+
+
+def used_by(fact: RateFact, limit: float) -> float | None:
+    """Return how much the *fact* says is used of *limit* or of its own; None if it does not say."""
+    if fact.remaining is None:
+        return None
+    return max(0.0, (limit if fact.limit is None else fact.limit) - fact.remaining)

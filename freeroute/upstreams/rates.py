@@ -1,0 +1,139 @@
+"""What rate headers and the bodies of refusals say of the provider's counters. Garbage says nothing."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from msgspec import structs
+
+from freeroute.clock import Now
+from freeroute.domain.catalogue import RateHeaders, Scope, Unit
+from freeroute.domain.quantities import span
+from freeroute.domain.rates import RateFact
+from freeroute.upstreams import hints
+from freeroute.upstreams.complaints import Complaint, read_complaint
+
+HEADERS = 200
+MINUTE, DAY = 60.0, 86_400.0
+
+# Refusals whose text tells numbers of a counter.
+_TELLING = frozenset({413, 429})
+_NUMBER = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?")
+_NAME = re.compile(
+    r"x-ratelimit-(limit|remaining|reset)(?:-(requests|req|tokens))?(?:-(minute|hour|day|week|month))?"
+)
+_TRIAL = re.compile(r"x-trial-endpoint-call-(limit|remaining)")
+_TRIAL_FAMILY = ("requests", "minute")
+_UNITS = {"requests": Unit.REQUESTS, "req": Unit.REQUESTS, "tokens": Unit.TOKENS}
+_USED = re.compile(r"\blimit:? ([0-9]{1,12})(?:, used:? ([0-9]{1,12}))?, requested:? [0-9]", re.IGNORECASE)
+
+Family = tuple[str, str]
+"""The unit and the window as a header names them, empty where it does not."""
+
+
+def facts_of(
+    status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, meaning: RateHeaders, now: Now
+) -> tuple[RateFact, ...]:
+    """Return what an answer says of counters; *body* is read of refusals only.
+
+    A refusal that does not say when all is back is believed when it says when to come again.
+    """
+    facts = list(_in_headers(headers, meaning, now, "header"))
+    if status not in _TELLING:
+        return tuple(facts)
+    said = read_complaint(body)
+    facts += _in_headers(said.rates, meaning, now, "body")
+    facts += _in_quotas(said)
+    facts += _in_text(said.message)
+    back_in = hints.retry_after(hints.headers_of(headers), now)
+    if back_in is None:
+        back_in = hints.asked_wait(said.message, now)
+    return tuple(fact if fact.reset_in else structs.replace(fact, reset_in=back_in) for fact in facts)
+
+
+def _in_headers(
+    pairs: Iterable[tuple[bytes, bytes]], meaning: RateHeaders, now: Now, source: str
+) -> Iterator[RateFact]:
+    for family, told in _families(pairs).items():
+        limit, remaining = told.get("limit"), told.get("remaining")
+        if remaining is None or not _NUMBER.fullmatch(remaining):
+            continue
+        if limit is not None and (not _NUMBER.fullmatch(limit) or not 0 < float(limit) >= float(remaining)):
+            continue
+        reset_in = hints.seconds_of(told.get("reset", ""), now)
+        seconds = _seconds(family, meaning, reset_in)
+        if seconds is not None:
+            yield RateFact(
+                unit=_UNITS[family[0] or "requests"],
+                seconds=seconds,
+                limit=None if limit is None else float(limit),
+                remaining=float(remaining),
+                reset_in=reset_in,
+                source=source,
+            )
+
+
+def _families(pairs: Iterable[tuple[bytes, bytes]]) -> dict[Family, dict[str, str]]:
+    """Return the values of each family of rate headers; what is said in two ways is no number."""
+    families: dict[Family, dict[str, str]] = {}
+    for _, (raw, value) in zip(range(HEADERS), pairs, strict=False):
+        name = raw.lower()
+        if not name.startswith(b"x-"):
+            continue
+        text = name.decode("latin-1")
+        if match := _NAME.fullmatch(text):
+            family = (match[2] or "", match[3] or "")
+        elif match := _TRIAL.fullmatch(text):
+            family = _TRIAL_FAMILY
+        else:
+            continue
+        told = value.decode("latin-1").strip()[:64]
+        known = families.setdefault(family, {})
+        known[match[1]] = told if known.get(match[1], told) == told else "?"
+    return families
+
+
+def _seconds(family: Family, meaning: RateHeaders, reset_in: float | None) -> float | None:
+    """Return the window of *family*: the one it names, else the one the catalogue gives it."""
+    unit, window = family
+    if window:
+        return span(window)
+    if unit:
+        given = meaning.tokens if _UNITS[unit] is Unit.TOKENS else meaning.requests
+        return span(given) if given else None
+    if not meaning.plain or reset_in is None:
+        return None
+    # Which of the two is spent shows in its reset: a minute's is never further off, allowing for clocks.
+    return MINUTE if reset_in <= 1.5 * MINUTE else DAY
+
+
+def _in_quotas(said: Complaint) -> Iterator[RateFact]:
+    """Read Google's violated quotas: their value is the limit, which is spent."""
+    for quota, value in said.quotas:
+        window, unit = hints.window_in(quota), hints.unit_in(quota)
+        if window and unit in list(Unit) and _NUMBER.fullmatch(value) and float(value) > 0:
+            yield RateFact(
+                unit=Unit(unit),
+                seconds=span(window),
+                limit=float(value),
+                # Of tokens there may be some left, only not enough for this call.
+                remaining=0.0 if unit == Unit.REQUESTS else None,
+                source="body",
+                scope=Scope.MODEL if "permodel" in quota.lower() else None,
+            )
+
+
+def _in_text(message: str) -> Iterator[RateFact]:
+    """Read ``... tokens per day (TPD): Limit 200000, Used 198371, Requested 3158``."""
+    match = _USED.search(message[:4000])
+    counter = hints.counter_in(message[:4000])
+    if match is None or counter.window is None or counter.unit not in list(Unit) or not int(match[1]):
+        return
+    limit = float(match[1])
+    used = None if match[2] is None else float(match[2])
+    yield RateFact(
+        unit=Unit(counter.unit),
+        seconds=span(counter.window),
+        limit=limit,
+        remaining=None if used is None else max(0.0, limit - used),
+        source="body",
+    )

@@ -1,0 +1,35 @@
+"""What an answer says of a counter, and which counter that is."""
+
+from freeroute.domain.catalogue import Limit, Pool, Scope, Unit
+from freeroute.domain.rates import RateFact, pool_meant, used_by
+
+ACCOUNT = Pool("account", Limit(Unit.REQUESTS, 100, 60, scope=Scope.ACCOUNT))
+MODEL = Pool("model", Limit(Unit.REQUESTS, 30, 60, scope=Scope.MODEL))
+DAY = Pool("day", Limit(Unit.REQUESTS, 1_000, 86_400, scope=Scope.MODEL))
+TOKENS = Pool("tokens", Limit(Unit.TOKENS, 8_000, 60, scope=Scope.MODEL))
+POOLS = (ACCOUNT, MODEL, DAY, TOKENS)
+
+
+def fact(unit=Unit.REQUESTS, seconds=60.0, **told) -> RateFact:
+    return RateFact(unit, seconds, **told)
+
+
+def test_a_counter_is_known_by_its_unit_and_window():
+    assert pool_meant(fact(Unit.TOKENS), POOLS) is TOKENS
+    assert pool_meant(fact(seconds=86_400.0), POOLS) is DAY
+    assert pool_meant(fact(Unit.INPUT_TOKENS), POOLS) is None
+    assert pool_meant(fact(Unit.TOKENS, 86_400.0), POOLS) is None
+
+
+def test_of_two_alike_it_is_the_one_of_that_scope_or_else_of_that_limit():
+    assert pool_meant(fact(scope=Scope.MODEL, limit=100), POOLS) is MODEL
+    assert pool_meant(fact(limit=100), POOLS) is ACCOUNT
+    assert pool_meant(fact(limit=31), POOLS) is None
+    assert pool_meant(fact(scope=Scope.IP), POOLS) is None
+
+
+def test_what_is_used_is_the_limit_told_or_else_the_known_one_less_what_is_left():
+    assert used_by(fact(limit=20, remaining=5), 30) == 15
+    assert used_by(fact(remaining=5), 30) == 25
+    assert used_by(fact(remaining=50), 30) == 0
+    assert used_by(fact(limit=20), 30) is None

@@ -1,0 +1,72 @@
+"""What answers tell of the provider's counters decides where the next call goes."""
+
+import asyncio
+
+import msgspec
+
+from freeroute.domain.catalogue import Unit
+from freeroute.domain.outcome import Kind, Outcome
+from freeroute.domain.rates import RateFact
+from freeroute.domain.usage import Usage
+from freeroute.engine.ports import Answer, Sent
+from tests.support.virtual import LoopClock, run
+from tests.support.world import PER_MINUTE, World, model, provider, streamed
+
+LIMIT = PER_MINUTE.amount
+
+
+def told(remaining: float, limit: float = LIMIT, **more) -> RateFact:
+    return RateFact(Unit.REQUESTS, PER_MINUTE.seconds, limit, remaining, **more)
+
+
+def served(*facts: RateFact) -> Sent:
+    return Sent(Outcome(Kind.SERVED), Answer(b'{"choices":[]}', Usage(10, 20), "stop"), facts=facts)
+
+
+def two(**scripts) -> World:
+    better = model(quality=90)
+    return World(provider("a", better, limits=(PER_MINUTE,)), provider("b", limits=(PER_MINUTE,)), **scripts)
+
+
+async def test_an_answer_that_says_nothing_is_left_sends_the_next_call_elsewhere():
+    world = two(a=[served(told(0))])
+    await world.ask("free-smart")
+    await world.ask("free-smart")
+    assert world.upstream.providers_asked == ["a", "b"]
+    world.clock.advance(PER_MINUTE.seconds + 1)
+    await world.ask("free-smart")
+    assert world.upstream.providers_asked == ["a", "b", "a"]
+
+
+async def test_the_head_of_a_stream_tells_as_well():
+    stream = msgspec.structs.replace(streamed(), facts=(told(0),))
+    world = two(a=[stream])
+    await world.ask("free-smart", stream=True)
+    await world.ask("free-smart")
+    assert world.upstream.providers_asked == ["a", "b"]
+
+
+async def test_a_failed_call_tells_as_well():
+    world = two(a=[Sent(Outcome(Kind.EMPTY, 200), facts=(told(0),))])
+    await world.ask("free-smart")
+    world.gateway.standing.reset("a")
+    await world.ask("free-smart")
+    assert world.upstream.providers_asked == ["a", "b", "b"]
+
+
+def test_whoever_waits_is_woken_by_capacity_that_an_answer_tells_of():
+    async def scenario() -> None:
+        clock = LoopClock()
+        one = msgspec.structs.replace(PER_MINUTE, amount=1)
+        world = World(
+            provider("a", limits=(one,)),
+            clock=clock,
+            seconds=2.0,
+            max_wait=100.0,
+            a=[served(told(9, 10, reset_in=1.0))],
+        )
+        began = clock.now().mono
+        await asyncio.gather(world.ask(), world.ask())
+        assert clock.now().mono - began < 10
+
+    run(scenario())
