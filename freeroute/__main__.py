@@ -62,12 +62,9 @@ def _complain(text: str) -> None:
 
 def _version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
-        from importlib.metadata import PackageNotFoundError, version
+        from freeroute.version import version
 
-        try:
-            click.echo(f"freeroute {version('freeroute-gateway')}")
-        except PackageNotFoundError:
-            click.echo("freeroute (not installed)")
+        click.echo(f"freeroute {version()}")
         ctx.exit()
 
 

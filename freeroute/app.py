@@ -10,7 +10,6 @@ import socket
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -39,6 +38,7 @@ from freeroute.surfaces.litestar_app import build_asgi
 from freeroute.upstreams.kinds import Upstreams
 from freeroute.upstreams.local import OLLAMA_CONTEXT
 from freeroute.upstreams.transport import Transport
+from freeroute.version import version
 
 if TYPE_CHECKING:
     from litestar import Litestar
@@ -103,7 +103,7 @@ class App:
             routing=_routing(plan.settings),
             no_train=plan.settings.privacy == "no-train",
             demo=demo,
-            version=package_version(),
+            version=version(),
         )
         self.metrics.watch(self.gateway.view)
         self.guard = Guard(Policy(), clock)
@@ -198,14 +198,6 @@ def _routing(settings: Settings) -> Routing:
         max_wait_cap=routing.max_wait_cap,
         waiting_room=routing.waiting_room,
     )
-
-
-def package_version() -> str:
-    """Return the installed version, or 0 in a tree that was never installed."""
-    try:
-        return version("freeroute-gateway")
-    except PackageNotFoundError:
-        return "0"
 
 
 def build(options: ServeOptions, env: Mapping[str, str], state_dir: Path | None = None) -> App:

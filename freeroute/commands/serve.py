@@ -83,8 +83,8 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 
 def _announce(started: "Started") -> None:
-    from freeroute.app import package_version
     from freeroute.commands.banner import demo_banner, program, start_message
+    from freeroute.version import version
 
     if started.demo:
         called = program(sys.argv[0], shutil.which("freeroute"), sys.executable, Path.cwd())
@@ -94,7 +94,7 @@ def _announce(started: "Started") -> None:
         start_message(
             started.switched_on,
             started.url,
-            version=package_version(),
+            version=version(),
             hints=started.hints,
             looking_for_local=started.looking_for_local,
             state_dir=started.state_dir,

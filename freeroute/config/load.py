@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Struct, structs
 
 from freeroute.config.schema import Where, convert, explain
-from freeroute.config.sources import parse_env, parse_yaml, printable, read_text
+from freeroute.config.sources import parse_env, parse_yaml, read_text
 from freeroute.config.specs import (
     ClientSpec,
     DiscoverySpec,
@@ -26,6 +26,7 @@ from freeroute.config.values import decode_quantity
 from freeroute.domain.catalogue import Limit, Unit
 from freeroute.domain.clients import Client, hash_key
 from freeroute.errors import ConfigError
+from freeroute.wire.text import printable
 
 SECTIONS: dict[str, type[Struct]] = {
     "server": ServerSpec,

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import NODEFAULT, UNSET, Struct, inspect
 
-from freeroute.config.sources import printable
 from freeroute.config.specs import ProviderSpec, SettingsSpec
 from freeroute.config.values import (
     LONGEST,
@@ -25,6 +24,7 @@ from freeroute.config.values import (
 from freeroute.domain.resolve import nearest
 from freeroute.errors import ConfigError
 from freeroute.resources import config_dir
+from freeroute.wire.text import printable
 
 T = TypeVar("T")
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import yaml
 
 from freeroute.errors import ConfigError
+from freeroute.wire.text import printable
 
 MOST_BYTES = 1 << 20
 MOST_NODES = 50_000
@@ -125,11 +126,6 @@ def _check_keys(node: yaml.MappingNode, shown: str) -> None:
         if key.value in seen:
             raise ConfigError(f"{where}: `{printable(key.value)}` is given twice")
         seen.add(key.value)
-
-
-def printable(text: str) -> str:
-    """Return *text* fit for one line of an error: ASCII, at most 64 characters."""
-    return "".join(char if " " <= char <= "~" else "?" for char in text[:64])
 
 
 _ENV_LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")

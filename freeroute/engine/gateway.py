@@ -171,9 +171,7 @@ class Gateway:
     async def _release(self, lease: Lease | None) -> None:
         """End a client's lease when nothing was served: the request counts, its tokens do not."""
         if lease is not None:
-            kept = (Unit.REQUESTS, Unit.CONCURRENCY)
-            metered = [c.pool.id for c in lease.charges if c.pool.limit.unit not in kept]
-            await self.counters.settle(lease, dict.fromkeys(metered, 0.0), self.clock.now())
+            await self.counters.settle(lease, _tokens(lease, 0), self.clock.now())
 
     def _failed(self, exc: BaseException, course: Course) -> None:
         overhead = self._overhead(course)
@@ -213,14 +211,10 @@ class Gateway:
         )
 
     async def _settle_client(self, lease: Lease | None, serving: Serving) -> None:
-        if lease is None:
-            return
-        usage = serving.usage
-        kept = (Unit.REQUESTS, Unit.CONCURRENCY)
-        actual = None
-        if usage is not None:
-            actual = {c.pool.id: float(usage.total) for c in lease.charges if c.pool.limit.unit not in kept}
-        await self.counters.settle(lease, actual, self.clock.now())
+        if lease is not None:
+            usage = serving.usage
+            actual = None if usage is None else _tokens(lease, usage.total)
+            await self.counters.settle(lease, actual, self.clock.now())
 
     # --- looking and steering ----------------------------------------------------------------------
 
@@ -294,6 +288,12 @@ class Gateway:
         self.standing.keep(catalogue.candidates)
         self.loop.room.size = self.loop.routing.waiting_room
         self.loop.room.stir()
+
+
+def _tokens(lease: Lease, total: int) -> dict[str, float]:
+    """Return *total* for each pool of a client's *lease* that counts tokens."""
+    kept = (Unit.REQUESTS, Unit.CONCURRENCY)
+    return {c.pool.id: float(total) for c in lease.charges if c.pool.limit.unit not in kept}
 
 
 def _left(exc: BaseException) -> bool:

@@ -117,7 +117,7 @@ class WaitingRoom:
                 await self._pause()
         except Exception as exc:
             # A fault of ours must not leave anybody waiting for a turn that nobody gives.
-            for ticket in list(self._turns.in_order()):
+            for ticket in [ticket for ticket in self._turns.in_order() if not ticket.turn.done()]:
                 self._turns.leave(ticket.queue, ticket, served=False)
                 ticket.turn.set_exception(exc)
 

@@ -2,7 +2,6 @@
 
 import math
 import random
-import re
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -25,10 +24,6 @@ _STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 _LONGEST_SESSION = 256
 _SWITCH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _LAST_EVENT = frame(DONE)
-# Escapes in JSON, taken one after the other, so that an escaped backslash begins none.
-_ESCAPES = re.compile(
-    rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]|(?P<half>\\u[dD][89a-fA-F][\da-fA-F]{2})|\\.", re.DOTALL
-)
 
 
 class ChatGateway(Protocol):
@@ -86,7 +81,7 @@ class OpenAiSurface:
         context = self._context(request)
         try:
             _read_wishes(request, context)
-            call = _decoded(await request.body(self._bounds))
+            call = decode_chat(await request.body(self._bounds))
         except ApiError as error:
             self._gateway.refuse(context, "", error)
             raise
@@ -159,25 +154,6 @@ async def _finish(served: Served, watch: CallerWatch) -> None:
 def _fault_event() -> bytes:
     error = Internal("The gateway failed in the middle of this answer; its log has the details.")
     return frame(msgspec.json.encode(error.body()))
-
-
-def _decoded(body: bytes) -> ChatCall:
-    try:
-        return decode_chat(body)
-    except InvalidRequest as error:
-        half = _half_character(body)
-        if half is None:
-            raise
-        raise InvalidRequest(
-            f"The body is not valid JSON: {half.decode('ascii')} is half of a surrogate pair, no character.",
-            param=error.param,
-        ) from None
-
-
-def _half_character(body: bytes) -> bytes | None:
-    """Return the first surrogate without its other half: parsers have misleading words for those."""
-    found = (match["half"] for match in _ESCAPES.finditer(body))
-    return next(filter(None, found), None)
 
 
 def _read_wishes(request: Request, context: CallContext) -> None:

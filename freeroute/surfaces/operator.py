@@ -1,9 +1,7 @@
 """What operators and machines ask: health, status, plan, metrics, and the two switches."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +13,7 @@ from freeroute.errors import ConfigError, InvalidRequest
 from freeroute.surfaces.guard import Access
 from freeroute.surfaces.http import BodyBounds, Request
 from freeroute.surfaces.routes import Route
+from freeroute.version import version
 
 Render = Callable[[], tuple[bytes, str]]
 Reload = Callable[[], dict[str, Any]]
@@ -155,7 +154,5 @@ def _decode(body: bytes) -> Routing:
 def openapi_document() -> bytes:
     """Return the maintained description of this API, with the version that runs."""
     document = msgspec.json.decode(_OPENAPI.read_bytes())
-    # A checkout that was never installed has no version to tell.
-    with suppress(metadata.PackageNotFoundError):
-        document["info"]["version"] = metadata.version("freeroute-gateway")
+    document["info"]["version"] = version()
     return msgspec.json.encode(document)

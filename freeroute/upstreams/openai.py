@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from functools import partial
-from importlib import metadata
 from typing import Any
 
 from freeroute.clock import Clock, Now
@@ -20,6 +19,7 @@ from freeroute.upstreams.streams import ChatStream
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
 from freeroute.upstreams.verdicts import judge_inside, judge_response
 from freeroute.upstreams.wordings import PENALTIES
+from freeroute.version import version
 from freeroute.wire.answers import (
     SILENT_FINISHES,
     Piece,
@@ -42,17 +42,10 @@ ERROR_BODY = 5.0
 Headers = Sequence[tuple[bytes, bytes]]
 
 
-def _version() -> str:
-    try:
-        return metadata.version("freeroute-gateway")
-    except metadata.PackageNotFoundError:
-        return "0"
-
-
 _FIXED: tuple[tuple[bytes, bytes], ...] = (
     (b"content-type", b"application/json"),
     (b"accept-encoding", b"identity"),
-    (b"user-agent", f"freeroute/{_version()}".encode()),
+    (b"user-agent", f"freeroute/{version()}".encode()),
 )
 _STREAM = (b"accept", b"text/event-stream")
 _WHOLE = (b"accept", b"application/json")

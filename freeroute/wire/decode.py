@@ -1,5 +1,6 @@
 """A request body to a ChatCall: everything routing reads is checked, everything else passes through."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -14,6 +15,10 @@ from freeroute.wire.preferences import preferences_of
 NAME_LIMIT = 256
 MODELS_LIMIT = 32
 
+# Escapes in JSON, taken one after the other, so that an escaped backslash begins none.
+_ESCAPES = re.compile(
+    rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]|(?P<half>\\u[dD][89a-fA-F][\da-fA-F]{2})|\\.", re.DOTALL
+)
 _NULL = b"null"
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
 _NAME = msgspec.json.Decoder(str)
@@ -22,6 +27,24 @@ _NAMES = msgspec.json.Decoder(list[str])
 
 def decode_chat(body: bytes) -> ChatCall:
     """Return the call *body* asks for; raises InvalidRequest that names the field."""
+    try:
+        return _decoded(body)
+    except InvalidRequest as error:
+        half = _half_character(body)
+        if half is None:
+            raise
+        told = f"The body is not valid JSON: {half} is half of a surrogate pair, no character."
+        raise InvalidRequest(told, param=error.param) from None
+
+
+def _half_character(body: bytes) -> str | None:
+    """Return the first surrogate without its other half: the parser has misleading words for those."""
+    found = (match["half"] for match in _ESCAPES.finditer(body))
+    half = next(filter(None, found), None)
+    return half.decode("ascii") if half is not None else None
+
+
+def _decoded(body: bytes) -> ChatCall:
     raw = _split(body)
     models = _models(raw)
     model = _model(raw, models)

@@ -216,6 +216,10 @@ BAD_FILES = [
     ("routing: {max_attempts: 1001}", "routing.max_attempts: expected integer <= 1000"),
     ("routing: {deadline: 0}", "routing: deadline must be longer than zero"),
     ("routing: {affinity: 401d}", "routing.affinity: may be 400 days at most"),
+    (
+        "routing: {affinity: 5m}",
+        "routing: affinity: conversations do not stay with a candidate yet; leave it out",
+    ),
     ("providers: [groq]", "providers: expected a mapping of names to entries"),
     ("providers: {groq: 3}", "providers.groq: expected mapping, got integer"),
     (

@@ -1,6 +1,6 @@
 import pytest
 
-from freeroute.config.sources import MOST_BYTES, parse_env, parse_yaml, printable, read_text
+from freeroute.config.sources import MOST_BYTES, parse_env, parse_yaml, read_text
 from freeroute.errors import ConfigError
 
 
@@ -107,7 +107,3 @@ def test_a_bad_env_line_is_named_without_its_value(text, error):
     with pytest.raises(ConfigError) as caught:
         parse_env(text, ".env")
     assert str(caught.value) == error
-
-
-def test_printable_keeps_an_error_on_one_line():
-    assert printable("a\r\nb\x1bc" + "d" * 100) == "a??b?c" + "d" * 58

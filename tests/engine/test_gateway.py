@@ -1,11 +1,8 @@
 """The gateway as surfaces see it: names, clients, privacy, headers, receipts, status."""
 
-import asyncio
-
-import msgspec
 import pytest
 
-from freeroute.domain.catalogue import Limit, MetaModel, Price, Privacy, Scope, Unit
+from freeroute.domain.catalogue import Limit, Privacy, Unit
 from freeroute.domain.clients import Client, hash_key
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.errors import (
@@ -20,7 +17,7 @@ from freeroute.errors import (
     UpstreamFailed,
 )
 from freeroute.wire.chat import Preferences
-from tests.support.world import PER_MINUTE, World, catalogue, model, provider, streamed
+from tests.support.world import World, catalogue, model, provider, streamed
 
 
 def client(**given) -> Client:
@@ -102,19 +99,6 @@ async def test_order_without_fallbacks_stays_within_the_order():
     assert world.upstream.providers_asked == ["b"]
 
 
-async def test_models_are_tried_in_the_order_given():
-    world = World(provider("a", model("x")), provider("b", model("y")), b=[Kind.FAULT])
-    await world.ask("b/y", models=("a/x",))
-    assert world.upstream.providers_asked == ["b", "a"]
-
-
-async def test_a_meta_model_of_the_operator_holds_what_it_names():
-    meta = MetaModel("coding", "smart", ("b/*",))
-    world = World(provider("a", model(quality=90)), provider("b"), metas=[meta])
-    await world.ask("coding")
-    assert world.upstream.providers_asked == ["b"]
-
-
 async def test_a_client_is_held_to_its_list():
     world = World(provider("a"))
     with pytest.raises(Forbidden, match="alice may not use model 'free'"):
@@ -155,14 +139,6 @@ async def test_a_stream_of_unknown_usage_stays_as_a_client_was_charged():
     assert reading.used == 900
 
 
-async def test_a_caller_that_leaves_is_no_failure_of_the_provider():
-    world = World(provider("a"), a=[asyncio.CancelledError()])
-    with pytest.raises(asyncio.CancelledError):
-        await world.ask()
-    [entry] = world.gateway.status()["providers"]
-    assert (entry["requests"], entry["served"], entry["failed"]) == (1, 0, 0)
-
-
 async def test_a_request_larger_than_a_client_s_whole_limit_is_not_worth_repeating():
     limit = Limit(Unit.TOKENS, 20, 86400.0, span="day")
     world = World(provider("a"))
@@ -173,36 +149,10 @@ async def test_a_request_larger_than_a_client_s_whole_limit_is_not_worth_repeati
     assert "client alice: larger than its whole limit of 20 tokens/day" in error.message
 
 
-async def test_a_name_that_holds_no_model_is_told_apart_from_nothing_at_all():
-    world = World(provider("a"), metas=[MetaModel("coding", "smart", ("q/*",))])
-    with pytest.raises(NoProvider, match=r"coding: no model that is switched on belongs to it.*meta_models"):
-        await world.ask("coding")
-
-
-async def test_a_stream_that_broke_is_no_success_of_its_provider():
-    world = World(provider("a"), a=[streamed([b"one"], ending=Outcome(Kind.TRUNCATED, 200, "cut"))])
-    await world.ask(stream=True)
-    status = world.gateway.status()
-    [entry] = status["providers"]
-    assert (entry["requests"], entry["served"], entry["failed"]) == (1, 0, 1)
-    assert entry["last_error"]["kind"] == "truncated"
-    assert (status["totals"]["served"], status["totals"]["failed"]) == (0, 1)
-    assert status["requests"][0]["attempts"][0]["kind"] == "truncated"
-
-
 async def test_what_a_provider_wrote_never_reaches_a_caller_s_error():
     world = World(provider("a"), a=[Outcome(Kind.FAULT, 500, "HTTP 500 your prompt was ...")])
     error = await world.fails(UpstreamFailed)
     assert "prompt" not in repr(error.body())
-
-
-async def test_a_meta_model_can_do_what_any_of_its_models_can():
-    world = World(
-        provider("a", model("x", capabilities=["tools"])), provider("b", model("y", capabilities=["images"]))
-    )
-    free = world.gateway.models(None)[0]
-    assert free["architecture"]["input_modalities"] == ["text", "image"]
-    assert "tools" in free["supported_parameters"]
 
 
 async def test_a_refused_request_gives_the_client_its_tokens_back():
@@ -272,83 +222,6 @@ async def test_a_broken_observer_costs_no_caller_an_answer():
     assert world.receipts.last.status == 200
 
 
-async def test_models_lists_metas_and_every_model_whatever_its_quota():
-    limit = Limit(Unit.REQUESTS, 1, 60.0)
-    world = World(provider("a", model("x", capabilities=["tools", "images"]), limits=(limit,)))
-    await world.ask()
-    listed = {entry["id"]: entry for entry in world.gateway.models(None)}
-    assert list(listed) == ["free", "free-fast", "free-smart", "a/x"]
-    assert listed["a/x"]["freeroute"]["available"] is False
-    assert listed["a/x"]["freeroute"]["back_at"] > world.clock.now().wall
-    assert "tools" in listed["a/x"]["supported_parameters"]
-    assert world.gateway.model("a/x", None)["id"] == "a/x"
-    assert world.gateway.model("auto", None)["id"] == "free"
-    assert [m["id"] for m in world.gateway.models(client(models=("a/*",)))] == ["a/x"]
-    with pytest.raises(NotFound):
-        world.gateway.model("nope", None)
-
-
-async def test_the_plan_lists_every_candidate_with_its_reason():
-    world = World(
-        provider("a", model(quality=90), limits=(PER_MINUTE,)),
-        provider("b"),
-        a=[Outcome(Kind.RATE_LIMITED, 429, retry_after=30)],
-    )
-    await world.ask("free-smart")
-    plan = world.gateway.plan("free-smart", None)
-    first, second = plan["candidates"]
-    assert (first["provider"], first["usable"], first["place"]) == ("b", True, 1)
-    assert (second["provider"], second["usable"]) == ("a", False)
-    assert second["reason"] == "out of quota, says the provider"
-    assert second["back_at"] == pytest.approx(world.clock.now().wall + 30, abs=1)
-
-
-async def test_status_sums_up_providers_and_the_last_requests():
-    world = World(
-        provider("a", model(quality=90), limits=(PER_MINUTE,), keys=("k1", "k2")),
-        provider("b"),
-        a=[Kind.KEY_INVALID, Outcome(Kind.FAULT, 503, "down")],
-    )
-    await world.ask("free-smart")
-    status = world.gateway.status()
-    msgspec.json.encode(status)
-    a, b = status["providers"]
-    assert a["keys"][0]["state"] == "invalid"
-    assert a["state"] == "suspect"
-    assert a["last_error"]["kind"] == "fault"
-    assert a["pools"][0]["used"] == 1
-    assert (b["state"], b["served"]) == ("healthy", 1)
-    [request] = status["requests"]
-    assert [attempt["kind"] for attempt in request["attempts"]] == ["key_invalid", "fault", "served"]
-    assert status["totals"] == {"requests": 1, "served": 1, "failed": 0, "tokens": 30}
-
-
-async def test_a_reset_closes_breakers_and_lifts_holds():
-    world = World(provider("a"), a=[Kind.KEY_INVALID])
-    with pytest.raises(Exception, match="attempts failed"):
-        await world.ask()
-    assert world.gateway.status()["providers"][0]["state"] == "held"
-    assert world.gateway.reset("a")["state"] == "healthy"
-    await world.ask()
-    with pytest.raises(NotFound, match="there is: a"):
-        world.gateway.reset("nope")
-
-
-async def test_the_strategy_of_free_can_be_switched():
-    world = World(provider("a"), provider("b"), provider("c"))
-    world.gateway.set_strategy("round_robin")
-    for _ in range(6):
-        await world.ask()
-    assert sorted(world.upstream.providers_asked[:3]) == ["a", "b", "c"]
-    assert world.upstream.providers_asked[:3] == world.upstream.providers_asked[3:]
-    world.gateway.set_strategy("random")
-    for _ in range(30):
-        await world.ask()
-    assert set(world.upstream.providers_asked[6:]) == {"a", "b", "c"}
-    with pytest.raises(InvalidRequest, match="balanced"):
-        world.gateway.set_strategy("chaos")
-
-
 async def test_a_reload_keeps_what_candidates_that_stay_have_learned():
     world = World(provider("a"), provider("b"), a=[Kind.FAULT], b=[Kind.FAULT])
     with pytest.raises(Exception, match="attempts failed"):
@@ -380,13 +253,6 @@ def test_readiness_ends_with_draining():
     assert world.gateway.ready() == (False, {"status": "draining"})
 
 
-async def test_a_request_error_is_not_held_against_its_provider():
-    world = World(provider("a"), a=[Outcome(Kind.REJECTED, 400, request_error="no")])
-    await world.fails(InvalidRequest)
-    [entry] = world.gateway.status()["providers"]
-    assert (entry["requests"], entry["failed"], entry["last_error"]) == (1, 0, None)
-
-
 async def test_a_client_without_limits_is_told_none():
     world = World(provider("a"))
     served = await world.ask(context=world.context(client=client()))
@@ -397,55 +263,6 @@ async def test_a_refusal_before_the_call_gets_a_receipt():
     world = World(provider("a"))
     world.gateway.refuse(world.context(), "free", InvalidRequest("bad", param="messages"))
     assert world.receipts.last.status == 400
-
-
-async def test_models_tell_what_they_take_and_cost():
-    able = model(
-        "x",
-        capabilities=["tools", "images", "json_object", "json_schema", "reasoning"],
-        price=Price(input=1.0, output=2.0),
-    )
-    world = World(provider("a", able))
-    entry = world.gateway.model("a/x", None)
-    assert entry["architecture"]["input_modalities"] == ["text", "image"]
-    assert entry["pricing"] == {"prompt": "1e-06", "completion": "2e-06"}
-    assert {"tools", "response_format", "structured_outputs", "reasoning"} <= set(
-        entry["supported_parameters"]
-    )
-
-
-async def test_a_meta_model_is_back_when_the_first_of_its_models_is():
-    world = World(
-        provider("a", limits=(Limit(Unit.REQUESTS, 1, 3600.0),)),
-        provider("b", limits=(Limit(Unit.REQUESTS, 1, 60.0),)),
-    )
-    await world.ask()
-    await world.ask()
-    free = world.gateway.models(None)[0]["freeroute"]
-    assert free["available"] is False
-    assert free["back_at"] == pytest.approx(world.clock.now().wall + 60, abs=2)
-
-
-async def test_status_sums_a_provider_up_as_its_best_candidate_stands():
-    limit = Limit(Unit.REQUESTS, 1, 60.0, scope=Scope.MODEL)
-    world = World(
-        provider("spent", model("x"), limits=(limit,)),
-        provider("gone", model("y")),
-        provider("ill", model("z")),
-        provider("off", keys=()),
-    )
-    world.upstream.scripts = {"gone": [Kind.UNREACHABLE], "ill": [Kind.FAULT] * 3}
-    for _ in range(3):
-        await world.fails(UpstreamFailed, "ill/z")
-    await world.ask("spent/x")
-    await world.fails(UpstreamFailed, "gone/y")
-    states = {p["id"]: p for p in world.gateway.status()["providers"]}
-    assert states["spent"]["state"] == "resting"
-    assert states["spent"]["pools"][0]["model"] == "x"
-    assert states["gone"]["state"] == "open"
-    assert states["gone"]["breaker"]["until"] > world.clock.now().wall
-    assert (states["ill"]["state"], states["ill"]["breaker"]["state"]) == ("open", "closed")
-    assert states["off"]["state"] == "no-key"
 
 
 async def test_a_client_without_a_limit_of_a_unit_gets_no_header_for_it():

@@ -276,3 +276,19 @@ def test_no_ceiling_is_passed_nobody_is_forgotten_and_nothing_stays_behind(arriv
         assert busy.gateway.in_flight == 0
 
     run(scene())
+
+
+def test_a_fault_of_ours_leaves_alone_whoever_leaves_that_moment():
+    async def scene():
+        spent = world(provider("a", limits=(per_minute(1),)), max_wait=200)
+        await spent.ask()
+        leaver, stayer = (asyncio.create_task(spent.ask()) for _ in range(2))
+        await asyncio.sleep(1)
+        spent.gateway.standing.room = None  # type: ignore[assignment]
+        spent.gateway.loop.room.stir()
+        leaver.cancel()
+        ended = await asyncio.gather(leaver, stayer, return_exceptions=True)
+        assert [type(end) for end in ended] == [asyncio.CancelledError, AttributeError]
+        assert len(spent.gateway.loop.room) == 0
+
+    run(scene())
