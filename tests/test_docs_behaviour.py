@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from freeroute import errors
-from freeroute.domain import breaker, effects, limits, selection, speed, usage
+from freeroute.domain import breaker, counters, effects, selection, speed, usage
 from freeroute.domain.outcome import DROPPABLE, Kind, Outcome, blamed, judge
 from freeroute.engine import probes
 from freeroute.local_servers import PAUSE
@@ -129,7 +129,7 @@ def _said(seconds: float) -> str:
         ("limits", f"at {usage.BYTES_PER_TOKEN} bytes a token, {usage.TOKENS_PER_MESSAGE} tokens a message"),
         ("limits", f"and {usage.TOKENS_PER_IMAGE} an image"),
         ("limits", f"answer up to {usage.DEFAULT_OUTPUT} tokens"),
-        ("limits", "half a second after sending" if limits.GUARD == 0.5 else "?"),
+        ("limits", "half a second after sending" if counters.GUARD == 0.5 else "?"),
         ("limits", f"{_said(effects.FIRST_BACKOFF)}, doubling with each further one"),
         ("limits", f"one up to {_said(effects.LONGEST_BACKOFF)}"),
         ("configuration", f"has {local.BUDGET:g} s to answer"),

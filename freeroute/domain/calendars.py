@@ -1,10 +1,15 @@
-"""The periods of a provider's calendar, as limits use them."""
+"""The calendar window: so much in each period of the provider's calendar."""
 
 import math
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from freeroute.clock import Now
 from freeroute.domain.catalogue import Limit
+from freeroute.domain.counters import Counter, Slip
+
+SKEW = 60.0
+"""Seconds after a reset in which a provider may still count for the period before. Own design."""
 
 _DAY = 86_400
 
@@ -33,3 +38,80 @@ def period(limit: Limit, wall: float) -> tuple[float, float]:
 def _midnight(day: date, zone: ZoneInfo) -> float:
     # Where clocks go forward at midnight this is the first instant of the day, where back, the first of two.
     return datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()
+
+
+class Calendar(Counter):
+    """So much in each period of the provider's calendar, on the wall clock; see `period`.
+
+    A call under way at a reset counts in both periods: nobody knows in which the provider counted it.
+    `fits_at` takes it that calls under way end before the reset.
+
+    A period is opened once. A clock that was set back neither opens it again nor holds the quota for long:
+    once a period's length has passed on the monotonic clock, the next boundary counts whatever its date.
+    """
+
+    def __init__(self, limit: Limit) -> None:
+        """Start empty, in no period."""
+        super().__init__(limit)
+        self._used = 0.0
+        self._start = self._end = self._newest = self._opened = -math.inf
+        self._open: set[Slip] = set()
+
+    def _take(self, amount: float, now: Now) -> Slip:
+        self._turn(now)
+        slip = Slip(amount)
+        self._open.add(slip)
+        self._used += amount
+        return slip
+
+    def used(self, now: Now) -> float:
+        """Return how much is taken in the present period."""
+        self._turn(now)
+        return self._used
+
+    def resets_in(self, now: Now) -> float:
+        """Return the seconds until the period ends."""
+        self._turn(now)
+        return self._end - now.wall
+
+    def lead(self, now: Now) -> float:
+        """Return the share of the quota left minus the share of the period left."""
+        return self.left(now) - (self._end - now.wall) / (self._end - self._start)
+
+    def resize(self, limit: Limit, now: Now) -> None:
+        """Change amount, zone or period; what is taken counts in the new period."""
+        self._turn(now)
+        old, self.limit = self.limit, limit
+        if (old.span, old.seconds, old.tz) != (limit.span, limit.seconds, limit.tz):
+            self._start, self._end = period(limit, now.wall)
+            self._newest = self._start
+
+    def correct(self, used: float, now: Now, back_in: float | None = None) -> None:
+        """Let *used* be taken in the present period."""
+        self._turn(now)
+        self._used = used
+
+    def _returned(self, slip: Slip, now: Now) -> float:
+        return self._freed - slip.freed
+
+    def _heeds(self, slip: Slip, now: Now) -> bool:
+        # Around a reset nobody knows which period was counted: their clock is not ours.
+        self._turn(now)
+        return slip.at - (now.mono - (now.wall - self._start)) >= SKEW
+
+    def _back_at(self, amount: float, now: Now) -> float:
+        return now.mono + (self._end - now.wall)
+
+    def _close(self, slip: Slip, change: float, now: Now) -> None:
+        self._turn(now)
+        self._open.discard(slip)
+        self._used = max(0.0, self._used + change)
+
+    def _turn(self, now: Now) -> None:
+        if self._start <= now.wall < self._end:
+            return
+        self._start, self._end = period(self.limit, now.wall)
+        passed = now.mono - self._opened >= self._end - self._start
+        if self._start > self._newest or passed:
+            self._newest, self._opened = self._start, now.mono
+            self._used = math.fsum(slip.amount for slip in self._open)

@@ -17,6 +17,10 @@ DOUBT = 0.25
 """Share of a call's own charge by which it may have been estimated too low: settling puts that right, and it
 must not be put right twice. What was estimated too high may be all of it. Own design."""
 
+GUARD = 0.5
+"""Seconds a call may be under way before the provider counts it. Own design: a few round trips over a poor
+line; freeing a slot earlier turns network delay into a refusal, later gives capacity away."""
+
 NOISE = 1e-9  # sums of fractions of a dollar are not exact; far below anything a provider counts
 
 

@@ -10,9 +10,9 @@ from msgspec import Struct
 
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Limit, Pool, Unit
-from freeroute.domain.counters import Counter, Slip
+from freeroute.domain.counters import GUARD, Counter, Slip
 from freeroute.domain.leases import Charge, Denied, Lease, Reading
-from freeroute.domain.limits import GUARD, adapted, counter_for
+from freeroute.domain.limits import adapted, counter_for
 from freeroute.domain.rates import RateFact, pool_meant, used_by
 
 
@@ -35,7 +35,7 @@ class MemoryCounters:
     """Counters of every pool, made when first asked for. Satisfies `engine.ports.Counters`."""
 
     def __init__(self, guard: float = GUARD) -> None:
-        """Start with no counters; *guard* is that of `domain.limits`."""
+        """Start with no counters; *guard* is that of `domain.counters`."""
         self._guard = guard
         self._counters: dict[str, Counter] = {}
         self._learned: dict[str, _Learned] = {}

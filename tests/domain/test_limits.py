@@ -5,10 +5,13 @@ import math
 import pytest
 
 from freeroute.clock import Now
-from freeroute.domain import limits
+from freeroute.domain import limits, sliding
+from freeroute.domain.buckets import Bucket
+from freeroute.domain.calendars import Calendar
 from freeroute.domain.catalogue import Limit, Unit, WindowKind
 from freeroute.domain.counters import Counter
-from freeroute.domain.limits import Bucket, Calendar, Concurrency, Sliding, adapted, counter_for
+from freeroute.domain.limits import Concurrency, adapted, counter_for
+from freeroute.domain.sliding import Sliding
 from tests.support.clocks import EPOCH, ManualClock
 
 MINUTE = 60.0
@@ -126,23 +129,23 @@ class TestSliding:
     def test_many_calls_take_bounded_memory_and_come_back_late_by_a_grain_at_most(self):
         counter, clock = Sliding(limit(20_000), 0.0), ManualClock()
         under_way = counter.take(1, clock.now())
-        sent = [counter.take(1, clock.advance(0.005)) for _ in range(2 * limits.MERGE_AT)]
+        sent = [counter.take(1, clock.advance(0.005)) for _ in range(2 * sliding.MERGE_AT)]
         times = [slip.mark for slip in sent]
         for slip in sent:
             counter.settle(slip, None, clock.now())
-        for _ in range(2 * limits.MERGE_AT):
+        for _ in range(2 * sliding.MERGE_AT):
             counter.settle(counter.take(1, clock.now()), None, clock.now())
-        assert len(counter._slips) <= limits.MERGE_AT + 1
-        in_a_grain = MINUTE / limits.GRAINS / 0.005
+        assert len(counter._slips) <= sliding.MERGE_AT + 1
+        in_a_grain = MINUTE / sliding.GRAINS / 0.005
         for count in (1_000, 1_007, 1_015):
             now = clock.advance(times[count - 1] - clock.now().mono)
-            gone = 4 * limits.MERGE_AT + 1 - counter.used(now)
+            gone = 4 * sliding.MERGE_AT + 1 - counter.used(now)
             assert count - in_a_grain <= gone <= count + 1
         counter.cancel(under_way, clock.now())
         assert counter.used(clock.advance(MINUTE)) == 0
 
     def test_calls_under_way_are_not_merged(self, monkeypatch):
-        monkeypatch.setattr(limits, "MERGE_AT", 4)
+        monkeypatch.setattr(sliding, "MERGE_AT", 4)
         counter = Sliding(limit(100), 0.0)
         slips = [counter.take(1, START) for _ in range(12)]
         for slip in slips[:6]:

@@ -7,9 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freeroute.clock import Now
+from freeroute.domain.buckets import Bucket
+from freeroute.domain.calendars import SKEW, Calendar
 from freeroute.domain.catalogue import Limit, Unit, WindowKind
 from freeroute.domain.counters import Counter
-from freeroute.domain.limits import SKEW, Bucket, Calendar, Concurrency, Sliding, counter_for
+from freeroute.domain.limits import Concurrency, counter_for
+from freeroute.domain.sliding import Sliding
 from tests.support.clocks import EPOCH
 
 MINUTE = 60.0

@@ -1,0 +1,96 @@
+"""The bucket: it refills evenly, and nothing is kept beyond its capacity."""
+
+import math
+
+from freeroute.clock import Now
+from freeroute.domain.catalogue import Limit, Unit
+from freeroute.domain.counters import GUARD, Counter, Slip
+
+
+class Bucket(Counter):
+    """A bucket of the limit's amount that refills evenly, all of it in the limit's seconds; mono clock.
+
+    Kept as debt: what was taken and has not been refilled yet; it may exceed the capacity. A full bucket
+    gains nothing while a call is on its way, so refilling pauses for what *guard* would overflow it.
+
+    What a call gives back was perhaps refilled meanwhile. A slip's mark is the least debt there was since
+    it was taken: with a smaller charge the bucket would have been full then, so no more comes back.
+    """
+
+    def __init__(self, limit: Limit, guard: float = GUARD) -> None:
+        """Start full; *guard* may be changed at any time."""
+        super().__init__(limit)
+        self.guard = guard
+        self._debt = 0.0
+        self._from = -math.inf  # when refilling of the debt begins
+        self._open: set[Slip] = set()
+
+    def _take(self, amount: float, now: Now) -> Slip:
+        self._owe(amount, self.guard, now)
+        slip = Slip(amount, math.inf)
+        self._open.add(slip)
+        return slip
+
+    def used(self, now: Now) -> float:
+        """Return what is missing from a full bucket."""
+        return max(0.0, self._debt - max(0.0, now.mono - self._from) * self._rate)
+
+    def resets_in(self, now: Now) -> float:
+        """Return the seconds until the bucket is full."""
+        return max(0.0, self._from + self._seconds(self._debt) - now.mono) if self._debt else 0.0
+
+    def resize(self, limit: Limit, now: Now) -> None:
+        """Change capacity and refill; what is missing stays missing."""
+        self._refill(now)
+        self.limit = limit
+
+    def correct(self, used: float, now: Now, back_in: float | None = None) -> None:
+        """Let *used* be missing from now on."""
+        change = used - self.used(now)
+        if change > 0:
+            self._owe(change, 0.0, now)
+        else:
+            self._repay(-change, now)
+
+    def _returned(self, slip: Slip, now: Now) -> float:
+        refilled = (now.mono - slip.at + self.guard) * self._rate
+        return self._freed - slip.freed + refilled
+
+    @property
+    def _grain(self) -> float:
+        return 0.0 if self.limit.unit is Unit.USD else 1.0
+
+    @property
+    def _rate(self) -> float:
+        return self.limit.amount / self.limit.seconds
+
+    def _seconds(self, amount: float) -> float:
+        return amount / self._rate if self._rate else math.inf
+
+    def _back_at(self, amount: float, now: Now) -> float:
+        return max(now.mono, self._from + self._seconds(self._debt + amount - self.limit.amount))
+
+    def _close(self, slip: Slip, change: float, now: Now) -> None:
+        self._open.discard(slip)
+        if change > 0:
+            self._owe(change, 0.0, now)
+        else:
+            self._repay(min(-change, slip.mark), now)
+
+    def _owe(self, amount: float, guard: float, now: Now) -> None:
+        self._refill(now)
+        for slip in self._open:
+            slip.mark = min(slip.mark, max(0.0, self._debt - guard * self._rate))
+        self._from = max(self._from, now.mono + max(0.0, guard - self._seconds(self._debt)))
+        self._debt += amount
+
+    def _repay(self, amount: float, now: Now) -> None:
+        self._refill(now)
+        paid = min(amount, self._debt)
+        self._debt -= paid
+        for slip in self._open:
+            slip.mark = max(0.0, slip.mark - paid)
+
+    def _refill(self, now: Now) -> None:
+        self._debt = self.used(now)
+        self._from = max(self._from, now.mono)

@@ -1,0 +1,130 @@
+"""The sliding window: at most so much within any span of its length."""
+
+import math
+from bisect import bisect_left, bisect_right, insort
+from itertools import accumulate, takewhile
+from operator import attrgetter
+
+from freeroute.clock import Now
+from freeroute.domain.catalogue import Limit
+from freeroute.domain.counters import GUARD, NOISE, Counter, Slip
+
+MERGE_AT = 4096
+"""Entries of a sliding window above which finished ones are merged. Own design: 0.5 MB at most."""
+
+GRAINS = 600
+"""Parts of a window into which entries are merged; a slot then comes back at most 1/600 late. Own design."""
+
+_mark = attrgetter("mark")
+
+
+class Sliding(Counter):
+    """At most so much within any span of the limit's seconds, on the monotonic clock.
+
+    What a call took comes back one window after the latest moment the provider plausibly counted it:
+    *guard* seconds after it was sent, or when its answer began if that came sooner. What a call used
+    beyond its estimate was counted by the time it was settled. Slips are kept in the order they come back.
+    """
+
+    def __init__(self, limit: Limit, guard: float = GUARD) -> None:
+        """Start empty; *guard* may be changed at any time."""
+        super().__init__(limit)
+        self.guard = guard
+        self._slips: list[Slip] = []
+        self._total = 0.0
+        self._seen = -math.inf
+        self._merge_at = MERGE_AT
+
+    def _take(self, amount: float, now: Now) -> Slip:
+        return self._add(Slip(amount, now.mono + self.guard + self.limit.seconds), now)
+
+    def confirm(self, slip: Slip, now: Now) -> None:
+        """Start the window of *slip* now, if its guard would have started it later."""
+        self._expire(now)
+        mark = now.mono + self.limit.seconds
+        if slip.open and self._seen < slip.mark > mark:
+            at = bisect_left(self._slips, slip.mark, key=_mark)
+            while self._slips[at] is not slip:
+                at += 1
+            del self._slips[at]
+            slip.mark = mark
+            insort(self._slips, slip, key=_mark)
+
+    def used(self, now: Now) -> float:
+        """Return how much is taken within the window."""
+        self._expire(now)
+        return self._total
+
+    def resets_in(self, now: Now) -> float:
+        """Return the seconds until the last slip comes back."""
+        self._expire(now)
+        return next((slip.mark - now.mono for slip in reversed(self._slips) if slip.amount), 0.0)
+
+    def correct(self, used: float, now: Now, back_in: float | None = None) -> None:
+        """Let *used* be taken from now on; what is too much goes oldest first, calls under way apart."""
+        change = used - self.used(now)
+        if change > 0:
+            span = self.limit.seconds if not back_in else min(back_in, self.limit.seconds)
+            self._add(Slip(change, now.mono + span, open=False), now)
+        for slip in self._slips:
+            if change < 0 and not slip.open:
+                part = min(slip.amount, -change)
+                slip.amount -= part
+                self._total -= part
+                change += part
+
+    def _returned(self, slip: Slip, now: Now) -> float:
+        soon = self._seen + self.guard
+        due = takewhile(lambda other: other.mark <= soon, self._slips)
+        return self._freed - slip.freed + sum(other.amount for other in due)
+
+    def _back_at(self, amount: float, now: Now) -> float:
+        missing = self._total + amount - self.limit.amount - NOISE
+        freed = accumulate(slip.amount for slip in self._slips)
+        marks = (slip.mark for slip, sum_ in zip(self._slips, freed, strict=True) if sum_ >= missing)
+        return next(marks, self._slips[-1].mark)
+
+    def _close(self, slip: Slip, change: float, now: Now) -> None:
+        self._expire(now)
+        if change > 0:
+            self._add(Slip(change, now.mono + self.limit.seconds, open=False), now)
+        elif slip.mark > self._seen:
+            slip.amount += change
+            self._total += change
+
+    def _add(self, slip: Slip, now: Now) -> Slip:
+        self._expire(now)
+        insort(self._slips, slip, key=_mark)
+        self._total += slip.amount
+        if len(self._slips) > self._merge_at:
+            self._merge()
+        return slip
+
+    def _expire(self, now: Now) -> None:
+        # A caller's instant may be a little older than one already seen; what is gone stays gone.
+        self._seen = max(self._seen, now.mono)
+        if self._slips and self._slips[0].mark <= self._seen:
+            over = bisect_right(self._slips, self._seen, key=_mark)
+            gone = sum(slip.amount for slip in self._slips[:over])
+            self._total -= gone
+            self._freed += gone
+            del self._slips[:over]
+        if not self._slips:
+            self._total = 0.0
+
+    def _merge(self) -> None:
+        # The latest of each grain stands for all, so that nothing comes back early. Slips of calls under
+        # way stay as they are: they may still change, and are no more than the calls under way.
+        grain = self.limit.seconds / GRAINS
+        kept: list[Slip] = []
+        merged: dict[int, Slip] = {}
+        for slip in self._slips:
+            if slip.open:
+                kept.append(slip)
+                continue
+            one = merged.setdefault(int(slip.mark // grain), Slip(0.0, open=False))
+            one.amount += slip.amount
+            one.mark = slip.mark
+        self._slips = sorted([*kept, *merged.values()], key=_mark)
+        self._total = math.fsum(slip.amount for slip in self._slips)
+        self._merge_at = max(MERGE_AT, 2 * len(self._slips))
