@@ -1,5 +1,6 @@
 """What exists: providers, their models and keys, and the candidates made of the three. Plain facts."""
 
+import math
 import re
 from enum import StrEnum
 from typing import Literal
@@ -254,13 +255,17 @@ class Provider(Struct, frozen=True):
 
 
 class Candidate(Struct, frozen=True, eq=False):
-    """(provider, model, key): the unit that is chosen, limited, broken and measured."""
+    """(provider, model, key): the unit that is chosen, limited, broken and measured.
+
+    *reach* is the most tokens that one call may ever take there: the smallest of its token limits.
+    """
 
     provider: Provider
     model: Model
     key: Key
     id: str
     pools: tuple[Pool, ...]
+    reach: float = math.inf
 
     @property
     def name(self) -> str:
@@ -313,20 +318,24 @@ def pool_id(provider: Provider, model: Model, key: Key, limit: Limit) -> str:
 def candidates_of(provider: Provider) -> tuple[Candidate, ...]:
     """Return every candidate of *provider*: enabled models times enabled keys."""
     return tuple(
-        Candidate(
-            provider=provider,
-            model=model,
-            key=key,
-            id=f"{provider.id}/{model.id}#{key.label}",
-            pools=tuple(
-                Pool(pool_id(provider, model, key, limit), limit)
-                for limit in (*provider.limits, *model.limits)
-            ),
-        )
+        _candidate(provider, model, key)
         for model in provider.models
         if model.enabled
         for key in provider.keys
         if key.enabled
+    )
+
+
+def _candidate(provider: Provider, model: Model, key: Key) -> Candidate:
+    limits = (*provider.limits, *model.limits)
+    tokens = (limit.amount for limit in limits if limit.unit in (Unit.TOKENS, Unit.INPUT_TOKENS))
+    return Candidate(
+        provider=provider,
+        model=model,
+        key=key,
+        id=f"{provider.id}/{model.id}#{key.label}",
+        pools=tuple(Pool(pool_id(provider, model, key, limit), limit) for limit in limits),
+        reach=min(tokens, default=math.inf),
     )
 
 

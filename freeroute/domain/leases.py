@@ -1,11 +1,21 @@
 """What one call takes from the counters, and what it is granted."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
 from freeroute.domain.catalogue import Candidate, Pool, Price, Unit
 from freeroute.domain.usage import DEFAULT_OUTPUT, Demand, Usage
+
+ENOUGH_OUTPUT = 1024
+"""Tokens of output that are waited for when a bound has to be cut: most answers are whole. Own design."""
+
+LEAST_OUTPUT = 256
+"""No bound is cut below this: an answer that ends after a paragraph is of no use. Own design."""
+
+MOST_OUTPUT = 1_000_000
+"""Stands for no limit; no model writes so much at once."""
 
 
 class Charge(Struct, frozen=True):
@@ -42,13 +52,36 @@ class Reading(Struct, frozen=True):
 
 
 def output_bound(candidate: Candidate, demand: Demand) -> int | None:
-    """Return the output bound to send: the caller's, or the default where output is pre-charged."""
+    """Return the output bound to send: the caller's, or one of ours where output is pre-charged.
+
+    Ours is the provider's default as far as it fits beside the prompt.
+    """
     if demand.max_output is not None:
         return demand.max_output
     if not candidate.provider.precharge.output:
         return None
     default = candidate.provider.precharge.default
-    return min(default, candidate.model.max_output or default)
+    default = min(default, candidate.model.max_output or default)
+    return min(default, _most_output(candidate, demand.prompt))
+
+
+def least_bound(candidate: Candidate, demand: Demand) -> int | None:
+    """Return what the output bound of *demand* may be cut to at *candidate*; None if that saves nothing."""
+    bound = output_bound(candidate, demand)
+    if bound is None or not candidate.provider.precharge.output:
+        return None
+    return min(bound, ENOUGH_OUTPUT, _most_output(candidate, demand.prompt))
+
+
+def _most_output(candidate: Candidate, prompt: int) -> int:
+    """Return the output that the candidate's limits allow beside *prompt* while nothing else is used."""
+    room = math.inf
+    for pool in candidate.pools:
+        if pool.limit.unit is Unit.TOKENS:
+            room = min(room, pool.limit.amount - prompt)
+        elif pool.limit.unit is Unit.OUTPUT_TOKENS:
+            room = min(room, pool.limit.amount)
+    return MOST_OUTPUT if room == math.inf else max(int(room), LEAST_OUTPUT)
 
 
 def charges_of(candidate: Candidate, demand: Demand) -> tuple[Charge, ...]:

@@ -8,7 +8,10 @@ from freeroute.domain.usage import Usage
 
 
 class AttemptNote(Struct, frozen=True):
-    """One upstream call: who was asked, how it ended, how long it took in seconds."""
+    """One upstream call: who was asked, how it ended, how long it took in seconds.
+
+    *clamped* is the output bound that was sent, if the caller had named a larger one.
+    """
 
     provider: str
     model: str
@@ -18,6 +21,7 @@ class AttemptNote(Struct, frozen=True):
     status: int | None = None
     detail: str = ""
     first_event: float | None = None
+    clamped: int | None = None
 
 
 class Receipt(Struct, frozen=True):

@@ -1,28 +1,34 @@
 """Which candidate is asked next: filters first, then state, then the strategy's score. Pure.
 
-``choose`` decides one call's next candidate; ``plan`` ranks all of them by the same comparison to explain.
+``choose`` decides one call's next candidate; ``plans.plan`` ranks all of them by the same comparison.
 """
 
+import heapq
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from zlib import crc32
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Candidate, LocalRank, Privacy
-from freeroute.domain.leases import Charge, charges_of
+from freeroute.domain.leases import Charge, charges_of, least_bound, output_bound
 from freeroute.domain.resolve import Target
-from freeroute.domain.standing import Obstacle, Standing
+from freeroute.domain.standing import Standing
 from freeroute.domain.usage import DEFAULT_OUTPUT, Demand
 
 # One call in fifty of ``free-fast`` goes to a candidate that was not measured lately, so that a provider
 # that became fast is noticed.
 EXPLORE = 0.02
 STALE_MEASUREMENT = 600.0
-# ``free-smart`` weighs speed by what is left: a pool at a tenth of its quota counts as ten times slower.
-LEAST_SHARE = 0.05
-# Under round_robin and random, candidates of ``free`` whose leads share a step of this count as equal.
+# ``free-smart`` weighs speed by the lead: a third of it is worth twice the speed. Own design: whoever is
+# twice as fast gets ahead by a third of its quota in a burst, and a minute's quota, which is back soon, goes
+# before a day's that is spent ahead of its clock.
+LEAD_DOUBLES = 3.0
+# Times whose ratio is under this count as near: a caller hardly notices a quarter. Own design.
+NEAR = 1.25
+# Leads within a step of this count as near.
 TIE_STEP = 0.1
 
 
@@ -35,6 +41,7 @@ class Need(Struct, kw_only=True):
 
     *targets* are tried in order (OpenRouter's ``models``); *dice* is the call's one random number in [0, 1);
     *ties* is how ``free`` orders equals: balanced (no ties), round_robin (longest unused first) or random.
+    With *clamp* the output bound may be cut to what a provider that counts it in advance has room for.
     """
 
     targets: tuple[Target, ...]
@@ -47,13 +54,15 @@ class Need(Struct, kw_only=True):
     ignore: tuple[str, ...] = ()
     dice: float = 0.5
     ties: str = "balanced"
+    clamp: bool = False
 
 
 class Tried(Struct):
     """What this call may not use again.
 
     *candidates* by id, *models* by ``provider/model``, *keys* by (provider, label), *providers* by id, and
-    every candidate whose context is not larger than *context* tokens.
+    every candidate whose context is not larger than *context* tokens. *outputs* are the bounds, by id, that
+    candidates may be asked for at most after they found a call too large.
     """
 
     candidates: set[str] = set()
@@ -61,11 +70,16 @@ class Tried(Struct):
     keys: set[tuple[str, str]] = set()
     providers: set[str] = set()
     context: int = 0
+    outputs: dict[str, int] = {}
 
     @property
     def is_empty(self) -> bool:
         """Say whether nothing is out."""
         return not (self.candidates or self.models or self.keys or self.providers or self.context)
+
+    def with_less(self) -> "Tried":
+        """Return what is out if candidates may be asked for less output than they found too large."""
+        return structs.replace(self, candidates=self.candidates - self.outputs.keys())
 
     def covers(self, candidate: Candidate, standing: Standing) -> bool:
         """Say whether *candidate* is out for this call."""
@@ -79,11 +93,17 @@ class Tried(Struct):
 
 
 class Choice(Struct, frozen=True):
-    """The next candidate, with what its counters are to be charged."""
+    """The next candidate, what its counters are to be charged, and the output bound to send."""
 
     candidate: Candidate
     charges: tuple[Charge, ...]
+    max_output: int | None = None
     group: int = 0
+
+
+def choice_of(candidate: Candidate, demand: Demand, group: int = 0) -> Choice:
+    """Return the choice of *candidate* for *demand* as it is."""
+    return Choice(candidate, charges_of(candidate, demand), output_bound(candidate, demand), group)
 
 
 class Reason(Struct, frozen=True):
@@ -99,17 +119,6 @@ class Refusal(Struct, frozen=True):
     """No candidate can be used now; *back_at* (mono) is when the first may, ``inf`` if none will."""
 
     back_at: float
-
-
-class Ranked(Struct, frozen=True):
-    """A line of the plan: usable candidates best first, then the others with their reason."""
-
-    candidate: Candidate
-    expected: float
-    left: float
-    lead: float
-    suspect: bool
-    reason: Reason | None = None
 
 
 def unfit(candidate: Candidate, need: Need, standing: Standing) -> str | None:
@@ -164,18 +173,47 @@ def choose(
     back_at = quota_at = math.inf
     resting: list[tuple[float, Choice]] = []
     for group, candidate in _in_order(need, fit, standing, tried, now):
-        charges = charges_of(candidate, need.demand)
-        obstacle = standing.obstacle(candidate, charges, now)
+        choice = _offer(candidate, group, need, standing, tried, now)
+        obstacle = standing.obstacle(candidate, choice.charges, now)
         if obstacle is None:
-            return Choice(candidate, charges, group)
+            return choice
         back_at = min(back_at, obstacle.back_at)
         if obstacle.kind == "quota":
             quota_at = min(quota_at, obstacle.back_at)
-        elif obstacle.kind == "resting" and standing.shortage(charges, now) is None:
-            resting.append((obstacle.back_at, Choice(candidate, charges, group)))
+        elif obstacle.kind == "resting" and standing.shortage(choice.charges, now) is None:
+            resting.append((obstacle.back_at, choice))
     if resting and quota_at > patience:
         return min(resting, key=lambda entry: entry[0])[1]
     return Refusal(back_at)
+
+
+def demand_at(candidate: Candidate, need: Need, tried: Tried | None = None) -> Demand:
+    """Return what *candidate* is to be asked for at the least, of what *need* allows."""
+    demand = need.demand
+    if tried is not None and (most := tried.outputs.get(candidate.id)) is not None:
+        demand = Demand(demand.prompt, min(most, output_bound(candidate, demand) or most))
+    if need.clamp and (least := least_bound(candidate, demand)) is not None:
+        return Demand(demand.prompt, least)
+    return demand
+
+
+def _offer(
+    candidate: Candidate, group: int, need: Need, standing: Standing, tried: Tried, now: Now
+) -> Choice:
+    """Return *candidate* asked for as much as it may be and has room for, or else for the least."""
+    least = choice_of(candidate, demand_at(candidate, need, tried), group)
+    if not need.clamp or least.max_output is None or standing.shortage(least.charges, now):
+        return least
+    most = demand_at(candidate, structs.replace(need, clamp=False), tried)
+
+    def asking(output: int) -> Choice:
+        return choice_of(candidate, Demand(most.prompt, output), group)
+
+    outputs = range(least.max_output, (output_bound(candidate, most) or 0) + 1)
+    over = bisect_left(
+        outputs, True, key=lambda output: standing.shortage(asking(output).charges, now) is not None
+    )
+    return asking(outputs[max(over - 1, 0)])
 
 
 def _in_order(
@@ -188,131 +226,135 @@ def _in_order(
         if anything_tried and tried.covers(candidate, standing):
             continue
         place = _place(candidate, group, need, standing, now)
-        places.setdefault(place, []).append(candidate)
+        if (equals := places.get(place)) is None:
+            equals = places[place] = []
+        equals.append(candidate)
+    leads = Leads(standing, now)
     for place in sorted(places):
         group = int(place[0])
-        score = _SCORES[need.targets[group].strategy]
-        for candidate in sorted(places[place], key=lambda c: score(c, need, standing, now)):
+        for candidate in _by_score(places[place], need.targets[group].strategy, need, leads):
             yield group, candidate
 
 
-def plan(need: Need, standing: Standing, now: Now) -> list[Ranked]:
-    """Return every candidate of *need*: the usable ones in the order ``choose`` prefers, then the others."""
-    fit, rest = eligible(need, standing)
-    usable: list[tuple[tuple[float, ...], Ranked]] = []
-    waiting: list[Ranked] = []
-    for group, candidate in fit:
-        obstacle = standing.obstacle(candidate, charges_of(candidate, need.demand), now)
-        if obstacle is None:
-            rank = _rank(candidate, group, need, standing, now)
-            usable.append((rank, _ranked(candidate, need, standing, now)))
-        else:
-            waiting.append(_ranked(candidate, need, standing, now, _reason(candidate, obstacle)))
-    usable.sort(key=lambda entry: entry[0])
-    waiting.sort(key=lambda entry: entry.reason.back_at if entry.reason else 0.0)
-    unfit_ones = [_ranked(reason.candidate, need, standing, now, reason) for reason in rest]
-    return [entry for _, entry in usable] + waiting + unfit_ones
+def _by_score(equals: Sequence[Candidate], strategy: str, need: Need, leads: "Leads") -> Iterator[Candidate]:
+    """Return candidates of one place, best first. Mostly only the first is asked for: nothing is sorted."""
+    if len(equals) == 1:
+        yield equals[0]
+        return
+    score = _SCORES[strategy]
+    heap = [(score(candidate, need, leads), number) for number, candidate in enumerate(equals)]
+    heapq.heapify(heap)
+    while heap:
+        yield equals[heapq.heappop(heap)[1]]
 
 
-def obstacles(need: Need, fit: Fit, standing: Standing, now: Now) -> list[Reason]:
-    """Return why candidates of *fit* cannot be used at *now*, nearest return first."""
-    found = (
-        _reason(candidate, obstacle)
-        for _, candidate in fit
-        if (obstacle := standing.obstacle(candidate, charges_of(candidate, need.demand), now)) is not None
-    )
-    return sorted(found, key=lambda reason: reason.back_at)
+class Leads:
+    """The leads of candidates at one instant; a pool that many share is read once."""
+
+    def __init__(self, standing: Standing, now: Now) -> None:
+        """Read from *standing* at *now*."""
+        self.standing = standing
+        self.now = now
+        self._known: dict[str, float] = {}
+
+    def of(self, candidate: Candidate) -> float:
+        """Return the lead of *candidate*: that of its scarcest pool."""
+        known, least = self._known, 1.0
+        for pool in candidate.pools:
+            if (lead := known.get(pool.id)) is None:
+                lead = known[pool.id] = self.standing.room.lead((pool,), self.now)
+            if lead < least:
+                least = lead
+        return least
 
 
-def summary(reasons: Iterable[Reason]) -> str:
-    """Say in one line why candidates are out, the most frequent reasons first."""
-    counts: dict[str, int] = {}
-    for reason in reasons:
-        counts[reason.text] = counts.get(reason.text, 0) + 1
-    listed = sorted(counts.items(), key=lambda entry: -entry[1])[:4]
-    return "; ".join(f"{text} ({count})" for text, count in listed)
-
-
-def _reason(candidate: Candidate, obstacle: Obstacle) -> Reason:
-    return Reason(candidate, obstacle.kind, obstacle.reason, obstacle.back_at)
-
-
-def _ranked(
-    candidate: Candidate, need: Need, standing: Standing, now: Now, reason: Reason | None = None
-) -> Ranked:
-    return Ranked(
-        candidate=candidate,
-        expected=_expected(candidate, need, standing, now),
-        left=standing.room.left(candidate.pools, now),
-        lead=standing.room.lead(candidate.pools, now),
-        suspect=standing.suspect(candidate, now),
-        reason=reason,
-    )
-
-
-def _rank(candidate: Candidate, group: int, need: Need, standing: Standing, now: Now) -> tuple[float, ...]:
+def rank(candidate: Candidate, group: int, need: Need, leads: Leads) -> tuple[float, ...]:
     """Return the sort key of a usable candidate, smallest first."""
-    place = _place(candidate, group, need, standing, now)
-    return (*place, *_SCORES[need.targets[group].strategy](candidate, need, standing, now))
+    place = _place(candidate, group, need, leads.standing, leads.now)
+    return (*place, *_SCORES[need.targets[group].strategy](candidate, need, leads))
 
 
 def _place(candidate: Candidate, group: int, need: Need, standing: Standing, now: Now) -> tuple[float, ...]:
     """Return what comes before any score, smallest first.
 
     The order of concerns: the caller's own order, a candidate in doubt last, the operator's rank for local
-    servers, and for ``free-smart`` the tier.
+    servers, then for ``free-smart`` the tier and for ``free-fast`` the time to an answer, near ones alike.
     """
     strategy = need.targets[group].strategy
-    return (
-        group,
-        _preferred(candidate, need.order),
-        standing.suspect(candidate, now),
-        _local_rank(candidate, strategy) if candidate.provider.is_local else 1,
-        -candidate.model.tier if strategy == "smart" else 0,
-    )
+    provider = candidate.provider
+    preferred = _preferred(candidate, need.order) if need.order else 0
+    suspect = standing.suspect(candidate, now)
+    local = _local_rank(candidate, strategy) if provider.privacy is Privacy.LOCAL else 1
+    if strategy == "smart":
+        return (group, preferred, suspect, local, -candidate.model.tier)
+    if strategy == "fast":
+        stale_last = need.dice < EXPLORE and not _is_stale(candidate, standing, now)
+        return (
+            group,
+            preferred,
+            suspect,
+            local,
+            stale_last,
+            _near(expected(candidate, need, standing, now)),
+        )
+    return (group, preferred, suspect, local)
 
 
 def _preferred(candidate: Candidate, order: tuple[str, ...]) -> int:
-    if not order or candidate.provider.id not in order:
-        return len(order)
-    return order.index(candidate.provider.id)
+    return order.index(candidate.provider.id) if candidate.provider.id in order else len(order)
 
 
 def _local_rank(candidate: Candidate, strategy: str) -> int:
     """Return 0, 1 or 2. Unless told otherwise ``free`` spares local servers: quota in the cloud expires."""
-    rank = candidate.provider.local or (LocalRank.LAST if strategy == "free" else LocalRank.EQUAL)
-    return {LocalRank.FIRST: 0, LocalRank.EQUAL: 1, LocalRank.LAST: 2}[rank]
+    place = candidate.provider.local or (LocalRank.LAST if strategy == "free" else LocalRank.EQUAL)
+    return {LocalRank.FIRST: 0, LocalRank.EQUAL: 1, LocalRank.LAST: 2}[place]
 
 
-def _expected(candidate: Candidate, need: Need, standing: Standing, now: Now) -> float:
+def expected(candidate: Candidate, need: Need, standing: Standing, now: Now) -> float:
+    """Return the expected seconds to an answer of up to 300 tokens."""
     output = min(need.demand.max_output or DEFAULT_OUTPUT, DEFAULT_OUTPUT)
     return standing.speed(candidate).expected(candidate.model, output, now)
 
 
-def _smart(candidate: Candidate, need: Need, standing: Standing, now: Now) -> tuple[float, ...]:
-    share = max(standing.room.left(candidate.pools, now), LEAST_SHARE)
-    return (_expected(candidate, need, standing, now) / share,)
+def _near(seconds: float) -> int:
+    """Return the step of *seconds* on a scale on which near times are alike."""
+    return math.floor(math.log(max(seconds, 0.001), NEAR))
 
 
-def _fast(candidate: Candidate, need: Need, standing: Standing, now: Now) -> tuple[float, ...]:
-    expected = _expected(candidate, need, standing, now)
-    if need.dice < EXPLORE:
-        measured = now.mono - standing.speed(candidate).measured_at < STALE_MEASUREMENT
-        return (float(measured), expected)
-    return (0.0, expected)
+def _step(lead: float) -> float:
+    """Return the step of *lead* on a scale on which near leads are alike, the largest first."""
+    return -float(math.floor(lead / TIE_STEP))
 
 
-def _free(candidate: Candidate, need: Need, standing: Standing, now: Now) -> tuple[float, ...]:
-    lead = standing.room.lead(candidate.pools, now)
+def _is_stale(candidate: Candidate, standing: Standing, now: Now) -> bool:
+    return now.mono - standing.speed(candidate).measured_at >= STALE_MEASUREMENT
+
+
+# Among near equals, a candidate goes first whose token limits are smaller: what large calls cannot use. What
+# is roomy is left to those that fit nowhere else.
+
+
+def _smart(candidate: Candidate, need: Need, leads: Leads) -> tuple[float, ...]:
+    seconds = expected(candidate, need, leads.standing, leads.now)
+    price = seconds * 2.0 ** (-LEAD_DOUBLES * leads.of(candidate))
+    return (_near(price), candidate.reach, price)
+
+
+def _fast(candidate: Candidate, need: Need, leads: Leads) -> tuple[float, ...]:
+    seconds = expected(candidate, need, leads.standing, leads.now)
+    return (_step(leads.of(candidate)), candidate.reach, seconds)
+
+
+def _free(candidate: Candidate, need: Need, leads: Leads) -> tuple[float, ...]:
+    lead = leads.of(candidate)
     if need.ties == "balanced":
-        return (-lead, -candidate.model.quality)
-    step = -float(math.floor(lead / TIE_STEP))
+        return (_step(lead), candidate.reach, -lead, -candidate.model.quality)
     if need.ties == "round_robin":
-        return (step, float(standing.last_turn(candidate)))
-    return (step, float(crc32(f"{candidate.id}{need.dice}".encode())))
+        return (_step(lead), float(leads.standing.last_turn(candidate)))
+    return (_step(lead), float(crc32(f"{candidate.id}{need.dice}".encode())))
 
 
-_SCORES: dict[str, Callable[[Candidate, Need, Standing, Now], tuple[float, ...]]] = {
+_SCORES: dict[str, Callable[[Candidate, Need, Leads], tuple[float, ...]]] = {
     "smart": _smart,
     "fast": _fast,
     "free": _free,

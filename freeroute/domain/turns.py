@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Candidate
 from freeroute.domain.leases import Charge, charges_of
-from freeroute.domain.selection import Fit, Need, Tried
+from freeroute.domain.selection import Fit, Need, Tried, demand_at
 from freeroute.domain.standing import Standing
 
 T = TypeVar("T")
@@ -104,7 +104,7 @@ def projected(
     """
     slots: list[tuple[float, int, int]] = []
     usable = [candidate for _, candidate in fit if not tried.covers(candidate, standing)]
-    charges = [charges_of(candidate, need.demand) for candidate in usable]
+    charges = [charges_of(candidate, demand_at(candidate, need, tried)) for candidate in usable]
     for place, candidate in enumerate(usable):
         slots.append((_slot(1, candidate, charges[place], standing, now), place, 1))
     heapq.heapify(slots)

@@ -8,10 +8,10 @@ from msgspec import Struct
 from freeroute.clock import Clock, Now
 from freeroute.domain import effects
 from freeroute.domain.catalogue import Candidate
-from freeroute.domain.leases import Lease, actual_amounts, output_bound
+from freeroute.domain.leases import LEAST_OUTPUT, Lease, actual_amounts
 from freeroute.domain.outcome import Blame, Kind, Next, Outcome, blamed, judge
 from freeroute.domain.receipt import AttemptNote
-from freeroute.domain.selection import Fit, Need
+from freeroute.domain.selection import Fit, Need, Tried
 from freeroute.domain.standing import Standing
 from freeroute.domain.usage import Usage
 from freeroute.engine.course import Course
@@ -86,7 +86,7 @@ class AttemptLoop:
 
     async def run(self, call: ChatCall, need: Need, fit: Fit, course: Course) -> Won:
         """Return the first attempt that is served; raises the ApiError the caller should see."""
-        again: Candidate | None = None
+        again: Leased | None = None
         while True:
             now = self.clock.now()
             if course.counted >= self.routing.max_attempts or now.mono > course.last_start:
@@ -95,7 +95,7 @@ class AttemptLoop:
             won = await self.attempt(call, leased, course)
             if isinstance(won, Won):
                 return won
-            again = self._after(won, leased.candidate, course)
+            again = self._after(won, leased, need, course)
             if course.context.strict and again is None:
                 raise gave_up(course, need, fit, self.standing, self.clock.now())
 
@@ -104,7 +104,7 @@ class AttemptLoop:
     ) -> Won | Outcome:
         """Make one upstream call with what was *leased*, which is ended unless the call is won."""
         candidate = leased.candidate
-        terms = self._terms(call, candidate, course, probe=probe)
+        terms = self._terms(call, leased, course, probe=probe)
         try:
             sent = await self.upstreams[candidate.provider.kind].send(call, candidate, terms)
         except BaseException as exc:
@@ -113,12 +113,12 @@ class AttemptLoop:
             self.standing.give_back(candidate, leased.trial)
             ours = isinstance(exc, Exception)
             outcome = Outcome(Kind.FAULT, detail="the gateway failed") if ours else Outcome(Kind.CALLER_LEFT)
-            self._note(course, leased, outcome, ended)
+            self._note(call, course, leased, outcome, ended)
             await self.counters.settle(leased.lease, None, ended)
             self.room.stir()
             raise
         ended = self.clock.now()
-        self._note(course, leased, sent.outcome, ended)
+        self._note(call, course, leased, sent.outcome, ended)
         course.dropped.update(sent.dropped)
         if sent.outcome.kind is Kind.SERVED:
             await self.counters.confirm(leased.lease, sent.head_at or ended)
@@ -149,9 +149,9 @@ class AttemptLoop:
         else:
             await self.counters.settle(lease, None, now)
 
-    def _terms(self, call: ChatCall, candidate: Candidate, course: Course, *, probe: bool) -> Terms:
+    def _terms(self, call: ChatCall, leased: Leased, course: Course, *, probe: bool) -> Terms:
+        candidate, bound = leased.candidate, leased.max_output
         timeouts = candidate.provider.timeouts
-        bound = output_bound(candidate, call.demand)
         first_event = timeouts.first_event
         if not call.stream:
             rate = max(candidate.model.tokens_per_second / 2, 1.0)
@@ -170,7 +170,8 @@ class AttemptLoop:
             hop=course.context.hop + 1,
         )
 
-    def _note(self, course: Course, leased: Leased, outcome: Outcome, ended: Now) -> None:
+    def _note(self, call: ChatCall, course: Course, leased: Leased, outcome: Outcome, ended: Now) -> None:
+        asked, sent = call.demand.max_output, leased.max_output
         seconds = ended.mono - leased.at.mono
         candidate = leased.candidate
         course.upstream += seconds
@@ -186,20 +187,21 @@ class AttemptLoop:
                 seconds=seconds,
                 status=outcome.status,
                 detail=outcome.detail,
+                clamped=sent if asked is not None and sent is not None and sent < asked else None,
             )
         )
 
-    def _after(self, outcome: Outcome, candidate: Candidate, course: Course) -> Candidate | None:
-        """Return *candidate* if it is to be asked once more, else note what is out; raises to stop."""
+    def _after(self, outcome: Outcome, leased: Leased, need: Need, course: Course) -> Leased | None:
+        """Return what was *leased* if it is to be asked once more, else note what is out; raises to stop."""
         if outcome.kind in _HELD:
             return None
-        tried = course.tried
+        tried, candidate = course.tried, leased.candidate
         verdict = judge(outcome)
         if verdict in (Next.AGAIN, Next.WITHOUT):
             mark = f"{candidate.id} {outcome.kind} {outcome.param}"
             if mark not in course.repeated:
                 course.repeated.add(mark)
-                return candidate
+                return leased
         if verdict is Next.STOP:
             raise refused_by_upstream(outcome, course)
         if verdict is Next.KEY:
@@ -211,6 +213,12 @@ class AttemptLoop:
             tried.context = max(tried.context, self.standing.context(candidate) or 0)
         elif outcome.kind in ABOUT_REQUEST:
             course.refused = outcome
+            if (
+                outcome.kind is Kind.TOO_LARGE
+                and _asks_less_next(leased, tried)
+                and need.demand.max_output is None
+            ):
+                return None  # the bound was ours
         elif outcome.kind is Kind.UNREACHABLE:
             tried.providers.add(candidate.provider.id)
         elif blamed(outcome) is Blame.PROVIDER:
@@ -224,6 +232,16 @@ class AttemptLoop:
             raise refused_by_upstream(outcome, course)
         course.rejected = outcome
         course.tried.providers.add(candidate.provider.id)
+
+
+def _asks_less_next(leased: Leased, tried: Tried) -> bool:
+    """Note that what was *leased* may be asked for a quarter of the output, once; say whether that is so."""
+    bound, name = leased.max_output, leased.candidate.id
+    if bound is None or bound <= LEAST_OUTPUT or name in tried.outputs:
+        tried.outputs.pop(name, None)
+        return False
+    tried.outputs[name] = max(bound // 4, LEAST_OUTPUT)
+    return True
 
 
 def _carries(call: ChatCall, param: str) -> bool:

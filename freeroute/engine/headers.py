@@ -32,13 +32,16 @@ def told(course: Course, candidate: Candidate | None, overhead: float) -> dict[s
 
 
 def _trail(notes: Iterable[AttemptNote]) -> str:
-    failed = (note for note in notes if note.kind is not Kind.SERVED)
-    hops = (f"{note.provider}/{note.model}={note.kind.value}{_status(note)}" for note in failed)
+    told = (note for note in notes if note.kind is not Kind.SERVED or note.clamped is not None)
+    hops = (f"{note.provider}/{note.model}={_became(note)}" for note in told)
     return printable("; ".join(hops), TRAIL_LIMIT)
 
 
-def _status(note: AttemptNote) -> str:
-    return f":{note.status}" if note.status else ""
+def _became(note: AttemptNote) -> str:
+    """Say how an attempt failed, or that it was served with a smaller output bound than asked for."""
+    if note.kind is Kind.SERVED:
+        return f"clamped:{note.clamped}"
+    return f"{note.kind.value}:{note.status}" if note.status else note.kind.value
 
 
 def client_limits(readings: Iterable[Reading]) -> dict[str, str]:

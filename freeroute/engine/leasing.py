@@ -11,12 +11,13 @@ from freeroute.engine.ports import Counters
 
 
 class Leased(Struct, frozen=True):
-    """A candidate that a call may use now, taken at *at*."""
+    """A candidate that a call may use now, taken at *at*, with the output bound to send."""
 
     candidate: Candidate
     lease: Lease
     trial: Trial
     at: Now
+    max_output: int | None = None
 
 
 class Leasing:
@@ -34,7 +35,8 @@ class Leasing:
         lease = await self._counters.acquire(choice.charges, now)
         if isinstance(lease, Denied):
             return None
-        return Leased(choice.candidate, lease, self._standing.begin(choice.candidate, now), now)
+        trial = self._standing.begin(choice.candidate, now)
+        return Leased(choice.candidate, lease, trial, now, choice.max_output)
 
     async def give_back(self, leased: Leased) -> None:
         """End a lease that was never used."""

@@ -3,11 +3,12 @@
 import math
 from typing import Any
 
-from freeroute.domain import selection
+from freeroute.domain import plans
 from freeroute.domain.catalogue import ALIASES, Candidate, Model
 from freeroute.domain.clients import Client
+from freeroute.domain.plans import Ranked
 from freeroute.domain.resolve import Target
-from freeroute.domain.selection import Need, Ranked
+from freeroute.domain.selection import Need
 from freeroute.engine.view import View
 
 
@@ -117,7 +118,7 @@ def _availability(view: View, candidates: tuple[Candidate, ...]) -> dict[str, An
 
 def plan(view: View, asked: str, need: Need) -> dict[str, Any]:
     """Return the body of ``GET /v1/plan``."""
-    entries = selection.plan(need, view.standing, view.now)
+    entries = plans.plan(need, view.standing, view.now)
     return {
         "model": asked,
         "strategy": need.targets[0].strategy,

@@ -8,7 +8,7 @@ from msgspec import Raw
 from freeroute.domain.breaker import State
 from freeroute.domain.catalogue import Candidate, Unit
 from freeroute.domain.leases import charges_of
-from freeroute.domain.selection import Choice
+from freeroute.domain.selection import choice_of
 from freeroute.domain.usage import Demand
 from freeroute.engine.attempts import Won
 from freeroute.engine.course import Course
@@ -77,7 +77,7 @@ class Probes:
         """Make the trial of *candidate*; say whether it passed."""
         gateway = self._gateway
         context = CallContext(request_id="probe", received=gateway.clock.now(), surface="probe")
-        leased = await gateway.loop.leasing.take(Choice(candidate, charges_of(candidate, _demand())))
+        leased = await gateway.loop.leasing.take(choice_of(candidate, _demand()))
         if leased is None:
             return False
         course = Course(context=context, asked=candidate.name)

@@ -6,8 +6,9 @@ from typing import Any
 
 from freeroute.clock import Now
 from freeroute.domain.outcome import Kind, Outcome
+from freeroute.domain.plans import obstacles, summary
 from freeroute.domain.receipt import AttemptNote
-from freeroute.domain.selection import Fit, Need, Reason, obstacles, summary
+from freeroute.domain.selection import Fit, Need, Reason
 from freeroute.domain.standing import Standing
 from freeroute.engine.course import Course
 from freeroute.errors import (

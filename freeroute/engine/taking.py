@@ -1,10 +1,14 @@
 """The next candidate for a call, leased: at once if there is one, else when its turn comes."""
 
+import math
+
+from msgspec import Struct, structs
+
 from freeroute.clock import Clock
-from freeroute.domain.catalogue import Candidate
-from freeroute.domain.leases import charges_of
-from freeroute.domain.selection import Choice, Fit, Need, Refusal, choose
+from freeroute.domain.leases import least_bound
+from freeroute.domain.selection import Fit, Need, Refusal, Tried, choice_of, choose
 from freeroute.domain.standing import Standing
+from freeroute.domain.usage import Demand
 from freeroute.engine.course import Course
 from freeroute.engine.leasing import Leased, Leasing
 from freeroute.engine.refusals import gave_up
@@ -21,43 +25,67 @@ class Taking:
         self._room = room
         self._clock = clock
 
-    async def next(self, need: Need, fit: Fit, course: Course, again: Candidate | None) -> Leased:
-        """Return the next candidate for *course*: *again* if it has room; raises what to tell the caller."""
+    async def next(self, need: Need, fit: Fit, course: Course, again: Leased | None) -> Leased:
+        """Return the next candidate for *course*: the one had before if it is to be asked *again* and has
+        room, else the best; raises what to tell the caller.
+
+        Only when none comes in time that is asked for all of the output, the bound may be cut.
+        """
         if again is not None:
-            leased = await self._leasing.take(Choice(again, charges_of(again, need.demand)))
+            demand = Demand(need.demand.prompt, again.max_output or need.demand.max_output)
+            leased = await self._leasing.take(choice_of(again.candidate, demand))
             if leased is not None:
                 return leased
         # Those who wait come first: what they leave is free for whoever comes now.
         await self._room.serve()
-        leased = await self._at_once(need, fit, course, patience=course.until)
-        return leased or await self._in_turn(need, fit, course)
+        seeking = _Seeking(need, course.tried, fit)
+        leased = await self._found(seeking, course)
+        if leased is None and any(least_bound(candidate, need.demand) is not None for _, candidate in fit):
+            less = structs.replace(need, clamp=True)
+            seeking = _Seeking(less, course.tried.with_less(), fit, seeking.turn_at)
+            leased = await self._found(seeking, course)
+        if leased is None:
+            leased = await self._at_once(seeking, patience=self._clock.now().mono)
+        if leased is None:
+            raise gave_up(course, seeking.need, fit, self._standing, self._clock.now(), seeking.turn_at)
+        return leased
 
-    async def _at_once(self, need: Need, fit: Fit, course: Course, patience: float) -> Leased | None:
+    async def _found(self, seeking: "_Seeking", course: Course) -> Leased | None:
+        """Return what *seeking* finds now, or by waiting for a turn that comes in time."""
+        leased = await self._at_once(seeking, patience=course.until)
+        return leased or await self._in_turn(seeking, course)
+
+    async def _at_once(self, seeking: "_Seeking", patience: float) -> Leased | None:
         now = self._clock.now()
-        choice = choose(need, fit, self._standing, course.tried, now, patience)
+        choice = choose(seeking.need, seeking.fit, self._standing, seeking.tried, now, patience)
         return None if isinstance(choice, Refusal) else await self._leasing.take(choice)
 
-    async def _in_turn(self, need: Need, fit: Fit, course: Course) -> Leased:
-        """Wait for a turn, if it comes in time; raises CapacityExhausted at once if it does not."""
+    async def _in_turn(self, seeking: "_Seeking", course: Course) -> Leased | None:
+        """Wait for a turn, if it comes in time."""
         client = course.context.client
         ticket = self._room.ticket(
             course.context.queue,
             client.weight if client is not None else 1.0,
-            need,
-            fit,
-            course.tried,
+            seeking.need,
+            seeking.fit,
+            seeking.tried,
             until=course.until,
         )
         turn_at = self._room.projected(ticket)
+        seeking.turn_at = min(seeking.turn_at, turn_at)
+        if turn_at > course.until:
+            return None
         began = self._clock.now()
-        if turn_at <= course.until:
-            try:
-                leased = await self._room.wait(ticket)
-            finally:
-                course.queued += self._clock.now().mono - began.mono
-            if leased is not None:
-                return leased
-        last_resort = await self._at_once(need, fit, course, patience=self._clock.now().mono)
-        if last_resort is None:
-            raise gave_up(course, need, fit, self._standing, self._clock.now(), turn_at)
-        return last_resort
+        try:
+            return await self._room.wait(ticket)
+        finally:
+            course.queued += self._clock.now().mono - began.mono
+
+
+class _Seeking(Struct):
+    """What is looked for, and when (mono) its turn comes."""
+
+    need: Need
+    tried: Tried
+    fit: Fit
+    turn_at: float = math.inf

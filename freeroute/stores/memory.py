@@ -93,7 +93,11 @@ class MemoryCounters:
 
     def lead(self, pools: Sequence[Pool], now: Now) -> float:
         """Return how far the scarcest of *pools* is ahead of its clock, -1 to 1; concurrency apart."""
-        return min((counter.lead(now) for counter in self._quotas(pools)), default=1.0)
+        least = 1.0
+        for pool in pools:  # on the way of every choice
+            if pool.limit.unit is not Unit.CONCURRENCY:
+                least = min(least, self._counter(pool).lead(now))
+        return least
 
     def readings(self, pools: Sequence[Pool], now: Now) -> list[Reading]:
         """Return where *pools* stand; the source is ``header`` or ``body`` once an answer told, with its age.

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from freeroute.domain.catalogue import Limit, LocalRank, Privacy, Quirks, Unit, WindowKind, catalogue_of
 from freeroute.domain.leases import Lease
 from freeroute.domain.outcome import Kind
+from freeroute.domain.plans import obstacles, plan, summary
 from freeroute.domain.resolve import Names, Target
 from freeroute.domain.selection import (
     Choice,
@@ -18,9 +19,6 @@ from freeroute.domain.selection import (
     Tried,
     choose,
     eligible,
-    obstacles,
-    plan,
-    summary,
     unfit,
 )
 from freeroute.domain.standing import Standing
@@ -145,6 +143,79 @@ def test_free_ends_with_the_used_shares_close_together():
     taken = [world.take(need) for _ in range(1000)]
     shares = [taken.count(name) / size for name, size in sizes.items()]
     assert max(shares) - min(shares) <= 0.05
+
+
+def tokens(amount, seconds=60.0, **given) -> Limit:
+    return Limit(Unit.TOKENS, amount, seconds, **given)
+
+
+@pytest.mark.parametrize("strategy", ["free", "free-fast", "free-smart"])
+def test_among_near_equals_a_small_call_leaves_the_roomy_pool_to_large_ones(strategy):
+    world = Field(
+        provider("roomy", limits=(tokens(6000),)),
+        provider("tight", limits=(tokens(2000),)),
+        provider("endless"),
+    )
+    assert world.take(world.need(strategy, prompt=50)) == "tight"
+    assert world.take(world.need(strategy, prompt=3000)) == "roomy"
+    assert world.take(world.need(strategy, prompt=9000)) == "endless"
+
+
+def test_sparing_the_roomy_pool_costs_no_more_than_a_tenth_of_the_others():
+    world = Field(provider("roomy", limits=(tokens(6000),)), provider("tight", limits=(tokens(2000),)))
+    need = world.need("free", prompt=100)
+    taken = [world.take(need) for _ in range(40)]
+    shares = taken.count("roomy") * 100 / 6000, taken.count("tight") * 100 / 2000
+    assert 0 <= shares[1] - shares[0] <= 0.15
+
+
+DAY = 86_400.0
+
+
+def frontier(name, amount, *limits, **speed):
+    day = per(amount, DAY, window=WindowKind.CALENDAR, span="day")
+    return provider(name, model(quality=85, **speed), limits=(day, *limits))
+
+
+def spend_a_day(world, strategy, calls_every_half_hour) -> list[tuple[float, str]]:
+    """Ask in bursts from midnight to midnight; returns when, in hours, who was asked."""
+    world.clock = ManualClock(1000.0, 1_790_000_000.0 // DAY * DAY)
+    taken = []
+    for half_hour in range(48):
+        taken += [(half_hour / 2, world.take(world.need(strategy))) for _ in range(calls_every_half_hour)]
+        world.clock.advance(1800)
+    return taken
+
+
+@pytest.mark.parametrize("strategy", ["free-smart", "free-fast"])
+def test_a_scarce_day_quota_lasts_through_the_day_where_an_equal_is_nearly_as_fast(strategy):
+    world = Field(
+        frontier("scarce", 20, first_token=0.9),
+        frontier("plenty", 1000, per(10), first_token=1.0),
+        provider("lesser", model(quality=50, first_token=5.0)),
+    )
+    taken = spend_a_day(world, strategy, 10)
+    scarce = [hour for hour, name in taken if name == "scarce"]
+    assert "lesser" not in {name for _, name in taken}
+    assert len(scarce) >= 15
+    assert sum(hour < 12 for hour in scarce) <= 13
+    assert scarce[-1] >= 22
+
+
+def test_a_burst_goes_to_what_is_back_in_a_minute_rather_than_to_what_is_back_tomorrow():
+    world = Field(frontier("scarce", 20), provider("minutely", model(quality=85), limits=(per(10),)))
+    world.clock = ManualClock(1000.0, 1_790_000_000.0 // DAY * DAY)
+    taken = [world.take(world.need("free-smart")) for _ in range(12)]
+    assert taken == ["minutely"] * 10 + ["scarce"] * 2
+
+
+def test_smart_still_takes_what_is_twice_as_fast_at_the_price_of_a_third_of_its_quota():
+    quick = model(quality=85, first_token=0.5, tokens_per_second=200)
+    slow = model(quality=85, first_token=1.0, tokens_per_second=100)
+    world = Field(provider("quick", quick, limits=(per(30),)), provider("slow", slow, limits=(per(30),)))
+    taken = [world.take(world.need("free-smart")) for _ in range(20)]
+    assert 8 <= taken[:12].count("quick") <= 12
+    assert "slow" in taken
 
 
 def test_free_spends_first_what_would_expire_unused():
@@ -296,9 +367,15 @@ def test_obstacles_come_nearest_first():
     spent=st.lists(st.integers(0, 5), min_size=6, max_size=6),
     failing=st.sets(st.integers(0, 5)),
     wait=st.integers(0, 70),
+    room=st.lists(st.sampled_from([None, 50, 500]), min_size=6, max_size=6),
 )
-def test_the_plan_begins_with_what_choose_takes(strategy, ties, dice, qualities, spent, failing, wait):
-    world = Field(*(provider(f"p{i}", model(quality=q), limits=(per(5),)) for i, q in enumerate(qualities)))
+def test_the_plan_begins_with_what_choose_takes(strategy, ties, dice, qualities, spent, failing, wait, room):
+    world = Field(
+        *(
+            provider(f"p{i}", model(quality=q), limits=(per(5), *(tokens(n) for n in [room[i]] if n)))
+            for i, q in enumerate(qualities)
+        )
+    )
     now = world.clock.now()
     for place, candidate in enumerate(world.catalogue.candidates):
         need = world.need(candidate.name)
