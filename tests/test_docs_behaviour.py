@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from freeroute import errors
-from freeroute.domain import breaker, counters, effects, selection, speed, usage
+from freeroute.domain import breaker, counters, effects, keys, selection, speed, usage
 from freeroute.domain.outcome import DROPPABLE, Kind, Outcome, blamed, judge
 from freeroute.engine import probes
 from freeroute.local_servers import PAUSE
@@ -120,6 +120,7 @@ def _said(seconds: float) -> str:
         ("routing", f"the model is out for {_said(effects.GONE_REST)}"),
         ("routing", f"the server rests {_said(effects.LOADING_REST)}"),
         ("routing", f"the provider is out for {_said(effects.MISCONFIGURED_REST)}"),
+        ("routing", f"under way for {_said(keys.PROVING)}"),
         ("routing", f"adds {_said(speed.FAILURE_SECONDS)}"),
         ("routing", f"One request in {1 / selection.EXPLORE:g} "),
         ("routing", f"in the last {selection.STALE_MEASUREMENT / 60:g} minutes"),

@@ -159,22 +159,25 @@ def choose(
     """Return the best candidate of *fit* that can be used at *now*, with its charges.
 
     When nothing is free but some rest after failures, the one back first is tried rather than refusing,
-    unless quota is back elsewhere by *patience* (mono): that is worth the wait.
+    unless quota is back elsewhere by *patience* (mono): that is worth the wait, and so is the first call on
+    a new key. Before those that rest come those whose key is not proven yet.
     """
     back_at = quota_at = math.inf
-    resting: list[tuple[float, Choice]] = []
+    spare: list[tuple[float, Choice]] = []
     for group, candidate in _in_order(need, fit, standing, tried, now):
         charges = charges_of(candidate, need.demand)
         obstacle = standing.obstacle(candidate, charges, now)
         if obstacle is None:
             return Choice(candidate, charges, group)
         back_at = min(back_at, obstacle.back_at)
-        if obstacle.kind == "quota":
+        if obstacle.kind in ("quota", "proving"):
             quota_at = min(quota_at, obstacle.back_at)
+        if obstacle.kind == "proving":
+            spare.append((-math.inf, Choice(candidate, charges, group)))
         elif obstacle.kind == "resting" and standing.shortage(charges, now) is None:
-            resting.append((obstacle.back_at, Choice(candidate, charges, group)))
-    if resting and quota_at > patience:
-        return min(resting, key=lambda entry: entry[0])[1]
+            spare.append((obstacle.back_at, Choice(candidate, charges, group)))
+    if spare and quota_at > patience:
+        return min(spare, key=lambda entry: entry[0])[1]
     return Refusal(back_at)
 
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 from freeroute.clock import Now
 from freeroute.domain.breaker import Breaker, ProviderBreaker
 from freeroute.domain.catalogue import Candidate, Pool
+from freeroute.domain.keys import Proofs
 from freeroute.domain.leases import Charge, Reading
 from freeroute.domain.outcome import Kind
 from freeroute.domain.speed import Speed
@@ -50,7 +51,10 @@ class Hold(Struct, frozen=True):
 
 
 class Obstacle(Struct, frozen=True):
-    """Why a candidate cannot be used now, and when (mono) it may be; *kind* is quota, held or resting."""
+    """Why a candidate cannot be used now, and when (mono) it may be.
+
+    *kind* is quota, held, resting, or proving: the first call on its key is under way.
+    """
 
     kind: str
     reason: str
@@ -58,10 +62,14 @@ class Obstacle(Struct, frozen=True):
 
 
 class Trial(Struct, frozen=True):
-    """The generations of both breakers a call was begun in; in half-open they are the one trial."""
+    """The generations of both breakers a call was begun in; in half-open they are the one trial.
+
+    *call* is its number among all calls.
+    """
 
     own: int
     provider: int
+    call: int = 0
 
 
 class Standing:
@@ -78,12 +86,13 @@ class Standing:
         self._dropped: dict[str, frozenset[str]] = {}
         self._turns: dict[str, int] = {}
         self._turn = 0
+        self._proofs = Proofs()
 
     # --- reading -----------------------------------------------------------------------------------
 
     def obstacle(self, candidate: Candidate, charges: Sequence[Charge], now: Now) -> Obstacle | None:
         """Return what keeps *candidate* from being used now, or None."""
-        return self.blocked(candidate, now) or self.shortage(charges, now)
+        return self.blocked(candidate, now) or self.shortage(charges, now) or self._proving(candidate, now)
 
     def blocked(self, candidate: Candidate, now: Now) -> Obstacle | None:
         """Return the hold or the rest that keeps *candidate* from being used, quota apart, or None."""
@@ -119,6 +128,10 @@ class Standing:
             back_at = max(own.opens_until, now.mono + TRIAL)
             return Obstacle("resting", "resting after failures", back_at)
         return None
+
+    def _proving(self, candidate: Candidate, now: Now) -> Obstacle | None:
+        until = self._proofs.busy_until(candidate, now)
+        return None if until is None else Obstacle("proving", "the first call on its key is under way", until)
 
     def suspect(self, candidate: Candidate, now: Now) -> bool:
         """Say whether the last call failed a short time ago, so that others come first."""
@@ -166,17 +179,24 @@ class Standing:
         self._turns[candidate.id] = self._turn
         own = self.breaker(candidate).begin_trial(now, forced=True)
         provider = self.provider_breaker(candidate.provider.id).begin_trial(now, forced=True)
-        return Trial(own=own or 0, provider=provider or 0)
+        self._proofs.began(candidate, self._turn, now)
+        return Trial(own=own or 0, provider=provider or 0, call=self._turn)
+
+    def answered(self, candidate: Candidate) -> bool:
+        """Note that a call was served; say whether that lets others use the key, who had to wait for it."""
+        return self._proofs.answered(candidate)
 
     def give_back(self, candidate: Candidate, trial: Trial) -> None:
         """End a call that says nothing about health: the trial is there for the next one."""
         self.breaker(candidate).end_trial(trial.own)
         self.provider_breaker(candidate.provider.id).end_trial(trial.provider)
+        self._proofs.ended(candidate, trial.call)
 
     def succeeded(self, candidate: Candidate, trial: Trial, now: Now) -> None:
         """Note a success."""
         self.breaker(candidate).success(now, trial.own)
         self.provider_breaker(candidate.provider.id).success(now, trial.provider)
+        self._proofs.ended(candidate, trial.call)
         for place in places_of(candidate):
             hold = self._holds.get(place)
             if hold is not None and hold.until <= now.mono:
@@ -189,6 +209,7 @@ class Standing:
         unreachable = kind is Kind.UNREACHABLE
         whole.failure(now, trial.provider, model=candidate.model.id, unreachable=unreachable, jitter=jitter)
         self.speed(candidate).failed(now)
+        self._proofs.ended(candidate, trial.call)
 
     def hold(
         self, place: tuple[str, ...], until: float, reason: str, *, step: int = 0, quota: bool = False

@@ -121,6 +121,8 @@ class AttemptLoop:
         self._note(course, leased, sent.outcome, ended)
         course.dropped.update(sent.dropped)
         if sent.outcome.kind is Kind.SERVED:
+            if self.standing.answered(candidate):
+                self.room.stir()
             await self.counters.confirm(leased.lease, sent.head_at or ended)
             await self._learn(leased.lease, sent, ended)
             return Won(leased, sent)
