@@ -289,7 +289,7 @@ def _local_rank(candidate: Candidate, strategy: str) -> int:
 
 def _expected(candidate: Candidate, need: Need, standing: Standing, now: Now) -> float:
     output = min(need.demand.max_output or DEFAULT_OUTPUT, DEFAULT_OUTPUT)
-    return standing.speed(candidate).expected(candidate.model, output, now)
+    return standing.expected(candidate, output, now)
 
 
 def _smart(candidate: Candidate, need: Need, standing: Standing, now: Now) -> tuple[float, ...]:
@@ -301,8 +301,13 @@ def _fast(candidate: Candidate, need: Need, standing: Standing, now: Now) -> tup
     expected = _expected(candidate, need, standing, now)
     if need.dice < EXPLORE:
         measured = now.mono - standing.speed(candidate).measured_at < STALE_MEASUREMENT
-        return (float(measured), expected)
-    return (0.0, expected)
+        return (float(measured), expected, _spent(candidate, standing, now))
+    return (0.0, expected, _spent(candidate, standing, now))
+
+
+def _spent(candidate: Candidate, standing: Standing, now: Now) -> float:
+    """Return how little quota is left, for ties: of several keys for one model the fullest comes first."""
+    return -standing.room.left(candidate.pools, now) if len(candidate.provider.keys) > 1 else 0.0
 
 
 def _free(candidate: Candidate, need: Need, standing: Standing, now: Now) -> tuple[float, ...]:

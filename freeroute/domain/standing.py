@@ -12,7 +12,7 @@ from freeroute.domain.catalogue import Candidate, Pool
 from freeroute.domain.keys import Proofs
 from freeroute.domain.leases import Charge, Reading
 from freeroute.domain.outcome import Kind
-from freeroute.domain.speed import Speed
+from freeroute.domain.speed import Awaited, Lapses, Speed
 
 # While a half-open trial is under way nobody knows when it ends; it is told as this many seconds.
 TRIAL = 1.0
@@ -81,7 +81,9 @@ class Standing:
         self._breakers: dict[str, Breaker] = {}
         self._provider_breakers: dict[str, ProviderBreaker] = {}
         self._holds: dict[tuple[str, ...], Hold] = {}
-        self._speeds: dict[str, Speed] = {}
+        self._speeds: dict[str, Speed] = {}  # by provider/model: a key makes nothing faster
+        self._awaited: dict[str, Awaited] = {}
+        self._lapses: dict[str, Lapses] = {}
         self._contexts: dict[str, int] = {}
         self._dropped: dict[str, frozenset[str]] = {}
         self._turns: dict[str, int] = {}
@@ -139,11 +141,27 @@ class Standing:
         return own is not None and own.suspect(now)
 
     def speed(self, candidate: Candidate) -> Speed:
-        """Return the estimate for *candidate*, from its prior if it was never asked."""
-        found = self._speeds.get(candidate.id)
+        """Return the estimate for the model of *candidate*, from its prior if it was never asked."""
+        found = self._speeds.get(candidate.name)
         if found is None:
-            found = self._speeds[candidate.id] = Speed.prior(candidate.model)
+            found = self._speeds[candidate.name] = Speed.prior(candidate.model)
         return found
+
+    def awaited(self, candidate: Candidate) -> Awaited:
+        """Return the calls to the model of *candidate* of which nothing has come yet."""
+        found = self._awaited.get(candidate.name)
+        if found is None:
+            found = self._awaited[candidate.name] = Awaited()
+        return found
+
+    def expected(self, candidate: Candidate, output: int, now: Now) -> float:
+        """Return the expected seconds until *output* tokens have come, lateness and failures included."""
+        seconds = self.speed(candidate).expected(candidate.model, output, now)
+        awaited = self._awaited.get(candidate.name)
+        if awaited is not None:
+            seconds += awaited.late(now)
+        lapses = self._lapses.get(candidate.id)
+        return seconds if lapses is None else seconds + lapses.seconds(now)
 
     def context(self, candidate: Candidate) -> int | None:
         """Return the context window in tokens: learned from an error, else the catalogue's."""
@@ -208,8 +226,14 @@ class Standing:
         whole = self.provider_breaker(candidate.provider.id)
         unreachable = kind is Kind.UNREACHABLE
         whole.failure(now, trial.provider, model=candidate.model.id, unreachable=unreachable, jitter=jitter)
-        self.speed(candidate).failed(now)
+        if kind is Kind.TIMED_OUT:
+            self.speed(candidate).timed_out()
+        self.lapsed(candidate, now)
         self._proofs.ended(candidate, trial.call)
+
+    def lapsed(self, candidate: Candidate, now: Now) -> None:
+        """Note a failure or a 429: for a while *candidate* counts as slower."""
+        self._lapses.setdefault(candidate.id, Lapses()).add(now)
 
     def hold(
         self, place: tuple[str, ...], until: float, reason: str, *, step: int = 0, quota: bool = False
@@ -250,8 +274,11 @@ class Standing:
         names = {candidate.name for candidate in kept}
         providers = {candidate.provider.id for candidate in kept}
         self._breakers = {k: v for k, v in self._breakers.items() if k in ids}
-        self._speeds = {k: v for k, v in self._speeds.items() if k in ids}
+        self._speeds = {k: v for k, v in self._speeds.items() if k in names}
+        self._awaited = {k: v for k, v in self._awaited.items() if k in names}
+        self._lapses = {k: v for k, v in self._lapses.items() if k in ids}
         self._turns = {k: v for k, v in self._turns.items() if k in ids}
+        self._proofs.keep(kept)
         self._contexts = {k: v for k, v in self._contexts.items() if k in names}
         self._dropped = {k: v for k, v in self._dropped.items() if k in names}
         self._provider_breakers = {k: v for k, v in self._provider_breakers.items() if k in providers}

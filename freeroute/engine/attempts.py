@@ -105,6 +105,8 @@ class AttemptLoop:
         """Make one upstream call with what was *leased*, which is ended unless the call is won."""
         candidate = leased.candidate
         terms = self._terms(call, candidate, course, probe=probe)
+        awaited = self.standing.awaited(candidate)
+        awaited.began(leased.trial.call, self._due(call, leased))
         try:
             sent = await self.upstreams[candidate.provider.kind].send(call, candidate, terms)
         except BaseException as exc:
@@ -117,6 +119,8 @@ class AttemptLoop:
             await self.counters.settle(leased.lease, None, ended)
             self.room.stir()
             raise
+        finally:
+            awaited.ended(leased.trial.call)
         ended = self.clock.now()
         self._note(course, leased, sent.outcome, ended)
         course.dropped.update(sent.dropped)
@@ -153,11 +157,11 @@ class AttemptLoop:
 
     def _terms(self, call: ChatCall, candidate: Candidate, course: Course, *, probe: bool) -> Terms:
         timeouts = candidate.provider.timeouts
-        bound = output_bound(candidate, call.demand)
         first_event = timeouts.first_event
-        if not call.stream:
-            rate = max(candidate.model.tokens_per_second / 2, 1.0)
-            first_event += (bound or UNBOUNDED_OUTPUT) / rate
+        if not candidate.provider.is_local:  # a cold model takes its time, whatever came before
+            speed, now = self.standing.speed(candidate), self.clock.now()
+            first_event = speed.patience(call.demand.prompt, first_event, now)
+        first_event += _unseen(call, candidate)
         without = {name for name in self.standing.dropped(candidate) if _carries(call, name)}
         course.dropped.update(without - {USAGE_WISH})
         return Terms(
@@ -166,11 +170,17 @@ class AttemptLoop:
             between_events=timeouts.between_events,
             total=timeouts.total,
             without=frozenset(without),
-            max_output=bound,
+            max_output=output_bound(candidate, call.demand),
             probe=probe,
             traceparent=course.context.traceparent,
             hop=course.context.hop + 1,
         )
+
+    def _due(self, call: ChatCall, leased: Leased) -> float:
+        """Return when (mono) something should have come of a call made with *leased*."""
+        candidate = leased.candidate
+        first = self.standing.speed(candidate).first(candidate.model, leased.at)
+        return leased.at.mono + first + _unseen(call, candidate)
 
     def _note(self, course: Course, leased: Leased, outcome: Outcome, ended: Now) -> None:
         seconds = ended.mono - leased.at.mono
@@ -226,6 +236,14 @@ class AttemptLoop:
             raise refused_by_upstream(outcome, course)
         course.rejected = outcome
         course.tried.providers.add(candidate.provider.id)
+
+
+def _unseen(call: ChatCall, candidate: Candidate) -> float:
+    """Return the seconds that the output of *call* may take without any of it being seen: all, if JSON."""
+    if call.stream:
+        return 0.0
+    bound = output_bound(candidate, call.demand) or UNBOUNDED_OUTPUT
+    return bound / max(candidate.model.tokens_per_second / 2, 1.0)
 
 
 def _carries(call: ChatCall, param: str) -> bool:

@@ -128,7 +128,7 @@ def test_failures_count_as_slow_until_they_are_forgotten():
         provider("a", model(first_token=0.2, tokens_per_second=500)),
         provider("b", model(first_token=1.0, tokens_per_second=100)),
     )
-    world.standing.speed(world.catalogue.candidates[0]).failed(world.clock.now())
+    world.standing.lapsed(world.catalogue.candidates[0], world.clock.now())
     assert world.take(world.need("free-fast")) == "b"
     world.clock.advance(600)
     assert world.take(world.need("free-fast")) == "a"

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from freeroute.domain.catalogue import Key, Limit, Unit
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.engine.attempts import Routing
@@ -111,3 +113,24 @@ def test_a_walk_over_twenty_bad_keys_still_reaches_the_good_provider():
         assert many.upstream.providers_asked == ["a"] * 20 + ["b"]
 
     run(scene())
+
+
+@pytest.mark.parametrize("name", ["free", "free-fast", "free-smart"])
+async def test_keys_of_several_accounts_are_used_by_what_each_has_left(name):
+    limit = Limit(Unit.REQUESTS, 100, 3600.0, span="hour")
+    both = World(provider("a", keys=keys("x", "y"), limits=(limit,)), seconds=1.0)
+    for _ in range(3):
+        await both.ask("a/m")
+    both.upstream.asked.clear()
+    for _ in range(20):
+        await both.ask(name, context=both.context(dice=0.5))
+    left = both.upstream.asked
+    assert abs(left.count("a/m#x") - left.count("a/m#y")) <= 1
+
+
+async def test_a_429_of_one_key_makes_no_other_key_slower():
+    both = World(provider("a", keys=keys("x", "y")), a=[Outcome(Kind.RATE_LIMITED, 429, retry_after=1)])
+    await both.ask("free-fast")
+    now = both.clock.advance(2)
+    x, y = (both.gateway.standing.expected(both.candidate(f"a/m#{key}"), 0, now) for key in "xy")
+    assert x > y + 9
