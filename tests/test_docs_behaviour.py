@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from freeroute import errors
-from freeroute.domain import breaker, counters, effects, selection, speed, usage
+from freeroute.domain import breaker, counters, effects, keys, selection, speed, usage
 from freeroute.domain.outcome import DROPPABLE, Kind, Outcome, blamed, judge
 from freeroute.engine import probes
 from freeroute.local_servers import PAUSE
@@ -120,7 +120,12 @@ def _said(seconds: float) -> str:
         ("routing", f"the model is out for {_said(effects.GONE_REST)}"),
         ("routing", f"the server rests {_said(effects.LOADING_REST)}"),
         ("routing", f"the provider is out for {_said(effects.MISCONFIGURED_REST)}"),
+        ("routing", f"under way for {_said(keys.PROVING)}"),
         ("routing", f"adds {_said(speed.FAILURE_SECONDS)}"),
+        ("routing", f"After {speed.ENOUGH} answers of a model within {_said(speed.STALE)}"),
+        ("routing", "four times its slowest" if speed.PATIENCE == 4 else "?"),
+        ("routing", "takes a twentieth off" if speed.FORGETTING == 1 / 20 else "?"),
+        ("routing", f"{_said(speed.LEAST_PATIENCE)} at least, and a second more for every {speed.PREFILL:g}"),
         ("routing", f"One request in {1 / selection.EXPLORE:g} "),
         ("routing", f"in the last {selection.STALE_MEASUREMENT / 60:g} minutes"),
         ("routing", f"up to {usage.DEFAULT_OUTPUT} tokens"),

@@ -44,7 +44,7 @@ def _rate_limited(outcome: Outcome, candidate: Candidate, standing: Standing, no
     until, step = _quota_back(outcome, candidate, standing, now, place)
     span = f" for this {outcome.window}" if outcome.window else ""
     standing.hold(place, until, f"out of quota{span}, says the provider", step=step, quota=True)
-    standing.speed(candidate).failed(now)
+    standing.lapsed(candidate, now)
 
 
 def _quota_back(
@@ -83,7 +83,7 @@ def _no_capacity(outcome: Outcome, candidate: Candidate, standing: Standing, now
     rest = max(CAPACITY_REST, outcome.retry_after or 0.0)
     place = ("model", candidate.provider.id, candidate.model.id)
     standing.hold(place, now.mono + rest, "provider is at capacity", quota=True)
-    standing.speed(candidate).failed(now)
+    standing.lapsed(candidate, now)
 
 
 def _key_invalid(outcome: Outcome, candidate: Candidate, standing: Standing, now: Now) -> None:

@@ -168,22 +168,25 @@ def choose(
     """Return the best candidate of *fit* that can be used at *now*, with its charges.
 
     When nothing is free but some rest after failures, the one back first is tried rather than refusing,
-    unless quota is back elsewhere by *patience* (mono): that is worth the wait.
+    unless quota is back elsewhere by *patience* (mono): that is worth the wait, and so is the first call on
+    a new key. Before those that rest come those whose key is not proven yet.
     """
     back_at = quota_at = math.inf
-    resting: list[tuple[float, Choice]] = []
+    spare: list[tuple[float, Choice]] = []
     for group, candidate in _in_order(need, fit, standing, tried, now):
         choice = _offer(candidate, group, need, standing, tried, now)
         obstacle = standing.obstacle(candidate, choice.charges, now)
         if obstacle is None:
             return choice
         back_at = min(back_at, obstacle.back_at)
-        if obstacle.kind == "quota":
+        if obstacle.kind in ("quota", "proving"):
             quota_at = min(quota_at, obstacle.back_at)
+        if obstacle.kind == "proving":
+            spare.append((-math.inf, choice))
         elif obstacle.kind == "resting" and standing.shortage(choice.charges, now) is None:
-            resting.append((obstacle.back_at, choice))
-    if resting and quota_at > patience:
-        return min(resting, key=lambda entry: entry[0])[1]
+            spare.append((obstacle.back_at, choice))
+    if spare and quota_at > patience:
+        return min(spare, key=lambda entry: entry[0])[1]
     return Refusal(back_at)
 
 
@@ -313,7 +316,7 @@ def _local_rank(candidate: Candidate, strategy: str) -> int:
 def expected(candidate: Candidate, need: Need, standing: Standing, now: Now) -> float:
     """Return the expected seconds to an answer of up to 300 tokens."""
     output = min(need.demand.max_output or DEFAULT_OUTPUT, DEFAULT_OUTPUT)
-    return standing.speed(candidate).expected(candidate.model, output, now)
+    return standing.expected(candidate, output, now)
 
 
 def _near(seconds: float) -> int:
@@ -342,7 +345,7 @@ def _smart(candidate: Candidate, need: Need, leads: Leads) -> tuple[float, ...]:
 
 def _fast(candidate: Candidate, need: Need, leads: Leads) -> tuple[float, ...]:
     seconds = expected(candidate, need, leads.standing, leads.now)
-    return (_step(leads.of(candidate)), candidate.reach, seconds)
+    return (_step(leads.of(candidate)), candidate.reach, seconds, -leads.of(candidate))
 
 
 def _free(candidate: Candidate, need: Need, leads: Leads) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""How fast a candidate is: decaying estimates that start from the catalogue's priors."""
+"""How fast candidates are: decaying estimates that start from the catalogue's priors, and calls overdue."""
 
 import math
 
@@ -18,16 +18,34 @@ DRIFT_HALF_LIFE = 600.0
 # Rates under this are treated as this, so that one odd measurement cannot make a candidate unpickable.
 SLOWEST_RATE = 1.0
 
+ENOUGH = 5
+"""Answers from which on the time to the first event is known well enough to bound it. Own design, as all
+numbers here (docs/routing.md)."""
+
+PATIENCE = 4.0
+"""How many times the slowest first event of late a call may take."""
+
+LEAST_PATIENCE = 5.0
+"""Seconds to the first event that every call may take, however fast the candidate is."""
+
+FORGETTING = 0.05
+"""The part of the slowest first event of late that each quicker answer takes away."""
+
+PREFILL = 1000.0
+"""Tokens of a prompt that a slow provider reads in a second: a long prompt may take longer."""
+
+STALE = 600.0
+"""Seconds without an answer after which the history bounds nothing any more."""
+
 
 class Speed(Struct):
-    """Expected seconds to the first event, output tokens a second, and recent failures."""
+    """Expected seconds to the first event and output tokens a second; *slowest* first event of late."""
 
     first_token: float
     rate: float
     measured_at: float = -math.inf
     samples: int = 0
-    failures: float = 0.0
-    failed_at: float = 0.0
+    slowest: float = 0.0
 
     @classmethod
     def prior(cls, model: Model) -> "Speed":
@@ -37,25 +55,77 @@ class Speed(Struct):
     def measured(self, first_event: float, tokens: int, seconds: float, now: Now) -> None:
         """Take in an answer: *first_event* seconds to its first event, *tokens* in *seconds* after it."""
         self.first_token += BLEND * (first_event - self.first_token)
+        self.slowest = max(first_event, self.slowest + FORGETTING * (first_event - self.slowest))
         if tokens > 1 and seconds > 0:
             self.rate += BLEND * (tokens / seconds - self.rate)
         self.measured_at = now.mono
         self.samples += 1
 
-    def failed(self, now: Now) -> None:
-        """Take in a failure or a 429."""
-        self.failures = self._failures(now) + 1.0
-        self.failed_at = now.mono
+    def timed_out(self) -> None:
+        """Take in that no first event came in time: it may just be slow now, so the next call gets longer."""
+        self.slowest = max(2 * self.slowest, LEAST_PATIENCE)
+
+    def patience(self, prompt: int, ceiling: float, now: Now) -> float:
+        """Return how many seconds the first event after *prompt* tokens may take, at most *ceiling*."""
+        if self.samples < ENOUGH or now.mono - self.measured_at > STALE:
+            return ceiling
+        return min(ceiling, max(LEAST_PATIENCE, PATIENCE * self.slowest) + prompt / PREFILL)
+
+    def first(self, model: Model, now: Now) -> float:
+        """Return the expected seconds to the first event."""
+        return model.first_token + self._pull(now) * (self.first_token - model.first_token)
 
     def expected(self, model: Model, output: int, now: Now) -> float:
         """Return the expected seconds until *output* tokens have come."""
-        pull = 1.0 if self.samples == 0 else 0.5 ** ((now.mono - self.measured_at) / DRIFT_HALF_LIFE)
-        first = model.first_token + pull * (self.first_token - model.first_token)
-        rate = model.tokens_per_second + pull * (self.rate - model.tokens_per_second)
-        slow = self._failures(now) * FAILURE_SECONDS
-        return first + output / max(rate, SLOWEST_RATE) + slow
+        rate = model.tokens_per_second + self._pull(now) * (self.rate - model.tokens_per_second)
+        return self.first(model, now) + output / max(rate, SLOWEST_RATE)
 
-    def _failures(self, now: Now) -> float:
-        if self.failures == 0.0:
-            return 0.0
-        return float(self.failures * 0.5 ** ((now.mono - self.failed_at) / FAILURE_HALF_LIFE))
+    def _pull(self, now: Now) -> float:
+        if self.samples == 0:
+            return 1.0
+        return float(0.5 ** ((now.mono - self.measured_at) / DRIFT_HALF_LIFE))
+
+
+class Awaited:
+    """Calls under way, and when something of each should have come.
+
+    What is late by now is known before the first slow answer ends.
+    """
+
+    def __init__(self) -> None:
+        """Start with no call."""
+        self._due: dict[int, float] = {}
+        self._earliest = math.inf
+
+    def began(self, call: int, due: float) -> None:
+        """Expect something of *call* by *due* (mono)."""
+        self._due[call] = due
+        self._earliest = min(self._earliest, due)
+
+    def ended(self, call: int) -> None:
+        """Note that something of *call* came, or that it failed."""
+        if self._due.pop(call, math.inf) <= self._earliest:
+            self._earliest = min(self._due.values(), default=math.inf)
+
+    def late(self, now: Now) -> float:
+        """Return by how many seconds the latest of the calls is late."""
+        return max(now.mono - self._earliest, 0.0)
+
+
+class Lapses(Struct):
+    """Recent failures and 429s, each half forgotten after a while."""
+
+    count: float = 0.0
+    at: float = 0.0
+
+    def add(self, now: Now) -> None:
+        """Take in one more."""
+        self.count = self._left(now) + 1.0
+        self.at = now.mono
+
+    def seconds(self, now: Now) -> float:
+        """Return what a caller may lose by them."""
+        return self._left(now) * FAILURE_SECONDS
+
+    def _left(self, now: Now) -> float:
+        return float(self.count * 0.5 ** ((now.mono - self.at) / FAILURE_HALF_LIFE))

@@ -9,9 +9,10 @@ from msgspec import Struct
 from freeroute.clock import Now
 from freeroute.domain.breaker import Breaker, ProviderBreaker
 from freeroute.domain.catalogue import Candidate, Pool
+from freeroute.domain.keys import Proofs
 from freeroute.domain.leases import Charge, Reading
 from freeroute.domain.outcome import Kind
-from freeroute.domain.speed import Speed
+from freeroute.domain.speed import Awaited, Lapses, Speed
 
 # While a half-open trial is under way nobody knows when it ends; it is told as this many seconds.
 TRIAL = 1.0
@@ -50,7 +51,10 @@ class Hold(Struct, frozen=True):
 
 
 class Obstacle(Struct, frozen=True):
-    """Why a candidate cannot be used now, and when (mono) it may be; *kind* is quota, held or resting."""
+    """Why a candidate cannot be used now, and when (mono) it may be.
+
+    *kind* is quota, held, resting, or proving: the first call on its key is under way.
+    """
 
     kind: str
     reason: str
@@ -58,10 +62,14 @@ class Obstacle(Struct, frozen=True):
 
 
 class Trial(Struct, frozen=True):
-    """The generations of both breakers a call was begun in; in half-open they are the one trial."""
+    """The generations of both breakers a call was begun in; in half-open they are the one trial.
+
+    *call* is its number among all calls.
+    """
 
     own: int
     provider: int
+    call: int = 0
 
 
 class Standing:
@@ -73,17 +81,20 @@ class Standing:
         self._breakers: dict[str, Breaker] = {}
         self._provider_breakers: dict[str, ProviderBreaker] = {}
         self._holds: dict[tuple[str, ...], Hold] = {}
-        self._speeds: dict[str, Speed] = {}
+        self._speeds: dict[str, Speed] = {}  # by provider/model: a key makes nothing faster
+        self._awaited: dict[str, Awaited] = {}
+        self._lapses: dict[str, Lapses] = {}
         self._contexts: dict[str, int] = {}
         self._dropped: dict[str, frozenset[str]] = {}
         self._turns: dict[str, int] = {}
         self._turn = 0
+        self._proofs = Proofs()
 
     # --- reading -----------------------------------------------------------------------------------
 
     def obstacle(self, candidate: Candidate, charges: Sequence[Charge], now: Now) -> Obstacle | None:
         """Return what keeps *candidate* from being used now, or None."""
-        return self.blocked(candidate, now) or self.shortage(charges, now)
+        return self.blocked(candidate, now) or self.shortage(charges, now) or self._proving(candidate, now)
 
     def blocked(self, candidate: Candidate, now: Now) -> Obstacle | None:
         """Return the hold or the rest that keeps *candidate* from being used, quota apart, or None."""
@@ -120,17 +131,37 @@ class Standing:
             return Obstacle("resting", "resting after failures", back_at)
         return None
 
+    def _proving(self, candidate: Candidate, now: Now) -> Obstacle | None:
+        until = self._proofs.busy_until(candidate, now)
+        return None if until is None else Obstacle("proving", "the first call on its key is under way", until)
+
     def suspect(self, candidate: Candidate, now: Now) -> bool:
         """Say whether the last call failed a short time ago, so that others come first."""
         own = self._breakers.get(candidate.id)
         return own is not None and own.suspect(now)
 
     def speed(self, candidate: Candidate) -> Speed:
-        """Return the estimate for *candidate*, from its prior if it was never asked."""
-        found = self._speeds.get(candidate.id)
+        """Return the estimate for the model of *candidate*, from its prior if it was never asked."""
+        found = self._speeds.get(candidate.name)
         if found is None:
-            found = self._speeds[candidate.id] = Speed.prior(candidate.model)
+            found = self._speeds[candidate.name] = Speed.prior(candidate.model)
         return found
+
+    def awaited(self, candidate: Candidate) -> Awaited:
+        """Return the calls to the model of *candidate* of which nothing has come yet."""
+        found = self._awaited.get(candidate.name)
+        if found is None:
+            found = self._awaited[candidate.name] = Awaited()
+        return found
+
+    def expected(self, candidate: Candidate, output: int, now: Now) -> float:
+        """Return the expected seconds until *output* tokens have come, lateness and failures included."""
+        seconds = self.speed(candidate).expected(candidate.model, output, now)
+        awaited = self._awaited.get(candidate.name)
+        if awaited is not None:
+            seconds += awaited.late(now)
+        lapses = self._lapses.get(candidate.id)
+        return seconds if lapses is None else seconds + lapses.seconds(now)
 
     def context(self, candidate: Candidate) -> int | None:
         """Return the context window in tokens: learned from an error, else the catalogue's."""
@@ -166,17 +197,24 @@ class Standing:
         self._turns[candidate.id] = self._turn
         own = self.breaker(candidate).begin_trial(now, forced=True)
         provider = self.provider_breaker(candidate.provider.id).begin_trial(now, forced=True)
-        return Trial(own=own or 0, provider=provider or 0)
+        self._proofs.began(candidate, self._turn, now)
+        return Trial(own=own or 0, provider=provider or 0, call=self._turn)
+
+    def answered(self, candidate: Candidate) -> bool:
+        """Note that a call was served; say whether that lets others use the key, who had to wait for it."""
+        return self._proofs.answered(candidate)
 
     def give_back(self, candidate: Candidate, trial: Trial) -> None:
         """End a call that says nothing about health: the trial is there for the next one."""
         self.breaker(candidate).end_trial(trial.own)
         self.provider_breaker(candidate.provider.id).end_trial(trial.provider)
+        self._proofs.ended(candidate, trial.call)
 
     def succeeded(self, candidate: Candidate, trial: Trial, now: Now) -> None:
         """Note a success."""
         self.breaker(candidate).success(now, trial.own)
         self.provider_breaker(candidate.provider.id).success(now, trial.provider)
+        self._proofs.ended(candidate, trial.call)
         for place in places_of(candidate):
             hold = self._holds.get(place)
             if hold is not None and hold.until <= now.mono:
@@ -188,7 +226,14 @@ class Standing:
         whole = self.provider_breaker(candidate.provider.id)
         unreachable = kind is Kind.UNREACHABLE
         whole.failure(now, trial.provider, model=candidate.model.id, unreachable=unreachable, jitter=jitter)
-        self.speed(candidate).failed(now)
+        if kind is Kind.TIMED_OUT:
+            self.speed(candidate).timed_out()
+        self.lapsed(candidate, now)
+        self._proofs.ended(candidate, trial.call)
+
+    def lapsed(self, candidate: Candidate, now: Now) -> None:
+        """Note a failure or a 429: for a while *candidate* counts as slower."""
+        self._lapses.setdefault(candidate.id, Lapses()).add(now)
 
     def hold(
         self, place: tuple[str, ...], until: float, reason: str, *, step: int = 0, quota: bool = False
@@ -229,8 +274,11 @@ class Standing:
         names = {candidate.name for candidate in kept}
         providers = {candidate.provider.id for candidate in kept}
         self._breakers = {k: v for k, v in self._breakers.items() if k in ids}
-        self._speeds = {k: v for k, v in self._speeds.items() if k in ids}
+        self._speeds = {k: v for k, v in self._speeds.items() if k in names}
+        self._awaited = {k: v for k, v in self._awaited.items() if k in names}
+        self._lapses = {k: v for k, v in self._lapses.items() if k in ids}
         self._turns = {k: v for k, v in self._turns.items() if k in ids}
+        self._proofs.keep(kept)
         self._contexts = {k: v for k, v in self._contexts.items() if k in names}
         self._dropped = {k: v for k, v in self._dropped.items() if k in names}
         self._provider_breakers = {k: v for k, v in self._provider_breakers.items() if k in providers}

@@ -105,6 +105,8 @@ class AttemptLoop:
         """Make one upstream call with what was *leased*, which is ended unless the call is won."""
         candidate = leased.candidate
         terms = self._terms(call, leased, course, probe=probe)
+        awaited = self.standing.awaited(candidate)
+        awaited.began(leased.trial.call, self._due(call, leased))
         try:
             sent = await self.upstreams[candidate.provider.kind].send(call, candidate, terms)
         except BaseException as exc:
@@ -117,10 +119,14 @@ class AttemptLoop:
             await self.counters.settle(leased.lease, None, ended)
             self.room.stir()
             raise
+        finally:
+            awaited.ended(leased.trial.call)
         ended = self.clock.now()
         self._note(call, course, leased, sent.outcome, ended)
         course.dropped.update(sent.dropped)
         if sent.outcome.kind is Kind.SERVED:
+            if self.standing.answered(candidate):
+                self.room.stir()
             await self.counters.confirm(leased.lease, sent.head_at or ended)
             await self._learn(leased.lease, sent, ended)
             return Won(leased, sent)
@@ -153,9 +159,10 @@ class AttemptLoop:
         candidate, bound = leased.candidate, leased.max_output
         timeouts = candidate.provider.timeouts
         first_event = timeouts.first_event
-        if not call.stream:
-            rate = max(candidate.model.tokens_per_second / 2, 1.0)
-            first_event += (bound or UNBOUNDED_OUTPUT) / rate
+        if not candidate.provider.is_local:  # a cold model takes its time, whatever came before
+            speed, now = self.standing.speed(candidate), self.clock.now()
+            first_event = speed.patience(call.demand.prompt, first_event, now)
+        first_event += _unseen(call, leased)
         without = {name for name in self.standing.dropped(candidate) if _carries(call, name)}
         course.dropped.update(without - {USAGE_WISH})
         return Terms(
@@ -169,6 +176,12 @@ class AttemptLoop:
             traceparent=course.context.traceparent,
             hop=course.context.hop + 1,
         )
+
+    def _due(self, call: ChatCall, leased: Leased) -> float:
+        """Return when (mono) something should have come of a call made with *leased*."""
+        candidate = leased.candidate
+        first = self.standing.speed(candidate).first(candidate.model, leased.at)
+        return leased.at.mono + first + _unseen(call, leased)
 
     def _note(self, call: ChatCall, course: Course, leased: Leased, outcome: Outcome, ended: Now) -> None:
         asked, sent = call.demand.max_output, leased.max_output
@@ -242,6 +255,14 @@ def _asks_less_next(leased: Leased, tried: Tried) -> bool:
         return False
     tried.outputs[name] = max(bound // 4, LEAST_OUTPUT)
     return True
+
+
+def _unseen(call: ChatCall, leased: Leased) -> float:
+    """Return the seconds that the output of *call* may take without any of it being seen: all, if JSON."""
+    if call.stream:
+        return 0.0
+    bound = leased.max_output or UNBOUNDED_OUTPUT
+    return bound / max(leased.candidate.model.tokens_per_second / 2, 1.0)
 
 
 def _carries(call: ChatCall, param: str) -> bool:

@@ -98,7 +98,7 @@ def _candidate(view: View, candidate: Candidate) -> dict[str, Any]:
 def _word(breaker: State, obstacle: Obstacle | None, suspect: bool) -> str:
     if breaker is not State.CLOSED:
         return breaker.value
-    if obstacle is not None:
+    if obstacle is not None and obstacle.kind != "proving":
         return "held" if obstacle.kind == "held" else "resting"
     return "suspect" if suspect else "healthy"
 

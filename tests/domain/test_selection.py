@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freeroute.domain.catalogue import Limit, LocalRank, Privacy, Quirks, Unit, WindowKind, catalogue_of
+from freeroute.domain.keys import PROVING
 from freeroute.domain.leases import Lease
 from freeroute.domain.outcome import Kind
 from freeroute.domain.plans import obstacles, plan, summary
@@ -125,7 +126,7 @@ def test_failures_count_as_slow_until_they_are_forgotten():
         provider("a", model(first_token=0.2, tokens_per_second=500)),
         provider("b", model(first_token=1.0, tokens_per_second=100)),
     )
-    world.standing.speed(world.catalogue.candidates[0]).failed(world.clock.now())
+    world.standing.lapsed(world.catalogue.candidates[0], world.clock.now())
     assert world.take(world.need("free-fast")) == "b"
     world.clock.advance(600)
     assert world.take(world.need("free-fast")) == "a"
@@ -393,3 +394,34 @@ def test_the_plan_begins_with_what_choose_takes(strategy, ties, dice, qualities,
         assert first.candidate is choice.candidate
     else:
         assert first.reason is not None
+
+
+def test_a_new_key_is_left_to_its_first_call_while_others_have_room():
+    world = Field(provider("a", model(quality=90)), provider("b"))
+    first, second = (c for c in world.catalogue.candidates)
+    world.standing.begin(first, world.clock.now())
+    need = world.need("free-smart")
+    assert _chosen(world.choose(need)) == "b"
+    assert [line.reason.kind for line in plan(need, world.standing, world.clock.now()) if line.reason] == [
+        "proving"
+    ]
+    world.standing.begin(second, world.clock.now())
+    waits = choose(
+        need, eligible(need, world.standing)[0], world.standing, Tried(), world.clock.now(), 2_000.0
+    )
+    assert isinstance(waits, Refusal)
+    assert waits.back_at == world.clock.now().mono + PROVING
+
+
+def test_a_key_that_is_not_proven_is_a_better_last_resort_than_one_that_rests():
+    world = Field(provider("a"), provider("b"))
+    a, b = world.catalogue.candidates
+    now = world.clock.now()
+    world.standing.failed(a, world.standing.begin(a, now), Kind.UNREACHABLE, now, jitter=0.0)
+    world.standing.begin(b, now)
+    assert _chosen(world.choose(world.need())) == "b"
+
+
+def _chosen(choice) -> str:
+    assert isinstance(choice, Choice)
+    return choice.candidate.provider.id

@@ -212,7 +212,7 @@ def test_a_new_catalogue_forgets_whatever_is_gone_and_verdicts_on_keys_when_told
     scene.ended(Kind.FAULT, y1)
     scene.standing.learn_context(y1, 5)
     scene.standing.learn_refusal(y1, "seed")
-    scene.standing.speed(y1).failed(scene.clock.now())
+    scene.standing.lapsed(y1, scene.clock.now())
     scene.standing.keep([x1, x2])
     assert scene.obstacle(x1).reason == "key was refused as invalid"
     scene.standing.retry_keys()

@@ -1,0 +1,93 @@
+"""What is known about keys: which have answered, which are being tried for the first time, and verdicts."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from msgspec import Struct
+
+from freeroute.clock import Now
+from freeroute.domain.catalogue import Candidate, Key
+
+PROVING = 3.0
+"""Seconds the first call on a new key keeps others off it. Own design: a key is refused before anything is
+generated, so that a call still under way after this was accepted, and who waits should wait no longer."""
+
+KeyPlace = tuple[str, str]
+"""A key's provider and its label."""
+
+
+class KeyState(StrEnum):
+    """What a check found out about a key."""
+
+    VALID = "valid"
+    INVALID = "invalid"
+    UNKNOWN = "unknown"
+
+
+class Verdict(Struct, frozen=True):
+    """What a check found; *detail* is printable and free of secrets.
+
+    *credit* says whether calls can be paid for, None where the answer does not tell. *models* are the ids
+    the answer lists; that one is missing says nothing, since an answer may be one page of many.
+    """
+
+    state: KeyState
+    detail: str = ""
+    credit: bool | None = None
+    models: frozenset[str] = frozenset()
+
+
+class Proofs:
+    """Which keys have answered once. Until then only one call is in flight on a key.
+
+    So a key that is invalid or spent costs one call, however many requests arrive at the same moment.
+    """
+
+    def __init__(self) -> None:
+        """Start with every key unproven."""
+        self._proven: dict[KeyPlace, Key] = {}
+        self._first: dict[KeyPlace, tuple[int, float]] = {}  # the call on an unproven key, and when it began
+
+    def busy_until(self, candidate: Candidate, now: Now) -> float | None:
+        """Return until when (mono) a first call keeps others off the key of *candidate*, or None."""
+        first = self._first.get(_place(candidate)) if self._first else None
+        if first is None or now.mono >= first[1] + PROVING:
+            return None
+        return first[1] + PROVING
+
+    def began(self, candidate: Candidate, call: int, now: Now) -> None:
+        """Note that *call* began; on a key that has not answered yet it is the one others wait for."""
+        if candidate.key.secret and not candidate.provider.is_local and not self._is_proven(candidate):
+            self._first[_place(candidate)] = (call, now.mono)
+
+    def ended(self, candidate: Candidate, call: int) -> None:
+        """Note that *call* ended, however it did."""
+        place = _place(candidate)
+        if self._first and self._first.get(place, (0,))[0] == call:
+            del self._first[place]
+
+    def answered(self, candidate: Candidate) -> bool:
+        """Note that the key of *candidate* was served; say whether others may use it from now on only."""
+        if self._is_proven(candidate):
+            return False
+        place = _place(candidate)
+        self._proven[place] = candidate.key
+        return self._first.pop(place, None) is not None
+
+    def doubt(self, place: KeyPlace) -> None:
+        """Forget that the key at *place* ever answered: it was refused."""
+        self._proven.pop(place, None)
+
+    def keep(self, candidates: Iterable[Candidate]) -> None:
+        """Forget keys that are not among *candidates*; another key under a label is a new one."""
+        known = {_place(candidate): candidate.key for candidate in candidates}
+        self._proven = {k: v for k, v in self._proven.items() if k in known and known[k].secret == v.secret}
+        self._first = {k: v for k, v in self._first.items() if k in known}
+
+    def _is_proven(self, candidate: Candidate) -> bool:
+        known = self._proven.get(_place(candidate))
+        return known is not None and known.secret == candidate.key.secret
+
+
+def _place(candidate: Candidate) -> KeyPlace:
+    return candidate.provider.id, candidate.key.label

@@ -1,0 +1,128 @@
+"""Estimates of speed, what calls under way already tell, and how long a first event may take."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from freeroute.domain.speed import ENOUGH, LEAST_PATIENCE, STALE, Awaited, Lapses, Speed
+from tests.support.clocks import ManualClock
+from tests.support.world import model
+
+CEILING = 20.0
+MODEL = model(first_token=1.0, tokens_per_second=100)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+def known(clock, *first_events) -> Speed:
+    speed = Speed.prior(MODEL)
+    for seconds in first_events:
+        speed.measured(seconds, 100, 1.0, clock.now())
+    return speed
+
+
+def test_the_catalogue_is_believed_until_something_was_measured(clock):
+    assert Speed.prior(MODEL).expected(MODEL, 300, clock.now()) == 4.0
+
+
+def test_measurements_move_the_estimate_and_silence_takes_it_back(clock):
+    speed = known(clock, *[3.0] * 50)
+    assert speed.first(MODEL, clock.now()) == pytest.approx(3.0, abs=0.01)
+    assert speed.first(MODEL, clock.advance(600)) == pytest.approx(2.0, abs=0.01)
+
+
+def test_an_odd_rate_cannot_make_a_model_unpickable(clock):
+    speed = Speed.prior(model(tokens_per_second=0.0))
+    assert speed.expected(model(tokens_per_second=0.0), 10, clock.now()) == 11.0
+
+
+def test_a_short_answer_says_nothing_of_the_rate(clock):
+    speed = known(clock)
+    speed.measured(1.0, 1, 0.5, clock.now())
+    assert speed.rate == 100
+
+
+# --- how long a first event may take ---------------------------------------------------------------------
+
+
+def test_a_first_event_may_take_what_the_settings_say_while_little_is_known(clock):
+    assert known(clock, *[0.3] * (ENOUGH - 1)).patience(10, CEILING, clock.now()) == CEILING
+
+
+def test_a_fast_model_that_hangs_is_noticed_early(clock):
+    assert known(clock, *[0.3] * ENOUGH).patience(0, CEILING, clock.now()) == LEAST_PATIENCE
+
+
+def test_patience_follows_the_slowest_first_event_of_late(clock):
+    assert known(clock, 3.0, *[0.3] * ENOUGH).patience(0, CEILING, clock.now()) == pytest.approx(10, abs=1)
+    assert known(clock, 3.0, *[0.3] * 60).patience(0, CEILING, clock.now()) == LEAST_PATIENCE
+
+
+def test_a_long_prompt_may_take_longer(clock):
+    assert known(clock, *[0.3] * ENOUGH).patience(8_000, CEILING, clock.now()) == LEAST_PATIENCE + 8
+
+
+def test_a_model_that_became_slower_is_not_cut_for_ever(clock):
+    speed = known(clock, *[0.3] * ENOUGH)
+    speed.timed_out()
+    assert speed.patience(0, CEILING, clock.now()) == CEILING
+    speed.timed_out()
+    assert speed.patience(0, 60.0, clock.now()) == 40.0
+
+
+def test_what_was_long_ago_bounds_nothing(clock):
+    speed = known(clock, *[0.3] * ENOUGH)
+    assert speed.patience(0, CEILING, clock.advance(STALE + 1)) == CEILING
+
+
+@given(
+    st.lists(st.floats(0, 300), max_size=30), st.integers(0, 10**6), st.floats(0.1, 600), st.integers(0, 5)
+)
+def test_patience_never_passes_what_the_settings_say_and_never_falls_below_the_least(
+    events, prompt, ceiling, timeouts
+):
+    clock = ManualClock()
+    speed = known(clock, *events)
+    for _ in range(timeouts):
+        speed.timed_out()
+    assert min(ceiling, LEAST_PATIENCE) <= speed.patience(prompt, ceiling, clock.now()) <= ceiling
+
+
+# --- calls under way ---------------------------------------------------------------------------------------
+
+
+def test_a_call_that_is_overdue_tells_before_it_ends(clock):
+    awaited = Awaited()
+    awaited.began(1, clock.now().mono + 1)
+    assert awaited.late(clock.now()) == 0
+    assert awaited.late(clock.advance(5)) == 4
+    awaited.ended(1)
+    assert awaited.late(clock.now()) == 0
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5), st.floats(0, 100))))
+def test_the_latest_of_all_calls_under_way_counts(steps):
+    clock, awaited = ManualClock(), Awaited()
+    due: dict[int, float] = {}
+    for begins, call, seconds in steps:
+        if begins and call not in due:
+            due[call] = clock.now().mono + seconds
+            awaited.began(call, due[call])
+        else:
+            awaited.ended(call)
+            due.pop(call, None)
+        now = clock.advance(seconds / 2)
+        assert awaited.late(now) == max([0.0, *(now.mono - at for at in due.values())])
+
+
+def test_a_lapse_is_forgotten_by_half_each_minute(clock):
+    lapses = Lapses()
+    assert lapses.seconds(clock.now()) == 0
+    lapses.add(clock.now())
+    assert lapses.seconds(clock.now()) == 10
+    assert lapses.seconds(clock.advance(60)) == 5
+    lapses.add(clock.now())
+    assert lapses.seconds(clock.now()) == 15
