@@ -92,6 +92,7 @@ async def test_a_caller_that_leaves_while_others_stay_ends_only_its_own_call(run
     gateway["groq"].speed = Speed(0.0, 100.0)
     async with RawCaller.to(gateway.url) as leaving, RawCaller.to(gateway.url) as staying:
         await ask(leaving, True, max_tokens=30, **ALPHA_FIRST)
+        await leaving.reader.readuntil(b"data: ")  # until then the key is new, and carries one call
         await ask(staying, True, max_tokens=30, **ALPHA_FIRST)
         await until(lambda: len(gateway["groq"].open) == 2)
         leaving.leave()
