@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.usage import Usage
@@ -23,7 +23,7 @@ from freeroute.wire.answers import (
     usage_object,
     usage_of,
 )
-from freeroute.wire.sse import DONE, EventTooLarge, SseParser
+from freeroute.wire.sse import DONE, EventTooLarge
 
 # After the finish only a usage chunk and [DONE] can follow; an answer is not held back for them.
 AFTER_FINISH = 5.0
@@ -32,6 +32,20 @@ DRAIN = 0.05
 
 # Judges an error object, or the bytes of one, found inside an answer.
 Judge = Callable[[Any], Outcome]
+
+
+class Events(Protocol):
+    """Cuts a body into the payloads of OpenAI's chunks; *stray* is a bare line that may be an error."""
+
+    stray: bytes | None
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Return the payloads that *data* completes; raises EventTooLarge."""
+        ...
+
+    def finish(self) -> list[bytes]:
+        """Return what the end of the body completes."""
+        ...
 
 
 class ChatStream:
@@ -45,6 +59,7 @@ class ChatStream:
         self,
         exchange: Exchange,
         *,
+        events: Events,
         repairs: Repairs,
         judge: Judge,
         include_usage: bool,
@@ -52,16 +67,17 @@ class ChatStream:
         between: float,
         watch: bool,
     ) -> None:
-        """Read *exchange*; *prompt* tokens are assumed and *between* seconds of silence allowed.
+        """Read *exchange* through *events*, with *between* seconds of silence allowed.
 
-        *watch* says whether silence must be timed here, because the transport allows for more.
+        *prompt* tokens are assumed where no usage is told. *watch* says whether silence must be timed
+        here, because the transport allows for more.
         """
         self.usage: Usage | None = None
         self.finish: str | None = None
         self.outcome: Outcome | None = None
         self.skipped = 0
         self._exchange = exchange
-        self._parser = SseParser()
+        self._parser = events
         self._repairs = repairs
         self._judge = judge
         self._include_usage = include_usage
