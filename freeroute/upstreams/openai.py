@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Protocol
 
+import msgspec
+
 from freeroute.clock import Clock, Now
 from freeroute.domain.catalogue import Candidate, Provider
 from freeroute.domain.outcome import Kind, Outcome
@@ -228,9 +230,16 @@ class _Attempt:
             judge=partial(self._inside, headers=exchange.headers),
             include_usage=self._call.include_usage,
             prompt=self._call.demand.prompt,
+            bound=self._bound(),
             between=self._terms.between_events,
             watch=self._terms.first_event > self._terms.between_events,
         )
+
+    def _bound(self) -> int | None:
+        """Return the tokens that all choices of the answer may take, if they are bounded."""
+        each = self._terms.max_output or self._call.demand.max_output
+        choices = self._call.fields.get("n")
+        return None if each is None else each * (1 if choices is None else msgspec.json.decode(choices))
 
     def _served(
         self, exchange: Exchange, *, answer: Answer | None = None, stream: ChatStream | None = None

@@ -1,6 +1,7 @@
 """A provider's event stream, from its head to its end."""
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -29,6 +30,10 @@ from freeroute.wire.sse import DONE, EventTooLarge
 AFTER_FINISH = 5.0
 # How long a provider may take to close a finished body, so that its connection can be used again.
 DRAIN = 0.05
+# A stream may bring so many bytes for each token of its bound, and so many more, before it is taken for one
+# without end: thoughts are outside the bound at some providers, and a token may be a long word. Own design.
+BEYOND_BOUND = 30
+BEYOND_ANY_BOUND = 64 * 1024
 
 # Judges an error object, or the bytes of one, found inside an answer.
 Judge = Callable[[Any], Outcome]
@@ -64,13 +69,14 @@ class ChatStream:
         judge: Judge,
         include_usage: bool,
         prompt: int,
+        bound: int | None,
         between: float,
         watch: bool,
     ) -> None:
         """Read *exchange* through *events*, with *between* seconds of silence allowed.
 
-        *prompt* tokens are assumed where no usage is told. *watch* says whether silence must be timed
-        here, because the transport allows for more.
+        *prompt* tokens are assumed where no usage is told, and *bound* tokens are what all choices together
+        may take. *watch* says whether silence must be timed here, because the transport allows for more.
         """
         self.usage: Usage | None = None
         self.finish: str | None = None
@@ -89,6 +95,7 @@ class ChatStream:
         self._raw_usage: Any = None
         self._told_usage = False
         self._text = 0
+        self._most = math.inf if bound is None else bound * BEYOND_BOUND + BEYOND_ANY_BOUND
         self._unfinished: set[int] = set()
         self._meaningful = False
         self._over = False  # nothing more will be read
@@ -192,6 +199,9 @@ class ChatStream:
             self._take_stranger(payload)
             return
         self._note(piece)
+        if self._text > self._most:
+            self._fail(Outcome(Kind.GARBAGE, self._exchange.status, "far longer than asked for"))
+            return
         if self._travels(piece):
             self._ready.append(self._repairs.chunk(payload, piece))
             self.finish = self._repairs.finish(self.finish)
