@@ -10,7 +10,7 @@ from freeroute.config.assembly import SwitchedOn, switched_on, with_local
 from freeroute.domain.catalogue import Provider
 from freeroute.domain.clients import Client
 from freeroute.engine.gateway import Gateway
-from freeroute.upstreams.local import OLLAMA_CONTEXT, find, new_client
+from freeroute.upstreams.local import OLLAMA_CONTEXT, Known, find, new_client
 
 # An Ollama started later, or a model pulled meanwhile, is there within a minute.
 PAUSE = 60.0
@@ -36,6 +36,7 @@ class LocalServers:
         self._gateway = gateway
         self._on_found = on_found
         self._task: asyncio.Task[None] | None = None
+        self._known: Known = {}
 
     def watch(self, wanted: Wanted) -> None:
         """Look for *wanted* from now on, in the background: no request waits for it."""
@@ -59,7 +60,11 @@ class LocalServers:
         """Look once, and route by what is there."""
         async with new_client() as client:
             answered = await find(
-                wanted.servers, client, own_port=wanted.own_port, ollama_context=wanted.ollama_context
+                wanted.servers,
+                client,
+                own_port=wanted.own_port,
+                ollama_context=wanted.ollama_context,
+                known=self._known,
             )
         before = self.found()
         after = {**before, **{provider.id: provider for provider in answered}}

@@ -66,6 +66,7 @@ def provider_of(name: str, spec: ProviderSpec, settings: Settings, where: Where,
         origin="settings" if listed else "catalogue",
         key_check=_key_check(spec, settings, where.member("key_check")),
         engine=or_else(spec.engine, None),
+        max_context=_max_context(spec, where),
     )
 
 
@@ -74,6 +75,14 @@ def _kind(spec: ProviderSpec, where: Where) -> str:
     if kind not in known():
         raise where.error(f"there is no adapter of this kind; there is {', '.join(known())}", ".kind")
     return kind
+
+
+def _max_context(spec: ProviderSpec, where: Where) -> int | None:
+    """Return the bound; refused where nothing asks for a context, so that nobody relies on it."""
+    bound = or_else(spec.max_context, None)
+    if bound is not None and or_else(spec.kind, "openai") != "ollama":
+        raise where.error("only `kind: ollama` asks its server for a context", ".max_context")
+    return bound
 
 
 def _filled(text: str, spec: ProviderSpec, settings: Settings, where: Where) -> str:

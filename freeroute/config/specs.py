@@ -178,7 +178,8 @@ class ProviderSpec(Struct, frozen=True, forbid_unknown_fields=True):
 
     *env* are variables whose presence switches it on, *env_named* those that count only once the provider
     is listed, since people hold them for other uses too or they stand for a bill. *variables* are put into
-    the URLs. *engine* names the local server software to look for and list models of.
+    the URLs. *engine* names the local server software to look for and list models of, *max_context* the most
+    tokens it is asked to load one with.
     """
 
     kind: str | UnsetType = UNSET
@@ -207,6 +208,7 @@ class ProviderSpec(Struct, frozen=True, forbid_unknown_fields=True):
     probes: bool | UnsetType = UNSET
     key_check: str | UnsetType = UNSET
     engine: Literal["ollama", "llamacpp", "lmstudio", "vllm"] | UnsetType = UNSET
+    max_context: Count | UnsetType = UNSET
     signup_url: str | UnsetType = UNSET
     terms: TermsSpec | UnsetType = UNSET
     retired: dict[str, str] | UnsetType = UNSET

@@ -180,12 +180,16 @@ class Price(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
 class Model(Struct, frozen=True):
     """A model id at a provider, with what it can do and priors for how well and how fast.
 
-    *quality* 0-100; *first_token* seconds and *tokens_per_second* are priors until measured.
+    *quality* 0-100; *first_token* seconds and *tokens_per_second* are priors until measured. Of a model on a
+    local server, *default_context* is the context it is loaded with unless a call asks for more, and *cold*
+    says that it has to be loaded first.
     """
 
     id: str
     family: str
     context: int | None = None
+    default_context: int | None = None
+    cold: bool = False
     max_output: int | None = None
     capabilities: frozenset[str] = frozenset()
     quality: float = 30.0
@@ -221,7 +225,8 @@ class Provider(Struct, frozen=True):
     """A service with a base URL, an auth scheme and quirks; everything resolved, nothing to look up.
 
     *key_check* is the path (or whole URL) of a cheap GET that answers only to a valid key. *engine* is the
-    local server software to expect there: ollama, llamacpp, lmstudio or vllm.
+    local server software to expect there: ollama, llamacpp, lmstudio or vllm; *max_context* the most tokens
+    it is asked to load a model with.
     """
 
     id: str
@@ -247,6 +252,7 @@ class Provider(Struct, frozen=True):
     origin: str = "settings"
     key_check: str | None = None
     engine: str | None = None
+    max_context: int | None = None
 
     @property
     def is_local(self) -> bool:

@@ -25,7 +25,10 @@ class AttemptNote(Struct, frozen=True):
 
 
 class Receipt(Struct, frozen=True):
-    """Everything about a finished request except its content. Times are in seconds."""
+    """Everything about a finished request except its content. Times are in seconds.
+
+    *skipped* counts the events of its stream that could not be read.
+    """
 
     request_id: str
     at: Now
@@ -48,4 +51,5 @@ class Receipt(Struct, frozen=True):
     total: float
     dropped: tuple[str, ...] = ()
     caller_left: bool = False
+    skipped: int = 0
     traceparent: str | None = None

@@ -15,6 +15,8 @@ FAILURE_HALF_LIFE = 60.0
 # An estimate drifts back to its prior while nobody asks: after ten minutes half of the difference is left,
 # so that a provider once slow gets another chance.
 DRIFT_HALF_LIFE = 600.0
+# What loading a model of a few gigabytes from disk takes, for the choice between it and others. Own design.
+COLD_SECONDS = 15.0
 # Rates under this are treated as this, so that one odd measurement cannot make a candidate unpickable.
 SLOWEST_RATE = 1.0
 
@@ -78,7 +80,8 @@ class Speed(Struct):
     def expected(self, model: Model, output: int, now: Now) -> float:
         """Return the expected seconds until *output* tokens have come."""
         rate = model.tokens_per_second + self._pull(now) * (self.rate - model.tokens_per_second)
-        return self.first(model, now) + output / max(rate, SLOWEST_RATE)
+        load = COLD_SECONDS if model.cold else 0.0
+        return self.first(model, now) + output / max(rate, SLOWEST_RATE) + load
 
     def _pull(self, now: Now) -> float:
         if self.samples == 0:

@@ -26,6 +26,7 @@ class Ending(Struct, frozen=True):
     overhead: float = 0.0
     first_event: float | None = None
     caller_left: bool = False
+    skipped: int = 0
 
 
 class Accounting:
@@ -62,6 +63,7 @@ class Accounting:
             total=self._clock.now().mono - context.received.mono,
             dropped=tuple(sorted(course.dropped)),
             caller_left=ending.caller_left,
+            skipped=ending.skipped,
             traceparent=context.traceparent,
         )
         for observer in self._observers:

@@ -313,6 +313,7 @@ def _ending(serving: Serving, course: Course, overhead: float, left: bool) -> En
         last=course.notes[-1],
         usage=serving.usage,
         finish=serving.finish_reason,
+        skipped=serving.skipped,
         overhead=overhead,
         first_event=serving.first_event_at.mono - course.context.received.mono,
         caller_left=left,

@@ -34,8 +34,9 @@ class Terms(Struct, frozen=True):
 
 
 class EventStream(Protocol):
-    """A stream whose first meaningful event has arrived."""
+    """A stream whose first meaningful event has arrived. *skipped* counts events that could not be read."""
 
+    skipped: int
     usage: Usage | None
     finish: str | None
     outcome: Outcome | None

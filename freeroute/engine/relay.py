@@ -64,6 +64,12 @@ class Serving:
         source = self.won.sent.answer or self.won.sent.stream
         return source.finish if source is not None else None
 
+    @property
+    def skipped(self) -> int:
+        """Return how many events of the stream could not be read."""
+        stream = self.won.sent.stream
+        return stream.skipped if stream is not None else 0
+
     async def next(self) -> Sequence[bytes]:
         """Return the payloads that are ready; empty at the end. A death is told in-band, then it is over."""
         stream = self.won.sent.stream

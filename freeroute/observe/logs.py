@@ -204,6 +204,7 @@ def _line(receipt: Receipt) -> dict[str, Any]:
         "attempts": len(receipt.attempts) if len(receipt.attempts) != 1 else None,
         "trail": _trail(receipt.attempts) or None,
         "dropped": printable(",".join(receipt.dropped)) or None,
+        "skipped": receipt.skipped or None,
         "client": receipt.client if receipt.client != "-" else None,
         "id": receipt.request_id,
         "trace": receipt.traceparent,

@@ -1,13 +1,14 @@
 """Local servers: asked who they are and what they serve. One that does not identify itself is not used."""
 
 import asyncio
+import contextlib
 import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any
 
 import httpx
 import msgspec
-from msgspec import structs
+from msgspec import Struct, structs
 
 from freeroute.domain.catalogue import Key, Limit, Model, Provider, Unit, family_of
 
@@ -16,8 +17,15 @@ BUDGET = 0.3
 LISTED_BUDGET = 3.0
 MOST_BYTES = 4 << 20
 MOST_MODELS = 300
-# What Ollama loads a model with unless told otherwise; a longer prompt would be cut without a word.
+# What Ollama loads a model with on a small machine unless told otherwise.
 OLLAMA_CONTEXT = 4096
+# The most tokens Ollama is asked to load a model with, unless the settings say more: for a model of eight
+# billion parameters they take about 4 GiB beside it. Own design.
+MAX_CONTEXT = 32_768
+# How many models are asked about in one look, one request each; what they told is kept. Own design.
+ASKED_AT_ONCE = 16
+ASKING_BUDGET = 0.5
+MOST_KNOWN = 1000
 
 _JSON = frozenset({"json_object", "json_schema"})
 
@@ -27,18 +35,36 @@ def new_client() -> httpx.AsyncClient:
     return httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=LISTED_BUDGET)
 
 
+class ModelFacts(Struct, frozen=True):
+    """What Ollama tells of one model: the longest context it was made for, and the one its file asks for."""
+
+    longest: int | None = None
+    default: int | None = None
+
+
+Known = MutableMapping[tuple[str, str, str], ModelFacts]
+"""What servers told of their models, by address, name and digest: it does not change."""
+
+
 async def find(
     servers: Sequence[Provider],
     client: httpx.AsyncClient,
     *,
     own_port: int | None = None,
     ollama_context: int = OLLAMA_CONTEXT,
+    known: Known | None = None,
 ) -> list[Provider]:
     """Return those of *servers* that are there, with the models they have; all are asked at once.
 
-    *own_port* is where this gateway listens: it never takes itself for a server.
+    *own_port* is where this gateway listens: it never takes itself for a server. *known* is what earlier
+    looks were told, and gains what this one is.
     """
-    asked = [_find(server, client, ollama_context) for server in servers if not _is_self(server, own_port)]
+    known = {} if known is None else known
+    asked = [
+        _find(_Asking(server, client, ollama_context, known))
+        for server in servers
+        if not _is_self(server, own_port)
+    ]
     return [found for found in await asyncio.gather(*asked) if found is not None]
 
 
@@ -47,10 +73,11 @@ def _is_self(server: Provider, own_port: int | None) -> bool:
     return url.host in ("127.0.0.1", "localhost", "::1") and url.port == own_port
 
 
-async def _find(server: Provider, client: httpx.AsyncClient, ollama_context: int) -> Provider | None:
-    ask = _Asking(server, client, ollama_context)
+async def _find(ask: "_Asking") -> Provider | None:
+    server = ask.server
     try:
-        async with asyncio.timeout(LISTED_BUDGET if server.origin == "settings" else BUDGET):
+        async with asyncio.timeout(LISTED_BUDGET if server.origin == "settings" else BUDGET) as patience:
+            ask.patience = patience
             found = await _ENGINES[server.engine or ""](ask)
     except (httpx.HTTPError, TimeoutError, _Unlike):
         return None
@@ -76,17 +103,35 @@ Found = tuple[list[Model], list[Limit]]
 class _Asking:
     """Questions to one server."""
 
-    def __init__(self, server: Provider, client: httpx.AsyncClient, ollama_context: int) -> None:
+    def __init__(
+        self, server: Provider, client: httpx.AsyncClient, ollama_context: int, known: Known
+    ) -> None:
+        self.server = server
+        self.known = known
         self._client = client
         self._root = server.base_url.removesuffix("/v1")
         self._key = next((key.secret for key in server.keys if key.enabled and key.secret), "")
         self.ollama_context = ollama_context
+        self.patience: asyncio.Timeout | None = None
+
+    def identified(self) -> None:
+        """Note that the server is there: what it tells further is worth waiting for."""
+        if self.patience is not None:
+            self.patience.reschedule(asyncio.get_running_loop().time() + LISTED_BUDGET)
 
     async def get(self, path: str) -> dict[str, Any]:
         """Return the JSON object at *path*; raises _Unlike for anything else."""
+        return await self._ask("GET", path)
+
+    async def post(self, path: str, body: dict[str, str]) -> dict[str, Any]:
+        """Return the JSON object that answers *body* at *path*; raises _Unlike for anything else."""
+        return await self._ask("POST", path, body)
+
+    async def _ask(self, method: str, path: str, body: dict[str, str] | None = None) -> dict[str, Any]:
         headers = {"authorization": f"Bearer {self._key}"} if self._key else {}
         content = b""
-        async with self._client.stream("GET", self._root + path, headers=headers) as response:
+        url = self._root + path
+        async with self._client.stream(method, url, headers=headers, json=body) as response:
             # Whatever it serves, a gateway like this one is not a model server.
             if response.status_code != 200 or any(
                 name.startswith("x-freeroute") for name in response.headers
@@ -112,24 +157,72 @@ class _Asking:
 async def _ollama(ask: _Asking) -> Found:
     if not isinstance((await ask.get("/api/version")).get("version"), str):
         raise _Unlike
+    ask.identified()
+    # A cloud model is listed like the others, but prompts to it would leave this machine.
+    listed = [
+        item
+        for item in await ask.items("/api/tags", "models")
+        if not (item.get("remote_host") or item.get("remote_model"))
+    ]
     loaded = await _loaded(ask)
-    models = []
-    for item in await ask.items("/api/tags", "models"):
-        # A cloud model is listed like the others, but prompts to it would leave this machine.
-        if item.get("remote_host") or item.get("remote_model"):
-            continue
-        name = _text(item, "name")
-        models.append(_model(name, loaded.get(name) or ask.ollama_context, _ollama_abilities(item)))
-    return _named(models), []
+    await _learn(ask, listed)
+    return _named(_ollama_model(ask, item, loaded) for item in listed), []
 
 
-async def _loaded(ask: _Asking) -> dict[str, int | None]:
-    """Return the context each loaded model really has; older versions do not tell."""
+async def _loaded(ask: _Asking) -> dict[str, int | None] | None:
+    """Return the context each loaded model really has, or None: older versions do not tell."""
     try:
         items = await ask.items("/api/ps", "models")
     except _Unlike:
-        return {}
+        return None
     return {_text(item, "name"): _count(item, "context_length") for item in items}
+
+
+async def _learn(ask: _Asking, listed: Sequence[dict[str, Any]]) -> None:
+    """Ask about models not asked about before, as far as time allows."""
+    new = [item for item in listed if _place(ask, item) not in ask.known]
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(ASKING_BUDGET):
+            await asyncio.gather(*(_show(ask, item) for item in new[:ASKED_AT_ONCE]))
+
+
+async def _show(ask: _Asking, item: dict[str, Any]) -> None:
+    try:
+        told = await ask.post("/api/show", {"model": _text(item, "name")})
+    except (httpx.HTTPError, _Unlike):
+        return
+    info = _inside(told, "model_info")
+    longest = _count(info, f"{_text(info, 'general.architecture')}.context_length")
+    given = re.search(r"^num_ctx\s+(\d{1,9})\s*$", _text(told, "parameters"), re.MULTILINE)
+    while len(ask.known) >= MOST_KNOWN:
+        del ask.known[next(iter(ask.known))]
+    ask.known[_place(ask, item)] = ModelFacts(longest, int(given[1]) if given else None)
+
+
+def _place(ask: _Asking, item: dict[str, Any]) -> tuple[str, str, str]:
+    return ask.server.base_url, _text(item, "name"), _text(item, "digest")
+
+
+def _ollama_model(ask: _Asking, item: dict[str, Any], loaded: dict[str, int | None] | None) -> Model:
+    name = _text(item, "name")
+    told = ask.known.get(_place(ask, item), ModelFacts())
+    default = (loaded or {}).get(name) or told.default
+    model = structs.replace(
+        _model(name, default or ask.ollama_context, _ollama_abilities(item)),
+        cold=loaded is not None and name not in loaded,
+    )
+    if ask.server.kind != "ollama":
+        return model
+    # Only what the server was told is its default: what it takes by itself depends on its memory.
+    if default is None and ask.ollama_context != OLLAMA_CONTEXT:
+        default = ask.ollama_context
+    if told.longest is None:
+        return structs.replace(model, default_context=default)
+    return structs.replace(
+        model,
+        context=min(max(ask.server.max_context or MAX_CONTEXT, default or 0), told.longest),
+        default_context=None if default is None else min(default, told.longest),
+    )
 
 
 def _ollama_abilities(item: dict[str, Any]) -> set[str]:
@@ -177,7 +270,8 @@ async def _lmstudio(ask: _Asking) -> Found:
         if item["type"] == "vlm":
             abilities.add("images")
         context = _count(item, "loaded_context_length") or _count(item, "max_context_length")
-        models.append(_model(_text(item, "id"), context, abilities))
+        model = _model(_text(item, "id"), context, abilities)
+        models.append(structs.replace(model, cold=item["state"] == "not-loaded"))
     return _named(models), []
 
 

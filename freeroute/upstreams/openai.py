@@ -1,12 +1,17 @@
-"""Every provider that speaks OpenAI's chat API: one call, as bytes, to an answer or an outcome."""
+"""Every provider that speaks OpenAI's chat API: one call, as bytes, to an answer or an outcome.
+
+Another shape of API is spoken by the same upstream with a ``Shape`` of its own.
+"""
 
 import asyncio
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
+
+import msgspec
 
 from freeroute.clock import Clock, Now
-from freeroute.domain.catalogue import Candidate
+from freeroute.domain.catalogue import Candidate, Provider
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.rates import RateFact
 from freeroute.engine.ports import Answer, Sent, Terms, Upstream
@@ -15,7 +20,7 @@ from freeroute.upstreams.faults import before_answer
 from freeroute.upstreams.quirks import NotTaken, Outgoing, outgoing
 from freeroute.upstreams.rates import facts_of
 from freeroute.upstreams.repairs import Repairs
-from freeroute.upstreams.streams import ChatStream
+from freeroute.upstreams.streams import ChatStream, Events
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
 from freeroute.upstreams.verdicts import judge_inside, judge_response
 from freeroute.upstreams.wordings import PENALTIES
@@ -34,6 +39,7 @@ from freeroute.wire.answers import (
     with_usage,
 )
 from freeroute.wire.chat import ChatCall
+from freeroute.wire.sse import SseParser
 
 ANSWER_LIMIT = 32 * 1024 * 1024
 # How long the rest of an error body is waited for: its status has said the most important.
@@ -47,7 +53,6 @@ _FIXED: tuple[tuple[bytes, bytes], ...] = (
     (b"accept-encoding", b"identity"),
     (b"user-agent", f"freeroute/{version()}".encode()),
 )
-_STREAM = (b"accept", b"text/event-stream")
 _WHOLE = (b"accept", b"application/json")
 
 
@@ -56,18 +61,66 @@ def build(transport: Transport, clock: Clock) -> Upstream:
     return OpenAiUpstream(transport, clock)
 
 
-class OpenAiUpstream:
-    """Talks to one OpenAI-shaped provider once."""
+class Shape(Protocol):
+    """Where a kind of API differs: how a call goes up, and how its answer is made OpenAI's.
 
-    def __init__(self, transport: Transport, clock: Clock) -> None:
+    *accept* is the content type of its streams.
+    """
+
+    accept: bytes
+
+    def url(self, provider: Provider) -> str:
+        """Return where calls go."""
+        ...
+
+    def outgoing(self, call: ChatCall, candidate: Candidate, terms: Terms) -> Outgoing:
+        """Return the body of *call*; raises NotTaken for what would be lost."""
+        ...
+
+    def events(self) -> Events:
+        """Return what reads one stream."""
+        ...
+
+    def whole(self, body: bytes) -> bytes:
+        """Return the answer *body* as OpenAI's; what is no answer stays as it is."""
+        ...
+
+
+class OpenAiShape:
+    """OpenAI's own."""
+
+    accept = b"text/event-stream"
+
+    def url(self, provider: Provider) -> str:
+        """Return where calls go."""
+        return provider.base_url.rstrip("/") + "/chat/completions"
+
+    def outgoing(self, call: ChatCall, candidate: Candidate, terms: Terms) -> Outgoing:
+        """Return the body of *call*, bytes kept."""
+        return outgoing(call, candidate, terms)
+
+    def events(self) -> Events:
+        """Return a parser of server-sent events."""
+        return SseParser()
+
+    def whole(self, body: bytes) -> bytes:
+        """Return *body*."""
+        return body
+
+
+class OpenAiUpstream:
+    """Talks to one provider once, in OpenAI's shape unless given another."""
+
+    def __init__(self, transport: Transport, clock: Clock, shape: Shape | None = None) -> None:
         """Send through *transport*."""
         self._transport = transport
         self._clock = clock
+        self._shape = shape or OpenAiShape()
 
     async def send(self, call: ChatCall, candidate: Candidate, terms: Terms) -> Sent:
         """Make the call; every failure is an outcome. Cancelling it closes the connection."""
         try:
-            ready = outgoing(call, candidate, terms)
+            ready = self._shape.outgoing(call, candidate, terms)
         except RecursionError:
             return Sent(Outcome(Kind.REJECTED, detail="nested too deeply", counted=False))
         except NotTaken as exc:
@@ -77,7 +130,7 @@ class OpenAiUpstream:
             )
             return Sent(refusal)
         try:
-            headers = request_headers(call, candidate, terms)
+            headers = request_headers(call, candidate, terms, self._shape.accept)
         except ValueError:
             return Sent(Outcome(Kind.KEY_INVALID, detail="the key cannot stand in a header", counted=False))
         sent = await self._exchange(call, candidate, terms, ready, headers)
@@ -88,8 +141,8 @@ class OpenAiUpstream:
     async def _exchange(
         self, call: ChatCall, candidate: Candidate, terms: Terms, ready: Outgoing, headers: Headers
     ) -> Sent:
-        url = candidate.provider.base_url.rstrip("/") + "/chat/completions"
-        attempt = _Attempt(call, candidate, terms, self._clock)
+        url = self._shape.url(candidate.provider)
+        attempt = _Attempt(call, candidate, terms, self._clock, self._shape)
         try:
             async with asyncio.timeout(terms.first_event):
                 exchange = await self._transport.open("POST", url, headers, ready.body, _deadlines(terms))
@@ -105,7 +158,9 @@ class OpenAiUpstream:
 class _Attempt:
     """Reads the answer of one call up to the point where it is served or judged."""
 
-    def __init__(self, call: ChatCall, candidate: Candidate, terms: Terms, clock: Clock) -> None:
+    def __init__(
+        self, call: ChatCall, candidate: Candidate, terms: Terms, clock: Clock, shape: Shape
+    ) -> None:
         self.status: int | None = None
         self.head_at: Now | None = None
         self.facts: tuple[RateFact, ...] = ()
@@ -113,6 +168,7 @@ class _Attempt:
         self._candidate = candidate
         self._terms = terms
         self._clock = clock
+        self._shape = shape
 
     async def read(self, exchange: Exchange) -> Sent:
         """Return how *exchange* went; closes it unless a stream is served."""
@@ -142,7 +198,7 @@ class _Attempt:
         body = await _whole_body(exchange)
         if body is None:
             return Sent(Outcome(Kind.GARBAGE, exchange.status, f"an answer of over {ANSWER_LIMIT} bytes"))
-        return self._whole(exchange, body)
+        return self._whole(exchange, self._shape.whole(body))
 
     def _note_rates(self, exchange: Exchange, body: bytes = b"") -> None:
         meaning = self._candidate.provider.rate_headers
@@ -169,13 +225,21 @@ class _Attempt:
     def _new_stream(self, exchange: Exchange) -> ChatStream:
         return ChatStream(
             exchange,
+            events=self._shape.events(),
             repairs=Repairs(self._candidate.provider.quirks),
             judge=partial(self._inside, headers=exchange.headers),
             include_usage=self._call.include_usage,
             prompt=self._call.demand.prompt,
+            bound=self._bound(),
             between=self._terms.between_events,
             watch=self._terms.first_event > self._terms.between_events,
         )
+
+    def _bound(self) -> int | None:
+        """Return the tokens that all choices of the answer may take, if they are bounded."""
+        each = self._terms.max_output or self._call.demand.max_output
+        choices = self._call.fields.get("n")
+        return None if each is None else each * (1 if choices is None else msgspec.json.decode(choices))
 
     def _served(
         self, exchange: Exchange, *, answer: Answer | None = None, stream: ChatStream | None = None
@@ -219,11 +283,16 @@ class _Attempt:
         return Outcome(Kind.EMPTY, exchange.status, "an answer without content")
 
 
-def request_headers(call: ChatCall, candidate: Candidate, terms: Terms) -> list[tuple[bytes, bytes]]:
-    """Return the headers of the call: nothing of the caller's; raises ValueError for an unusable key."""
+def request_headers(
+    call: ChatCall, candidate: Candidate, terms: Terms, accept: bytes
+) -> list[tuple[bytes, bytes]]:
+    """Return the headers of the call, which takes streams of type *accept*: nothing of the caller's.
+
+    Raises ValueError for an unusable key.
+    """
     provider = candidate.provider
     hop = (b"x-freeroute-hop", str(terms.hop).encode())
-    headers = [*_FIXED, hop, _STREAM if call.stream else _WHOLE]
+    headers = [*_FIXED, hop, (b"accept", accept) if call.stream else _WHOLE]
     headers += [
         (name.lower().encode("ascii"), value.encode("latin-1")) for name, value in provider.headers.items()
     ]

@@ -52,6 +52,15 @@ def outgoing(call: ChatCall, candidate: Candidate, terms: Terms) -> Outgoing:
 
     Raises NotTaken if the call would lose something the caller relies on.
     """
+    fields, dropped = adapted(call, candidate, terms)
+    return Outgoing(_encode(fields), dropped)
+
+
+def adapted(call: ChatCall, candidate: Candidate, terms: Terms) -> tuple[dict[str, Raw], tuple[str, ...]]:
+    """Return the fields of *call* as *candidate* takes them, and the names of those that are not there.
+
+    Raises NotTaken if the call would lose something the caller relies on.
+    """
     quirks = candidate.provider.quirks
     fields = dict(call.fields)
     fields["model"] = Raw(_encode(candidate.model.id))
@@ -64,7 +73,7 @@ def outgoing(call: ChatCall, candidate: Candidate, terms: Terms) -> Outgoing:
         fields["messages"] = _messages(fields["messages"], quirks, members)
     if quirks.schema_strips and "tools" in fields:
         fields["tools"] = schemas.simplified(fields["tools"], frozenset(quirks.schema_strips))
-    return Outgoing(_encode(fields), tuple(dict.fromkeys(dropped)))
+    return fields, tuple(dict.fromkeys(dropped))
 
 
 def _leave_out(fields: dict[str, Raw], without: frozenset[str]) -> list[str]:

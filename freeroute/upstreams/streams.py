@@ -1,8 +1,9 @@
 """A provider's event stream, from its head to its end."""
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.usage import Usage
@@ -23,15 +24,33 @@ from freeroute.wire.answers import (
     usage_object,
     usage_of,
 )
-from freeroute.wire.sse import DONE, EventTooLarge, SseParser
+from freeroute.wire.sse import DONE, EventTooLarge
 
 # After the finish only a usage chunk and [DONE] can follow; an answer is not held back for them.
 AFTER_FINISH = 5.0
 # How long a provider may take to close a finished body, so that its connection can be used again.
 DRAIN = 0.05
+# A stream may bring so many bytes for each token of its bound, and so many more, before it is taken for one
+# without end: thoughts are outside the bound at some providers, and a token may be a long word. Own design.
+BEYOND_BOUND = 30
+BEYOND_ANY_BOUND = 64 * 1024
 
 # Judges an error object, or the bytes of one, found inside an answer.
 Judge = Callable[[Any], Outcome]
+
+
+class Events(Protocol):
+    """Cuts a body into the payloads of OpenAI's chunks; *stray* is a bare line that may be an error."""
+
+    stray: bytes | None
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Return the payloads that *data* completes; raises EventTooLarge."""
+        ...
+
+    def finish(self) -> list[bytes]:
+        """Return what the end of the body completes."""
+        ...
 
 
 class ChatStream:
@@ -45,23 +64,26 @@ class ChatStream:
         self,
         exchange: Exchange,
         *,
+        events: Events,
         repairs: Repairs,
         judge: Judge,
         include_usage: bool,
         prompt: int,
+        bound: int | None,
         between: float,
         watch: bool,
     ) -> None:
-        """Read *exchange*; *prompt* tokens are assumed and *between* seconds of silence allowed.
+        """Read *exchange* through *events*, with *between* seconds of silence allowed.
 
-        *watch* says whether silence must be timed here, because the transport allows for more.
+        *prompt* tokens are assumed where no usage is told, and *bound* tokens are what all choices together
+        may take. *watch* says whether silence must be timed here, because the transport allows for more.
         """
         self.usage: Usage | None = None
         self.finish: str | None = None
         self.outcome: Outcome | None = None
         self.skipped = 0
         self._exchange = exchange
-        self._parser = SseParser()
+        self._parser = events
         self._repairs = repairs
         self._judge = judge
         self._include_usage = include_usage
@@ -73,6 +95,7 @@ class ChatStream:
         self._raw_usage: Any = None
         self._told_usage = False
         self._text = 0
+        self._most = math.inf if bound is None else bound * BEYOND_BOUND + BEYOND_ANY_BOUND
         self._unfinished: set[int] = set()
         self._meaningful = False
         self._over = False  # nothing more will be read
@@ -176,6 +199,9 @@ class ChatStream:
             self._take_stranger(payload)
             return
         self._note(piece)
+        if self._text > self._most:
+            self._fail(Outcome(Kind.GARBAGE, self._exchange.status, "far longer than asked for"))
+            return
         if self._travels(piece):
             self._ready.append(self._repairs.chunk(payload, piece))
             self.finish = self._repairs.finish(self.finish)

@@ -209,6 +209,11 @@ def test_a_server_like_ollama_is_looked_for_where_it_was_named(built):
     assert (box.privacy, box.origin, box.engine) == (Privacy.LOCAL, "settings", "ollama")
 
 
+def test_how_much_context_is_asked_for_is_a_setting_of_ollamas_own_api(built):
+    text = "providers: {ollama: {kind: ollama, max_context: 8192}}"
+    assert [(server.kind, server.max_context) for server in built(text).local] == [("ollama", 8192)]
+
+
 def test_a_local_server_with_models_of_its_own_needs_no_looking_for(built):
     text = "providers: {ollama: {models: [{id: 'llama3.2:3b'}]}}"
     assembly = built(text)

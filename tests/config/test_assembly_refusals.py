@@ -42,7 +42,7 @@ TWICE = "the provider's own limits already count requests/day per account"
         ),
         (
             f"providers: {{groq: {{{KEY}, kind: soap}}}}",
-            "providers.groq.kind: there is no adapter of this kind; there is openai",
+            "providers.groq.kind: there is no adapter of this kind; there is ollama, openai",
         ),
         (
             f"providers: {{cloudflare: {{{KEY}}}}}",
@@ -128,6 +128,10 @@ TWICE = "the provider's own limits already count requests/day per account"
         (
             f"providers: {{groq: {{{KEY}, errors: [{{kind: rate_limited, window: year}}]}}}}",
             "providers.groq.errors[0].window: expected one of second, minute, hour, day, week, month",
+        ),
+        (
+            f"providers: {{groq: {{{KEY}, max_context: 8192}}}}",
+            "providers.groq.max_context: only `kind: ollama` asks its server for a context",
         ),
         (
             "meta_models: {m: {models: [groq/gpt-oss-1]}}",

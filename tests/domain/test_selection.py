@@ -106,6 +106,15 @@ def test_fast_gives_nine_in_ten_to_the_two_quickest_with_room():
     assert taken.count("slow") + taken.count("slower") > 0
 
 
+def test_fast_asks_a_model_that_has_to_be_loaded_only_when_no_other_is_much_slower():
+    def asked(first_token: float) -> str:
+        cold = provider("a", model("a", first_token=0.1, cold=True))
+        field = Field(cold, provider("b", model("b", first_token=first_token)))
+        return field.take(field.need("free-fast"))
+
+    assert (asked(10.0), asked(20.0)) == ("b", "a")
+
+
 def test_fast_turns_away_from_what_became_slow():
     world = Field(
         provider("a", model(first_token=0.2, tokens_per_second=500)),

@@ -60,6 +60,17 @@ async def test_finishing_twice_settles_once():
     assert used(world) == 30
 
 
+async def test_events_that_could_not_be_read_are_counted_in_the_receipt():
+    sent = streamed()
+    assert isinstance(sent.stream, ScriptedStream)
+    sent.stream.skipped = 3
+    world = World(provider("a"), a=[sent])
+    await world.ask(stream=True)
+    assert world.receipts.last.skipped == 3
+    await world.ask()
+    assert world.receipts.last.skipped == 0
+
+
 async def test_a_stream_of_unknown_usage_stays_as_it_was_charged():
     world = World(provider("a", limits=(TOKENS,)), a=[streamed([b"x"], usage=None)])
     await world.ask(stream=True, prompt=70)

@@ -127,6 +127,13 @@ def test_a_caller_who_left_is_no_warning(written):
     assert (line["level"], line["code"]) == ("info", "caller_left")
 
 
+def test_events_that_could_not_be_read_are_told_where_there_are_any(written):
+    set_up("json", "info")
+    RequestLog().saw(RECEIPT)
+    RequestLog().saw(structs.replace(RECEIPT, skipped=2))
+    assert [line.get("skipped") for line in lines(written)] == [None, 2]
+
+
 def test_under_its_level_a_request_writes_nothing(written):
     set_up("json", "warning")
     RequestLog().saw(RECEIPT)

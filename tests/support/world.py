@@ -64,6 +64,7 @@ class ScriptedStream:
         self._batches = list(batches)
         self._ending = outcome
         self.usage = usage
+        self.skipped = 0
         self.finish: str | None = None
         self.outcome: Outcome | None = None
         self.aborted = False

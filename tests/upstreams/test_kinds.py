@@ -9,13 +9,13 @@ from tests.support.transports import PlayedTransport
 
 
 def test_every_module_that_builds_an_upstream_is_a_kind_and_no_other():
-    assert known() == ("openai",)
+    assert known() == ("ollama", "openai")
 
 
 def test_an_upstream_is_built_once_and_an_unknown_kind_is_no_entry():
     upstreams = Upstreams(PlayedTransport(), ManualClock())
     assert isinstance(upstreams["openai"], OpenAiUpstream)
     assert upstreams["openai"] is upstreams["openai"]
-    assert (list(upstreams), len(upstreams)) == (["openai"], 1)
+    assert (list(upstreams), len(upstreams)) == (["ollama", "openai"], 2)
     with pytest.raises(KeyError):
         upstreams["transport"]

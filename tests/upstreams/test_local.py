@@ -236,3 +236,115 @@ async def test_a_redirect_is_not_followed():
         return httpx.Response(302, headers={"location": "http://elsewhere.example/"}, content=json.dumps({}))
 
     assert await found(handle) == {}
+
+
+# --- what Ollama tells of its models -------------------------------------------------------------------
+
+
+class Shown:
+    """An Ollama that is asked for its models, in its own API unless told otherwise."""
+
+    def __init__(self, tags: list[dict[str, Any]], shown: dict[str, Any], loaded: Any = ()) -> None:
+        self.asked: list[str] = []
+        self.shown = shown
+        self.known: dict[Any, Any] = {}
+        self._paths = {**OLLAMA, "/api/tags": {"models": tags}, "/api/ps": {"models": list(loaded)}}
+
+    def handle(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path != "/api/show":
+            return answering({"ollama": self._paths})(request)
+        name = json.loads(request.content)["model"]
+        self.asked.append(name)
+        return httpx.Response(200, json=self.shown[name]) if name in self.shown else httpx.Response(500)
+
+    async def model(self, ollama_context: int = 4096, **more: Any) -> Any:
+        """Return the first model that is found."""
+        at = server("ollama", kind=more.pop("kind", "ollama"), **more)
+        async with httpx.AsyncClient(transport=httpx.MockTransport(self.handle)) as client:
+            [one] = await find([at], client, ollama_context=ollama_context, known=self.known)
+        return one.models[0]
+
+
+LLAMA = {"name": "llama", "digest": "d1"}
+TOLD = {"model_info": {"general.architecture": "llama", "llama.context_length": 131_072}}
+WITH_DEFAULT = {**TOLD, "parameters": 'stop "<|eot|>"\nnum_ctx                        8192\ntemperature 1'}
+LOADED = {"name": "llama", "context_length": 65_536}
+
+
+@pytest.mark.parametrize(
+    ("shown", "loaded", "settings", "context", "default"),
+    [
+        (TOLD, (), {}, 32_768, None),
+        (TOLD, (), {"max_context": 100_000}, 100_000, None),
+        (TOLD, (), {"max_context": 200_000}, 131_072, None),
+        (TOLD, (), {"ollama_context": 64_000}, 64_000, 64_000),
+        (TOLD, (), {"ollama_context": 999_000}, 131_072, 131_072),
+        (TOLD, (LOADED,), {}, 65_536, 65_536),
+        (WITH_DEFAULT, (), {"ollama_context": 64_000}, 32_768, 8192),
+        ({}, (), {}, 4096, None),
+        ({}, (LOADED,), {}, 65_536, 65_536),
+        ({"model_info": {"general.architecture": 3}}, (), {"ollama_context": 64_000}, 64_000, 64_000),
+        (TOLD, (), {"kind": "openai"}, 4096, None),
+        (TOLD, (LOADED,), {"kind": "openai"}, 65_536, None),
+    ],
+)
+async def test_what_ollama_may_load_a_model_with_is_bounded_by_the_model_and_the_settings(
+    shown: Any, loaded: Any, settings: dict[str, Any], context: int, default: int | None
+):
+    model = await Shown([LLAMA], {"llama": shown}, loaded).model(**settings)
+    assert (model.context, model.default_context) == (context, default)
+
+
+async def test_a_model_is_asked_about_once_until_it_changes():
+    tags = [dict(LLAMA)]
+    ollama = Shown(tags, {"llama": TOLD})
+    for _ in range(2):
+        assert (await ollama.model()).context == 32_768
+    assert ollama.asked == ["llama"]
+    tags[0]["digest"] = "d2"
+    await ollama.model()
+    assert ollama.asked == ["llama", "llama"]
+
+
+async def test_of_many_models_a_few_are_asked_about_in_one_look():
+    ollama = Shown([{"name": str(n)} for n in range(40)], {str(n): TOLD for n in range(40)})
+    for looks in (16, 32, 40, 40):
+        await ollama.model()
+        assert len(ollama.asked) == looks
+
+
+async def test_a_model_that_tells_nothing_is_asked_again_and_used_meanwhile():
+    ollama = Shown([LLAMA], {})
+    assert [(await ollama.model()).context, (await ollama.model()).context] == [4096, 4096]
+    assert ollama.asked == ["llama", "llama"]
+
+
+async def test_what_is_known_of_models_is_bounded():
+    ollama = Shown([LLAMA], {"llama": TOLD})
+    ollama.known = {("there", str(n), ""): None for n in range(1000)}
+    await ollama.model()
+    assert len(ollama.known) == 1000
+    assert ("there", "0", "") not in ollama.known
+
+
+async def test_a_server_that_said_who_it_is_may_take_its_time_to_tell_of_its_models():
+    ollama = Shown([LLAMA], {"llama": TOLD})
+
+    async def slow(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/api/show":
+            await asyncio.Event().wait()
+        return ollama.handle(request)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(slow)) as client:
+        [one] = await find([server("ollama", kind="ollama")], client)
+    assert one.models[0].context == 4096
+
+
+async def test_a_model_that_is_not_loaded_is_cold_where_the_server_tells():
+    providers = await found(answering(ALL))
+    cold = {f"{p.id}/{m.id}" for p in providers.values() for m in p.models if m.cold}
+    assert cold == {"ollama/gemma3:4b", "ollama/nomic-embed", "ollama/older", "lmstudio/gemma-3-4b",
+                    "lmstudio/nomic"}  # fmt: skip
+    silent = {name: answer for name, answer in OLLAMA.items() if name != "/api/ps"}
+    ollama = (await found(answering({"ollama": silent}), "ollama"))["ollama"]
+    assert not any(model.cold for model in ollama.models)

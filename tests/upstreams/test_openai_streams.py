@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from freeroute.domain.catalogue import Quirks
-from freeroute.domain.outcome import Kind
+from freeroute.domain.outcome import Blame, Kind, blamed
 from freeroute.domain.usage import Usage
+from freeroute.upstreams.streams import BEYOND_ANY_BOUND, BEYOND_BOUND
 from freeroute.upstreams.transport import (
     Disconnected,
     Phase,
@@ -109,10 +110,24 @@ async def test_done_without_a_finish_is_an_end():
     assert stream.outcome is None
 
 
+async def test_a_stream_that_never_ends_is_ended_far_beyond_its_bound():
+    page = event({"content": "x" * 8192})
+    endless = [page] * 100
+    stream = stream_of(await streamed(*endless, STOP, DONE, max_tokens=100))
+    assert len(await texts(stream)) == (100 * BEYOND_BOUND + BEYOND_ANY_BOUND) // 8192
+    assert stream.outcome is not None
+    assert (stream.outcome.kind, blamed(stream.outcome)) == (Kind.GARBAGE, Blame.PROVIDER)
+    several = stream_of(await streamed(*endless, STOP, DONE, max_tokens=1000, n=100))
+    assert len(await texts(several)) == 101
+    unbounded = stream_of(await streamed(*endless, STOP, DONE))
+    assert len(await texts(unbounded)) == 101
+    assert unbounded.outcome is None
+
+
 async def test_an_event_that_cannot_be_read_is_skipped_and_counted():
     stream = stream_of(await streamed(HI, b"data: {broken\n\n", event({"content": "!"}), STOP, DONE))
     assert await texts(stream) == ["Hi", "!", ""]
-    assert getattr(stream, "skipped", None) == 1
+    assert stream.skipped == 1
 
 
 async def test_the_usage_chunk_goes_only_to_those_who_asked():

@@ -13,7 +13,7 @@ from freeroute.clock import Now
 from freeroute.upstreams.simulated.faults import Fault, Speed
 from freeroute.upstreams.simulated.limits import Charge, Ledger, Meter, Refusal, Rule
 from freeroute.upstreams.simulated.pace import Ending, Frame, Script, until_token
-from freeroute.upstreams.simulated.shapes import DONE, Dialect, Model, Pairs, Problem, Request, pair, sse
+from freeroute.upstreams.simulated.shapes import Dialect, Model, Pairs, Problem, Request, pair
 from freeroute.upstreams.simulated.text import Answer, compose, prompt_tokens
 from freeroute.upstreams.transport import Disconnected, NameNotFound, Refused, TlsFailed, TransportError
 
@@ -23,7 +23,7 @@ _DEEPEST = 100
 _MOST_CHOICES = 8
 # How code written for sound bodies fails on others: nobody checks each field of what it only simulates.
 _UNSOUND = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-_HTML_TYPE, _SSE_TYPE = "text/html; charset=utf-8", "text/event-stream"
+_HTML_TYPE = "text/html; charset=utf-8"
 
 
 class Scene(Struct, frozen=True):
@@ -165,6 +165,7 @@ def _read(scene: Scene, request: Request, fault: Fault | None) -> _Order:
     if model is None or (fault is not None and fault.kind == "model_gone"):
         raise _Rejected(Problem("model_gone", model=name))
     rules = (*model.rules, *scene.account_rules)
+    body = scene.dialect.read(body)
     return _Order(body, model, rules, prompt_tokens(body), bool(body.get("stream")))
 
 
@@ -195,17 +196,17 @@ def _choices(dialect: Dialect, body: Mapping[str, Any]) -> int:
 
 def _check(scene: Scene, order: _Order, fault: Fault | None) -> None:
     problem = scene.dialect.invalid(order.body) or _scripted(scene, order, fault)
-    seen = scene.dialect.prompt_counted(order.prompt, order.model)
-    if problem is None and seen > order.model.context:
-        problem = _too_long(order)
+    room = scene.dialect.context(order.body, order.model)
+    seen = scene.dialect.prompt_counted(order.prompt, order.body, room)
+    if problem is None and seen > room:
+        problem = _too_long(order, room)
     order.prompt = seen
     if problem is not None:
         counted = "all" if scene.dialect.counts_failures and problem.kind != "quota" else "nothing"
         raise _Rejected(problem, counted)
 
 
-def _too_long(order: _Order) -> Problem:
-    limit = order.model.context
+def _too_long(order: _Order, limit: int) -> Problem:
     asked = max(order.prompt, limit + 1)
     return Problem("context_too_long", model=order.model.id, requested=asked, limit=limit)
 
@@ -220,7 +221,7 @@ def _scripted(scene: Scene, order: _Order, fault: Fault | None) -> Problem | Non
         case "payment" | "forbidden" | "capacity":
             return Problem(fault.kind, model=name)
         case "context_too_long":
-            return _too_long(order)
+            return _too_long(order, scene.dialect.context(order.body, order.model))
         case "content_filter" if scene.dialect.filters_by_error:
             return Problem("content_filter", model=name)
         case "rate_limit":
@@ -293,9 +294,12 @@ def _script(scene: Scene, order: _Order, answer: Answer, fault: Fault | None) ->
     if kind in ("empty", "content_filter"):
         finish = "stop" if kind == "empty" else kind
         answer = replace(answer, pieces=(), tool_calls=(), finish=finish, others=())
+    load = scene.dialect.load(order.body, order.model)
+    speed = replace(speed, first_token=speed.first_token + load)
     headers = scene.dialect.rate_headers(Meter(scene.ledger, order.rules, order.model.id, scene.now))
     if kind in ("garbage", "html"):
-        script = _noise(kind, random.Random(f"{scene.seed}/{scene.ordinal}"), order.stream)
+        type_ = scene.dialect.stream_type if order.stream else "application/json"
+        script = _noise(kind, random.Random(f"{scene.seed}/{scene.ordinal}"), type_)
         script.head_after = speed.first_token
     elif order.stream:
         script = _streamed(scene.dialect, order, answer, fault, speed)
@@ -330,7 +334,7 @@ def _whole(dialect: Dialect, answer: Answer, fault: Fault | None, speed: Speed) 
     if kind == "error_in_200":
         value = dialect.error(Problem("server", model=answer.model, status=500))[1]
     elif kind == "no_choices":
-        value["choices"] = []
+        value = dialect.hollow(answer)
     script = _plain(200, value, dialect.json_type)
     body = next(script.frames).data
     tokens = answer.completion_tokens
@@ -359,8 +363,8 @@ def _streamed(dialect: Dialect, order: _Order, answer: Answer, fault: Fault | No
         case "error_in_200" if fault is not None:
             frames = _failing(until_token(frames, fault.tokens), dialect.failing_event(answer))
         case "no_choices":
-            frames = iter([sse(dialect.chunk(answer, {}) | {"choices": []}), DONE])
-    headers = [pair("content-type", _SSE_TYPE), pair("cache-control", "no-cache")]
+            frames = dialect.hollow_frames(answer)
+    headers = [pair("content-type", dialect.stream_type), pair("cache-control", "no-cache")]
     early = dialect.early_head or (fault is not None and fault.kind == "hang_after_head")
     return Script(200, headers, frames, head_after=0.0 if early else speed.first_token, ending=ending)
 
@@ -378,12 +382,12 @@ def _failing(frames: Iterator[Frame], last: Frame) -> Iterator[Frame]:
     yield last
 
 
-def _noise(kind: str, rng: random.Random, stream: bool) -> Script:
+def _noise(kind: str, rng: random.Random, type_: str) -> Script:
     if kind == "html":
         body, content_type = _HTML, _HTML_TYPE
     else:
         # 0x80 first: no text encoding of JSON begins like this.
-        body, content_type = b"\x80" + rng.randbytes(511), _SSE_TYPE if stream else "application/json"
+        body, content_type = b"\x80" + rng.randbytes(511), type_
     headers = [pair("content-type", content_type), pair("content-length", len(body))]
     return Script(200, headers, iter([Frame(body)]))
 

@@ -128,9 +128,26 @@ class Dialect:
     heeds_n: ClassVar[bool] = True
     output_fields: ClassVar[Sequence[str]] = ("max_completion_tokens", "max_tokens")
     json_type: ClassVar[str] = "application/json"
+    stream_type: ClassVar[str] = "text/event-stream"
     # Slots for calls at a time, and how many may queue for one; 0 is no bound.
     parallel: int = 0
     queue: int = 0
+
+    def at(self, path: str) -> "Dialect | None":
+        """Return the dialect in which chat is spoken at *path*, or None where it is not."""
+        return self if path == f"{self.base_path}/chat/completions" else None
+
+    def read(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Return a request's *body* in OpenAI's form."""
+        return body
+
+    def context(self, body: Mapping[str, Any], model: Model) -> int:
+        """Return how many tokens *model* has room for in this call."""
+        return model.context
+
+    def load(self, body: Mapping[str, Any], model: Model) -> float:
+        """Load *model* for this call if need be; return how many seconds it takes."""
+        return 0.0
 
     # --- what is refused -------------------------------------------------------------------------------
 
@@ -143,8 +160,8 @@ class Dialect:
         given = (body.get(name) for name in self.output_fields)
         return next((value for value in given if isinstance(value, int)), None)
 
-    def prompt_counted(self, tokens: int, model: Model) -> int:
-        """Return how many prompt tokens the model sees."""
+    def prompt_counted(self, tokens: int, body: Mapping[str, Any], room: int) -> int:
+        """Return how many prompt tokens the model sees, which has *room* for so many."""
         return tokens
 
     def error(self, problem: Problem, meter: Meter | None = None) -> tuple[int, Any]:
@@ -194,6 +211,10 @@ class Dialect:
             "function": {"name": call.name, "arguments": call.arguments},
         }
 
+    def hollow(self, answer: Answer) -> dict[str, Any]:
+        """Return an answer that has nothing in it, not even an empty choice."""
+        return self.completion(answer) | {"choices": []}
+
     # --- streams ---------------------------------------------------------------------------------------
 
     def frames(self, answer: Answer, asked_usage: bool) -> Iterator[Frame]:
@@ -229,6 +250,11 @@ class Dialect:
             "model": answer.model,
             "choices": [{"index": answer.index, "delta": delta, "logprobs": None, "finish_reason": finish}],
         }
+
+    def hollow_frames(self, answer: Answer) -> Iterator[Frame]:
+        """Yield the events of a stream that has nothing in it."""
+        yield sse(self.chunk(answer, {}) | {"choices": []})
+        yield DONE
 
     def failing_event(self, answer: Answer) -> Frame:
         """Return the event with which a stream of status 200 fails."""

@@ -87,17 +87,17 @@ class SimulatedProvider:
     async def answer(self, request: Request, deadlines: Deadlines, seed: int, clock: Clock) -> Exchange:
         """Serve one request up to its head."""
         timer = Timer(deadlines)
-        chat = f"{self.dialect.base_path}/chat/completions"
-        if (request.method, request.path) == ("POST", chat):
-            return await self._chat(request, timer, seed, clock)
-        script = other(self._scene(request, seed, clock.now()), request)
+        spoken = self.dialect.at(request.path) if request.method == "POST" else None
+        if spoken is not None:
+            return await self._chat(request, spoken, timer, seed, clock)
+        script = other(self._scene(request, self.dialect, seed, clock.now()), request)
         await timer.head(0.0)
         return PacedExchange(script, timer, lambda generated, aborted: None)
 
-    def _scene(self, request: Request, seed: int, now: Now) -> Scene:
+    def _scene(self, request: Request, spoken: Dialect, seed: int, now: Now) -> Scene:
         slots, queue = self.dialect.parallel, self.dialect.queue
         return Scene(
-            dialect=self.dialect,
+            dialect=spoken,
             models=self.models,
             account_rules=self.account_rules,
             ledger=self.ledger(request.key),
@@ -111,7 +111,9 @@ class SimulatedProvider:
             now=now,
         )
 
-    async def _chat(self, request: Request, timer: Timer, seed: int, clock: Clock) -> Exchange:
+    async def _chat(
+        self, request: Request, spoken: Dialect, timer: Timer, seed: int, clock: Clock
+    ) -> Exchange:
         self._asked += 1
         fault = self._script.popleft() if self._script else self._always
         call = Call(clock.now(), key=self._shown(request.key), fault=fault.kind if fault else None)
@@ -119,7 +121,7 @@ class SimulatedProvider:
         self.open.add(call)
         run = _Run(self, call, clock)
         try:
-            made = run.made = course(self._scene(request, seed, call.at), request, fault)
+            made = run.made = course(self._scene(request, spoken, seed, call.at), request, fault)
             call.model, call.stream = made.model, made.stream
             if made.charge is not None and self._slots is not None:
                 await timer.slot(self._slots)
