@@ -64,6 +64,10 @@ coverage: $(DEV) ## run the test suite and show the lines that it misses
 bench: $(DEV) ## run the benchmarks that the README quotes
 	$(BIN)/python -m bench $(ARGS)
 
+.PHONY: bench-capacity
+bench-capacity: $(DEV) ## play every free tier against two baselines, in real time: half an hour
+	$(BIN)/python -m bench capacity $(ARGS)
+
 .PHONY: e2e
 e2e: $(DEV) ## run the end-to-end tests: real sockets, simulated providers
 	$(BIN)/pytest -m e2e tests/e2e $(ARGS)

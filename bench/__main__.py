@@ -9,6 +9,7 @@ import msgspec
 
 from bench import machine
 from bench.busy import tool
+from bench.capacity import command as capacity
 from bench.parts import calls, choose, start, streams
 from bench.processes import BenchFailed, Upstream, upstream
 from bench.report import report
@@ -19,6 +20,8 @@ PARTS = ("start", "calls", "streams", "choose")
 
 def main() -> int:
     """Measure what was asked for, print it, and return the exit code."""
+    if sys.argv[1:2] == ["capacity"]:
+        return capacity.main(sys.argv[2:])
     wanted = _arguments()
     if not machine.is_supported():
         print("bench: needs Linux, to pin processes and to read what they use", file=sys.stderr)
@@ -38,7 +41,8 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    also = "`capacity` is a benchmark of its own: see `python -m bench capacity --help`"
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__, epilog=also)
     parser.add_argument(
         "parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all of them without one"
     )

@@ -37,7 +37,7 @@ def _start(start: Starting) -> str:
         ("  of it the interpreter", f"{start.bare:.2f} s"),
         ("memory when idle", f"{start.rss_idle_mib:.0f} MiB"),
     ]
-    return f"Start (median of {start.runs})\n" + _table((), rows)
+    return f"Start (median of {start.runs})\n" + table((), rows)
 
 
 def _calls(ways: Sequence[Calls]) -> str:
@@ -76,7 +76,7 @@ def _calls(ways: Sequence[Calls]) -> str:
     title = (
         f"JSON calls (CPU and share of direct: {counts[busiest]} connections; latencies: {direct.rate:g}/s)"
     )
-    return f"{title}\n{_table(head, rows)}" + (f"\n{failed} calls FAILED" if failed else "")
+    return f"{title}\n{table(head, rows)}" + (f"\n{failed} calls FAILED" if failed else "")
 
 
 def _noise(found: Results) -> str:
@@ -112,7 +112,7 @@ def _streams(ways: Sequence[Streams]) -> str:
         )
         for way in ways
     ]
-    return f"{ways[0].streams} streams at once, an event every {ways[0].pace_ms:g} ms\n{_table(head, rows)}"
+    return f"{ways[0].streams} streams at once, an event every {ways[0].pace_ms:g} ms\n{table(head, rows)}"
 
 
 def _choose(found: Sequence[Choosing]) -> str:
@@ -127,14 +127,14 @@ def _choose(found: Sequence[Choosing]) -> str:
         )
         for each in found
     ]
-    return f"One choice (median)\n{_table(head, rows)}"
+    return f"One choice (median)\n{table(head, rows)}"
 
 
 def _number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:,.{digits}f}"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return *rows* in columns: names to the left, figures to the right."""
     lines = [*([head] if head else []), *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]

@@ -200,9 +200,11 @@ def _routing(settings: Settings) -> Routing:
     )
 
 
-def build(options: ServeOptions, env: Mapping[str, str], state_dir: Path | None = None) -> App:
+def build(
+    options: ServeOptions, env: Mapping[str, str], state_dir: Path | None = None, clock: Clock | None = None
+) -> App:
     """Read the settings and build the gateway; raises ConfigError. The demo keeps to *state_dir*."""
-    clock = SystemClock()
+    clock = clock or SystemClock()
 
     def read() -> Plan:
         entries = read_catalogue(config_dir() / "providers")

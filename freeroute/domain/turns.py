@@ -17,23 +17,34 @@ T = TypeVar("T")
 
 
 class _Queue(Generic[T]):
-    """The waiters of one client, and how far it is served: one turn costs 1 / weight."""
+    """The waiters of one client, and how far it is served: one turn costs 1 / weight.
+
+    *begun* says that it had a turn since its first waiter came.
+    """
 
     def __init__(self, weight: float, served: float) -> None:
         self.weight = weight
         self.served = served
+        self.begun = False
         self.waiters: deque[T] = deque()
 
     def turn(self, place: int) -> float:
         """Return the moment, in served turns, at which the waiter at *place* is due."""
         return self.served + (place + 1) / self.weight
 
+    def before(self, turn: float, *, fresh: bool) -> int:
+        """Return how many are due before *turn*, or with it unless that is of a *fresh* queue."""
+        due = math.floor((turn - self.served) * self.weight)
+        yields = fresh and (self.begun or len(self.waiters) > 1) and self.turn(due - 1) == turn
+        return max(0, due - yields)
+
 
 class Turns(Generic[T]):
     """Waiters in queues: first come first served within one, by weight between them.
 
     A client's one request is not behind another's five hundred. A queue that was empty starts where the
-    others are: being away saves nothing up.
+    others are: being away saves nothing up. Of equals, one that has had no turn yet goes first, and then the
+    one with fewer waiting: whoever comes now and then gets the next slot there is.
     """
 
     def __init__(self) -> None:
@@ -62,20 +73,24 @@ class Turns(Generic[T]):
         self._count -= 1
         if served:
             found.served += 1 / found.weight
+            found.begun = True
             self._served = max(self._served, found.served)
         if not found.waiters:
             del self._queues[queue]
 
     def in_order(self) -> Iterator[T]:
         """Return all waiters in the order of their turns, as things stand when asked."""
-        due = [(queue.turn(0), name, 0) for name, queue in self._queues.items()]
+        due = [
+            (queue.turn(0), queue.begun, len(queue.waiters), came, name, 0)
+            for came, (name, queue) in enumerate(self._queues.items())
+        ]
         heapq.heapify(due)
         queues = {name: tuple(queue.waiters) for name, queue in self._queues.items()}
         while due:
-            _, name, place = heapq.heappop(due)
+            _, _, length, came, name, place = heapq.heappop(due)
             yield queues[name][place]
             if place + 1 < len(queues[name]):
-                heapq.heappush(due, (self._queues[name].turn(place + 1), name, place + 1))
+                heapq.heappush(due, (self._queues[name].turn(place + 1), True, length, came, name, place + 1))
 
     def ahead_of(self, queue: str, weight: float, rivals: Callable[[T], bool]) -> int:
         """Return how many turns of *rivals* come before that of one more waiter of *queue*."""
@@ -84,8 +99,8 @@ class Turns(Generic[T]):
         turn = (own or _Queue[T](weight, self._served)).turn(mine)
         ahead = 0
         for name, other in self._queues.items():
-            earlier = mine if name == queue else math.floor((turn - other.served) * other.weight)
-            ahead += sum(map(rivals, islice(other.waiters, max(0, earlier))))
+            earlier = mine if name == queue else other.before(turn, fresh=own is None)
+            ahead += sum(map(rivals, islice(other.waiters, earlier)))
         return ahead
 
 

@@ -31,13 +31,13 @@ def joined(*names: str, weights: dict[str, float] | None = None) -> Turns[str]:
 
 
 def test_queues_take_turns_whatever_their_length():
-    turns = joined("a", "a", "a", "b")
-    assert list(turns.in_order()) == ["a0", "b3", "a1", "a2"]
+    turns = joined("a", "a", "a", "b", "c")
+    assert list(turns.in_order()) == ["b3", "c4", "a0", "a1", "a2"]
 
 
 def test_a_weight_of_two_gets_two_turns_of_three():
     turns = joined(*"aaaabb", weights={"a": 2.0})
-    assert [waiter[0] for waiter in turns.in_order()] == ["a", "a", "b", "a", "a", "b"]
+    assert [waiter[0] for waiter in turns.in_order()] == ["a", "b", "a", "a", "b", "a"]
 
 
 def test_a_served_turn_is_charged_and_one_given_up_is_not():
@@ -55,14 +55,32 @@ def test_being_away_saves_nothing_up():
         turns.leave("a", waiter, served=True)
     turns.join("late", 1.0, "late1")
     turns.join("late", 1.0, "late2")
-    assert list(turns.in_order()) == ["a3", "late1", "late2"]
+    assert list(turns.in_order()) == ["late1", "a3", "late2"]
+
+
+def test_whoever_just_came_goes_before_an_equal_that_had_its_turn():
+    turns = joined("busy", "busy", "busy")
+    turns.leave("busy", "busy0", served=True)
+    assert turns.ahead_of("calm", 1.0, everybody) == 0
+    turns.join("calm", 1.0, "calm3")
+    assert list(turns.in_order()) == ["calm3", "busy1", "busy2"]
+
+
+def test_coming_back_at_once_earns_no_second_turn():
+    turns = joined("busy", "busy", "busy")
+    turns.leave("busy", "busy0", served=True)
+    for number in (3, 4):
+        turns.join("calm", 1.0, f"calm{number}")
+        if number == 3:
+            turns.leave("calm", "calm3", served=True)
+    assert list(turns.in_order()) == ["busy1", "calm4", "busy2"]
 
 
 def test_how_many_come_before_one_more():
     turns = joined("a", "a", "a", "a", "b")
     assert turns.ahead_of("a", 1.0, everybody) == 5
     assert turns.ahead_of("b", 1.0, everybody) == 3
-    assert turns.ahead_of("c", 1.0, everybody) == 2
+    assert turns.ahead_of("c", 1.0, everybody) == 1
     assert turns.ahead_of("c", 10.0, everybody) == 0
     assert turns.ahead_of("a", 1.0, lambda waiter: waiter == "b4") == 1
 
