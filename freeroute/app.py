@@ -124,7 +124,7 @@ class App:
             self.gateway.loop.routing = _routing(plan.settings)
             found = list(local.found().values())
             self.gateway.adopt(with_local(plan.assembly.catalogue, found), plan.settings.clients)
-            self.gateway.standing.retry_keys()
+            self.gateway.standing.retry_refused()
             local.watch(self._wanted())
             providers = sorted(self.gateway.catalogue.providers)
             self._log.info("settings reloaded", providers=len(providers), needs_restart=waits or None)
@@ -197,6 +197,7 @@ def _routing(settings: Settings) -> Routing:
         max_wait=routing.max_wait,
         max_wait_cap=routing.max_wait_cap,
         waiting_room=routing.waiting_room,
+        affinity=routing.affinity,
     )
 
 

@@ -107,6 +107,11 @@ def load(args: Overrides, env: Mapping[str, str], cwd: Path, home: Path) -> Sett
     if metrics_key is not None:
         metrics_key = look_up.one(metrics_key, where.member("server").member("metrics_key"))
     admin_key = _own_key(environ, "FREEROUTE_ADMIN_KEY")
+    if admin_key is not None and admin_key == metrics_key:
+        place = where.member("server").member("metrics_key")
+        raise place.error(
+            "is the same key as FREEROUTE_ADMIN_KEY: a key that reads /metrics may open nothing else"
+        )
     taken = {"server.metrics_key": metrics_key, "FREEROUTE_ADMIN_KEY": admin_key}
     state_dir = _expanded(spec.server.state_dir, home)
     return Settings(

@@ -286,19 +286,17 @@ class ClientSpec(Struct, frozen=True, forbid_unknown_fields=True):
         return f"ClientSpec(name={self.name!r})"
 
 
-# Seconds; the only value until it has an effect.
-AFFINITY = Duration(1800)
-
-
 class RoutingSpec(Struct, frozen=True, forbid_unknown_fields=True):
-    """How long and how often a request is tried. *probes* of 0 switches background probes off."""
+    """How long and how often a request is tried. *probes* of 0 switches background probes off, *affinity* of
+    0 the memory of conversations.
+    """
 
     max_wait: Duration = _default(Duration(20))
     max_wait_cap: Duration = _default(Duration(120))
     waiting_room: Annotated[int, Meta(ge=0)] = 1000
     max_attempts: Annotated[int, Meta(ge=1, le=1000)] = 8
     deadline: Duration = _default(Duration(120))
-    affinity: Duration = _default(AFFINITY)
+    affinity: Duration = _default(Duration(1800))
     probes: Duration = _default(Duration(30))
     continue_streams: bool = False
     hedge: bool = False
@@ -307,8 +305,6 @@ class RoutingSpec(Struct, frozen=True, forbid_unknown_fields=True):
         """Refuse what asks for something that is not there yet."""
         if self.continue_streams:
             raise ValueError("continue_streams: streams are not continued elsewhere yet; leave it false")
-        if self.affinity != AFFINITY:
-            raise ValueError("affinity: conversations do not stay with a candidate yet; leave it out")
         if self.hedge:
             raise ValueError("hedge: requests are not sent twice yet; leave it false")
         if self.deadline <= 0:

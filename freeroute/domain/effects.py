@@ -6,7 +6,7 @@ from collections.abc import Callable
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Candidate, Pool, WindowKind
 from freeroute.domain.leases import Charge
-from freeroute.domain.outcome import Blame, Kind, Outcome, blamed, droppable
+from freeroute.domain.outcome import FEATURES, Blame, Kind, Outcome, blamed, droppable
 from freeroute.domain.standing import Standing, Trial
 
 # A 429 that names nothing, with our counters saying there is room: try again after 5 s, doubling to 5 min.
@@ -21,6 +21,8 @@ FORBIDDEN_KEY_REST = 600.0
 GONE_REST = 86400.0
 LOADING_REST = 2.0
 MISCONFIGURED_REST = 300.0
+# How long a model is spared calls that carry a parameter it refused: own design, a day as for one gone.
+REFUSED_REST = 86400.0
 
 
 def apply(
@@ -131,6 +133,8 @@ def _redirected(outcome: Outcome, candidate: Candidate, standing: Standing, now:
 def _bad_parameter(outcome: Outcome, candidate: Candidate, standing: Standing, now: Now) -> None:
     if outcome.param and droppable(outcome.param):
         standing.learn_refusal(candidate, outcome.param)
+    elif outcome.param in FEATURES:
+        standing.refuses(candidate, outcome.param, until=now.mono + REFUSED_REST)
 
 
 def _place(outcome: Outcome, candidate: Candidate) -> tuple[str, ...]:

@@ -121,6 +121,11 @@ BINDING = frozenset(
 )
 
 
+# Parameters whose mere presence a model refuses: once it did, calls that carry them go elsewhere. Of others
+# (tools, temperature, an output bound) a refusal may mean one caller's value only. Own design.
+FEATURES = frozenset({"logprobs", "n", "prediction", "web_search_options"})
+
+
 def droppable(param: str) -> bool:
     """Say whether *param* may be dropped to get an answer: those listed and fields unknown to OpenAI."""
     return param in DROPPABLE or param not in BINDING

@@ -7,7 +7,17 @@ from msgspec import Struct
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Candidate
 from freeroute.domain.leases import charges_of
-from freeroute.domain.selection import Fit, Leads, Need, Reason, demand_at, eligible, expected, rank
+from freeroute.domain.selection import (
+    Fit,
+    Leads,
+    Need,
+    Reason,
+    demand_at,
+    eligible,
+    expected,
+    rank,
+    willing,
+)
 from freeroute.domain.standing import Obstacle, Standing
 
 
@@ -24,7 +34,10 @@ class Ranked(Struct, frozen=True):
 
 def plan(need: Need, standing: Standing, now: Now) -> list[Ranked]:
     """Return every candidate of *need*: the usable ones in the order ``choose`` prefers, then the others."""
-    fit, rest = eligible(need, standing)
+    able, rest = eligible(need, standing)
+    fit = willing(need, able, standing, now)
+    kept = {candidate.id for _, candidate in fit}
+    rest += [Reason(c, "unfit", "refused a parameter of such calls") for _, c in able if c.id not in kept]
     usable: list[tuple[tuple[float, ...], Ranked]] = []
     waiting: list[Ranked] = []
     leads = Leads(standing, now)

@@ -22,6 +22,11 @@ from freeroute.domain.usage import DEFAULT_OUTPUT, Demand
 # that became fast is noticed.
 EXPLORE = 0.02
 STALE_MEASUREMENT = 600.0
+# A conversation's last candidate may be expected to take this much longer than the quickest (``fast``), or
+# have this much less lead than the first (``free``), and still be asked again. Own design: design 4.2's
+# 1.5 for speed, near times and leads counting as alike; a fifth of a quota for a long conversation.
+AFFINITY_SLOWER = 1.5
+AFFINITY_LEAD = 0.2
 # ``free-smart`` weighs speed by the lead: a third of it is worth twice the speed. Own design: whoever is
 # twice as fast gets ahead by a third of its quota in a burst, and a minute's quota, which is back soon, goes
 # before a day's that is spent ahead of its clock.
@@ -42,6 +47,8 @@ class Need(Struct, kw_only=True):
     *targets* are tried in order (OpenRouter's ``models``); *dice* is the call's one random number in [0, 1);
     *ties* is how ``free`` orders equals: balanced (no ties), round_robin (longest unused first) or random.
     With *clamp* the output bound may be cut to what a provider that counts it in advance has room for.
+    *features* are those of ``outcome.FEATURES`` it carries; *preferred* is the id of the candidate that its
+    conversation had last.
     """
 
     targets: tuple[Target, ...]
@@ -55,6 +62,8 @@ class Need(Struct, kw_only=True):
     dice: float = 0.5
     ties: str = "balanced"
     clamp: bool = False
+    features: frozenset[str] = frozenset()
+    preferred: str | None = None
 
 
 class Tried(Struct):
@@ -155,6 +164,13 @@ def eligible(need: Need, standing: Standing) -> tuple[list[tuple[int, Candidate]
             else:
                 rest.append(Reason(candidate, "unfit", why))
     return fit, rest
+
+
+def willing(need: Need, fit: Fit, standing: Standing, now: Now) -> Fit:
+    """Return *fit* without models that refused a feature of *need* lately, unless all of them did."""
+    if not need.features:
+        return fit
+    return [entry for entry in fit if not standing.refused(entry[1], need.features, now)] or fit
 
 
 def choose(
@@ -291,14 +307,17 @@ def _place(candidate: Candidate, group: int, need: Need, standing: Standing, now
     if strategy == "smart":
         return (group, preferred, suspect, local, -candidate.model.tier)
     if strategy == "fast":
+        seconds = expected(candidate, need, standing, now)
         stale_last = need.dice < EXPLORE and not _is_stale(candidate, standing, now)
+        if candidate.id == need.preferred:  # a conversation is not what one explores with
+            seconds, stale_last = seconds / AFFINITY_SLOWER, False
         return (
             group,
             preferred,
             suspect,
             local,
             stale_last,
-            _near(expected(candidate, need, standing, now)),
+            _near(seconds),
         )
     return (group, preferred, suspect, local)
 
@@ -333,23 +352,31 @@ def _is_stale(candidate: Candidate, standing: Standing, now: Now) -> bool:
     return now.mono - standing.speed(candidate).measured_at >= STALE_MEASUREMENT
 
 
+# A conversation's last candidate goes first among those in its place.
+_FIRST = (-math.inf,)
 # Among near equals, a candidate goes first whose token limits are smaller: what large calls cannot use. What
 # is roomy is left to those that fit nowhere else.
 
 
 def _smart(candidate: Candidate, need: Need, leads: Leads) -> tuple[float, ...]:
+    if candidate.id == need.preferred:
+        return _FIRST
     seconds = expected(candidate, need, leads.standing, leads.now)
     price = seconds * 2.0 ** (-LEAD_DOUBLES * leads.of(candidate))
     return (_near(price), candidate.reach, price)
 
 
 def _fast(candidate: Candidate, need: Need, leads: Leads) -> tuple[float, ...]:
+    if candidate.id == need.preferred:
+        return _FIRST
     seconds = expected(candidate, need, leads.standing, leads.now)
     return (_step(leads.of(candidate)), candidate.reach, seconds, -leads.of(candidate))
 
 
 def _free(candidate: Candidate, need: Need, leads: Leads) -> tuple[float, ...]:
     lead = leads.of(candidate)
+    if candidate.id == need.preferred:
+        return (_step(lead + AFFINITY_LEAD), *_FIRST)
     if need.ties == "balanced":
         return (_step(lead), candidate.reach, -lead, -candidate.model.quality)
     if need.ties == "round_robin":

@@ -86,6 +86,7 @@ class Standing:
         self._lapses: dict[str, Lapses] = {}
         self._contexts: dict[str, int] = {}
         self._dropped: dict[str, frozenset[str]] = {}
+        self._refused: dict[str, dict[str, float]] = {}
         self._turns: dict[str, int] = {}
         self._turn = 0
         self._proofs = Proofs()
@@ -170,6 +171,11 @@ class Standing:
     def dropped(self, candidate: Candidate) -> frozenset[str]:
         """Return the parameters this model was found to refuse."""
         return self._dropped.get(candidate.name, frozenset())
+
+    def refused(self, candidate: Candidate, features: frozenset[str], now: Now) -> bool:
+        """Say whether this model refused one of *features* lately."""
+        known = self._refused.get(candidate.name)
+        return known is not None and any(known.get(feature, 0.0) > now.mono for feature in features)
 
     def last_turn(self, candidate: Candidate) -> int:
         """Return the number of the last call *candidate* was given; 0 if none."""
@@ -257,6 +263,10 @@ class Standing:
         if len(known) < 32:
             self._dropped[candidate.name] = known | {param}
 
+    def refuses(self, candidate: Candidate, feature: str, *, until: float) -> None:
+        """Spare this model calls with *feature*, one of ``outcome.FEATURES``, until *until* (mono)."""
+        self._refused.setdefault(candidate.name, {})[feature] = until
+
     def reset(self, provider_id: str) -> None:
         """Close the breakers of a provider and lift its holds."""
         if (whole := self._provider_breakers.get(provider_id)) is not None:
@@ -281,11 +291,13 @@ class Standing:
         self._proofs.keep(kept)
         self._contexts = {k: v for k, v in self._contexts.items() if k in names}
         self._dropped = {k: v for k, v in self._dropped.items() if k in names}
+        self._refused = {k: v for k, v in self._refused.items() if k in names}
         self._provider_breakers = {k: v for k, v in self._provider_breakers.items() if k in providers}
         self._holds = {k: v for k, v in self._holds.items() if k[1] in providers}
 
-    def retry_keys(self) -> None:
-        """Lift the holds on keys: a label may stand for a new key now."""
+    def retry_refused(self) -> None:
+        """Forget what a reload may have cured: holds on keys (a label may stand for a new one), features."""
+        self._refused.clear()
         self._holds = {k: v for k, v in self._holds.items() if k[0] != "key"}
 
 

@@ -40,7 +40,8 @@ class Routing(Struct, frozen=True):
     """Bounds of one request, in attempts and seconds.
 
     *max_wait* is how long a request waits for capacity unless it says otherwise, at most *max_wait_cap*;
-    *waiting_room* is for how many at once. *probes* is the pause between background probes, 0 for none.
+    *waiting_room* is for how many at once. *affinity* is how long a conversation prefers its last candidate,
+    *probes* the pause between background probes; 0 for none.
     """
 
     max_attempts: int = 8
@@ -49,6 +50,7 @@ class Routing(Struct, frozen=True):
     max_wait: float = 20.0
     max_wait_cap: float = 120.0
     waiting_room: int = 1000
+    affinity: float = 1800.0
 
 
 class Won(Struct):

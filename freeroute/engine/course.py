@@ -17,7 +17,8 @@ class Course(Struct):
     attempts that use up ``max_attempts``; *repeated* marks second goes already given; *rejected* and
     *too_long* are the first such endings, *refused* the last of a request that asked for what a provider
     does not offer; *upstream* is seconds spent with providers and *queued* in the waiting room. It may wait
-    *until*, and start attempts until *last_start* (both mono).
+    *until*, and start attempts until *last_start* (both mono). *conversation* is what it goes by in
+    ``Affinity``, None while nothing is remembered.
     """
 
     context: CallContext
@@ -36,3 +37,4 @@ class Course(Struct):
     queued: float = 0.0
     until: float = -math.inf
     last_start: float = math.inf
+    conversation: bytes | None = None

@@ -2,18 +2,20 @@
 
 import math
 import random
+import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import structs
 
 from freeroute.clock import Clock, Now
+from freeroute.domain.affinity import Affinity
 from freeroute.domain.catalogue import Catalogue, Unit
 from freeroute.domain.clients import Client
 from freeroute.domain.leases import Charge, Denied, Lease
 from freeroute.domain.outcome import Kind
 from freeroute.domain.resolve import Names, Target
-from freeroute.domain.selection import Need, eligible
+from freeroute.domain.selection import Need, eligible, willing
 from freeroute.domain.standing import Standing
 from freeroute.engine import headers, listing, status
 from freeroute.engine.accounting import Accounting, Ending
@@ -54,6 +56,7 @@ class Gateway:
         self.counters = counters
         self.standing = Standing(counters)
         self.tally = Tally()
+        self.affinity = Affinity(secrets.token_bytes(32))
         self.demo = demo
         self.version = version
         self.ties = "balanced"
@@ -75,6 +78,8 @@ class Gateway:
     async def chat(self, call: ChatCall, context: CallContext) -> Serving:
         """Return the answer to *call*, its first event already there; raises the ApiError to answer with."""
         course = Course(context=context, asked=call.model, stream=call.stream)
+        if self.loop.routing.affinity > 0:
+            course.conversation = self.affinity.key(context.queue, context.session, call.opening)
         lease: Lease | None = None
         self.in_flight += 1
         try:
@@ -84,12 +89,15 @@ class Gateway:
             if not fit:
                 raise nothing_fits(need, rest, call.model, any_provider=bool(self.catalogue.candidates))
             self._bound(course)
-            won = await self.loop.run(call, need, fit, course)
+            asked = willing(need, fit, self.standing, self.clock.now())
+            won = await self.loop.run(call, need, asked, course)
         except BaseException as exc:
             self.in_flight -= 1
             await self._release(lease)
             self._failed(exc, course)
             raise
+        if course.conversation is not None:
+            self.affinity.remember(course.conversation, won.leased.candidate.id, self.clock.now())
         return self._serving(won, course, lease)
 
     def refuse(self, context: CallContext, asked: str, error: ApiError, *, stream: bool = False) -> None:
@@ -117,7 +125,15 @@ class Gateway:
             ignore=preferences.ignore,
             dice=context.dice,
             ties=self.ties,
+            features=call.features,
+            preferred=self._last(call, course),
         )
+
+    def _last(self, call: ChatCall, course: Course) -> str | None:
+        """Return the id of the candidate that answered before, if *call* is a turn of a conversation."""
+        if course.conversation is None or not (call.has_assistant or course.context.session):
+            return None
+        return self.affinity.preferred(course.conversation, self.loop.routing.affinity, self.clock.now())
 
     def _bound(self, course: Course) -> None:
         """Say how long *course* may wait and start attempts, from its arrival on."""

@@ -17,6 +17,7 @@ from freeroute.errors import (
     ContentFiltered,
     ContextTooLong,
     InvalidRequest,
+    LoopDetected,
     NoProvider,
     UnsupportedCapability,
     UpstreamFailed,
@@ -103,6 +104,9 @@ def gave_up(
 
 
 def _all_failed(course: Course, metadata: dict[str, Any]) -> ApiError:
+    if all(note.status == LoopDetected.status for note in course.notes):
+        told = "whatever was asked is a gateway that leads back to one the request came from: take it out"
+        return LoopDetected(told, metadata=metadata)
     if all(note.kind is Kind.TIMED_OUT for note in course.notes):
         return UpstreamTimeout(f"all {len(course.notes)} attempts timed out", metadata=metadata)
     last = course.notes[-1]

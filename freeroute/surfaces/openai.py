@@ -1,11 +1,11 @@
 """OpenAI's API: chat completions, JSON and streamed, and the list of models."""
 
+import asyncio
+import contextlib
 import math
 import random
 from collections.abc import Callable
 from typing import Any, Protocol
-
-import msgspec
 
 from freeroute.clock import Clock
 from freeroute.domain.clients import Client
@@ -14,6 +14,7 @@ from freeroute.errors import ApiError, Internal, InvalidRequest
 from freeroute.surfaces.guard import Access
 from freeroute.surfaces.http import BodyBounds, CallerWatch, Request, child_traceparent, log_fault, to_the_end
 from freeroute.surfaces.routes import Route
+from freeroute.wire.answers import error_chunk
 from freeroute.wire.chat import CallContext, ChatCall
 from freeroute.wire.decode import decode_chat
 from freeroute.wire.sse import DONE, frame
@@ -22,6 +23,11 @@ _EVENT_STREAM = b"text/event-stream; charset=utf-8"
 # A proxy that buffers would hold the first token back.
 _STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 _LONGEST_SESSION = 256
+# How long a caller that asked for comments is left without a byte, in seconds. Own design: proxies and
+# clients close silent connections after 10 s and more, and most answers begin sooner than this.
+_KEEPALIVE = 5.0
+_COMMENT = b": waiting\n\n"
+_SILENCE = contextlib.nullcontext()
 _SWITCH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _LAST_EVENT = frame(DONE)
 
@@ -81,35 +87,38 @@ class OpenAiSurface:
         context = self._context(request)
         try:
             _read_wishes(request, context)
+            keepalive = _switch(request, "x-freeroute-keepalive")
             call = decode_chat(await request.body(self._bounds))
         except ApiError as error:
             self._gateway.refuse(context, "", error)
             raise
-        await self._serve(request, call, context)
+        await self._serve(request, call, context, commented=keepalive and call.stream)
 
-    async def _serve(self, request: Request, call: ChatCall, context: CallContext) -> None:
+    async def _serve(
+        self, request: Request, call: ChatCall, context: CallContext, *, commented: bool
+    ) -> None:
         served: Served | None = None
         last = _LAST_EVENT
         watch = CallerWatch(request.receive)
         try:
             async with watch:
-                served = await self._gateway.chat(call, context)
+                async with _Comments(request) if commented else _SILENCE:
+                    served = await self._gateway.chat(call, context)
                 if served.body is None:
                     await _stream(request, served)
         except Exception as error:
             if not request.started:
                 raise
-            log_fault(error, request.id)
-            last = _fault_event() + _LAST_EVENT
+            last = _told_inside(error, request.id) + _LAST_EVENT
         finally:
             # Before the last byte: a caller that asks again at once finds its slot free and its use counted.
             if served is not None:
                 await _finish(served, watch)
-        if served is None or watch.left:
+        if watch.left:
             return
-        if served.body is None:
+        if request.started:
             await request.end(last)
-        else:
+        elif served is not None and served.body is not None:
             await request.reply(200, served.body, served.headers)
 
     def refused(self, request: Request, error: ApiError) -> None:
@@ -140,8 +149,43 @@ class OpenAiSurface:
         await request.reply_json(self._gateway.model(model_id, request.caller.client))
 
 
+class _Comments:
+    """Begins the reply of a stream and sends comments while the block works for long.
+
+    From the first comment on the head is out: what would have stood in it cannot be told any more.
+    """
+
+    def __init__(self, request: Request) -> None:
+        """Send on behalf of *request*."""
+        self._request = request
+        self._over = asyncio.Event()
+
+    async def __aenter__(self) -> None:
+        """Begin to count the silence."""
+        self._task = asyncio.create_task(self._send())
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop between two comments: one that is being written is not cut."""
+        self._over.set()
+        await self._task
+
+    async def _send(self) -> None:
+        while not await self._is_over():
+            if not self._request.started:
+                await self._request.begin(200, _EVENT_STREAM, _STREAM_HEADERS)
+            await self._request.more(_COMMENT)
+
+    async def _is_over(self) -> bool:
+        try:
+            async with asyncio.timeout(_KEEPALIVE):
+                return await self._over.wait()
+        except TimeoutError:
+            return False
+
+
 async def _stream(request: Request, served: Served) -> None:
-    await request.begin(200, _EVENT_STREAM, {**_STREAM_HEADERS, **served.headers})
+    if not request.started:
+        await request.begin(200, _EVENT_STREAM, {**_STREAM_HEADERS, **served.headers})
     # What is ready together leaves in one write.
     while events := await served.next():
         await request.more(b"".join([frame(event) for event in events]))
@@ -151,15 +195,18 @@ async def _finish(served: Served, watch: CallerWatch) -> None:
     await to_the_end(lambda: served.finish(caller_left=watch.left))
 
 
-def _fault_event() -> bytes:
-    error = Internal("The gateway failed in the middle of this answer; its log has the details.")
-    return frame(msgspec.json.encode(error.body()))
+def _told_inside(error: Exception, request_id: str) -> bytes:
+    """Return the event that tells *error* in a reply whose head is out; a fault of ours is logged."""
+    if not isinstance(error, ApiError):
+        log_fault(error, request_id)
+        error = Internal("The gateway failed in the middle of this answer; its log has the details.")
+    return frame(error_chunk(error.message, code=error.code, kind=error.kind, metadata=error.metadata))
 
 
 def _read_wishes(request: Request, context: CallContext) -> None:
     """Take over what the caller's headers ask of the gateway; raises InvalidRequest."""
     context.max_wait = _max_wait(request.header(b"x-freeroute-max-wait"))
-    context.strict = _strict(request.header(b"x-freeroute-strict"))
+    context.strict = _switch(request, "x-freeroute-strict")
     session = request.header(b"x-session-id") or None
     if session is not None and len(session) > _LONGEST_SESSION:
         raise InvalidRequest(
@@ -182,10 +229,11 @@ def _max_wait(text: str | None) -> float | None:
     return seconds
 
 
-def _strict(text: str | None) -> bool:
+def _switch(request: Request, name: str) -> bool:
+    text = request.header(name.encode("ascii"))
     if text is None:
         return False
     wanted = _SWITCH.get(text.strip().lower())
     if wanted is None:
-        raise InvalidRequest("x-freeroute-strict must be true or false.", param="x-freeroute-strict")
+        raise InvalidRequest(f"{name} must be true or false.", param=name)
     return wanted

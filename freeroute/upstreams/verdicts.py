@@ -126,7 +126,18 @@ def _forbidden(heard: Heard) -> Kind:
 def _gone(heard: Heard) -> Kind:
     if heard.status == 404 and not (heard.said.is_json or heard.said.is_broken):
         return Kind.REDIRECTED  # a web server answered, not an API: the address is wrong
+    if heard.status == 404 and _knows_no_path(heard):
+        return Kind.REDIRECTED
     return Kind.BAD_PARAMETER if parameters.unsupported(heard.said) else Kind.MODEL_GONE
+
+
+def _knows_no_path(heard: Heard) -> bool:
+    """Say whether an API answered that there is nothing at this path, rather than no such model.
+
+    A web framework's own 404 (FastAPI's ``{"detail": "Not Found"}``) has no code and names nothing.
+    """
+    bare = not heard.said.codes and heard.said.message.casefold() == "not found"
+    return bare or heard.mentions(wordings.NO_ROUTE)
 
 
 def _too_large(heard: Heard) -> Kind:

@@ -44,6 +44,8 @@ BAD_KEY = _sign(
     r"incorrect api key",
 )
 REGION = _sign(r"location is not supported", r"not available in your (?:country|region)")
+# Kong's and Groq's words for a path that leads nowhere.
+NO_ROUTE = _sign(r"no route matched with those values", r"unknown_url", r"unknown request url")
 GONE = _sign(
     r"model_(?:not_found|decommissioned|deprecated|unavailable)",
     r"(?:no such|invalid|unknown) model",

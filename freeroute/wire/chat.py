@@ -24,7 +24,9 @@ class ChatCall(Struct, kw_only=True):
     """One request for a chat completion.
 
     *fields* are the caller's own fields, undecoded, without the gateway's; *needs* the capabilities it
-    cannot do without (tools, images, json_object, json_schema, ...).
+    cannot do without (tools, images, json_object, json_schema, ...), *features* those of
+    ``outcome.FEATURES`` it asks for. *opening* is the beginning of the conversation, the same in each of its
+    turns; *has_assistant* says that this is not the first.
     """
 
     fields: dict[str, Raw]
@@ -37,6 +39,8 @@ class ChatCall(Struct, kw_only=True):
     models: tuple[str, ...] = ()
     preferences: Preferences = Preferences()
     has_assistant: bool = False
+    opening: bytes = b""
+    features: frozenset[str] = frozenset()
 
 
 class CallContext(Struct, kw_only=True):

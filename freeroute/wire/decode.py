@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from freeroute.domain.outcome import FEATURES
 from freeroute.domain.usage import Demand, tokens_in
 from freeroute.errors import InvalidRequest
 from freeroute.wire import fields as known
@@ -70,6 +71,8 @@ def _decoded(body: bytes) -> ChatCall:
         remote_images=talk.remote_images,
         preferences=preferences_of(raw.get("provider")),
         has_assistant=talk.has_assistant,
+        opening=bytes(talk.opening),
+        features=frozenset(name for name in FEATURES if _given(raw, name) and known.asks(name, values)),
     )
 
 

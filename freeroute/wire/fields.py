@@ -148,6 +148,7 @@ class Talk(Struct):
     needs: set[str] = msgspec.field(default_factory=set)
     remote_images: bool = False
     has_assistant: bool = False
+    opening: bytearray = msgspec.field(default_factory=bytearray)
 
 
 def _decoder(type_: Any) -> msgspec.json.Decoder[Any]:
@@ -241,9 +242,18 @@ def needs_of(values: dict[str, Any], *, has_tools: bool) -> set[str]:
     return needs
 
 
+# Values with which a field asks for what is so anyway.
+_NO_FEATURE = {"logprobs": False, "n": 1}
+
+
+def asks(name: str, values: dict[str, Any]) -> bool:
+    """Say whether the field *name*, which was given, asks for more than every answer has."""
+    return name not in _NO_FEATURE or values.get(name) != _NO_FEATURE[name]
+
+
 def talk_of(messages: list[Message]) -> Talk:
     """Return what *messages* add up to; raises InvalidRequest for one that cannot be sent."""
-    talk = Talk(messages=len(messages))
+    talk = Talk(messages=len(messages), opening=_opening(messages))
     for index, message in enumerate(messages):
         content = message.content
         if isinstance(content, str):
@@ -259,6 +269,39 @@ def talk_of(messages: list[Message]) -> Talk:
         elif message.role == "tool" and not message.tool_call_id:
             _missing(f"messages[{index}].tool_call_id")
     return talk
+
+
+# What is read of a conversation's opening to know it again: so many messages, and of each text so many
+# characters beside its length. Own design: hashed in some microseconds, however long the prompt.
+_OPENING_MESSAGES = 4
+_OPENING_TEXT = 1024
+_SAID_FIRST = frozenset({"system", "developer", "user"})
+
+
+def _opening(messages: list[Message]) -> bytearray:
+    """Return what tells a conversation from others in each of its turns: up to its first word of the user."""
+    opening = bytearray()
+    for message in messages[:_OPENING_MESSAGES]:
+        if message.role not in _SAID_FIRST:
+            continue
+        content = message.content
+        parts = [content] if isinstance(content, str) else content or []
+        for part in parts[:_OPENING_MESSAGES]:
+            text = part if isinstance(part, str) else _words(part)
+            opening += f"{message.role} {len(text)} {text[:_OPENING_TEXT]}".encode()
+        if message.role == "user":
+            break
+    return opening
+
+
+def _words(part: Part) -> str:
+    match part:
+        case Text():
+            return part.text
+        case Image():
+            return part.image_url.url
+        case _:
+            return ""
 
 
 def _says_something(message: Message) -> bool:

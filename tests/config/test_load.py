@@ -216,10 +216,6 @@ BAD_FILES = [
     ("routing: {max_attempts: 1001}", "routing.max_attempts: expected integer <= 1000"),
     ("routing: {deadline: 0}", "routing: deadline must be longer than zero"),
     ("routing: {affinity: 401d}", "routing.affinity: may be 400 days at most"),
-    (
-        "routing: {affinity: 5m}",
-        "routing: affinity: conversations do not stay with a candidate yet; leave it out",
-    ),
     ("providers: [groq]", "providers: expected a mapping of names to entries"),
     ("providers: {groq: 3}", "providers.groq: expected mapping, got integer"),
     (
@@ -354,6 +350,12 @@ def test_a_bad_variable_is_refused_by_its_name(here, env, error):
 )
 def test_a_callers_key_opens_neither_the_admin_routes_nor_the_metrics(here, text, env, error):
     assert refused(here, text, env) == f"{error}: {ALONE}"
+
+
+def test_the_key_for_metrics_is_not_the_operator_s(here):
+    told = refused(here, "server: {metrics_key: hush}", {"FREEROUTE_ADMIN_KEY": "hush"})
+    assert told.startswith("freeroute.yaml: server.metrics_key: is the same key as FREEROUTE_ADMIN_KEY")
+    assert "hush" not in told
 
 
 def test_a_bad_flag_is_named(here):

@@ -21,6 +21,7 @@ from freeroute.domain.selection import (
     choose,
     eligible,
     unfit,
+    willing,
 )
 from freeroute.domain.standing import Standing
 from freeroute.domain.usage import Demand
@@ -368,6 +369,73 @@ def test_obstacles_come_nearest_first():
     ]
 
 
+@pytest.mark.parametrize(("first_token", "taken"), [(0.2, "last"), (2.0, "quick")])
+def test_fast_stays_with_a_conversation_s_candidate_while_it_is_not_much_slower(first_token, taken):
+    world = Field(
+        provider("last", model(first_token=0.2 + first_token, tokens_per_second=300)),
+        provider("quick", model(first_token=0.2, tokens_per_second=300)),
+        provider("slower", model(first_token=9.0)),
+    )
+    for dice in (0.01, 0.5):  # a conversation is not what one explores with
+        need = world.need("free-fast", dice=dice, preferred="last/m#k1")
+        assert world.choose(need).candidate.provider.id == taken
+
+
+def test_smart_stays_with_a_conversation_s_candidate_within_the_tier_only():
+    world = Field(
+        provider("quick", model(quality=85, tokens_per_second=900)),
+        provider("same", model(quality=81, first_token=3.0)),
+        provider("lower", model(quality=70)),
+    )
+    for last, taken in (("same", "same"), ("lower", "quick")):
+        need = world.need("free-smart", preferred=f"{last}/m#k1")
+        assert world.choose(need).candidate.provider.id == taken
+
+
+@pytest.mark.parametrize("ties", ["balanced", "round_robin", "random"])
+@pytest.mark.parametrize(("spent", "taken"), [(1, "last"), (3, "fresh")])
+def test_free_stays_with_a_conversation_s_candidate_while_it_has_headroom(ties, spent, taken):
+    world = Field(
+        provider("last", limits=(per(10),)), provider("fresh", model(quality=90), limits=(per(10),))
+    )
+    for _ in range(spent):
+        world.take(world.need("last/m"))
+    need = world.need(ties=ties, preferred="last/m#k1")
+    assert world.choose(need).candidate.provider.id == taken
+
+
+def test_a_conversation_never_outranks_the_caller_s_order_a_doubt_or_the_rank_of_local_servers():
+    world = Field(provider("a"), provider("b"), provider("local", privacy=Privacy.LOCAL))
+    preferred = world.need(preferred="b/m#k1")
+    assert world.choose(preferred).candidate.provider.id == "b"
+    ordered = world.need(preferred="b/m#k1", order=("a",))
+    assert world.choose(ordered).candidate.provider.id == "a"
+    listed = world.need("a/m", "free", preferred="b/m#k1")
+    assert world.choose(listed).candidate.provider.id == "a"
+    assert world.choose(world.need(preferred="local/m#k1")).candidate.provider.id != "local"
+    now, b = world.clock.now(), world.catalogue.candidates[1]
+    world.standing.failed(b, world.standing.begin(b, now), Kind.FAULT, now, jitter=0.5)
+    assert world.choose(preferred).candidate.provider.id == "a"
+
+
+def test_what_refused_a_feature_lately_is_asked_only_if_all_others_did_too():
+    world = Field(provider("a", model(quality=90)), provider("b"))
+    a, b = world.catalogue.candidates
+    now = world.clock.now()
+    need = world.need(features=frozenset({"logprobs"}))
+    world.standing.refuses(a, "logprobs", until=now.mono + 10)
+    fit, _ = eligible(need, world.standing)
+    assert willing(need, fit, world.standing, now) == [(0, b)]
+    assert willing(world.need(), fit, world.standing, now) == fit
+    assert [(entry.candidate, entry.reason is None) for entry in plan(need, world.standing, now)] == [
+        (b, True),
+        (a, False),
+    ]
+    world.standing.refuses(b, "logprobs", until=now.mono + 10)
+    assert willing(need, fit, world.standing, now) == fit
+    assert willing(need, fit, world.standing, now.later(10)) == fit
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     strategy=st.sampled_from(["free", "free-fast", "free-smart"]),
@@ -378,8 +446,11 @@ def test_obstacles_come_nearest_first():
     failing=st.sets(st.integers(0, 5)),
     wait=st.integers(0, 70),
     room=st.lists(st.sampled_from([None, 50, 500]), min_size=6, max_size=6),
+    last=st.integers(0, 5),
 )
-def test_the_plan_begins_with_what_choose_takes(strategy, ties, dice, qualities, spent, failing, wait, room):
+def test_the_plan_begins_with_what_choose_takes(
+    strategy, ties, dice, qualities, spent, failing, wait, room, last
+):
     world = Field(
         *(
             provider(f"p{i}", model(quality=q), limits=(per(5), *(tokens(n) for n in [room[i]] if n)))
@@ -395,7 +466,7 @@ def test_the_plan_begins_with_what_choose_takes(strategy, ties, dice, qualities,
             trial = world.standing.begin(candidate, now)
             world.standing.failed(candidate, trial, Kind.FAULT, now, jitter=0.5)
     world.clock.advance(wait)
-    need = world.need(strategy, dice=dice, ties=ties)
+    need = world.need(strategy, dice=dice, ties=ties, preferred=f"p{last}/m#k1")
     first = plan(need, world.standing, world.clock.now())[0]
     choice = world.choose(need)
     if isinstance(choice, Choice):

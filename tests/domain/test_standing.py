@@ -168,6 +168,26 @@ def test_only_a_droppable_parameter_is_remembered():
     assert scene.standing.dropped(scene.candidates[0]) == {"seed"}
 
 
+def test_a_feature_that_is_refused_is_spared_for_a_day_or_until_a_reload():
+    scene = Scene()
+    first, features = scene.candidates[0], frozenset({"logprobs"})
+    for param in ("tools", "max_tokens", "seed"):
+        scene.ended(Kind.BAD_PARAMETER, param=param)
+        assert not scene.standing.refused(first, frozenset({param}), scene.clock.now())
+    scene.ended(Kind.BAD_PARAMETER, param="logprobs")
+    assert scene.standing.refused(first, features, scene.clock.now())
+    assert not scene.standing.refused(first, frozenset({"n"}), scene.clock.now())
+    assert not scene.standing.refused(scene.candidates[2], features, scene.clock.now())
+    scene.clock.advance(86400)
+    assert not scene.standing.refused(first, features, scene.clock.now())
+    scene.ended(Kind.BAD_PARAMETER, param="logprobs")
+    scene.standing.retry_refused()
+    assert not scene.standing.refused(first, features, scene.clock.now())
+    scene.ended(Kind.BAD_PARAMETER, param="logprobs")
+    scene.standing.keep([])
+    assert not scene.standing.refused(first, features, scene.clock.now())
+
+
 def test_what_is_remembered_is_bounded():
     scene = Scene()
     for number in range(100):
@@ -215,7 +235,7 @@ def test_a_new_catalogue_forgets_whatever_is_gone_and_verdicts_on_keys_when_told
     scene.standing.lapsed(y1, scene.clock.now())
     scene.standing.keep([x1, x2])
     assert scene.obstacle(x1).reason == "key was refused as invalid"
-    scene.standing.retry_keys()
+    scene.standing.retry_refused()
     assert scene.obstacle(x1).reason == "out of quota, says the provider"
     assert not scene.standing.suspect(y1, scene.clock.now())
     assert scene.standing.context(y1) == 100_000

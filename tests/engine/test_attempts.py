@@ -15,6 +15,7 @@ from freeroute.errors import (
     ContentFiltered,
     ContextTooLong,
     InvalidRequest,
+    LoopDetected,
     NoProvider,
     UpstreamFailed,
     UpstreamTimeout,
@@ -157,6 +158,21 @@ async def test_what_no_provider_offers_is_the_caller_s_error(outcome, error):
     world = two(a=[outcome], b=[outcome])
     told = await world.fails(error, match=outcome.request_error)
     assert told.param == (outcome.param or "messages")
+
+
+async def test_a_refused_feature_is_not_asked_there_again_while_others_offer_it():
+    world = two(a=[Outcome(Kind.BAD_PARAMETER, 400, param="logprobs")])
+    for _ in range(2):
+        await world.ask("free-smart", features=frozenset({"logprobs"}))
+    await world.ask("free-smart")
+    assert world.upstream.providers_asked == ["a", "b", "b", "a"]
+
+
+async def test_a_gateway_that_leads_back_here_is_told_as_a_loop():
+    loop = Outcome(Kind.FAULT, 508, code="loop_detected")
+    error = await World(provider("a"), a=[loop]).fails(LoopDetected)
+    assert (error.status, error.code) == (508, "loop_detected")
+    await two(a=[loop], b=[Kind.FAULT]).fails(UpstreamFailed)
 
 
 async def test_what_one_provider_does_not_offer_and_another_fails_at_may_work_later():

@@ -94,6 +94,7 @@ async def test_headers_tell_the_gateway_what_the_caller_wants(ask, gateway):
     [
         *(("x-freeroute-max-wait", value) for value in ("-1", "soon", "nan", "inf", "", "1e999")),
         ("x-freeroute-strict", "maybe"),
+        ("x-freeroute-keepalive", "sometimes"),
         ("x-session-id", "x" * 257),
     ],
 )

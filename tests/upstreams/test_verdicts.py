@@ -59,7 +59,11 @@ KINDS = [
     (404, b"404 page not found", Kind.REDIRECTED),
     (404, b"<html>Not Found</html>", Kind.REDIRECTED),
     (404, b"", Kind.REDIRECTED),
+    (404, {"detail": "Not Found"}, Kind.REDIRECTED),
+    (404, {"message": "no Route matched with those values"}, Kind.REDIRECTED),
+    (404, error("Unknown request URL: POST /v2/chat.", code="unknown_url"), Kind.REDIRECTED),
     (404, b'{"error": {"message": "cut o', Kind.MODEL_GONE),
+    (404, {"status": 404, "title": "Not Found"}, Kind.MODEL_GONE),
     (
         404,
         {"status": 404, "title": "Not Found", "detail": "Function 'f': Not found for account 'a'"},

@@ -113,6 +113,46 @@ def test_a_conversation_that_went_on_is_recognised():
     assert decoded(messages=talk).has_assistant
 
 
+def test_a_conversation_opens_the_same_way_in_all_its_turns():
+    opening = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is a lease?"}]
+    more = [{"role": "assistant", "content": "A promise."}, {"role": "user", "content": "And a hold?"}]
+    first, second = decoded(messages=opening), decoded(messages=opening + more)
+    assert (first.opening, first.has_assistant) == (second.opening, False)
+    assert second.has_assistant
+    others = (opening[1:], [opening[0], more[1]], [{"role": "user", "content": "Be brief.What is a lease?"}])
+    assert len({first.opening, *(decoded(messages=other).opening for other in others)}) == 4
+
+
+def test_a_greeting_of_the_assistant_does_not_hide_what_the_user_asks_first():
+    greeting = {"role": "assistant", "content": "Hi!"}
+    openings = {
+        decoded(messages=[greeting, {"role": "user", "content": text}]).opening for text in ("one", "two")
+    }
+    assert len(openings) == 2
+
+
+def test_little_is_read_of_a_long_opening():
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 100_000}}
+    parts = [{"type": "text", "text": "é" * 100_000}, image] * 50
+    messages = [{"role": "system", "content": parts}] * 50
+    call = decoded(messages=messages)
+    assert 1000 < len(call.opening) < 50_000
+    assert call.opening != decoded(messages=[*messages[:1], {"role": "user", "content": parts}]).opening
+
+
+@pytest.mark.parametrize(
+    ("fields", "features"),
+    [
+        ({"logprobs": True, "top_logprobs": 3, "n": 2}, {"logprobs", "n"}),
+        ({"logprobs": False, "n": 1, "prediction": None}, set()),
+        ({"prediction": {"type": "content", "content": "x"}, "web_search_options": {}, "seed": 1}, None),
+    ],
+)
+def test_features_are_fields_that_ask_for_more_than_every_answer_has(fields, features):
+    expected = {"prediction", "web_search_options"} if features is None else features
+    assert decoded(**fields).features == expected
+
+
 BAD = [
     ({"model": None}, "model"),
     ({"model": ""}, "model"),
