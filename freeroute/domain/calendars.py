@@ -17,9 +17,8 @@ _DAY = 86_400
 def period(limit: Limit, wall: float) -> tuple[float, float]:
     """Return start and end, in Unix time, of the calendar period of *limit* around *wall*.
 
-    Months begin on the 1st and weeks on Monday. A length of whole days is counted from a Monday long ago,
-    a length with a part of a day is rounded up; a length below a day is counted from each midnight,
-    the day's last period being cut short where it does not divide. All in the limit's zone.
+    Months begin on the 1st and weeks on Monday, in the limit's zone. Hours and shorter spans are counted from
+    each midnight; the last one is cut short where the zone changes its clocks by half an hour.
     """
     zone = ZoneInfo(limit.tz)
     day = datetime.fromtimestamp(wall, zone).date()
@@ -27,8 +26,8 @@ def period(limit: Limit, wall: float) -> tuple[float, float]:
         first = day.replace(day=1)
         return _midnight(first, zone), _midnight((first + timedelta(days=32)).replace(day=1), zone)
     if limit.seconds >= _DAY:
-        days = math.ceil(limit.seconds / _DAY)
-        first = day - timedelta(days=(day.toordinal() - 1) % days)
+        days = int(limit.seconds // _DAY)
+        first = day - timedelta(days=day.weekday() % days)
         return _midnight(first, zone), _midnight(first + timedelta(days=days), zone)
     midnight = _midnight(day, zone)
     start = midnight + (wall - midnight) // limit.seconds * limit.seconds

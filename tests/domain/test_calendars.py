@@ -22,8 +22,8 @@ ZONES = (
 )
 
 
-def limit(span: str, tz: str = "UTC", seconds: float | None = None) -> Limit:
-    return Limit(Unit.REQUESTS, 1, seconds or SPANS[span], WindowKind.CALENDAR, span, tz)
+def limit(span: str, tz: str = "UTC") -> Limit:
+    return Limit(Unit.REQUESTS, 1, SPANS[span], WindowKind.CALENDAR, span, tz)
 
 
 def unix(text: str, tz: str = "UTC") -> float:
@@ -48,26 +48,6 @@ def local(wall: float, tz: str = "UTC") -> str:
 def test_a_span_follows_the_calendar(span, start, end):
     found = period(limit(span), unix("2026-12-30T15:45:20"))
     assert [local(wall) for wall in found] == [start, end]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "start", "end"),
-    [
-        (5 * 3_600, "Wed 2026-12-30 15:00:00", "Wed 2026-12-30 20:00:00"),
-        (10 * 3_600, "Wed 2026-12-30 10:00:00", "Wed 2026-12-30 20:00:00"),
-        (16 * 3_600, "Wed 2026-12-30 00:00:00", "Wed 2026-12-30 16:00:00"),
-        (DAY * 1.5, "Tue 2026-12-29 00:00:00", "Thu 2026-12-31 00:00:00"),
-        (DAY * 14, "Mon 2026-12-21 00:00:00", "Mon 2027-01-04 00:00:00"),
-    ],
-)
-def test_a_length_is_counted_from_midnight_or_in_whole_days_from_a_monday(seconds, start, end):
-    found = period(limit("", seconds=seconds), unix("2026-12-30T15:45:20"))
-    assert [local(wall) for wall in found] == [start, end]
-
-
-def test_the_last_part_of_a_day_is_cut_short_at_midnight():
-    found = period(limit("", seconds=10 * 3_600), unix("2026-12-30T23:45:20"))
-    assert [local(wall) for wall in found] == ["Wed 2026-12-30 20:00:00", "Thu 2026-12-31 00:00:00"]
 
 
 @pytest.mark.parametrize(("date", "hours"), [("2026-03-08", 23), ("2026-11-01", 25), ("2026-06-01", 24)])
