@@ -29,7 +29,8 @@ class Slip(Struct, eq=False):
 
     The rest is how things stood when it was taken, for what the answer may tell: at *at* (mono) *level* was
     used, this call included; *others* were under way; *taken* and *freed* are the counter's sums by then.
-    *change* is by how much it turned out different.
+    *change* is by how much it turned out different, *kept* what was left of it. It is *sure* that the provider counted it by its mark if
+    its answer had begun before the guard was over.
     """
 
     amount: float
@@ -41,6 +42,8 @@ class Slip(Struct, eq=False):
     taken: float = 0.0
     freed: float = 0.0
     change: float = 0.0
+    kept: float = 0.0
+    sure: bool = False
 
 
 class Counter(ABC):
@@ -49,6 +52,7 @@ class Counter(ABC):
     def __init__(self, limit: Limit) -> None:
         """Start empty."""
         self.limit = limit
+        self.guard = 0.0
         self._in_flight = 0.0
         self._taken = 0.0  # all that was ever taken, and all that ever came back
         self._freed = 0.0
@@ -71,7 +75,7 @@ class Counter(ABC):
         if slip.open:
             real = slip.amount if actual is None else max(0.0, actual)
             self._in_flight -= slip.amount
-            slip.change = real - slip.amount
+            slip.change, slip.kept = real - slip.amount, real
             self._taken += max(0.0, slip.change)
             self._freed += max(0.0, -slip.change)
             self._close(slip, slip.change, now)
@@ -104,6 +108,23 @@ class Counter(ABC):
         self._taken += amount
         slip.taken, slip.freed = self._taken, self._freed
         return slip
+
+    @property
+    def in_flight(self) -> float:
+        """Return what calls under way have taken."""
+        return self._in_flight
+
+    def counted_beside(self, slip: Slip, now: Now) -> float:
+        """Return how much was counted, as far as we know, when the provider judged *slip*'s call, which ended."""
+        return self.used(now) - slip.kept
+
+    def was_tight(self, slip: Slip, soon: float) -> bool:
+        """Say whether *slip* fitted only thanks to what came back in the *soon* seconds before, by our guess."""
+        return False
+
+    def lengthen(self, guard: float, now: Now) -> None:
+        """Use a longer *guard* from now on, for the calls of the last window too."""
+        self.guard = guard
 
     def learn(
         self,

@@ -2,6 +2,7 @@
 
 import math
 from bisect import bisect_left, bisect_right, insort
+from collections import deque
 from itertools import accumulate, takewhile
 from operator import attrgetter
 
@@ -14,6 +15,10 @@ MERGE_AT = 4096
 
 GRAINS = 600
 """Parts of a window into which entries are merged; a slot then comes back at most 1/600 late. Own design."""
+
+GONE = 64
+"""Calls that are remembered after they came back, to look at them again when a refusal says that it was too
+early. Own design: enough for a minute of any free tier; of a faster one only the latest matter."""
 
 _mark = attrgetter("mark")
 
@@ -31,6 +36,7 @@ class Sliding(Counter):
         super().__init__(limit)
         self.guard = guard
         self._slips: list[Slip] = []
+        self._gone: deque[Slip] = deque(maxlen=GONE)
         self._total = 0.0
         self._seen = -math.inf
         self._merge_at = MERGE_AT
@@ -47,7 +53,7 @@ class Sliding(Counter):
             while self._slips[at] is not slip:
                 at += 1
             del self._slips[at]
-            slip.mark = mark
+            slip.mark, slip.sure = mark, True
             insort(self._slips, slip, key=_mark)
 
     def used(self, now: Now) -> float:
@@ -65,13 +71,39 @@ class Sliding(Counter):
         change = used - self.used(now)
         if change > 0:
             span = self.limit.seconds if not back_in else min(back_in, self.limit.seconds)
-            self._add(Slip(change, now.mono + span, open=False), now)
+            self._add(Slip(change, now.mono + span, open=False, sure=True), now)
         for slip in self._slips:
             if change < 0 and not slip.open:
                 part = min(slip.amount, -change)
                 slip.amount -= part
                 self._total -= part
                 change += part
+
+    def counted_beside(self, slip: Slip, now: Now) -> float:
+        """Return how much was counted when *slip*'s call was judged: what came back since was there still."""
+        since = sum(gone.amount for gone in self._gone if gone is not slip and gone.mark > slip.at)
+        return super().counted_beside(slip, now) + since
+
+    def was_tight(self, slip: Slip, soon: float) -> bool:
+        """Say whether *slip* fitted only thanks to what came back in the *soon* seconds before, by our guess."""
+        just = sum(
+            gone.amount for gone in self._gone if not gone.sure and slip.at - soon < gone.mark <= slip.at
+        )
+        return just > 0 and slip.level + just > self.limit.amount + NOISE
+
+    def lengthen(self, guard: float, now: Now) -> None:
+        """Use a longer *guard* from now on; what came back too early by it is taken again."""
+        self._expire(now)
+        longer, self.guard = guard - self.guard, guard
+        for slip in (*self._gone, *self._slips):
+            if not slip.sure:
+                slip.mark += longer
+        back = [slip for slip in self._gone if slip.mark > self._seen]
+        self._gone = deque((slip for slip in self._gone if slip.mark <= self._seen), GONE)
+        self._slips = sorted([*back, *self._slips], key=_mark)
+        again = sum(slip.amount for slip in back)
+        self._total += again
+        self._freed -= again
 
     def _returned(self, slip: Slip, now: Now) -> float:
         soon = self._seen + self.guard
@@ -87,7 +119,7 @@ class Sliding(Counter):
     def _close(self, slip: Slip, change: float, now: Now) -> None:
         self._expire(now)
         if change > 0:
-            self._add(Slip(change, now.mono + self.limit.seconds, open=False), now)
+            self._add(Slip(change, now.mono + self.limit.seconds, open=False, sure=True), now)
         elif slip.mark > self._seen:
             slip.amount += change
             self._total += change
@@ -106,6 +138,7 @@ class Sliding(Counter):
         if self._slips and self._slips[0].mark <= self._seen:
             over = bisect_right(self._slips, self._seen, key=_mark)
             gone = sum(slip.amount for slip in self._slips[:over])
+            self._gone.extend(self._slips[:over])
             self._total -= gone
             self._freed += gone
             del self._slips[:over]

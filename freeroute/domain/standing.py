@@ -25,6 +25,10 @@ class Room(Protocol):
         """Return when (mono) all *charges* fit together."""
         ...
 
+    def ceiling(self, pool: Pool, now: Now) -> float:
+        """Return the present limit of *pool*: learned, else given; ``inf`` if nobody knows it."""
+        ...
+
     def left(self, pools: Sequence[Pool], now: Now) -> float:
         """Return the smallest share (0 to 1) of quota left over *pools*, concurrency apart; 1 without any."""
         ...

@@ -138,23 +138,19 @@ def _slot(
     """Return when (mono) the *number*-th of such calls fits at *candidate*."""
     blocked = standing.blocked(candidate, now)
     free_at = now.mono if blocked is None else blocked.back_at
-    at_once = min((_times(charge) for charge in charges), default=math.inf)
+    times = [_times(charge, standing, now) for charge in charges]
+    at_once = min(times, default=math.inf)
     if at_once < 1:
         return math.inf
     if at_once == math.inf:
         return max(free_at, standing.room.fits_at(charges, now))
-    period = max(charge.pool.limit.seconds for charge in charges if _times(charge) == at_once)
-    calls = int(at_once)
-    while True:
-        rounds, within = divmod(number - 1, calls)
-        several = [Charge(charge.pool, charge.amount * (within + 1)) for charge in charges]
-        fits_at = standing.room.fits_at(several, now)
-        if fits_at < math.inf or within == 0:
-            return max(free_at, fits_at) + rounds * period
-        # An answer told a lower limit than the settings, and so many calls never fit at once.
-        calls = min(within, calls * 3 // 4)
+    period = max(c.pool.limit.seconds for c, often in zip(charges, times, strict=True) if often == at_once)
+    rounds, within = divmod(number - 1, int(at_once))
+    several = [Charge(charge.pool, charge.amount * (within + 1)) for charge in charges]
+    return max(free_at, standing.room.fits_at(several, now)) + rounds * period
 
 
-def _times(charge: Charge) -> float:
-    """Return how often *charge* fits into its pool at once."""
-    return math.inf if charge.amount <= 0 else charge.pool.limit.amount // charge.amount
+def _times(charge: Charge, standing: Standing, now: Now) -> float:
+    """Return how often *charge* fits into its pool at once, by the limit as it is known now."""
+    ceiling = standing.room.ceiling(charge.pool, now)
+    return math.inf if charge.amount <= 0 or ceiling == math.inf else ceiling // charge.amount

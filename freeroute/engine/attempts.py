@@ -30,7 +30,9 @@ UNBOUNDED_OUTPUT = 2000
 USAGE_WISH = "stream_options"
 # Endings of calls that no quota was charged with: whose it would have been is what was refused.
 _NEVER_COUNTED = frozenset({Kind.KEY_INVALID, Kind.NO_CREDIT})
-
+# Endings of calls that took nothing, unless failed calls count: their lack of capacity is not our quota, and
+# what is refused for ours has not come into the count.
+_NOT_TAKEN = frozenset({Kind.NO_CAPACITY, Kind.RATE_LIMITED})
 
 # Endings whose hold says when the candidate is back: this call may use it again then.
 _HELD = frozenset({Kind.RATE_LIMITED, Kind.NO_CAPACITY, Kind.LOADING})
@@ -127,15 +129,18 @@ class AttemptLoop:
         self._note(call, course, leased, sent.outcome, ended)
         course.dropped.update(sent.dropped)
         if sent.outcome.kind is Kind.SERVED:
-            if self.standing.answered(candidate):
+            proved = self.standing.answered(candidate)
+            if await self.counters.confirm(leased.lease, sent.head_at or ended) or proved:
                 self.room.stir()
-            await self.counters.confirm(leased.lease, sent.head_at or ended)
             await self._learn(leased.lease, sent, ended)
             return Won(leased, sent)
-        jitter = self._rng.random()
-        effects.apply(sent.outcome, candidate, self.standing, leased.trial, ended, jitter=jitter)
         await self._end_failed(leased.lease, sent.outcome, candidate, ended)
         await self._learn(leased.lease, sent, ended)
+        if sent.outcome.kind is Kind.RATE_LIMITED:
+            await self.counters.refused(leased.lease, sent.outcome, sent.facts, ended)
+        # After the counters: how long a refusal holds is read off them.
+        jitter = self._rng.random()
+        effects.apply(sent.outcome, candidate, self.standing, leased.trial, ended, jitter=jitter)
         self.room.stir()
         return sent.outcome
 
@@ -148,8 +153,7 @@ class AttemptLoop:
         counts_failures = candidate.provider.failed_calls_count
         if not outcome.counted or outcome.kind in _NEVER_COUNTED:
             await self.counters.cancel(lease, now)
-        elif outcome.kind is Kind.NO_CAPACITY and not counts_failures:
-            # Their lack of capacity, not our quota: the counters stand.
+        elif outcome.kind in _NOT_TAKEN and not counts_failures:
             await self.counters.cancel(lease, now)
         elif outcome.status is not None and 400 <= outcome.status < 500 and not counts_failures:
             # Refused before generating: the request was counted, its tokens were not.

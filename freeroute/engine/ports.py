@@ -96,8 +96,11 @@ class Counters(Protocol):
         """Take all of *charges* or none; say until when the one that fits last is taken."""
         ...
 
-    async def confirm(self, lease: Lease, now: Now) -> None:
-        """Note that the provider's answer began: it counted the call at this moment at the latest."""
+    async def confirm(self, lease: Lease, now: Now) -> bool:
+        """Note that the provider's answer began: it counted the call at this moment at the latest.
+
+        Say whether there is more room now: the first answers under an unknown limit let more calls go.
+        """
         ...
 
     async def settle(self, lease: Lease, actual: Mapping[str, float] | None, now: Now) -> None:
@@ -113,6 +116,19 @@ class Counters(Protocol):
 
         Of a call that failed this comes after its lease has ended, so that it is known what it cost.
         """
+        ...
+
+    async def refused(
+        self, lease: Lease, outcome: Outcome, facts: Sequence[RateFact], now: Now
+    ) -> bool:
+        """Measure a limit: the call of *lease*, which has ended, fitted, and was refused as out of quota.
+
+        Pools that *facts* tell of are not meant. Say whether anything changed.
+        """
+        ...
+
+    def ceiling(self, pool: Pool, now: Now) -> float:
+        """Return the present limit of *pool*: learned, else given; ``inf`` if nobody knows it."""
         ...
 
     def left(self, pools: Sequence[Pool], now: Now) -> float:

@@ -3,16 +3,20 @@
 No verb awaits anything, so whatever the event loop does, choosing and acquiring cannot be interleaved.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Limit, Pool, Unit
 from freeroute.domain.counters import GUARD, Counter, Slip
+from freeroute.domain.guards import Guard
 from freeroute.domain.leases import Charge, Denied, Lease, Reading
-from freeroute.domain.limits import adapted, counter_for
+from freeroute.domain.limits import RELOOK, adapted, counter_for
+from freeroute.domain.measuring import SOON, Measure, pool_blamed
+from freeroute.domain.outcome import Outcome
 from freeroute.domain.rates import RateFact, pool_meant, used_by
 
 
@@ -24,7 +28,10 @@ class _Held(Struct, eq=False):
 
 
 class _Learned(Struct, frozen=True):
-    """From where (``header`` or ``body``) and when (mono) a counter was last told, and its limit *given*."""
+    """From where (``header``, ``body`` or ``measured``) and when (mono) a limit was last learned.
+
+    *given* is the pool's limit by the settings: what was learned holds as long as they give the same.
+    """
 
     source: str
     at: float
@@ -39,6 +46,8 @@ class MemoryCounters:
         self._guard = guard
         self._counters: dict[str, Counter] = {}
         self._learned: dict[str, _Learned] = {}
+        self._measures: dict[str, Measure] = {}
+        self._guards: dict[str, Guard] = {}
         self._in_flight = 0
 
     def fits_at(self, charges: Sequence[Charge], now: Now) -> float:
@@ -57,11 +66,18 @@ class MemoryCounters:
         self._in_flight += 1
         return Lease(summed, tuple(self._hold(charge, now) for charge in summed))
 
-    async def confirm(self, lease: Lease, now: Now) -> None:
-        """Note that the provider's answer began: it counted the call at this moment at the latest."""
+    async def confirm(self, lease: Lease, now: Now) -> bool:
+        """Note that the provider's answer began: it counted the call at this moment at the latest.
+
+        Say whether there is more room now: the first answers under an unknown limit let more calls go.
+        """
+        wider = False
         if lease.open:
-            for held in _held(lease):
+            for charge, held in zip(lease.charges, _held(lease), strict=True):
                 held.counter.confirm(held.slip, now)
+                self._guard_of(charge.pool).answered(now.mono - held.slip.at)
+                wider = self._granted(charge.pool, held, now) or wider
+        return wider
 
     async def settle(self, lease: Lease, actual: Mapping[str, float] | None, now: Now) -> None:
         """End *lease*: free its slot and set pools to *actual* amounts by pool id (None: as charged)."""
@@ -87,22 +103,53 @@ class MemoryCounters:
         ]
         return any(changed)
 
+    async def refused(
+        self, lease: Lease, outcome: Outcome, facts: Sequence[RateFact], now: Now
+    ) -> bool:
+        """Measure a limit: the call of *lease*, which has ended, fitted, and was refused as out of quota.
+
+        Pools that *facts* tell of are not meant. A refusal right after a slot came back is put down to our
+        guard, once. Say whether anything changed.
+        """
+        held = dict(zip((charge.pool.id for charge in lease.charges), _held(lease), strict=True))
+        pools = [charge.pool for charge in lease.charges]
+        told = {pool.id for fact in facts if (pool := pool_meant(fact, pools)) is not None}
+        own = [pool for pool in pools if self._counters.get(pool.id) is held[pool.id].counter]
+        pool = pool_blamed(outcome, self.readings(own, now))
+        if pool is None or pool.id in told:
+            return False
+        counter, slip = held[pool.id].counter, held[pool.id].slip
+        measure = self._measures.setdefault(pool.id, Measure(counter.limit.amount))
+        seconds = counter.limit.seconds
+        if counter.was_tight(slip, SOON) and measure.excuse(seconds, now):
+            self._lengthen(pool.owner, now)
+            return True
+        if measure.refused(counter.counted_beside(slip, now), seconds, now):
+            self._learned[pool.id] = _Learned("measured", now.mono, pool.limit)
+            return True
+        return False
+
+    def ceiling(self, pool: Pool, now: Now) -> float:
+        """Return the present limit of *pool*: learned, else given; ``inf`` if nobody knows it."""
+        return self._counter(pool, now).limit.amount
+
     def left(self, pools: Sequence[Pool], now: Now) -> float:
         """Return the smallest share (0 to 1) of quota left over *pools*, concurrency apart; 1 without any."""
-        return min((counter.left(now) for counter in self._quotas(pools)), default=1.0)
+        return min((counter.left(now) for counter in self._quotas(pools, now)), default=1.0)
 
     def lead(self, pools: Sequence[Pool], now: Now) -> float:
         """Return how far the scarcest of *pools* is ahead of its clock, -1 to 1; concurrency apart."""
         least = 1.0
         for pool in pools:  # on the way of every choice
             if pool.limit.unit is not Unit.CONCURRENCY:
-                least = min(least, self._counter(pool).lead(now))
+                least = min(least, self._counter(pool, now).lead(now))
         return least
 
     def readings(self, pools: Sequence[Pool], now: Now) -> list[Reading]:
-        """Return where *pools* stand; the source is ``header`` or ``body`` once an answer told, with its age.
+        """Return where *pools* stand; the limit of one that nobody knows is ``inf``.
 
-        Until then it is the confidence that the limit was given with.
+        The source is ``header`` or ``body`` once an answer told, ``measured`` once a refusal showed, with
+        its age; until then the confidence that the limit was given with.
         """
         return [self._reading(pool, now) for pool in pools]
 
@@ -121,21 +168,56 @@ class MemoryCounters:
                 learned = None
             if name in wanted and learned is None:
                 self._counters[name] = adapted(counter, wanted[name].limit, now, self._guard)
+                self._measure_anew(wanted[name])
             elif name not in wanted and not counter.used(now):
                 del self._counters[name]
+                self._measures.pop(name, None)
 
     def in_flight(self) -> int:
         """Return how many leases are open."""
         return self._in_flight
 
-    def _counter(self, pool: Pool) -> Counter:
+    def _counter(self, pool: Pool, now: Now) -> Counter:
         counter = self._counters.get(pool.id)
         if counter is None:
             counter = self._counters[pool.id] = counter_for(pool.limit, self._guard)
+            self._measure_anew(pool)
+        measure = self._measures.get(pool.id)
+        if measure is not None and (amount := measure.amount(now)) != counter.limit.amount:
+            counter.resize(structs.replace(counter.limit, amount=amount), now)
         return counter
 
-    def _quotas(self, pools: Sequence[Pool]) -> Iterable[Counter]:
-        return (self._counter(pool) for pool in pools if pool.limit.unit is not Unit.CONCURRENCY)
+    def _quotas(self, pools: Sequence[Pool], now: Now) -> Iterable[Counter]:
+        return (self._counter(pool, now) for pool in pools if pool.limit.unit is not Unit.CONCURRENCY)
+
+    def _measure_anew(self, pool: Pool) -> None:
+        """Forget what was measured of *pool*; a limit that nobody knows is measured from the start."""
+        self._measures.pop(pool.id, None)
+        if math.isinf(pool.limit.amount):
+            self._measures[pool.id] = Measure.unknown()
+
+    def _granted(self, pool: Pool, held: _Held, now: Now) -> bool:
+        measure = self._measures.get(pool.id)
+        if measure is None or self._counters.get(pool.id) is not held.counter:
+            return False
+        wider = measure.served(held.slip.level, held.counter.limit.seconds, now)
+        if measure.is_over:
+            del self._measures[pool.id]
+            self._learned.pop(pool.id, None)
+        return wider
+
+    def _guard_of(self, pool: Pool) -> Guard:
+        guard = self._guards.get(pool.owner)
+        if guard is None:
+            guard = self._guards[pool.owner] = Guard(self._guard)
+        return guard
+
+    def _lengthen(self, owner: str, now: Now) -> None:
+        guard = self._guards.setdefault(owner, Guard(self._guard))
+        guard.too_short(now)
+        for name, counter in self._counters.items():
+            if name.startswith(f"{owner}/"):
+                counter.lengthen(guard.seconds(now), now)
 
     def _learn(self, pool: Pool, held: _Held, fact: RateFact, now: Now) -> bool:
         counter = held.counter
@@ -144,14 +226,23 @@ class MemoryCounters:
         before = counter.used(now), counter.limit.amount
         told = used_by(fact, counter.limit.amount)
         if counter.learn(held.slip, told, fact.limit, now, fact.reset_in):
+            if fact.limit is not None:
+                self._measures.pop(pool.id, None)
             self._learned[pool.id] = _Learned(fact.source, now.mono, pool.limit)
         return before != (counter.used(now), counter.limit.amount)
 
     def _fits_at(self, charge: Charge, now: Now) -> float:
-        return self._counter(charge.pool).fits_at(charge.amount, now)
+        counter = self._counter(charge.pool, now)
+        measure = self._measures.get(charge.pool.id)
+        if measure is not None and counter.in_flight >= measure.width:
+            return now.mono + RELOOK
+        return counter.fits_at(charge.amount, now)
 
     def _hold(self, charge: Charge, now: Now) -> _Held:
-        counter = self._counter(charge.pool)
+        counter = self._counter(charge.pool, now)
+        guard = self._guards.get(charge.pool.owner)
+        if guard is not None:
+            counter.guard = guard.seconds(now)
         return _Held(counter, counter.take(charge.amount, now))
 
     def _end(self, lease: Lease) -> bool:
@@ -162,7 +253,7 @@ class MemoryCounters:
         return True
 
     def _reading(self, pool: Pool, now: Now) -> Reading:
-        counter = self._counter(pool)
+        counter = self._counter(pool, now)
         limit = counter.limit
         source, age = limit.confidence, 0.0
         if (learned := self._learned.get(pool.id)) is not None:

@@ -1,0 +1,49 @@
+"""How long a call to one provider may be under way before it is counted: learned from what calls show."""
+
+import math
+
+from msgspec import Struct
+
+from freeroute.clock import Now
+
+LONGEST = 8.0
+"""Times the ordinary guard that a learned one is at most. Own design: with half a second, 4 s; a line that is
+slower than that has other troubles."""
+
+SLOW = 1.6
+"""Times the ordinary guard that slow answers alone make of it. Own design: an answer's head may be late because
+the model is, so it is believed up to 0.8 s only, which costs half a percent of a minute's quota."""
+
+HALF_LIFE = 3600.0
+"""Seconds after which half of what was added is gone. Own design: a line seldom changes faster, and each try
+with too short a guard costs a refused call."""
+
+DRIFT = 0.1
+"""Share by which the fastest round trip follows slower ones; it follows faster ones at once. Own design."""
+
+
+class Guard(Struct):
+    """The guard of one provider, in seconds; it should survive a restart.
+
+    *ordinary* is where it starts and what it never falls below. *added* is what refusals showed to be missing
+    at *at* (mono); *trip* is about the fastest that an answer began after its call was sent.
+    """
+
+    ordinary: float
+    added: float = 0.0
+    at: float = -math.inf
+    trip: float = 0.0
+
+    def seconds(self, now: Now) -> float:
+        """Return the guard at *now*."""
+        left = self.added * 0.5 ** ((now.mono - self.at) / HALF_LIFE) if self.added else 0.0
+        return max(self.ordinary + left, min(self.trip, SLOW * self.ordinary))
+
+    def answered(self, seconds: float) -> None:
+        """Note that an answer began *seconds* after its call was sent."""
+        self.trip = min(seconds, self.trip + DRIFT * (seconds - self.trip)) if self.trip else seconds
+
+    def too_short(self, now: Now) -> None:
+        """Double the guard: a slot came back too early by it."""
+        longer = min(2 * self.seconds(now), LONGEST * self.ordinary)
+        self.added, self.at = longer - self.ordinary, now.mono
