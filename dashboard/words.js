@@ -132,6 +132,7 @@ const SOURCES = {
   headers: "told by provider",
   reported: "told by provider",
   learned: "learned",
+  measured: "measured",
   guess: "a guess",
   unknown: "a guess",
 };

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,8 +27,10 @@ from freeroute.domain.catalogue import (
     RateHeaders,
     Scope,
     Timeouts,
+    Unit,
     family_of,
 )
+from freeroute.domain.measuring import UNKNOWN
 from freeroute.domain.outcome import Kind
 from freeroute.upstreams.kinds import known
 
@@ -223,7 +226,9 @@ def _errors(spec: ProviderSpec, where: Where) -> tuple[ErrorRule, ...]:
 
 
 def _models(spec: ProviderSpec, where: Where, today: date) -> Iterator[Model]:
-    shared = {_counter(limit) for limit in _limits(or_else(spec.limits, ()), Scope.ACCOUNT, where)}
+    of_provider = _limits(or_else(spec.limits, ()), Scope.ACCOUNT, where)
+    shared = {_counter(limit) for limit in of_provider}
+    metered = not _of_ones_own(spec)
     common: dict[tuple[str, Scope], tuple[Limit, str]] = {}
     for index, model in enumerate(models_of(spec)):
         place = Where(where.file, f"{where.path}.models[{index}]".lstrip("."))
@@ -237,7 +242,24 @@ def _models(spec: ProviderSpec, where: Where, today: date) -> Iterator[Model]:
             if limit.scope is not Scope.MODEL and not _alike(limit, other):
                 text = f"{first} counts {limit.label} per {limit.scope.value} in another way"
                 raise place.error(text, ".limits")
+        if metered and all(limit.unit is not Unit.REQUESTS for limit in (*of_provider, *limits)):
+            limits = (*limits, UNKNOWN)
         yield _model(model, spec, limits, place, today)
+
+
+def _of_ones_own(spec: ProviderSpec) -> bool:
+    """Say whether this is a server of the operator's own, which limits nobody by the minute."""
+    if spec.privacy is Privacy.LOCAL or not isinstance(spec.engine, UnsetType):
+        return True
+    host = urlsplit(or_else(spec.base_url, "")).hostname or ""
+    return spec.keys == () and (host == "localhost" or _is_private(host))
+
+
+def _is_private(host: str) -> bool:
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return False
 
 
 def _model(

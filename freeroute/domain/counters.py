@@ -29,8 +29,8 @@ class Slip(Struct, eq=False):
 
     The rest is how things stood when it was taken, for what the answer may tell: at *at* (mono) *level* was
     used, this call included; *others* were under way; *taken* and *freed* are the counter's sums by then.
-    *change* is by how much it turned out different, *kept* what was left of it. It is *sure* that the provider counted it by its mark if
-    its answer had begun before the guard was over.
+    *change* is by how much it turned out different, *kept* what was left of it. It is *sure* that it was
+    counted by its mark if its answer had begun before the guard was over.
     """
 
     amount: float
@@ -115,11 +115,11 @@ class Counter(ABC):
         return self._in_flight
 
     def counted_beside(self, slip: Slip, now: Now) -> float:
-        """Return how much was counted, as far as we know, when the provider judged *slip*'s call, which ended."""
+        """Return how much was counted, itself apart, when the provider judged *slip*'s call, which ended."""
         return self.used(now) - slip.kept
 
     def was_tight(self, slip: Slip, soon: float) -> bool:
-        """Say whether *slip* fitted only thanks to what came back in the *soon* seconds before, by our guess."""
+        """Say whether *slip* fitted only by what we guess came back in the *soon* seconds before it."""
         return False
 
     def lengthen(self, guard: float, now: Now) -> None:

@@ -11,8 +11,8 @@ LONGEST = 8.0
 slower than that has other troubles."""
 
 SLOW = 1.6
-"""Times the ordinary guard that slow answers alone make of it. Own design: an answer's head may be late because
-the model is, so it is believed up to 0.8 s only, which costs half a percent of a minute's quota."""
+"""Times the ordinary guard that slow answers alone make of it. Own design: an answer's head may be late
+because the model is, so it is believed up to 0.8 s only, which costs half a percent of a minute's quota."""
 
 HALF_LIFE = 3600.0
 """Seconds after which half of what was added is gone. Own design: a line seldom changes faster, and each try

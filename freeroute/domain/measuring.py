@@ -1,8 +1,8 @@
 """Limits that nobody tells: what refusals and answers show of them.
 
-A refusal that our counters did not foresee, and that names no number, shows where the limit really is: at what
-was counted without the refused call. From then on that *level* holds. After a rest it is tried whether one
-*step* more is granted, and as long as it is, the level rises to what the settings give.
+A refusal that our counters did not foresee, and that names no number, shows where the limit really is: at
+what was counted without the refused call. From then on that *level* holds. After a rest it is tried whether
+one *step* more is granted, and as long as it is, the level rises to what the settings give.
 """
 
 import math
@@ -11,11 +11,19 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from freeroute.clock import Now
-from freeroute.domain.catalogue import Limit, Pool, Unit, WindowKind
+from freeroute.domain.catalogue import Limit, Pool, Scope, Unit, WindowKind
 from freeroute.domain.leases import Reading
 from freeroute.domain.outcome import Outcome
 
-UNKNOWN = Limit(Unit.REQUESTS, math.inf, 60.0, WindowKind.SLIDING, "minute", confidence="unknown")
+UNKNOWN = Limit(
+    Unit.REQUESTS,
+    math.inf,
+    60.0,
+    WindowKind.SLIDING,
+    "minute",
+    scope=Scope.MODEL,
+    confidence="unknown",
+)
 """The limit of a model for which nobody gives one: requests a minute, since that is what providers count."""
 
 LONGEST = 3600.0
@@ -23,23 +31,23 @@ LONGEST = 3600.0
 day, and a mistake would cost the rest of it. Own design."""
 
 PATIENCE = 10
-"""Windows after a refusal in which a level is not raised: an honest limit costs at most one refused call in so
-many. Own design."""
+"""Windows after a refusal in which a level is not raised: trying costs one refused call in so many. From the
+design of the limits."""
 
 STEP = 0.1
 """Share of a level that is tried in addition, at least one call. Own design: a limit found at a third of its
 size is back within a dozen windows."""
 
 FLOOR = 0.25
-"""Share of a given limit under which a refusal says nothing about the limit: that somebody else spends the same
-key is likelier than numbers that wrong. Own design."""
+"""Share of a given limit under which a refusal says nothing about the limit: that somebody else spends the
+same key is likelier than numbers that wrong. Own design."""
 
 UNKNOWN_SHARE = 0.5
 """How full an unknown limit counts when it is asked which limit refused a call: a known one that is fuller is
 likelier. Own design."""
 
 OVERDUE = 1.5
-"""Times a window's length that its reset can be off; who asks for more patience speaks of another. Own design."""
+"""Times a window's length that its reset can be off; a longer Retry-After speaks of another. Own design."""
 
 SOON = 2.0
 """Seconds after a slot came back in which a refusal may mean that it came back too early. Own design."""
@@ -70,15 +78,16 @@ class Measure(Struct):
             return min(self.level, self.given)
         return min(self.level + self._step, self.given)
 
-    def served(self, reached: float, seconds: float, now: Now) -> bool:
-        """Note that a call was granted with which *reached* were counted; say whether more may go now.
+    def served(self, reached: float, sent_at: float, seconds: float, now: Now) -> bool:
+        """Note that a call was granted, as the *reached*-th; say whether more may go now.
 
-        *seconds* is the window's length: it has to pass before the next step.
+        It was sent at *sent_at* (mono): of what was sent before a refusal nobody knows the place, and it
+        proves no step. *seconds* is the window's length, which has to pass before the next step.
         """
         wider = self.width < math.inf
         if wider:
-            self.width *= 2
-        if reached > self.level:
+            self.width += 1
+        if reached > self.level and sent_at >= self.step_at:
             self.level, self.step_at = reached, now.mono + seconds
         return wider
 

@@ -85,7 +85,7 @@ class Sliding(Counter):
         return super().counted_beside(slip, now) + since
 
     def was_tight(self, slip: Slip, soon: float) -> bool:
-        """Say whether *slip* fitted only thanks to what came back in the *soon* seconds before, by our guess."""
+        """Say whether *slip* fitted only by what we guess came back in the *soon* seconds before it."""
         just = sum(
             gone.amount for gone in self._gone if not gone.sure and slip.at - soon < gone.mark <= slip.at
         )

@@ -151,9 +151,8 @@ class AttemptLoop:
     async def _end_failed(self, lease: Lease, outcome: Outcome, candidate: Candidate, now: Now) -> None:
         """Keep of a failed call what its provider counted."""
         counts_failures = candidate.provider.failed_calls_count
-        if not outcome.counted or outcome.kind in _NEVER_COUNTED:
-            await self.counters.cancel(lease, now)
-        elif outcome.kind in _NOT_TAKEN and not counts_failures:
+        not_taken = _NEVER_COUNTED if counts_failures else _NEVER_COUNTED | _NOT_TAKEN
+        if not outcome.counted or outcome.kind in not_taken:
             await self.counters.cancel(lease, now)
         elif outcome.status is not None and 400 <= outcome.status < 500 and not counts_failures:
             # Refused before generating: the request was counted, its tokens were not.

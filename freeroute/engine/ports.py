@@ -118,9 +118,7 @@ class Counters(Protocol):
         """
         ...
 
-    async def refused(
-        self, lease: Lease, outcome: Outcome, facts: Sequence[RateFact], now: Now
-    ) -> bool:
+    async def refused(self, lease: Lease, outcome: Outcome, facts: Sequence[RateFact], now: Now) -> bool:
         """Measure a limit: the call of *lease*, which has ended, fitted, and was refused as out of quota.
 
         Pools that *facts* tell of are not meant. Say whether anything changed.

@@ -119,7 +119,9 @@ def _key(view: View, entry: Provider, label: str, account: str) -> dict[str, Any
 def _pools(view: View, candidates: list[Candidate]) -> list[dict[str, Any]]:
     pools = {pool.id: (pool, candidate) for candidate in candidates for pool in candidate.pools}
     readings = view.counters.readings([pool for pool, _ in pools.values()], view.now)
-    return [_pool(view, reading, pools[reading.pool.id][1]) for reading in readings]
+    # A limit that nobody knows yet has nothing to be compared with.
+    known = [reading for reading in readings if math.isfinite(reading.limit)]
+    return [_pool(view, reading, pools[reading.pool.id][1]) for reading in known]
 
 
 def _pool(view: View, reading: Reading, candidate: Candidate) -> dict[str, Any]:

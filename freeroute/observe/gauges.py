@@ -84,7 +84,8 @@ def _quotas(view: View) -> Iterator[GaugeMetricFamily]:
         model = owner.model.id if pool.limit.scope is Scope.MODEL else ""
         labels = [owner.provider.id, pool.id, pool.limit.label, model]
         used.add_metric(labels, reading.used)
-        limit.add_metric([*labels, reading.source], reading.limit)
+        if math.isfinite(reading.limit):  # until it is found, nobody knows it
+            limit.add_metric([*labels, reading.source], reading.limit)
         if pool.limit.unit is not Unit.CONCURRENCY and math.isfinite(reading.resets_in):
             resets.add_metric(labels, view.now.wall + reading.resets_in)
     yield used

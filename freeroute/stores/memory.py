@@ -103,9 +103,7 @@ class MemoryCounters:
         ]
         return any(changed)
 
-    async def refused(
-        self, lease: Lease, outcome: Outcome, facts: Sequence[RateFact], now: Now
-    ) -> bool:
+    async def refused(self, lease: Lease, outcome: Outcome, facts: Sequence[RateFact], now: Now) -> bool:
         """Measure a limit: the call of *lease*, which has ended, fitted, and was refused as out of quota.
 
         Pools that *facts* tell of are not meant. A refusal right after a slot came back is put down to our
@@ -200,7 +198,7 @@ class MemoryCounters:
         measure = self._measures.get(pool.id)
         if measure is None or self._counters.get(pool.id) is not held.counter:
             return False
-        wider = measure.served(held.slip.level, held.counter.limit.seconds, now)
+        wider = measure.served(held.slip.level, held.slip.at, held.counter.limit.seconds, now)
         if measure.is_over:
             del self._measures[pool.id]
             self._learned.pop(pool.id, None)

@@ -292,3 +292,45 @@ def test_patterns_may_name_what_is_known_though_not_switched_on(built, pattern):
     assert built(f"meta_models: {{m: {{models: ['{pattern}']}}}}").catalogue.meta_models["m"].models == (
         pattern,
     )
+
+
+# --- limits nobody knows -------------------------------------------------------------------------------
+
+
+def own(address: str, more: str = "keys: [k]") -> str:
+    return f"providers: {{own: {{base_url: '{address}', {more}, models: [{{id: m}}]}}}}"
+
+
+def unknown(assembly) -> list[tuple[str, ...]]:
+    """Return of each candidate the labels of its limits that nobody knows."""
+    found = [[pool.limit for pool in c.pools] for c in assembly.catalogue.candidates]
+    return [tuple(limit.label for limit in limits if limit.confidence == "unknown") for limits in found]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        own("https://llm.example.com/v1"),
+        own("https://llm.example.com/v1", "keys: []"),
+        own("http://127.0.0.1:9100/v1"),
+        own("https://llm.example.com/v1", "keys: [k], limits: [{unit: tokens, amount: 9, per: minute}]"),
+    ],
+)
+def test_a_remote_model_without_a_limit_of_requests_has_one_to_be_found(built, settings):
+    [candidate] = built(settings).catalogue.candidates
+    assert unknown(built(settings)) == [("requests/minute",)]
+    assert candidate.pools[-1].id == "own/account:default/model:m/requests/minute"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        own("http://127.0.0.1:9100/v1", "keys: []"),
+        own("http://localhost:9100/v1", "keys: []"),
+        own("http://192.168.1.7:9100/v1", "keys: []"),
+        own("http://llm.example.com/v1", "keys: [k], privacy: local"),
+        own("https://llm.example.com/v1", "keys: [k], limits: [{unit: requests, amount: 9, per: day}]"),
+    ],
+)
+def test_ones_own_servers_and_limits_that_are_given_are_not_guessed_at(built, settings):
+    assert unknown(built(settings)) == [()]

@@ -232,3 +232,52 @@ def test_of_calls_under_way_only_the_limit_is_learned():
     ours.settle(ours.take(1, START), None, START)
     ours.learn(slip, 0, 2, START)
     assert ours.used(START) == 1
+
+
+class TestJudgedCalls:
+    """What a refused call says is compared with what was counted when it was judged."""
+
+    def test_what_came_back_while_it_was_under_way_was_counted_beside_it(self):
+        ours = Sliding(Limit(Unit.REQUESTS, 10, MINUTE), 0.0)
+        ours.settle(ours.take(3, START), None, START)
+        ours.settle(ours.take(2, START.later(10)), None, START.later(10))
+        refused = ours.take(1, START.later(MINUTE - 0.1))
+        answered = START.later(MINUTE + 0.1)
+        ours.cancel(refused, answered)
+        assert ours.counted_beside(refused, answered) == 5
+
+    def test_a_refused_call_that_counts_is_not_beside_itself(self):
+        ours = counter(WindowKind.BUCKET)
+        ours.take(4, START)
+        refused = ours.take(1, START)
+        ours.settle(refused, None, START)
+        assert ours.counted_beside(refused, START) == 4
+        assert not ours.was_tight(refused, 2.0)
+
+    def test_a_call_is_tight_if_it_needed_a_slot_that_came_back_a_moment_ago_by_guess(self):
+        ours = Sliding(Limit(Unit.REQUESTS, 2, MINUTE), GUARD)
+        sure = ours.take(1, START)
+        ours.take(1, START)
+        ours.confirm(sure, START.later(0.1))
+        assert not ours.was_tight(ours.take(1, START.later(MINUTE + 0.2)), 2.0)
+        assert ours.was_tight(ours.take(1, START.later(MINUTE + GUARD)), 2.0)
+        late = START.later(3 * MINUTE)
+        assert not ours.was_tight(ours.take(1, late), 2.0)
+
+    def test_a_longer_guard_takes_back_what_came_back_too_early(self):
+        ours = Sliding(Limit(Unit.REQUESTS, 2, MINUTE), GUARD)
+        for _ in range(2):
+            ours.settle(ours.take(1, START), None, START)
+        now = START.later(MINUTE + GUARD)
+        assert ours.used(now) == 0
+        ours.lengthen(2 * GUARD, now)
+        assert ours.used(now) == 2
+        assert ours.fits_at(1, now) == START.mono + MINUTE + 2 * GUARD
+        assert ours.used(START.later(MINUTE + 2 * GUARD)) == 0
+        again = ours.take(1, now)
+        assert again.mark == now.mono + MINUTE + 2 * GUARD
+
+    def test_other_windows_take_a_longer_guard_as_it_comes(self):
+        ours = counter(WindowKind.BUCKET)
+        ours.lengthen(2.0, START)
+        assert ours.guard == 2.0

@@ -7,6 +7,7 @@ import pytest
 
 from freeroute.domain.catalogue import Limit, MetaModel, Price, Scope, Unit
 from freeroute.domain.clients import Client, hash_key
+from freeroute.domain.measuring import UNKNOWN
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.errors import (
     InvalidRequest,
@@ -177,6 +178,12 @@ async def test_a_meta_model_is_back_when_the_first_of_its_models_is():
     free = world.gateway.models(None)[0]["freeroute"]
     assert free["available"] is False
     assert free["back_at"] == pytest.approx(world.clock.now().wall + 60, abs=2)
+
+
+async def test_a_limit_that_nobody_knows_is_not_among_the_pools():
+    world = World(provider("a", limits=(UNKNOWN,)))
+    await world.ask()
+    assert world.gateway.status()["providers"][0]["pools"] == []
 
 
 async def test_status_sums_a_provider_up_as_its_best_candidate_stands():

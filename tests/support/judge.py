@@ -1,4 +1,4 @@
-"""Providers that judge by themselves what they grant: sliding windows over real arrivals, network delay included.
+"""Providers that judge for themselves what they grant: sliding windows over arrivals, network delay included.
 
 It shares nothing with the counters it judges: a list of arrivals, and a limit that is never told.
 """
