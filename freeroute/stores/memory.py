@@ -11,8 +11,9 @@ from msgspec import Struct
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Limit, Pool, Unit
 from freeroute.domain.counters import GUARD, Counter, Slip
+from freeroute.domain.keepsake import KeptPool, KeptTold, Name, Rebase
 from freeroute.domain.leases import Charge, Denied, Lease, Reading
-from freeroute.domain.limits import adapted, counter_for
+from freeroute.domain.limits import adapted, counter_for, restored
 from freeroute.domain.rates import RateFact, pool_meant, used_by
 
 
@@ -40,6 +41,7 @@ class MemoryCounters:
         self._counters: dict[str, Counter] = {}
         self._learned: dict[str, _Learned] = {}
         self._in_flight = 0
+        self._changed: set[str] = set()
 
     def fits_at(self, charges: Sequence[Charge], now: Now) -> float:
         """Return when (mono) all *charges* fit together: ``now.mono`` if now, ``inf`` if never."""
@@ -55,11 +57,13 @@ class MemoryCounters:
         if last is not None:
             return Denied(until, last)
         self._in_flight += 1
+        self._touch(summed)
         return Lease(summed, tuple(self._hold(charge, now) for charge in summed))
 
     async def confirm(self, lease: Lease, now: Now) -> None:
         """Note that the provider's answer began: it counted the call at this moment at the latest."""
         if lease.open:
+            self._touch(lease.charges)
             for held in _held(lease):
                 held.counter.confirm(held.slip, now)
 
@@ -114,6 +118,7 @@ class MemoryCounters:
         again has not regained its day.
         """
         wanted = {pool.id: pool for pool in pools}
+        self.touch_all()
         for name, counter in list(self._counters.items()):
             learned = self._learned.get(name)
             if learned is not None and (name not in wanted or wanted[name].limit != learned.given):
@@ -128,6 +133,41 @@ class MemoryCounters:
         """Return how many leases are open."""
         return self._in_flight
 
+    def changed(self) -> set[Name]:
+        """Return the names of the pools whose counters changed since this was last asked."""
+        changed, self._changed = self._changed, set()
+        return {("pool", name) for name in changed}
+
+    def touch_all(self) -> None:
+        """Let everything count as changed."""
+        self._changed.update(self._counters)
+
+    def kept(self, name: Name, now: Now) -> KeptPool | None:
+        """Return what outlives the process of the counter called *name*; None if it is gone."""
+        counter = self._counters.get(name[1])
+        window = None if counter is None else counter.kept(now)
+        if counter is None or window is None:
+            return None
+        counter.note_peak()
+        learned = self._learned.get(name[1])
+        told = None if learned is None else KeptTold(learned.source, learned.at, learned.given)
+        return KeptPool(counter.limit, window, counter.peak, counter.raised, told)
+
+    def restore(self, name: Name, kept: KeptPool, rebase: Rebase, *, lost: bool) -> None:
+        """Go on from what an earlier run *kept* of a counter; *lost* if it may have taken more since.
+
+        To be followed by `adopt`, which fits the counters to the present settings.
+        """
+        self._counters[name[1]] = restored(kept, rebase, self._guard, lost=lost)
+        self._changed.add(name[1])
+        told = kept.told
+        if told is not None and rebase.fresh(told.at):
+            self._learned[name[1]] = _Learned(told.source, rebase.mono(told.at), told.given)
+
+    def _touch(self, charges: Iterable[Charge]) -> None:
+        for charge in charges:
+            self._changed.add(charge.pool.id)
+
     def _counter(self, pool: Pool) -> Counter:
         counter = self._counters.get(pool.id)
         if counter is None:
@@ -141,6 +181,7 @@ class MemoryCounters:
         counter = held.counter
         if self._counters.get(pool.id) is not counter:  # replaced by a reload: this slip is of the old one
             return False
+        self._changed.add(pool.id)
         before = counter.used(now), counter.limit.amount
         told = used_by(fact, counter.limit.amount)
         if counter.learn(held.slip, told, fact.limit, now, fact.reset_in):
@@ -159,6 +200,7 @@ class MemoryCounters:
             return False
         lease.open = False
         self._in_flight -= 1
+        self._touch(lease.charges)
         return True
 
     def _reading(self, pool: Pool, now: Now) -> Reading:
