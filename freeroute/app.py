@@ -9,7 +9,7 @@ import signal
 import socket
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from msgspec import Struct
 
-from freeroute.clock import Clock, SystemClock
+from freeroute.clock import Clock, SystemClock, boot_id
 from freeroute.config.assembly import Assembly, SwitchedOn, assemble, with_local
 from freeroute.config.entries import read_catalogue
 from freeroute.config.load import Overrides, Settings, load
 from freeroute.demo import DEFAULT_SEED, demo_settings, simulation
+from freeroute.domain.catalogue import Provider
 from freeroute.engine.attempts import Routing
 from freeroute.engine.gateway import Gateway
 from freeroute.engine.probes import Probes
@@ -30,8 +31,10 @@ from freeroute.local_servers import LocalServers, Wanted
 from freeroute.observe.logs import RequestLog, set_up
 from freeroute.observe.metrics import Metrics
 from freeroute.resources import config_dir, dashboard_dir
+from freeroute.stores.keeper import Keeper
 from freeroute.stores.memory import MemoryCounters
 from freeroute.stores.state_dir import StateDir
+from freeroute.stores.state_file import StateFile
 from freeroute.surfaces.guard import Guard, Policy
 from freeroute.surfaces.http import BodyBounds
 from freeroute.surfaces.litestar_app import build_asgi
@@ -94,9 +97,10 @@ class App:
         self.clock = clock
         self.demo = demo
         self.metrics = Metrics()
+        self.counters = MemoryCounters()
         self.gateway = Gateway(
             catalogue=plan.assembly.catalogue,
-            counters=MemoryCounters(),
+            counters=self.counters,
             upstreams=Upstreams(transport, clock),
             clock=clock,
             observers=[self.metrics, RequestLog()],
@@ -107,7 +111,34 @@ class App:
         )
         self.metrics.watch(self.gateway.view)
         self.guard = Guard(Policy(), clock)
+        self.keeper: Keeper | None = None
         self._log = structlog.get_logger("freeroute")
+
+    def remember(self, directory: Path, boot: str) -> None:
+        """Go on from what an earlier run left in *directory*, and save from now on; raises ConfigError.
+
+        *boot* names the machine's present boot.
+        """
+        gateway = self.gateway
+
+        def report(unsaved: bool) -> None:
+            gateway.unsaved = unsaved
+
+        def providers() -> Iterable[Provider]:
+            return gateway.catalogue.providers.values()
+
+        self.keeper = Keeper(
+            StateFile(directory / "state.db"),
+            counters=self.counters,
+            standing=gateway.standing,
+            providers=providers,
+            clock=self.clock,
+            boot=boot,
+            report=report,
+        )
+        self.keeper.recall()
+        gateway.adopt(gateway.catalogue, self.settings.clients)
+        self.keeper.save()
 
     def asgi(self, admin_key: str, on_local: AnnounceLocal) -> "Litestar":
         """Return the application; its lifespan begins and ends the background work."""
@@ -140,6 +171,8 @@ class App:
         async def lifespan(_: "Litestar") -> AsyncIterator[None]:
             loop = asyncio.get_running_loop()
             async with contextlib.AsyncExitStack() as stack:
+                if self.keeper is not None:
+                    await stack.enter_async_context(_kept(self.keeper))
                 stack.push_async_callback(self.transport.close)
                 stack.push_async_callback(_cancelled, asyncio.create_task(Probes(self.gateway).run()))
                 stack.push_async_callback(local.stop)
@@ -239,6 +272,7 @@ def serve(options: ServeOptions, announce: Announce, on_local: AnnounceLocal) ->
         refuse_wide_bind(settings)
         state = StateDir(settings.state_dir)
         stack.callback(state.close)
+        app.remember(state.path, boot_id())
         listening = listen(settings.server.host, settings.server.port)
         stack.callback(listening.close)
         announce(_started(app, listening))
@@ -317,6 +351,18 @@ def _settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
+
+
+@contextlib.asynccontextmanager
+async def _kept(keeper: Keeper) -> AsyncIterator[None]:
+    """Save what changes meanwhile, and all of it at the end, when calls have ended."""
+    saving = asyncio.create_task(keeper.run())
+    try:
+        yield
+    finally:
+        keeper.stop()
+        await saving
+        keeper.close()
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -1,6 +1,7 @@
 """Time as a value: the one place that reads the system's clocks."""
 
 import time
+from pathlib import Path
 from typing import Protocol
 
 from msgspec import Struct
@@ -37,3 +38,11 @@ class SystemClock:
     def now(self) -> Now:
         """Return the present instant of the machine."""
         return Now(time.clock_gettime(_BOOTTIME), time.time())
+
+
+def boot_id() -> str:
+    """Return what names the machine's present boot, within which `Now.mono` never starts anew; else ""."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""

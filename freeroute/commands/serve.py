@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 @options.config
 @options.host
 @options.port
-@click.option("--state-dir", metavar="DIR", help="Where the admin key is kept; one gateway at a time.")
+@click.option(
+    "--state-dir", metavar="DIR", help="Where counters and the admin key are kept; one gateway at a time."
+)
 @click.option(
     "--keyless", is_flag=True, help="Also use providers that need no key. Prompts leave this machine."
 )

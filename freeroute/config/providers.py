@@ -302,7 +302,7 @@ def _limits(specs: tuple[LimitSpec, ...], scope: Scope, where: Where) -> tuple[L
             amount=spec.amount,
             seconds=span.seconds if span is not None else 0.0,
             window=spec.window,
-            span=span if span in SPANS else "",
+            span=str(span) if span in SPANS else "",
             tz=spec.tz,
             scope=or_else(spec.scope, scope),
             confidence=spec.confidence,

@@ -9,6 +9,7 @@ from collections import deque
 from enum import StrEnum
 
 from freeroute.clock import Now
+from freeroute.domain.keepsake import KeptCandidate, KeptGate, Rebase
 
 IN_A_ROW = 3
 """Failures in a row that open a candidate. Own design, as all numbers here (docs/architecture.md)."""
@@ -101,6 +102,16 @@ class _Gate:
         self._until = 0.0
         self._trial = False
 
+    def kept(self) -> KeptGate | None:
+        """Return what outlives the process; None while closed. A trial under way ends with the process."""
+        return KeptGate(self._openings, self._until) if self._openings else None
+
+    def restore(self, kept: KeptGate | None, rebase: Rebase) -> None:
+        """Rest as long as was left when this was *kept*."""
+        if kept is not None:
+            self._openings = kept.openings
+            self._until = rebase.mono(kept.until, rebase.now.mono + LONGEST_REST)
+
     def _counts(self, generation: int | None) -> bool:
         return not self._openings if generation is None else generation == self._generation
 
@@ -122,6 +133,18 @@ class Breaker(_Gate):
         self._in_a_row = 0
         self._failed_at = 0.0
         self._seconds: deque[list[int]] = deque()  # [second, answers, failures of them], oldest first
+
+    def kept_health(self) -> KeptCandidate | None:
+        """Return what outlives the process; None while nothing is wrong. Answers are not counted on."""
+        gate = self.kept()
+        if gate is None and not self._in_a_row:
+            return None
+        return KeptCandidate(gate, self._in_a_row, self._failed_at)
+
+    def restore_health(self, kept: KeptCandidate, rebase: Rebase) -> None:
+        """Go on as it was when this was *kept*."""
+        self.restore(kept.gate, rebase)
+        self._in_a_row, self._failed_at = kept.in_a_row, rebase.mono(kept.failed_at)
 
     def suspect(self, now: Now) -> bool:
         """Say whether the last answer was a failure, and lately: it is then ranked last."""

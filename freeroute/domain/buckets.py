@@ -5,6 +5,7 @@ import math
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Limit, Unit
 from freeroute.domain.counters import GUARD, Counter, Slip
+from freeroute.domain.keepsake import KeptBucket, Rebase
 
 
 class Bucket(Counter):
@@ -24,6 +25,17 @@ class Bucket(Counter):
         self._debt = 0.0
         self._from = -math.inf  # when refilling of the debt begins
         self._open: set[Slip] = set()
+
+    @classmethod
+    def restored(cls, limit: Limit, kept: KeptBucket, rebase: Rebase, guard: float = GUARD) -> "Bucket":
+        """Return the bucket of *limit* as it was *kept*, refilled since."""
+        made = cls(limit, guard)
+        made._debt, made._from = kept.debt, rebase.mono(kept.since, rebase.now.mono + guard)
+        return made
+
+    def kept(self, now: Now) -> KeptBucket:
+        """Return what is missing and since when it refills."""
+        return KeptBucket(self._debt, self._from)
 
     def _take(self, amount: float, now: Now) -> Slip:
         self._owe(amount, self.guard, now)

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Limit
 from freeroute.domain.counters import Counter, Slip
+from freeroute.domain.keepsake import KeptCalendar, Rebase
 
 SKEW = 60.0
 """Seconds after a reset in which a provider may still count for the period before. Own design."""
@@ -55,6 +56,26 @@ class Calendar(Counter):
         self._used = 0.0
         self._start = self._end = self._newest = self._opened = -math.inf
         self._open: set[Slip] = set()
+
+    @classmethod
+    def restored(cls, limit: Limit, kept: KeptCalendar, rebase: Rebase) -> "Calendar":
+        """Return the window of *limit* as it was *kept*.
+
+        Calls that were under way may have been counted in the period after it too, but in no later one.
+        """
+        made = cls(limit)
+        made._used, made._start, made._end, made._newest = kept.used, kept.start, kept.end, kept.newest
+        made._opened = rebase.mono(kept.opened)
+        made._turn(rebase.now)
+        if made._start == kept.end:
+            made._used += kept.under_way
+        return made
+
+    def kept(self, now: Now) -> KeptCalendar:
+        """Return what is used in which period."""
+        self._turn(now)
+        under_way = math.fsum(slip.amount for slip in self._open)
+        return KeptCalendar(self._used, under_way, self._start, self._end, self._newest, self._opened)
 
     def _take(self, amount: float, now: Now) -> Slip:
         self._turn(now)

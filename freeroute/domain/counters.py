@@ -12,6 +12,7 @@ from msgspec import Struct, structs
 
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Limit, Unit
+from freeroute.domain.keepsake import KeptWindow
 
 DOUBT = 0.25
 """Share of a call's own charge by which it may have been estimated too low: settling puts that right, and it
@@ -56,7 +57,10 @@ class Counter(ABC):
         self._in_flight = 0.0
         self._taken = 0.0  # all that was ever taken, and all that ever came back
         self._freed = 0.0
+        self.peak = 0.0
+        self.raised = False
         self._told_at = -math.inf
+        self._noted = 0.0  # of all that was taken, what `peak` has looked at
 
     def fits_at(self, amount: float, now: Now) -> float:
         """Return the mono instant at which *amount* fits: ``now.mono`` if now, ``inf`` if never."""
@@ -98,6 +102,21 @@ class Counter(ABC):
         """Change the limit and keep what is taken; only for a limit with the same kind of window."""
         self.used(now)
         self.limit = limit
+
+    def note_peak(self) -> None:
+        """Raise `peak`, the most that was taken from one saving to the next: a crash loses no more.
+
+        `raised` says that an allowance for that is in the counter, and that nothing was taken since.
+        """
+        self.peak = max(self.peak, self._taken - self._noted)
+        self.raised = self.raised and self._taken == self._noted
+        self._noted = self._taken
+
+    def carry(self, amount: float, peak: float, now: Now) -> None:
+        """Take *amount* for good, for calls of which there are no slips here, and go on from *peak*."""
+        if amount:
+            self.settle(self.take(amount, now), None, now)
+        self.peak, self._noted = peak, self._taken
 
     def take(self, amount: float, now: Now) -> Slip:
         """Take *amount*, whether it fits or not."""
@@ -174,6 +193,10 @@ class Counter(ABC):
     @abstractmethod
     def correct(self, used: float, now: Now, back_in: float | None = None) -> None:
         """Let *used* be taken from now on; what is new comes back within *back_in* seconds, if told."""
+
+    @abstractmethod
+    def kept(self, now: Now) -> KeptWindow | None:
+        """Return what of it outlives the process; None if nothing does. Calls under way count as taken."""
 
     @abstractmethod
     def _take(self, amount: float, now: Now) -> Slip:

@@ -115,7 +115,7 @@ def _gone(outcome: Outcome, candidate: Candidate, standing: Standing, now: Now) 
 
 def _too_long(outcome: Outcome, candidate: Candidate, standing: Standing, now: Now) -> None:
     if outcome.context:
-        standing.learn_context(candidate, outcome.context)
+        standing.learn_context(candidate, outcome.context, now)
 
 
 def _loading(outcome: Outcome, candidate: Candidate, standing: Standing, now: Now) -> None:
@@ -132,7 +132,7 @@ def _redirected(outcome: Outcome, candidate: Candidate, standing: Standing, now:
 
 def _bad_parameter(outcome: Outcome, candidate: Candidate, standing: Standing, now: Now) -> None:
     if outcome.param and droppable(outcome.param):
-        standing.learn_refusal(candidate, outcome.param)
+        standing.learn_refusal(candidate, outcome.param, now)
     elif outcome.param in FEATURES:
         standing.refuses(candidate, outcome.param, until=now.mono + REFUSED_REST)
 

@@ -1,6 +1,6 @@
 """What is known about keys: which have answered, which are being tried for the first time, and verdicts."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from enum import StrEnum
 
 from msgspec import Struct
@@ -46,6 +46,7 @@ class Proofs:
     def __init__(self) -> None:
         """Start with every key unproven."""
         self._proven: dict[KeyPlace, Key] = {}
+        self._recalled: set[KeyPlace] = set()  # proven in an earlier run; `keep` finds the keys
         self._first: dict[KeyPlace, tuple[int, float]] = {}  # the call on an unproven key, and when it began
 
     def busy_until(self, candidate: Candidate, now: Now) -> float | None:
@@ -75,13 +76,25 @@ class Proofs:
         return self._first.pop(place, None) is not None
 
     def doubt(self, place: KeyPlace) -> None:
-        """Forget that the key at *place* ever answered: it was refused."""
+        """Forget that the key at *place* ever answered: it was refused, or is another one."""
         self._proven.pop(place, None)
+        self._recalled.discard(place)
+
+    @property
+    def proven(self) -> Collection[KeyPlace]:
+        """Return the places of the keys that have answered."""
+        return self._proven.keys()
+
+    def recall(self, place: KeyPlace) -> None:
+        """Believe, once `keep` tells the keys there are, that the one at *place* has answered."""
+        self._recalled.add(place)
 
     def keep(self, candidates: Iterable[Candidate]) -> None:
         """Forget keys that are not among *candidates*; another key under a label is a new one."""
         known = {_place(candidate): candidate.key for candidate in candidates}
         self._proven = {k: v for k, v in self._proven.items() if k in known and known[k].secret == v.secret}
+        self._proven |= {place: known[place] for place in self._recalled if place in known}
+        self._recalled.clear()
         self._first = {k: v for k, v in self._first.items() if k in known}
 
     def _is_proven(self, candidate: Candidate) -> bool:

@@ -9,6 +9,7 @@ from freeroute.domain.buckets import Bucket
 from freeroute.domain.calendars import Calendar
 from freeroute.domain.catalogue import Limit, Unit, WindowKind
 from freeroute.domain.counters import GUARD, Counter, Slip
+from freeroute.domain.keepsake import KeptBucket, KeptCalendar, KeptPool, KeptWindow, Rebase
 from freeroute.domain.sliding import Sliding
 
 RELOOK = 0.25
@@ -37,6 +38,9 @@ class Concurrency(Counter):
 
     def correct(self, used: float, now: Now, back_in: float | None = None) -> None:
         """Do nothing: what is under way is known here best."""
+
+    def kept(self, now: Now) -> None:
+        """Return None: calls under way end with the process."""
 
     def _returned(self, slip: Slip, now: Now) -> float:
         return self._freed - slip.freed
@@ -68,5 +72,31 @@ def adapted(counter: Counter, limit: Limit, now: Now, guard: float = GUARD) -> C
         counter.resize(limit, now)
         return counter
     fresh = counter_for(limit, guard)
-    fresh.settle(fresh.take(counter.used(now), now), None, now)
+    fresh.carry(counter.used(now), counter.peak, now)
     return fresh
+
+
+def restored(kept: KeptPool, rebase: Rebase, guard: float = GUARD, *, lost: bool = False) -> Counter:
+    """Return the counter that was *kept*; *lost* if what it took last may not have been kept any more.
+
+    Then it is raised by the most that it ever took between two savings, as if that had been taken just now.
+    A crash after which nothing was taken raises it no further.
+    """
+    counter = _restored(kept.limit, kept.window, rebase, guard)
+    now = rebase.now
+    extra = 0.0
+    if lost and not kept.raised:
+        extra = min(kept.peak, max(0.0, kept.limit.amount - counter.used(now)))
+    counter.carry(extra, kept.peak, now)
+    counter.raised = lost or kept.raised
+    return counter
+
+
+def _restored(limit: Limit, window: KeptWindow, rebase: Rebase, guard: float) -> Counter:
+    match window:
+        case KeptCalendar():
+            return Calendar.restored(limit, window, rebase)
+        case KeptBucket():
+            return Bucket.restored(limit, window, rebase, guard)
+        case _:
+            return Sliding.restored(limit, window, rebase, guard)

@@ -116,6 +116,10 @@ class Measure(Struct):
         self.excused_at = now.mono
         return True
 
+    def shifted(self, seconds: float) -> "Measure":
+        """Return the same on a clock that is *seconds* ahead."""
+        return Measure(self.given, self.level, self.step_at + seconds, self.width, self.excused_at + seconds)
+
     @property
     def is_over(self) -> bool:
         """Say whether the limit that was given is granted again."""

@@ -3,12 +3,14 @@
 import math
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
+from collections.abc import Iterable
 from itertools import accumulate, takewhile
 from operator import attrgetter
 
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Limit
 from freeroute.domain.counters import GUARD, NOISE, Counter, Slip
+from freeroute.domain.keepsake import KeptSliding, Rebase
 
 MERGE_AT = 4096
 """Entries of a sliding window above which finished ones are merged. Own design: 0.5 MB at most."""
@@ -40,6 +42,23 @@ class Sliding(Counter):
         self._total = 0.0
         self._seen = -math.inf
         self._merge_at = MERGE_AT
+
+    @classmethod
+    def restored(cls, limit: Limit, kept: KeptSliding, rebase: Rebase, guard: float = GUARD) -> "Sliding":
+        """Return the window of *limit* as it was *kept*; nothing in it is held for longer than anew."""
+        made = cls(limit, guard)
+        latest = rebase.now.mono + guard + limit.seconds
+        for mark, amount in kept.slips:
+            made._add(Slip(amount, rebase.mono(mark, latest), open=False), rebase.now)
+        return made
+
+    def kept(self, now: Now) -> KeptSliding:
+        """Return when how much comes back, calls under way included; many slips are kept in grains."""
+        self._expire(now)
+        slips: Iterable[Slip] = (slip for slip in self._slips if slip.amount)
+        if len(self._slips) > GRAINS:
+            slips = _grains(slips, self.limit.seconds / GRAINS)
+        return KeptSliding([(slip.mark, slip.amount) for slip in slips])
 
     def _take(self, amount: float, now: Now) -> Slip:
         return self._add(Slip(amount, now.mono + self.guard + self.limit.seconds), now)
@@ -146,18 +165,23 @@ class Sliding(Counter):
             self._total = 0.0
 
     def _merge(self) -> None:
-        # The latest of each grain stands for all, so that nothing comes back early. Slips of calls under
-        # way stay as they are: they may still change, and are no more than the calls under way.
-        grain = self.limit.seconds / GRAINS
-        kept: list[Slip] = []
-        merged: dict[int, Slip] = {}
-        for slip in self._slips:
-            if slip.open:
-                kept.append(slip)
-                continue
-            one = merged.setdefault(int(slip.mark // grain), Slip(0.0, open=False))
-            one.amount += slip.amount
-            one.mark = slip.mark
-        self._slips = sorted([*kept, *merged.values()], key=_mark)
+        # Slips of calls under way stay as they are: they may still change, and are no more than those calls.
+        under_way = [slip for slip in self._slips if slip.open]
+        ended = _grains((slip for slip in self._slips if not slip.open), self.limit.seconds / GRAINS)
+        self._slips = sorted([*under_way, *ended], key=_mark)
         self._total = math.fsum(slip.amount for slip in self._slips)
         self._merge_at = max(MERGE_AT, 2 * len(self._slips))
+
+
+def _grains(slips: Iterable[Slip], grain: float) -> list[Slip]:
+    """Return one slip for all of each *grain* seconds: the latest, so that nothing comes back early."""
+    merged: list[Slip] = []
+    one, end = Slip(0.0), -math.inf
+    for slip in slips:
+        mark = slip.mark
+        if mark >= end:
+            one, end = Slip(0.0, open=False), mark + grain
+            merged.append(one)
+        one.amount += slip.amount
+        one.mark = mark
+    return merged

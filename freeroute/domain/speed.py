@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Model
+from freeroute.domain.keepsake import KeptSpeed, Rebase
 
 # Weight of one new measurement; the last ten calls make up 90 % of the estimate.
 BLEND = 0.2
@@ -53,6 +54,18 @@ class Speed(Struct):
     def prior(cls, model: Model) -> "Speed":
         """Return what the catalogue expects of *model*."""
         return cls(model.first_token, model.tokens_per_second)
+
+    def kept(self) -> KeptSpeed | None:
+        """Return what outlives the process; None if it is all prior."""
+        if not self.samples and not self.slowest:
+            return None
+        return KeptSpeed(self.first_token, self.rate, self.measured_at, self.samples, self.slowest)
+
+    @classmethod
+    def restored(cls, kept: KeptSpeed, rebase: Rebase) -> "Speed":
+        """Return the estimate that was *kept*."""
+        at = rebase.mono(kept.measured_at)
+        return cls(kept.first_token, kept.rate, at, kept.samples, kept.slowest)
 
     def measured(self, first_event: float, tokens: int, seconds: float, now: Now) -> None:
         """Take in an answer: *first_event* seconds to its first event, *tokens* in *seconds* after it."""

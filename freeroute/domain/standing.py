@@ -9,9 +9,9 @@ from msgspec import Struct
 from freeroute.clock import Now
 from freeroute.domain.breaker import Breaker, ProviderBreaker
 from freeroute.domain.catalogue import Candidate, Pool
-from freeroute.domain.keys import Proofs
 from freeroute.domain.leases import Charge, Reading
 from freeroute.domain.outcome import Kind
+from freeroute.domain.remembered import Hold, Remembered
 from freeroute.domain.speed import Awaited, Lapses, Speed
 
 # While a half-open trial is under way nobody knows when it ends; it is told as this many seconds.
@@ -42,18 +42,6 @@ class Room(Protocol):
         ...
 
 
-class Hold(Struct, frozen=True):
-    """Do not use before *until* (mono seconds; ``inf`` until reload).
-
-    *quota* marks a hold that ends because capacity comes back; *step* counts a doubling back-off.
-    """
-
-    until: float
-    reason: str
-    step: int = 0
-    quota: bool = False
-
-
 class Obstacle(Struct, frozen=True):
     """Why a candidate cannot be used now, and when (mono) it may be.
 
@@ -76,24 +64,20 @@ class Trial(Struct, frozen=True):
     call: int = 0
 
 
-class Standing:
-    """Everything that changes about candidates, by their ids; survives a reload of the catalogue."""
+class Standing(Remembered):
+    """Everything that changes about candidates, by their ids; survives a reload of the catalogue.
+
+    What survives the process too is in the class it is built on.
+    """
 
     def __init__(self, room: Room) -> None:
         """Look at quota through *room*."""
+        super().__init__()
         self.room = room
-        self._breakers: dict[str, Breaker] = {}
-        self._provider_breakers: dict[str, ProviderBreaker] = {}
-        self._holds: dict[tuple[str, ...], Hold] = {}
-        self._speeds: dict[str, Speed] = {}  # by provider/model: a key makes nothing faster
         self._awaited: dict[str, Awaited] = {}
         self._lapses: dict[str, Lapses] = {}
-        self._contexts: dict[str, int] = {}
-        self._dropped: dict[str, frozenset[str]] = {}
-        self._refused: dict[str, dict[str, float]] = {}
         self._turns: dict[str, int] = {}
         self._turn = 0
-        self._proofs = Proofs()
 
     # --- reading -----------------------------------------------------------------------------------
 
@@ -170,16 +154,15 @@ class Standing:
 
     def context(self, candidate: Candidate) -> int | None:
         """Return the context window in tokens: learned from an error, else the catalogue's."""
-        return self._contexts.get(candidate.name, candidate.model.context)
+        return self._lessons.context(candidate.name) or candidate.model.context
 
     def dropped(self, candidate: Candidate) -> frozenset[str]:
         """Return the parameters this model was found to refuse."""
-        return self._dropped.get(candidate.name, frozenset())
+        return self._lessons.refuses(candidate.name)
 
     def refused(self, candidate: Candidate, features: frozenset[str], now: Now) -> bool:
         """Say whether this model refused one of *features* lately."""
-        known = self._refused.get(candidate.name)
-        return known is not None and any(known.get(feature, 0.0) > now.mono for feature in features)
+        return self._lessons.spares(candidate.name, features, now)
 
     def last_turn(self, candidate: Candidate) -> int:
         """Return the number of the last call *candidate* was given; 0 if none."""
@@ -212,16 +195,21 @@ class Standing:
 
     def answered(self, candidate: Candidate) -> bool:
         """Note that a call was served; say whether that lets others use the key, who had to wait for it."""
+        place = (candidate.provider.id, candidate.key.label)
+        if place not in self._proofs.proven:
+            self._changed.add(("key", *place))
         return self._proofs.answered(candidate)
 
     def give_back(self, candidate: Candidate, trial: Trial) -> None:
         """End a call that says nothing about health: the trial is there for the next one."""
+        self._touch(candidate)
         self.breaker(candidate).end_trial(trial.own)
         self.provider_breaker(candidate.provider.id).end_trial(trial.provider)
         self._proofs.ended(candidate, trial.call)
 
     def succeeded(self, candidate: Candidate, trial: Trial, now: Now) -> None:
         """Note a success."""
+        self._touch(candidate)
         self.breaker(candidate).success(now, trial.own)
         self.provider_breaker(candidate.provider.id).success(now, trial.provider)
         self._proofs.ended(candidate, trial.call)
@@ -229,9 +217,11 @@ class Standing:
             hold = self._holds.get(place)
             if hold is not None and hold.until <= now.mono:
                 del self._holds[place]
+                self._changed.add(("hold", *place))
 
     def failed(self, candidate: Candidate, trial: Trial, kind: Kind, now: Now, *, jitter: float) -> None:
         """Note a failure that is the provider's fault; *jitter* is a random number in [0, 1)."""
+        self._touch(candidate)
         self.breaker(candidate).failure(now, trial.own, jitter=jitter)
         whole = self.provider_breaker(candidate.provider.id)
         unreachable = kind is Kind.UNREACHABLE
@@ -252,27 +242,30 @@ class Standing:
         held = self._holds.get(place)
         if held is None or until >= held.until:
             self._holds[place] = Hold(until, reason, step, quota)
+            self._changed.add(("hold", *place))
 
     def held(self, place: tuple[str, ...]) -> Hold | None:
         """Return the hold laid on *place*, even if it has ended."""
         return self._holds.get(place)
 
-    def learn_context(self, candidate: Candidate, tokens: int) -> None:
+    def learn_context(self, candidate: Candidate, tokens: int, now: Now) -> None:
         """Remember the context window an error named."""
-        self._contexts[candidate.name] = tokens
+        self._lessons.learn_context(candidate.name, tokens, now)
+        self._changed.add(("model", candidate.name))
 
-    def learn_refusal(self, candidate: Candidate, param: str) -> None:
-        """Remember that this model refuses *param*; at most 32 a model."""
-        known = self._dropped.get(candidate.name, frozenset())
-        if len(known) < 32:
-            self._dropped[candidate.name] = known | {param}
+    def learn_refusal(self, candidate: Candidate, param: str, now: Now) -> None:
+        """Remember that this model refuses *param*."""
+        self._lessons.learn_refusal(candidate.name, param, now)
+        self._changed.add(("model", candidate.name))
 
     def refuses(self, candidate: Candidate, feature: str, *, until: float) -> None:
         """Spare this model calls with *feature*, one of ``outcome.FEATURES``, until *until* (mono)."""
-        self._refused.setdefault(candidate.name, {})[feature] = until
+        self._lessons.spare(candidate.name, feature, until)
+        self._changed.add(("model", candidate.name))
 
     def reset(self, provider_id: str) -> None:
         """Close the breakers of a provider and lift its holds."""
+        self.touch_all()
         if (whole := self._provider_breakers.get(provider_id)) is not None:
             whole.reset()
         for candidate_id, own in self._breakers.items():
@@ -283,6 +276,7 @@ class Standing:
 
     def keep(self, candidates: Iterable[Candidate]) -> None:
         """Forget what is not among *candidates*."""
+        self.touch_all()
         kept = list(candidates)
         ids = {candidate.id for candidate in kept}
         names = {candidate.name for candidate in kept}
@@ -293,16 +287,23 @@ class Standing:
         self._lapses = {k: v for k, v in self._lapses.items() if k in ids}
         self._turns = {k: v for k, v in self._turns.items() if k in ids}
         self._proofs.keep(kept)
-        self._contexts = {k: v for k, v in self._contexts.items() if k in names}
-        self._dropped = {k: v for k, v in self._dropped.items() if k in names}
-        self._refused = {k: v for k, v in self._refused.items() if k in names}
+        self._lessons.keep(names)
         self._provider_breakers = {k: v for k, v in self._provider_breakers.items() if k in providers}
         self._holds = {k: v for k, v in self._holds.items() if k[1] in providers}
 
     def retry_refused(self) -> None:
         """Forget what a reload may have cured: holds on keys (a label may stand for a new one), features."""
-        self._refused.clear()
-        self._holds = {k: v for k, v in self._holds.items() if k[0] != "key"}
+        self._changed.update(("model", name) for name in self._lessons.models)
+        self._lessons.spare_nothing()
+        for place in [place for place in self._holds if place[0] == "key"]:
+            self._lift(place)
+
+    def renewed(self, provider_id: str, label: str) -> None:
+        """Lift what is held against the key that had *label*: it is another one now."""
+        for place in [place for place in self._holds if place[0] in ("key", "key-model")]:
+            if place[1:3] == (provider_id, label):
+                self._lift(place)
+        self._proofs.doubt((provider_id, label))
 
 
 def places_of(candidate: Candidate) -> tuple[tuple[str, ...], ...]:

@@ -62,6 +62,7 @@ class Gateway:
         self.ties = "balanced"
         self.started = clock.now()
         self.draining = False
+        self.unsaved = False
         self.in_flight = 0
         self.no_train = no_train
         self._rng = rng or random.Random()
@@ -276,7 +277,8 @@ class Gateway:
         """Say whether new requests should be sent here, and why not."""
         if self.draining:
             return False, {"status": "draining"}
-        return True, {"status": "ready", "providers": len(self.catalogue.providers)}
+        trouble = {"state": "not saved"} if self.unsaved else {}
+        return True, {"status": "ready", "providers": len(self.catalogue.providers), **trouble}
 
     def view(self) -> View:
         """Return a look at everything, for reports."""
@@ -292,6 +294,7 @@ class Gateway:
             demo=self.demo,
             version=self.version,
             in_flight=self.in_flight,
+            unsaved=self.unsaved,
         )
 
     def adopt(self, catalogue: Catalogue, clients: Sequence[Client] = ()) -> None:

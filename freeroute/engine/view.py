@@ -18,7 +18,10 @@ TYPICAL = Demand(prompt=200)
 
 
 class View(Struct, frozen=True):
-    """Everything a report reads, at the instant *now*; *in_flight* are requests that are being answered."""
+    """Everything a report reads, at the instant *now*; *in_flight* are requests that are being answered.
+
+    *unsaved* says that what changes is not being saved.
+    """
 
     now: Now
     started: Now
@@ -31,6 +34,7 @@ class View(Struct, frozen=True):
     demo: bool
     version: str
     in_flight: int = 0
+    unsaved: bool = False
 
     def obstacle(self, candidate: Candidate) -> Obstacle | None:
         """Return what keeps *candidate* from serving a typical call now."""

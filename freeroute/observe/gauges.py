@@ -31,6 +31,7 @@ class Gauges(Collector):
         view = self.look()
         yield _info(view)
         yield _in_flight(view)
+        yield _unsaved(view)
         yield from _candidates(view)
         yield _providers(view)
         yield from _quotas(view)
@@ -49,6 +50,12 @@ def _info(view: View) -> GaugeMetricFamily:
 def _in_flight(view: View) -> GaugeMetricFamily:
     family = _family("freeroute_requests_in_flight", "Requests that are being answered.")
     family.add_metric([], view.in_flight)
+    return family
+
+
+def _unsaved(view: View) -> GaugeMetricFamily:
+    family = _family("freeroute_state_unsaved", "1 while the state file cannot be written.")
+    family.add_metric([], float(view.unsaved))
     return family
 
 

@@ -13,8 +13,9 @@ from freeroute.clock import Now
 from freeroute.domain.catalogue import Limit, Pool, Unit
 from freeroute.domain.counters import GUARD, Counter, Slip
 from freeroute.domain.guards import Guard
+from freeroute.domain.keepsake import KeptPool, KeptTold, Name, Rebase
 from freeroute.domain.leases import Charge, Denied, Lease, Reading
-from freeroute.domain.limits import RELOOK, adapted, counter_for
+from freeroute.domain.limits import RELOOK, adapted, counter_for, restored
 from freeroute.domain.measuring import SOON, Measure, pool_blamed
 from freeroute.domain.outcome import Outcome
 from freeroute.domain.rates import RateFact, pool_meant, used_by
@@ -49,6 +50,7 @@ class MemoryCounters:
         self._measures: dict[str, Measure] = {}
         self._guards: dict[str, Guard] = {}
         self._in_flight = 0
+        self._changed: set[str] = set()
 
     def fits_at(self, charges: Sequence[Charge], now: Now) -> float:
         """Return when (mono) all *charges* fit together: ``now.mono`` if now, ``inf`` if never."""
@@ -64,6 +66,7 @@ class MemoryCounters:
         if last is not None:
             return Denied(until, last)
         self._in_flight += 1
+        self._touch(summed)
         return Lease(summed, tuple(self._hold(charge, now) for charge in summed))
 
     async def confirm(self, lease: Lease, now: Now) -> bool:
@@ -73,6 +76,7 @@ class MemoryCounters:
         """
         wider = False
         if lease.open:
+            self._touch(lease.charges)
             for charge, held in zip(lease.charges, _held(lease), strict=True):
                 held.counter.confirm(held.slip, now)
                 self._guard_of(charge.pool).answered(now.mono - held.slip.at)
@@ -116,6 +120,7 @@ class MemoryCounters:
         pool = pool_blamed(outcome, self.readings(own, now))
         if pool is None or pool.id in told:
             return False
+        self._changed.add(pool.id)
         counter, slip = held[pool.id].counter, held[pool.id].slip
         measure = self._measures.setdefault(pool.id, Measure(counter.limit.amount))
         seconds = counter.limit.seconds
@@ -159,6 +164,7 @@ class MemoryCounters:
         again has not regained its day.
         """
         wanted = {pool.id: pool for pool in pools}
+        self.touch_all()
         for name, counter in list(self._counters.items()):
             learned = self._learned.get(name)
             if learned is not None and (name not in wanted or wanted[name].limit != learned.given):
@@ -174,6 +180,44 @@ class MemoryCounters:
     def in_flight(self) -> int:
         """Return how many leases are open."""
         return self._in_flight
+
+    def changed(self) -> set[Name]:
+        """Return the names of the pools whose counters changed since this was last asked."""
+        changed, self._changed = self._changed, set()
+        return {("pool", name) for name in changed}
+
+    def touch_all(self) -> None:
+        """Let everything count as changed."""
+        self._changed.update(self._counters)
+
+    def kept(self, name: Name, now: Now) -> KeptPool | None:
+        """Return what outlives the process of the counter called *name*; None if it is gone."""
+        counter = self._counters.get(name[1])
+        window = None if counter is None else counter.kept(now)
+        if counter is None or window is None:
+            return None
+        counter.note_peak()
+        learned = self._learned.get(name[1])
+        told = None if learned is None else KeptTold(learned.source, learned.at, learned.given)
+        measure = self._measures.get(name[1])
+        return KeptPool(counter.limit, window, counter.peak, counter.raised, told, measure)
+
+    def restore(self, name: Name, kept: KeptPool, rebase: Rebase, *, lost: bool) -> None:
+        """Go on from what an earlier run *kept* of a counter; *lost* if it may have taken more since.
+
+        To be followed by `adopt`, which fits the counters to the present settings.
+        """
+        self._counters[name[1]] = restored(kept, rebase, self._guard, lost=lost)
+        self._changed.add(name[1])
+        told = kept.told
+        if told is not None and rebase.fresh(told.at):
+            self._learned[name[1]] = _Learned(told.source, rebase.mono(told.at), told.given)
+            if kept.measure is not None:
+                self._measures[name[1]] = kept.measure.shifted(rebase.shift)
+
+    def _touch(self, charges: Iterable[Charge]) -> None:
+        for charge in charges:
+            self._changed.add(charge.pool.id)
 
     def _counter(self, pool: Pool, now: Now) -> Counter:
         counter = self._counters.get(pool.id)
@@ -221,6 +265,7 @@ class MemoryCounters:
         counter = held.counter
         if self._counters.get(pool.id) is not counter:  # replaced by a reload: this slip is of the old one
             return False
+        self._changed.add(pool.id)
         before = counter.used(now), counter.limit.amount
         told = used_by(fact, counter.limit.amount)
         if counter.learn(held.slip, told, fact.limit, now, fact.reset_in):
@@ -248,6 +293,7 @@ class MemoryCounters:
             return False
         lease.open = False
         self._in_flight -= 1
+        self._touch(lease.charges)
         return True
 
     def _reading(self, pool: Pool, now: Now) -> Reading:

@@ -4,6 +4,7 @@ import re
 from datetime import date
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec import structs
 
@@ -13,7 +14,7 @@ from freeroute.config.load import Overrides, load
 from freeroute.config.providers import provider_of
 from freeroute.config.schema import Where
 from freeroute.config.specs import KeySpec, ProviderSpec
-from freeroute.domain.catalogue import Catalogue, Privacy, Scope, Unit, WindowKind
+from freeroute.domain.catalogue import Catalogue, Limit, Privacy, Scope, Unit, WindowKind
 from freeroute.domain.resolve import Names, Target
 from freeroute.resources import config_dir
 
@@ -33,6 +34,12 @@ def everything(tmp_path: Path) -> Catalogue:
     settings = load(Overrides(), {"CLOUDFLARE_ACCOUNT_ID": "abc"}, tmp_path, tmp_path)
     listed = {name: ProviderSpec(keys=(KeySpec(key="k"),)) for name in REMOTE}
     return assemble(structs.replace(settings, providers=listed), ENTRIES, TODAY).catalogue
+
+
+def test_every_limit_can_be_saved(everything):
+    limits = {pool.limit for candidate in everything.candidates for pool in candidate.pools}
+    for limit in limits:
+        assert msgspec.msgpack.decode(msgspec.msgpack.encode(limit), type=Limit) == limit
 
 
 def test_the_catalogue_holds_the_providers_it_should():

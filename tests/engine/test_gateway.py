@@ -249,6 +249,8 @@ async def test_a_reload_applies_new_limits_to_what_was_used():
 def test_readiness_ends_with_draining():
     world = World(provider("a"))
     assert world.gateway.ready() == (True, {"status": "ready", "providers": 1})
+    world.gateway.unsaved = True
+    assert world.gateway.ready() == (True, {"status": "ready", "providers": 1, "state": "not saved"})
     world.gateway.draining = True
     assert world.gateway.ready() == (False, {"status": "draining"})
 

@@ -1,0 +1,109 @@
+"""What of the candidates' standing outlives the process, and how it is kept and restored."""
+
+from msgspec import Struct
+
+from freeroute.clock import Now
+from freeroute.domain.breaker import Breaker, ProviderBreaker
+from freeroute.domain.catalogue import Candidate
+from freeroute.domain.keepsake import (
+    KeptCandidate,
+    KeptHold,
+    KeptKey,
+    KeptModel,
+    KeptProvider,
+    KeptSpeed,
+    KeptStanding,
+    Name,
+    Rebase,
+)
+from freeroute.domain.keys import Proofs
+from freeroute.domain.lessons import Lessons
+from freeroute.domain.speed import Speed
+
+
+class Hold(Struct, frozen=True):
+    """Do not use before *until* (mono seconds; ``inf`` until reload).
+
+    *quota* marks a hold that ends because capacity comes back; *step* counts a doubling back-off.
+    """
+
+    until: float
+    reason: str
+    step: int = 0
+    quota: bool = False
+
+
+class Remembered:
+    """Breakers, holds, speeds, lessons and proven keys, and which of them changed."""
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self._breakers: dict[str, Breaker] = {}
+        self._provider_breakers: dict[str, ProviderBreaker] = {}
+        self._holds: dict[tuple[str, ...], Hold] = {}
+        self._speeds: dict[str, Speed] = {}  # by provider/model: a key makes nothing faster
+        self._lessons = Lessons()
+        self._proofs = Proofs()
+        self._changed: set[Name] = set()
+
+    def changed(self) -> set[Name]:
+        """Return what changed since this was last asked."""
+        changed, self._changed = self._changed, set()
+        return changed
+
+    def touch_all(self) -> None:
+        """Let everything count as changed."""
+        self._changed.update(("candidate", name) for name in self._breakers)
+        self._changed.update(("provider", name) for name in self._provider_breakers)
+        self._changed.update(("speed", name) for name in self._speeds)
+        self._changed.update(("model", name) for name in self._lessons.models)
+        self._changed.update(("key", *place) for place in self._proofs.proven)
+        self._changed.update(("hold", *place) for place in self._holds)
+
+    def kept(self, name: Name, now: Now) -> KeptStanding | None:
+        """Return what outlives the process of what is called *name*; None if there is nothing, or no more."""
+        kind, *place = name
+        match kind:
+            case "candidate":
+                own = self._breakers.get(place[0])
+                return None if own is None else own.kept_health()
+            case "provider":
+                whole = self._provider_breakers.get(place[0])
+                gate = None if whole is None else whole.kept()
+                return None if gate is None else KeptProvider(gate)
+            case "speed":
+                speed = self._speeds.get(place[0])
+                return None if speed is None else speed.kept()
+            case "model":
+                return self._lessons.kept(place[0])
+            case "key":
+                return KeptKey() if tuple(place) in self._proofs.proven else None
+        hold = self._holds.get(tuple(place))
+        return None if hold is None else KeptHold(hold.until, hold.reason, hold.step, hold.quota)
+
+    def restore(self, name: Name, kept: KeptStanding, rebase: Rebase) -> None:
+        """Go on from what an earlier run *kept* of what is called *name*; to be followed by `keep`."""
+        match kept:
+            case KeptCandidate():
+                own = self._breakers[name[1]] = Breaker()
+                own.restore_health(kept, rebase)
+            case KeptProvider():
+                whole = self._provider_breakers[name[1]] = ProviderBreaker()
+                whole.restore(kept.gate, rebase)
+            case KeptSpeed():
+                self._speeds[name[1]] = Speed.restored(kept, rebase)
+            case KeptModel():
+                self._lessons.restore(name[1], kept, rebase)
+            case KeptKey():
+                self._proofs.recall((name[1], name[2]))
+            case _:
+                self._holds[name[1:]] = Hold(rebase.mono(kept.until), kept.reason, kept.step, kept.quota)
+
+    def _lift(self, place: tuple[str, ...]) -> None:
+        del self._holds[place]
+        self._changed.add(("hold", *place))
+
+    def _touch(self, candidate: Candidate) -> None:
+        self._changed.add(("candidate", candidate.id))
+        self._changed.add(("provider", candidate.provider.id))
+        self._changed.add(("speed", candidate.name))
