@@ -23,7 +23,6 @@ _DEEPEST = 100
 _MOST_CHOICES = 8
 # How code written for sound bodies fails on others: nobody checks each field of what it only simulates.
 _UNSOUND = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-_HTML_TYPE = "text/html; charset=utf-8"
 
 
 class Scene(Struct, frozen=True):
@@ -294,12 +293,10 @@ def _script(scene: Scene, order: _Order, answer: Answer, fault: Fault | None) ->
     if kind in ("empty", "content_filter"):
         finish = "stop" if kind == "empty" else kind
         answer = replace(answer, pieces=(), tool_calls=(), finish=finish, others=())
-    load = scene.dialect.load(order.body, order.model)
-    speed = replace(speed, first_token=speed.first_token + load)
+    speed = replace(speed, first_token=speed.first_token + scene.dialect.load(order.body, order.model))
     headers = scene.dialect.rate_headers(Meter(scene.ledger, order.rules, order.model.id, scene.now))
     if kind in ("garbage", "html"):
-        type_ = scene.dialect.stream_type if order.stream else "application/json"
-        script = _noise(kind, random.Random(f"{scene.seed}/{scene.ordinal}"), type_)
+        script = _noise(kind, random.Random(f"{scene.seed}/{scene.ordinal}"), scene.dialect, order.stream)
         script.head_after = speed.first_token
     elif order.stream:
         script = _streamed(scene.dialect, order, answer, fault, speed)
@@ -382,12 +379,12 @@ def _failing(frames: Iterator[Frame], last: Frame) -> Iterator[Frame]:
     yield last
 
 
-def _noise(kind: str, rng: random.Random, type_: str) -> Script:
-    if kind == "html":
-        body, content_type = _HTML, _HTML_TYPE
-    else:
+def _noise(kind: str, rng: random.Random, dialect: Dialect, stream: bool) -> Script:
+    body, content_type = _HTML, "text/html; charset=utf-8"
+    if kind == "garbage":
         # 0x80 first: no text encoding of JSON begins like this.
-        body, content_type = b"\x80" + rng.randbytes(511), type_
+        body = b"\x80" + rng.randbytes(511)
+        content_type = dialect.stream_type if stream else dialect.json_type
     headers = [pair("content-type", content_type), pair("content-length", len(body))]
     return Script(200, headers, iter([Frame(body)]))
 
