@@ -2,8 +2,8 @@
 
 import argparse
 import asyncio
+import contextlib
 import logging
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -22,6 +22,8 @@ from bench.processes import BenchFailed
 
 SECONDS = 300.0
 """How long a play is in real time."""
+
+METER = 0.02  # seconds between two looks at whether the bench is on time
 
 COMPRESSED = 180.0
 """How long in virtual time: three windows of a minute."""
@@ -85,21 +87,52 @@ def compressed(scenario: Scenario, seconds: float, contenders: Sequence[Contende
 
 
 async def _real(scenarios: Sequence[Scenario], seconds: float, parallel: int) -> list[Result]:
-    """Play *scenarios* in real time, as many in *parallel*, and all contenders of each at once."""
-    room = asyncio.Semaphore(parallel)
+    """Play *scenarios* in real time, as many in *parallel*, with all contenders of each."""
+    results = []
+    for first in range(0, len(scenarios), parallel):
+        batch = scenarios[first : first + parallel]
+        print(f"playing {', '.join(scenario.name for scenario in batch)}", file=sys.stderr)
+        results += await _together(batch, seconds)
+    return results
+
+
+async def _together(scenarios: Sequence[Scenario], seconds: float) -> list[Result]:
+    """Play *scenarios* at the same time, from when all of their gateways run."""
     times = Times(time.time, Apart)
+    up = asyncio.Barrier(len(scenarios) * len(CONTENDERS) + 1)
+    try:
+        async with asyncio.TaskGroup() as group:
+            plays = {
+                scenario.name: [
+                    group.create_task(play(scenario, each, seconds, times, up.wait)) for each in CONTENDERS
+                ]
+                for scenario in scenarios
+            }
+            await up.wait()
+            meter = asyncio.create_task(lateness())
+            await asyncio.wait([task for tasks in plays.values() for task in tasks])
+            meter.cancel()
+    except* BenchFailed as failed:
+        raise failed.exceptions[0] from None
+    late = await meter
+    return [
+        _result(scenario, [task.result() for task in plays[scenario.name]], late) for scenario in scenarios
+    ]
 
-    async def one(scenario: Scenario) -> Result:
-        async with room:
-            if os.isatty(sys.stderr.fileno()):
-                print(f"{scenario.name} ...", file=sys.stderr)
-            played = await asyncio.gather(*(play(scenario, each, seconds, times) for each in CONTENDERS))
-            return _result(scenario, played)
 
-    return list(await asyncio.gather(*(one(scenario) for scenario in scenarios)))
+async def lateness() -> float:
+    """Return the longest that this process itself was late for anything, in seconds, once it is cancelled."""
+    loop = asyncio.get_running_loop()
+    worst = 0.0
+    with contextlib.suppress(asyncio.CancelledError):
+        while True:
+            due = loop.time() + METER
+            await asyncio.sleep(METER)
+            worst = max(worst, loop.time() - due)
+    return worst
 
 
-def _result(scenario: Scenario, several: Sequence[Played]) -> Result:
+def _result(scenario: Scenario, several: Sequence[Played], late: float = 0.0) -> Result:
     found: dict[str, Figures] = {played.contender: figures(played) for played in several}
     musts = next((judged(one, found[one.contender]) for one in several if one.contender == "freeroute"), [])
-    return Result(scenario.name, scenario.title, found, musts)
+    return Result(scenario.name, scenario.title, found, musts, late)

@@ -1,6 +1,7 @@
 """freeroute within the loop of the bench, on its virtual time: the product's own application and server."""
 
 import asyncio
+import contextlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import uvicorn
 from bench.capacity.gateway import How, port_of
 from bench.capacity.virtual import wall
 from bench.capacity.web import HOST
-from freeroute.app import ServeOptions, build, listen
+from freeroute.app import GRACE, App, ServeOptions, build, listen
 from freeroute.clock import Now
 from freeroute.config.load import Overrides
 from freeroute.surfaces.protocol import server_config
@@ -32,11 +33,12 @@ class Inside:
         self.port = port_of(directory)
         self._directory = directory
         self._server: uvicorn.Server | None = None
+        self._app: App | None = None
 
     async def start(self) -> None:
         """Build the application anew and serve it."""
         options = ServeOptions(overrides=Overrides(config=str(self._directory / "freeroute.yaml")))
-        app = build(options, {}, clock=LoopClock())
+        self._app = app = build(options, {}, clock=LoopClock())
         config = server_config(app.asgi("bench", lambda on: None), grace=1)
         config.load()
         server = uvicorn.Server(config)
@@ -46,18 +48,28 @@ class Inside:
         self._server = server
 
     async def end(self, how: How) -> None:
-        """Drop every connection; what a kill leaves behind is what lay on the disk when it came."""
+        """Drop every connection, after the grace of a stop; a kill leaves behind what lay on the disk."""
         server, self._server = self._server, None
         if server is None:
             return
         state, kept = self._directory / "state", self._directory / "kept"
         if how == "kill" and state.exists():
             shutil.copytree(state, kept, ignore=shutil.ignore_patterns("*-shm", "*lock*"))
+        elif how == "stop":
+            await self._drained(server)
         await _stop(server)
         self._listener.close()
         if kept.exists():
             shutil.rmtree(state)
             kept.rename(state)
+
+    async def _drained(self, server: uvicorn.Server) -> None:
+        assert self._app is not None
+        self._app.gateway.draining = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GRACE):
+                while server.server_state.tasks:  # noqa: ASYNC110 - uvicorn has no event for it
+                    await asyncio.sleep(0.05)
 
 
 async def _stop(server: Any) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Literal
 
@@ -41,13 +41,24 @@ class Played(Struct):
     stops: list[float]
 
 
-async def play(scenario: Scenario, contender: Contender, seconds: float, times: Times) -> Played:
-    """Play *scenario* for so many *seconds*, its warm-up not counted, with fresh providers."""
+async def play(
+    scenario: Scenario,
+    contender: Contender,
+    seconds: float,
+    times: Times,
+    up: Callable[[], Awaitable[object]] | None = None,
+) -> Played:
+    """Play *scenario* for so many *seconds*, its warm-up not counted, with fresh providers.
+
+    Nobody comes before *up* returns, which is asked once the contender runs.
+    """
     zone = zone_at_noon(times.wall())
     async with (
         running(scenario.pools, zone, times.wall, scenario.name) as fleet,
         _contending(contender, scenario, fleet, times) as (ports, gateway),
     ):
+        if up is not None:
+            await up()
         keys = {client: client_key(client) for client in scenario.clients}
         callers = Callers(ports, scenario.model, keys, scenario.name)
         began = asyncio.get_running_loop().time()

@@ -8,19 +8,31 @@ from bench.capacity.figures import Figures
 from bench.capacity.musts import Must
 from bench.report import table
 
+NOISE = 0.1
+"""Seconds that providers and callers may be late: less than what the demands tell apart."""
+
 
 class Result(Struct, frozen=True):
-    """One scenario: the figures of each contender, and what freeroute's must show."""
+    """One scenario: the figures of each contender, and what freeroute's must show.
+
+    *late* is the longest, in seconds, that the bench itself was late meanwhile.
+    """
 
     scenario: str
     title: str
     figures: dict[str, Figures]
     musts: list[Must]
+    late: float = 0.0
 
     @property
     def passed(self) -> bool:
         """Say whether freeroute met every demand."""
         return all(must.met for must in self.musts)
+
+    @property
+    def noisy(self) -> bool:
+        """Say whether the machine had too little time for the bench to judge anybody by it."""
+        return self.late > NOISE
 
 
 def report(results: Sequence[Result]) -> str:
@@ -30,6 +42,8 @@ def report(results: Sequence[Result]) -> str:
 
 def _one(result: Result) -> str:
     lines = [f"{result.scenario}: {result.title}"]
+    if result.noisy:
+        lines.append(f"  NOISY: the bench itself was late by {result.late:.2f} s: this is no result")
     lines += [f"  {'pass' if must.met else 'FAIL'}  {must.demand}: {must.seen}" for must in result.musts]
     head = ("", "calls", "delivered", "theoretical", "share", "refused", "wait p50 s", "p95 s", "errors")
     lines.append(table(head, [_row(found) for found in result.figures.values()]))

@@ -61,7 +61,7 @@ def deliverable_tokens(pools: Sequence[Pool], offered: Sequence[Offered]) -> int
     asked = [call for call in offered if call.tokens <= largest]
     if not asked:
         return 0
-    windows = math.ceil((asked[-1].at - asked[0].at + WAIT) / MINUTE)
+    windows = math.floor((asked[-1].at - asked[0].at + WAIT) / MINUTE) + 1
     capacity = sum(_amount(pool, "tokens", "minute") * pool.accounts for pool in pools) * windows
     return min(capacity, sum(call.tokens for call in asked))
 
