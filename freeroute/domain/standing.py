@@ -45,13 +45,16 @@ class Room(Protocol):
 class Hold(Struct, frozen=True):
     """Do not use before *until* (mono seconds; ``inf`` until reload).
 
-    *quota* marks a hold that ends because capacity comes back; *step* counts a doubling back-off.
+    *quota* marks a hold that ends because capacity comes back; *step* counts a doubling back-off. *verdict*
+    is the ending that it was laid for, if that says something of a key, a model or an address: what may be
+    found to be otherwise before its time.
     """
 
     until: float
     reason: str
     step: int = 0
     quota: bool = False
+    verdict: Kind | None = None
 
 
 class Obstacle(Struct, frozen=True):
@@ -246,12 +249,36 @@ class Standing:
         self._lapses.setdefault(candidate.id, Lapses()).add(now)
 
     def hold(
-        self, place: tuple[str, ...], until: float, reason: str, *, step: int = 0, quota: bool = False
+        self,
+        place: tuple[str, ...],
+        until: float,
+        reason: str,
+        *,
+        step: int = 0,
+        quota: bool = False,
+        verdict: Kind | None = None,
     ) -> None:
-        """Lay a hold on *place*; of two, the one that ends later stands."""
+        """Lay a hold on *place*; of two, the one that ends later stands. A judged key is new again."""
         held = self._holds.get(place)
         if held is None or until >= held.until:
-            self._holds[place] = Hold(until, reason, step, quota)
+            self._holds[place] = Hold(until, reason, step, quota, verdict)
+        if verdict is not None and place[0] == "key":
+            self._proofs.doubt((place[1], place[2]))
+
+    def verdicts(self, now: Now) -> list[tuple[tuple[str, ...], Hold]]:
+        """Return the holds laid for a verdict that last beyond *now*, with their places."""
+        return [
+            (place, hold)
+            for place, hold in self._holds.items()
+            if hold.verdict is not None and hold.until > now.mono
+        ]
+
+    def lift(self, place: tuple[str, ...], hold: Hold) -> bool:
+        """Lift *hold* from *place*; say whether it was still there, and not another one meanwhile."""
+        if self._holds.get(place) is not hold:
+            return False
+        del self._holds[place]
+        return True
 
     def held(self, place: tuple[str, ...]) -> Hold | None:
         """Return the hold laid on *place*, even if it has ended."""
@@ -299,10 +326,10 @@ class Standing:
         self._provider_breakers = {k: v for k, v in self._provider_breakers.items() if k in providers}
         self._holds = {k: v for k, v in self._holds.items() if k[1] in providers}
 
-    def retry_refused(self) -> None:
-        """Forget what a reload may have cured: holds on keys (a label may stand for a new one), features."""
+    def retry_verdicts(self) -> None:
+        """Forget what a reload may have cured: verdicts, all holds on keys (a label may stand for a new one)."""
         self._refused.clear()
-        self._holds = {k: v for k, v in self._holds.items() if k[0] != "key"}
+        self._holds = {k: v for k, v in self._holds.items() if k[0] != "key" and v.verdict is None}
 
 
 def places_of(candidate: Candidate) -> tuple[tuple[str, ...], ...]:

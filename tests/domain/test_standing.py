@@ -235,7 +235,7 @@ def test_a_new_catalogue_forgets_whatever_is_gone_and_verdicts_on_keys_when_told
     scene.standing.lapsed(y1, scene.clock.now())
     scene.standing.keep([x1, x2])
     assert scene.obstacle(x1).reason == "key was refused as invalid"
-    scene.standing.retry_refused()
+    scene.standing.retry_verdicts()
     assert scene.obstacle(x1).reason == "out of quota, says the provider"
     assert not scene.standing.suspect(y1, scene.clock.now())
     assert scene.standing.context(y1) == 100_000
@@ -265,3 +265,23 @@ def _spend(scene) -> None:
 
     candidate = scene.candidates[0]
     asyncio.run(scene.counters.acquire(charges_of(candidate, DEMAND), scene.clock.now()))
+
+
+def test_a_reload_lifts_verdicts_on_keys_models_and_addresses_but_not_spent_quota():
+    scene = Scene()
+    for kind in (Kind.NO_CREDIT, Kind.FORBIDDEN, Kind.MODEL_GONE, Kind.REDIRECTED):
+        scene.ended(kind)
+    scene.ended(Kind.RATE_LIMITED, scene.candidates[3], retry_after=60)
+    assert len(scene.held()) == 4
+    scene.standing.retry_verdicts()
+    assert list(scene.held()) == ["a/y#k1", "a/y#k2"]
+
+
+def test_a_key_that_was_refused_is_new_when_it_comes_back():
+    scene = Scene()
+    x1 = scene.candidates[0]
+    scene.standing.answered(x1)
+    scene.ended(Kind.KEY_INVALID, x1)
+    scene.standing.retry_verdicts()
+    scene.standing.begin(x1, scene.clock.now())
+    assert scene.obstacle(x1).kind == "proving"
