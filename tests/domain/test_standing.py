@@ -181,7 +181,7 @@ def test_a_feature_that_is_refused_is_spared_for_a_day_or_until_a_reload():
     scene.clock.advance(86400)
     assert not scene.standing.refused(first, features, scene.clock.now())
     scene.ended(Kind.BAD_PARAMETER, param="logprobs")
-    scene.standing.retry_refused()
+    scene.standing.retry_verdicts()
     assert not scene.standing.refused(first, features, scene.clock.now())
     scene.ended(Kind.BAD_PARAMETER, param="logprobs")
     scene.standing.keep([])
