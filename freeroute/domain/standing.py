@@ -327,7 +327,7 @@ class Standing:
         self._holds = {k: v for k, v in self._holds.items() if k[1] in providers}
 
     def retry_verdicts(self) -> None:
-        """Forget what a reload may have cured: verdicts, and holds on keys (a label may stand for a new one)."""
+        """Forget what a reload may have cured: verdicts, and holds on keys (another may have their label)."""
         self._refused.clear()
         self._holds = {k: v for k, v in self._holds.items() if k[0] != "key" and v.verdict is None}
 
