@@ -12,6 +12,7 @@ from freeroute.commands.check import check
 from freeroute.commands.clients import clients
 from freeroute.commands.demo import demo
 from freeroute.commands.models import explain, models
+from freeroute.commands.reset import reset
 from freeroute.commands.serve import serve
 from freeroute.errors import ApiError, ConfigError
 
@@ -86,7 +87,7 @@ def cli() -> None:
     """
 
 
-for _command in (serve, demo, check, models, explain, chat, clients):
+for _command in (serve, demo, check, models, explain, chat, reset, clients):
     cli.add_command(_command)
 
 

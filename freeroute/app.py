@@ -26,6 +26,7 @@ from freeroute.domain.catalogue import Provider
 from freeroute.engine.attempts import Routing
 from freeroute.engine.gateway import Gateway
 from freeroute.engine.probes import Probes
+from freeroute.engine.revalidation import Revalidation
 from freeroute.errors import ConfigError
 from freeroute.local_servers import LocalServers, Wanted
 from freeroute.observe.logs import RequestLog, set_up
@@ -38,6 +39,7 @@ from freeroute.stores.state_file import StateFile
 from freeroute.surfaces.guard import Guard, Policy
 from freeroute.surfaces.http import BodyBounds
 from freeroute.surfaces.litestar_app import build_asgi
+from freeroute.upstreams.keycheck import HttpKeyChecks
 from freeroute.upstreams.kinds import Upstreams
 from freeroute.upstreams.local import OLLAMA_CONTEXT
 from freeroute.upstreams.transport import Transport
@@ -155,7 +157,7 @@ class App:
             self.gateway.loop.routing = _routing(plan.settings)
             found = list(local.found().values())
             self.gateway.adopt(with_local(plan.assembly.catalogue, found), plan.settings.clients)
-            self.gateway.standing.retry_refused()
+            self.gateway.standing.retry_verdicts()
             local.watch(self._wanted())
             providers = sorted(self.gateway.catalogue.providers)
             self._log.info("settings reloaded", providers=len(providers), needs_restart=waits or None)
@@ -175,6 +177,9 @@ class App:
                     await stack.enter_async_context(_kept(self.keeper))
                 stack.push_async_callback(self.transport.close)
                 stack.push_async_callback(_cancelled, asyncio.create_task(Probes(self.gateway).run()))
+                if not self.demo:  # simulated providers have no keys to ask about
+                    revalidation = Revalidation(self.gateway, HttpKeyChecks(self.clock))
+                    stack.push_async_callback(_cancelled, asyncio.create_task(revalidation.run()))
                 stack.push_async_callback(local.stop)
                 local.watch(self._wanted())
                 if threading.current_thread() is threading.main_thread():

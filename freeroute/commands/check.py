@@ -12,7 +12,7 @@ from freeroute.commands.tables import table
 if TYPE_CHECKING:
     from freeroute.config.assembly import Assembly
     from freeroute.domain.catalogue import Key, Provider
-    from freeroute.upstreams.keycheck import Verdict
+    from freeroute.domain.keys import Verdict
 
 # Enough to be quick, few enough that no provider takes it for an attack.
 AT_ONCE = 8

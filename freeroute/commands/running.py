@@ -50,15 +50,19 @@ class Running:
         self._env = env
 
     @contextmanager
-    def client(self, *, operator: bool = False) -> Iterator["httpx.Client"]:
-        """Give a client for it; an *operator* may send the admin key where no client key is set."""
+    def client(self, *, operator: bool = False, admin: str | None = None) -> Iterator["httpx.Client"]:
+        """Give a client for it, with the *admin* key if given.
+
+        An *operator* may send the admin key where no client key is set.
+        """
         import httpx
 
-        key = self._env.get("FREEROUTE_API_KEY")
+        key = admin or self._env.get("FREEROUTE_API_KEY")
         if not key and operator:
             key = self._env.get("FREEROUTE_ADMIN_KEY")
         if key and not (key.isascii() and key.isprintable()):
-            raise Failed("FREEROUTE_API_KEY holds a character that no key has")
+            name = "the admin key" if admin else "FREEROUTE_API_KEY"
+            raise Failed(f"{name} holds a character that no key has")
         headers = {"authorization": f"Bearer {key}"} if key else {}
         # A proxy is for what is far away.
         far = urlsplit(self.url).hostname not in LOCAL
@@ -80,6 +84,11 @@ class Running:
         """Return the JSON object at *path*; raises Failed."""
         with self.client(operator=operator) as client:
             return content(client.get(path, params=query))
+
+    def post(self, path: str, admin: str | None) -> dict[str, Any]:
+        """Return what an admin route at *path* answers to the *admin* key; raises Failed."""
+        with self.client(admin=admin) as client:
+            return content(client.post(path))
 
 
 def base_url(url: str | None, env: Mapping[str, str]) -> str:

@@ -89,28 +89,38 @@ def _no_capacity(outcome: Outcome, candidate: Candidate, standing: Standing, now
 
 
 def _key_invalid(outcome: Outcome, candidate: Candidate, standing: Standing, now: Now) -> None:
-    standing.hold(_key(candidate), math.inf, "key was refused as invalid")
+    standing.hold(_key(candidate), math.inf, "key was refused as invalid", verdict=outcome.kind)
 
 
 def _no_credit(outcome: Outcome, candidate: Candidate, standing: Standing, now: Now) -> None:
     place = _key_model(candidate) if outcome.scope == "model" else _key(candidate)
-    standing.hold(place, now.mono + NO_CREDIT_REST, "no credit or quota on this plan")
+    standing.hold(place, now.mono + NO_CREDIT_REST, "no credit or quota on this plan", verdict=outcome.kind)
 
 
 def _forbidden(outcome: Outcome, candidate: Candidate, standing: Standing, now: Now) -> None:
-    standing.hold(_key_model(candidate), now.mono + FORBIDDEN_REST, "model is forbidden for this key")
+    standing.hold(
+        _key_model(candidate),
+        now.mono + FORBIDDEN_REST,
+        "model is forbidden for this key",
+        verdict=outcome.kind,
+    )
     provider, label = candidate.provider, candidate.key.label
     forbidden = 0
     for model in provider.models:
         hold = standing.held(("key-model", provider.id, label, model.id))
         forbidden += hold is not None and hold.until > now.mono
     if forbidden >= FORBIDDEN_MODELS:
-        standing.hold(_key(candidate), now.mono + FORBIDDEN_KEY_REST, "key is forbidden on several models")
+        standing.hold(
+            _key(candidate),
+            now.mono + FORBIDDEN_KEY_REST,
+            "key is forbidden on several models",
+            verdict=outcome.kind,
+        )
 
 
 def _gone(outcome: Outcome, candidate: Candidate, standing: Standing, now: Now) -> None:
     place = ("model", candidate.provider.id, candidate.model.id)
-    standing.hold(place, now.mono + GONE_REST, "model is gone at the provider")
+    standing.hold(place, now.mono + GONE_REST, "model is gone at the provider", verdict=outcome.kind)
 
 
 def _too_long(outcome: Outcome, candidate: Candidate, standing: Standing, now: Now) -> None:
@@ -127,7 +137,12 @@ def _loading(outcome: Outcome, candidate: Candidate, standing: Standing, now: No
 
 def _redirected(outcome: Outcome, candidate: Candidate, standing: Standing, now: Now) -> None:
     place = ("provider", candidate.provider.id)
-    standing.hold(place, now.mono + MISCONFIGURED_REST, "nothing answers at this address: check base_url")
+    standing.hold(
+        place,
+        now.mono + MISCONFIGURED_REST,
+        "nothing answers at this address: check base_url",
+        verdict=outcome.kind,
+    )
 
 
 def _bad_parameter(outcome: Outcome, candidate: Candidate, standing: Standing, now: Now) -> None:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Limit
 from freeroute.domain.measuring import Measure
+from freeroute.domain.outcome import Kind
 
 LEARNED_FOR = 7 * 86_400.0
 """Seconds that what answers taught is still believed at a start. Own design: providers change limits and
@@ -132,6 +133,7 @@ class KeptHold(Struct, frozen=True, tag="hold"):
     reason: str
     step: int = 0
     quota: bool = False
+    verdict: Kind | None = None
 
 
 KeptStanding = KeptCandidate | KeptProvider | KeptSpeed | KeptModel | KeptKey | KeptHold

@@ -18,19 +18,23 @@ from freeroute.domain.keepsake import (
 )
 from freeroute.domain.keys import Proofs
 from freeroute.domain.lessons import Lessons
+from freeroute.domain.outcome import Kind
 from freeroute.domain.speed import Speed
 
 
 class Hold(Struct, frozen=True):
     """Do not use before *until* (mono seconds; ``inf`` until reload).
 
-    *quota* marks a hold that ends because capacity comes back; *step* counts a doubling back-off.
+    *quota* marks a hold that ends because capacity comes back; *step* counts a doubling back-off. *verdict*
+    is the ending that it was laid for, if that says something of a key, a model or an address: what may be
+    found to be otherwise before its time.
     """
 
     until: float
     reason: str
     step: int = 0
     quota: bool = False
+    verdict: Kind | None = None
 
 
 class Remembered:
@@ -79,7 +83,9 @@ class Remembered:
             case "key":
                 return KeptKey() if tuple(place) in self._proofs.proven else None
         hold = self._holds.get(tuple(place))
-        return None if hold is None else KeptHold(hold.until, hold.reason, hold.step, hold.quota)
+        if hold is None:
+            return None
+        return KeptHold(hold.until, hold.reason, hold.step, hold.quota, hold.verdict)
 
     def restore(self, name: Name, kept: KeptStanding, rebase: Rebase) -> None:
         """Go on from what an earlier run *kept* of what is called *name*; to be followed by `keep`."""
@@ -97,11 +103,16 @@ class Remembered:
             case KeptKey():
                 self._proofs.recall((name[1], name[2]))
             case _:
-                self._holds[name[1:]] = Hold(rebase.mono(kept.until), kept.reason, kept.step, kept.quota)
+                until = rebase.mono(kept.until)
+                self._holds[name[1:]] = Hold(until, kept.reason, kept.step, kept.quota, kept.verdict)
 
     def _lift(self, place: tuple[str, ...]) -> None:
         del self._holds[place]
         self._changed.add(("hold", *place))
+
+    def _doubt(self, provider_id: str, label: str) -> None:
+        self._proofs.doubt((provider_id, label))
+        self._changed.add(("key", provider_id, label))
 
     def _touch(self, candidate: Candidate) -> None:
         self._changed.add(("candidate", candidate.id))

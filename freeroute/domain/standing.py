@@ -236,13 +236,37 @@ class Standing(Remembered):
         self._lapses.setdefault(candidate.id, Lapses()).add(now)
 
     def hold(
-        self, place: tuple[str, ...], until: float, reason: str, *, step: int = 0, quota: bool = False
+        self,
+        place: tuple[str, ...],
+        until: float,
+        reason: str,
+        *,
+        step: int = 0,
+        quota: bool = False,
+        verdict: Kind | None = None,
     ) -> None:
-        """Lay a hold on *place*; of two, the one that ends later stands."""
+        """Lay a hold on *place*; of two, the one that ends later stands. A judged key is new again."""
         held = self._holds.get(place)
         if held is None or until >= held.until:
-            self._holds[place] = Hold(until, reason, step, quota)
+            self._holds[place] = Hold(until, reason, step, quota, verdict)
             self._changed.add(("hold", *place))
+        if verdict is not None and place[0] == "key":
+            self._doubt(place[1], place[2])
+
+    def verdicts(self, now: Now) -> list[tuple[tuple[str, ...], Hold]]:
+        """Return the holds laid for a verdict that last beyond *now*, with their places."""
+        return [
+            (place, hold)
+            for place, hold in self._holds.items()
+            if hold.verdict is not None and hold.until > now.mono
+        ]
+
+    def lift(self, place: tuple[str, ...], hold: Hold) -> bool:
+        """Lift *hold* from *place*; say whether it was still there, and not another one meanwhile."""
+        if self._holds.get(place) is not hold:
+            return False
+        self._lift(place)
+        return True
 
     def held(self, place: tuple[str, ...]) -> Hold | None:
         """Return the hold laid on *place*, even if it has ended."""
@@ -291,11 +315,12 @@ class Standing(Remembered):
         self._provider_breakers = {k: v for k, v in self._provider_breakers.items() if k in providers}
         self._holds = {k: v for k, v in self._holds.items() if k[1] in providers}
 
-    def retry_refused(self) -> None:
-        """Forget what a reload may have cured: holds on keys (a label may stand for a new one), features."""
+    def retry_verdicts(self) -> None:
+        """Forget what a reload may have cured: verdicts, features, holds on keys (labels may be others')."""
         self._changed.update(("model", name) for name in self._lessons.models)
         self._lessons.spare_nothing()
-        for place in [place for place in self._holds if place[0] == "key"]:
+        judged = [place for place, h in self._holds.items() if place[0] == "key" or h.verdict is not None]
+        for place in judged:
             self._lift(place)
 
     def renewed(self, provider_id: str, label: str) -> None:
@@ -303,7 +328,7 @@ class Standing(Remembered):
         for place in [place for place in self._holds if place[0] in ("key", "key-model")]:
             if place[1:3] == (provider_id, label):
                 self._lift(place)
-        self._proofs.doubt((provider_id, label))
+        self._doubt(provider_id, label)
 
 
 def places_of(candidate: Candidate) -> tuple[tuple[str, ...], ...]:

@@ -6,7 +6,8 @@ from typing import Protocol
 from msgspec import Struct
 
 from freeroute.clock import Now
-from freeroute.domain.catalogue import Candidate, Pool
+from freeroute.domain.catalogue import Candidate, Key, Pool, Provider
+from freeroute.domain.keys import Verdict
 from freeroute.domain.leases import Charge, Denied, Lease, Reading
 from freeroute.domain.outcome import Outcome
 from freeroute.domain.rates import RateFact
@@ -147,6 +148,14 @@ class Counters(Protocol):
 
     def adopt(self, pools: Iterable[Pool], now: Now) -> None:
         """Go on with *pools* after a reload: use is kept, limits become those of *pools*."""
+        ...
+
+
+class KeyChecks(Protocol):
+    """Asks providers about keys, by calls that cost no quota."""
+
+    async def check(self, provider: Provider, key: Key) -> Verdict:
+        """Ask about *key* once; whatever keeps the provider from telling is a verdict too: unknown."""
         ...
 
 

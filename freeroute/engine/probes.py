@@ -1,13 +1,15 @@
 """Background probes: take the trial of a resting candidate before a caller needs it."""
 
 import asyncio
+from collections.abc import Iterable
 
 import structlog
 from msgspec import Raw
 
+from freeroute.clock import Now
 from freeroute.domain.breaker import State
 from freeroute.domain.catalogue import Candidate, Unit
-from freeroute.domain.leases import charges_of
+from freeroute.domain.leases import Reading, charges_of
 from freeroute.domain.selection import choice_of
 from freeroute.domain.usage import Demand
 from freeroute.engine.attempts import Won
@@ -20,6 +22,10 @@ PROBE_TOKENS = 16
 SWITCHED_OFF = 30.0
 # A day quota under this is too dear to spend on probes.
 SPARE_DAY_QUOTA = 100
+# Nor is the last tenth of any quota: callers may want it before it is back.
+SPARE_SHARE = 0.1
+# A provider that hangs must not keep probes from the others; few enough that callers do not notice.
+AT_ONCE = 4
 DAY = 86400.0
 
 
@@ -39,13 +45,21 @@ class Probes:
             await self.sweep()
 
     async def sweep(self) -> None:
-        """Probe every candidate that is due, one after the other."""
-        for candidate in self.due():
-            try:
-                await self.probe(candidate)
-            except Exception:
-                # A probe is a courtesy: its failure must not end the probing of others.
-                self._log.exception("probe failed", candidate=candidate.id)
+        """Probe every candidate that is due, a few at once."""
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def one(candidate: Candidate) -> None:
+            async with gate:
+                try:
+                    if self._is_due(candidate):  # a caller may have been quicker
+                        await self.probe(candidate)
+                except Exception:
+                    # A probe is a courtesy: its failure must not end the probing of others.
+                    self._log.exception("probe failed", candidate=candidate.id)
+
+        async with asyncio.TaskGroup() as probes:
+            for candidate in self.due():
+                probes.create_task(one(candidate))
 
     def due(self) -> list[Candidate]:
         """Return the candidates to probe now: half-open, nothing held against them, quota to spare.
@@ -55,23 +69,34 @@ class Probes:
         if not self._gateway.loop.routing.probes:
             return []
         now = self._gateway.clock.now()
-        standing = self._gateway.standing
         found: list[Candidate] = []
         whole: set[str] = set()
         for candidate in self._gateway.catalogue.candidates:
-            provider = candidate.provider
-            states = (
-                standing.breaker(candidate).state(now),
-                standing.provider_breaker(provider.id).state(now),
-            )
-            if State.HALF_OPEN not in states or provider.id in whole or not affordable(candidate):
+            provider = candidate.provider.id
+            if provider in whole or not self._is_due(candidate):
                 continue
-            charges = charges_of(candidate, _demand())
-            if standing.obstacle(candidate, charges, now) is None:
-                found.append(candidate)
-                if states[1] is State.HALF_OPEN:
-                    whole.add(provider.id)
+            found.append(candidate)
+            if self._gateway.standing.provider_breaker(provider).state(now) is State.HALF_OPEN:
+                whole.add(provider)
         return found
+
+    def _is_due(self, candidate: Candidate) -> bool:
+        standing, now = self._gateway.standing, self._gateway.clock.now()
+        states = (
+            standing.breaker(candidate).state(now),
+            standing.provider_breaker(candidate.provider.id).state(now),
+        )
+        return (
+            State.HALF_OPEN in states
+            and self._is_affordable(candidate, now)
+            and standing.obstacle(candidate, charges_of(candidate, _demand()), now) is None
+        )
+
+    def _is_affordable(self, candidate: Candidate, now: Now) -> bool:
+        counters, pools = self._gateway.counters, candidate.pools
+        return affordable(candidate, counters.readings(pools, now)) and (
+            counters.left(pools, now) >= SPARE_SHARE
+        )
 
     async def probe(self, candidate: Candidate) -> bool:
         """Make the trial of *candidate*; say whether it passed."""
@@ -91,15 +116,15 @@ class Probes:
         return True
 
 
-def affordable(candidate: Candidate) -> bool:
-    """Say whether a probe of *candidate* takes nothing a caller would miss."""
+def affordable(candidate: Candidate, readings: Iterable[Reading]) -> bool:
+    """Say whether a probe of *candidate* takes nothing a caller would miss; limits are those in force."""
     if not candidate.provider.probes or candidate.provider.failed_calls_count:
         return False
     return not any(
-        pool.limit.unit is Unit.REQUESTS
-        and pool.limit.seconds >= DAY
-        and pool.limit.amount / (pool.limit.seconds / DAY) < SPARE_DAY_QUOTA
-        for pool in candidate.pools
+        reading.pool.limit.unit is Unit.REQUESTS
+        and reading.pool.limit.seconds >= DAY
+        and reading.limit / (reading.pool.limit.seconds / DAY) < SPARE_DAY_QUOTA
+        for reading in readings
     )
 
 

@@ -1,13 +1,13 @@
 """Is a key good? One cheap call that costs no quota, and a verdict that errs towards not knowing."""
 
-from enum import Enum
+from typing import Any
 
 import httpx
 import msgspec
-from msgspec import Struct
 
-from freeroute.clock import Now
+from freeroute.clock import Clock, Now
 from freeroute.domain.catalogue import Key, Provider
+from freeroute.domain.keys import KeyState, Verdict
 from freeroute.domain.outcome import Kind
 from freeroute.upstreams.verdicts import judge_response
 
@@ -15,54 +15,72 @@ TIMEOUT = 10.0
 MOST_BYTES = 1 << 20
 
 
-class State(Enum):
-    """What is known about a key."""
-
-    VALID = "valid"
-    INVALID = "invalid"
-    UNKNOWN = "unknown"
-
-
-class Verdict(Struct, frozen=True):
-    """What a check found; *detail* is printable and free of secrets."""
-
-    state: State
-    detail: str = ""
-
-
 def new_client() -> httpx.AsyncClient:
     """Return a client for key checks: a redirect is an answer, never followed with a key."""
     return httpx.AsyncClient(follow_redirects=False, timeout=TIMEOUT)
 
 
+class HttpKeyChecks:
+    """Key checks over HTTP, each with a client of its own: they are an hour apart."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Tell time by *clock*."""
+        self._clock = clock
+
+    async def check(self, provider: Provider, key: Key) -> Verdict:
+        """Make the catalogue's cheap call with *key*."""
+        async with new_client() as client:
+            return await check(provider, key, client, self._clock.now())
+
+
 async def check(provider: Provider, key: Key, client: httpx.AsyncClient, now: Now) -> Verdict:
     """Make the catalogue's cheap call with *key*. A network error or a challenge page is never invalid."""
     if not key.secret:
-        return Verdict(State.UNKNOWN, "used without a key")
+        return Verdict(KeyState.UNKNOWN, "used without a key")
     if provider.key_check is None:
-        return Verdict(State.UNKNOWN, "there is no call that tells without spending quota")
+        return Verdict(KeyState.UNKNOWN, "there is no call that tells without spending quota")
     try:
         status, headers, body = await _ask(_url(provider), provider, key, client)
     except httpx.HTTPError as exc:
-        return Verdict(State.UNKNOWN, f"could not be asked: {type(exc).__name__}")
+        return Verdict(KeyState.UNKNOWN, f"could not be asked: {type(exc).__name__}")
     if 200 <= status < 300:
         return _welcome(body)
     outcome = judge_response(status, headers, body, now=now, rules=provider.errors, secret=key.secret)
     match outcome.kind:
         case Kind.KEY_INVALID:
-            return Verdict(State.INVALID, outcome.detail)
+            return Verdict(KeyState.INVALID, outcome.detail)
         case Kind.NO_CREDIT:
-            return Verdict(State.VALID, f"but without credit: {outcome.detail}")
-    return Verdict(State.UNKNOWN, outcome.detail)
+            return Verdict(KeyState.VALID, f"but without credit: {outcome.detail}", credit=False)
+    return Verdict(KeyState.UNKNOWN, outcome.detail)
 
 
 def _welcome(body: bytes) -> Verdict:
     # A page that wants a browser comes with 200 too.
     try:
-        msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        return Verdict(State.UNKNOWN, "the answer is not JSON")
-    return Verdict(State.VALID)
+        told = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return Verdict(KeyState.UNKNOWN, "the answer is not JSON")
+    return Verdict(KeyState.VALID, credit=_credit(told), models=_listed(told))
+
+
+def _credit(told: Any) -> bool | None:
+    """Return whether calls can be paid for; None if the answer does not say, as lists of models do not."""
+    about = told.get("data") if isinstance(told, dict) else None
+    left = about.get("limit_remaining") if isinstance(about, dict) else None
+    return left > 0 if isinstance(left, int | float) and not isinstance(left, bool) else None
+
+
+def _listed(told: Any) -> frozenset[str]:
+    """Return the ids of the models that the answer lists, if it is such a list."""
+    if not isinstance(told, dict):
+        return frozenset()
+    lists = [told.get(name) for name in ("data", "models", "result")]
+    entries = [
+        entry for found in lists if isinstance(found, list) for entry in found if isinstance(entry, dict)
+    ]
+    names = (entry.get(field) for entry in entries for field in ("id", "name"))
+    # Gemini writes models/gemini-...; a caller does not.
+    return frozenset(name.removeprefix("models/") for name in names if isinstance(name, str))
 
 
 def _url(provider: Provider) -> str:

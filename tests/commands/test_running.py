@@ -138,6 +138,50 @@ def test_explain_may_use_the_admin_key_and_the_others_never_do(run, gateway, mon
     assert "authorization" not in listed.calls.last.request.headers
 
 
+RESET = f"{GATEWAY}/v1/status/providers/groq/reset"
+FRESH = {
+    "id": "groq",
+    "state": "healthy",
+    "candidates": [{"model": "m", "key": "key-1", "state": "healthy", "reason": None}],
+}
+
+
+def test_a_provider_is_reset_with_the_admin_key(run, gateway, monkeypatch):
+    monkeypatch.setenv("FREEROUTE_ADMIN_KEY", "fa-secret")
+    monkeypatch.setenv("FREEROUTE_API_KEY", "fr-client")
+    asked = gateway.post(RESET).respond(200, json=FRESH)
+    result = run("reset", "groq")
+    assert (result.exit_code, result.stdout.splitlines()[0]) == (0, "groq: healthy")
+    assert "m (key-1)" in result.stdout
+    assert asked.calls.last.request.headers["authorization"] == "Bearer fa-secret"
+    assert json.loads(run("reset", "groq", "--json").stdout) == FRESH
+
+
+def test_a_gateway_on_this_machine_is_reset_with_the_key_it_keeps(run, gateway, monkeypatch, tmp_path):
+    monkeypatch.setenv("FREEROUTE_SERVER__STATE_DIR", str(tmp_path / "state"))
+    asked = gateway.post(RESET).respond(200, json=FRESH)
+    assert run("reset", "groq").exit_code == 0
+    assert "authorization" not in asked.calls.last.request.headers
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "admin_key").write_text("fa-kept\n")
+    assert run("reset", "groq").exit_code == 0
+    assert asked.calls.last.request.headers["authorization"] == "Bearer fa-kept"
+    far = gateway.post("https://ai.example/v1/status/providers/groq/reset").respond(200, json=FRESH)
+    assert run("reset", "groq", "--url", "https://ai.example").exit_code == 0
+    assert "authorization" not in far.calls.last.request.headers
+
+
+def test_an_unknown_provider_is_told_and_nothing_is_reset(run, gateway, monkeypatch):
+    monkeypatch.setenv("FREEROUTE_ADMIN_KEY", "fa-secret")
+    error = {"error": {"message": "provider 'a/b' is not switched on; there is: groq"}}
+    gateway.post(f"{GATEWAY}/v1/status/providers/a%2Fb/reset").respond(404, json=error)
+    result = run("reset", "a/b")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "is not switched on" in result.stderr
+    monkeypatch.setenv("FREEROUTE_ADMIN_KEY", "f\u00e4")
+    assert "the admin key holds a character that no key has" in run("reset", "groq").stderr
+
+
 def test_models_are_listed_from_the_settings_without_a_gateway(run, monkeypatch):
     monkeypatch.setenv("GROQ_API_KEY", "gsk_test")
     result = run("models", "--offline")

@@ -183,7 +183,7 @@ def test_a_feature_that_is_refused_is_spared_for_a_day_or_until_a_reload():
     scene.clock.advance(86400)
     assert not scene.standing.refused(first, features, scene.clock.now())
     scene.ended(Kind.BAD_PARAMETER, param="logprobs")
-    scene.standing.retry_refused()
+    scene.standing.retry_verdicts()
     assert not scene.standing.refused(first, features, scene.clock.now())
     scene.ended(Kind.BAD_PARAMETER, param="logprobs")
     scene.standing.keep([])
@@ -237,7 +237,7 @@ def test_a_new_catalogue_forgets_whatever_is_gone_and_verdicts_on_keys_when_told
     scene.standing.lapsed(y1, scene.clock.now())
     scene.standing.keep([x1, x2])
     assert scene.obstacle(x1).reason == "key was refused as invalid"
-    scene.standing.retry_refused()
+    scene.standing.retry_verdicts()
     assert scene.obstacle(x1).reason == "out of quota, says the provider"
     assert not scene.standing.suspect(y1, scene.clock.now())
     assert scene.standing.context(y1) == 100_000
@@ -329,7 +329,7 @@ def test_features_that_were_refused_are_spared_in_the_next_run_for_as_long():
     features = frozenset({"logprobs", "n"})
     assert then.standing.refused(x, features, then.clock.now())
     assert not then.standing.refused(x, features, then.clock.advance(61))
-    then.standing.retry_refused()
+    then.standing.retry_verdicts()
     assert then.standing.kept(("model", x.name), then.clock.now()) is None
 
 
@@ -388,3 +388,23 @@ def _spend(scene) -> None:
 
     candidate = scene.candidates[0]
     asyncio.run(scene.counters.acquire(charges_of(candidate, DEMAND), scene.clock.now()))
+
+
+def test_a_reload_lifts_verdicts_on_keys_models_and_addresses_but_not_spent_quota():
+    scene = Scene()
+    for kind in (Kind.NO_CREDIT, Kind.FORBIDDEN, Kind.MODEL_GONE, Kind.REDIRECTED):
+        scene.ended(kind)
+    scene.ended(Kind.RATE_LIMITED, scene.candidates[3], retry_after=60)
+    assert len(scene.held()) == 4
+    scene.standing.retry_verdicts()
+    assert list(scene.held()) == ["a/y#k1", "a/y#k2"]
+
+
+def test_a_key_that_was_refused_is_new_when_it_comes_back():
+    scene = Scene()
+    x1 = scene.candidates[0]
+    scene.standing.answered(x1)
+    scene.ended(Kind.KEY_INVALID, x1)
+    scene.standing.retry_verdicts()
+    scene.standing.begin(x1, scene.clock.now())
+    assert scene.obstacle(x1).kind == "proving"

@@ -6,10 +6,13 @@ import pytest
 
 from freeroute.domain.breaker import State
 from freeroute.domain.catalogue import Limit, Unit
+from freeroute.domain.leases import charges_of
 from freeroute.domain.outcome import Kind
+from freeroute.domain.usage import Demand
 from freeroute.engine.attempts import Routing
 from freeroute.engine.probes import Probes, affordable
 from freeroute.errors import UpstreamFailed
+from tests.support.virtual import LoopClock, run
 from tests.support.world import World, model, provider
 
 
@@ -73,7 +76,42 @@ async def test_nothing_is_probed_while_it_rests_or_has_no_quota():
 )
 def test_probes_spend_only_what_is_spare(facts, spare):
     world = World(provider("a", **facts))
-    assert affordable(world.candidate("a/m#k1")) is spare
+    candidate = world.candidate("a/m#k1")
+    assert affordable(candidate, world.counters.readings(candidate.pools, world.clock.now())) is spare
+
+
+async def test_the_last_tenth_of_a_quota_is_left_to_callers():
+    limit = Limit(Unit.REQUESTS, 20, 3600.0, span="hour")
+    world = World(provider("a", limits=(limit,)), a=[])
+    for _ in range(16):
+        await world.ask()
+    probes = await broken(world)
+    assert len(probes.due()) == 1
+    charges = charges_of(world.candidate("a/m#k1"), Demand(1))
+    await world.counters.acquire(charges, world.clock.now())
+    assert probes.due() == []
+
+
+def test_providers_that_hang_do_not_keep_probes_from_the_others():
+    async def scene():
+        world = World(*(provider(f"p{i}") for i in range(6)), clock=LoopClock(), seconds=5.0)
+        now = world.clock.now()
+        for candidate in world.gateway.catalogue.candidates:
+            trial = world.gateway.standing.begin(candidate, now)
+            world.gateway.standing.failed(candidate, trial, Kind.UNREACHABLE, now, jitter=0.0)
+        await asyncio.sleep(20)
+        probes = Probes(world.gateway)
+        sweep = asyncio.create_task(probes.sweep())
+        await asyncio.sleep(1)
+        late = world.candidate("p5/m#k1")
+        world.gateway.standing.succeeded(
+            late, world.gateway.standing.begin(late, world.clock.now()), world.clock.now()
+        )
+        await sweep
+        assert world.upstream.asked == [f"p{i}/m#k1" for i in range(5)]
+        assert world.clock.now().mono == 1_030.0
+
+    run(scene())
 
 
 async def test_of_two_keys_that_rest_with_their_provider_one_speaks_for_both():
