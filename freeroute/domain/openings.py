@@ -44,7 +44,10 @@ _Kind = tuple[bool, bool, bool]
 
 
 class _Group(Struct):
-    """Those who wait for the same candidates: which may have room, whether any of them is a last resort, and who was refused already."""
+    """Those who wait for the same candidates: which of these may have room, and who was refused already.
+
+    With *spare* some are last resorts.
+    """
 
     open: frozenset[str]
     spare: bool

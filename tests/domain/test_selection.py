@@ -403,9 +403,8 @@ def test_smart_stays_with_a_conversation_s_candidate_within_the_tier_only():
 @pytest.mark.parametrize("ties", ["balanced", "round_robin", "random"])
 @pytest.mark.parametrize(("spent", "taken"), [(1, "last"), (3, "fresh")])
 def test_free_stays_with_a_conversation_s_candidate_while_it_has_headroom(ties, spent, taken):
-    world = Field(
-        provider("last", limits=(per(10),)), provider("fresh", model(quality=90), limits=(per(10),))
-    )
+    day = per(10, DAY, window=WindowKind.CALENDAR, span="day")
+    world = Field(provider("last", limits=(day,)), provider("fresh", model(quality=90), limits=(day,)))
     for _ in range(spent):
         world.take(world.need("last/m"))
     need = world.need(ties=ties, preferred="last/m#k1")

@@ -61,7 +61,7 @@ def test_being_away_saves_nothing_up():
 def test_whoever_just_came_goes_before_an_equal_that_had_its_turn():
     turns = joined("busy", "busy", "busy")
     turns.leave("busy", "busy0", served=True)
-    assert turns.ahead_of("calm", 1.0, everybody) == 0
+    assert turns.ahead_of("calm", 1.0, everybody) == []
     turns.join("calm", 1.0, "calm3")
     assert list(turns.in_order()) == ["calm3", "busy1", "busy2"]
 

@@ -170,6 +170,8 @@ def test_a_long_pass_lets_others_go_on():
     async def scene():
         places = [provider(f"p{n}", *(model(f"m{m}") for m in range(20))) for n in range(10)]
         busy = Counting(*places)
+        for place in places:  # a new key takes one call at a time
+            await busy.ask(f"{place.id}/m0")
         for place in places:
             busy.gateway.standing.hold(("provider", place.id), now() + 30, "429", quota=True)
         crowd = [asyncio.create_task(timed(busy)) for _ in range(300)]
@@ -177,11 +179,11 @@ def test_a_long_pass_lets_others_go_on():
         for place in places:
             busy.gateway.standing.reset(place.id)
         busy.gateway.loop.room.stir()
-        turns = 0
+        began, turns = now(), 0
         while len(busy.gateway.loop.room):
             await asyncio.sleep(0)
             turns += 1
-        assert now() == 1_001.0
+        assert now() == began
         assert turns > 100
         await asyncio.gather(*crowd)
 
@@ -192,6 +194,8 @@ def test_whoever_runs_a_pass_and_leaves_costs_nobody_a_turn():
     async def scene():
         places = [provider(f"p{n}", *(model(f"m{m}") for m in range(20))) for n in range(10)]
         busy = Counting(*places)
+        for place in places:  # a new key takes one call at a time
+            await busy.ask(f"{place.id}/m0")
         for place in places:
             busy.gateway.standing.hold(("provider", place.id), now() + 30, "429", quota=True)
         crowd = [asyncio.create_task(timed(busy)) for _ in range(50)]
