@@ -27,14 +27,15 @@ STALE_MEASUREMENT = 600.0
 # 1.5 for speed, near times and leads counting as alike; a fifth of a quota for a long conversation.
 AFFINITY_SLOWER = 1.5
 AFFINITY_LEAD = 0.2
-# ``free-smart`` weighs speed by the lead: a third of it is worth twice the speed. Own design: whoever is
-# twice as fast gets ahead by a third of its quota in a burst, and a minute's quota, which is back soon, goes
-# before a day's that is spent ahead of its clock.
+# ``free-smart`` weighs speed by the lead of days: a third of it is worth twice the speed. Own design: whoever
+# is twice as fast gets ahead by a third of its day in a burst.
 LEAD_DOUBLES = 3.0
 # Times whose ratio is under this count as near: a caller hardly notices a quarter. Own design.
 NEAR = 1.25
 # Leads within a step of this count as near.
 TIE_STEP = 0.1
+# Quotas of more than these seconds are worth sparing; what is back within the hour is there to be used.
+SOON = 3600.0
 
 
 # Candidates able to serve a call, each with the place of its target among the call's targets.
@@ -125,9 +126,13 @@ class Reason(Struct, frozen=True):
 
 
 class Refusal(Struct, frozen=True):
-    """No candidate can be used now; *back_at* (mono) is when the first may, ``inf`` if none will."""
+    """No candidate can be used now; *back_at* (mono) is when the first may, ``inf`` if none will.
+
+    With *patient* some are resting that a caller with less time would have been given.
+    """
 
     back_at: float
+    patient: bool = False
 
 
 def unfit(candidate: Candidate, need: Need, standing: Standing) -> str | None:
@@ -203,7 +208,7 @@ def choose(
             spare.append((obstacle.back_at, choice))
     if spare and quota_at > patience:
         return min(spare, key=lambda entry: entry[0])[1]
-    return Refusal(back_at)
+    return Refusal(back_at, patient=bool(spare))
 
 
 def demand_at(candidate: Candidate, need: Need, tried: Tried | None = None) -> Demand:
@@ -276,15 +281,17 @@ class Leads:
         self.now = now
         self._known: dict[str, float] = {}
 
-    def of(self, candidate: Candidate) -> float:
-        """Return the lead of *candidate*: that of its scarcest pool."""
-        known, least = self._known, 1.0
+    def of(self, candidate: Candidate) -> tuple[float, float]:
+        """Return the leads of *candidate*: of its scarcest day or longer period, and of its scarcest pool."""
+        known, days, least = self._known, 1.0, 1.0
         for pool in candidate.pools:
             if (lead := known.get(pool.id)) is None:
                 lead = known[pool.id] = self.standing.room.lead((pool,), self.now)
             if lead < least:
                 least = lead
-        return least
+            if lead < days and pool.limit.seconds > SOON:
+                days = lead
+        return days, least
 
 
 def rank(candidate: Candidate, group: int, need: Need, leads: Leads) -> tuple[float, ...]:
@@ -311,14 +318,7 @@ def _place(candidate: Candidate, group: int, need: Need, standing: Standing, now
         stale_last = need.dice < EXPLORE and not _is_stale(candidate, standing, now)
         if candidate.id == need.preferred:  # a conversation is not what one explores with
             seconds, stale_last = seconds / AFFINITY_SLOWER, False
-        return (
-            group,
-            preferred,
-            suspect,
-            local,
-            stale_last,
-            _near(seconds),
-        )
+        return (group, preferred, suspect, local, stale_last, _near(seconds))
     return (group, preferred, suspect, local)
 
 
@@ -354,31 +354,33 @@ def _is_stale(candidate: Candidate, standing: Standing, now: Now) -> bool:
 
 # A conversation's last candidate goes first among those in its place.
 _FIRST = (-math.inf,)
-# Among near equals, a candidate goes first whose token limits are smaller: what large calls cannot use. What
-# is roomy is left to those that fit nowhere else.
+# What is scarce for the day is spared first. Among near equals a candidate goes before one whose token limits
+# are larger: what is roomy is left to those that fit nowhere else, and a minute's quota is back soon. Then
+# they take turns by what is left.
 
 
 def _smart(candidate: Candidate, need: Need, leads: Leads) -> tuple[float, ...]:
     if candidate.id == need.preferred:
         return _FIRST
-    seconds = expected(candidate, need, leads.standing, leads.now)
-    price = seconds * 2.0 ** (-LEAD_DOUBLES * leads.of(candidate))
-    return (_near(price), candidate.reach, price)
+    days, lead = leads.of(candidate)
+    price = expected(candidate, need, leads.standing, leads.now) * 2.0 ** (-LEAD_DOUBLES * days)
+    return (_near(price), candidate.reach, -lead)
 
 
 def _fast(candidate: Candidate, need: Need, leads: Leads) -> tuple[float, ...]:
     if candidate.id == need.preferred:
         return _FIRST
+    days, lead = leads.of(candidate)
     seconds = expected(candidate, need, leads.standing, leads.now)
-    return (_step(leads.of(candidate)), candidate.reach, seconds, -leads.of(candidate))
+    return (_step(days), candidate.reach, seconds, -lead)
 
 
 def _free(candidate: Candidate, need: Need, leads: Leads) -> tuple[float, ...]:
-    lead = leads.of(candidate)
+    days, lead = leads.of(candidate)
     if candidate.id == need.preferred:
-        return (_step(lead + AFFINITY_LEAD), *_FIRST)
+        return (_step((days if need.ties == "balanced" else lead) + AFFINITY_LEAD), *_FIRST)
     if need.ties == "balanced":
-        return (_step(lead), candidate.reach, -lead, -candidate.model.quality)
+        return (_step(days), candidate.reach, -lead, -candidate.model.quality)
     if need.ties == "round_robin":
         return (_step(lead), float(leads.standing.last_turn(candidate)))
     return (_step(lead), float(crc32(f"{candidate.id}{need.dice}".encode())))

@@ -11,6 +11,7 @@ from freeroute.domain.breaker import Breaker, ProviderBreaker
 from freeroute.domain.catalogue import Candidate, Pool
 from freeroute.domain.leases import Charge, Reading
 from freeroute.domain.outcome import Kind
+from freeroute.domain.promises import Promises, delays
 from freeroute.domain.remembered import Hold, Remembered
 from freeroute.domain.speed import Awaited, Lapses, Speed
 
@@ -74,6 +75,7 @@ class Standing(Remembered):
         """Look at quota through *room*."""
         super().__init__()
         self.room = room
+        self.promises = Promises()
         self._awaited: dict[str, Awaited] = {}
         self._lapses: dict[str, Lapses] = {}
         self._turns: dict[str, int] = {}
@@ -96,9 +98,17 @@ class Standing(Remembered):
         """Return the lack of quota for *charges*, or None."""
         at = self.room.fits_at(charges, now)
         if at <= now.mono:
-            return None
+            return self._kept(charges, now) if self.promises else None
         reason = "larger than its quota" if at == math.inf else "out of quota"
         return Obstacle("quota", reason, at)
+
+    def _kept(self, charges: Sequence[Charge], now: Now) -> Obstacle | None:
+        """Return the promise to a larger call that *charges* would delay, or None."""
+        for promise in self.promises.touched(charges, now):
+            if delays(promise, self.room.fits_at(promise.wanted(charges), now), now):
+                back_at = promise.at if promise.at > now.mono else promise.ends
+                return Obstacle("quota", "kept for a larger call that waits", back_at)
+        return None
 
     def hold_on(self, candidate: Candidate, now: Now) -> Hold | None:
         """Return the longest hold that covers *candidate*, or None."""

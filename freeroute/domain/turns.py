@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Generic, TypeVar
 
+from msgspec import Struct
+
 from freeroute.clock import Now
-from freeroute.domain.catalogue import Candidate
 from freeroute.domain.leases import Charge, charges_of
 from freeroute.domain.selection import Fit, Need, Tried, demand_at
-from freeroute.domain.standing import Standing
+from freeroute.domain.standing import Room, Standing
+from freeroute.domain.usage import Demand
 
 T = TypeVar("T")
 
@@ -92,65 +94,97 @@ class Turns(Generic[T]):
             if place + 1 < len(queues[name]):
                 heapq.heappush(due, (self._queues[name].turn(place + 1), True, length, came, name, place + 1))
 
-    def ahead_of(self, queue: str, weight: float, rivals: Callable[[T], bool]) -> int:
-        """Return how many turns of *rivals* come before that of one more waiter of *queue*."""
+    def ahead_of(self, queue: str, weight: float, rivals: Callable[[T], bool]) -> list[T]:
+        """Return the *rivals* whose turns come before that of one more waiter of *queue*."""
         own = self._queues.get(queue)
         mine = len(own.waiters) if own else 0
         turn = (own or _Queue[T](weight, self._served)).turn(mine)
-        ahead = 0
+        ahead: list[T] = []
         for name, other in self._queues.items():
             earlier = mine if name == queue else other.before(turn, fresh=own is None)
-            ahead += sum(map(rivals, islice(other.waiters, earlier)))
+            ahead += filter(rivals, islice(other.waiters, earlier))
         return ahead
 
 
 def projected(
-    turns_ahead: int,
+    ahead: Sequence[Demand],
     need: Need,
     fit: Fit,
     standing: Standing,
     tried: Tried,
     now: Now,
 ) -> float:
-    """Return when (mono) a call comes to its turn, if *turns_ahead* like it go first; ``inf`` if never.
+    """Return when (mono) a call comes to its turn, if calls of demand *ahead* go first; ``inf`` if never.
 
-    Slots are counted candidate by candidate, as if none shared a counter: rather too early than too late,
-    since who is let in too early still waits no longer than it allowed.
+    Those are taken to be all of their mean size. Slots are counted candidate by candidate, as if none shared
+    a counter: rather too early than too late, since who is let in too early still waits no longer than it
+    allowed.
     """
-    slots: list[tuple[float, int, int]] = []
-    usable = [candidate for _, candidate in fit if not tried.covers(candidate, standing)]
-    charges = [charges_of(candidate, demand_at(candidate, need, tried)) for candidate in usable]
-    for place, candidate in enumerate(usable):
-        slots.append((_slot(1, candidate, charges[place], standing, now), place, 1))
+    mean, room = _mean(ahead), standing.room
+    places: list[_Place] = []
+    for _, candidate in fit:
+        if not tried.covers(candidate, standing):
+            blocked = standing.blocked(candidate, now)
+            free_at = now.mono if blocked is None else blocked.back_at
+            own = charges_of(candidate, demand_at(candidate, need, tried))
+            ceilings = tuple(room.ceiling(charge.pool, now) for charge in own)
+            places.append(_Place(free_at, own, charges_of(candidate, mean), ceilings))
+    slots = [(place.at(1, place.before, room, now), number, 1) for number, place in enumerate(places)]
     heapq.heapify(slots)
-    for _ in range(turns_ahead):
+    taken = [0] * len(places)
+    for _ in ahead:
         if not slots or slots[0][0] == math.inf:
-            return math.inf
-        _, place, number = slots[0]
-        following = _slot(number + 1, usable[place], charges[place], standing, now)
-        heapq.heapreplace(slots, (following, place, number + 1))
-    return slots[0][0] if slots else math.inf
+            break
+        _, number, count = slots[0]
+        taken[number] = count
+        following = places[number].at(count + 1, places[number].before, room, now)
+        heapq.heapreplace(slots, (following, number, count + 1))
+    turns = (place.at(taken[number] + 1, place.own, room, now) for number, place in enumerate(places))
+    return min(turns, default=math.inf)
 
 
-def _slot(
-    number: int, candidate: Candidate, charges: Sequence[Charge], standing: Standing, now: Now
-) -> float:
-    """Return when (mono) the *number*-th of such calls fits at *candidate*."""
-    blocked = standing.blocked(candidate, now)
-    free_at = now.mono if blocked is None else blocked.back_at
-    times = [_times(charge, standing, now) for charge in charges]
-    at_once = min(times, default=math.inf)
-    if at_once < 1:
-        return math.inf
-    if at_once == math.inf:
-        return max(free_at, standing.room.fits_at(charges, now))
-    period = max(c.pool.limit.seconds for c, often in zip(charges, times, strict=True) if often == at_once)
-    rounds, within = divmod(number - 1, int(at_once))
-    several = [Charge(charge.pool, charge.amount * (within + 1)) for charge in charges]
-    return max(free_at, standing.room.fits_at(several, now)) + rounds * period
+def _mean(demands: Sequence[Demand]) -> Demand:
+    named = [demand.max_output for demand in demands if demand.max_output is not None]
+    prompt = sum(demand.prompt for demand in demands) // max(len(demands), 1)
+    return Demand(prompt, sum(named) // len(named) if named else None)
 
 
-def _times(charge: Charge, standing: Standing, now: Now) -> float:
-    """Return how often *charge* fits into its pool at once, by the limit as it is known now."""
-    ceiling = standing.room.ceiling(charge.pool, now)
-    return math.inf if charge.amount <= 0 or ceiling == math.inf else ceiling // charge.amount
+class _Place(Struct, frozen=True):
+    """A candidate that may be used from *free_at* (mono): what the call takes there, and each *before* it."""
+
+    free_at: float
+    own: tuple[Charge, ...]
+    before: tuple[Charge, ...]
+    ceilings: tuple[float, ...]
+
+    def at(self, number: int, last: Sequence[Charge], room: Room, now: Now) -> float:
+        """Return when (mono) *last* fits as the *number*-th call, after such as go *before*."""
+        rounds, period = 0, 0.0
+        amounts = [c.amount + (number - 1) * o.amount for c, o in zip(last, self.before, strict=True)]
+        for charge, amount, ceiling in zip(last, amounts, self.ceilings, strict=True):
+            if charge.amount > ceiling or ceiling <= 0:
+                return math.inf
+            if amount > (rounds + 1) * ceiling:
+                rounds, period = math.ceil(amount / ceiling) - 1, charge.pool.limit.seconds
+        several = [
+            Charge(c.pool, max(c.amount, amount - rounds * ceiling) if rounds else amount)
+            for c, amount, ceiling in zip(last, amounts, self.ceilings, strict=True)
+        ]
+        return max(self.free_at, room.fits_at(several, now)) + rounds * period
+
+
+def soonest(
+    need: Need, fit: Fit, standing: Standing, tried: Tried, now: Now
+) -> tuple[tuple[Charge, ...], float]:
+    """Return the charges of *need* where they fit first, and when (mono); ``inf`` if nowhere."""
+    best: tuple[tuple[Charge, ...], float] = ((), math.inf)
+    for _, candidate in fit:
+        if tried.covers(candidate, standing):
+            continue
+        charges = charges_of(candidate, demand_at(candidate, need, tried))
+        blocked = standing.blocked(candidate, now)
+        free_at = now.mono if blocked is None else blocked.back_at
+        at = max(free_at, standing.room.fits_at(charges, now)) if free_at < best[1] else math.inf
+        if at < best[1]:
+            best = charges, at
+    return best

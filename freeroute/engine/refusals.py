@@ -83,7 +83,7 @@ def gave_up(
     }
     back_at = min((reason.back_at for reason in reasons if reason.kind == "quota"), default=math.inf)
     if back_at < math.inf:
-        wait = max((turn_at or back_at) - now.mono, 0.0)
+        wait = max((turn_at or 0.0) - now.mono, back_at - now.mono, 0.0)
         if wait == math.inf:  # the waiting room is full
             wait = max(back_at - now.mono, 0.0)
         told = f"all {len(fit)} candidates are out of quota or failing; the first is back in {wait:.0f} s"

@@ -8,31 +8,37 @@ import asyncio
 import contextlib
 import math
 
-from msgspec import Struct
-
 from freeroute.clock import Clock, Now
-from freeroute.domain.selection import Choice, Fit, Need, Refusal, Tried, choose
+from freeroute.domain.openings import Openings, Wish
+from freeroute.domain.promises import Promise, promise_of
+from freeroute.domain.selection import Fit, Need, Refusal, Tried, choose
 from freeroute.domain.standing import Standing
-from freeroute.domain.turns import Turns, projected
+from freeroute.domain.turns import Turns, projected, soonest
 from freeroute.engine.leasing import Leased, Leasing
 
 # However far off the next known change is, the room looks again after this many seconds: a slot that a
 # call of unknown length holds, or a counter shared with another process, gives no notice.
 LONGEST_PAUSE = 1.0
 SHORTEST_PAUSE = 0.001
+# Others go on after so many looks at candidates, about 10 ms: a thousand may come to their turn at once.
+LOOKS = 500
+# Promises are made to so many callers in one pass. Own design: each costs a look at all candidates.
+MOST_PROMISES = 4
+# Different sets of candidates that are remembered.
+MOST_SETS = 64
 
 
-class Ticket(Struct, eq=False, kw_only=True):
-    """One caller's place. *until* (mono) is how long it waits at most; *names* are its candidates' ids."""
+class Ticket(Wish, eq=False, kw_only=True):
+    """One caller's place.
+
+    *promise* is what is kept for it now, *kept_until* (mono) for how long at most.
+    """
 
     queue: str
     weight: float
-    need: Need
-    fit: Fit
-    tried: Tried
-    until: float
-    names: frozenset[str]
     turn: "asyncio.Future[Leased]"
+    promise: Promise | None = None
+    kept_until: float | None = None
 
 
 class WaitingRoom:
@@ -48,6 +54,8 @@ class WaitingRoom:
         self._stirred = asyncio.Event()
         self._next_at = math.inf
         self._task: asyncio.Task[None] | None = None
+        self._passing = asyncio.Lock()
+        self._sets: dict[frozenset[str], frozenset[str]] = {}
 
     def __len__(self) -> int:
         """Return how many wait."""
@@ -66,25 +74,39 @@ class WaitingRoom:
             fit=fit,
             tried=tried,
             until=until,
-            names=names,
+            names=self._shared(names),
             turn=turn,
         )
+
+    def _shared(self, names: frozenset[str]) -> frozenset[str]:
+        """Return one set for all who wait for the same candidates: comparing is quick then."""
+        if len(self._sets) >= MOST_SETS:
+            self._sets.clear()
+        return self._sets.setdefault(names, names)
 
     def projected(self, ticket: Ticket) -> float:
         """Return when (mono) the turn of *ticket* would come; ``inf`` if it cannot be let in."""
         if len(self._turns) >= self.size:
             return math.inf
-        ahead = self._turns.ahead_of(
+        rivals = self._turns.ahead_of(
             ticket.queue, ticket.weight, lambda other: not other.names.isdisjoint(ticket.names)
         )
-        now = self._clock.now()
+        now, ahead = self._clock.now(), [other.need.demand for other in rivals]
         return projected(ahead, ticket.need, ticket.fit, self._standing, ticket.tried, now)
 
     async def serve(self) -> None:
         """Give those who wait what is theirs by now. Costs nothing while nothing can have changed."""
-        if len(self._turns) and (self._stirred.is_set() or self._clock.now().mono >= self._next_at):
+        if not len(self._turns):
+            return
+        async with self._passing:  # whoever comes in the middle of a long pass comes after it
+            if not self._stirred.is_set() and self._clock.now().mono < self._next_at:
+                return
             self._stirred.clear()
-            self._next_at = await self._grant()
+            try:
+                self._next_at = await self._grant()
+            except BaseException:
+                self.stir()  # the caller on whose time it ran has left: the rest is still to be served
+                raise
 
     async def wait(self, ticket: Ticket) -> Leased | None:
         """Wait for the turn of *ticket*; None if its time is over. Whoever is cancelled is gone at once."""
@@ -104,7 +126,14 @@ class WaitingRoom:
             raise
         finally:
             if ticket.turn.cancelled():
-                self._turns.leave(ticket.queue, ticket, served=False)
+                self._leave(ticket)
+
+    def _leave(self, ticket: Ticket) -> None:
+        """Let *ticket* go without its turn; what was kept for it is others'."""
+        self._turns.leave(ticket.queue, ticket, served=False)
+        if ticket.promise is not None:
+            self._standing.promises.withdraw(ticket.promise)
+            self.stir()
 
     def stir(self) -> None:
         """Look again: capacity may have appeared before its time."""
@@ -118,7 +147,7 @@ class WaitingRoom:
         except Exception as exc:
             # A fault of ours must not leave anybody waiting for a turn that nobody gives.
             for ticket in [ticket for ticket in self._turns.in_order() if not ticket.turn.done()]:
-                self._turns.leave(ticket.queue, ticket, served=False)
+                self._leave(ticket)
                 ticket.turn.set_exception(exc)
 
     async def _pause(self) -> None:
@@ -133,24 +162,47 @@ class WaitingRoom:
     async def _grant(self) -> float:
         """Serve all whose turn it is; return when (mono) the next may be.
 
-        One pass in the order of turns: whoever finds no room leaves it to those behind who fit.
+        One pass in the order of turns: whoever finds no room leaves it to those behind who fit, apart from
+        what is kept for it. A long pass lets others go on in between.
         """
         now = self._clock.now()
-        next_at = math.inf
-        refused: dict[frozenset[str], list[Need]] = {}
-        for ticket in list(self._turns.in_order()):
-            if ticket.turn.done():
+        self._standing.promises.forget()
+        order = [ticket for ticket in self._turns.in_order() if not ticket.turn.done()]
+        found = Openings(self._standing)
+        next_at, looks, promises = math.inf, 0, 0
+        for ticket in order:
+            if looks + found.looks > LOOKS:
+                await asyncio.sleep(0)
+                now, looks, found.looks = self._clock.now(), 0, 0
+            looks += 1
+            if ticket.turn.done() or not found.worth_asking(ticket, now):
                 continue
-            if any(_asks_less(need, ticket.need) for need in refused.get(ticket.names, ())):
+            fit = found.fit(ticket)
+            looks += len(fit)
+            refused = await self._try(ticket, fit, now)
+            if refused is None:
                 continue
-            found = await self._try(ticket, now)
-            if isinstance(found, Refusal):
-                next_at = min(next_at, found.back_at)
-                refused.setdefault(ticket.names, []).append(ticket.need)
-        return next_at
+            next_at = min(next_at, refused.back_at)
+            found.refused(ticket, fit, refused)
+            if promises < MOST_PROMISES:
+                promises += 1
+                looks += len(ticket.fit)
+                self._promise(ticket, now)
+        return min(next_at, found.next_at)
 
-    async def _try(self, ticket: Ticket, now: Now) -> Choice | Refusal:
-        choice = choose(ticket.need, ticket.fit, self._standing, ticket.tried, now, patience=ticket.until)
+    def _promise(self, ticket: Ticket, now: Now) -> None:
+        """Keep for *ticket* what it waits for, where that comes first, if it comes in its time."""
+        ticket.promise = None
+        charges, at = soonest(ticket.need, ticket.fit, self._standing, ticket.tried, now)
+        if at > ticket.until or (ticket.kept_until is not None and ticket.kept_until <= now.mono):
+            return
+        promise = promise_of(charges, at, now, ticket.kept_until)
+        if promise is not None and self._standing.promises.give(promise):
+            ticket.promise, ticket.kept_until = promise, promise.ends
+
+    async def _try(self, ticket: Ticket, fit: Fit, now: Now) -> Refusal | None:
+        """Lease for *ticket* and wake it; return why not."""
+        choice = choose(ticket.need, fit, self._standing, ticket.tried, now, patience=ticket.until)
         if isinstance(choice, Refusal):
             return choice
         leased = await self._leasing.take(choice)
@@ -158,13 +210,8 @@ class WaitingRoom:
             return Refusal(now.mono)
         if ticket.turn.done():  # it left while a shared store was asked
             await self._leasing.give_back(leased)
-            return choice
+            return None
         self._turns.leave(ticket.queue, ticket, served=True)
+        ticket.promise = None
         ticket.turn.set_result(leased)
-        return choice
-
-
-def _asks_less(refused: Need, need: Need) -> bool:
-    """Say whether what was *refused* asked for no more than *need*, of the same candidates."""
-    first, second = refused.demand, need.demand
-    return first.prompt <= second.prompt and (first.max_output or 0) <= (second.max_output or 0)
+        return None

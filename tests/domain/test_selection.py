@@ -29,6 +29,7 @@ from freeroute.stores.memory import MemoryCounters
 from tests.support.clocks import ManualClock
 from tests.support.world import model, provider
 
+DAY = 86_400.0
 DATA_ONLY = Quirks(remote_images=False)
 
 
@@ -172,15 +173,21 @@ def test_among_near_equals_a_small_call_leaves_the_roomy_pool_to_large_ones(stra
     assert world.take(world.need(strategy, prompt=9000)) == "endless"
 
 
-def test_sparing_the_roomy_pool_costs_no_more_than_a_tenth_of_the_others():
+def test_what_is_back_in_a_minute_is_used_up_before_a_roomy_pool_is_touched():
     world = Field(provider("roomy", limits=(tokens(6000),)), provider("tight", limits=(tokens(2000),)))
+    need = world.need("free", prompt=100)
+    assert [world.take(need) for _ in range(25)] == ["tight"] * 20 + ["roomy"] * 5
+
+
+def test_sparing_a_roomy_day_costs_no_more_than_a_tenth_of_the_others():
+    world = Field(
+        provider("roomy", limits=(tokens(6000, DAY, window=WindowKind.CALENDAR, span="day"),)),
+        provider("tight", limits=(tokens(2000, DAY, window=WindowKind.CALENDAR, span="day"),)),
+    )
     need = world.need("free", prompt=100)
     taken = [world.take(need) for _ in range(40)]
     shares = taken.count("roomy") * 100 / 6000, taken.count("tight") * 100 / 2000
     assert 0 <= shares[1] - shares[0] <= 0.15
-
-
-DAY = 86_400.0
 
 
 def frontier(name, amount, *limits, **speed):
@@ -202,7 +209,7 @@ def spend_a_day(world, strategy, calls_every_half_hour) -> list[tuple[float, str
 def test_a_scarce_day_quota_lasts_through_the_day_where_an_equal_is_nearly_as_fast(strategy):
     world = Field(
         frontier("scarce", 20, first_token=0.9),
-        frontier("plenty", 1000, per(10), first_token=1.0),
+        frontier("plenty", 480, per(10), first_token=1.0),
         provider("lesser", model(quality=50, first_token=5.0)),
     )
     taken = spend_a_day(world, strategy, 10)
@@ -221,9 +228,10 @@ def test_a_burst_goes_to_what_is_back_in_a_minute_rather_than_to_what_is_back_to
 
 
 def test_smart_still_takes_what_is_twice_as_fast_at_the_price_of_a_third_of_its_quota():
-    quick = model(quality=85, first_token=0.5, tokens_per_second=200)
-    slow = model(quality=85, first_token=1.0, tokens_per_second=100)
-    world = Field(provider("quick", quick, limits=(per(30),)), provider("slow", slow, limits=(per(30),)))
+    world = Field(
+        frontier("quick", 30, first_token=0.5, tokens_per_second=200),
+        frontier("slow", 30, first_token=1.0, tokens_per_second=100),
+    )
     taken = [world.take(world.need("free-smart")) for _ in range(20)]
     assert 8 <= taken[:12].count("quick") <= 12
     assert "slow" in taken
@@ -395,9 +403,8 @@ def test_smart_stays_with_a_conversation_s_candidate_within_the_tier_only():
 @pytest.mark.parametrize("ties", ["balanced", "round_robin", "random"])
 @pytest.mark.parametrize(("spent", "taken"), [(1, "last"), (3, "fresh")])
 def test_free_stays_with_a_conversation_s_candidate_while_it_has_headroom(ties, spent, taken):
-    world = Field(
-        provider("last", limits=(per(10),)), provider("fresh", model(quality=90), limits=(per(10),))
-    )
+    day = per(10, DAY, window=WindowKind.CALENDAR, span="day")
+    world = Field(provider("last", limits=(day,)), provider("fresh", model(quality=90), limits=(day,)))
     for _ in range(spent):
         world.take(world.need("last/m"))
     need = world.need(ties=ties, preferred="last/m#k1")

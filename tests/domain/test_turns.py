@@ -12,7 +12,7 @@ from freeroute.domain.rates import RateFact
 from freeroute.domain.resolve import Target
 from freeroute.domain.selection import Need, Tried
 from freeroute.domain.standing import Standing
-from freeroute.domain.turns import Turns, projected
+from freeroute.domain.turns import Turns, projected, soonest
 from freeroute.domain.usage import Demand
 from freeroute.stores.memory import MemoryCounters
 from tests.support.clocks import ManualClock
@@ -61,7 +61,7 @@ def test_being_away_saves_nothing_up():
 def test_whoever_just_came_goes_before_an_equal_that_had_its_turn():
     turns = joined("busy", "busy", "busy")
     turns.leave("busy", "busy0", served=True)
-    assert turns.ahead_of("calm", 1.0, everybody) == 0
+    assert turns.ahead_of("calm", 1.0, everybody) == []
     turns.join("calm", 1.0, "calm3")
     assert list(turns.in_order()) == ["calm3", "busy1", "busy2"]
 
@@ -78,11 +78,11 @@ def test_coming_back_at_once_earns_no_second_turn():
 
 def test_how_many_come_before_one_more():
     turns = joined("a", "a", "a", "a", "b")
-    assert turns.ahead_of("a", 1.0, everybody) == 5
-    assert turns.ahead_of("b", 1.0, everybody) == 3
-    assert turns.ahead_of("c", 1.0, everybody) == 1
-    assert turns.ahead_of("c", 10.0, everybody) == 0
-    assert turns.ahead_of("a", 1.0, lambda waiter: waiter == "b4") == 1
+    assert sorted(turns.ahead_of("a", 1.0, everybody)) == ["a0", "a1", "a2", "a3", "b4"]
+    assert len(turns.ahead_of("b", 1.0, everybody)) == 3
+    assert len(turns.ahead_of("c", 1.0, everybody)) == 1
+    assert turns.ahead_of("c", 10.0, everybody) == []
+    assert turns.ahead_of("a", 1.0, lambda waiter: waiter == "b4") == ["b4"]
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([0.5, 1.0, 3.0])), max_size=30))
@@ -109,7 +109,8 @@ class Place:
         self.fit = [(0, candidate) for candidate in self.candidates]
         self.spent = spent
 
-    async def turn_in(self, ahead: int, prompt: int = 10, tried: Tried | None = None) -> float:
+    async def turn_in(self, ahead: int | list[Demand], prompt: int = 10, tried: Tried | None = None) -> float:
+        before = [Demand(prompt)] * ahead if isinstance(ahead, int) else ahead
         need = Need(targets=(Target("free", "free", self.candidates),), demand=Demand(prompt))
         room = self.standing.room
         assert isinstance(room, MemoryCounters)
@@ -117,7 +118,7 @@ class Place:
             lease = await room.acquire(charges_of(self.candidates[0], Demand(prompt)), self.clock.now())
             assert isinstance(lease, Lease)
             await room.confirm(lease, self.clock.now())
-        at = projected(ahead, need, self.fit, self.standing, tried or Tried(), self.clock.now())
+        at = projected(before, need, self.fit, self.standing, tried or Tried(), self.clock.now())
         return at - self.clock.now().mono
 
 
@@ -173,3 +174,28 @@ async def test_a_limit_that_proved_lower_than_the_settings_puts_turns_off_and_no
     assert await place.turn_in(2) == 0
     assert await place.turn_in(3) == pytest.approx(60)
     assert await place.turn_in(6) < 180
+
+
+async def test_those_before_count_with_what_they_take():
+    place = Place(per_minute(6000, Unit.TOKENS))
+    assert await place.turn_in([Demand(200)] * 15, prompt=3000) == 0
+    assert await place.turn_in([Demand(200)] * 16, prompt=3000) == pytest.approx(60, abs=1)
+    assert await place.turn_in([Demand(3000), Demand(3000, 50)], prompt=200) == pytest.approx(60, abs=1)
+    assert await place.turn_in([Demand(9000)], prompt=200) == 0
+
+
+async def test_a_call_comes_soonest_where_it_fits_first():
+    place = Place(per_minute(1, scope=Scope.MODEL), models=3, spent=1)
+    await place.turn_in(0)
+    now = place.clock.now()
+    need = Need(targets=(Target("free", "free", place.candidates),), demand=Demand(10))
+    place.standing.hold(("model", "a", "m1"), now.mono + 5, "why", quota=True)
+
+    def first(*names: str) -> tuple[list[str], float]:
+        charges, at = soonest(need, place.fit, place.standing, Tried(candidates=set(names)), now)
+        return [charge.pool.id for charge in charges], at - now.mono
+
+    assert first() == (["a/account:default/model:m2/requests/60s"], 0)
+    assert first("a/m2#k1") == (["a/account:default/model:m1/requests/60s"], 5)
+    assert first("a/m2#k1", "a/m1#k1")[1] == pytest.approx(60, abs=1)
+    assert first("a/m0#k1", "a/m1#k1", "a/m2#k1") == ([], math.inf)
