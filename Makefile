@@ -68,6 +68,10 @@ bench: $(DEV) ## run the benchmarks that the README quotes
 bench-capacity: $(DEV) ## play every free tier against two baselines, in real time: half an hour
 	$(BIN)/python -m bench capacity $(ARGS)
 
+.PHONY: soak
+soak: $(DEV) ## run 200,000 simulated requests and see that nothing stays behind
+	SOAK_REQUESTS=200000 $(BIN)/pytest -s tests/engine/test_soak.py $(ARGS)
+
 .PHONY: e2e
 e2e: $(DEV) ## run the end-to-end tests: real sockets, simulated providers
 	$(BIN)/pytest -m e2e tests/e2e $(ARGS)

@@ -91,8 +91,9 @@ class Bucket(Counter):
 
     def _owe(self, amount: float, guard: float, now: Now) -> None:
         self._refill(now)
+        pause = max(0.0, now.mono + guard - self._from)  # beyond the one there is already
         for slip in self._open:
-            slip.mark = min(slip.mark, max(0.0, self._debt - guard * self._rate))
+            slip.mark = min(slip.mark, max(0.0, self._debt - pause * self._rate))
         self._from = max(self._from, now.mono + max(0.0, guard - self._seconds(self._debt)))
         self._debt += amount
 

@@ -120,7 +120,13 @@ class Calendar(Counter):
         return slip.at - (now.mono - (now.wall - self._start)) >= SKEW
 
     def _back_at(self, amount: float, now: Now) -> float:
-        return now.mono + (self._end - now.wall)
+        # Of the boundaries to come, the first that will count: see `_turn`.
+        end = self._end
+        while True:
+            at = now.mono + (end - now.wall)
+            start, end = period(self.limit, end)
+            if start > self._newest or at - self._opened >= end - start:
+                return at
 
     def _close(self, slip: Slip, change: float, now: Now) -> None:
         self._turn(now)

@@ -57,7 +57,7 @@ def _in_headers(
         limit, remaining = told.get("limit"), told.get("remaining")
         if remaining is None or not _NUMBER.fullmatch(remaining):
             continue
-        if limit is not None and (not _NUMBER.fullmatch(limit) or not 0 < float(limit) >= float(remaining)):
+        if limit is not None and (not _NUMBER.fullmatch(limit) or not 1 <= float(limit) >= float(remaining)):
             continue
         reset_in = hints.seconds_of(told.get("reset", ""), now)
         seconds = _seconds(family, meaning, reset_in)
@@ -110,7 +110,7 @@ def _in_quotas(said: Complaint) -> Iterator[RateFact]:
     """Read Google's violated quotas: their value is the limit, which is spent."""
     for quota, value in said.quotas:
         window, unit = hints.window_in(quota), hints.unit_in(quota)
-        if window and unit in list(Unit) and _NUMBER.fullmatch(value) and float(value) > 0:
+        if window and unit in list(Unit) and _NUMBER.fullmatch(value) and float(value) >= 1:
             yield RateFact(
                 unit=Unit(unit),
                 seconds=span(window),

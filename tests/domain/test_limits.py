@@ -170,6 +170,14 @@ class TestBucket:
         counter.take(1, START)
         assert counter.fits_at(1, START) == START.mono + GUARD + MINUTE
 
+    def test_calls_sent_together_share_one_pause_and_what_is_given_back_is_back_in_full(self):
+        counter = Bucket(limit(2, WindowKind.BUCKET), GUARD)
+        first, _ = counter.take(1, START), counter.take(1, START)
+        counter.cancel(first, START)
+        assert counter.used(START) == 1
+        counter.take(1, START)
+        assert counter.fits_at(1, START) == START.mono + GUARD + MINUTE / 2
+
     def test_settling_to_more_makes_a_debt(self):
         counter = Bucket(limit(10, WindowKind.BUCKET), 0.0)
         counter.settle(counter.take(10, START), 20, START)
@@ -240,6 +248,8 @@ class TestCalendar:
         set_back = Now(tomorrow.mono + 10, tomorrow.wall - 3_600)
         assert not fits(counter, 1, set_back)
         assert not fits(counter, 1, set_back.later(3_700))
+        # Nor is anybody told to come at a midnight that does not count.
+        assert counter.fits_at(1, set_back) == set_back.mono + 3_600 + DAY
         assert fits(counter, 1, set_back.later(3_600 + DAY))
 
     def test_a_clock_set_back_by_days_and_forward_again_frees_nothing(self):
