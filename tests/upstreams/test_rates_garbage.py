@@ -104,7 +104,7 @@ def test_a_wait_that_is_no_number_is_bounded_or_none(number):
     found = headers_of([*pairs, (b"x-ratelimit-remaining", b"0"), told("x-ratelimit-limit-requests", number)])
     limit_is_zero(found)
     spent = spent_in(found, NOW)
-    for wait in (retry_after(found, NOW), spent and spent.resets_in):
+    for wait in (retry_after(found, NOW), spent.resets_in if spent else None):
         assert wait is None or 0 <= wait <= LONGEST
     assert judge_response(429, pairs, b"", now=NOW).kind
 
