@@ -5,6 +5,7 @@ import math
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Limit, Unit
 from freeroute.domain.counters import GUARD, Counter, Slip
+from freeroute.domain.guards import LONGEST
 from freeroute.domain.keepsake import KeptBucket, Rebase
 
 
@@ -30,7 +31,7 @@ class Bucket(Counter):
     def restored(cls, limit: Limit, kept: KeptBucket, rebase: Rebase, guard: float = GUARD) -> "Bucket":
         """Return the bucket of *limit* as it was *kept*, refilled since."""
         made = cls(limit, guard)
-        made._debt, made._from = kept.debt, rebase.mono(kept.since, rebase.now.mono + guard)
+        made._debt, made._from = kept.debt, rebase.mono(kept.since, rebase.now.mono + LONGEST * guard)
         return made
 
     def kept(self, now: Now) -> KeptBucket:

@@ -5,6 +5,7 @@ import math
 from msgspec import Struct
 
 from freeroute.clock import Now
+from freeroute.domain.keepsake import KeptGuard, Rebase
 
 LONGEST = 8.0
 """Times the ordinary guard that a learned one is at most. Own design: with half a second, 4 s; a line that is
@@ -23,7 +24,7 @@ DRIFT = 0.1
 
 
 class Guard(Struct):
-    """The guard of one provider, in seconds; it should survive a restart.
+    """The guard of one provider, in seconds.
 
     *ordinary* is where it starts and what it never falls below. *added* is what refusals showed to be missing
     at *at* (mono); *trip* is about the fastest that an answer began after its call was sent.
@@ -33,6 +34,15 @@ class Guard(Struct):
     added: float = 0.0
     at: float = -math.inf
     trip: float = 0.0
+
+    def kept(self) -> KeptGuard:
+        """Return what outlives the process."""
+        return KeptGuard(self.added, self.at, self.trip)
+
+    @classmethod
+    def restored(cls, ordinary: float, kept: KeptGuard, rebase: Rebase) -> "Guard":
+        """Return the guard that was *kept*, over one that is *ordinary* now."""
+        return cls(ordinary, min(kept.added, (LONGEST - 1) * ordinary), rebase.mono(kept.at), kept.trip)
 
     def seconds(self, now: Now) -> float:
         """Return the guard at *now*."""

@@ -10,7 +10,6 @@ from msgspec import Struct
 
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Limit
-from freeroute.domain.measuring import Measure
 from freeroute.domain.outcome import Kind
 
 LEARNED_FOR = 7 * 86_400.0
@@ -64,11 +63,28 @@ class KeptTold(Struct, frozen=True):
     given: Limit
 
 
+class KeptMeasure(Struct, frozen=True):
+    """What calls showed of a limit; see `measuring.Measure`."""
+
+    given: float
+    level: float
+    step_at: float
+    width: float
+    excused_at: float
+
+
+class KeptGuard(Struct, frozen=True, tag="guard"):
+    """How long calls to a provider may be under way before it counts them; see `guards.Guard`."""
+
+    added: float
+    at: float
+    trip: float
+
+
 class KeptPool(Struct, frozen=True, tag="pool"):
     """A counter: its present *limit*, what is taken, and *peak*, the most it ever took between two savings.
 
-    *raised* says that an allowance for what a crash lost is in it, and nothing was taken since. *measure* is
-    what refusals showed of the limit.
+    *raised* says that an allowance for what a crash lost is in it, and nothing was taken since.
     """
 
     limit: Limit
@@ -76,7 +92,7 @@ class KeptPool(Struct, frozen=True, tag="pool"):
     peak: float = 0.0
     raised: bool = False
     told: KeptTold | None = None
-    measure: Measure | None = None
+    measure: KeptMeasure | None = None
 
 
 class KeptGate(Struct, frozen=True):
@@ -137,7 +153,7 @@ class KeptHold(Struct, frozen=True, tag="hold"):
 
 
 KeptStanding = KeptCandidate | KeptProvider | KeptSpeed | KeptModel | KeptKey | KeptHold
-Kept = KeptPool | KeptStanding
+Kept = KeptPool | KeptGuard | KeptStanding
 Name = tuple[str, ...]
 """What is kept: its kind, which is the tag of its struct, then its id or its place."""
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Limit, Pool, Scope, Unit, WindowKind
+from freeroute.domain.keepsake import KeptMeasure, Rebase
 from freeroute.domain.leases import Reading
 from freeroute.domain.outcome import Outcome
 
@@ -54,7 +55,7 @@ SOON = 2.0
 
 
 class Measure(Struct):
-    """What calls showed of one limit. It must survive a restart; its moments are mono.
+    """What calls showed of one limit; its moments are mono.
 
     *given* is the limit of settings or provider, ``inf`` for none. Up to *level* calls are granted, as far as
     anybody knows; from *step_at* on one step more is tried. While nothing was refused, an unknown limit lets
@@ -71,6 +72,17 @@ class Measure(Struct):
     def unknown(cls) -> "Measure":
         """Return what is known of an unknown limit: one call may be tried."""
         return cls(math.inf, width=1.0)
+
+    def kept(self) -> KeptMeasure:
+        """Return what outlives the process: all of it."""
+        return KeptMeasure(self.given, self.level, self.step_at, self.width, self.excused_at)
+
+    @classmethod
+    def restored(cls, kept: KeptMeasure, rebase: Rebase) -> "Measure":
+        """Return what was *kept*."""
+        return cls(
+            kept.given, kept.level, rebase.mono(kept.step_at), kept.width, rebase.mono(kept.excused_at)
+        )
 
     def amount(self, now: Now) -> float:
         """Return how much is to be taken at most."""
@@ -115,10 +127,6 @@ class Measure(Struct):
             return False
         self.excused_at = now.mono
         return True
-
-    def shifted(self, seconds: float) -> "Measure":
-        """Return the same on a clock that is *seconds* ahead."""
-        return Measure(self.given, self.level, self.step_at + seconds, self.width, self.excused_at + seconds)
 
     @property
     def is_over(self) -> bool:

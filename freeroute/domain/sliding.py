@@ -10,6 +10,7 @@ from operator import attrgetter
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Limit
 from freeroute.domain.counters import GUARD, NOISE, Counter, Slip
+from freeroute.domain.guards import LONGEST
 from freeroute.domain.keepsake import KeptSliding, Rebase
 
 MERGE_AT = 4096
@@ -47,7 +48,7 @@ class Sliding(Counter):
     def restored(cls, limit: Limit, kept: KeptSliding, rebase: Rebase, guard: float = GUARD) -> "Sliding":
         """Return the window of *limit* as it was *kept*; nothing in it is held for longer than anew."""
         made = cls(limit, guard)
-        latest = rebase.now.mono + guard + limit.seconds
+        latest = rebase.now.mono + LONGEST * guard + limit.seconds
         for mark, amount in kept.slips:
             made._add(Slip(amount, rebase.mono(mark, latest), open=False), rebase.now)
         return made

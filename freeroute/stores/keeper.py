@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from freeroute.clock import Clock, Now
 from freeroute.domain.catalogue import Provider
-from freeroute.domain.keepsake import Kept, KeptPool, Moment, Name, Rebase, rebase
+from freeroute.domain.keepsake import Kept, KeptGuard, KeptPool, Moment, Name, Rebase, rebase
 from freeroute.domain.standing import Standing
 from freeroute.errors import ConfigError
 from freeroute.stores.memory import MemoryCounters
@@ -117,7 +117,7 @@ class Keeper:
         )
 
     def _restore_one(self, name: Name, kept: Kept, onto: Rebase, *, lost: bool) -> None:
-        if isinstance(kept, KeptPool):
+        if isinstance(kept, KeptPool | KeptGuard):
             self._counters.restore(name, kept, onto, lost=lost)
         else:
             self._standing.restore(name, kept, onto)
@@ -173,7 +173,8 @@ class Keeper:
                 self._log.exception("an entry cannot be saved", kind=name[0])
 
     def _state(self, name: Name, now: Now) -> bytes | None:
-        kept = (self._counters if name[0] == "pool" else self._standing).kept(name, now)
+        source = self._counters if name[0] in ("pool", "guard") else self._standing
+        kept = source.kept(name, now)
         return None if kept is None else _encode(kept)
 
     def _batch(self, *, clean: bool) -> dict[str, bytes | None]:

@@ -13,7 +13,7 @@ from freeroute.clock import Now
 from freeroute.domain.catalogue import Limit, Pool, Unit
 from freeroute.domain.counters import GUARD, Counter, Slip
 from freeroute.domain.guards import Guard
-from freeroute.domain.keepsake import KeptPool, KeptTold, Name, Rebase
+from freeroute.domain.keepsake import KeptGuard, KeptPool, KeptTold, Name, Rebase
 from freeroute.domain.leases import Charge, Denied, Lease, Reading
 from freeroute.domain.limits import RELOOK, adapted, counter_for, restored
 from freeroute.domain.measuring import SOON, Measure, pool_blamed
@@ -50,7 +50,7 @@ class MemoryCounters:
         self._measures: dict[str, Measure] = {}
         self._guards: dict[str, Guard] = {}
         self._in_flight = 0
-        self._changed: set[str] = set()
+        self._changed: set[Name] = set()
 
     def fits_at(self, charges: Sequence[Charge], now: Now) -> float:
         """Return when (mono) all *charges* fit together: ``now.mono`` if now, ``inf`` if never."""
@@ -113,6 +113,7 @@ class MemoryCounters:
         Pools that *facts* tell of are not meant. A refusal right after a slot came back is put down to our
         guard, once. Say whether anything changed.
         """
+        self._touch(lease.charges)
         held = dict(zip((charge.pool.id for charge in lease.charges), _held(lease), strict=True))
         pools = [charge.pool for charge in lease.charges]
         told = {pool.id for fact in facts if (pool := pool_meant(fact, pools)) is not None}
@@ -120,7 +121,6 @@ class MemoryCounters:
         pool = pool_blamed(outcome, self.readings(own, now))
         if pool is None or pool.id in told:
             return False
-        self._changed.add(pool.id)
         counter, slip = held[pool.id].counter, held[pool.id].slip
         measure = self._measures.setdefault(pool.id, Measure(counter.limit.amount))
         seconds = counter.limit.seconds
@@ -181,43 +181,58 @@ class MemoryCounters:
         """Return how many leases are open."""
         return self._in_flight
 
+    # --- from one run to the next --------------------------------------------------------------------
+
     def changed(self) -> set[Name]:
-        """Return the names of the pools whose counters changed since this was last asked."""
+        """Return the names of the counters, and of the guards, that changed since this was last asked."""
         changed, self._changed = self._changed, set()
-        return {("pool", name) for name in changed}
+        return changed
 
     def touch_all(self) -> None:
         """Let everything count as changed."""
-        self._changed.update(self._counters)
+        self._changed.update(("pool", name) for name in self._counters)
+        self._changed.update(("guard", owner) for owner in self._guards)
 
-    def kept(self, name: Name, now: Now) -> KeptPool | None:
-        """Return what outlives the process of the counter called *name*; None if it is gone."""
+    def kept(self, name: Name, now: Now) -> KeptPool | KeptGuard | None:
+        """Return what outlives the process of what is called *name*; None if there is nothing, or no more."""
+        if name[0] == "guard":
+            guard = self._guards.get(name[1])
+            return None if guard is None else guard.kept()
         counter = self._counters.get(name[1])
         window = None if counter is None else counter.kept(now)
         if counter is None or window is None:
             return None
         counter.note_peak()
-        learned = self._learned.get(name[1])
-        told = None if learned is None else KeptTold(learned.source, learned.at, learned.given)
-        measure = self._measures.get(name[1])
-        return KeptPool(counter.limit, window, counter.peak, counter.raised, told, measure)
+        learned, measure = self._learned.get(name[1]), self._measures.get(name[1])
+        return KeptPool(
+            limit=counter.limit,
+            window=window,
+            peak=counter.peak,
+            raised=counter.raised,
+            told=None if learned is None else KeptTold(learned.source, learned.at, learned.given),
+            measure=None if measure is None else measure.kept(),
+        )
 
-    def restore(self, name: Name, kept: KeptPool, rebase: Rebase, *, lost: bool) -> None:
-        """Go on from what an earlier run *kept* of a counter; *lost* if it may have taken more since.
+    def restore(self, name: Name, kept: KeptPool | KeptGuard, rebase: Rebase, *, lost: bool) -> None:
+        """Go on from what an earlier run *kept*; *lost* if counters may have taken more since.
 
         To be followed by `adopt`, which fits the counters to the present settings.
         """
+        if isinstance(kept, KeptGuard):
+            self._guards[name[1]] = Guard.restored(self._guard, kept, rebase)
+            return
         self._counters[name[1]] = restored(kept, rebase, self._guard, lost=lost)
-        self._changed.add(name[1])
         told = kept.told
-        if told is not None and rebase.fresh(told.at):
+        if told is not None and not rebase.fresh(told.at):
+            return
+        if told is not None:
             self._learned[name[1]] = _Learned(told.source, rebase.mono(told.at), told.given)
-            if kept.measure is not None:
-                self._measures[name[1]] = kept.measure.shifted(rebase.shift)
+        if kept.measure is not None:
+            self._measures[name[1]] = Measure.restored(kept.measure, rebase)
 
     def _touch(self, charges: Iterable[Charge]) -> None:
         for charge in charges:
-            self._changed.add(charge.pool.id)
+            self._changed.add(("pool", charge.pool.id))
 
     def _counter(self, pool: Pool, now: Now) -> Counter:
         counter = self._counters.get(pool.id)
@@ -233,10 +248,11 @@ class MemoryCounters:
         return (self._counter(pool, now) for pool in pools if pool.limit.unit is not Unit.CONCURRENCY)
 
     def _measure_anew(self, pool: Pool) -> None:
-        """Forget what was measured of *pool*; a limit that nobody knows is measured from the start."""
-        self._measures.pop(pool.id, None)
+        """Forget what was measured of *pool*; a limit that nobody knows goes on being measured."""
+        before = self._measures.pop(pool.id, None)
         if math.isinf(pool.limit.amount):
-            self._measures[pool.id] = Measure.unknown()
+            untouched = before is not None and before.given == before.level == math.inf
+            self._measures[pool.id] = before if before and untouched else Measure.unknown()
 
     def _granted(self, pool: Pool, held: _Held, now: Now) -> bool:
         measure = self._measures.get(pool.id)
@@ -257,6 +273,7 @@ class MemoryCounters:
     def _lengthen(self, owner: str, now: Now) -> None:
         guard = self._guards.setdefault(owner, Guard(self._guard))
         guard.too_short(now)
+        self._changed.add(("guard", owner))
         for name, counter in self._counters.items():
             if name.startswith(f"{owner}/"):
                 counter.lengthen(guard.seconds(now), now)
@@ -265,7 +282,7 @@ class MemoryCounters:
         counter = held.counter
         if self._counters.get(pool.id) is not counter:  # replaced by a reload: this slip is of the old one
             return False
-        self._changed.add(pool.id)
+        self._changed.add(("pool", pool.id))
         before = counter.used(now), counter.limit.amount
         told = used_by(fact, counter.limit.amount)
         if counter.learn(held.slip, told, fact.limit, now, fact.reset_in):

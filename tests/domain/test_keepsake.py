@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Limit, Unit, WindowKind
 from freeroute.domain.counters import Counter, Slip
+from freeroute.domain.guards import LONGEST, Guard
 from freeroute.domain.keepsake import (
     LEARNED_FOR,
     KeptBucket,
@@ -21,6 +22,7 @@ from freeroute.domain.keepsake import (
     rebase,
 )
 from freeroute.domain.limits import Concurrency, adapted, counter_for, restored
+from freeroute.domain.measuring import Measure
 from freeroute.domain.sliding import GRAINS
 from tests.support.clocks import EPOCH, ManualClock
 
@@ -169,7 +171,7 @@ def test_what_lies_further_ahead_than_any_call_could_is_brought_back():
     bucket = KeptPool(LIMITS[1], KeptBucket(50.0, 1e9))
     for found in (sliding, bucket):
         counter = restored(found, NOWHERE, GUARD)
-        assert counter.resets_in(NOWHERE.now) == MINUTE + GUARD
+        assert counter.resets_in(NOWHERE.now) == MINUTE + LONGEST * GUARD
 
 
 def test_calls_under_way_at_a_stop_count_on_the_next_day_too_and_on_no_later_one():
@@ -193,6 +195,20 @@ def test_concurrency_ends_with_the_process():
     counter: Counter = Concurrency(Limit(Unit.CONCURRENCY, 2))
     assert isinstance(counter.take(1, clock.now()), Slip)
     assert counter.kept(clock.now()) is None
+
+
+def test_measures_and_guards_go_on_in_the_next_run():
+    now, later = Now(1_000.0, EPOCH), Now(5.0, EPOCH + 100)
+    shifted = rebase(Moment(BOOT, now.mono, now.wall), "another", later)
+    measure = Measure(30.0)
+    assert measure.refused(20, MINUTE, now)
+    again = Measure.restored(measure.kept(), shifted)
+    assert again.amount(later) == 20
+    step = measure.step_at - now.mono - 100
+    assert again.amount(later.later(step)) == 22 > again.amount(later.later(step - 1))
+    guard = Guard(GUARD)
+    guard.too_short(now)
+    assert Guard.restored(GUARD, guard.kept(), shifted).seconds(later) == guard.seconds(now.later(100))
 
 
 def test_lessons_are_believed_for_a_week():

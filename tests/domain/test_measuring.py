@@ -24,11 +24,6 @@ def lowered(given: float, counted: float) -> Measure:
 
 
 class TestLevels:
-    def test_on_another_clock_it_is_raised_after_the_same_rest(self):
-        measure = lowered(30, 20).shifted(-500.0)
-        assert measure.amount(RESTED.later(-500.1)) == 20
-        assert measure.amount(RESTED.later(-500.0)) == 22
-
     def test_the_level_is_what_was_counted_without_the_refused_call(self):
         assert lowered(30, 20).amount(START) == 20
 

@@ -15,6 +15,7 @@ from freeroute.domain.breaker import State
 from freeroute.domain.catalogue import Key, Limit, Provider, Unit, WindowKind, candidates_of
 from freeroute.domain.keepsake import LEARNED_FOR
 from freeroute.domain.leases import Charge, Lease, charges_of
+from freeroute.domain.measuring import UNKNOWN
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.rates import RateFact
 from freeroute.domain.standing import Standing
@@ -181,23 +182,6 @@ async def test_told_limits_keep_their_source_and_age_for_a_week_and_under_the_sa
     assert run().start().used()[1] > 0
 
 
-async def test_a_measured_level_rests_as_long_as_it_would_have_and_is_raised_then(run, clock):
-    first = run().start()
-    for lease in await first.take(7):
-        await first.counters.confirm(lease, clock.now())
-        await first.counters.settle(lease, None, clock.now())
-    (refused,) = await first.take()
-    await first.counters.cancel(refused, clock.now())
-    assert await first.counters.refused(refused, Outcome(Kind.RATE_LIMITED), (), clock.now())
-    first.keeper.close()
-    clock.advance(60)
-    second = run(boot="another").start()
-    ceilings = [second.counters.ceiling(second.candidates[0].pools[0], clock.now())]
-    clock.advance(9 * 60)
-    ceilings.append(second.counters.ceiling(second.candidates[0].pools[0], clock.now()))
-    assert ceilings == [7, 8]
-
-
 async def test_what_was_told_long_ago_is_not_believed_any_more(run, clock):
     first = run().start()
     (lease,) = await first.take()
@@ -208,6 +192,36 @@ async def test_what_was_told_long_ago_is_not_believed_any_more(run, clock):
     second = run().start()
     assert second.counters.readings(second.candidates[0].pools, clock.now())[0].limit == 10
     assert second.standing.context(second.candidates[0]) == 100_000
+
+
+async def test_measured_limits_and_guards_are_kept(run, clock):
+    first = run().start()
+    spent = await first.take(7)
+    await first.counters.settle(spent[0], None, clock.now())
+    refused = Outcome(Kind.RATE_LIMITED, status=429)
+    assert await first.counters.refused(spent[0], refused, [], clock.now())
+    first.counters._lengthen("groq", clock.now())
+    minute = first.candidates[0].pools[0]
+    assert first.counters.ceiling(minute, clock.now()) == 6
+    first.keeper.close()
+    second = run().start()
+    assert second.counters.ceiling(minute, clock.now()) == 6
+    assert second.counters.readings([minute], clock.now())[0].source == "measured"
+    assert second.counters.kept(("guard", "groq"), clock.now()) == first.counters.kept(
+        ("guard", "groq"), clock.now()
+    )
+
+
+async def test_how_wide_an_unknown_limit_was_tried_is_kept(run, clock):
+    found = groq(limits=(UNKNOWN,))
+    first = run(found=found).start()
+    for _ in range(3):
+        for lease in await first.take(8):
+            await first.counters.confirm(lease, clock.now())
+            await first.counters.settle(lease, None, clock.now())
+    assert len(await first.take(20)) == 8
+    first.keeper.close()
+    assert len(await run(found=found).start().take(20)) == 8
 
 
 async def test_holds_verdicts_and_lessons_are_kept(run, clock):
