@@ -5,7 +5,7 @@ import re
 from enum import StrEnum
 from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 
 class Unit(StrEnum):
@@ -359,6 +359,29 @@ def catalogue_of(providers: list[Provider], meta_models: list[MetaModel]) -> Cat
         candidates=tuple(c for provider in providers for c in candidates_of(provider)),
         meta_models=metas,
     )
+
+
+LEARNED = 8
+"""Limits that answers may add to one model of an account. Own design: no provider publishes more of any."""
+
+
+def with_limit(catalogue: Catalogue, candidate: Candidate, limit: Limit) -> Catalogue:
+    """Return *catalogue* with one more *limit* for the model and the account of *candidate*, of scope model.
+
+    It is *catalogue* itself if that model is gone, counts the same already, or has enough of such limits.
+    """
+
+    def alike(other: Candidate) -> bool:
+        return (other.name, other.key.account) == (candidate.name, candidate.key.account)
+
+    pool = Pool(pool_id(candidate.provider, candidate.model, candidate.key, limit), limit)
+    present = next((other for other in catalogue.candidates if alike(other)), None)
+    if present is None or any(pool.id == known.id for known in present.pools):
+        return catalogue
+    if len(present.pools) - len(present.provider.limits) - len(present.model.limits) >= LEARNED:
+        return catalogue
+    grown = (structs.replace(c, pools=(*c.pools, pool)) if alike(c) else c for c in catalogue.candidates)
+    return structs.replace(catalogue, candidates=tuple(grown))
 
 
 BUILT_IN = {"free": "free", "free-fast": "fast", "free-smart": "smart"}

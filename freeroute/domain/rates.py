@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from freeroute.domain.catalogue import Pool, Scope, Unit
+from freeroute.domain.catalogue import Limit, Pool, Scope, Unit
+
+_SPANS = {60.0: "minute", 3_600.0: "hour", 86_400.0: "day", 604_800.0: "week", 2_592_000.0: "month"}
 
 
 class RateFact(Struct, frozen=True):
@@ -30,6 +32,26 @@ def pool_meant(fact: RateFact, pools: Sequence[Pool]) -> Pool | None:
     if len(same) > 1:
         same = [pool for pool in same if pool.limit.amount == fact.limit]
     return same[0] if len(same) == 1 else None
+
+
+def unheard_of(facts: Sequence[RateFact], pools: Sequence[Pool]) -> dict[Limit, RateFact]:
+    """Return the limits that *facts* tell of and none of *pools* counts, with the fact each is from.
+
+    They slide, whatever the provider's do: each answer puts the count right again.
+    """
+    counted = {(pool.limit.unit, pool.limit.seconds) for pool in pools}
+    return {
+        Limit(
+            unit=fact.unit,
+            amount=fact.limit,
+            seconds=fact.seconds,
+            span=_SPANS.get(fact.seconds, ""),
+            scope=Scope.MODEL,
+            confidence=fact.source,
+        ): fact
+        for fact in facts
+        if fact.limit and (fact.unit, fact.seconds) not in counted
+    }
 
 
 def used_by(fact: RateFact, limit: float) -> float | None:

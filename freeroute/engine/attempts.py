@@ -1,15 +1,16 @@
 """The one attempt loop: choose, lease, send, judge, and again if need be."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
 from freeroute.clock import Clock, Now
 from freeroute.domain import effects
-from freeroute.domain.catalogue import Candidate
+from freeroute.domain.catalogue import Candidate, Limit, Pool
 from freeroute.domain.leases import LEAST_OUTPUT, Lease, actual_amounts
 from freeroute.domain.outcome import Blame, Kind, Next, Outcome, blamed, judge
+from freeroute.domain.rates import unheard_of
 from freeroute.domain.receipt import AttemptNote
 from freeroute.domain.selection import Fit, Need, Tried
 from freeroute.domain.standing import Standing
@@ -74,14 +75,19 @@ class AttemptLoop:
         clock: Clock,
         routing: Routing,
         rng: random.Random,
+        discovered: Callable[[Candidate, Limit], Pool | None],
     ) -> None:
-        """Send through *upstreams*, by a provider's ``kind``."""
+        """Send through *upstreams*, by a provider's ``kind``.
+
+        *discovered* is told of limits that only answers speak of, and returns the pool of one that is new.
+        """
         self.standing = standing
         self.counters = counters
         self.upstreams = upstreams
         self.clock = clock
         self.routing = routing
         self._rng = rng
+        self.discovered = discovered
         self.leasing = Leasing(standing, counters, clock)
         self.room = WaitingRoom(
             standing=standing, leasing=self.leasing, clock=clock, size=routing.waiting_room
@@ -132,10 +138,10 @@ class AttemptLoop:
             proved = self.standing.answered(candidate)
             if await self.counters.confirm(leased.lease, sent.head_at or ended) or proved:
                 self.room.stir()
-            await self._learn(leased.lease, sent, ended)
+            await self._learn(leased, sent, ended)
             return Won(leased, sent)
         await self._end_failed(leased.lease, sent.outcome, candidate, ended)
-        await self._learn(leased.lease, sent, ended)
+        await self._learn(leased, sent, ended)
         if sent.outcome.kind is Kind.RATE_LIMITED:
             await self.counters.refused(leased.lease, sent.outcome, sent.facts, ended)
         # After the counters: how long a refusal holds is read off them.
@@ -144,8 +150,15 @@ class AttemptLoop:
         self.room.stir()
         return sent.outcome
 
-    async def _learn(self, lease: Lease, sent: Sent, now: Now) -> None:
-        if sent.facts and await self.counters.learn(lease, sent.facts, now):
+    async def _learn(self, leased: Leased, sent: Sent, now: Now) -> None:
+        if not sent.facts:
+            return
+        candidate = leased.candidate
+        for limit, fact in unheard_of(sent.facts, candidate.pools).items():
+            pool = self.discovered(candidate, limit)
+            if pool is not None:
+                await self.counters.begin(pool, fact, now)
+        if await self.counters.learn(leased.lease, sent.facts, now):
             self.room.stir()
 
     async def _end_failed(self, lease: Lease, outcome: Outcome, candidate: Candidate, now: Now) -> None:

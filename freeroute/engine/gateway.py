@@ -10,7 +10,7 @@ from msgspec import structs
 
 from freeroute.clock import Clock, Now
 from freeroute.domain.affinity import Affinity
-from freeroute.domain.catalogue import Catalogue, Unit
+from freeroute.domain.catalogue import Candidate, Catalogue, Limit, Pool, Unit, pool_id, with_limit
 from freeroute.domain.clients import Client
 from freeroute.domain.leases import Charge, Denied, Lease
 from freeroute.domain.outcome import Kind
@@ -74,6 +74,7 @@ class Gateway:
             clock=clock,
             routing=routing or Routing(),
             rng=self._rng,
+            discovered=self._discovered,
         )
 
     async def chat(self, call: ChatCall, context: CallContext) -> Serving:
@@ -307,6 +308,15 @@ class Gateway:
         self.standing.keep(catalogue.candidates)
         self.loop.room.size = self.loop.routing.waiting_room
         self.loop.room.stir()
+
+    def _discovered(self, candidate: Candidate, limit: Limit) -> Pool | None:
+        """Route by a *limit* that only an answer told of, until the next reload; None if it is no news."""
+        grown = with_limit(self.catalogue, candidate, limit)
+        if grown is self.catalogue:
+            return None
+        self.catalogue, self.names = grown, Names(grown)
+        name = pool_id(candidate.provider, candidate.model, candidate.key, limit)
+        return Pool(name, limit)
 
 
 def _tokens(lease: Lease, total: int) -> dict[str, float]:

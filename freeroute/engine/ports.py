@@ -119,6 +119,10 @@ class Counters(Protocol):
         """
         ...
 
+    async def begin(self, pool: Pool, fact: RateFact, now: Now) -> None:
+        """Count for *pool* from now on, beginning with what *fact*, which made it known, says is used."""
+        ...
+
     async def refused(self, lease: Lease, outcome: Outcome, facts: Sequence[RateFact], now: Now) -> bool:
         """Measure a limit: the call of *lease*, which has ended, fitted, and was refused as out of quota.
 

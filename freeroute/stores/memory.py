@@ -107,6 +107,14 @@ class MemoryCounters:
         ]
         return any(changed)
 
+    async def begin(self, pool: Pool, fact: RateFact, now: Now) -> None:
+        """Count for *pool* from now on, beginning with what *fact*, which made it known, says is used."""
+        counter = self._counter(pool, now)
+        used = used_by(fact, pool.limit.amount)
+        if used is not None and used > counter.used(now):
+            counter.correct(used, now, fact.reset_in)
+        self._learned[pool.id] = _Learned(fact.source, now.mono, pool.limit)
+
     async def refused(self, lease: Lease, outcome: Outcome, facts: Sequence[RateFact], now: Now) -> bool:
         """Measure a limit: the call of *lease*, which has ended, fitted, and was refused as out of quota.
 

@@ -37,7 +37,7 @@ def facts_of(
 
     A refusal that does not say when all is back is believed when it says when to come again.
     """
-    facts = list(_in_headers(headers, meaning, now, "header"))
+    facts = list(_in_headers(headers, meaning, now, "header", refused=status == 429))
     if status not in _TELLING:
         return tuple(facts)
     said = read_complaint(body)
@@ -51,10 +51,18 @@ def facts_of(
 
 
 def _in_headers(
-    pairs: Iterable[tuple[bytes, bytes]], meaning: RateHeaders, now: Now, source: str
+    pairs: Iterable[tuple[bytes, bytes]],
+    meaning: RateHeaders,
+    now: Now,
+    source: str,
+    *,
+    refused: bool = False,
 ) -> Iterator[RateFact]:
-    for family, told in _families(pairs).items():
+    families = _families(pairs)
+    for family, told in families.items():
         limit, remaining = told.get("limit"), told.get("remaining")
+        if remaining is None and refused and len(families) == 1 and "reset" in told:
+            remaining = "0"  # the only counter that a 429 speaks of is the one that is spent
         if remaining is None or not _NUMBER.fullmatch(remaining):
             continue
         if limit is not None and (not _NUMBER.fullmatch(limit) or not 1 <= float(limit) >= float(remaining)):

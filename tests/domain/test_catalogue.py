@@ -1,11 +1,15 @@
 import pytest
+from msgspec import structs
 
 from freeroute.domain.catalogue import (
+    LEARNED,
+    Catalogue,
     Key,
     Limit,
     LocalRank,
     MetaModel,
     Model,
+    Pool,
     Privacy,
     Provider,
     Scope,
@@ -14,7 +18,9 @@ from freeroute.domain.catalogue import (
     catalogue_of,
     family_of,
     pool_id,
+    with_limit,
 )
+from tests.support.world import catalogue, model, provider
 
 
 @pytest.mark.parametrize(
@@ -111,3 +117,28 @@ def test_a_catalogue_keeps_the_order_of_its_providers_and_always_has_the_three_m
     assert list(catalogue.providers) == ["b", "a"]
     assert list(catalogue.meta_models) == ["free", "free-fast", "free-smart", "mine"]
     assert [c.id for c in catalogue.candidates] == ["b/m#k"]
+
+
+class TestLimitsThatAnswersAdd:
+    limit = Limit(Unit.TOKENS, 1_000, 86_400.0, span="day", scope=Scope.MODEL)
+
+    def grown(self, *limits: Limit) -> Catalogue:
+        keys = (Key("1", "k1"), Key("2", "k2"), Key("3", "k3", account="other"))
+        found = catalogue(provider("a", model("m"), model("n"), keys=keys))
+        for limit in limits:
+            found = with_limit(found, found.candidates[0], limit)
+        return found
+
+    def test_they_are_for_that_model_of_that_account(self):
+        grown = self.grown(self.limit)
+        assert {c.id for c in grown.candidates if c.pools} == {"a/m#k1", "a/m#k2"}
+        assert grown.candidates[0].pools == (Pool("a/account:default/model:m/tokens/day", self.limit),)
+
+    def test_one_that_is_there_or_whose_model_is_gone_changes_nothing(self):
+        grown = self.grown(self.limit)
+        assert with_limit(grown, grown.candidates[0], self.limit) is grown
+        assert with_limit(catalogue(), grown.candidates[0], self.limit) == catalogue()
+
+    def test_there_is_an_end_to_them(self):
+        many = [structs.replace(self.limit, seconds=float(n), span="") for n in range(1, 2 * LEARNED)]
+        assert len(self.grown(*many).candidates[0].pools) == LEARNED

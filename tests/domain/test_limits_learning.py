@@ -269,13 +269,20 @@ class TestJudgedCalls:
         for _ in range(2):
             ours.settle(ours.take(1, START), None, START)
         now = START.later(MINUTE + GUARD)
-        assert ours.used(now) == 0
+        assert (ours.used(now), ours.in_flight) == (0, 0)
         ours.lengthen(2 * GUARD, now)
         assert ours.used(now) == 2
         assert ours.fits_at(1, now) == START.mono + MINUTE + 2 * GUARD
         assert ours.used(START.later(MINUTE + 2 * GUARD)) == 0
         again = ours.take(1, now)
         assert again.mark == now.mono + MINUTE + 2 * GUARD
+
+    def test_a_longer_guard_leaves_alone_what_is_sure(self):
+        ours = Sliding(Limit(Unit.REQUESTS, 2, MINUTE), GUARD)
+        sure = ours.take(1, START)
+        ours.confirm(sure, START.later(0.1))
+        ours.lengthen(2 * GUARD, START.later(1))
+        assert ours.resets_in(START.later(1)) == pytest.approx(MINUTE - 0.9)
 
     def test_other_windows_take_a_longer_guard_as_it_comes(self):
         ours = counter(WindowKind.BUCKET)

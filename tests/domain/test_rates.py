@@ -1,7 +1,7 @@
 """What an answer says of a counter, and which counter that is."""
 
 from freeroute.domain.catalogue import Limit, Pool, Scope, Unit
-from freeroute.domain.rates import RateFact, pool_meant, used_by
+from freeroute.domain.rates import RateFact, pool_meant, unheard_of, used_by
 
 ACCOUNT = Pool("account", Limit(Unit.REQUESTS, 100, 60, scope=Scope.ACCOUNT))
 MODEL = Pool("model", Limit(Unit.REQUESTS, 30, 60, scope=Scope.MODEL))
@@ -33,3 +33,17 @@ def test_what_is_used_is_the_limit_told_or_else_the_known_one_less_what_is_left(
     assert used_by(fact(remaining=5), 30) == 25
     assert used_by(fact(remaining=50), 30) == 0
     assert used_by(fact(limit=20), 30) is None
+
+
+def told(unit: Unit, seconds: float, limit: float | None) -> RateFact:
+    return RateFact(unit, seconds, limit, 0, source="body")
+
+
+def test_limits_that_no_pool_counts_are_news():
+    pools = [Pool("p", Limit(Unit.REQUESTS, 30, 60.0))]
+    known = told(Unit.REQUESTS, 60.0, 20)
+    month, odd = told(Unit.TOKENS, 2_592_000.0, 1_000), told(Unit.TOKENS, 7.0, 5)
+    found = unheard_of([known, month, odd, told(Unit.TOKENS, 60.0, None)], pools)
+    assert list(found.values()) == [month, odd]
+    assert [limit.label for limit in found] == ["tokens/month", "tokens/7s"]
+    assert {(limit.scope, limit.confidence) for limit in found} == {(Scope.MODEL, "body")}

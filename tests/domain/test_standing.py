@@ -138,6 +138,12 @@ def test_a_429_that_names_nothing_waits_for_the_fullest_counter():
     assert 59 <= scene.back_in(scene.candidates[0]) <= 61
 
 
+def test_a_429_that_names_nothing_while_every_counter_has_room_backs_off():
+    scene = Scene(provider("a", limits=(Limit(Unit.REQUESTS, 5, 60.0),)))
+    scene.ended(Kind.RATE_LIMITED)
+    assert scene.back_in(scene.candidates[0]) == 5
+
+
 def test_a_spent_day_is_held_to_the_calendar_s_reset_whatever_else_is_said():
     day = Limit(Unit.REQUESTS, 20, 86400.0, window=WindowKind.CALENDAR, span="day", tz="America/Los_Angeles")
     scene = Scene(provider("a", limits=(day,)))

@@ -10,7 +10,7 @@ from freeroute.domain.rates import RateFact
 from freeroute.domain.usage import Usage
 from freeroute.engine.ports import Answer, Sent
 from tests.support.virtual import LoopClock, run
-from tests.support.world import PER_MINUTE, World, model, provider, streamed
+from tests.support.world import PER_MINUTE, World, catalogue, model, provider, streamed
 
 LIMIT = PER_MINUTE.amount
 
@@ -70,3 +70,29 @@ def test_whoever_waits_is_woken_by_capacity_that_an_answer_tells_of():
         assert clock.now().mono - began < 10
 
     run(scenario())
+
+
+DAY = RateFact(Unit.TOKENS, 86_400.0, 1_000, 0, reset_in=600.0, source="body")
+
+
+async def test_a_limit_that_only_answers_speak_of_is_obeyed_until_a_reload():
+    world = two(a=[Sent(Outcome(Kind.RATE_LIMITED, 429, retry_after=1.0), facts=(DAY,))])
+    await world.ask("free-smart")
+    world.clock.advance(2)
+    await world.ask("free-smart")
+    assert world.upstream.providers_asked == ["a", "b", "b"]
+    pools = {pool["label"]: pool for pool in world.gateway.status()["providers"][0]["pools"]}
+    assert (pools["tokens/day"]["limit"], pools["tokens/day"]["source"]) == (1_000, "body")
+    world.clock.advance(600)
+    await world.ask("free-smart")
+    assert world.upstream.providers_asked[-1] == "a"
+    world.gateway.adopt(catalogue(*world.gateway.catalogue.providers.values()))
+    assert "tokens/day" not in {p["label"] for p in world.gateway.status()["providers"][0]["pools"]}
+
+
+async def test_a_limit_that_is_told_again_is_no_news():
+    full = msgspec.structs.replace(DAY, remaining=None)
+    world = two(a=[served(full), served(full)])
+    await world.ask("free-smart")
+    await world.ask("free-smart")
+    assert [len(c.pools) for c in world.gateway.catalogue.candidates] == [2, 1]

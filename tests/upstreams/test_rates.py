@@ -212,3 +212,12 @@ def test_garbage_never_raises_and_every_fact_could_be_true(pairs, body, status):
         assert fact.remaining is None or 0 <= fact.remaining <= (fact.limit or math.inf)
         assert fact.reset_in is None or 0 <= fact.reset_in < math.inf
         assert fact.seconds in (MINUTE, HOUR, DAY, 7 * DAY, MONTH)
+
+
+def test_a_429_whose_one_counter_tells_no_remainder_speaks_of_the_spent_one():
+    said = {"x-ratelimit-limit-requests-minute": "30", "x-ratelimit-reset-requests-minute": "12"}
+    [fact] = read(said, status=429)
+    assert (fact.limit, fact.remaining, fact.reset_in) == (30, 0, 12)
+    assert read(said) == []
+    more = {"x-ratelimit-limit-tokens-minute": "900", "x-ratelimit-reset-tokens-minute": "3"}
+    assert read(said | more, status=429) == []
