@@ -104,12 +104,16 @@ def _ending(seen: Seen) -> str:
 
 
 def _theoretical(played: Played, name: str | None) -> int:
-    """Return what all pools, or the one of that *name*, could have delivered."""
+    """Return what all pools together could have delivered, or the one of that *name* had it had all calls."""
     pools = [pool for pool in played.scenario.pools if name in (None, pool.name)]
+    since = played.began + played.scenario.warm_up
     offered = [Offered(heard.sent, heard.arrival.tokens) for heard in played.heard if not heard.interrupted]
     if played.scenario.tokens:
         return deliverable_tokens(pools, offered)
-    return deliverable_calls(pools, offered, played.began + played.scenario.warm_up)
+    if name is not None:
+        # As if it were fresh after the warm-up: which of the others served what before says nothing of it.
+        offered = [call for call in offered if call.at >= since]
+    return deliverable_calls(pools, offered, since)
 
 
 def _delivered(heard: Sequence[Heard], *, tokens: bool) -> int:
