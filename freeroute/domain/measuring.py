@@ -99,8 +99,8 @@ class Measure(Struct):
         wider = self.width < math.inf
         if wider:
             self.width += 1
-        if reached > self.level and sent_at >= self.step_at:
-            self.level, self.step_at = reached, now.mono + seconds
+        if sent_at >= self.step_at and reached >= self.amount(now):
+            self.level, self.step_at = self.amount(now), now.mono + seconds
         return wider
 
     def refused(self, counted: float, seconds: float, now: Now) -> bool:

@@ -177,10 +177,13 @@ class MemoryCounters:
             learned = self._learned.get(name)
             if learned is not None and (name not in wanted or wanted[name].limit != learned.given):
                 del self._learned[name]
+                self._measures.pop(name, None)
                 learned = None
             if name in wanted and learned is None:
                 self._counters[name] = adapted(counter, wanted[name].limit, now, self._guard)
-                self._measure_anew(wanted[name])
+                measure = self._measures.get(name)
+                if measure is None or measure.given != wanted[name].limit.amount:
+                    self._measure_anew(wanted[name])
             elif name not in wanted and not counter.used(now):
                 del self._counters[name]
                 self._measures.pop(name, None)

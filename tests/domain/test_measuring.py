@@ -42,8 +42,10 @@ class TestLevels:
         assert measure.amount(RESTED.later(-0.1)) == 20
         assert measure.amount(RESTED) == 22
         measure.served(21, RESTED.mono, MINUTE, RESTED)
-        assert measure.amount(RESTED.later(MINUTE - 0.1)) == 21
-        assert measure.amount(RESTED.later(MINUTE)) == 23
+        assert measure.level == 20
+        measure.served(22, RESTED.mono, MINUTE, RESTED)
+        assert measure.amount(RESTED.later(MINUTE - 0.1)) == 22
+        assert measure.amount(RESTED.later(MINUTE)) == 24
 
     def test_a_step_refused_goes_straight_back_and_rests_again(self):
         measure = lowered(30, 20)

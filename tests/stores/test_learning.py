@@ -1,9 +1,13 @@
 """Stores that are told what the provider counts: which counter it is for, and how it is shown."""
 
+import math
+
 import pytest
 
 from freeroute.domain.catalogue import Limit, Pool, Unit, WindowKind
-from freeroute.domain.leases import Charge, Lease
+from freeroute.domain.leases import Charge, Denied, Lease
+from freeroute.domain.measuring import UNKNOWN
+from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.rates import RateFact
 from freeroute.stores.memory import MemoryCounters
 from tests.support.clocks import ManualClock
@@ -98,3 +102,98 @@ async def test_an_answer_from_before_a_counter_was_replaced_says_nothing_of_the_
     store.adopt([bucket, DAY, SLOTS], clock.now())
     assert not await store.learn(lease, [minute(0)], clock.now())
     assert store.readings([bucket], clock.now())[0].used == 1
+
+
+UNKNOWN_POOL = Pool("p/unknown", UNKNOWN)
+REFUSED = Outcome(Kind.RATE_LIMITED, 429)
+
+
+async def taken(store, clock, pool, *, served: bool = True) -> Lease:
+    lease = await store.acquire([Charge(pool, 1)], clock.now())
+    assert isinstance(lease, Lease)
+    if served:
+        await store.confirm(lease, clock.now())
+        await store.settle(lease, None, clock.now())
+    return lease
+
+
+async def refused(store, clock, pool, *facts: RateFact) -> bool:
+    lease = await taken(store, clock, pool, served=False)
+    await store.cancel(lease, clock.now())
+    return await store.refused(lease, REFUSED, facts, clock.now())
+
+
+async def test_an_unknown_limit_lets_one_call_go_and_more_with_every_answer(store, clock):
+    first = await taken(store, clock, UNKNOWN_POOL, served=False)
+    assert isinstance(await store.acquire([Charge(UNKNOWN_POOL, 1)], clock.now()), Denied)
+    assert await store.confirm(first, clock.now())
+    await taken(store, clock, UNKNOWN_POOL, served=False)
+    assert store.ceiling(UNKNOWN_POOL, clock.now()) == math.inf
+    assert store.left([UNKNOWN_POOL], clock.now()) == 1
+
+
+async def test_a_refusal_measures_the_limit_and_steps_bring_it_back(store, clock):
+    for _ in range(20):
+        await taken(store, clock, REQUESTS)
+    assert await refused(store, clock, REQUESTS)
+    [reading] = store.readings([REQUESTS], clock.advance(3))
+    assert (reading.used, reading.limit, reading.source, reading.age) == (20, 20, "measured", 3)
+    store.adopt(POOLS, clock.now())
+    assert store.ceiling(REQUESTS, clock.now()) == 20
+    clock.advance(700)
+    while store.ceiling(REQUESTS, clock.now()) < 30:
+        for _ in range(int(store.ceiling(REQUESTS, clock.now()))):
+            await taken(store, clock, REQUESTS)
+        clock.advance(60)
+    for _ in range(30):
+        await taken(store, clock, REQUESTS)
+    [reading] = store.readings([REQUESTS], clock.now())
+    assert (reading.limit, reading.source) == (30, "configured")
+
+
+async def test_a_refusal_that_told_of_the_limit_measures_nothing(store, clock):
+    for _ in range(20):
+        await taken(store, clock, REQUESTS)
+    assert not await refused(store, clock, REQUESTS, minute(0))
+    assert not await refused(store, clock, SLOTS)
+    assert store.ceiling(REQUESTS, clock.now()) == 30
+
+
+async def test_a_refusal_of_next_to_nothing_lowers_nothing(store, clock):
+    assert not await refused(store, clock, REQUESTS)
+    assert not await refused(store, clock, UNKNOWN_POOL)
+    assert store.ceiling(REQUESTS, clock.now()) == 30
+
+
+async def test_a_refusal_right_after_a_slot_came_back_lengthens_the_guard_once(clock):
+    store = MemoryCounters(guard=0.5)
+    pool = Pool("p/two", Limit(Unit.REQUESTS, 2, 60.0, span="minute"))
+    for _ in range(2):
+        await store.settle(await taken(store, clock, pool, served=False), None, clock.now())
+    clock.advance(60.5)
+    assert await refused(store, clock, pool)
+    assert store.ceiling(pool, clock.now()) == 2
+    assert store.fits_at([Charge(pool, 1)], clock.now()) == clock.now().mono + 0.5
+
+
+async def test_a_told_limit_takes_the_place_of_a_measured_one_and_other_settings_of_both(store, clock):
+    for _ in range(20):
+        await taken(store, clock, REQUESTS)
+    await refused(store, clock, REQUESTS)
+    clock.advance(61)
+    lease = await taken(store, clock, REQUESTS)
+    await store.learn(lease, [minute(24, 25)], clock.now())
+    assert store.ceiling(REQUESTS, clock.now()) == 25
+    await taken(store, clock, UNKNOWN_POOL)
+    known = Pool(UNKNOWN_POOL.id, Limit(Unit.REQUESTS, 9, 60.0, span="minute"))
+    store.adopt([REQUESTS, known], clock.now())
+    assert store.ceiling(known, clock.now()) == 9
+    store.adopt([REQUESTS, UNKNOWN_POOL], clock.now())
+    assert store.ceiling(UNKNOWN_POOL, clock.now()) == math.inf
+
+
+async def test_a_counter_begins_with_what_made_it_known(store, clock):
+    await store.begin(DAY, RateFact(Unit.REQUESTS, 86_400.0, 1_000, 990), clock.now())
+    await store.begin(DAY, RateFact(Unit.REQUESTS, 86_400.0, 1_000, None), clock.now())
+    [reading] = store.readings([DAY], clock.now())
+    assert (reading.used, reading.source) == (10, "header")
