@@ -414,3 +414,19 @@ def test_a_key_that_was_refused_is_new_when_it_comes_back():
     scene.standing.retry_verdicts()
     scene.standing.begin(x1, scene.clock.now())
     assert scene.obstacle(x1).kind == "proving"
+
+
+def test_a_verdict_is_still_one_in_the_next_run():
+    scene = Scene()
+    scene.standing.answered(scene.candidates[0])
+    scene.standing.changed()
+    scene.ended(Kind.KEY_INVALID)
+    assert ("key", "a", "k1") in scene.standing.changed()
+    scene.standing.touch_all()
+    then = next_run(scene, 10)
+    [(place, hold)] = then.standing.verdicts(then.clock.now())
+    assert (place, hold.verdict, hold.until) == (("key", "a", "k1"), Kind.KEY_INVALID, math.inf)
+    assert then.standing.lift(place, hold)
+    then.standing.begin(then.candidates[0], then.clock.now())
+    assert then.obstacle(then.candidates[0]).kind == "proving"
+    assert ("hold", *place) in then.standing.changed()
