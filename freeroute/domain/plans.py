@@ -42,7 +42,9 @@ def plan(need: Need, standing: Standing, now: Now) -> list[Ranked]:
     waiting: list[Ranked] = []
     leads = Leads(standing, now)
     for group, candidate in fit:
-        obstacle = standing.obstacle(candidate, charges_of(candidate, need.demand), now)
+        obstacle = standing.obstacle(
+            candidate, charges_of(candidate, demand_at(candidate, need, standing)), now
+        )
         if obstacle is None:
             place = rank(candidate, group, need, leads)
             usable.append((place, _ranked(candidate, need, standing, now)))
@@ -59,7 +61,11 @@ def obstacles(need: Need, fit: Fit, standing: Standing, now: Now) -> list[Reason
     found = (
         _reason(candidate, obstacle)
         for _, candidate in fit
-        if (obstacle := standing.obstacle(candidate, charges_of(candidate, demand_at(candidate, need)), now))
+        if (
+            obstacle := standing.obstacle(
+                candidate, charges_of(candidate, demand_at(candidate, need, standing)), now
+            )
+        )
     )
     return sorted(found, key=lambda reason: reason.back_at)
 

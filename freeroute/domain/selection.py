@@ -211,9 +211,9 @@ def choose(
     return Refusal(back_at, patient=bool(spare))
 
 
-def demand_at(candidate: Candidate, need: Need, tried: Tried | None = None) -> Demand:
+def demand_at(candidate: Candidate, need: Need, standing: Standing, tried: Tried | None = None) -> Demand:
     """Return what *candidate* is to be asked for at the least, of what *need* allows."""
-    demand = need.demand
+    demand = standing.sized(candidate, need.demand)
     if tried is not None and (most := tried.outputs.get(candidate.id)) is not None:
         demand = Demand(demand.prompt, min(most, output_bound(candidate, demand) or most))
     if need.clamp and (least := least_bound(candidate, demand)) is not None:
@@ -225,10 +225,10 @@ def _offer(
     candidate: Candidate, group: int, need: Need, standing: Standing, tried: Tried, now: Now
 ) -> Choice:
     """Return *candidate* asked for as much as it may be and has room for, or else for the least."""
-    least = choice_of(candidate, demand_at(candidate, need, tried), group)
+    least = choice_of(candidate, demand_at(candidate, need, standing, tried), group)
     if not need.clamp or least.max_output is None or standing.shortage(least.charges, now):
         return least
-    most = demand_at(candidate, structs.replace(need, clamp=False), tried)
+    most = demand_at(candidate, structs.replace(need, clamp=False), standing, tried)
 
     def asking(output: int) -> Choice:
         return choice_of(candidate, Demand(most.prompt, output), group)

@@ -9,11 +9,13 @@ from msgspec import Struct
 from freeroute.clock import Now
 from freeroute.domain.breaker import Breaker, ProviderBreaker
 from freeroute.domain.catalogue import Candidate, Pool
+from freeroute.domain.estimates import Estimate
 from freeroute.domain.leases import Charge, Reading
 from freeroute.domain.outcome import Kind
 from freeroute.domain.promises import Promises, delays
 from freeroute.domain.remembered import Hold, Remembered
 from freeroute.domain.speed import Awaited, Lapses, Speed
+from freeroute.domain.usage import Demand
 
 # While a half-open trial is under way nobody knows when it ends; it is told as this many seconds.
 TRIAL = 1.0
@@ -78,6 +80,7 @@ class Standing(Remembered):
         self.promises = Promises()
         self._awaited: dict[str, Awaited] = {}
         self._lapses: dict[str, Lapses] = {}
+        self._estimates: dict[str, Estimate] = {}
         self._turns: dict[str, int] = {}
         self._turn = 0
 
@@ -145,6 +148,11 @@ class Standing(Remembered):
         if found is None:
             found = self._speeds[candidate.name] = Speed.prior(candidate.model)
         return found
+
+    def sized(self, candidate: Candidate, demand: Demand) -> Demand:
+        """Return *demand* as the provider of *candidate* is likely to count it."""
+        known = self._estimates.get(candidate.name)
+        return demand if known is None else known.of(demand)
 
     def awaited(self, candidate: Candidate) -> Awaited:
         """Return the calls to the model of *candidate* of which nothing has come yet."""
@@ -282,6 +290,10 @@ class Standing(Remembered):
         """Return the hold laid on *place*, even if it has ended."""
         return self._holds.get(place)
 
+    def learn_size(self, candidate: Candidate, estimated: int, real: int) -> None:
+        """Remember that the provider counted *real* tokens in a prompt *estimated* at so many."""
+        self._estimates.setdefault(candidate.name, Estimate()).told(estimated, real)
+
     def learn_context(self, candidate: Candidate, tokens: int, now: Now) -> None:
         """Remember the context window an error named."""
         self._lessons.learn_context(candidate.name, tokens, now)
@@ -319,6 +331,7 @@ class Standing(Remembered):
         self._speeds = {k: v for k, v in self._speeds.items() if k in names}
         self._awaited = {k: v for k, v in self._awaited.items() if k in names}
         self._lapses = {k: v for k, v in self._lapses.items() if k in ids}
+        self._estimates = {k: v for k, v in self._estimates.items() if k in names}
         self._turns = {k: v for k, v in self._turns.items() if k in ids}
         self._proofs.keep(kept)
         self._lessons.keep(names)

@@ -126,9 +126,11 @@ def projected(
         if not tried.covers(candidate, standing):
             blocked = standing.blocked(candidate, now)
             free_at = now.mono if blocked is None else blocked.back_at
-            own = charges_of(candidate, demand_at(candidate, need, tried))
+            own = charges_of(candidate, demand_at(candidate, need, standing, tried))
             ceilings = tuple(room.ceiling(charge.pool, now) for charge in own)
-            places.append(_Place(free_at, own, charges_of(candidate, mean), ceilings))
+            places.append(
+                _Place(free_at, own, charges_of(candidate, standing.sized(candidate, mean)), ceilings)
+            )
     slots = [(place.at(1, place.before, room, now), number, 1) for number, place in enumerate(places)]
     heapq.heapify(slots)
     taken = [0] * len(places)
@@ -181,7 +183,7 @@ def soonest(
     for _, candidate in fit:
         if tried.covers(candidate, standing):
             continue
-        charges = charges_of(candidate, demand_at(candidate, need, tried))
+        charges = charges_of(candidate, demand_at(candidate, need, standing, tried))
         blocked = standing.blocked(candidate, now)
         free_at = now.mono if blocked is None else blocked.back_at
         at = max(free_at, standing.room.fits_at(charges, now)) if free_at < best[1] else math.inf

@@ -57,10 +57,14 @@ class Routing(Struct, frozen=True):
 
 
 class Won(Struct):
-    """An attempt that brought an answer; what was *leased* for it is still held."""
+    """An attempt that brought an answer; what was *leased* for it is still held.
+
+    Its prompt was *estimated* at so many tokens.
+    """
 
     leased: Leased
     sent: Sent
+    estimated: int = 0
 
 
 class AttemptLoop:
@@ -139,7 +143,7 @@ class AttemptLoop:
             if await self.counters.confirm(leased.lease, sent.head_at or ended) or proved:
                 self.room.stir()
             await self._learn(leased, sent, ended)
-            return Won(leased, sent)
+            return Won(leased, sent, call.demand.prompt)
         await self._end_failed(leased.lease, sent.outcome, candidate, ended)
         await self._learn(leased, sent, ended)
         if sent.outcome.kind is Kind.RATE_LIMITED:

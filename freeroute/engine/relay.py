@@ -124,6 +124,8 @@ class Serving:
     async def _settle(self) -> None:
         usage = self.usage
         won = self.won
+        if usage is not None and not usage.estimated:
+            self._standing.learn_size(won.leased.candidate, won.estimated, usage.prompt)
         actual = (
             None if usage is None else actual_amounts(won.leased.candidate, usage, won.leased.lease.charges)
         )

@@ -33,7 +33,8 @@ class Taking:
         """
         if again is not None:
             demand = Demand(need.demand.prompt, again.max_output or need.demand.max_output)
-            leased = await self._leasing.take(choice_of(again.candidate, demand))
+            sized = self._standing.sized(again.candidate, demand)
+            leased = await self._leasing.take(choice_of(again.candidate, sized))
             if leased is not None:
                 return leased
         # Those who wait come first: what they leave is free for whoever comes now.

@@ -1,0 +1,45 @@
+"""How far estimates of prompts are off: learned for each model from what its provider counted."""
+
+from msgspec import Struct
+
+from freeroute.domain.usage import Demand
+
+LEAST_PROMPT = 100
+"""Tokens of a prompt that teaches something: of shorter ones the provider's own wrapping is a large part."""
+
+OFF_BY = 4.0
+"""An answer that says the estimate was off by more than this factor counts as this: it may speak of images,
+or of a cache. Own design."""
+
+
+class Estimate(Struct):
+    """Real prompt tokens for each one estimated: decaying mean and deviation, as TCP does for round trips.
+
+    What is charged is the mean and twice the deviation, so that few calls take more than was charged for
+    them; where prompts turn out shorter, never more than the plain estimate.
+    """
+
+    ratio: float = 1.0
+    spread: float = 0.0
+    samples: int = 0
+
+    def told(self, estimated: int, real: int) -> None:
+        """Take in that a prompt *estimated* at so many tokens had *real* ones."""
+        if estimated < LEAST_PROMPT or real <= 0:
+            return
+        off = min(max(real / estimated, 1 / OFF_BY), OFF_BY)
+        if not self.samples:
+            self.ratio, self.spread = off, abs(off - 1.0) / 2
+        else:
+            self.spread += (abs(off - self.ratio) - self.spread) / 4
+            self.ratio += (off - self.ratio) / 8
+        self.samples += 1
+
+    @property
+    def factor(self) -> float:
+        """Return what an estimate is multiplied with."""
+        return min(self.ratio + 2 * self.spread, 1.0 if self.ratio < 1.0 else OFF_BY)
+
+    def of(self, demand: Demand) -> Demand:
+        """Return *demand* with its prompt as long as it is likely to be counted."""
+        return Demand(max(1, round(demand.prompt * self.factor)), demand.max_output)
