@@ -23,6 +23,7 @@ from freeroute.config.entries import read_catalogue
 from freeroute.config.load import Overrides, Settings, load
 from freeroute.demo import DEFAULT_SEED, demo_settings, simulation
 from freeroute.domain.catalogue import Provider
+from freeroute.domain.rates import with_told
 from freeroute.engine.attempts import Routing
 from freeroute.engine.gateway import Gateway
 from freeroute.engine.probes import Probes
@@ -139,7 +140,8 @@ class App:
             report=report,
         )
         self.keeper.recall()
-        gateway.adopt(gateway.catalogue, self.settings.clients)
+        known = with_told(gateway.catalogue, self.counters.told_of())
+        gateway.adopt(known, self.settings.clients)
         self.keeper.save()
 
     def asgi(self, admin_key: str, on_local: AnnounceLocal) -> "Litestar":

@@ -10,8 +10,11 @@ import pytest
 
 from freeroute.app import App, ServeOptions, build, listen, refuse_wide_bind, secrets_of
 from freeroute.config.load import Overrides
+from freeroute.domain.catalogue import Unit
+from freeroute.domain.rates import RateFact, unheard_of
 from freeroute.errors import ConfigError
 
+MONTH = RateFact(Unit.TOKENS, 2_592_000.0, 1_000, 0)
 TWO = """
 discovery: {env: false, local: false}
 providers:
@@ -127,6 +130,25 @@ async def test_a_hangup_reloads_and_survives_bad_settings(home):
         (home / "freeroute.yaml").write_text(TWO.replace("one:", "two:"))
         await hang_up()
         assert await providers(client) == ["two"]
+
+
+async def test_a_limit_that_only_an_answer_told_of_is_known_after_a_restart(home):
+    first = built(home)
+    first.remember(home, "boot")
+    [limit] = unheard_of([MONTH], ())
+    [candidate] = first.gateway.catalogue.candidates
+    pool = first.gateway.loop.discovered(candidate, limit)
+    assert pool is not None
+    await first.gateway.counters.begin(pool, MONTH, first.clock.now())
+    assert first.keeper is not None
+    first.keeper.close()
+    second = built(home)
+    second.remember(home, "boot")
+    pools = second.gateway.catalogue.candidates[0].pools
+    reading = second.counters.readings(pools, second.clock.now())[-1]
+    assert (reading.pool, reading.used, reading.source) == (pool, 1_000, "header")
+    assert second.keeper is not None
+    second.keeper.close()
 
 
 async def test_the_demo_knows_the_simulated_providers_and_nothing_else(tmp_path):

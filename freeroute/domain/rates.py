@@ -1,10 +1,10 @@
 """What an answer says of one counter of the provider, and which of ours that is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from freeroute.domain.catalogue import Limit, Pool, Scope, Unit
+from freeroute.domain.catalogue import Catalogue, Limit, Pool, Scope, Unit, pool_id, with_limit
 
 _SPANS = {60.0: "minute", 3_600.0: "hour", 86_400.0: "day", 604_800.0: "week", 2_592_000.0: "month"}
 
@@ -52,6 +52,16 @@ def unheard_of(facts: Sequence[RateFact], pools: Sequence[Pool]) -> dict[Limit, 
         for fact in facts
         if fact.limit and (fact.unit, fact.seconds) not in counted
     }
+
+
+def with_told(catalogue: Catalogue, limits: Mapping[str, Limit]) -> Catalogue:
+    """Return *catalogue* with the *limits*, by their pools' ids, that answers told of in an earlier run."""
+    for name, limit in limits.items():
+        for candidate in catalogue.candidates:
+            if name == pool_id(candidate.provider, candidate.model, candidate.key, limit):
+                catalogue = with_limit(catalogue, candidate, limit)
+                break
+    return catalogue
 
 
 def used_by(fact: RateFact, limit: float) -> float | None:

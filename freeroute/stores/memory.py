@@ -114,6 +114,7 @@ class MemoryCounters:
         if used is not None and used > counter.used(now):
             counter.correct(used, now, fact.reset_in)
         self._learned[pool.id] = _Learned(fact.source, now.mono, pool.limit)
+        self._changed.add(("pool", pool.id))
 
     async def refused(self, lease: Lease, outcome: Outcome, facts: Sequence[RateFact], now: Now) -> bool:
         """Measure a limit: the call of *lease*, which has ended, fitted, and was refused as out of quota.
@@ -241,6 +242,11 @@ class MemoryCounters:
         if kept.measure is not None:
             self._measures[name[1]] = Measure.restored(kept.measure, rebase)
 
+    def told_of(self) -> dict[str, Limit]:
+        """Return by the ids of their pools the limits that only answers told of."""
+        told = ("header", "body")
+        return {name: known.given for name, known in self._learned.items() if known.given.confidence in told}
+
     def _touch(self, charges: Iterable[Charge]) -> None:
         for charge in charges:
             self._changed.add(("pool", charge.pool.id))
@@ -288,6 +294,7 @@ class MemoryCounters:
         for name, counter in self._counters.items():
             if name.startswith(f"{owner}/"):
                 counter.lengthen(guard.seconds(now), now)
+                self._changed.add(("pool", name))
 
     def _learn(self, pool: Pool, held: _Held, fact: RateFact, now: Now) -> bool:
         counter = held.counter

@@ -1,7 +1,8 @@
 """What an answer says of a counter, and which counter that is."""
 
 from freeroute.domain.catalogue import Limit, Pool, Scope, Unit
-from freeroute.domain.rates import RateFact, pool_meant, unheard_of, used_by
+from freeroute.domain.rates import RateFact, pool_meant, unheard_of, used_by, with_told
+from tests.support.world import catalogue, provider
 
 ACCOUNT = Pool("account", Limit(Unit.REQUESTS, 100, 60, scope=Scope.ACCOUNT))
 MODEL = Pool("model", Limit(Unit.REQUESTS, 30, 60, scope=Scope.MODEL))
@@ -47,3 +48,11 @@ def test_limits_that_no_pool_counts_are_news():
     assert list(found.values()) == [month, odd]
     assert [limit.label for limit in found] == ["tokens/month", "tokens/7s"]
     assert {(limit.scope, limit.confidence) for limit in found} == {(Scope.MODEL, "body")}
+
+
+def test_limits_told_of_in_an_earlier_run_are_those_of_their_models_again():
+    found = catalogue(provider("a", keys=("k1", "k2")), provider("b"))
+    [limit] = unheard_of([told(Unit.TOKENS, 2_592_000.0, 1_000)], ())
+    name = "a/account:default/model:m/tokens/month"
+    again = with_told(found, {name: limit, "gone/account:default/model:m/tokens/month": limit})
+    assert [[pool.id for pool in c.pools] for c in again.candidates] == [[name], [name], []]

@@ -13,7 +13,7 @@ from freeroute.clock import Now
 from freeroute.domain import effects
 from freeroute.domain.breaker import State
 from freeroute.domain.catalogue import Key, Limit, Provider, Unit, WindowKind, candidates_of
-from freeroute.domain.keepsake import LEARNED_FOR
+from freeroute.domain.keepsake import LEARNED_FOR, KeptGuard
 from freeroute.domain.leases import Charge, Lease, charges_of
 from freeroute.domain.measuring import UNKNOWN
 from freeroute.domain.outcome import Kind, Outcome
@@ -180,6 +180,24 @@ async def test_told_limits_keep_their_source_and_age_for_a_week_and_under_the_sa
     assert minute(other) == (20, "configured", 0)
     other.crash()
     assert run().start().used()[1] > 0
+
+
+async def test_a_guard_that_was_too_short_is_kept(run, clock):
+    first = run().start()
+    for lease in await first.take(10):
+        await first.counters.settle(lease, None, clock.now())
+    clock.advance(61)
+    (early,) = await first.take()
+    await first.counters.cancel(early, clock.now())
+    assert await first.counters.refused(early, Outcome(Kind.RATE_LIMITED), (), clock.now())
+    await first.keeper.flush()
+    first.crash()
+    guard = first.counters.kept(("guard", "groq"), clock.now())
+    assert isinstance(guard, KeptGuard)
+    assert guard.added > 0
+    second = run().start()
+    assert second.counters.kept(("guard", "groq"), clock.now()) == guard
+    assert second.used()[0] == 10  # what came back too early is taken again
 
 
 async def test_what_was_told_long_ago_is_not_believed_any_more(run, clock):
