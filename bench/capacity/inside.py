@@ -39,6 +39,9 @@ class Inside:
         """Build the application anew and serve it."""
         options = ServeOptions(overrides=Overrides(config=str(self._directory / "freeroute.yaml")))
         self._app = app = build(options, {}, clock=LoopClock())
+        state = self._directory / "state"
+        state.mkdir(exist_ok=True)
+        app.remember(state, "one boot")
         config = server_config(app.asgi("bench", lambda on: None), grace=1)
         config.load()
         server = uvicorn.Server(config)
@@ -53,8 +56,8 @@ class Inside:
         if server is None:
             return
         state, kept = self._directory / "state", self._directory / "kept"
-        if how == "kill" and state.exists():
-            shutil.copytree(state, kept, ignore=shutil.ignore_patterns("*-shm", "*lock*"))
+        if how == "kill":
+            shutil.copytree(state, kept, ignore=shutil.ignore_patterns("*-shm"))
         elif how == "stop":
             await self._drained(server)
         await _stop(server)

@@ -126,11 +126,17 @@ def test_an_hour_of_virtual_time_takes_none():
     assert time.perf_counter() - began < 5
 
 
-def test_virtual_time_waits_for_threads_and_not_for_what_never_comes():
+def test_threads_take_no_virtual_time_and_nobody_waits_for_what_never_comes():
     async def threaded():
-        return await asyncio.to_thread(lambda: 7)
+        began = asyncio.get_running_loop().time()
+        await asyncio.to_thread(sum, range(100_000))
+        with pytest.raises(ZeroDivisionError):
+            await asyncio.to_thread(lambda: 1 / 0)
+        return asyncio.get_running_loop().time() - began
 
-    assert virtually(threaded()) == 7
+    assert virtually(threaded()) == 0
+    with pytest.raises(RuntimeError, match="never happen"):
+        virtually(asyncio.Event().wait())
 
 
 async def asked_once(fleet, body, key="key-1"):

@@ -10,7 +10,6 @@ SECONDS = 180.0  # virtual: three windows of a minute
 
 MISSED = {
     "tokens": "small prompts nibble away what large ones wait for",
-    "restart": "counters do not survive a restart yet",
     "packing": "small prompts nibble away what large ones wait for",
     "fairness": "a client's second call within one slot waits for another client's",
 }
