@@ -26,6 +26,7 @@ from tests.support.world import model, provider
 T = TypeVar("T")
 
 GUARD = 2.0
+LATE = 1.6 * GUARD  # answers that begin late lengthen the guard so far, refusals apart
 STORES = {"memory": lambda: MemoryCounters(guard=GUARD)}
 
 DAY, MONTH = 86_400.0, 30 * 86_400.0
@@ -194,7 +195,9 @@ class Limiter(RuleBasedStateMachine):
         denied = self.try_one(candidate, tokens, delay)
         if denied is None or denied.until == math.inf:
             return
-        self.now = self.now.later(min(ended_after, denied.until - self.now.mono))
+        # Before any reset, if there is one to come: that is what the time was worked out for.
+        if not any(limit.window is WindowKind.CALENDAR for limit in self.limits.values()):
+            self.now = self.now.later(min(ended_after, denied.until - self.now.mono))
         for call in self.under_way:
             self.end(call, dict(call.charged))
         self.now = self.now.later(max(0.0, denied.until - self.now.mono) + NOISE)
@@ -222,7 +225,7 @@ class Limiter(RuleBasedStateMachine):
         call = drawn(data, self.under_way)
         tokens = data.draw(st.integers(0, int(call.charged[Unit.TOKENS])))
         self.end(call, {**call.charged, Unit.TOKENS: tokens})
-        if told and call.head is not None:
+        if told and not self.refunds:  # what is settled, an answer must tell as settled too
             at_once(self.store.learn(call.lease, self.told(call), self.ours))
 
     @precondition(lambda self: self.under_way)
@@ -327,7 +330,7 @@ class Limiter(RuleBasedStateMachine):
     # --- what must hold -----------------------------------------------------------------------------
 
     def the_denial_is_just(self, candidate: Candidate, charged: dict[Unit, float], denied: Denied) -> None:
-        """Hold that the provider itself would have refused until at most the guard before *until*."""
+        """Hold that the provider itself would have refused until at most a guard before *until*."""
         for limit in self.limits.values():
             if charged[limit.unit] > limit.amount:
                 assert denied.until == math.inf
@@ -339,7 +342,7 @@ class Limiter(RuleBasedStateMachine):
             limit.window is WindowKind.BUCKET and name in self.resized for name, limit in self.limits.items()
         ):
             return
-        at = denied.until - GUARD - NOISE - 1 / 64
+        at = denied.until - LATE - NOISE - 1 / 64
         if at <= self.now.mono:
             return
         wall = self.now.wall + at - self.now.mono
