@@ -15,6 +15,9 @@ SLOW = 1.6
 """Times the ordinary guard that slow answers alone make of it. Own design: an answer's head may be late
 because the model is, so it is believed up to 0.8 s only, which costs half a percent of a minute's quota."""
 
+ONE_WAY = 0.5
+"""Share of a round trip after which a call has arrived. Own design: lines are about alike both ways."""
+
 HALF_LIFE = 3600.0
 """Seconds after which half of what was added is gone. Own design: a line seldom changes faster, and each try
 with too short a guard costs a refused call."""
@@ -47,7 +50,7 @@ class Guard(Struct):
     def seconds(self, now: Now) -> float:
         """Return the guard at *now*."""
         left = self.added * 0.5 ** ((now.mono - self.at) / HALF_LIFE) if self.added else 0.0
-        return max(self.ordinary + left, min(self.trip, SLOW * self.ordinary))
+        return max(self.ordinary + left, min(ONE_WAY * self.trip, SLOW * self.ordinary))
 
     def answered(self, seconds: float) -> None:
         """Note that an answer began *seconds* after its call was sent."""

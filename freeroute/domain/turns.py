@@ -18,40 +18,44 @@ from freeroute.domain.usage import Demand
 T = TypeVar("T")
 
 
-class _Queue(Generic[T]):
-    """The waiters of one client, and how far it is served: one turn costs 1 / weight.
+CREDIT = 2.0
+"""Turns that whoever was away goes before the others by, at most as many as it has left them. Own design: a
+client's next calls get the next slots there are, and an idle one cannot save up more than that."""
 
-    *begun* says that it had a turn since its first waiter came.
-    """
+MOST_AWAY = 1024
+"""Clients whose turns are remembered while none of their calls waits. Own design: more than a team has."""
+
+
+class _Queue(Generic[T]):
+    """The waiters of one client, and how far it is served: one turn costs 1 / weight."""
 
     def __init__(self, weight: float, served: float) -> None:
         self.weight = weight
         self.served = served
-        self.begun = False
         self.waiters: deque[T] = deque()
 
     def turn(self, place: int) -> float:
         """Return the moment, in served turns, at which the waiter at *place* is due."""
         return self.served + (place + 1) / self.weight
 
-    def before(self, turn: float, *, fresh: bool) -> int:
-        """Return how many are due before *turn*, or with it unless that is of a *fresh* queue."""
+    def before(self, turn: float, mine: int) -> int:
+        """Return how many are due before *turn*, or with it unless *mine* are fewer."""
         due = math.floor((turn - self.served) * self.weight)
-        yields = fresh and (self.begun or len(self.waiters) > 1) and self.turn(due - 1) == turn
-        return max(0, due - yields)
+        return max(0, due - (len(self.waiters) > mine and self.turn(due - 1) == turn))
 
 
 class Turns(Generic[T]):
     """Waiters in queues: first come first served within one, by weight between them.
 
-    A client's one request is not behind another's five hundred. A queue that was empty starts where the
-    others are: being away saves nothing up. Of equals, one that has had no turn yet goes first, and then the
-    one with fewer waiting: whoever comes now and then gets the next slot there is.
+    A client's one request is not behind another's five hundred. A queue that was empty starts a little
+    before where the others are, unless it had those turns already: whoever comes now and then gets the next
+    slots there are, and being away saves nothing more up. Of equals, the one with fewer waiting goes first.
     """
 
     def __init__(self) -> None:
         """Start with nobody waiting."""
         self._queues: dict[str, _Queue[T]] = {}
+        self._away: dict[str, float] = {}
         self._served = 0.0
         self._count = 0
 
@@ -63,7 +67,7 @@ class Turns(Generic[T]):
         """Put *waiter* at the end of *queue*."""
         found = self._queues.get(queue)
         if found is None:
-            found = self._queues[queue] = _Queue(weight, self._served)
+            found = self._queues[queue] = self._returned(queue, weight)
         found.weight = weight
         found.waiters.append(waiter)
         self._count += 1
@@ -75,33 +79,41 @@ class Turns(Generic[T]):
         self._count -= 1
         if served:
             found.served += 1 / found.weight
-            found.begun = True
             self._served = max(self._served, found.served)
         if not found.waiters:
             del self._queues[queue]
+            self._away.pop(queue, None)
+            self._away[queue] = found.served
+            if len(self._away) > MOST_AWAY:
+                del self._away[next(iter(self._away))]
+
+    def _returned(self, queue: str, weight: float) -> _Queue[T]:
+        """Return the queue of a client of which nobody waits. Without others there is nobody to go before."""
+        least = self._served - (CREDIT if self._queues else 0.0)
+        return _Queue(weight, max(least, self._away.get(queue, least)))
 
     def in_order(self) -> Iterator[T]:
         """Return all waiters in the order of their turns, as things stand when asked."""
         due = [
-            (queue.turn(0), queue.begun, len(queue.waiters), came, name, 0)
+            (queue.turn(0), len(queue.waiters), came, name, 0)
             for came, (name, queue) in enumerate(self._queues.items())
         ]
         heapq.heapify(due)
         queues = {name: tuple(queue.waiters) for name, queue in self._queues.items()}
         while due:
-            _, _, length, came, name, place = heapq.heappop(due)
+            _, length, came, name, place = heapq.heappop(due)
             yield queues[name][place]
             if place + 1 < len(queues[name]):
-                heapq.heappush(due, (self._queues[name].turn(place + 1), True, length, came, name, place + 1))
+                heapq.heappush(due, (self._queues[name].turn(place + 1), length, came, name, place + 1))
 
     def ahead_of(self, queue: str, weight: float, rivals: Callable[[T], bool]) -> list[T]:
         """Return the *rivals* whose turns come before that of one more waiter of *queue*."""
-        own = self._queues.get(queue)
-        mine = len(own.waiters) if own else 0
-        turn = (own or _Queue[T](weight, self._served)).turn(mine)
+        own = self._queues.get(queue) or self._returned(queue, weight)
+        mine = len(own.waiters)
+        turn = own.turn(mine)
         ahead: list[T] = []
         for name, other in self._queues.items():
-            earlier = mine if name == queue else other.before(turn, fresh=own is None)
+            earlier = mine if name == queue else other.before(turn, mine + 1)
             ahead += filter(rivals, islice(other.waiters, earlier))
         return ahead
 

@@ -46,6 +46,7 @@ class Taking:
             seeking = _Seeking(less, course.tried.with_less(), fit, seeking.turn_at)
             leased = await self._found(seeking, course)
         if leased is None:
+            await self._room.serve()  # what comes free as a caller's time ends is not its own
             leased = await self._at_once(seeking, patience=self._clock.now().mono)
         if leased is None:
             raise gave_up(course, seeking.need, fit, self._standing, self._clock.now(), seeking.turn_at)

@@ -20,13 +20,19 @@ def test_a_guard_that_proved_too_short_doubles_within_bounds_and_comes_slowly_ba
     assert guard.seconds(START.later(30 * HALF_LIFE)) == pytest.approx(ORDINARY)
 
 
-def test_answers_that_all_begin_late_lengthen_it_a_little():
+def test_answers_that_all_begin_late_lengthen_it_to_half_of_the_fastest():
     guard = Guard(ORDINARY)
-    for seconds in (3.0, 0.7, 5.0):
+    for seconds in (3.0, 1.2, 1.3):
         guard.answered(seconds)
-    assert guard.seconds(START) == SLOW * ORDINARY
-    guard.answered(0.1)
+    assert guard.seconds(START) == pytest.approx(0.605)
+    guard.answered(0.9)
     assert guard.seconds(START) == ORDINARY
+
+
+def test_it_is_believed_within_bounds_only_that_the_line_is_slow():
+    guard = Guard(ORDINARY)
+    guard.answered(9.0)
+    assert guard.seconds(START) == SLOW * ORDINARY
 
 
 def test_quick_answers_never_shorten_it():

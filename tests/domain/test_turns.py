@@ -12,7 +12,7 @@ from freeroute.domain.rates import RateFact
 from freeroute.domain.resolve import Target
 from freeroute.domain.selection import Need, Tried
 from freeroute.domain.standing import Standing
-from freeroute.domain.turns import Turns, projected, soonest
+from freeroute.domain.turns import MOST_AWAY, Turns, projected, soonest
 from freeroute.domain.usage import Demand
 from freeroute.stores.memory import MemoryCounters
 from tests.support.clocks import ManualClock
@@ -36,53 +36,90 @@ def test_queues_take_turns_whatever_their_length():
 
 
 def test_a_weight_of_two_gets_two_turns_of_three():
-    turns = joined(*"aaaabb", weights={"a": 2.0})
-    assert [waiter[0] for waiter in turns.in_order()] == ["a", "b", "a", "a", "b", "a"]
+    turns = joined(*"aaaaaabb", weights={"a": 2.0})
+    order = [waiter[0] for waiter in turns.in_order()]
+    assert order == ["b", "b", "a", "a", "a", "a", "a", "a"]
+    turns = joined(*"aaabbaaaabbb", weights={"a": 2.0})
+    for _ in range(6):
+        first = next(turns.in_order())
+        turns.leave(first[0], first, served=True)
+    assert [waiter[0] for waiter in turns.in_order()] == ["b", "a", "a", "b", "a", "a"]
 
 
 def test_a_served_turn_is_charged_and_one_given_up_is_not():
-    turns = joined("a", "a", "b")
-    turns.leave("a", "a0", served=True)
-    assert list(turns.in_order()) == ["b2", "a1"]
-    turns = joined("a", "a", "b")
+    turns = served(joined("a", "a", "b", "b", "b", "b"), "b2", "b3")
+    assert list(turns.in_order()) == ["a0", "b4", "a1", "b5"]
     turns.leave("a", "a0", served=False)
-    assert list(turns.in_order()) == ["a1", "b2"]
+    assert list(turns.in_order()) == ["a1", "b4", "b5"]
 
 
-def test_being_away_saves_nothing_up():
-    turns = joined("a", "a", "a", "a")
-    for waiter in ("a0", "a1", "a2"):
-        turns.leave("a", waiter, served=True)
-    turns.join("late", 1.0, "late1")
-    turns.join("late", 1.0, "late2")
-    assert list(turns.in_order()) == ["late1", "a3", "late2"]
+def served(turns: Turns[str], *waiters: str) -> Turns[str]:
+    for waiter in waiters:
+        turns.leave(waiter.rstrip("0123456789"), waiter, served=True)
+    return turns
 
 
-def test_whoever_just_came_goes_before_an_equal_that_had_its_turn():
-    turns = joined("busy", "busy", "busy")
-    turns.leave("busy", "busy0", served=True)
-    assert turns.ahead_of("calm", 1.0, everybody) == []
-    turns.join("calm", 1.0, "calm3")
-    assert list(turns.in_order()) == ["calm3", "busy1", "busy2"]
-
-
-def test_coming_back_at_once_earns_no_second_turn():
-    turns = joined("busy", "busy", "busy")
-    turns.leave("busy", "busy0", served=True)
-    for number in (3, 4):
+def test_whoever_comes_goes_before_the_others_twice_and_saves_no_more_up():
+    turns = served(joined(*["busy"] * 8), *(f"busy{number}" for number in range(5)))
+    for number in range(4):
         turns.join("calm", 1.0, f"calm{number}")
-        if number == 3:
-            turns.leave("calm", "calm3", served=True)
-    assert list(turns.in_order()) == ["busy1", "calm4", "busy2"]
+    assert list(turns.in_order()) == ["calm0", "calm1", "busy5", "calm2", "busy6", "calm3", "busy7"]
+
+
+def test_coming_back_earns_no_further_turn():
+    turns = joined(*["busy"] * 5)
+    for number in range(3):
+        turns.join("calm", 1.0, f"calm{number}")
+        assert next(turns.in_order()) == f"calm{number}"
+        served(turns, f"calm{number}")
+    turns.join("calm", 1.0, "calm3")
+    assert list(turns.in_order())[:2] == ["busy0", "calm3"]
+
+
+def test_who_comes_to_an_empty_room_goes_before_nobody():
+    turns = served(joined("a"), "a0")
+    turns.join("b", 1.0, "b1")
+    turns.join("b", 1.0, "b2")
+    turns.join("a", 1.0, "a3")
+    assert list(turns.in_order()) == ["a3", "b1", "b2"]
+    served(turns, "a3")
+    turns.join("a", 1.0, "a4")
+    assert list(turns.in_order()) == ["b1", "a4", "b2"]
+
+
+def test_few_are_remembered_while_nobody_of_theirs_waits():
+    turns = joined("busy", "busy")
+    for number in range(MOST_AWAY + 1):
+        turns.join(f"c{number}-", 1.0, f"c{number}-0")
+        served(turns, f"c{number}-0")
+    assert turns.ahead_of("c0-", 1.0, everybody) == turns.ahead_of("anew", 1.0, everybody)
 
 
 def test_how_many_come_before_one_more():
     turns = joined("a", "a", "a", "a", "b")
     assert sorted(turns.ahead_of("a", 1.0, everybody)) == ["a0", "a1", "a2", "a3", "b4"]
-    assert len(turns.ahead_of("b", 1.0, everybody)) == 3
-    assert len(turns.ahead_of("c", 1.0, everybody)) == 1
+    assert turns.ahead_of("b", 1.0, everybody) == ["b4"]
+    assert turns.ahead_of("c", 1.0, everybody) == ["b4"]
     assert turns.ahead_of("c", 10.0, everybody) == []
     assert turns.ahead_of("a", 1.0, lambda waiter: waiter == "b4") == ["b4"]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([0.5, 1.0, 3.0])), max_size=30), st.data())
+def test_one_more_has_those_before_it_that_were_said_to_be(waiters, data):
+    turns: Turns[int] = Turns()
+    for number, (name, weight) in enumerate(waiters):
+        turns.join(name, weight, number)
+        if data.draw(st.booleans()):
+            first = next(turns.in_order())
+            turns.leave(waiters[first][0], first, served=True)
+    weight = data.draw(st.sampled_from([0.5, 1.0, 3.0]))
+    for name in "abcd":
+        ahead = turns.ahead_of(name, weight, everybody)
+        assert len(ahead) == len(set(ahead)) <= len(turns)
+    turns.join("d", weight, -1)
+    before = list(turns.in_order()).index(-1)
+    turns.leave("d", -1, served=False)
+    assert len(turns.ahead_of("d", weight, everybody)) == before
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([0.5, 1.0, 3.0])), max_size=30))

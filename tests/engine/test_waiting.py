@@ -112,6 +112,22 @@ def test_one_caller_s_many_do_not_delay_another_s_one():
     run(scene())
 
 
+def test_a_slot_that_frees_as_a_wait_ends_is_whose_turn_it_is():
+    async def scene():
+        spent = world(provider("a", limits=(per_minute(1),)))
+        await spent.ask()
+        crowd = [
+            asyncio.create_task(spent.ask(context=spent.context(queue="crowd", max_wait=WINDOW)))
+            for _ in range(2)
+        ]
+        await asyncio.sleep(1)
+        assert await timed(spent, queue="small", max_wait=WINDOW) == pytest.approx(WINDOW - 1, abs=0.01)
+        ends = await asyncio.gather(*crowd, return_exceptions=True)
+        assert [type(end) for end in ends] == [CapacityExhausted, CapacityExhausted]
+
+    run(scene())
+
+
 def test_turns_follow_weights():
     async def scene():
         spent = world(provider("a", limits=(per_minute(4),)), max_wait=200)
