@@ -171,8 +171,8 @@ class AttemptLoop:
         not_taken = _NEVER_COUNTED if counts_failures else _NEVER_COUNTED | _NOT_TAKEN
         if not outcome.counted or outcome.kind in not_taken:
             await self.counters.cancel(lease, now)
-        elif outcome.status is not None and 400 <= outcome.status < 500 and not counts_failures:
-            # Refused before generating: the request was counted, its tokens were not.
+        elif outcome.status is not None and 300 <= outcome.status < 500 and not counts_failures:
+            # Sent elsewhere or refused before generating: the request was counted, its tokens were not.
             await self.counters.settle(lease, actual_amounts(candidate, Usage(), lease.charges), now)
         else:
             await self.counters.settle(lease, None, now)

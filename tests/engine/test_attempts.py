@@ -227,6 +227,18 @@ async def test_a_failed_call_takes_from_the_quota_what_its_provider_counted(
     assert used(world, "a") == counted
 
 
+@pytest.mark.parametrize(
+    ("kind", "status", "tokens"),
+    [(Kind.REDIRECTED, 302, 0), (Kind.REJECTED, 400, 0), (Kind.FAULT, 503, 6)],
+)
+async def test_what_was_refused_before_anything_was_generated_takes_no_tokens(kind, status, tokens):
+    a = provider("a", limits=(Limit(Unit.TOKENS, 1000, 60.0, span="minute"),))
+    world = World(a, a=[Outcome(kind, status)])
+    with pytest.raises(ApiError):
+        await world.ask()
+    assert used(world, "a") == tokens
+
+
 async def test_a_rejected_request_gets_a_second_opinion():
     world = two(a=[Outcome(Kind.REJECTED, 400, request_error="bad image")])
     await world.ask("free-smart")
