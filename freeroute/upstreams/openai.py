@@ -144,9 +144,9 @@ class OpenAiUpstream:
         url = self._shape.url(candidate.provider)
         attempt = _Attempt(call, candidate, terms, self._clock, self._shape)
         try:
-            async with asyncio.timeout(terms.first_event):
+            async with asyncio.timeout(terms.first_event) as timer:
                 exchange = await self._transport.open("POST", url, headers, ready.body, _deadlines(terms))
-                return await attempt.read(exchange)
+                return await attempt.read(exchange, timer)
         except TransportError as exc:
             return Sent(before_answer(exc, attempt.status), head_at=attempt.head_at, facts=attempt.facts)
         except TimeoutError:
@@ -170,14 +170,14 @@ class _Attempt:
         self._clock = clock
         self._shape = shape
 
-    async def read(self, exchange: Exchange) -> Sent:
-        """Return how *exchange* went; closes it unless a stream is served."""
+    async def read(self, exchange: Exchange, timer: asyncio.Timeout) -> Sent:
+        """Return how *exchange* went, until *timer* ends it; closes it unless a stream is served."""
         self.status = exchange.status
         self.head_at = self._clock.now()
         self._note_rates(exchange)
         serving = False
         try:
-            sent = await self._judged(exchange)
+            sent = await self._judged(exchange, timer)
             serving = sent.stream is not None
         finally:
             if not serving:
@@ -185,9 +185,11 @@ class _Attempt:
         sent.head_at, sent.facts = self.head_at, self.facts
         return sent
 
-    async def _judged(self, exchange: Exchange) -> Sent:
+    async def _judged(self, exchange: Exchange, timer: asyncio.Timeout) -> Sent:
         if not 200 <= exchange.status < 300:
-            told = await _error_body(exchange)
+            until = timer.when()
+            timer.reschedule(None)  # a body that never ends must not hide what the status says
+            told = await _error_body(exchange, until)
             self._note_rates(exchange, told)
             return Sent(self._refused(exchange, told))
         kind = _content_type(exchange.headers)
@@ -336,11 +338,12 @@ async def _whole_body(exchange: Exchange) -> bytes | None:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-async def _error_body(exchange: Exchange) -> bytes:
-    """Return the beginning of an error's body, as far as it comes."""
+async def _error_body(exchange: Exchange, until: float | None) -> bytes:
+    """Return the beginning of an error's body, as far as it comes *until* then (loop time)."""
     parts, size = [], 0
+    soon = asyncio.get_running_loop().time() + ERROR_BODY
     try:
-        async with asyncio.timeout(ERROR_BODY):
+        async with asyncio.timeout_at(soon if until is None else min(until, soon)):
             while size < BODY_LIMIT and (data := await exchange.next()):
                 parts.append(data)
                 size += len(data)

@@ -148,6 +148,12 @@ async def test_an_error_status_is_judged_with_the_catalogues_rules():
     assert transport.exchanges[0].aborted
 
 
+async def test_an_error_whose_body_never_ends_is_judged_by_its_status():
+    endless = Reply([b'{"error":', HANG], 429, headers=[(b"retry-after", b"20")])
+    outcome = (await ask(PlayedTransport(endless), IMPATIENT)).outcome
+    assert (outcome.kind, outcome.status, outcome.retry_after) == (Kind.RATE_LIMITED, 429, 20)
+
+
 async def test_an_error_whose_body_breaks_off_is_judged_by_its_status():
     reply = Reply([b'{"error":', Truncated("x")], status=429)
     assert (await ask(PlayedTransport(reply))).outcome.kind is Kind.RATE_LIMITED
