@@ -229,7 +229,7 @@ async def test_a_failed_call_takes_from_the_quota_what_its_provider_counted(
 
 @pytest.mark.parametrize(
     ("kind", "status", "tokens"),
-    [(Kind.REDIRECTED, 302, 0), (Kind.REJECTED, 400, 0), (Kind.FAULT, 503, 6)],
+    [(Kind.REDIRECTED, 302, 0), (Kind.REJECTED, 400, 0), (Kind.FAULT, 503, 10)],
 )
 async def test_what_was_refused_before_anything_was_generated_takes_no_tokens(kind, status, tokens):
     a = provider("a", limits=(Limit(Unit.TOKENS, 1000, 60.0, span="minute"),))
