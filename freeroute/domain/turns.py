@@ -22,6 +22,8 @@ CREDIT = 2.0
 """Turns that whoever was away goes before the others by, at most as many as it has left them. Own design: a
 client's next calls get the next slots there are, and an idle one cannot save up more than that."""
 
+DIGITS = 9  # of a turn that count: the rest is noise of thirds and tenths
+
 MOST_AWAY = 1024
 """Clients whose turns are remembered while none of their calls waits. Own design: more than a team has."""
 
@@ -36,11 +38,11 @@ class _Queue(Generic[T]):
 
     def turn(self, place: int) -> float:
         """Return the moment, in served turns, at which the waiter at *place* is due."""
-        return self.served + (place + 1) / self.weight
+        return round(self.served + (place + 1) / self.weight, DIGITS)
 
     def before(self, turn: float, mine: int) -> int:
         """Return how many are due before *turn*, or with it unless *mine* are fewer."""
-        due = math.floor((turn - self.served) * self.weight)
+        due = math.floor((turn - self.served) * self.weight + 0.1**DIGITS * self.weight)
         return max(0, due - (len(self.waiters) > mine and self.turn(due - 1) == turn))
 
 

@@ -114,6 +114,7 @@ class WaitingRoom:
         self.stir()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
+            self._task.add_done_callback(self._ended)
         try:
             async with asyncio.timeout(max(ticket.until - self._clock.now().mono, 0.0)):
                 return await ticket.turn
@@ -140,15 +141,18 @@ class WaitingRoom:
         self._stirred.set()
 
     async def _run(self) -> None:
-        try:
-            while len(self._turns):
-                await self.serve()
-                await self._pause()
-        except Exception as exc:
-            # A fault of ours must not leave anybody waiting for a turn that nobody gives.
-            for ticket in [ticket for ticket in self._turns.in_order() if not ticket.turn.done()]:
-                self._leave(ticket)
-                ticket.turn.set_exception(exc)
+        while len(self._turns):
+            await self.serve()
+            await self._pause()
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        """End every wait with a fault of ours: nobody may wait for a turn that nobody gives."""
+        fault = None if task.cancelled() else task.exception()
+        if fault is None:
+            return
+        for ticket in [ticket for ticket in self._turns.in_order() if not ticket.turn.done()]:
+            self._leave(ticket)
+            ticket.turn.set_exception(fault)
 
     async def _pause(self) -> None:
         """Wait until something may have changed."""

@@ -9,6 +9,7 @@ from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.rates import RateFact
 from freeroute.domain.usage import Usage
 from freeroute.engine.ports import Answer, Sent
+from freeroute.errors import CapacityExhausted
 from tests.support.virtual import LoopClock, run
 from tests.support.world import PER_MINUTE, World, catalogue, model, provider, streamed
 
@@ -52,6 +53,19 @@ async def test_a_failed_call_tells_as_well():
     world.gateway.standing.reset("a")
     await world.ask("free-smart")
     assert world.upstream.providers_asked == ["a", "b", "b"]
+
+
+def test_a_limit_that_two_answers_tell_of_at_once_is_one_limit():
+    async def scenario() -> None:
+        day = RateFact(Unit.REQUESTS, 86_400.0, 50, 0)
+        a = provider("a", limits=(PER_MINUTE,))
+        world = World(a, clock=LoopClock(), seconds=0.1, a=[served(day), served(day)])
+        await asyncio.gather(world.ask(), world.ask())
+        [candidate] = world.gateway.catalogue.candidates
+        assert [pool.limit.seconds for pool in candidate.pools] == [PER_MINUTE.seconds, 86_400.0]
+        await world.fails(CapacityExhausted)
+
+    run(scenario())
 
 
 def test_whoever_waits_is_woken_by_capacity_that_an_answer_tells_of():

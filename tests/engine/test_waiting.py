@@ -10,6 +10,7 @@ from freeroute.domain.catalogue import Limit, Unit
 from freeroute.domain.clients import Client
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.engine.attempts import Routing
+from freeroute.engine.waiting import MOST_SETS
 from freeroute.errors import CapacityExhausted, UpstreamFailed
 from tests.support.virtual import LoopClock, run
 from tests.support.world import World, model, provider
@@ -124,6 +125,17 @@ def test_a_slot_that_frees_as_a_wait_ends_is_whose_turn_it_is():
         assert await timed(spent, queue="small", max_wait=WINDOW) == pytest.approx(WINDOW - 1, abs=0.01)
         ends = await asyncio.gather(*crowd, return_exceptions=True)
         assert [type(end) for end in ends] == [CapacityExhausted, CapacityExhausted]
+
+    run(scene())
+
+
+def test_many_may_wait_for_as_many_different_places():
+    async def scene():
+        names = [f"p{number}" for number in range(MOST_SETS + 1)]
+        spent = world(*(provider(name, limits=(per_minute(1),)) for name in names))
+        await asyncio.gather(*(spent.ask(f"{name}/m") for name in names))
+        await asyncio.gather(*(spent.ask(f"{name}/m") for name in names))
+        assert sorted(spent.upstream.providers_asked) == sorted(2 * names)
 
     run(scene())
 
