@@ -81,6 +81,9 @@ class Outcome(Struct, frozen=True):
     request_error: str | None = None
 
 
+PREFILL = "messages[-1]"
+"""What a refusal of an answer that the caller began (a last message of the assistant's) names."""
+
 # A parameter whose loss changes nothing the caller relies on. Never tools, tool_choice, response_format,
 # n, logprobs, stop, sound, searching or an output bound: those go to a candidate that honours them.
 DROPPABLE = frozenset(
@@ -99,6 +102,7 @@ BINDING = frozenset(
     {
         "model",
         "messages",
+        PREFILL,
         "stream",
         "tools",
         "tool_choice",
@@ -121,9 +125,9 @@ BINDING = frozenset(
 )
 
 
-# Parameters whose mere presence a model refuses: once it did, calls that carry them go elsewhere. Of others
+# What a model refuses by its mere presence: once it did, calls that carry them go elsewhere. Of others
 # (tools, temperature, an output bound) a refusal may mean one caller's value only. Own design.
-FEATURES = frozenset({"logprobs", "n", "prediction", "web_search_options"})
+FEATURES = frozenset({"logprobs", "n", "prediction", "web_search_options", PREFILL})
 
 
 def droppable(param: str) -> bool:

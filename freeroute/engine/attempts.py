@@ -31,9 +31,9 @@ UNBOUNDED_OUTPUT = 2000
 USAGE_WISH = "stream_options"
 # Endings of calls that no quota was charged with: whose it would have been is what was refused.
 _NEVER_COUNTED = frozenset({Kind.KEY_INVALID, Kind.NO_CREDIT})
-# Endings of calls that took nothing, unless failed calls count: their lack of capacity is not our quota, and
-# what is refused for ours has not come into the count.
-_NOT_TAKEN = frozenset({Kind.NO_CAPACITY, Kind.RATE_LIMITED})
+# Endings of calls that took nothing, unless failed calls count: their lack of capacity is not our quota, a
+# model that is being loaded answers nobody, and what is refused for our quota has not come into the count.
+_NOT_TAKEN = frozenset({Kind.NO_CAPACITY, Kind.LOADING, Kind.RATE_LIMITED})
 
 # Endings whose hold says when the candidate is back: this call may use it again then.
 _HELD = frozenset({Kind.RATE_LIMITED, Kind.NO_CAPACITY, Kind.LOADING})

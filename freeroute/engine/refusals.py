@@ -44,7 +44,7 @@ def nothing_fits(need: Need, reasons: Sequence[Reason], asked: str, *, any_provi
         )
     told = f"{asked}: no configured model can serve this request: {summary(reasons)}"
     metadata = {"candidates": [_line(reason, Now(0.0, 0.0)) for reason in reasons[:LISTED]]}
-    if all(reason.text.startswith("context of") for reason in reasons):
+    if any(reason.text.startswith("context of") for reason in reasons):  # looked at last: all else fits
         return ContextTooLong(told, param="messages", metadata=metadata)
     return UnsupportedCapability(told, metadata=metadata)
 

@@ -134,7 +134,8 @@ class WaitingRoom:
         self._turns.leave(ticket.queue, ticket, served=False)
         if ticket.promise is not None:
             self._standing.promises.withdraw(ticket.promise)
-            self.stir()
+        if ticket.promise is not None or not len(self._turns):
+            self.stir()  # others get what was kept, or nobody is left to be served
 
     def stir(self) -> None:
         """Look again: capacity may have appeared before its time."""

@@ -2,6 +2,8 @@
 
 import re
 
+from freeroute.domain.outcome import PREFILL
+
 
 def _sign(*alternatives: str) -> re.Pattern[str]:
     return re.compile("|".join(alternatives), re.IGNORECASE)
@@ -136,6 +138,15 @@ AT_MESSAGES = _sign(r"(?:\bat |['\"(])\s*'?messages\b")
 # A refusal of "penalties" that does not say which.
 PENALTIES = "penalties"
 CAPABILITIES = (
+    (
+        PREFILL,
+        _sign(
+            r"assistant\b.{0,20}\bprefill",
+            r"\bprefill(?:ing|ed)?\b.{0,20}\bassistant",
+            r"\blast (?:message|role)\b.{0,60}\b(?:user|assistant)\b",
+            r"\bend with (?:a|the) user\b",
+        ),
+    ),
     ("parallel_tool_calls", _sign(r"single tool.?calls? at once")),
     ("tools", _sign(r"tool choice requires", r"(?:not|n't) support (?:tool|function)", r"that support tool")),
     ("messages", _sign(r"(?:not|n't) support (?:image|vision|audio)", r"that support image")),

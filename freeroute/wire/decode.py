@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from freeroute.domain.outcome import FEATURES
+from freeroute.domain.outcome import FEATURES, PREFILL
 from freeroute.domain.usage import Demand, tokens_in
 from freeroute.errors import InvalidRequest
 from freeroute.wire import fields as known
@@ -72,7 +72,7 @@ def _decoded(body: bytes) -> ChatCall:
         preferences=preferences_of(raw.get("provider")),
         has_assistant=talk.has_assistant,
         opening=bytes(talk.opening),
-        features=frozenset(name for name in FEATURES if _given(raw, name) and known.asks(name, values)),
+        features=_features(raw, values, talk),
     )
 
 
@@ -158,6 +158,11 @@ def _talk(raw: dict[str, Raw]) -> known.Talk:
     if not messages:
         raise InvalidRequest("messages is empty: send at least one message.", param="messages")
     return known.talk_of(messages)
+
+
+def _features(raw: dict[str, Raw], values: dict[str, Any], talk: known.Talk) -> frozenset[str]:
+    asked = {name for name in FEATURES if _given(raw, name) and known.asks(name, values)}
+    return frozenset(asked | {PREFILL} if talk.begins_answer else asked)
 
 
 def _max_output(values: dict[str, Any]) -> int | None:

@@ -148,6 +148,7 @@ class Talk(Struct):
     needs: set[str] = msgspec.field(default_factory=set)
     remote_images: bool = False
     has_assistant: bool = False
+    begins_answer: bool = False
     opening: bytearray = msgspec.field(default_factory=bytearray)
 
 
@@ -254,6 +255,7 @@ def asks(name: str, values: dict[str, Any]) -> bool:
 def talk_of(messages: list[Message]) -> Talk:
     """Return what *messages* add up to; raises InvalidRequest for one that cannot be sent."""
     talk = Talk(messages=len(messages), opening=_opening(messages))
+    talk.begins_answer = bool(messages) and messages[-1].role == "assistant"
     for index, message in enumerate(messages):
         content = message.content
         if isinstance(content, str):

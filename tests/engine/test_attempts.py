@@ -212,6 +212,7 @@ async def test_a_stale_connection_costs_no_quota():
         (Kind.NO_CREDIT, 402, True, 0),
         (Kind.NO_CAPACITY, 429, False, 0),
         (Kind.NO_CAPACITY, 429, True, 1),
+        (Kind.LOADING, 503, False, 0),
         (Kind.RATE_LIMITED, 429, False, 0),
         (Kind.RATE_LIMITED, 429, True, 1),
         (Kind.FAULT, 503, False, 1),

@@ -52,6 +52,17 @@ async def test_a_prompt_no_context_holds_is_refused_with_the_numbers():
         await world.ask(prompt=5000)
 
 
+async def test_a_prompt_that_some_would_take_were_it_shorter_is_too_long_whatever_others_lack():
+    world = World(
+        provider("a", model(context=1000, capabilities=("tools",))),
+        provider("b", model()),
+        provider("c", model()),
+    )
+    preferred = Preferences(only=("a", "b"))
+    with pytest.raises(ContextTooLong, match="context of 1000 tokens"):
+        await world.ask(prompt=5000, needs=["tools"], preferences=preferred)
+
+
 async def test_a_prompt_larger_than_any_quota_is_refused():
     tokens = Limit(Unit.TOKENS, 1000, 60.0, span="minute")
     world = World(provider("a", limits=(tokens,)))

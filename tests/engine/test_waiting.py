@@ -218,6 +218,23 @@ def test_a_full_room_lets_nobody_in():
     run(scene())
 
 
+def test_an_empty_room_is_served_by_nobody():
+    async def scene():
+        spent = world(provider("a", limits=(per_minute(1),)))
+        await spent.ask()
+        before = asyncio.all_tasks()
+        leaver = asyncio.create_task(spent.ask())
+        await asyncio.sleep(1)
+        began = now()
+        leaver.cancel()
+        await asyncio.gather(leaver, return_exceptions=True)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert (asyncio.all_tasks(), now()) == (before, began)
+
+    run(scene())
+
+
 def test_whoever_leaves_is_gone_at_once_and_its_turn_is_another_s():
     async def scene():
         spent = world(provider("a", limits=(per_minute(1),)), max_wait=200)

@@ -3,16 +3,13 @@
 import asyncio
 import contextlib
 import importlib.util
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.live import Live, live, pair
-
-pytest.register_assert_rewrite("tests.integration.asking")
 
 Run = Callable[..., Awaitable[Live]]
 
@@ -36,11 +33,3 @@ async def run(tmp_path: Path) -> AsyncIterator[Run]:
 @pytest.fixture(params=[False, True], ids=["json", "sse"])
 def stream(request) -> bool:
     return request.param
-
-
-@pytest.fixture
-def closed_port() -> Iterator[int]:
-    """A port that nobody listens on, and nobody else is given meanwhile."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        yield held.getsockname()[1]

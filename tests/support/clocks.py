@@ -18,6 +18,10 @@ class ManualClock:
         self._now = self._now.later(seconds)
         return self._now
 
+    def set_wall(self, by: float) -> None:
+        """Set the wall clock forward or back, as a person or NTP does: no time passes."""
+        self._now = Now(self._now.mono, self._now.wall + by)
+
     async def spend(self, seconds: float) -> None:
         """Let *seconds* pass at once."""
         self.advance(seconds)

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import datetime as dt
+import functools
+import ssl
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,8 @@ MODELS = {
     "openrouter": "google/gemma-4-31b-it:free",
     "ollama": "llama3.2:3b",
 }
+# Callers speak to the gateway without TLS; to load the system's authorities takes longer than most tests.
+PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 # Long enough for any machine; a provider that is to be silent gets one of the others.
 PATIENT = {"connect": "2s", "first_event": "10s", "between_events": "10s", "total": "20s"}
 UNTIL_FIRST_EVENT = PATIENT | {"first_event": "300ms"}
@@ -43,10 +47,14 @@ BETWEEN_EVENTS = PATIENT | {"between_events": "300ms"}
 
 
 class Reply(msgspec.Struct):
-    """An answer as the caller got it. *events* are a stream's values, *ended* whether it said ``[DONE]``."""
+    """An answer as the caller got it, *raw* to the byte.
+
+    *events* are a stream's values, *ended* whether it said ``[DONE]``.
+    """
 
     status: int
     headers: httpx.Headers
+    raw: bytes
     json: Any = None
     events: list[Any] = []
     ended: bool = False
@@ -76,7 +84,7 @@ class Reply(msgspec.Struct):
 
 
 class Live:
-    """A gateway that runs, and the providers behind it."""
+    """A gateway that runs, and the providers behind it. *tasks* are those that run as long as it does."""
 
     def __init__(
         self,
@@ -93,6 +101,7 @@ class Live:
         self.http = caller
         self.clock = clock
         self.simulated = simulated
+        self.tasks = asyncio.all_tasks()
 
     def __getitem__(self, name: str) -> SimulatedProvider:
         """Return the simulated provider called *name*."""
@@ -121,14 +130,19 @@ class Live:
         body = question(text, stream=stream, **fields)
         answer = await self.http.post("/v1/chat/completions", json=body, headers=headers)
         if not answer.headers["content-type"].startswith("text/event-stream"):
-            return Reply(answer.status_code, answer.headers, json=answer.json())
-        data = [line.removeprefix("data: ") for line in answer.text.split("\n") if line.startswith("data: ")]
+            return Reply(answer.status_code, answer.headers, answer.content, json=answer.json())
+        data = [_data(event) for event in answer.text.split("\n\n") if event.startswith("data: ")]
         events = [msgspec.json.decode(one) for one in data if one != "[DONE]"]
-        return Reply(answer.status_code, answer.headers, events=events, ended=data[-1:] == ["[DONE]"])
+        ended = data[-1:] == ["[DONE]"]
+        return Reply(answer.status_code, answer.headers, answer.content, events=events, ended=ended)
 
     async def status(self) -> Any:
         """Return what the gateway says of itself."""
         return (await self.http.get("/v1/status")).json()
+
+    async def metrics(self) -> str:
+        """Return what there is to scrape."""
+        return (await self.http.get("/metrics", headers=AS_ADMIN)).text
 
     async def provider(self, name: str) -> "Shown":
         """Return what the gateway says of a provider."""
@@ -222,7 +236,8 @@ async def live(directory: Path, providers: dict[str, Any], **sections: Any) -> A
         (directory / "freeroute.yaml").write_text(text)
         app = App(_reader(directory), transport=AiohttpTransport(), clock=clock, demo=False)
         url = await stack.enter_async_context(serving(app.asgi(ADMIN, lambda on: None)))
-        caller = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=PATIENCE))
+        client = httpx.AsyncClient(base_url=url, timeout=PATIENCE, verify=PLAIN)
+        caller = await stack.enter_async_context(client)
         yield Live(app, url, world, caller, clock, simulated)
 
 
@@ -244,11 +259,19 @@ def _settings(
 def _reader(directory: Path) -> Callable[[], Plan]:
     def read() -> Plan:
         settings = load(Overrides(), {}, directory, directory)
-        return Plan(
-            settings, assemble(settings, read_catalogue(config_dir() / "providers"), dt.date(2026, 11, 1))
-        )
+        return Plan(settings, assemble(settings, _catalogue(), dt.date(2026, 11, 1)))
 
     return read
+
+
+@functools.cache
+def _catalogue() -> Any:
+    """Return the entries that come with the product; reading them takes longer than most tests."""
+    return read_catalogue(config_dir() / "providers")
+
+
+def _data(event: str) -> str:
+    return "\n".join(line.removeprefix("data: ") for line in event.split("\n"))
 
 
 async def until(condition: Callable[[], bool]) -> None:

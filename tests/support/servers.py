@@ -90,7 +90,9 @@ class Peer:
         return data
 
     async def send(self, *pieces: bytes) -> None:
-        """Send *pieces*, together."""
+        """Send *pieces*, together; raises ConnectionError when the caller has left."""
+        if self._writer.is_closing():
+            raise ConnectionResetError("the connection is closed")
         data = b"".join(pieces)
         if self._tls is None:
             self._writer.write(data)
@@ -132,14 +134,14 @@ class Peer:
 
 
 class Server:
-    """A scripted server, and what became of its connections."""
+    """A scripted server, and what became of its connections: *running* are the tasks that play the script."""
 
     def __init__(self, script: Script, context: ssl.SSLContext | None, *, greet: bool) -> None:
         self.connections = 0
         self.failures: list[BaseException] = []
         self.port = 0
         self._script, self._context, self._greet = script, context, greet
-        self._running: set[asyncio.Task[None]] = set()
+        self.running: set[asyncio.Task[None]] = set()
 
     def url(self, path: str = "/") -> str:
         """Return the URL of *path* here."""
@@ -150,7 +152,7 @@ class Server:
         self.connections += 1
         task = asyncio.current_task()
         assert task is not None
-        self._running.add(task)
+        self.running.add(task)
         peer = Peer(reader, writer, self._context)
         try:
             if self._greet:
@@ -161,20 +163,20 @@ class Server:
         except Exception as exc:  # the test has to hear of it
             self.failures.append(exc)
         finally:
-            self._running.discard(task)
+            self.running.discard(task)
             writer.close()
 
     async def finished(self) -> None:
         """Wait until every script that has begun is over, and raise what failed in one."""
         async with asyncio.timeout(PATIENCE):
-            while self._running:
-                await asyncio.wait(set(self._running))
+            while self.running:
+                await asyncio.wait(set(self.running))
         for failure in self.failures:
             raise failure
 
     def stop(self) -> None:
         """Interrupt every script."""
-        for task in self._running:
+        for task in self.running:
             task.cancel()
 
 

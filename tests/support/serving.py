@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import msgspec
 import uvicorn
@@ -106,9 +106,7 @@ class RawCaller:
         return True
 
     def stop_reading(self) -> None:
-        transport = self.writer.transport
-        assert isinstance(transport, asyncio.Transport)
-        transport.pause_reading()
+        cast("asyncio.Transport", self.writer.transport).pause_reading()
 
     def leave(self) -> None:
         self.writer.transport.abort()

@@ -2,10 +2,19 @@
 
 import pytest
 
-from freeroute.domain.outcome import Kind
+from freeroute.domain.outcome import PREFILL, Kind
 from tests.support.refusals import error, google, judged
 
+# Anthropic's, Bedrock's, vLLM's, Mistral's and Google's words.
+PREFILLS = [
+    "This model does not support assistant message prefill. The conversation must end with a user message.",
+    "Prefilling assistant messages is not supported for this model.",
+    "Cannot set `add_generation_prompt` to True when the last message is from the assistant.",
+    "Expected last role User or Tool (or Assistant with prefix True) for serving but got assistant",
+    "Please ensure that single turn requests end with a user role or the role field is empty.",
+]
 PARAMETERS = [
+    *((400, error(words), PREFILL) for words in PREFILLS),
     (
         400,
         error(

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from freeroute.domain.outcome import PREFILL
 from freeroute.domain.usage import tokens_in
 from freeroute.errors import InvalidRequest
 from freeroute.wire.decode import decode_chat
@@ -151,6 +152,13 @@ def test_little_is_read_of_a_long_opening():
 def test_features_are_fields_that_ask_for_more_than_every_answer_has(fields, features):
     expected = {"prediction", "web_search_options"} if features is None else features
     assert decoded(**fields).features == expected
+
+
+def test_a_last_message_of_the_assistant_s_asks_for_its_continuation():
+    asked = {"role": "user", "content": "Count!"}
+    begun = {"role": "assistant", "content": "One, two,"}
+    assert decoded(messages=[asked, begun]).features == {PREFILL}
+    assert decoded(messages=[asked, begun, asked]).features == set()
 
 
 BAD = [

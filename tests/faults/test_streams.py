@@ -1,0 +1,219 @@
+"""Streams after their first event: how they may die, and how differently they may be written."""
+
+import pytest
+
+from tests.faults.scene import PROMPT, SERVED, Stand, suspect
+from tests.support.asking import COUNTED, DONE, HI, ROLE, STOP, event
+from tests.support.provider import closed, raw, reset, silent, sse
+
+HASTY = {"timeouts": {"between_events": "150ms"}}
+CALLED = event(
+    {"tool_calls": [{"index": 0, "id": "c1", "function": {"name": "look", "arguments": '{"at":'}}]}
+)
+TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+# Two bytes of text are one token.
+HI_ALONE = suspect(1, PROMPT + 1)
+
+
+# --- deaths ------------------------------------------------------------------------------------------------
+
+
+async def test_a_stall_is_ended_and_told(play):
+    scene = await play(sse(ROLE, HI, then=silent), alpha=HASTY)
+    assert await scene.breaks_off("stalled", ROLE + HI) == HI_ALONE
+
+
+async def test_comments_do_not_make_a_stall_an_answer_for_ever(play):
+    """They are bytes, and each ends a silence; the total ends them all."""
+    comments = [b": still here\n\n"] * 20_000
+    scene = await play(sse(ROLE, HI, *comments, then=silent), alpha={"timeouts": {"total": "500ms"}})
+    assert await scene.breaks_off("stalled", ROLE + HI) == HI_ALONE
+
+
+async def test_a_clean_end_without_a_finish_is_a_cut(play):
+    scene = await play(sse(ROLE, HI))
+    assert await scene.breaks_off("truncated", ROLE + HI) == HI_ALONE
+
+
+async def test_an_end_that_says_done_but_never_finished_is_served_as_it_is(play):
+    scene = await play(sse(ROLE, HI, DONE))
+    await scene.serves(True, ROLE + HI + DONE)
+    assert await scene.stands() == Stand((1, PROMPT + 1))
+
+
+async def test_a_connection_that_closes_in_the_middle_is_a_cut(play):
+    scene = await play(sse(ROLE, HI, then=closed))
+    assert await scene.breaks_off("truncated", ROLE + HI) == HI_ALONE
+
+
+async def test_a_connection_that_is_reset_in_the_middle_is_a_cut(play):
+    scene = await play(sse(ROLE, HI, then=reset))
+    assert await scene.breaks_off("truncated", ROLE + HI) == HI_ALONE
+
+
+async def test_an_answer_of_http_1_0_that_is_reset_is_a_cut(play):
+    head = b"HTTP/1.0 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
+    scene = await play(raw(head + ROLE + HI, then=reset))
+    assert await scene.breaks_off("truncated", ROLE + HI) == HI_ALONE
+
+
+@pytest.mark.parametrize("then", [closed, None], ids=["broken", "ended"])
+async def test_a_cut_inside_a_letter_leaves_no_half_of_it(play, then):
+    half = event({"content": "naïve"}).split(b"\xaf")[0]
+    scene = await play(sse(ROLE, HI, half, then=then) if then else sse(ROLE, HI, half))
+    assert await scene.breaks_off("truncated", ROLE + HI) == HI_ALONE
+
+
+async def test_a_cut_inside_a_tool_call_does_not_pass_for_a_call(play):
+    scene = await play(sse(ROLE, CALLED), alpha={"models": [{"id": "large", "capabilities": ["tools"]}]})
+    stand = await scene.breaks_off("truncated", ROLE + CALLED, tools=[TOOL])
+    assert (stand.state, stand.used[0]) == ("suspect", 1)
+
+
+async def test_an_error_in_the_middle_is_told_in_our_words_not_in_theirs(play):
+    error = b'data: {"error":{"message":"worker alpha-secret-key-1 died","code":500}}\n\n'
+    scene = await play(sse(ROLE, HI, error, DONE))
+    assert await scene.breaks_off("fault", ROLE + HI) == HI_ALONE
+
+
+async def test_a_quota_refused_in_the_middle_rests_the_candidate_and_is_no_failure(play):
+    error = b'data: {"error":{"message":"Rate limit exceeded","code":429}}\n\n'
+    scene = await play(sse(ROLE, HI, error))
+    stand = Stand((1, PROMPT + 1), "resting", "out of quota, says the provider", 5.0)
+    assert await scene.breaks_off("rate_limited", ROLE + HI) == stand
+
+
+async def test_chunks_that_are_no_chunks_in_the_middle_are_a_cut(play):
+    scene = await play(sse(ROLE, HI, then=raw(b"zz\r\nno\r\n")))
+    assert await scene.breaks_off("truncated", ROLE + HI) == HI_ALONE
+
+
+async def test_an_event_over_the_bound_ends_the_stream(play):
+    scene = await play(sse(ROLE, HI, b"data: " + b"x" * (5 * 1024 * 1024), then=silent))
+    assert await scene.breaks_off("garbage", ROLE + HI) == HI_ALONE
+
+
+async def test_a_stream_far_longer_than_asked_for_is_ended(play):
+    word = event({"content": "word " * 2000})
+    scene = await play(sse(ROLE, *[word] * 100, then=silent))
+    reply = await scene.ask(True, max_tokens=8)
+    assert (reply.error["code"], reply.ended) == ("upstream_failed", True)
+    assert len(reply.text) < 70_000
+    stand = await scene.stands()
+    assert (stand.state, stand.used[0]) == ("suspect", 1)
+    assert stand.used[1] > 15_000  # what came is charged, wanted or not
+
+
+async def test_three_streams_that_die_open_the_breaker(play):
+    scene = await play(sse(ROLE, HI))
+    for _ in range(3):
+        assert (await scene.ask(True)).error["code"] == "upstream_failed"
+        scene.clock.advance(120)  # above suspicion again, and so asked first
+    assert (await scene.stands()).state == "half-open"
+
+
+# --- spellings ---------------------------------------------------------------------------------------------
+
+SPOKEN = ROLE + HI + STOP + COUNTED + DONE
+HEARD = ROLE + HI + STOP + DONE
+
+
+def spread(written: bytes) -> bytes:
+    """Return an event with its payload on several lines; to JSON a line break is a blank."""
+    return written.replace(b",", b",\ndata: ")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        SPOKEN.replace(b"\n", b"\r\n"),
+        SPOKEN.replace(b"\n", b"\r"),
+        b"\xef\xbb\xbf" + SPOKEN,
+        b": OPENROUTER PROCESSING\n\n" + SPOKEN.replace(b"data: ", b": ping\ndata: "),
+        b"retry: 3000\n\n" + SPOKEN.replace(b"data: ", b"id: 7\nevent: message\ndata: "),
+        b"id: 1\n\n" + SPOKEN,
+        SPOKEN.replace(b"data: ", b"data:"),
+        SPOKEN.removesuffix(b"\n"),
+        SPOKEN.removesuffix(b"\n\n"),
+        SPOKEN.removesuffix(DONE),
+        SPOKEN.removesuffix(b"\n\n" + DONE),
+        SPOKEN + event({"content": "after the end"}),
+    ],
+    ids=[
+        "crlf",
+        "cr",
+        "bom",
+        "comments",
+        "id_retry_event",
+        "blank_after_id",
+        "no_space",
+        "no_blank_line",
+        "no_last_newline",
+        "no_done",
+        "no_done_no_newline",
+        "after_done",
+    ],
+)
+async def test_every_legal_spelling_reaches_the_caller_as_one(play, written):
+    scene = await play(sse(written))
+    await scene.serves(True, HEARD)
+    assert await scene.stands() == SERVED
+
+
+async def test_lines_of_data_are_one_event(play):
+    written = ROLE + spread(HI) + STOP + COUNTED + DONE
+    scene = await play(sse(written))
+    await scene.serves(True, ROLE + spread(HI) + STOP + DONE)
+    assert await scene.stands() == SERVED
+
+
+async def test_bytes_that_come_one_by_one_are_the_same_stream(play):
+    greeting = event({"content": "Grüße 👋"})
+    written = ROLE + greeting + STOP + COUNTED + DONE
+    scene = await play(sse(*[written[at : at + 1] for at in range(len(written))]))
+    await scene.serves(True, ROLE + greeting + STOP + DONE)
+    assert await scene.stands() == SERVED
+
+
+async def test_an_event_of_a_mebibyte_passes_whole(play):
+    large = event({"content": "x" * 1024 * 1024})
+    scene = await play(sse(ROLE, large, STOP, COUNTED, DONE))
+    await scene.serves(True, ROLE + large + STOP + DONE, max_tokens=40_000)
+    assert await scene.stands() == SERVED
+
+
+async def test_events_that_cannot_be_read_are_left_out_and_the_rest_passes(play, log):
+    scene = await play(
+        sse(b"data: {oops\n\n", ROLE, b"data: \xff\xfe\n\n", HI, b"data: 17\n\n", STOP, COUNTED, DONE)
+    )
+    await scene.serves(True, HEARD)
+    assert await scene.stands() == SERVED
+    assert '"skipped":3' in log()
+
+
+async def test_nothing_but_events_that_cannot_be_read_is_no_answer(play):
+    scene = await play(sse(*[b"data: {oops\n\n"] * 3, DONE))
+    assert await scene.moves_on(True, "garbage:200") == suspect(1, PROMPT)
+
+
+async def test_a_stream_that_does_not_end_after_its_finish_is_not_waited_for(play):
+    scene = await play(sse(ROLE, HI, STOP, DONE, then=silent))
+    await scene.serves(True, HEARD)
+    assert await scene.stands() == Stand((1, PROMPT + 1))
+
+
+async def test_usage_that_nobody_tells_is_estimated_for_a_caller_that_asks(play):
+    scene = await play(sse(ROLE, HI, STOP, DONE))
+    reply = await scene.ask(True, stream_options={"include_usage": True})
+    assert reply.raw.startswith(ROLE + HI + STOP)
+    *_, last = reply.events
+    counted = {"prompt_tokens": PROMPT, "completion_tokens": 1, "total_tokens": PROMPT + 1}
+    assert (last["choices"], last["usage"]) == ([], counted)
+    assert await scene.stands() == Stand((1, PROMPT + 1))
+
+
+async def test_usage_comes_once_for_a_caller_that_asks(play):
+    scene = await play(sse(ROLE, HI, STOP, COUNTED, DONE))
+    reply = await scene.ask(True, stream_options={"include_usage": True})
+    assert reply.raw == ROLE + HI + STOP + COUNTED + DONE
+    assert await scene.stands() == SERVED
