@@ -212,6 +212,14 @@ class Model(Struct, frozen=True):
         """Return 3 for frontier (quality 80+), 2 for large (60+), 1 for medium (40+), 0 for small."""
         return (self.quality >= 80) + (self.quality >= 60) + (self.quality >= 40)
 
+    def emulates(self, needs: frozenset[str]) -> bool:
+        """Say whether *needs* ask for a schema that this model knows nothing of, though it writes JSON."""
+        return (
+            "json_schema" in needs
+            and "json_schema" not in self.capabilities
+            and "json_object" in self.capabilities
+        )
+
 
 class Key(Struct, frozen=True):
     """A credential and the quota pool it belongs to. An empty *secret* sends no authorization."""

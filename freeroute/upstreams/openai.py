@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Protocol
 
 import msgspec
+from msgspec import structs
 
 from freeroute.clock import Clock, Now
 from freeroute.domain.catalogue import Candidate, Provider
@@ -21,6 +22,7 @@ from freeroute.upstreams.quirks import NotTaken, Outgoing, outgoing
 from freeroute.upstreams.rates import facts_of
 from freeroute.upstreams.repairs import Repairs
 from freeroute.upstreams.streams import ChatStream, Events
+from freeroute.upstreams.structured import conforming
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
 from freeroute.upstreams.verdicts import judge_inside, judge_response
 from freeroute.upstreams.wordings import PENALTIES
@@ -119,8 +121,9 @@ class OpenAiUpstream:
 
     async def send(self, call: ChatCall, candidate: Candidate, terms: Terms) -> Sent:
         """Make the call; every failure is an outcome. Cancelling it closes the connection."""
+        asked = as_asked(call, candidate)
         try:
-            ready = self._shape.outgoing(call, candidate, terms)
+            ready = self._shape.outgoing(asked, candidate, terms)
         except RecursionError:
             return Sent(Outcome(Kind.REJECTED, detail="nested too deeply", counted=False))
         except NotTaken as exc:
@@ -130,7 +133,7 @@ class OpenAiUpstream:
             )
             return Sent(refusal)
         try:
-            headers = request_headers(call, candidate, terms, self._shape.accept)
+            headers = request_headers(asked, candidate, terms, self._shape.accept)
         except ValueError:
             return Sent(Outcome(Kind.KEY_INVALID, detail="the key cannot stand in a header", counted=False))
         sent = await self._exchange(call, candidate, terms, ready, headers)
@@ -254,9 +257,13 @@ class _Attempt:
         if failed is not None or piece is None:
             return Sent(failed or Outcome(Kind.GARBAGE, exchange.status))
         usage = usage_of(usage_in(piece)) or estimated_usage(self._call.demand.prompt, text_size(piece))
+        repairs = Repairs(self._candidate.provider.quirks)
+        body = repairs.whole(body, piece)
+        if self._call.schema is not None:
+            body, wrong = conforming(body, self._call.schema)
+            if wrong:
+                return Sent(Outcome(Kind.NONCONFORMING, exchange.status, wrong))
         if not self._call.stream:
-            repairs = Repairs(self._candidate.provider.quirks)
-            body = repairs.whole(body, piece)
             if not piece.usage:
                 body = with_usage(body, usage)
             return self._served(exchange, answer=Answer(body, usage, repairs.finish(piece.finish)))
@@ -283,6 +290,12 @@ class _Attempt:
         if self._terms.probe or is_meaningful(piece) or piece.finish in SILENT_FINISHES:
             return None
         return Outcome(Kind.EMPTY, exchange.status, "an answer without content")
+
+
+def as_asked(call: ChatCall, candidate: Candidate) -> ChatCall:
+    """Return *call* as *candidate* is asked: for a whole answer where it is checked before it shows."""
+    held = call.stream and candidate.model.emulates(call.needs)
+    return structs.replace(call, stream=False, include_usage=False) if held else call
 
 
 def request_headers(
