@@ -122,6 +122,7 @@ class Quirks(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     *drops* are request fields removed before sending, *renames* old to new names, *clamps* field to
     [low, high], *accepts* (if given) the only top-level fields sent. *output_field* is the name the output
     bound travels under: ``max_tokens``, ``max_completion_tokens`` or ``both`` (left as the caller wrote it).
+    *think_tags* are patterns of models that write thoughts into their text.
     """
 
     drops: tuple[str, ...] = ()
@@ -141,6 +142,7 @@ class Quirks(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     usage_every_chunk: bool = False
     echo_signature: bool = False
     remote_images: bool = True
+    think_tags: tuple[str, ...] = ()
 
 
 class Precharge(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -26,6 +26,7 @@ from freeroute.upstreams.structured import conforming
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
 from freeroute.upstreams.verdicts import judge_inside, judge_response
 from freeroute.upstreams.wordings import PENALTIES
+from freeroute.upstreams.writing import habits_of
 from freeroute.version import version
 from freeroute.wire.answers import (
     SILENT_FINISHES,
@@ -172,6 +173,7 @@ class _Attempt:
         self._terms = terms
         self._clock = clock
         self._shape = shape
+        self._repairs = Repairs(candidate.provider.quirks, habits_of(candidate))
 
     async def read(self, exchange: Exchange, timer: asyncio.Timeout) -> Sent:
         """Return how *exchange* went, until *timer* ends it; closes it unless a stream is served."""
@@ -231,7 +233,7 @@ class _Attempt:
         return ChatStream(
             exchange,
             events=self._shape.events(),
-            repairs=Repairs(self._candidate.provider.quirks),
+            repairs=self._repairs,
             judge=partial(self._inside, headers=exchange.headers),
             include_usage=self._call.include_usage,
             prompt=self._call.demand.prompt,
@@ -257,8 +259,7 @@ class _Attempt:
         if failed is not None or piece is None:
             return Sent(failed or Outcome(Kind.GARBAGE, exchange.status))
         usage = usage_of(usage_in(piece)) or estimated_usage(self._call.demand.prompt, text_size(piece))
-        repairs = Repairs(self._candidate.provider.quirks)
-        body = repairs.whole(body, piece)
+        body = self._repairs.whole(body, piece)
         if self._call.schema is not None:
             body, wrong = conforming(body, self._call.schema)
             if wrong:
@@ -266,7 +267,7 @@ class _Attempt:
         if not self._call.stream:
             if not piece.usage:
                 body = with_usage(body, usage)
-            return self._served(exchange, answer=Answer(body, usage, repairs.finish(piece.finish)))
+            return self._served(exchange, answer=Answer(body, usage, self._repairs.finish(piece.finish)))
         stream = self._new_stream(exchange)
         try:
             chunk = chunk_of(body)

@@ -10,7 +10,8 @@ import msgspec
 from msgspec import Struct
 
 from freeroute.domain.catalogue import Quirks
-from freeroute.wire.answers import Choice, Piece, Said, split_parts
+from freeroute.upstreams.writing import Habits, Heard, Writing
+from freeroute.wire.answers import Choice, Piece, Said, delta_chunk, split_parts
 
 
 class _Calls(Struct):
@@ -22,10 +23,12 @@ class _Calls(Struct):
 class Repairs:
     """Repairs the chunks of one stream, or one whole answer."""
 
-    def __init__(self, quirks: Quirks) -> None:
-        """Undo *quirks*; what is plainly not OpenAI's form is repaired in any case."""
+    def __init__(self, quirks: Quirks, habits: Habits | None = None) -> None:
+        """Undo *quirks* and *habits*; what is plainly not OpenAI's form is repaired in any case."""
         self._quirks = quirks
+        self._habits = habits or Habits()
         self._calls: dict[int, _Calls] = {}
+        self._writings: dict[int, Writing] = {}
 
     @property
     def holds_usage(self) -> bool:
@@ -39,29 +42,51 @@ class Repairs:
 
     def chunk(self, payload: bytes, piece: Piece) -> bytes:
         """Return the chunk *payload*, which reads as *piece*, repaired."""
-        calls = [self._repaired_calls(choice) for choice in piece.choices or ()]
+        choices = piece.choices or []
+        heard = [self._heard(choice, ends=bool(choice.finish_reason)) for choice in choices]
+        calls = [self._repaired_calls(choice) for choice in choices]
         strips_usage = self._quirks.usage_every_chunk and piece.usage is not None
-        if not strips_usage and not any(calls) and not any(map(self._needs_repair, piece.choices or ())):
+        if not (strips_usage or any(heard) or any(calls) or any(map(self._needs_repair, choices))):
             return payload
         body = msgspec.json.decode(payload)
         if strips_usage:
             body.pop("usage", None)
-        for choice, raw, repaired in zip(piece.choices or (), body["choices"], calls, strict=True):
-            self._mend(choice, raw, "delta", repaired)
+        for choice, raw, repaired, told in zip(choices, body["choices"], calls, heard, strict=True):
+            self._mend(choice, raw, "delta", repaired, told)
         return msgspec.json.encode(body)
 
     def whole(self, payload: bytes, piece: Piece) -> bytes:
         """Return the whole answer *payload*, which reads as *piece*, repaired."""
-        calls = [_with_ids(choice.message) for choice in piece.choices or ()]
-        for choice in piece.choices or ():
+        choices = piece.choices or []
+        heard = [self._heard(choice, ends=True) for choice in choices]
+        calls = [_with_ids(choice.message) for choice in choices]
+        for choice in choices:
             if choice.message is not None and choice.message.tool_calls:
                 self._begun(choice).ids.append("")
-        if not any(calls) and not any(map(self._needs_repair, piece.choices or ())):
+        if not (any(heard) or any(calls) or any(map(self._needs_repair, choices))):
             return payload
         body = msgspec.json.decode(payload)
-        for choice, raw, repaired in zip(piece.choices or (), body["choices"], calls, strict=True):
-            self._mend(choice, raw, "message", repaired)
+        for choice, raw, repaired, told in zip(choices, body["choices"], calls, heard, strict=True):
+            self._mend(choice, raw, "message", repaired, told)
         return msgspec.json.encode(body)
+
+    def rest(self, like: Piece | None) -> list[bytes]:
+        """Return what was held back of choices that never finished, once, as chunks of the answer *like*."""
+        left = [(index, writing.rest()) for index, writing in self._writings.items()]
+        return [delta_chunk(index, _told(heard), like) for index, heard in left if heard != Heard()]
+
+    def _heard(self, choice: Choice, *, ends: bool) -> Heard | None:
+        """Return what the text of *choice* turned out to be, or None if it is what it seems."""
+        if not self._habits:
+            return None
+        index = _index(choice)
+        writing = self._writings.setdefault(index, Writing(self._habits))
+        said = choice.said.content if choice.said is not None else None
+        text = said if isinstance(said, str) else ""
+        heard = writing.feed(text)
+        if ends:
+            heard += writing.rest()
+        return None if heard == Heard(text) else heard
 
     def _needs_repair(self, choice: Choice) -> bool:
         said = choice.delta if choice.delta is not None else choice.message
@@ -77,15 +102,19 @@ class Repairs:
             and bool(self._begun(choice).ids)
         )
 
-    def _mend(self, choice: Choice, raw: dict[str, Any], where: str, calls: list[Any] | None) -> None:
+    def _mend(
+        self, choice: Choice, raw: dict[str, Any], where: str, calls: list[Any] | None, heard: Heard | None
+    ) -> None:
         said = choice.delta if where == "delta" else choice.message
         if said is not None:
             _mend_said(said, raw[where], calls)
+        if heard is not None:
+            raw[where] = _retold(raw.get(where) or {}, heard)
         if self._ends_wrongly(choice):
             raw["finish_reason"] = "tool_calls"
 
     def _begun(self, choice: Choice) -> _Calls:
-        return self._calls.setdefault(choice.index if isinstance(choice.index, int) else 0, _Calls())
+        return self._calls.setdefault(_index(choice), _Calls())
 
     def _repaired_calls(self, choice: Choice) -> list[Any] | None:
         """Return the tool calls of a chunk with index and id, or None if they have them already."""
@@ -108,6 +137,10 @@ class Repairs:
             return {**call, "index": len(begun.ids) - 1}
         begun.ids.append(name or _new_id())
         return {**call, "index": len(begun.ids) - 1, "id": begun.ids[-1]}
+
+
+def _index(choice: Choice) -> int:
+    return choice.index if isinstance(choice.index, int) else 0
 
 
 def _noted(call: dict[str, Any], index: int, begun: _Calls) -> dict[str, Any]:
@@ -157,3 +190,17 @@ def _mend_said(said: Said, body: dict[str, Any], calls: list[Any] | None) -> Non
         body["content"] = text
         if thinking:
             body["reasoning_content"] = f"{body.get('reasoning_content') or ''}{thinking}"
+
+
+def _retold(body: dict[str, Any], heard: Heard) -> dict[str, Any]:
+    """Return the message or delta *body* with what its text turned out to be."""
+    told = _told(heard)
+    before = body.get("reasoning_content")
+    if isinstance(before, str) and "reasoning_content" in told:
+        told["reasoning_content"] = before + told["reasoning_content"]
+    return {**body, "content": heard.text, **told}
+
+
+def _told(heard: Heard) -> dict[str, Any]:
+    told = {"content": heard.text, "reasoning_content": heard.thoughts}
+    return {name: text for name, text in told.items() if text}
