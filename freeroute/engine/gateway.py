@@ -9,8 +9,9 @@ from typing import Any
 from msgspec import structs
 
 from freeroute.clock import Clock, Now
+from freeroute.domain.additions import with_limit
 from freeroute.domain.affinity import Affinity
-from freeroute.domain.catalogue import Candidate, Catalogue, Limit, Pool, Unit, pool_id, with_limit
+from freeroute.domain.catalogue import Candidate, Catalogue, Limit, Pool, Unit, pool_id
 from freeroute.domain.clients import Client
 from freeroute.domain.fitness import eligible, willing
 from freeroute.domain.leases import Charge, Denied, Lease

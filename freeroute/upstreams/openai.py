@@ -173,7 +173,7 @@ class _Attempt:
         self._terms = terms
         self._clock = clock
         self._shape = shape
-        self._repairs = Repairs(candidate.provider.quirks, habits_of(candidate))
+        self._repairs = Repairs(candidate.provider.quirks, habits_of(candidate, call))
 
     async def read(self, exchange: Exchange, timer: asyncio.Timeout) -> Sent:
         """Return how *exchange* went, until *timer* ends it; closes it unless a stream is served."""

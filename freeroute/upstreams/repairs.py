@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from freeroute.domain.catalogue import Quirks
+from freeroute.upstreams.text_tools import Call
 from freeroute.upstreams.writing import Habits, Heard, Writing
 from freeroute.wire.answers import Choice, Piece, Said, delta_chunk, split_parts
 
@@ -29,6 +30,7 @@ class Repairs:
         self._habits = habits or Habits()
         self._calls: dict[int, _Calls] = {}
         self._writings: dict[int, Writing] = {}
+        self._rescued: set[int] = set()  # choices whose text held tool calls
 
     @property
     def holds_usage(self) -> bool:
@@ -38,7 +40,7 @@ class Repairs:
     def finish(self, reason: str | None) -> str | None:
         """Return the finish *reason* as the caller is told it."""
         begun = not self._quirks.tool_finish and any(calls.ids for calls in self._calls.values())
-        return "tool_calls" if begun and reason == "stop" else reason
+        return "tool_calls" if (begun or self._rescued) and reason == "stop" else reason
 
     def chunk(self, payload: bytes, piece: Piece) -> bytes:
         """Return the chunk *payload*, which reads as *piece*, repaired."""
@@ -73,11 +75,13 @@ class Repairs:
     def rest(self, like: Piece | None) -> list[bytes]:
         """Return what was held back of choices that never finished, once, as chunks of the answer *like*."""
         left = [(index, writing.rest()) for index, writing in self._writings.items()]
-        return [delta_chunk(index, _told(heard), like) for index, heard in left if heard != Heard()]
+        return [
+            delta_chunk(index, self._told(heard, index), like) for index, heard in left if heard != Heard()
+        ]
 
     def _heard(self, choice: Choice, *, ends: bool) -> Heard | None:
         """Return what the text of *choice* turned out to be, or None if it is what it seems."""
-        if not self._habits:
+        if not self._habits.is_any:
             return None
         index = _index(choice)
         writing = self._writings.setdefault(index, Writing(self._habits))
@@ -95,12 +99,11 @@ class Repairs:
         return self._ends_wrongly(choice)
 
     def _ends_wrongly(self, choice: Choice) -> bool:
-        return (
-            not self._quirks.tool_finish
-            and choice.finish_reason == "stop"
-            and bool(self._calls)
-            and bool(self._begun(choice).ids)
-        )
+        if choice.finish_reason != "stop":
+            return False
+        index = _index(choice)
+        begun = not self._quirks.tool_finish and index in self._calls and bool(self._calls[index].ids)
+        return begun or index in self._rescued
 
     def _mend(
         self, choice: Choice, raw: dict[str, Any], where: str, calls: list[Any] | None, heard: Heard | None
@@ -109,9 +112,32 @@ class Repairs:
         if said is not None:
             _mend_said(said, raw[where], calls)
         if heard is not None:
-            raw[where] = _retold(raw.get(where) or {}, heard)
+            body = raw.get(where) or {}
+            told = self._told(heard, _index(choice), body)
+            if where == "message":
+                for call in told.get("tool_calls", ()):
+                    call.pop("index", None)
+            raw[where] = {**body, "content": None if heard.calls else "", **told}
         if self._ends_wrongly(choice):
             raw["finish_reason"] = "tool_calls"
+
+    def _told(self, heard: Heard, index: int, before: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return what the choice *index* says, after what it said *before* in the same piece."""
+        thought, called = (before or {}).get("reasoning_content"), (before or {}).get("tool_calls")
+        told: dict[str, Any] = {"content": heard.text} if heard.text else {}
+        if heard.thoughts:
+            told["reasoning_content"] = f"{thought or ''}{heard.thoughts}"
+        if heard.calls:
+            self._rescued.add(index)
+            told["tool_calls"] = [*(called or ()), *(self._rescue(call, index) for call in heard.calls)]
+        return told
+
+    def _rescue(self, call: Call, index: int) -> dict[str, Any]:
+        """Return the *call* found in the text of the choice *index* as a call in its own right."""
+        begun = self._calls.setdefault(index, _Calls())
+        begun.ids.append(_new_id())
+        function = {"name": call.name, "arguments": call.arguments}
+        return {"index": len(begun.ids) - 1, "id": begun.ids[-1], "type": "function", "function": function}
 
     def _begun(self, choice: Choice) -> _Calls:
         return self._calls.setdefault(_index(choice), _Calls())
@@ -190,17 +216,3 @@ def _mend_said(said: Said, body: dict[str, Any], calls: list[Any] | None) -> Non
         body["content"] = text
         if thinking:
             body["reasoning_content"] = f"{body.get('reasoning_content') or ''}{thinking}"
-
-
-def _retold(body: dict[str, Any], heard: Heard) -> dict[str, Any]:
-    """Return the message or delta *body* with what its text turned out to be."""
-    told = _told(heard)
-    before = body.get("reasoning_content")
-    if isinstance(before, str) and "reasoning_content" in told:
-        told["reasoning_content"] = before + told["reasoning_content"]
-    return {**body, "content": heard.text, **told}
-
-
-def _told(heard: Heard) -> dict[str, Any]:
-    told = {"content": heard.text, "reasoning_content": heard.thoughts}
-    return {name: text for name, text in told.items() if text}
