@@ -88,6 +88,7 @@ export const ENDINGS = {
   model_gone: "no longer has the model",
   bad_parameter: "does not know a parameter",
   misgenerated: "made a broken tool call or broken JSON",
+  nonconforming: "did not keep to the schema asked for",
   rejected: "refused the request",
   context_too_long: "the prompt is too long for the model",
   too_large: "the request is too large for its token limit",

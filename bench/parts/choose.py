@@ -7,9 +7,10 @@ from collections.abc import Callable
 from bench.results import Choosing, quantile
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Catalogue, Key, Limit, Model, Provider, Unit, WindowKind, catalogue_of
+from freeroute.domain.fitness import eligible
 from freeroute.domain.leases import Lease, charges_of
 from freeroute.domain.resolve import Names, Target
-from freeroute.domain.selection import Need, Tried, choose, eligible
+from freeroute.domain.selection import Need, Tried, choose
 from freeroute.domain.standing import Standing
 from freeroute.domain.usage import Demand
 from freeroute.stores.memory import MemoryCounters

@@ -5,7 +5,7 @@ import re
 from enum import StrEnum
 from typing import Literal
 
-from msgspec import Struct, field, structs
+from msgspec import Struct, field
 
 
 class Unit(StrEnum):
@@ -122,6 +122,8 @@ class Quirks(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     *drops* are request fields removed before sending, *renames* old to new names, *clamps* field to
     [low, high], *accepts* (if given) the only top-level fields sent. *output_field* is the name the output
     bound travels under: ``max_tokens``, ``max_completion_tokens`` or ``both`` (left as the caller wrote it).
+    *think_tags* are patterns of models that write thoughts into their text, *text_tools* of those that write
+    calls into it, with the form they use.
     """
 
     drops: tuple[str, ...] = ()
@@ -141,6 +143,8 @@ class Quirks(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     usage_every_chunk: bool = False
     echo_signature: bool = False
     remote_images: bool = True
+    think_tags: tuple[str, ...] = ()
+    text_tools: dict[str, Literal["hermes", "llama", "mistral"]] = {}
 
 
 class Precharge(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -211,6 +215,14 @@ class Model(Struct, frozen=True):
     def tier(self) -> int:
         """Return 3 for frontier (quality 80+), 2 for large (60+), 1 for medium (40+), 0 for small."""
         return (self.quality >= 80) + (self.quality >= 60) + (self.quality >= 40)
+
+    def emulates(self, needs: frozenset[str]) -> bool:
+        """Say whether *needs* ask for a schema that this model knows nothing of, though it writes JSON."""
+        return (
+            "json_schema" in needs
+            and "json_schema" not in self.capabilities
+            and "json_object" in self.capabilities
+        )
 
 
 class Key(Struct, frozen=True):
@@ -359,29 +371,6 @@ def catalogue_of(providers: list[Provider], meta_models: list[MetaModel]) -> Cat
         candidates=tuple(c for provider in providers for c in candidates_of(provider)),
         meta_models=metas,
     )
-
-
-LEARNED = 8
-"""Limits that answers may add to one model of an account. Own design: no provider publishes more of any."""
-
-
-def with_limit(catalogue: Catalogue, candidate: Candidate, limit: Limit) -> Catalogue:
-    """Return *catalogue* with one more *limit* for the model and the account of *candidate*, of scope model.
-
-    It is *catalogue* itself if that model is gone, counts the same already, or has enough of such limits.
-    """
-
-    def alike(other: Candidate) -> bool:
-        return (other.name, other.key.account) == (candidate.name, candidate.key.account)
-
-    pool = Pool(pool_id(candidate.provider, candidate.model, candidate.key, limit), limit)
-    present = next((other for other in catalogue.candidates if alike(other)), None)
-    if present is None or any(pool.id == known.id for known in present.pools):
-        return catalogue
-    if len(present.pools) - len(present.provider.limits) - len(present.model.limits) >= LEARNED:
-        return catalogue
-    grown = (structs.replace(c, pools=(*c.pools, pool)) if alike(c) else c for c in catalogue.candidates)
-    return structs.replace(catalogue, candidates=tuple(grown))
 
 
 BUILT_IN = {"free": "free", "free-fast": "fast", "free-smart": "smart"}

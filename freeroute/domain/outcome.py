@@ -19,6 +19,7 @@ class Kind(StrEnum):
     MODEL_GONE = "model_gone"
     BAD_PARAMETER = "bad_parameter"
     MISGENERATED = "misgenerated"  # tool_use_failed, json_validate_failed
+    NONCONFORMING = "nonconforming"  # an answer that does not fit the schema it was asked for
     REJECTED = "rejected"  # any other 400
     CONTEXT_TOO_LONG = "context_too_long"
     TOO_LARGE = "too_large"  # 413 by tokens per minute
@@ -140,6 +141,7 @@ _BLAME = {
     Kind.NO_CREDIT: Blame.KEY,
     Kind.FORBIDDEN: Blame.MODEL,
     Kind.MODEL_GONE: Blame.MODEL,
+    Kind.NONCONFORMING: Blame.MODEL,
     Kind.BAD_PARAMETER: Blame.REQUEST,
     Kind.REJECTED: Blame.REQUEST,
     Kind.CONTEXT_TOO_LONG: Blame.REQUEST,

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Candidate
+from freeroute.domain.fitness import eligible, willing
 from freeroute.domain.leases import charges_of
 from freeroute.domain.selection import (
     Fit,
@@ -13,10 +14,8 @@ from freeroute.domain.selection import (
     Need,
     Reason,
     demand_at,
-    eligible,
     expected,
     rank,
-    willing,
 )
 from freeroute.domain.standing import Obstacle, Standing
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from freeroute.domain.catalogue import Catalogue, Limit, Pool, Scope, Unit, pool_id, with_limit
+from freeroute.domain.additions import with_limit
+from freeroute.domain.catalogue import Catalogue, Limit, Pool, Scope, Unit, pool_id
 
 _SPANS = {60.0: "minute", 3_600.0: "hour", 86_400.0: "day", 604_800.0: "week", 2_592_000.0: "month"}
 

@@ -135,49 +135,6 @@ class Refusal(Struct, frozen=True):
     patient: bool = False
 
 
-def unfit(candidate: Candidate, need: Need, standing: Standing) -> str | None:
-    """Return why *candidate* can never serve *need*, whatever the time; None if it can."""
-    provider, model = candidate.provider, candidate.model
-    if (need.only and provider.id not in need.only) or provider.id in need.ignore:
-        return "excluded by the request"
-    if need.no_train and provider.privacy not in (Privacy.NO_TRAIN, Privacy.LOCAL):
-        return f"privacy is {provider.privacy.value}, no-train is required"
-    missing = need.capabilities - model.capabilities
-    if missing:
-        return f"no {', '.join(sorted(missing))}"
-    if need.remote_images and not provider.quirks.remote_images:
-        return "takes images as base64 data only"
-    context = standing.context(candidate)
-    if context is not None and need.demand.prompt + (need.demand.max_output or 1) > context:
-        return f"context of {context} tokens is too small"
-    return None
-
-
-def eligible(need: Need, standing: Standing) -> tuple[list[tuple[int, Candidate]], list[Reason]]:
-    """Split the candidates of *need* into those able to serve it, with their target's place, and the rest."""
-    fit: list[tuple[int, Candidate]] = []
-    rest: list[Reason] = []
-    seen: set[str] = set()
-    for group, target in enumerate(need.targets):
-        for candidate in target.candidates:
-            if candidate.id in seen:
-                continue
-            seen.add(candidate.id)
-            why = unfit(candidate, need, standing)
-            if why is None:
-                fit.append((group, candidate))
-            else:
-                rest.append(Reason(candidate, "unfit", why))
-    return fit, rest
-
-
-def willing(need: Need, fit: Fit, standing: Standing, now: Now) -> Fit:
-    """Return *fit* without models that refused a feature of *need* lately, unless all of them did."""
-    if not need.features:
-        return fit
-    return [entry for entry in fit if not standing.refused(entry[1], need.features, now)] or fit
-
-
 def choose(
     need: Need,
     fit: Fit,
@@ -303,23 +260,25 @@ def rank(candidate: Candidate, group: int, need: Need, leads: Leads) -> tuple[fl
 def _place(candidate: Candidate, group: int, need: Need, standing: Standing, now: Now) -> tuple[float, ...]:
     """Return what comes before any score, smallest first.
 
-    The order of concerns: the caller's own order, a candidate in doubt last, the operator's rank for local
-    servers, then for ``free-smart`` the tier and for ``free-fast`` the time to an answer, near ones alike.
+    The order of concerns: the caller's own order, a candidate in doubt last, one that knows nothing of the
+    schema asked for last, the operator's rank for local servers, then for ``free-smart`` the tier and for
+    ``free-fast`` the time to an answer, near ones alike.
     """
     strategy = need.targets[group].strategy
     provider = candidate.provider
     preferred = _preferred(candidate, need.order) if need.order else 0
     suspect = standing.suspect(candidate, now)
+    emulated = candidate.model.emulates(need.capabilities)
     local = _local_rank(candidate, strategy) if provider.privacy is Privacy.LOCAL else 1
     if strategy == "smart":
-        return (group, preferred, suspect, local, -candidate.model.tier)
+        return (group, preferred, suspect, emulated, local, -candidate.model.tier)
     if strategy == "fast":
         seconds = expected(candidate, need, standing, now)
         stale_last = need.dice < EXPLORE and not _is_stale(candidate, standing, now)
         if candidate.id == need.preferred:  # a conversation is not what one explores with
             seconds, stale_last = seconds / AFFINITY_SLOWER, False
-        return (group, preferred, suspect, local, stale_last, _near(seconds))
-    return (group, preferred, suspect, local)
+        return (group, preferred, suspect, emulated, local, stale_last, _near(seconds))
+    return (group, preferred, suspect, emulated, local)
 
 
 def _preferred(candidate: Candidate, order: tuple[str, ...]) -> int:

@@ -18,7 +18,7 @@ from freeroute.domain.usage import Usage
 from freeroute.engine.course import Course
 from freeroute.engine.leasing import Leased, Leasing
 from freeroute.engine.ports import Counters, Sent, Terms, Upstream
-from freeroute.engine.refusals import ABOUT_REQUEST, gave_up, refused_by_upstream
+from freeroute.engine.refusals import ABOUT_REQUEST, gave_up, misfitted, refused_by_upstream
 from freeroute.engine.taking import Taking
 from freeroute.engine.waiting import WaitingRoom
 from freeroute.wire.chat import ChatCall
@@ -59,12 +59,13 @@ class Routing(Struct, frozen=True):
 class Won(Struct):
     """An attempt that brought an answer; what was *leased* for it is still held.
 
-    Its prompt was *estimated* at so many tokens.
+    Its prompt was *estimated* at so many tokens. *whole* says that nothing of it was seen before its end.
     """
 
     leased: Leased
     sent: Sent
     estimated: int = 0
+    whole: bool = False
 
 
 class AttemptLoop:
@@ -143,7 +144,7 @@ class AttemptLoop:
             if await self.counters.confirm(leased.lease, sent.head_at or ended) or proved:
                 self.room.stir()
             await self._learn(leased, sent, ended)
-            return Won(leased, sent, call.demand.prompt)
+            return Won(leased, sent, call.demand.prompt, whole=not shows_at_once(call, leased))
         await self._end_failed(leased.lease, sent.outcome, candidate, ended)
         await self._learn(leased, sent, ended)
         if sent.outcome.kind is Kind.RATE_LIMITED:
@@ -254,6 +255,8 @@ class AttemptLoop:
                 and need.demand.max_output is None
             ):
                 return None  # the bound was ours
+        elif outcome.kind is Kind.NONCONFORMING:
+            self._another_try(outcome, candidate, course)
         elif outcome.kind is Kind.UNREACHABLE:
             tried.providers.add(candidate.provider.id)
         elif blamed(outcome) is Blame.PROVIDER:
@@ -268,6 +271,13 @@ class AttemptLoop:
         course.rejected = outcome
         course.tried.providers.add(candidate.provider.id)
 
+    def _another_try(self, outcome: Outcome, candidate: Candidate, course: Course) -> None:
+        """Let one other model fit the schema; raises once a second one did not."""
+        if course.misfit is not None:
+            raise misfitted(outcome, course)
+        course.misfit = outcome
+        course.tried.models.add(candidate.name)
+
 
 def _asks_less_next(leased: Leased, tried: Tried) -> bool:
     """Note that what was *leased* may be asked for a quarter of the output, once; say whether that is so."""
@@ -279,9 +289,14 @@ def _asks_less_next(leased: Leased, tried: Tried) -> bool:
     return True
 
 
+def shows_at_once(call: ChatCall, leased: Leased) -> bool:
+    """Say whether *call* is answered with a stream: not where a whole answer has to be checked first."""
+    return call.stream and not leased.candidate.model.emulates(call.needs)
+
+
 def _unseen(call: ChatCall, leased: Leased) -> float:
     """Return the seconds that the output of *call* may take without any of it being seen: all, if JSON."""
-    if call.stream:
+    if shows_at_once(call, leased):
         return 0.0
     bound = leased.max_output or UNBOUNDED_OUTPUT
     return bound / max(leased.candidate.model.tokens_per_second / 2, 1.0)

@@ -15,10 +15,11 @@ class Course(Struct):
 
     *asked* is the model's name as the caller wrote it, *known* whether it resolved. *counted* are the
     attempts that use up ``max_attempts``; *repeated* marks second goes already given; *rejected* and
-    *too_long* are the first such endings, *refused* the last of a request that asked for what a provider
-    does not offer; *upstream* is seconds spent with providers and *queued* in the waiting room. It may wait
-    *until*, and start attempts until *last_start* (both mono). *conversation* is what it goes by in
-    ``Affinity``, None while nothing is remembered.
+    *too_long* are the first such endings, *misfit* the first answer that did not fit the schema asked for,
+    *refused* the last of a request that asked for what a provider does not offer; *upstream* is seconds
+    spent with providers and *queued* in the waiting room. It may wait *until*, and start attempts until
+    *last_start* (both mono). *conversation* is what it goes by in ``Affinity``, None while nothing is
+    remembered.
     """
 
     context: CallContext
@@ -33,6 +34,7 @@ class Course(Struct):
     rejected: Outcome | None = None
     too_long: Outcome | None = None
     refused: Outcome | None = None
+    misfit: Outcome | None = None
     upstream: float = 0.0
     queued: float = 0.0
     until: float = -math.inf

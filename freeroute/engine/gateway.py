@@ -9,13 +9,15 @@ from typing import Any
 from msgspec import structs
 
 from freeroute.clock import Clock, Now
+from freeroute.domain.additions import with_limit
 from freeroute.domain.affinity import Affinity
-from freeroute.domain.catalogue import Candidate, Catalogue, Limit, Pool, Unit, pool_id, with_limit
+from freeroute.domain.catalogue import Candidate, Catalogue, Limit, Pool, Unit, pool_id
 from freeroute.domain.clients import Client
+from freeroute.domain.fitness import eligible, willing
 from freeroute.domain.leases import Charge, Denied, Lease
 from freeroute.domain.outcome import Kind
 from freeroute.domain.resolve import Names, Target
-from freeroute.domain.selection import Need, eligible, willing
+from freeroute.domain.selection import Need
 from freeroute.domain.standing import Standing
 from freeroute.engine import headers, listing, status
 from freeroute.engine.accounting import Accounting, Ending

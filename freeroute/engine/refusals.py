@@ -62,6 +62,12 @@ def refused_by_upstream(outcome: Outcome, course: Course) -> ApiError:
             return InvalidRequest(text, param=outcome.param, metadata=metadata)
 
 
+def misfitted(outcome: Outcome, course: Course) -> ApiError:
+    """Return the error for a request whose answers do not fit the schema it asked for."""
+    told = f"no answer fits the schema asked for: {outcome.detail}"
+    return UpstreamFailed(told, metadata={"attempts": attempts_told(course.notes)})
+
+
 def gave_up(
     course: Course,
     need: Need,
@@ -109,6 +115,8 @@ def _all_failed(course: Course, metadata: dict[str, Any]) -> ApiError:
         return LoopDetected(told, metadata=metadata)
     if all(note.kind is Kind.TIMED_OUT for note in course.notes):
         return UpstreamTimeout(f"all {len(course.notes)} attempts timed out", metadata=metadata)
+    if course.misfit is not None and all(note.kind is Kind.NONCONFORMING for note in course.notes):
+        return misfitted(course.misfit, course)
     last = course.notes[-1]
     told = f"all {len(course.notes)} attempts failed; the last at {last.provider}: {last.kind.value}"
     return UpstreamFailed(told, metadata=metadata)

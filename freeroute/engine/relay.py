@@ -115,7 +115,7 @@ class Serving:
         speed = self._standing.speed(self.won.leased.candidate)
         first_event = self.first_event_at.mono - self.won.leased.at.mono
         generating = now.mono - self.first_event_at.mono
-        if self.won.sent.stream is None:
+        if self.won.whole:
             # A JSON answer shows nothing before its end: split its time as the rate so far would.
             generating = min(tokens / max(speed.rate, 1.0), first_event)
             first_event -= generating

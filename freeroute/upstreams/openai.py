@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Protocol
 
 import msgspec
+from msgspec import structs
 
 from freeroute.clock import Clock, Now
 from freeroute.domain.catalogue import Candidate, Provider
@@ -21,9 +22,11 @@ from freeroute.upstreams.quirks import NotTaken, Outgoing, outgoing
 from freeroute.upstreams.rates import facts_of
 from freeroute.upstreams.repairs import Repairs
 from freeroute.upstreams.streams import ChatStream, Events
+from freeroute.upstreams.structured import conforming
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
 from freeroute.upstreams.verdicts import judge_inside, judge_response
 from freeroute.upstreams.wordings import PENALTIES
+from freeroute.upstreams.writing import habits_of
 from freeroute.version import version
 from freeroute.wire.answers import (
     SILENT_FINISHES,
@@ -119,8 +122,9 @@ class OpenAiUpstream:
 
     async def send(self, call: ChatCall, candidate: Candidate, terms: Terms) -> Sent:
         """Make the call; every failure is an outcome. Cancelling it closes the connection."""
+        asked = as_asked(call, candidate)
         try:
-            ready = self._shape.outgoing(call, candidate, terms)
+            ready = self._shape.outgoing(asked, candidate, terms)
         except RecursionError:
             return Sent(Outcome(Kind.REJECTED, detail="nested too deeply", counted=False))
         except NotTaken as exc:
@@ -130,7 +134,7 @@ class OpenAiUpstream:
             )
             return Sent(refusal)
         try:
-            headers = request_headers(call, candidate, terms, self._shape.accept)
+            headers = request_headers(asked, candidate, terms, self._shape.accept)
         except ValueError:
             return Sent(Outcome(Kind.KEY_INVALID, detail="the key cannot stand in a header", counted=False))
         sent = await self._exchange(call, candidate, terms, ready, headers)
@@ -169,6 +173,7 @@ class _Attempt:
         self._terms = terms
         self._clock = clock
         self._shape = shape
+        self._repairs = Repairs(candidate.provider.quirks, habits_of(candidate, call))
 
     async def read(self, exchange: Exchange, timer: asyncio.Timeout) -> Sent:
         """Return how *exchange* went, until *timer* ends it; closes it unless a stream is served."""
@@ -228,7 +233,7 @@ class _Attempt:
         return ChatStream(
             exchange,
             events=self._shape.events(),
-            repairs=Repairs(self._candidate.provider.quirks),
+            repairs=self._repairs,
             judge=partial(self._inside, headers=exchange.headers),
             include_usage=self._call.include_usage,
             prompt=self._call.demand.prompt,
@@ -254,12 +259,15 @@ class _Attempt:
         if failed is not None or piece is None:
             return Sent(failed or Outcome(Kind.GARBAGE, exchange.status))
         usage = usage_of(usage_in(piece)) or estimated_usage(self._call.demand.prompt, text_size(piece))
+        body = self._repairs.whole(body, piece)
+        if self._call.schema is not None:
+            body, wrong = conforming(body, self._call.schema)
+            if wrong:
+                return Sent(Outcome(Kind.NONCONFORMING, exchange.status, wrong))
         if not self._call.stream:
-            repairs = Repairs(self._candidate.provider.quirks)
-            body = repairs.whole(body, piece)
             if not piece.usage:
                 body = with_usage(body, usage)
-            return self._served(exchange, answer=Answer(body, usage, repairs.finish(piece.finish)))
+            return self._served(exchange, answer=Answer(body, usage, self._repairs.finish(piece.finish)))
         stream = self._new_stream(exchange)
         try:
             chunk = chunk_of(body)
@@ -283,6 +291,12 @@ class _Attempt:
         if self._terms.probe or is_meaningful(piece) or piece.finish in SILENT_FINISHES:
             return None
         return Outcome(Kind.EMPTY, exchange.status, "an answer without content")
+
+
+def as_asked(call: ChatCall, candidate: Candidate) -> ChatCall:
+    """Return *call* as *candidate* is asked: for a whole answer where it is checked before it shows."""
+    held = call.stream and candidate.model.emulates(call.needs)
+    return structs.replace(call, stream=False, include_usage=False) if held else call
 
 
 def request_headers(

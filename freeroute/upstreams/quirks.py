@@ -9,7 +9,7 @@ from msgspec import Raw, Struct
 from freeroute.domain.catalogue import Candidate, Quirks
 from freeroute.domain.outcome import droppable
 from freeroute.engine.ports import Terms
-from freeroute.upstreams import schemas
+from freeroute.upstreams import schemas, structured
 from freeroute.upstreams.parameters import IN_MESSAGES
 from freeroute.upstreams.wordings import PENALTIES
 from freeroute.wire.chat import ChatCall
@@ -64,6 +64,8 @@ def adapted(call: ChatCall, candidate: Candidate, terms: Terms) -> tuple[dict[st
     quirks = candidate.provider.quirks
     fields = dict(call.fields)
     fields["model"] = Raw(_encode(candidate.model.id))
+    if call.schema is not None and candidate.model.emulates(call.needs):
+        structured.instruct(fields, call.schema)
     dropped = _leave_out(fields, terms.without)
     _set_stream(fields, call, quirks, terms)
     _bound_output(fields, call, quirks, terms)

@@ -10,7 +10,9 @@ import msgspec
 from msgspec import Struct
 
 from freeroute.domain.catalogue import Quirks
-from freeroute.wire.answers import Choice, Piece, Said, split_parts
+from freeroute.upstreams.text_tools import Call
+from freeroute.upstreams.writing import Habits, Heard, Writing
+from freeroute.wire.answers import Choice, Piece, Said, delta_chunk, split_parts
 
 
 class _Calls(Struct):
@@ -22,10 +24,13 @@ class _Calls(Struct):
 class Repairs:
     """Repairs the chunks of one stream, or one whole answer."""
 
-    def __init__(self, quirks: Quirks) -> None:
-        """Undo *quirks*; what is plainly not OpenAI's form is repaired in any case."""
+    def __init__(self, quirks: Quirks, habits: Habits | None = None) -> None:
+        """Undo *quirks* and *habits*; what is plainly not OpenAI's form is repaired in any case."""
         self._quirks = quirks
+        self._habits = habits or Habits()
         self._calls: dict[int, _Calls] = {}
+        self._writings: dict[int, Writing] = {}
+        self._rescued: set[int] = set()  # choices whose text held tool calls
 
     @property
     def holds_usage(self) -> bool:
@@ -35,33 +40,57 @@ class Repairs:
     def finish(self, reason: str | None) -> str | None:
         """Return the finish *reason* as the caller is told it."""
         begun = not self._quirks.tool_finish and any(calls.ids for calls in self._calls.values())
-        return "tool_calls" if begun and reason == "stop" else reason
+        return "tool_calls" if (begun or self._rescued) and reason == "stop" else reason
 
     def chunk(self, payload: bytes, piece: Piece) -> bytes:
         """Return the chunk *payload*, which reads as *piece*, repaired."""
-        calls = [self._repaired_calls(choice) for choice in piece.choices or ()]
+        choices = piece.choices or []
+        heard = [self._heard(choice, ends=bool(choice.finish_reason)) for choice in choices]
+        calls = [self._repaired_calls(choice) for choice in choices]
         strips_usage = self._quirks.usage_every_chunk and piece.usage is not None
-        if not strips_usage and not any(calls) and not any(map(self._needs_repair, piece.choices or ())):
+        if not (strips_usage or any(heard) or any(calls) or any(map(self._needs_repair, choices))):
             return payload
         body = msgspec.json.decode(payload)
         if strips_usage:
             body.pop("usage", None)
-        for choice, raw, repaired in zip(piece.choices or (), body["choices"], calls, strict=True):
-            self._mend(choice, raw, "delta", repaired)
+        for choice, raw, repaired, told in zip(choices, body["choices"], calls, heard, strict=True):
+            self._mend(choice, raw, "delta", repaired, told)
         return msgspec.json.encode(body)
 
     def whole(self, payload: bytes, piece: Piece) -> bytes:
         """Return the whole answer *payload*, which reads as *piece*, repaired."""
-        calls = [_with_ids(choice.message) for choice in piece.choices or ()]
-        for choice in piece.choices or ():
+        choices = piece.choices or []
+        heard = [self._heard(choice, ends=True) for choice in choices]
+        calls = [_with_ids(choice.message) for choice in choices]
+        for choice in choices:
             if choice.message is not None and choice.message.tool_calls:
                 self._begun(choice).ids.append("")
-        if not any(calls) and not any(map(self._needs_repair, piece.choices or ())):
+        if not (any(heard) or any(calls) or any(map(self._needs_repair, choices))):
             return payload
         body = msgspec.json.decode(payload)
-        for choice, raw, repaired in zip(piece.choices or (), body["choices"], calls, strict=True):
-            self._mend(choice, raw, "message", repaired)
+        for choice, raw, repaired, told in zip(choices, body["choices"], calls, heard, strict=True):
+            self._mend(choice, raw, "message", repaired, told)
         return msgspec.json.encode(body)
+
+    def rest(self, like: Piece | None) -> list[bytes]:
+        """Return what was held back of choices that never finished, once, as chunks of the answer *like*."""
+        left = [(index, writing.rest()) for index, writing in self._writings.items()]
+        return [
+            delta_chunk(index, self._told(heard, index), like) for index, heard in left if heard != Heard()
+        ]
+
+    def _heard(self, choice: Choice, *, ends: bool) -> Heard | None:
+        """Return what the text of *choice* turned out to be, or None if it is what it seems."""
+        if not self._habits.is_any:
+            return None
+        index = _index(choice)
+        writing = self._writings.setdefault(index, Writing(self._habits))
+        said = choice.said.content if choice.said is not None else None
+        text = said if isinstance(said, str) else ""
+        heard = writing.feed(text)
+        if ends:
+            heard += writing.rest()
+        return None if heard == Heard(text) else heard
 
     def _needs_repair(self, choice: Choice) -> bool:
         said = choice.delta if choice.delta is not None else choice.message
@@ -70,22 +99,48 @@ class Repairs:
         return self._ends_wrongly(choice)
 
     def _ends_wrongly(self, choice: Choice) -> bool:
-        return (
-            not self._quirks.tool_finish
-            and choice.finish_reason == "stop"
-            and bool(self._calls)
-            and bool(self._begun(choice).ids)
-        )
+        if choice.finish_reason != "stop":
+            return False
+        index = _index(choice)
+        begun = not self._quirks.tool_finish and index in self._calls and bool(self._calls[index].ids)
+        return begun or index in self._rescued
 
-    def _mend(self, choice: Choice, raw: dict[str, Any], where: str, calls: list[Any] | None) -> None:
+    def _mend(
+        self, choice: Choice, raw: dict[str, Any], where: str, calls: list[Any] | None, heard: Heard | None
+    ) -> None:
         said = choice.delta if where == "delta" else choice.message
         if said is not None:
             _mend_said(said, raw[where], calls)
+        if heard is not None:
+            body = raw.get(where) or {}
+            told = self._told(heard, _index(choice), body)
+            if where == "message":
+                for call in told.get("tool_calls", ()):
+                    call.pop("index", None)
+            raw[where] = {**body, "content": None if heard.calls else "", **told}
         if self._ends_wrongly(choice):
             raw["finish_reason"] = "tool_calls"
 
+    def _told(self, heard: Heard, index: int, before: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return what the choice *index* says, after what it said *before* in the same piece."""
+        thought, called = (before or {}).get("reasoning_content"), (before or {}).get("tool_calls")
+        told: dict[str, Any] = {"content": heard.text} if heard.text else {}
+        if heard.thoughts:
+            told["reasoning_content"] = f"{thought or ''}{heard.thoughts}"
+        if heard.calls:
+            self._rescued.add(index)
+            told["tool_calls"] = [*(called or ()), *(self._rescue(call, index) for call in heard.calls)]
+        return told
+
+    def _rescue(self, call: Call, index: int) -> dict[str, Any]:
+        """Return the *call* found in the text of the choice *index* as a call in its own right."""
+        begun = self._calls.setdefault(index, _Calls())
+        begun.ids.append(_new_id())
+        function = {"name": call.name, "arguments": call.arguments}
+        return {"index": len(begun.ids) - 1, "id": begun.ids[-1], "type": "function", "function": function}
+
     def _begun(self, choice: Choice) -> _Calls:
-        return self._calls.setdefault(choice.index if isinstance(choice.index, int) else 0, _Calls())
+        return self._calls.setdefault(_index(choice), _Calls())
 
     def _repaired_calls(self, choice: Choice) -> list[Any] | None:
         """Return the tool calls of a chunk with index and id, or None if they have them already."""
@@ -108,6 +163,10 @@ class Repairs:
             return {**call, "index": len(begun.ids) - 1}
         begun.ids.append(name or _new_id())
         return {**call, "index": len(begun.ids) - 1, "id": begun.ids[-1]}
+
+
+def _index(choice: Choice) -> int:
+    return choice.index if isinstance(choice.index, int) else 0
 
 
 def _noted(call: dict[str, Any], index: int, begun: _Calls) -> dict[str, Any]:

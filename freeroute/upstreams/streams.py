@@ -121,8 +121,10 @@ class ChatStream:
         return self.outcome or self._nothing(lenient)
 
     def begin_with(self, chunk: bytes, usage: Usage) -> None:
-        """Take a whole answer, made into one *chunk*, as the stream; nothing more is read."""
-        self._take(chunk)
+        """Take a whole answer, repaired and made into one *chunk*, as the stream; nothing more is read."""
+        if (piece := inspect(chunk)) is not None:
+            self._note(piece)
+        self._ready.append(chunk)
         self._over = self._done = True
         self.usage = usage
 
@@ -261,9 +263,13 @@ class ChatStream:
             self.outcome = outcome
 
     async def _end(self) -> Sequence[bytes]:
-        """Settle the usage, once; return the usage chunk the caller asked for and the provider left out."""
+        """Settle the usage, once; return what was held back, then the usage that the caller asked for and the
+        provider left out.
+        """
         if self.usage is None:
             self.usage = estimated_usage(self._prompt, self._text)
+        if not self._closed and (held := self._repairs.rest(self._last)):
+            return held
         if self.outcome is None and self._include_usage and not self._told_usage:
             self._told_usage = True
             return (usage_chunk(self._raw_usage or usage_object(self.usage), self._last),)

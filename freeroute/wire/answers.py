@@ -238,6 +238,13 @@ def usage_chunk(raw: Any, like: Piece | None) -> bytes:
     return _ENCODER.encode({**_identity(like), "choices": [], "usage": raw})
 
 
+def delta_chunk(index: int, delta: dict[str, Any], like: Piece | None) -> bytes:
+    """Return a chunk in which the choice *index* says *delta*, with the identity of the chunk *like*."""
+    return _ENCODER.encode(
+        {**_identity(like), "choices": [{"index": index, "delta": delta, "finish_reason": None}]}
+    )
+
+
 def error_chunk(
     message: str,
     *,

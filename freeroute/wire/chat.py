@@ -26,7 +26,8 @@ class ChatCall(Struct, kw_only=True):
     *fields* are the caller's own fields, undecoded, without the gateway's; *needs* the capabilities it
     cannot do without (tools, images, json_object, json_schema, ...), *features* those of
     ``outcome.FEATURES`` it asks for. *opening* is the beginning of the conversation, the same in each of its
-    turns; *has_assistant* says that this is not the first.
+    turns; *has_assistant* says that this is not the first. *schema* is the JSON Schema that the answer has to
+    fit, as it was written.
     """
 
     fields: dict[str, Raw]
@@ -41,6 +42,7 @@ class ChatCall(Struct, kw_only=True):
     has_assistant: bool = False
     opening: bytes = b""
     features: frozenset[str] = frozenset()
+    schema: bytes | None = None
 
 
 class CallContext(Struct, kw_only=True):

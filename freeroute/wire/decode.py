@@ -9,6 +9,7 @@ from msgspec import Raw
 from freeroute.domain.outcome import FEATURES, PREFILL
 from freeroute.domain.usage import Demand, tokens_in
 from freeroute.errors import InvalidRequest
+from freeroute.wire import conformance
 from freeroute.wire import fields as known
 from freeroute.wire.chat import GATEWAY_FIELDS, ChatCall
 from freeroute.wire.preferences import preferences_of
@@ -73,6 +74,7 @@ def _decoded(body: bytes) -> ChatCall:
         has_assistant=talk.has_assistant,
         opening=bytes(talk.opening),
         features=_features(raw, values, talk),
+        schema=_schema(values.get("response_format")),
     )
 
 
@@ -163,6 +165,21 @@ def _talk(raw: dict[str, Raw]) -> known.Talk:
 def _features(raw: dict[str, Raw], values: dict[str, Any], talk: known.Talk) -> frozenset[str]:
     asked = {name for name in FEATURES if _given(raw, name) and known.asks(name, values)}
     return frozenset(asked | {PREFILL} if talk.begins_answer else asked)
+
+
+def _schema(form: known.ResponseFormat | None) -> bytes | None:
+    """Return the JSON Schema the answer has to fit, if it has to; any JSON will do where none is given."""
+    if form is None or form.type != "json_schema" or form.json_schema is None:
+        return None
+    schema = bytes(form.json_schema.get("schema", b"null")).strip()
+    if schema == _NULL:
+        return b"true"
+    try:
+        conformance.check(schema)
+    except conformance.BadSchema as exc:
+        param = "response_format.json_schema.schema"
+        raise InvalidRequest(f"{param}: {exc}.", param=param) from None
+    return schema
 
 
 def _max_output(values: dict[str, Any]) -> int | None:

@@ -1,8 +1,8 @@
 import pytest
 from msgspec import structs
 
+from freeroute.domain.additions import LEARNED, with_limit
 from freeroute.domain.catalogue import (
-    LEARNED,
     Catalogue,
     Key,
     Limit,
@@ -18,7 +18,6 @@ from freeroute.domain.catalogue import (
     catalogue_of,
     family_of,
     pool_id,
-    with_limit,
 )
 from tests.support.world import catalogue, model, provider
 

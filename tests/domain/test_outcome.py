@@ -19,6 +19,7 @@ from freeroute.domain.usage import Usage, tokens_in
         (Kind.FORBIDDEN, Next.CANDIDATE, Blame.MODEL),
         (Kind.MODEL_GONE, Next.CANDIDATE, Blame.MODEL),
         (Kind.MISGENERATED, Next.AGAIN, Blame.NOBODY),
+        (Kind.NONCONFORMING, Next.CANDIDATE, Blame.MODEL),
         (Kind.REJECTED, Next.PROVIDER, Blame.REQUEST),
         (Kind.CONTEXT_TOO_LONG, Next.ROOMIER, Blame.REQUEST),
         (Kind.TOO_LARGE, Next.CANDIDATE, Blame.REQUEST),
@@ -41,7 +42,7 @@ def test_every_ending_has_a_sequel_and_a_culprit(kind, then, fault):
 
 
 def test_the_table_above_leaves_no_ending_out():
-    listed = 25
+    listed = 26
     assert len(Kind) == listed
     assert judge(Outcome(Kind.BAD_PARAMETER)) is Next.CANDIDATE
     assert blamed(Outcome(Kind.BAD_PARAMETER)) is Blame.REQUEST

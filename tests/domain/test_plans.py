@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from freeroute.domain.catalogue import Limit, LocalRank, Privacy, Scope, Unit, WindowKind, catalogue_of
+from freeroute.domain.fitness import eligible
 from freeroute.domain.leases import Lease, charges_of
 from freeroute.domain.outcome import Kind
 from freeroute.domain.plans import plan
 from freeroute.domain.resolve import Names, Target
-from freeroute.domain.selection import Choice, Need, Tried, choose, eligible
+from freeroute.domain.selection import Choice, Need, Tried, choose
 from freeroute.domain.standing import Standing
 from freeroute.domain.usage import Demand
 from freeroute.stores.memory import MemoryCounters

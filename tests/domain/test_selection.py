@@ -8,21 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freeroute.domain.catalogue import Limit, LocalRank, Privacy, Quirks, Unit, WindowKind, catalogue_of
+from freeroute.domain.fitness import eligible, unfit, willing
 from freeroute.domain.keys import PROVING
 from freeroute.domain.leases import Lease
 from freeroute.domain.outcome import Kind
 from freeroute.domain.plans import obstacles, plan, summary
 from freeroute.domain.resolve import Names, Target
-from freeroute.domain.selection import (
-    Choice,
-    Need,
-    Refusal,
-    Tried,
-    choose,
-    eligible,
-    unfit,
-    willing,
-)
+from freeroute.domain.selection import Choice, Need, Refusal, Tried, choose
 from freeroute.domain.standing import Standing
 from freeroute.domain.usage import Demand
 from freeroute.stores.memory import MemoryCounters
@@ -340,6 +332,7 @@ def test_what_was_tried_is_not_chosen_again():
             {"remote_images": True},
             "takes images as base64 data only",
         ),
+        ({}, {"capabilities": frozenset({"json_schema"})}, "no json_schema"),
         ({}, {"prompt": 200_000}, "context of 100000 tokens is too small"),
         ({}, {"prompt": 90_000, "max_output": 20_000}, "context of 100000 tokens is too small"),
         ({}, {}, None),
@@ -351,6 +344,23 @@ def test_filters_say_what_is_missing(facts, asked, why):
     assert unfit(world.catalogue.candidates[0], need, world.standing) == why
     _, rest = eligible(need, world.standing)
     assert summary(rest) == (f"{why} (1)" if why else "")
+
+
+def test_models_that_only_write_json_come_after_those_that_know_schemas():
+    plain = model("plain", quality=95, capabilities={"json_object"})
+    native = model("native", quality=40, capabilities={"json_object", "json_schema"})
+    world = Field(provider("a", plain), provider("b", native))
+    first = {
+        needs: world.choose(world.need("free-smart", capabilities=frozenset({needs})))
+        for needs in ("json_object", "json_schema")
+    }
+    assert first["json_object"].candidate.model.id == "plain"
+    assert first["json_schema"].candidate.model.id == "native"
+    kept = {"b/native#k1"}
+    fallback = world.choose(
+        world.need("free-smart", capabilities=frozenset({"json_schema"})), Tried(candidates=kept)
+    )
+    assert fallback.candidate.model.id == "plain"
 
 
 def test_the_least_bad_is_taken_when_everything_rests():

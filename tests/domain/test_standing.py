@@ -88,6 +88,7 @@ def test_a_429_holds_the_scope_it_names(scope, names):
         (Kind.TOO_LARGE, {}, {}),
         (Kind.CALLER_LEFT, {}, {}),
         (Kind.MISGENERATED, {}, {}),
+        (Kind.NONCONFORMING, {}, {}),
     ],
 )
 def test_each_ending_holds_what_it_says_and_no_more(kind, facts, held):

@@ -259,6 +259,37 @@ async def test_a_request_the_only_provider_rejects_is_the_caller_s_error():
     await world.fails(InvalidRequest, match="bad image")
 
 
+MISFIT = Outcome(Kind.NONCONFORMING, 200, "the answer does not fit the schema: required")
+
+
+async def test_an_answer_that_does_not_fit_its_schema_is_asked_of_another_model_once():
+    world = two(a=[MISFIT])
+    await world.ask("free-smart")
+    assert world.upstream.providers_asked == ["a", "b"]
+    assert not world.is_suspect("a/m#k1")
+
+
+async def test_a_second_answer_that_does_not_fit_is_the_end():
+    world = World(provider("a"), provider("b"), provider("c"), a=[MISFIT], b=[MISFIT], c=[MISFIT])
+    error = await world.fails(UpstreamFailed, match="no answer fits the schema asked for: .*required")
+    assert len((error.metadata or {})["attempts"]) == 2
+
+
+async def test_another_key_is_no_other_model_when_an_answer_does_not_fit():
+    world = World(provider("a", keys=("k1", "k2")), a=[MISFIT])
+    await world.fails(UpstreamFailed, match="no answer fits the schema")
+    assert len(world.upstream.asked) == 1
+
+
+async def test_a_stream_that_is_checked_first_has_the_time_of_a_whole_answer():
+    plain = model(capabilities={"json_object"})
+    world = World(provider("a", plain))
+    for needs in ((), ("json_schema",)):
+        await world.ask(stream=True, needs=needs)
+    streamed, checked = world.upstream.terms
+    assert checked.first_event > streamed.first_event
+
+
 async def test_a_prompt_too_long_for_one_goes_to_a_roomier_one_and_the_limit_is_learned():
     small, big = model("small", quality=90, context=100_000), model("big", context=200_000)
     world = World(

@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from freeroute.domain.catalogue import Limit, Unit
+from freeroute.domain.fitness import eligible
 from freeroute.domain.leases import Denied
 from freeroute.domain.outcome import Kind
-from freeroute.domain.selection import Tried, eligible
+from freeroute.domain.selection import Tried
 from freeroute.engine.course import Course
 from freeroute.engine.probes import Probes
 from freeroute.errors import CapacityExhausted

@@ -1,5 +1,8 @@
 """What differs from provider to provider: quota and refusals in the words and headers of simulated ones."""
 
+import json
+from typing import Any
+
 import pytest
 
 from tests.faults.scene import ALPHA_FIRST
@@ -153,3 +156,34 @@ async def test_more_than_a_minutes_tokens_is_not_taken_for_the_context(run, stre
     assert (await gateway.provider("alpha")).states == ["healthy"]
     long = await gateway.ask("many words " * 600, stream=stream, **ALPHA_FIRST)
     assert (long.by, [call["status"] for call in await gateway.calls("groq")]) == ("alpha", [413, 200])
+
+
+# --- answers that have to fit a schema ---------------------------------------------------------------------
+
+
+def json_of(schema) -> dict[str, Any]:
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    return {"response_format": form, "max_tokens": 500}
+
+
+async def test_an_answer_that_does_not_fit_its_schema_comes_from_another_model(run, stream):
+    plain, native = {"capabilities": ["json_object"]}, {"capabilities": ["json_object", "json_schema"]}
+    gateway = await run({"alpha": entry("groq", model=plain), "beta": entry("cerebras", model=native)})
+    fields = json_of({"type": "object", "properties": {"n": {"const": 7}}, "required": ["n"]})
+    reply = await gateway.ask(stream=stream, **ALPHA_FIRST, **fields)
+    assert (reply.status, reply.by, json.loads(reply.text)) == (200, "beta", {"n": 7})
+    assert reply.trail == "alpha/openai/gpt-oss-120b=nonconforming:200"
+    assert (await gateway.provider("alpha")).states == ["healthy"]
+
+
+async def test_answers_of_a_model_that_is_told_the_schema_are_served_once_they_fit(run, stream):
+    gateway = await run({"alpha": entry("groq", model={"capabilities": ["json_object"]})})
+    reply = await gateway.ask(stream=stream, **json_of({"type": "object", "required": ["simulated"]}))
+    assert (reply.status, json.loads(reply.text)["simulated"], reply.ended) == (200, True, stream)
+
+
+async def test_answers_that_never_fit_are_an_error(run, stream):
+    gateway = await run({"alpha": entry("groq", model={"capabilities": ["json_object"]})})
+    reply = await gateway.ask(stream=stream, **json_of({"type": "array"}))
+    assert (reply.status, reply.error["code"]) == (502, "upstream_failed")
+    assert reply.error["message"].endswith("the answer does not fit the schema: type")

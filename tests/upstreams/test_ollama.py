@@ -60,9 +60,9 @@ class Talk:
         return msgspec.json.decode(self.transport.sent[-1].body)
 
 
-async def sent(asked: Candidate | None = None, **fields: Any) -> Any:
+async def sent(asked: Candidate | None = None, answer: bytes = WHOLE, **fields: Any) -> Any:
     """Return the body that went up."""
-    talk = Talk(json_reply(WHOLE))
+    talk = Talk(json_reply(answer))
     assert (await talk.ask(asked, **fields)).outcome.kind is Kind.SERVED
     return talk.sent
 
@@ -153,8 +153,10 @@ async def test_no_tool_is_offered_where_none_may_be_called():
 async def test_the_form_of_the_answer_is_a_word_or_a_schema():
     schema = {"type": "object", "properties": {"a": {"type": "string"}}}
     named = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
-    assert (await sent(response_format=named))["format"] == schema
-    assert (await sent(response_format={"type": "json_schema", "json_schema": {}}))["format"] == "json"
+    unnamed: Any = {"type": "json_schema", "json_schema": {}}
+    json = line({"content": "{}"}, done=True, done_reason="stop", **COUNTS)
+    assert (await sent(answer=json, response_format=named))["format"] == schema
+    assert (await sent(answer=json, response_format=unnamed))["format"] == "json"
     assert (await sent(response_format={"type": "json_object"}))["format"] == "json"
     assert "format" not in await sent(response_format={"type": "text"})
 

@@ -55,6 +55,15 @@ def test_a_known_field_that_says_nothing_does_not_travel():
     assert set(decoded(temperature=None, tools=[], unknown=None).fields) == {"model", "messages", "unknown"}
 
 
+def test_the_schema_an_answer_has_to_fit_is_read():
+    def schema(**given):
+        return decoded(response_format={"type": "json_schema", "json_schema": {"name": "x", **given}}).schema
+
+    assert schema(schema={"type": "object"}) == b'{"type":"object"}'
+    assert schema() == schema(schema=None) == b"true"
+    assert decoded(response_format={"type": "json_object"}).schema is None
+
+
 def test_the_smaller_output_bound_counts():
     assert decoded(max_tokens=100, max_completion_tokens=50).demand.max_output == 50
     assert decoded(max_tokens=100).demand.max_output == 100
@@ -219,6 +228,10 @@ BAD = [
     ({"messages": [{"role": "assistant", "content": None, "tool_calls": []}]}, "messages[0].content"),
     ({"response_format": {"type": "xml"}}, "response_format.type"),
     ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
+    (
+        {"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "objekt"}}}},
+        "response_format.json_schema.schema",
+    ),
     ({"provider": "groq"}, "provider"),
     ({"provider": {"order": "groq"}}, "provider.order"),
     ({"provider": {"require_parameters": True}}, "provider.require_parameters"),

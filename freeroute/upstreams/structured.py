@@ -1,0 +1,67 @@
+"""Answers that have to fit a JSON Schema: asked of models that only write JSON, and checked from all."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from freeroute.wire.answers import SILENT_FINISHES, inspect
+from freeroute.wire.conformance import fitted
+
+_encode = msgspec.json.encode
+_JSON_OBJECT = Raw(b'{"type":"json_object"}')
+_MESSAGES = msgspec.json.Decoder(list[dict[str, Raw]])
+# Own design: the least that models need; some providers want the word JSON in the prompt as well.
+_INSTRUCTION = (
+    "Answer with one JSON value and nothing else: no explanation, no code fence. "
+    "It has to be valid against this JSON Schema:\n"
+)
+
+
+def instruct(fields: dict[str, Raw], schema: bytes) -> None:
+    """Ask in *fields* for plain JSON, and for *schema* in words: after the system's own, or before all."""
+    fields["response_format"] = _JSON_OBJECT
+    told = _INSTRUCTION + schema.decode()
+    messages = _MESSAGES.decode(fields["messages"])
+    if not messages or not _extended(messages[0], told):
+        messages.insert(0, {"role": Raw(b'"system"'), "content": Raw(_encode(told))})
+    fields["messages"] = Raw(_encode(messages))
+
+
+def _extended(message: dict[str, Raw], told: str) -> bool:
+    """Add *told* to a *message* of the system; say whether it is one."""
+    if msgspec.json.decode(message["role"]) not in ("system", "developer"):
+        return False
+    content = msgspec.json.decode(message["content"])
+    more: Any = f"{content}\n\n{told}"
+    if isinstance(content, list):
+        more = [*content, {"type": "text", "text": told}]
+    message["content"] = Raw(_encode(more))
+    return True
+
+
+def conforming(body: bytes, schema: bytes) -> tuple[bytes, str]:
+    """Return the whole answer *body*, what was around its JSON gone, and why it does not fit if it does not.
+
+    Tool calls, refusals and answers that say themselves that they were cut are no claim to fit.
+    """
+    piece = inspect(body)
+    mended: dict[int, str] = {}
+    for place, choice in enumerate((piece.choices if piece is not None else None) or ()):
+        said = choice.message
+        if said is None or said.tool_calls or said.refusal or choice.finish_reason in SILENT_FINISHES:
+            continue
+        text = said.content if isinstance(said.content, str) else ""
+        found = fitted(text, schema)
+        if found.text is None:
+            return body, found.wrong
+        if found.text != text:
+            mended[place] = found.text
+    return _with_contents(body, mended) if mended else body, ""
+
+
+def _with_contents(body: bytes, contents: dict[int, str]) -> bytes:
+    answer = msgspec.json.decode(body)
+    for place, text in contents.items():
+        answer["choices"][place]["message"]["content"] = text
+    return _encode(answer)

@@ -1,0 +1,191 @@
+"""Tool calls in a text: found in each form, however the text is cut, and never where there are none."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from freeroute.domain.catalogue import Quirks
+from freeroute.upstreams.text_tools import FORMS, HELD_LIMIT, Call, TextTools
+from tests.support.asking import DONE, STOP, ask, candidate, event, rest, stream_of
+from tests.support.transports import PlayedTransport, json_reply, sse_reply
+
+TOOLS = frozenset({"look", "add"})
+WRITTEN = '<tool_call>{"name":"look","arguments":{"city":"Rome"}}</tool_call>'
+LOOK, ADD = Call("look", '{"city":"Rome"}'), Call("add", '{"a":1}')
+
+
+def read(form: str, *pieces: str) -> tuple[str, list[Call]]:
+    tools = TextTools(form, TOOLS)
+    told = "".join(tools.feed(piece) for piece in pieces)
+    more, calls = tools.rest()
+    return told + more, calls
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "told", "calls"),
+    [
+        ("hermes", '<tool_call>\n{"name":"look","arguments":{"city":"Rome"}}\n</tool_call>', "", [LOOK]),
+        ("hermes", 'Well.\n<tool_call>{"name":"add","arguments":{"a":1}}', "Well.\n", [ADD]),
+        (
+            "hermes",
+            f'{WRITTEN}\n<tool_call>{{"name":"add","arguments":"{{\\"a\\":1}}"}}</tool_call>\nDone.',
+            "Done.",
+            [LOOK, ADD],
+        ),
+        ("llama", '{"name": "look", "parameters": {"city": "Rome"}}', "", [LOOK]),
+        ("llama", '\n<|python_tag|>{"name": "look", "parameters": {"city": "Rome"}}', "", [LOOK]),
+        ("llama", 'So: <|python_tag|>{"name": "add", "arguments": {"a": 1}}', "So: ", [ADD]),
+        (
+            "llama",
+            '{"name":"look","parameters":{"city":"Rome"}}; {"name":"add","parameters":{"a":1}}',
+            "",
+            [LOOK, ADD],
+        ),
+        (
+            "mistral",
+            '[TOOL_CALLS][{"name":"look","arguments":{"city":"Rome"}},{"name":"add","arguments":{"a":1}}]',
+            "",
+            [LOOK, ADD],
+        ),
+        ("mistral", 'Ok [TOOL_CALLS] {"name":"add","arguments":{"a":1}}', "Ok ", [ADD]),
+        ("mistral", '[TOOL_CALLS]look{"city":"Rome"}[TOOL_CALLS]add[ARGS]{"a":1}', "", [LOOK, ADD]),
+        ("mistral", '[TOOL_CALLS]add[CALL_ID]xyz[ARGS]{"a":1}', "", [ADD]),
+        ("mistral", "[TOOL_CALLS]look{}", "", [Call("look", "{}")]),
+        ("hermes", '<tool_call>{"name":"look"}</tool_call>', "", [Call("look", "{}")]),
+    ],
+)
+def test_calls_are_found_in_each_form(form, text, told, calls):
+    assert read(form, text) == (told, calls)
+    assert read(form, *text) == (told, calls)
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ("hermes", '<tool_call>{"name":"other","arguments":{}}</tool_call>'),
+        ("hermes", "<tool_call>look(city=Rome)</tool_call>"),
+        ("hermes", '<tool_call>{"name":"look","arguments":{"city":'),
+        ("hermes", '<tool_call>{"name":"look","arguments":[1]}</tool_call>'),
+        ("hermes", "a <tool_call is an element"),
+        ("hermes", '{"name":"look","arguments":{}}'),
+        ("hermes", "<tool_call>" + "[" * 100_000),
+        ("llama", '{"city": "Rome"}'),
+        ("llama", '{"name":"look","parameters":{}} and so on'),
+        ("llama", 'For example {"name":"look","parameters":{}}'),
+        ("llama", "{ hello }"),
+        ("llama", "<|python_tag|>print(1)"),
+        ("mistral", "[TOOL_CALLS]"),
+        ("mistral", "[TOOL_CALLS] none"),
+        ("mistral", "[TOOL_CALLS][1]"),
+        ("mistral", "[TOOL"),
+        ("mistral", " \n"),
+        ("mistral", "\n Hello!\n"),
+    ],
+)
+def test_what_is_no_call_of_an_offered_tool_stays_text(form, text):
+    assert read(form, text) == (text, [])
+
+
+def test_text_flows_until_a_call_may_begin():
+    tools = TextTools("hermes", TOOLS)
+    assert [tools.feed(piece) for piece in ("Let", " me <b>", "look.<tool", "_call>{", "}")] == [
+        "Let",
+        " me <b>",
+        "look.",
+        "",
+        "",
+    ]
+
+
+def test_a_text_that_is_held_too_long_flows_again():
+    tools = TextTools("hermes", TOOLS)
+    assert tools.feed("<tool_call>") == ""
+    assert len(tools.feed("x" * HELD_LIMIT)) == HELD_LIMIT + len("<tool_call>")
+    assert tools.feed("<tool_call>") == "<tool_call>"
+    assert tools.rest() == ("", [])
+
+
+TAGS = [tag for tag, _, _ in FORMS.values()]
+FRAGMENTS = [*TAGS, "</tool_call>", '{"name":"look","arguments":{}}', "[ARGS]", "look", ";", '"look"']
+FRAGMENTS += ["<", "[", "{", "}", " ", "\n", "a"]
+
+
+@given(st.sampled_from(sorted(FORMS)), st.lists(st.sampled_from(FRAGMENTS), max_size=12), st.data())
+def test_any_cut_gives_the_same_and_text_without_calls_is_whole(form, parts, data):
+    text = "".join(parts)
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(text)))))
+    pieces = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    assert read(form, *pieces) == read(form, text)
+    told, calls = read(form, text)
+    assert calls or told == text
+
+
+# --- through the adapter ---------------------------------------------------------------------------------
+
+OFFERED = [{"type": "function", "function": {"name": name}} for name in sorted(TOOLS)]
+QWEN = candidate(quirks=Quirks(think_tags=("*",), text_tools={"other": "llama", "Vendor/*": "hermes"}))
+
+
+async def said(*contents: str, end: tuple[bytes, ...] = (STOP, DONE), **fields: Any) -> list[dict[str, Any]]:
+    steps = [event({"content": content}) for content in contents]
+    fields = {"tools": OFFERED, **fields}
+    sent = await ask(PlayedTransport(sse_reply(*steps, *end)), asked=QWEN, stream=True, **fields)
+    stream = stream_of(sent)
+    chunks = [msgspec.json.decode(payload) for payload in await rest(stream)]
+    choices = [chunk["choices"][0] for chunk in chunks]
+    assert stream.finish == choices[-1]["finish_reason"]
+    return choices
+
+
+def rescued(choices: list[dict[str, Any]]) -> list[tuple[int, str, str]]:
+    calls = [call for choice in choices for call in choice["delta"].get("tool_calls", ())]
+    assert all(call["id"].startswith("call_") and call["type"] == "function" for call in calls)
+    return [(call["index"], call["function"]["name"], call["function"]["arguments"]) for call in calls]
+
+
+async def test_a_stream_ends_with_the_calls_in_its_text():
+    choices = await said("<think>hm</think>Let me look. ", WRITTEN[:20], WRITTEN[20:] + WRITTEN)
+    assert "".join(choice["delta"].get("content") or "" for choice in choices) == "Let me look. "
+    assert rescued(choices) == [(0, "look", '{"city":"Rome"}'), (1, "look", '{"city":"Rome"}')]
+    assert choices[-1]["finish_reason"] == "tool_calls"
+
+
+async def test_calls_are_told_even_where_a_stream_ends_without_a_finish():
+    assert rescued(await said(WRITTEN, end=(DONE,))) == [(0, "look", '{"city":"Rome"}')]
+
+
+async def test_calls_in_the_text_follow_those_beside_it():
+    beside = event({"tool_calls": [{"index": 0, "id": "a", "function": {"name": "add", "arguments": ""}}]})
+    choices = await said(WRITTEN, end=(beside, STOP, DONE))
+    assert [call["index"] for c in choices for call in c["delta"].get("tool_calls", ())] == [0, 1]
+
+
+@pytest.mark.parametrize("fields", [{"tools": []}, {"tool_choice": "none"}])
+async def test_without_tools_to_call_everything_is_text(fields):
+    choices = await said(WRITTEN, **fields)
+    assert choices[0]["delta"]["content"] == WRITTEN
+    assert choices[-1]["finish_reason"] == "stop"
+
+
+async def test_a_finish_for_another_reason_stays():
+    choices = await said(WRITTEN, end=(event(finish="length"), DONE))
+    assert rescued(choices)
+    assert choices[-1]["finish_reason"] == "length"
+
+
+async def test_the_calls_of_a_whole_answer_are_rescued_too():
+    message = {"role": "assistant", "content": f"<think>hm</think>{WRITTEN}"}
+    body = msgspec.json.encode({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
+    sent = await ask(PlayedTransport(json_reply(body)), asked=QWEN, tools=OFFERED)
+    assert sent.answer is not None
+    assert sent.answer.finish == "tool_calls"
+    choice = msgspec.json.decode(sent.answer.body)["choices"][0]
+    assert choice["finish_reason"] == "tool_calls"
+    assert choice["message"]["content"] is None
+    assert choice["message"]["reasoning_content"] == "hm"
+    [call] = choice["message"]["tool_calls"]
+    assert call.keys() == {"id", "type", "function"}
+    assert call["function"] == {"name": "look", "arguments": '{"city":"Rome"}'}

@@ -1,0 +1,97 @@
+"""Which texts fit a schema, what is cut away around them, and which schemas nothing can be held to."""
+
+import time
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from freeroute.wire.conformance import SCHEMA_LIMIT, BadSchema, check, fitted
+
+PERSON = msgspec.json.encode(
+    {
+        "type": "object",
+        "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+        "required": ["name", "age"],
+        "additionalProperties": False,
+    }
+)
+ANN = '{"name": "Ann", "age": 7}'
+
+
+def test_a_text_that_fits_stays_as_it_is():
+    assert fitted(f" {ANN}\n", PERSON).text == f" {ANN}\n"
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        f"```json\n{ANN}\n```",
+        f"Here you are:\n\n```\n{ANN}\n```\nAnything else?",
+        f"Sure! {ANN} That is all.",
+        f"The answer is:{ANN}",
+    ],
+)
+def test_what_is_around_the_one_value_is_cut_away(wrapped):
+    assert fitted(wrapped, PERSON).text == ANN
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("", "the answer is not JSON"),
+        ("I do not know.", "the answer is not JSON"),
+        ('{"name": "Ann", "age": 7', "the answer is not JSON"),
+        (f"{ANN} or {ANN}", "the answer is not JSON"),
+        (f"```json\n{ANN}\n```\n```json\n{ANN}\n```", "the answer is not JSON"),
+        ('{"name": "Ann"}', "the answer does not fit the schema: required"),
+        ('So: {"name": "Ann", "age": "seven"}', "the answer does not fit the schema: type"),
+        ("[" * 5000 + "]" * 5000, "the answer is not JSON"),
+        ("x " + "[" * 50_000, "the answer is not JSON"),
+    ],
+)
+def test_what_does_not_fit_is_told_without_its_words(text, wrong):
+    assert fitted(text, PERSON).text is None
+    assert fitted(text, PERSON).wrong == wrong
+
+
+@given(st.recursive(st.none() | st.integers(-(2**53), 2**53) | st.text(), st.lists, max_leaves=20))
+def test_any_json_is_found_in_a_fence(value):
+    written = msgspec.json.encode(value).decode()
+    fenced = fitted(f"```json\n{written}\n```", b"true").text
+    assert fenced == written or "```" in written
+
+
+def test_references_within_the_schema_are_followed_however_they_turn():
+    tree = (
+        b'{"type":"object","properties":{"kids":{"type":"array","items":{"$ref":"#"}}},"required":["kids"]}'
+    )
+    assert fitted('{"kids":[{"kids":[]}]}', tree).text
+    assert fitted('{"kids":[{}]}', tree).wrong.endswith("required")
+    assert fitted("1", b'{"$ref":"#"}').text == "1"
+
+
+def test_a_pattern_that_would_take_for_ever_is_given_up():
+    schema = rb'{"type":"string","pattern":"^(?=a)(a+)+$"}'
+    began = time.perf_counter()
+    assert fitted(f'"{"a" * 40}b"', schema).text is None
+    assert time.perf_counter() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("schema", "why"),
+    [
+        (b'{"type":"objekt"}', "not a valid JSON Schema"),
+        (b"5", "not a valid JSON Schema"),
+        (b'{"$schema":"https://example.com/own"}', "refers to another document"),
+        (b'{"pattern":"((a{1,1000}){1,1000}){1,1000}"}', "not a valid JSON Schema"),
+        (b'{"items":' * 3000 + b"{}" + b"}" * 3000, "not a valid JSON Schema"),
+        (b'{"$ref":"http://example.com/x"}', "refers to another document, and none is fetched"),
+        (b'{"$ref":"file:///etc/passwd"}', "refers to another document, and none is fetched"),
+        (b'{"description":"' + b"x" * SCHEMA_LIMIT + b'"}', "larger than 64 KiB"),
+    ],
+)
+def test_a_schema_that_nothing_can_be_held_to_is_refused(schema, why):
+    with pytest.raises(BadSchema, match=why):
+        check(schema)
