@@ -96,7 +96,7 @@ def says_something(said: Said) -> bool:
     elif content and _parts_text(content):
         return True
     return bool(
-        said.tool_calls
+        _has_call(said.tool_calls)
         or _has_text(said.reasoning_content)
         or _has_text(said.reasoning)
         or _has_text(said.refusal)
@@ -104,6 +104,10 @@ def says_something(said: Said) -> bool:
         or said.audio
         or said.images
     )
+
+
+def _has_call(calls: Any) -> bool:
+    return isinstance(calls, list) and any(isinstance(call, dict) and call for call in calls)
 
 
 def _has_text(value: Any) -> bool:

@@ -41,6 +41,8 @@ def test_something_to_read_is_meaningful(delta: object):
         {"content": None, "reasoning": None},
         {"content": []},
         {"tool_calls": []},
+        {"tool_calls": [None, {}]},
+        {"tool_calls": {"name": "look"}},
     ],
 )
 def test_a_role_or_a_blank_is_not(delta: object):
