@@ -96,6 +96,38 @@ async def test_comments_without_end_are_silence(play):
     assert await scene.moves_on(True, "timed_out:200") == suspect(1, PROMPT)
 
 
+ODD = [
+    b"null",
+    b"[]",
+    b'"hello"',
+    b"1e999",
+    b'{"choices":null}',
+    b'{"choices":"none"}',
+    b'{"choices":{}}',
+    b'{"choices":[null]}',
+    b'{"choices":[[]]}',
+    b'{"choices":[{"message":null,"delta":null}]}',
+    b'{"choices":[{"message":7,"delta":7}]}',
+    b'{"choices":[{"message":{"content":7},"delta":{"content":7}}]}',
+    b'{"choices":[{"message":{"tool_calls":{}},"delta":{"tool_calls":{}}}]}',
+    b'{"choices":[{"message":{"tool_calls":[null]},"delta":{"tool_calls":[null]}}]}',
+    b'{"choices":[{"index":"a","finish_reason":{},"message":{},"delta":{}}]}',
+    b'{"error":null}',
+    b'{"error":[]}',
+    b'{"error":{}}',
+    b'{"error":{"message":{"code":[]},"code":{}}}',
+]
+
+
+@pytest.mark.parametrize("odd", ODD)
+async def test_json_of_a_shape_nobody_foresaw_is_no_answer(play, stream, odd):
+    scene = await play(either(whole(odd), sse(b"data: " + odd + b"\n\n", DONE)))
+    reply = await scene.ask(stream)
+    assert (reply.status, reply.by, reply.raw) == (200, "beta", ANSWERED[stream])
+    assert reply.trail in {f"alpha/large={kind}" for kind in ("garbage:200", "empty:200", "fault:502")}
+    assert await scene.stands() == suspect(1, PROMPT)
+
+
 # --- an error inside ---------------------------------------------------------------------------------------
 
 
@@ -120,7 +152,8 @@ async def test_an_error_as_json_where_a_stream_was_asked_for_is_the_failure_it_t
 
 
 async def test_an_error_after_the_role_is_the_failure_it_tells_of(play):
-    scene = await play(sse(ROLE, b'data: {"error":{"message":"overloaded_error","code":529}}\n\n'))
+    error = b'event: error\ndata: {"error":{"message":"overloaded_error","code":529}}\n\n'
+    scene = await play(sse(ROLE, error))
     assert await scene.moves_on(True, "fault:529") == suspect(1, PROMPT)
 
 

@@ -57,6 +57,7 @@ async def left(scene: Scene, stream: bool) -> None:
         await until(lambda: scene.gateway.app.gateway.in_flight == 0)
     last = await scene.gateway.last_request()
     assert (last["status"], last["stream"]) == (499, stream)
+    assert "freeroute_requests_in_flight 0" in (await scene.gateway.metrics())
     assert await scene.stands("beta") == UNTOUCHED
 
 

@@ -7,6 +7,7 @@ from tests.support.provider import ANSWERED, ANSWERS, error, refusing
 
 DAY = 86_400.0
 MANY = b"429 Too Many Requests"
+GONE_BY = b"Mon, 21 Sep 1926 14:15:20 GMT"
 BAD = b"400 Bad Request"
 
 
@@ -90,6 +91,17 @@ async def test_a_spent_quota_rests_for_as_long_as_it_is_asked(play, stream, head
     assert (await scene.ask(stream)).by == "beta"
     scene.clock.advance(0.2)
     assert (await scene.ask(stream)).by == "alpha"
+
+
+@pytest.mark.parametrize("header", [b"soon", b"", b"0", b"-5", b"nan", b"1e400", GONE_BY])
+async def test_a_time_that_means_nothing_is_no_time(play, header):
+    scene = await play(refusing(MANY, error("Slow down"), b"retry-after: " + header))
+    assert await scene.moves_on(False, "rate_limited:429") == spent(5.0)
+
+
+async def test_a_rest_beyond_all_measure_is_a_month(play):
+    scene = await play(refusing(MANY, error("Never again"), b"retry-after: 99999999999999"))
+    assert await scene.moves_on(False, "rate_limited:429") == spent(31 * DAY)
 
 
 async def test_a_refusal_that_names_no_time_rests_for_five_seconds_then_for_ten(play, stream):

@@ -212,6 +212,24 @@ async def test_usage_that_nobody_tells_is_estimated_for_a_caller_that_asks(play)
     assert await scene.stands() == Stand((1, PROMPT + 1))
 
 
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"prompt_tokens": -5, "completion_tokens": -7},
+        {"prompt_tokens": "3"},
+        {"prompt_tokens": 1e18, "completion_tokens": 1e300},
+        {"total_tokens": None},
+        [],
+        7,
+    ],
+)
+async def test_usage_that_cannot_be_is_estimated(play, usage):
+    last = event(usage=usage)
+    scene = await play(sse(ROLE, HI, STOP, last, DONE))
+    await scene.serves(True, ROLE + HI + STOP + last + DONE)
+    assert await scene.stands() == Stand((1, PROMPT + 1))
+
+
 async def test_usage_comes_once_for_a_caller_that_asks(play):
     scene = await play(sse(ROLE, HI, STOP, COUNTED, DONE))
     reply = await scene.ask(True, stream_options={"include_usage": True})

@@ -159,6 +159,17 @@ async def test_headers_given_twice_harm_nothing(play, stream):
     assert await scene.stands() == Stand((1, ANSWER))
 
 
+async def test_cookies_and_headers_of_a_provider_stay_here(play, stream):
+    own = (b"set-cookie: a=b; path=/", b"x-internal: 10.0.0.7", b"server: acme", b"x-request-id: theirs")
+    scene = await play(either(whole(WHOLE, *own), sse(ROLE, HI, STOP, COUNTED, DONE, headers=own)))
+    for _ in range(2):
+        reply = await scene.serves(stream)
+        assert not {"set-cookie", "x-internal", "server"} & set(reply.headers)
+        assert reply.headers["x-request-id"] != "theirs"
+    assert ["cookie" in call.headers for call in scene.alpha.calls] == [False, False]
+    assert await scene.stands() == Stand((2, 2 * ANSWER))
+
+
 @pytest.mark.parametrize("status", [b"301 Moved Permanently", b"302 Found", b"307 Temporary Redirect"])
 async def test_a_redirect_is_never_followed_and_rests_the_address(play, stream, status):
     async def redirecting(peer: Peer, request: Request) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 import msgspec
 import uvicorn
-import yaml
 
 from freeroute.app import App, Plan
 from freeroute.config.assembly import assemble
@@ -232,8 +231,8 @@ async def live(directory: Path, providers: dict[str, Any], **sections: Any) -> A
         one.speed = Speed(0.0, 0.0)
     async with contextlib.AsyncExitStack() as stack:
         simulated = await stack.enter_async_context(listening(_plain(world)))
-        text = yaml.safe_dump(_settings(providers, sections, simulated, world))
-        (directory / "freeroute.yaml").write_text(text)
+        written = msgspec.json.encode(_settings(providers, sections, simulated, world))
+        (directory / "freeroute.yaml").write_bytes(written)  # JSON is YAML, and written in no time
         app = App(_reader(directory), transport=AiohttpTransport(), clock=clock, demo=False)
         url = await stack.enter_async_context(serving(app.asgi(ADMIN, lambda on: None)))
         client = httpx.AsyncClient(base_url=url, timeout=PATIENCE, verify=PLAIN)
