@@ -202,6 +202,14 @@ async def test_a_stream_that_does_not_end_after_its_finish_is_not_waited_for(pla
     assert await scene.stands() == Stand((1, PROMPT + 1))
 
 
+@pytest.mark.parametrize("then", [closed, reset, silent], ids=["closed", "reset", "silent"])
+async def test_a_stream_that_breaks_after_its_finish_was_served(play, then):
+    scene = await play(sse(ROLE, HI, STOP, then=then), alpha=HASTY)
+    await scene.serves(True, HEARD)
+    assert await scene.stands() == Stand((1, PROMPT + 1))
+    assert (await scene.gateway.last_request())["code"] is None
+
+
 async def test_usage_that_nobody_tells_is_estimated_for_a_caller_that_asks(play):
     scene = await play(sse(ROLE, HI, STOP, DONE))
     reply = await scene.ask(True, stream_options={"include_usage": True})
