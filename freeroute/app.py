@@ -238,6 +238,7 @@ def _routing(settings: Settings) -> Routing:
         max_wait_cap=routing.max_wait_cap,
         waiting_room=routing.waiting_room,
         affinity=routing.affinity,
+        continue_streams=routing.continue_streams,
     )
 
 

@@ -116,6 +116,9 @@ class ErrorRule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     unit: Unit | None = None
 
 
+Prefill = Literal["none", "trailing_assistant", "prefix_flag", "continue_final_message"]
+
+
 class Quirks(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Where a provider differs from OpenAI's chat API; applied on the way out, undone on the way back.
 
@@ -123,7 +126,8 @@ class Quirks(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     [low, high], *accepts* (if given) the only top-level fields sent. *output_field* is the name the output
     bound travels under: ``max_tokens``, ``max_completion_tokens`` or ``both`` (left as the caller wrote it).
     *think_tags* are patterns of models that write thoughts into their text, *text_tools* of those that write
-    calls into it, with the form they use.
+    calls into it, with the form they use. *prefill* is how a model is given the beginning of its answer: an
+    assistant's message at the end, alone, with ``prefix``, or with ``continue_final_message`` beside it.
     """
 
     drops: tuple[str, ...] = ()
@@ -145,6 +149,7 @@ class Quirks(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     remote_images: bool = True
     think_tags: tuple[str, ...] = ()
     text_tools: dict[str, Literal["hermes", "llama", "mistral"]] = {}
+    prefill: Prefill = "none"
 
 
 class Precharge(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -294,6 +299,11 @@ class Candidate(Struct, frozen=True, eq=False):
     def name(self) -> str:
         """Return ``provider/model``, as callers write it."""
         return f"{self.provider.id}/{self.model.id}"
+
+    @property
+    def prefill(self) -> Prefill:
+        """Return how it goes on with a text. A model that thinks first cannot: its turn begins elsewhere."""
+        return "none" if "reasoning" in self.model.capabilities else self.provider.quirks.prefill
 
 
 class MetaModel(Struct, frozen=True):

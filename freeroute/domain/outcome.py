@@ -32,6 +32,7 @@ class Kind(StrEnum):
     TIMED_OUT = "timed_out"
     TRUNCATED = "truncated"  # ended before, or after, the first event without a finish
     STALLED = "stalled"  # silent after the first event
+    DIVERGED = "diverged"  # was to go on with an answer, and began another one
     REDIRECTED = "redirected"
     CALLER_LEFT = "caller_left"
 

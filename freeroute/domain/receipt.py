@@ -27,7 +27,8 @@ class AttemptNote(Struct, frozen=True):
 class Receipt(Struct, frozen=True):
     """Everything about a finished request except its content. Times are in seconds.
 
-    *skipped* counts the events of its stream that could not be read.
+    *skipped* counts the events of its stream that could not be read, *continued* how often another candidate
+    went on with it.
     """
 
     request_id: str
@@ -52,4 +53,5 @@ class Receipt(Struct, frozen=True):
     dropped: tuple[str, ...] = ()
     caller_left: bool = False
     skipped: int = 0
+    continued: int = 0
     traceparent: str | None = None

@@ -49,7 +49,7 @@ class Need(Struct, kw_only=True):
     *ties* is how ``free`` orders equals: balanced (no ties), round_robin (longest unused first) or random.
     With *clamp* the output bound may be cut to what a provider that counts it in advance has room for.
     *features* are those of ``outcome.FEATURES`` it carries; *preferred* is the id of the candidate that its
-    conversation had last.
+    conversation had last. It *continues* an answer: whoever can be given its beginning comes first.
     """
 
     targets: tuple[Target, ...]
@@ -65,6 +65,7 @@ class Need(Struct, kw_only=True):
     clamp: bool = False
     features: frozenset[str] = frozenset()
     preferred: str | None = None
+    continues: bool = False
 
 
 class Tried(Struct):
@@ -260,13 +261,16 @@ def rank(candidate: Candidate, group: int, need: Need, leads: Leads) -> tuple[fl
 def _place(candidate: Candidate, group: int, need: Need, standing: Standing, now: Now) -> tuple[float, ...]:
     """Return what comes before any score, smallest first.
 
-    The order of concerns: the caller's own order, a candidate in doubt last, one that knows nothing of the
-    schema asked for last, the operator's rank for local servers, then for ``free-smart`` the tier and for
-    ``free-fast`` the time to an answer, near ones alike.
+    The order of concerns: whoever can be given the beginning of an answer, the caller's own order, a
+    candidate in doubt last, one that knows nothing of the schema asked for last, the operator's rank for
+    local servers, then for ``free-smart`` the tier and for ``free-fast`` the time to an answer, near ones
+    alike.
     """
     strategy = need.targets[group].strategy
     provider = candidate.provider
     preferred = _preferred(candidate, need.order) if need.order else 0
+    if need.continues and candidate.prefill == "none":
+        preferred += len(need.order) + 1
     suspect = standing.suspect(candidate, now)
     emulated = candidate.model.emulates(need.capabilities)
     local = _local_rank(candidate, strategy) if provider.privacy is Privacy.LOCAL else 1

@@ -25,6 +25,16 @@ class Usage(Struct, frozen=True):
         """Return prompt and completion together."""
         return self.prompt + self.completion
 
+    def __add__(self, other: "Usage") -> "Usage":
+        """Return what two calls took together."""
+        return Usage(
+            prompt=self.prompt + other.prompt,
+            completion=self.completion + other.completion,
+            reasoning=self.reasoning + other.reasoning,
+            cached=self.cached + other.cached,
+            estimated=self.estimated or other.estimated,
+        )
+
 
 class Demand(Struct, frozen=True):
     """What a call is expected to take: prompt tokens, and the output bound the caller named, if any."""

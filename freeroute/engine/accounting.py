@@ -27,6 +27,7 @@ class Ending(Struct, frozen=True):
     first_event: float | None = None
     caller_left: bool = False
     skipped: int = 0
+    continued: int = 0
 
 
 class Accounting:
@@ -64,6 +65,7 @@ class Accounting:
             dropped=tuple(sorted(course.dropped)),
             caller_left=ending.caller_left,
             skipped=ending.skipped,
+            continued=ending.continued,
             traceparent=context.traceparent,
         )
         for observer in self._observers:

@@ -44,7 +44,8 @@ class Routing(Struct, frozen=True):
 
     *max_wait* is how long a request waits for capacity unless it says otherwise, at most *max_wait_cap*;
     *waiting_room* is for how many at once. *affinity* is how long a conversation prefers its last candidate,
-    *probes* the pause between background probes; 0 for none.
+    *probes* the pause between background probes; 0 for none. *continue_streams* lets other candidates go on
+    with streams that die, unless a request says otherwise.
     """
 
     max_attempts: int = 8
@@ -54,18 +55,21 @@ class Routing(Struct, frozen=True):
     max_wait_cap: float = 120.0
     waiting_room: int = 1000
     affinity: float = 1800.0
+    continue_streams: bool = False
 
 
 class Won(Struct):
     """An attempt that brought an answer; what was *leased* for it is still held.
 
-    Its prompt was *estimated* at so many tokens. *whole* says that nothing of it was seen before its end.
+    Its prompt was *estimated* at so many tokens, 0 where that says nothing. *whole* says that nothing of it
+    was seen before its end. *note* is its place among the notes of its course.
     """
 
     leased: Leased
     sent: Sent
     estimated: int = 0
     whole: bool = False
+    note: int = -1
 
 
 class AttemptLoop:
@@ -110,7 +114,7 @@ class AttemptLoop:
             won = await self.attempt(call, leased, course)
             if isinstance(won, Won):
                 return won
-            again = self._after(won, leased, need, course)
+            again = self.after(won, leased, need, course)
             if course.context.strict and again is None:
                 raise gave_up(course, need, fit, self.standing, self.clock.now())
 
@@ -137,14 +141,16 @@ class AttemptLoop:
         finally:
             awaited.ended(leased.trial.call)
         ended = self.clock.now()
-        self._note(call, course, leased, sent.outcome, ended)
+        noted = self._note(call, course, leased, sent.outcome, ended)
         course.dropped.update(sent.dropped)
         if sent.outcome.kind is Kind.SERVED:
             proved = self.standing.answered(candidate)
             if await self.counters.confirm(leased.lease, sent.head_at or ended) or proved:
                 self.room.stir()
             await self._learn(leased, sent, ended)
-            return Won(leased, sent, call.demand.prompt, whole=not shows_at_once(call, leased))
+            # What an answer has begun with is part of the prompt for some only.
+            estimated = 0 if call.begun else call.demand.prompt
+            return Won(leased, sent, estimated, whole=not shows_at_once(call, leased), note=noted)
         await self._end_failed(leased.lease, sent.outcome, candidate, ended)
         await self._learn(leased, sent, ended)
         if sent.outcome.kind is Kind.RATE_LIMITED:
@@ -206,7 +212,8 @@ class AttemptLoop:
         first = self.standing.speed(candidate).first(candidate.model, leased.at)
         return leased.at.mono + first + _unseen(call, leased)
 
-    def _note(self, call: ChatCall, course: Course, leased: Leased, outcome: Outcome, ended: Now) -> None:
+    def _note(self, call: ChatCall, course: Course, leased: Leased, outcome: Outcome, ended: Now) -> int:
+        """Note an attempt; return its place among the notes."""
         asked, sent = call.demand.max_output, leased.max_output
         seconds = ended.mono - leased.at.mono
         candidate = leased.candidate
@@ -226,8 +233,9 @@ class AttemptLoop:
                 clamped=sent if asked is not None and sent is not None and sent < asked else None,
             )
         )
+        return len(course.notes) - 1
 
-    def _after(self, outcome: Outcome, leased: Leased, need: Need, course: Course) -> Leased | None:
+    def after(self, outcome: Outcome, leased: Leased, need: Need, course: Course) -> Leased | None:
         """Return what was *leased* if it is to be asked once more, else note what is out; raises to stop."""
         if outcome.kind in _HELD:
             return None
@@ -259,7 +267,7 @@ class AttemptLoop:
             self._another_try(outcome, candidate, course)
         elif outcome.kind is Kind.UNREACHABLE:
             tried.providers.add(candidate.provider.id)
-        elif blamed(outcome) is Blame.PROVIDER:
+        elif blamed(outcome) is Blame.PROVIDER or outcome.kind is Kind.DIVERGED:
             tried.models.add(candidate.name)
         tried.candidates.add(candidate.id)
         return None

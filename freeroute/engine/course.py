@@ -2,7 +2,7 @@
 
 import math
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from freeroute.domain.outcome import Outcome
 from freeroute.domain.receipt import AttemptNote
@@ -40,3 +40,7 @@ class Course(Struct):
     until: float = -math.inf
     last_start: float = math.inf
     conversation: bytes | None = None
+
+    def became(self, note: int, outcome: Outcome) -> None:
+        """Say in the *note* of an attempt, made at its first event, what became of it."""
+        self.notes[note] = structs.replace(self.notes[note], kind=outcome.kind, detail=outcome.detail)

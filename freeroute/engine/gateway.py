@@ -6,8 +6,6 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from msgspec import structs
-
 from freeroute.clock import Clock, Now
 from freeroute.domain.additions import with_limit
 from freeroute.domain.affinity import Affinity
@@ -22,7 +20,9 @@ from freeroute.domain.standing import Standing
 from freeroute.engine import headers, listing, status
 from freeroute.engine.accounting import Accounting, Ending
 from freeroute.engine.attempts import AttemptLoop, Routing, Won
+from freeroute.engine.continuing import Continuation
 from freeroute.engine.course import Course
+from freeroute.engine.parts import Part
 from freeroute.engine.ports import Counters, Observer, Upstream
 from freeroute.engine.refusals import nothing_fits
 from freeroute.engine.relay import Serving
@@ -30,6 +30,7 @@ from freeroute.engine.tally import Tally
 from freeroute.engine.view import TYPICAL, View
 from freeroute.errors import ApiError, ContextTooLong, Forbidden, InvalidRequest, NotFound, RateLimited
 from freeroute.wire.chat import CallContext, ChatCall
+from freeroute.wire.splicing import spliceable
 
 STRATEGIES = ("balanced", "round_robin", "random")
 
@@ -102,7 +103,7 @@ class Gateway:
             raise
         if course.conversation is not None:
             self.affinity.remember(course.conversation, won.leased.candidate.id, self.clock.now())
-        return self._serving(won, course, lease)
+        return self._serving(won, course, lease, self._continuation(call, need, course))
 
     def refuse(self, context: CallContext, asked: str, error: ApiError, *, stream: bool = False) -> None:
         """Record a request that was refused before it could be a call."""
@@ -207,7 +208,27 @@ class Gateway:
     def _overhead(self, course: Course) -> float:
         return self.clock.now().mono - course.context.received.mono - course.upstream - course.queued
 
-    def _serving(self, won: Won, course: Course, lease: Lease | None) -> Serving:
+    def _continuation(self, call: ChatCall, need: Need, course: Course) -> Continuation | None:
+        """Return what goes on with a stream that dies, if that is wanted and can be done."""
+        context = course.context
+        wanted = self.loop.routing.continue_streams if context.continues is None else context.continues
+        if not wanted or context.strict or not spliceable(call):
+            return None
+        return Continuation(self.loop, call, need, course, lambda won: self._part(won, course))
+
+    def _part(self, won: Won, course: Course) -> Part:
+        return Part(
+            won,
+            course,
+            standing=self.standing,
+            counters=self.counters,
+            clock=self.clock,
+            jitter=self._rng.random(),
+        )
+
+    def _serving(
+        self, won: Won, course: Course, lease: Lease | None, continuation: Continuation | None
+    ) -> Serving:
         overhead = self._overhead(course)
         told = headers.told(course, won.leased.candidate, overhead)
         client = course.context.client
@@ -218,17 +239,12 @@ class Gateway:
             self.in_flight -= 1
             await self._settle_client(lease, serving)
             self.loop.room.stir()
+            if serving.continued and course.conversation is not None:
+                teller = serving.teller.won.leased.candidate
+                self.affinity.remember(course.conversation, teller.id, self.clock.now())
             self._accounting.record(course, _ending(serving, course, overhead, left))
 
-        return Serving(
-            won,
-            headers=told,
-            standing=self.standing,
-            counters=self.counters,
-            clock=self.clock,
-            jitter=self._rng.random(),
-            done=done,
-        )
+        return Serving(self._part(won, course), headers=told, done=done, continuation=continuation)
 
     async def _settle_client(self, lease: Lease | None, serving: Serving) -> None:
         if lease is not None:
@@ -333,18 +349,14 @@ def _left(exc: BaseException) -> bool:
 
 def _ending(serving: Serving, course: Course, overhead: float, left: bool) -> Ending:
     outcome = serving.outcome
-    broke = outcome.kind is not Kind.SERVED
-    if broke or left:
-        # The attempt was noted at its first event; how the stream ended is what became of it.
-        ended = outcome.kind if broke else Kind.CALLER_LEFT
-        course.notes[-1] = structs.replace(course.notes[-1], kind=ended, detail=outcome.detail)
     return Ending(
         status=200,
-        code=outcome.kind.value if broke else None,
-        last=course.notes[-1],
+        code=outcome.kind.value if outcome.kind is not Kind.SERVED else None,
+        last=course.notes[serving.teller.won.note],
         usage=serving.usage,
         finish=serving.finish_reason,
         skipped=serving.skipped,
+        continued=serving.continued,
         overhead=overhead,
         first_event=serving.first_event_at.mono - course.context.received.mono,
         caller_left=left,

@@ -1,132 +1,105 @@
-"""An answer on its way to the caller, and the bookkeeping at its end."""
+"""An answer on its way to the caller, whoever tells it."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import reduce
+from operator import add
 
-from freeroute.clock import Clock
-from freeroute.domain import effects
-from freeroute.domain.leases import actual_amounts
 from freeroute.domain.outcome import Kind, Outcome
-from freeroute.domain.standing import Standing
 from freeroute.domain.usage import Usage
-from freeroute.engine.attempts import Won
-from freeroute.engine.ports import Counters
+from freeroute.engine.continuing import Continuation
+from freeroute.engine.parts import Part
 from freeroute.wire.answers import error_chunk
-
-# An answer this short says nothing about a candidate's rate.
-RATE_SAMPLE = 8
 
 
 class Serving:
-    """A won attempt while it is relayed: the one owner of its stream, lease and trial.
+    """An answer: one part, or several if its stream died and may be gone on with.
 
     It satisfies ``served.Served``. *done* is told how it ended, once.
     """
 
     def __init__(
         self,
-        won: Won,
+        part: Part,
         *,
         headers: dict[str, str],
-        standing: Standing,
-        counters: Counters,
-        clock: Clock,
-        jitter: float,
         done: Callable[["Serving", bool], Awaitable[None]],
+        continuation: Continuation | None = None,
     ) -> None:
-        """Take over *won*."""
-        self.won = won
+        """Begin with *part*."""
+        answer = part.won.sent.answer
         self.headers = headers
-        self.body = won.sent.answer.body if won.sent.answer is not None else None
-        self._standing = standing
-        self._counters = counters
-        self._clock = clock
-        self._jitter = jitter
+        self.body = answer.body if answer is not None else None
+        self._parts = [part]
         self._done = done
+        self._continuation = continuation
         self._over = False
         self._finished = False
-        self.first_event_at = clock.now()
+        self.first_event_at = part.first_event_at
+
+    @property
+    def teller(self) -> Part:
+        """Return the part that the caller heard last."""
+        return next((part for part in reversed(self._parts) if part.spoke), self._parts[0])
 
     @property
     def outcome(self) -> Outcome:
-        """Return how the attempt ended, as far as it has."""
-        stream = self.won.sent.stream
-        return (stream.outcome if stream is not None else None) or self.won.sent.outcome
+        """Return how the answer ended, as far as it has."""
+        return self.teller.outcome
 
     @property
     def usage(self) -> Usage | None:
-        """Return the tokens so far."""
-        source = self.won.sent.answer or self.won.sent.stream
-        return source.usage if source is not None else None
+        """Return the tokens so far, of all parts."""
+        known = [part.usage for part in self._parts if part.usage is not None]
+        return reduce(add, known) if known else None
 
     @property
     def finish_reason(self) -> str | None:
         """Return why the model stopped, once it has."""
-        source = self.won.sent.answer or self.won.sent.stream
-        return source.finish if source is not None else None
+        return self.teller.finish_reason
 
     @property
     def skipped(self) -> int:
-        """Return how many events of the stream could not be read."""
-        stream = self.won.sent.stream
-        return stream.skipped if stream is not None else 0
+        """Return how many events could not be read."""
+        return sum(part.skipped for part in self._parts)
+
+    @property
+    def continued(self) -> int:
+        """Return how often another candidate went on with it."""
+        return self._continuation.count if self._continuation is not None else 0
 
     async def next(self) -> Sequence[bytes]:
         """Return the payloads that are ready; empty at the end. A death is told in-band, then it is over."""
-        stream = self.won.sent.stream
-        if stream is None or self._over:
-            return ()
-        payloads = await stream.next()
-        if payloads:
-            return payloads
-        self._over = True
-        if self.outcome.kind is Kind.SERVED:
-            return ()
-        told = f"the provider stopped in the middle of its answer: {self.outcome.kind.value}"
-        return (error_chunk(told, code="upstream_failed"),)
+        while not self._over:
+            part = self._parts[-1]
+            payloads = await part.next()
+            if self._continuation is not None:
+                payloads = self._continuation.fitted(part, payloads)
+            if payloads:
+                part.spoke = True
+                return payloads
+            if not part.is_over or await self._passed_on(part):
+                continue
+            self._over = True
+            if part.outcome.kind is not Kind.SERVED:
+                told = f"the provider stopped in the middle of its answer: {self.outcome.kind.value}"
+                return (error_chunk(told, code="upstream_failed"),)
+        return ()
+
+    async def _passed_on(self, part: Part) -> bool:
+        """Let another candidate go on where *part* died, if that may be; say whether one does."""
+        if self._continuation is None or part.outcome.kind is Kind.SERVED:
+            return False
+        another = await self._continuation.after(part, self.usage)
+        if another is not None:
+            self._parts.append(another)
+        return another is not None
 
     async def finish(self, *, caller_left: bool = False) -> None:
-        """Settle what the call used and record it; safe to call more than once."""
+        """Settle what the calls used and record it; safe to call more than once."""
         if self._finished:
             return
         self._finished = True
-        left = caller_left or (self.won.sent.stream is not None and not self._over)
-        if self.won.sent.stream is not None:
-            self.won.sent.stream.abort()
-        self._judge(left)
-        await self._settle()
+        left = caller_left or (self.body is None and not self._over)
+        for part in self._parts:
+            await part.end(left=left)
         await self._done(self, left)
-
-    def _judge(self, left: bool) -> None:
-        now = self._clock.now()
-        leased = self.won.leased
-        if left and self.outcome.kind is Kind.SERVED:
-            self._standing.give_back(leased.candidate, leased.trial)
-        elif self.outcome.kind is Kind.SERVED:
-            self._standing.succeeded(leased.candidate, leased.trial, now)
-            self._measure()
-        else:
-            effects.apply(
-                self.outcome, leased.candidate, self._standing, leased.trial, now, jitter=self._jitter
-            )
-
-    def _measure(self) -> None:
-        now = self._clock.now()
-        tokens = self.usage.completion if self.usage else 0
-        speed = self._standing.speed(self.won.leased.candidate)
-        first_event = self.first_event_at.mono - self.won.leased.at.mono
-        generating = now.mono - self.first_event_at.mono
-        if self.won.whole:
-            # A JSON answer shows nothing before its end: split its time as the rate so far would.
-            generating = min(tokens / max(speed.rate, 1.0), first_event)
-            first_event -= generating
-        speed.measured(first_event, tokens if tokens >= RATE_SAMPLE else 0, generating, now)
-
-    async def _settle(self) -> None:
-        usage = self.usage
-        won = self.won
-        if usage is not None and not usage.estimated:
-            self._standing.learn_size(won.leased.candidate, won.estimated, usage.prompt)
-        actual = (
-            None if usage is None else actual_amounts(won.leased.candidate, usage, won.leased.lease.charges)
-        )
-        await self._counters.settle(won.leased.lease, actual, self._clock.now())

@@ -205,6 +205,7 @@ def _line(receipt: Receipt) -> dict[str, Any]:
         "trail": _trail(receipt.attempts) or None,
         "dropped": printable(",".join(receipt.dropped)) or None,
         "skipped": receipt.skipped or None,
+        "continued": receipt.continued or None,
         "client": receipt.client if receipt.client != "-" else None,
         "id": receipt.request_id,
         "trace": receipt.traceparent,

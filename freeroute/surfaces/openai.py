@@ -207,6 +207,8 @@ def _read_wishes(request: Request, context: CallContext) -> None:
     """Take over what the caller's headers ask of the gateway; raises InvalidRequest."""
     context.max_wait = _max_wait(request.header(b"x-freeroute-max-wait"))
     context.strict = _switch(request, "x-freeroute-strict")
+    if request.header(b"x-freeroute-continue") is not None:
+        context.continues = _switch(request, "x-freeroute-continue")
     session = request.header(b"x-session-id") or None
     if session is not None and len(session) > _LONGEST_SESSION:
         raise InvalidRequest(

@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from freeroute.domain.catalogue import Candidate, Quirks
+from freeroute.domain.catalogue import Candidate, Prefill, Quirks
 from freeroute.domain.outcome import droppable
+from freeroute.domain.usage import tokens_in
 from freeroute.engine.ports import Terms
 from freeroute.upstreams import schemas, structured
 from freeroute.upstreams.parameters import IN_MESSAGES
@@ -28,6 +29,7 @@ _SYSTEM = Raw(b'"system"')
 _ASK_USAGE = Raw(b'{"include_usage":true}')
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 _MESSAGES = msgspec.json.Decoder(list[dict[str, Raw]])
+_RAWS = msgspec.json.Decoder(list[Raw])
 _ANY = msgspec.json.Decoder()
 
 
@@ -68,11 +70,14 @@ def adapted(call: ChatCall, candidate: Candidate, terms: Terms) -> tuple[dict[st
         structured.instruct(fields, call.schema)
     dropped = _leave_out(fields, terms.without)
     _set_stream(fields, call, quirks, terms)
-    _bound_output(fields, call, quirks, terms)
+    given = call.begun if candidate.prefill != "none" else ""
+    _bound_output(fields, call, quirks, terms, said=tokens_in(len(given.encode())) if given else 0)
     dropped += _adapt(fields, quirks)
     members = frozenset(n.removeprefix(IN_MESSAGES) for n in terms.without if n.startswith(IN_MESSAGES))
     if "messages" in fields:
         fields["messages"] = _messages(fields["messages"], quirks, members)
+    if given:
+        _begin_answer(fields, given, candidate.prefill)
     if quirks.schema_strips and "tools" in fields:
         fields["tools"] = schemas.simplified(fields["tools"], frozenset(quirks.schema_strips))
     return fields, tuple(dict.fromkeys(dropped))
@@ -96,14 +101,15 @@ def _set_stream(fields: dict[str, Raw], call: ChatCall, quirks: Quirks, terms: T
         fields["stream_options"] = Raw(_encode({**others, "include_usage": _TRUE})) if others else _ASK_USAGE
 
 
-def _bound_output(fields: dict[str, Raw], call: ChatCall, quirks: Quirks, terms: Terms) -> None:
-    """Send the output bound under the name the provider reads."""
+def _bound_output(fields: dict[str, Raw], call: ChatCall, quirks: Quirks, terms: Terms, *, said: int) -> None:
+    """Send the output bound, less the tokens that were *said* already, under the name the provider reads."""
     written = [name for name in _BOUNDS if name in fields]
     bound = terms.max_output if terms.max_output is not None else call.demand.max_output
     if bound is None:
         bound = quirks.default_max_tokens
     if bound is None:
         return
+    bound = max(bound - said, 1)
     if quirks.output_field == "both":
         names = written or ["max_tokens"]
     else:
@@ -113,6 +119,16 @@ def _bound_output(fields: dict[str, Raw], call: ChatCall, quirks: Quirks, terms:
     for name in names:
         if name not in terms.without:
             fields[name] = Raw(b"%d" % bound)
+
+
+def _begin_answer(fields: dict[str, Raw], begun: str, how: Prefill) -> None:
+    """Let the model go on with an answer that has *begun*; some refuse blanks at its end."""
+    message: dict[str, Any] = {"role": "assistant", "content": begun.rstrip()}
+    if how == "prefix_flag":
+        message["prefix"] = True
+    fields["messages"] = Raw(_encode([*_RAWS.decode(fields["messages"]), message]))
+    if how == "continue_final_message":
+        fields |= {"continue_final_message": _TRUE, "add_generation_prompt": Raw(b"false")}
 
 
 def _adapt(fields: dict[str, Raw], quirks: Quirks) -> list[str]:

@@ -239,13 +239,13 @@ def usage_object(usage: Usage) -> dict[str, Any]:
 
 def usage_chunk(raw: Any, like: Piece | None) -> bytes:
     """Return the extra chunk that tells the usage *raw*, with the identity of the chunk *like*."""
-    return _ENCODER.encode({**_identity(like), "choices": [], "usage": raw})
+    return _ENCODER.encode({**identity(like), "choices": [], "usage": raw})
 
 
 def delta_chunk(index: int, delta: dict[str, Any], like: Piece | None) -> bytes:
     """Return a chunk in which the choice *index* says *delta*, with the identity of the chunk *like*."""
     return _ENCODER.encode(
-        {**_identity(like), "choices": [{"index": index, "delta": delta, "finish_reason": None}]}
+        {**identity(like), "choices": [{"index": index, "delta": delta, "finish_reason": None}]}
     )
 
 
@@ -262,10 +262,11 @@ def error_chunk(
     if metadata is not None:
         error["metadata"] = metadata
     choice = {"index": 0, "delta": {"content": ""}, "finish_reason": "error"}
-    return _ENCODER.encode({**_identity(like), "error": error, "choices": [choice]})
+    return _ENCODER.encode({**identity(like), "error": error, "choices": [choice]})
 
 
-def _identity(like: Piece | None) -> dict[str, Any]:
+def identity(like: Piece | None) -> dict[str, Any]:
+    """Return the fields that are the same in all chunks of a stream, as the chunk *like* has them."""
     return {
         "id": like.id if like is not None and isinstance(like.id, str) else "chatcmpl-freeroute",
         "object": "chat.completion.chunk",

@@ -27,7 +27,8 @@ class ChatCall(Struct, kw_only=True):
     cannot do without (tools, images, json_object, json_schema, ...), *features* those of
     ``outcome.FEATURES`` it asks for. *opening* is the beginning of the conversation, the same in each of its
     turns; *has_assistant* says that this is not the first. *schema* is the JSON Schema that the answer has to
-    fit, as it was written.
+    fit, as it was written. *begun* is the text of an answer that the caller has the beginning of, and that is
+    to be gone on with.
     """
 
     fields: dict[str, Raw]
@@ -43,6 +44,7 @@ class ChatCall(Struct, kw_only=True):
     opening: bytes = b""
     features: frozenset[str] = frozenset()
     schema: bytes | None = None
+    begun: str = ""
 
 
 class CallContext(Struct, kw_only=True):
@@ -50,7 +52,8 @@ class CallContext(Struct, kw_only=True):
 
     *client* is None while none is configured; *queue* names whose turn it is; *received* is when the
     request's head arrived; *dice* is this call's one random number in [0, 1), so that choosing stays pure;
-    *hop* is how many gateways like this one it passed before.
+    *hop* is how many gateways like this one it passed before. *continues* says whether a stream that dies is
+    to be continued elsewhere; None leaves it to the settings.
     """
 
     request_id: str
@@ -64,3 +67,4 @@ class CallContext(Struct, kw_only=True):
     traceparent: str | None = None
     dice: float = 0.5
     hop: int = 0
+    continues: bool | None = None

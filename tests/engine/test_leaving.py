@@ -13,7 +13,7 @@ from freeroute.engine.ports import Sent
 from freeroute.errors import ApiError
 from tests.support.leaving import leaving
 from tests.support.virtual import LoopClock, run
-from tests.support.world import ScriptedStream, World, call, provider
+from tests.support.world import ScriptedStream, World, call, model, provider
 
 ONE = Limit(Unit.REQUESTS, 1, 60.0, span="minute")
 TOKENS = Limit(Unit.TOKENS, 1_000, 60.0, span="minute")
@@ -36,8 +36,8 @@ def slow(ending: Kind = Kind.SERVED) -> Sent:
     return Sent(Outcome(Kind.SERVED), stream=stream)
 
 
-def world(*providers, **given) -> World:
-    routing = Routing(deadline=600, max_wait_cap=600)
+def world(*providers, continues: bool = False, **given) -> World:
+    routing = Routing(deadline=600, max_wait_cap=600, continue_streams=continues)
     return World(*providers, clock=LoopClock(), seconds=1.0, max_wait=200.0, routing=routing, **given)
 
 
@@ -47,6 +47,29 @@ async def served() -> World:
 
 async def cut() -> World:
     return world(provider("a", limits=LIMITS), a=[slow(Kind.TRUNCATED)])
+
+
+def slowly(*texts: str, ending: Kind = Kind.SERVED) -> Sent:
+    """Return a stream that another candidate can go on with."""
+    chunks = [b'{"id":"i","choices":[{"index":0,"delta":{"content":"%s"}}]}' % t.encode() for t in texts]
+    stream = SlowStream([[chunk] for chunk in chunks], Outcome(ending), None)
+    return Sent(Outcome(Kind.SERVED), stream=stream)
+
+
+def three(**given) -> World:
+    """Return a world of three providers in which streams that die are continued."""
+    quality = {"a": 90, "b": 70, "c": 50}
+    places = [provider(name, model(quality=each), limits=LIMITS) for name, each in quality.items()]
+    return world(*places, continues=True, **given)
+
+
+async def continued() -> World:
+    return three(a=[slowly("one", ending=Kind.STALLED)], b=[Kind.FAULT], c=[slowly("o", "ne two")])
+
+
+async def continued_by_another_answer() -> World:
+    broken = slowly("one", ending=Kind.TRUNCATED)
+    return three(a=[broken], b=[slowly("another")], c=[slowly("on", ending=Kind.STALLED)])
 
 
 async def waiting_for_quota() -> World:
@@ -124,6 +147,8 @@ async def making_a_provider_s_trial() -> World:
 SCENES = [
     served,
     cut,
+    continued,
+    continued_by_another_answer,
     waiting_for_quota,
     waiting_for_a_slot,
     waiting_among_others,
@@ -141,7 +166,7 @@ SCENES = [
 
 async def request(place: World, *, stream: bool, client: Client | None) -> None:
     """Ask as a surface does: whatever happens, what is served is finished."""
-    serving = await place.gateway.chat(call(stream=stream), place.context(client=client))
+    serving = await place.gateway.chat(call("free-smart", stream=stream), place.context(client=client))
     left = True
     try:
         while await serving.next():

@@ -134,6 +134,13 @@ def test_events_that_could_not_be_read_are_told_where_there_are_any(written):
     assert [line.get("skipped") for line in lines(written)] == [None, 2]
 
 
+def test_a_stream_that_others_went_on_with_says_how_often(written):
+    set_up("json", "info")
+    RequestLog().saw(RECEIPT)
+    RequestLog().saw(structs.replace(RECEIPT, continued=2))
+    assert [line.get("continued") for line in lines(written)] == [None, 2]
+
+
 def test_under_its_level_a_request_writes_nothing(written):
     set_up("json", "warning")
     RequestLog().saw(RECEIPT)

@@ -324,3 +324,38 @@ def test_a_whole_answer_is_repaired_too():
     assert choice["finish_reason"] == "tool_calls"
     assert choice["message"]["reasoning_content"] == "hm"
     assert choice["message"]["tool_calls"][0]["id"].startswith("call_")
+
+
+# --- an answer that has begun ----------------------------------------------------------------------------
+
+
+def continued(quirks: Quirks, begun: str = "So far, \n", **fields: object) -> dict[str, Any]:
+    body = msgspec.json.encode({"model": "free", "messages": [{"role": "user", "content": "Hi"}], **fields})
+    call = msgspec.structs.replace(decode_chat(body), begun=begun)
+    out: dict[str, Any] = msgspec.json.decode(outgoing(call, candidate(quirks), TERMS).body)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("how", "member", "fields"),
+    [
+        ("trailing_assistant", {}, {}),
+        ("prefix_flag", {"prefix": True}, {}),
+        ("continue_final_message", {}, {"continue_final_message": True, "add_generation_prompt": False}),
+    ],
+)
+def test_an_answer_that_has_begun_is_given_to_models_that_go_on_with_it(how, member, fields):
+    body = continued(Quirks(prefill=how, accepts=("temperature",)))
+    assert body.pop("messages")[1:] == [{"role": "assistant", "content": "So far,", **member}]
+    assert body == {"model": "vendor/model", **fields}
+
+
+def test_other_models_begin_anew():
+    body = continued(Quirks(), max_tokens=10)
+    assert (len(body["messages"]), body["max_tokens"]) == (1, 10)
+
+
+def test_what_was_said_already_is_taken_off_the_output_bound():
+    prefilled = Quirks(prefill="trailing_assistant")
+    assert continued(prefilled, "x" * 36, max_tokens=100)["max_tokens"] == 90
+    assert continued(prefilled, "x" * 36, max_tokens=5)["max_tokens"] == 1

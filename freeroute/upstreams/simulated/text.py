@@ -115,9 +115,13 @@ def compose(
     obeys_tool_choice: bool = True,
     choices: int = 1,
 ) -> Answer:
-    """Answer *body* in so many *choices*: the same seed, model and messages give the same words."""
+    """Answer *body* in so many *choices*: the same seed, model and messages give the same words.
+
+    An answer that the last message begins is gone on with.
+    """
     # The words depend on what was asked, the id on the order of asking.
-    asked = zlib.crc32(msgspec.json.encode(body.get("messages")))
+    begun, messages = _begun(body)
+    asked = zlib.crc32(msgspec.json.encode(messages))
     words = random.Random(f"{seed}/{provider}/{model}/{asked}/{body.get('seed')}")
     ids = random.Random(f"{seed}/{provider}/{ordinal}")
     base = Answer(
@@ -133,11 +137,28 @@ def compose(
         if chosen:
             calls = [_call(tool, words, ids) for tool in chosen]
             return msgspec.structs.replace(base, index=index, tool_calls=calls, finish="tool_calls")
-        pieces, finish = _bounded(_text(body, provider, model, words, lengths), limit, _stops(body))
+        text = _rest(_text(body, provider, model, words, lengths), begun)
+        pieces, finish = _bounded(text, limit, _stops(body))
         return msgspec.structs.replace(base, index=index, pieces=pieces, finish=finish)
 
     first, *others = [choice(index) for index in range(choices)]
     return msgspec.structs.replace(first, others=others)
+
+
+def _begun(body: Mapping[str, Any]) -> tuple[Mapping[str, Any], Sequence[Any]]:
+    """Return the message that begins the answer, empty if there is none, and those before it."""
+    messages = body.get("messages") or []
+    last = messages[-1] if messages else {}
+    if last.get("role") != "assistant" or not isinstance(last.get("content"), str):
+        return {}, messages
+    return last, messages[:-1]
+
+
+def _rest(text: str, begun: Mapping[str, Any]) -> str:
+    """Return how *text* goes on from what is *begun*; after Mistral's ``prefix`` that is told as well."""
+    given = begun.get("content") or ""
+    rest = text[len(given) :] if text.startswith(given) else f" {text}"
+    return given + rest if begun.get("prefix") else rest
 
 
 def _text(
@@ -172,8 +193,8 @@ def _sentence(rng: random.Random) -> str:
 
 def split(text: str) -> list[str]:
     """Cut *text* into pieces, one a token: words with the blank before them."""
-    words = text.split(" ")
-    return [words[0], *(f" {word}" for word in words[1:])] if text else []
+    first, *others = text.split(" ")
+    return [piece for piece in (first, *(f" {word}" for word in others)) if piece]
 
 
 def _bounded(text: str, limit: int | None, stops: Iterable[str]) -> tuple[list[str], str]:

@@ -99,3 +99,11 @@ def test_prompts_are_counted_by_four_characters_and_pictures():
     parts = [{"type": "text", "text": "x" * 40}, {"type": "image_url", "image_url": {"url": "data:"}}]
     assert prompt_tokens({"messages": [{"role": "user", "content": "x" * 41}]}) == 11
     assert prompt_tokens({"messages": [{"role": "user", "content": parts}]}) == 10 + 258
+
+
+def test_an_answer_that_the_last_message_begins_is_gone_on_with():
+    asked = [{"role": "user", "content": "Hello"}]
+    whole, begun = answer(messages=asked).text, {"role": "assistant", "content": "This is a"}
+    assert answer(messages=[*asked, begun]).text == whole.removeprefix("This is a")
+    assert answer(messages=[*asked, begun | {"prefix": True}]).text == whole
+    assert answer(messages=[*asked, begun | {"content": "No"}]).text == f" {whole}"

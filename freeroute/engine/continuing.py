@@ -1,0 +1,96 @@
+"""An answer whose provider died in the middle of it, gone on with by another candidate."""
+
+from collections.abc import Callable, Sequence
+
+from msgspec import structs
+
+from freeroute.domain.fitness import eligible, willing
+from freeroute.domain.outcome import PREFILL, Blame, Kind, Outcome, blamed
+from freeroute.domain.selection import Need
+from freeroute.domain.usage import Demand, Usage, tokens_in
+from freeroute.engine.attempts import AttemptLoop, Won
+from freeroute.engine.course import Course
+from freeroute.engine.parts import Part
+from freeroute.errors import ApiError
+from freeroute.wire.chat import ChatCall
+from freeroute.wire.splicing import Diverged, Splice, Told
+
+MOST = 3
+"""How often one answer may be gone on with. Own design: each time costs quota for what was said already."""
+
+# What a provider that wrote this much may end with through no fault of the request.
+_CURABLE = frozenset({Kind.RATE_LIMITED, Kind.NO_CAPACITY, Kind.DIVERGED})
+
+
+class Continuation:
+    """Keeps what the caller has of one answer, and finds others to go on with it."""
+
+    def __init__(
+        self, loop: AttemptLoop, call: ChatCall, need: Need, course: Course, part_of: Callable[[Won], Part]
+    ) -> None:
+        """Go on with *call* by further attempts of *course*."""
+        self.count = 0
+        self._loop = loop
+        self._call = call
+        self._need = need
+        self._course = course
+        self._part_of = part_of
+        self._told = Told()
+        self._splice: Splice | None = None
+        self._by: list[dict[str, object]] = []
+
+    def fitted(self, part: Part, payloads: Sequence[bytes]) -> Sequence[bytes]:
+        """Return what of *payloads*, the next of *part*, the caller is to get.
+
+        *part* fails if it turns out to be another answer.
+        """
+        try:
+            fitted = payloads if self._splice is None else _spliced(self._splice, part, payloads)
+        except Diverged:
+            part.fail(Outcome(Kind.DIVERGED, detail="began otherwise than the answer it was to continue"))
+            return ()
+        for payload in fitted:
+            self._told.note(payload)
+        return fitted
+
+    async def after(self, dead: Part, used: Usage | None) -> Part | None:
+        """Return who goes on where *dead* ended, if anybody does; *used* is what the calls so far took."""
+        if not self._may(dead.outcome):
+            return None
+        await dead.end(left=False)
+        self._loop.room.stir()
+        text = self._told.text
+        try:
+            won = await self._another(dead, text if text.strip() else "")
+        except ApiError:
+            return None
+        self.count += 1
+        candidate = won.leased.candidate
+        self._by.append({"provider": candidate.provider.id, "model": candidate.model.id, "from": len(text)})
+        self._splice = Splice(self._told, candidate.prefill, used=used, by=self._by)
+        return self._part_of(won)
+
+    async def _another(self, dead: Part, begun: str) -> Won:
+        """Return an attempt at what is to come after *begun*; raises ApiError if there is none."""
+        before, standing = self._need.demand, self._loop.standing
+        demand = Demand(before.prompt + tokens_in(len(begun.encode())), before.max_output)
+        need = structs.replace(self._need, demand=demand, continues=bool(begun))
+        if begun:
+            need.features |= {PREFILL}
+        self._loop.after(dead.outcome, dead.won.leased, need, self._course)
+        fit, _ = eligible(need, standing)
+        asked = willing(need, fit, standing, self._loop.clock.now())
+        call = structs.replace(self._call, demand=demand, begun=begun)
+        return await self._loop.run(call, need, asked, self._course)
+
+    def _may(self, outcome: Outcome) -> bool:
+        curable = blamed(outcome) is Blame.PROVIDER or outcome.kind in _CURABLE
+        # What is far longer than asked for is not to become longer still.
+        return curable and outcome.kind is not Kind.GARBAGE and self._told.is_plain and self.count < MOST
+
+
+def _spliced(splice: Splice, part: Part, payloads: Sequence[bytes]) -> Sequence[bytes]:
+    if payloads:
+        return [fit for payload in payloads if (fit := splice.chunk(payload)) is not None]
+    last = splice.close() if part.outcome.kind is Kind.SERVED else None
+    return () if last is None else (last,)

@@ -1,0 +1,137 @@
+"""What one attempt has a part in an answer: its stream until that ends, and the bookkeeping at its end."""
+
+from collections.abc import Sequence
+
+from freeroute.clock import Clock
+from freeroute.domain import effects
+from freeroute.domain.leases import actual_amounts
+from freeroute.domain.outcome import Kind, Outcome
+from freeroute.domain.standing import Standing
+from freeroute.domain.usage import Usage
+from freeroute.engine.attempts import Won
+from freeroute.engine.course import Course
+from freeroute.engine.ports import Counters
+
+# An answer this short says nothing about a candidate's rate.
+RATE_SAMPLE = 8
+_LEFT = Outcome(Kind.CALLER_LEFT)
+
+
+class Part:
+    """A won attempt while it is relayed: the one owner of its stream, lease and trial.
+
+    *spoke* says whether the caller got anything of it.
+    """
+
+    def __init__(
+        self,
+        won: Won,
+        course: Course,
+        *,
+        standing: Standing,
+        counters: Counters,
+        clock: Clock,
+        jitter: float,
+    ) -> None:
+        """Take over *won*."""
+        self.won = won
+        self.spoke = False
+        self.first_event_at = clock.now()
+        self._course = course
+        self._standing = standing
+        self._counters = counters
+        self._clock = clock
+        self._jitter = jitter
+        self._failed: Outcome | None = None
+        self._over = won.sent.stream is None
+        self._ended = False
+
+    @property
+    def outcome(self) -> Outcome:
+        """Return how the attempt ended, as far as it has."""
+        stream = self.won.sent.stream
+        return self._failed or (stream.outcome if stream is not None else None) or self.won.sent.outcome
+
+    @property
+    def usage(self) -> Usage | None:
+        """Return the tokens so far."""
+        source = self.won.sent.answer or self.won.sent.stream
+        return source.usage if source is not None else None
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Return why the model stopped, once it has."""
+        source = self.won.sent.answer or self.won.sent.stream
+        return source.finish if source is not None else None
+
+    @property
+    def skipped(self) -> int:
+        """Return how many events of the stream could not be read."""
+        stream = self.won.sent.stream
+        return stream.skipped if stream is not None else 0
+
+    @property
+    def is_over(self) -> bool:
+        """Say whether nothing more comes of it."""
+        return self._over
+
+    async def next(self) -> Sequence[bytes]:
+        """Return the payloads that are ready; empty at the end, good or bad."""
+        stream = self.won.sent.stream
+        payloads = () if stream is None or self._over else await stream.next()
+        self._over = not payloads
+        return payloads
+
+    def fail(self, outcome: Outcome) -> None:
+        """Take it for over, with *outcome*, whatever its provider would still say."""
+        self._failed, self._over = outcome, True
+
+    async def end(self, *, left: bool) -> None:
+        """Settle what the call used and judge its candidate, once; *left* if the caller wants no more."""
+        if self._ended:
+            return
+        self._ended = True
+        left = left or not self._over
+        if self.won.sent.stream is not None:
+            self.won.sent.stream.abort()
+        self._judge(left)
+        if self.outcome.kind is not Kind.SERVED:
+            self._course.became(self.won.note, self.outcome)
+        elif left:
+            self._course.became(self.won.note, _LEFT)
+        await self._settle()
+
+    def _judge(self, left: bool) -> None:
+        now = self._clock.now()
+        leased = self.won.leased
+        if left and self.outcome.kind is Kind.SERVED:
+            self._standing.give_back(leased.candidate, leased.trial)
+        elif self.outcome.kind is Kind.SERVED:
+            self._standing.succeeded(leased.candidate, leased.trial, now)
+            self._measure()
+        else:
+            effects.apply(
+                self.outcome, leased.candidate, self._standing, leased.trial, now, jitter=self._jitter
+            )
+
+    def _measure(self) -> None:
+        now = self._clock.now()
+        tokens = self.usage.completion if self.usage else 0
+        speed = self._standing.speed(self.won.leased.candidate)
+        first_event = self.first_event_at.mono - self.won.leased.at.mono
+        generating = now.mono - self.first_event_at.mono
+        if self.won.whole:
+            # A JSON answer shows nothing before its end: split its time as the rate so far would.
+            generating = min(tokens / max(speed.rate, 1.0), first_event)
+            first_event -= generating
+        speed.measured(first_event, tokens if tokens >= RATE_SAMPLE else 0, generating, now)
+
+    async def _settle(self) -> None:
+        usage = self.usage
+        won = self.won
+        if usage is not None and not usage.estimated:
+            self._standing.learn_size(won.leased.candidate, won.estimated, usage.prompt)
+        actual = (
+            None if usage is None else actual_amounts(won.leased.candidate, usage, won.leased.lease.charges)
+        )
+        await self._counters.settle(won.leased.lease, actual, self._clock.now())

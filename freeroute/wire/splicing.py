@@ -1,0 +1,209 @@
+"""One answer told by several models: what the caller has of it, and where the next one's text goes on."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from freeroute.domain.catalogue import Prefill
+from freeroute.domain.outcome import PREFILL
+from freeroute.domain.usage import Usage
+from freeroute.wire.answers import Piece, Said, identity, inspect, usage_object, usage_of
+from freeroute.wire.chat import ChatCall
+
+LONGEST = 256 * 1024
+"""Characters of an answer that are kept, so that another model can go on with it. Own design: hardly any is
+as long."""
+
+ECHO = 16
+"""Characters from which on a text that is repeated before it goes on is taken for that: "1" and again "1" may
+be meant. Own design; Mistral always repeats."""
+
+_THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details")
+_NO_TEXT = ("tool_calls", "function_call", "refusal", "audio", "images")
+# What an answer in several voices could not keep, or must not be pieced together.
+_UNSPLICEABLE = frozenset({"n", "logprobs", PREFILL})
+
+_encode = msgspec.json.encode
+
+
+class Diverged(Exception):
+    """The second answer begins otherwise than what was told."""
+
+
+def spliceable(call: ChatCall) -> bool:
+    """Say whether another model may go on with the answer to *call*: a stream of text in one choice, whose
+    beginning the caller has not written itself.
+    """
+    structured = call.needs & {"json_object", "json_schema"}
+    return call.stream and not structured and not call.features & _UNSPLICEABLE
+
+
+class Told:
+    """What the caller has of a stream: its text so far, and who it said it was."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.first: Piece | None = None
+        self.is_plain = True
+        self._texts: list[str] = []
+        self._size = 0
+
+    @property
+    def text(self) -> str:
+        """Return all of the text."""
+        return "".join(self._texts)
+
+    @property
+    def index(self) -> int:
+        """Return the number of the one choice."""
+        choices = self.first.choices if self.first is not None else None
+        index = choices[0].index if choices else 0
+        return index if isinstance(index, int) else 0
+
+    def note(self, payload: bytes) -> None:
+        """Take in a chunk that goes to the caller."""
+        piece = inspect(payload)
+        if piece is None or not piece.choices:
+            return
+        if self.first is None:
+            self.first = piece
+        for choice in piece.choices:
+            self.is_plain = self.is_plain and choice.index == self.index
+            if choice.delta is not None:
+                self._hear(choice.delta)
+
+    def _hear(self, said: Said) -> None:
+        if any(getattr(said, name) for name in _NO_TEXT) or not isinstance(said.content, str | None):
+            self.is_plain = False
+        elif said.content:
+            self._texts.append(said.content)
+            self._size += len(said.content)
+            self.is_plain = self.is_plain and self._size <= LONGEST
+        if not self.is_plain:
+            self._texts.clear()
+
+
+class Seam:
+    """Finds where the text of a second answer goes beyond what was *told*.
+
+    A model that was given the beginning goes on from it, with or without repeating it, and with or without
+    the blanks at its end: they are not given to it, since some refuse them. One that begins anew must say
+    exactly what was told, blanks before it apart, before anything of it counts.
+    """
+
+    def __init__(self, told: str, how: Prefill) -> None:
+        """*how* the model was given what was told: ``none`` for one that begins anew."""
+        self._must = how == "none" and bool(told.strip())
+        self._want = told.lstrip() if self._must else told.strip()
+        self._gap = "" if self._must else told[len(told.rstrip()) :]
+        self._blanks = ""
+        self._at = 0
+        repeats = self._must or how == "prefix_flag" or len(self._want) >= ECHO
+        self._matching = repeats and bool(self._want)
+
+    def feed(self, text: str) -> str:
+        """Return what of *text* is new; raises Diverged."""
+        if self._matching:
+            text = self._match(text)
+        return self._beyond_gap(text) if text and not self._matching else ""
+
+    def end(self) -> str:
+        """Return what is left at the end of the text; raises Diverged if too little came."""
+        if not self._matching:
+            return ""
+        self._matching = False
+        if self._must:
+            if self._want[self._at :].strip():
+                raise Diverged
+            return ""
+        return self._beyond_gap(self._held())
+
+    def _match(self, text: str) -> str:
+        if not self._at:
+            kept = text.lstrip()
+            self._blanks += text[: len(text) - len(kept)]
+            text = kept
+        rest = len(self._want) - self._at
+        if self._want.startswith(text[:rest], self._at):
+            self._at += min(len(text), rest)
+            self._matching = self._at < len(self._want)
+            return text[rest:]
+        if self._must:
+            raise Diverged
+        self._matching = False
+        return self._held() + text
+
+    def _held(self) -> str:
+        """Return what looked like a repeat and is none."""
+        return self._blanks + self._want[: self._at]
+
+    def _beyond_gap(self, text: str) -> str:
+        """Return *text* without the blanks that the caller has already."""
+        shorter = min(len(text), len(self._gap))
+        common = next(size for size in range(shorter, -1, -1) if self._gap.startswith(text[:size]))
+        self._gap = self._gap[common:] if common == len(text) else ""
+        return text[common:]
+
+
+class Splice:
+    """Makes the chunks of another model's stream part of the one that was *told*.
+
+    *how* the model was given what was told, *used* is what the calls before took, *by* who went on so far,
+    as it is told in the last chunk.
+    """
+
+    def __init__(
+        self, told: Told, how: Prefill, *, used: Usage | None, by: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Begin where *told* ends."""
+        text = told.text
+        self._seam = Seam(text, how)
+        self._thinks = not text.strip()
+        self._identity = identity(told.first)
+        self._index = told.index
+        self._used = used
+        self._mark = {"continued": list(by)}
+        self._finished = False
+
+    def chunk(self, payload: bytes) -> bytes | None:
+        """Return the chunk *payload* as the caller is to get it, None if it holds nothing new.
+
+        Raises Diverged.
+        """
+        body = msgspec.json.decode(payload)
+        body |= self._identity
+        body.pop("system_fingerprint", None)
+        usage = usage_of(body.get("usage"))
+        if usage is not None:
+            body["usage"] = usage_object(usage + self._used if self._used else usage)
+        before = self._finished
+        says = [self._fit(choice) for choice in body.get("choices") or ()]
+        if self._finished and not before:
+            body["freeroute"] = self._mark
+        return _encode(body) if any(says) or usage is not None else None
+
+    def close(self) -> bytes | None:
+        """Return the chunk that a stream without a finish still lacks, if it does. Raises Diverged."""
+        if self._finished:
+            return None
+        self._finished = True
+        choice = {"index": self._index, "delta": {"content": self._seam.end()}, "finish_reason": None}
+        return _encode({**self._identity, "choices": [choice], "freeroute": self._mark})
+
+    def _fit(self, choice: dict[str, Any]) -> bool:
+        """Cut *choice* to what is new; say whether there is anything."""
+        delta = choice.get("delta") or {}
+        choice["index"], choice["delta"] = self._index, delta
+        delta.pop("role", None)
+        for name in () if self._thinks else _THOUGHTS:
+            delta.pop(name, None)
+        content = delta.pop("content", None)
+        text = self._seam.feed(content) if isinstance(content, str) else ""
+        if choice.get("finish_reason"):
+            self._finished = True
+        if self._finished or any(delta.get(name) for name in _NO_TEXT):
+            text += self._seam.end()
+        if text:
+            delta["content"] = text
+        return any(delta.values()) or bool(choice.get("finish_reason"))

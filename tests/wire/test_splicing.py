@@ -1,0 +1,255 @@
+"""One answer told by several models: where the text of the next one goes on, and its chunks fit in."""
+
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from freeroute.domain.usage import Usage
+from freeroute.wire.decode import decode_chat
+from freeroute.wire.splicing import LONGEST, Diverged, Seam, Splice, Told, spliceable
+
+TOLD = "The quick brown fox jumps"
+BY = [{"provider": "b", "model": "m", "from": 3}]
+GIVEN = ["trailing_assistant", "prefix_flag", "continue_final_message"]
+
+
+def joined(seam: Seam, *texts: str) -> str:
+    return "".join([*map(seam.feed, texts), seam.end()])
+
+
+def chunk(text=None, *, finish=None, **given) -> bytes:
+    delta = {} if text is None else {"content": text}
+    choice = {"index": 0, "delta": {**delta, **given.pop("delta", {})}, "finish_reason": finish}
+    fields = {"id": "first", "object": "chat.completion.chunk", "created": 7, "model": "one"}
+    return msgspec.json.encode({**fields, "choices": [choice], **given})
+
+
+def told(*texts: str, **given) -> Told:
+    kept = Told()
+    kept.note(chunk("", delta={"role": "assistant"}, **given))
+    for text in texts:
+        kept.note(chunk(text, **given))
+    return kept
+
+
+def other(text=None, **given) -> bytes:
+    return chunk(text, **{"id": "second", "created": 9, "model": "two", "system_fingerprint": "fp", **given})
+
+
+def decoded(payload: bytes | None) -> Any:
+    assert payload is not None
+    return msgspec.json.decode(payload)
+
+
+def splice(kept: Told, how="none", used=None) -> Splice:
+    return Splice(kept, how, used=used, by=BY)
+
+
+# --- the seam ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", GIVEN)
+def test_what_follows_the_given_beginning_is_new(how):
+    assert joined(Seam(TOLD, how), " over", " the dog") == " over the dog"
+
+
+@pytest.mark.parametrize("how", GIVEN)
+def test_a_repeated_beginning_is_taken_off(how):
+    assert joined(Seam(TOLD, how), "The quick ", "brown fox jumps over") == " over"
+
+
+@pytest.mark.parametrize("how", GIVEN)
+def test_what_only_looks_like_a_repeat_is_told(how):
+    assert joined(Seam(TOLD, how), " The quick", " snail") == " The quick snail"
+    assert joined(Seam(TOLD, how), "The") == "The"
+
+
+def test_a_short_text_may_be_repeated_on_purpose_unless_the_provider_always_repeats():
+    assert joined(Seam("1", "trailing_assistant"), "1", "0") == "10"
+    assert joined(Seam("1", "prefix_flag"), "1", "0") == "0"
+
+
+@pytest.mark.parametrize(
+    ("before", "texts", "rest"),
+    [
+        ("one ", ["two"], "two"),  # the model was not given the blank, and left it out
+        ("one ", [" two"], "two"),  # or says it again
+        ("one\n\n", ["\n", "\n- two"], "- two"),
+        ("one\n", ["\n\n    two"], "\n    two"),
+        ("one \n", [" two"], "two"),
+        ("one", [" two"], " two"),
+        (" \n", [" \n", "two"], "two"),
+    ],
+)
+def test_blanks_at_the_seam_are_told_once(before, texts, rest):
+    assert joined(Seam(before, "trailing_assistant"), *texts) == rest
+
+
+def test_an_answer_that_begins_anew_must_say_what_was_told_first():
+    assert joined(Seam(TOLD, "none"), " The quick brown ", "fox jumps", " over") == " over"
+    with pytest.raises(Diverged):
+        joined(Seam(TOLD, "none"), "The quick brown", " dog")
+
+
+def test_an_answer_that_begins_anew_and_ends_early_is_another_one():
+    with pytest.raises(Diverged):
+        joined(Seam(TOLD, "none"), "The quick")
+    assert joined(Seam("one \n", "none"), "one") == ""
+
+
+def test_after_nothing_but_blanks_an_answer_begins_as_it_likes():
+    assert joined(Seam("", "none"), " one") == " one"
+    assert joined(Seam("\n", "none"), "\none") == "one"
+    assert joined(Seam("", "prefix_flag"), " one") == " one"
+
+
+@given(st.text(), st.text(), st.lists(st.integers(0, 60)))
+def test_a_replay_cut_anywhere_gives_the_rest_and_nothing_before_it_is_verified(before, after, cuts):
+    seam, whole = Seam(before, "none"), before + after
+    points = sorted({0, len(whole), *(min(cut, len(whole)) for cut in cuts)})
+    heard, new = "", ""
+    for start, end in pairwise(points):
+        heard += whole[start:end]
+        new += seam.feed(whole[start:end])
+        assert not (new and before.strip() and len(heard) < len(before))
+    if len(heard) >= len(before):
+        new += seam.end()
+    assert new == after or not before.strip()
+
+
+# --- chunks --------------------------------------------------------------------------------------------
+
+
+def test_the_next_model_s_chunks_take_the_stream_s_identity():
+    fitted = decoded(splice(told(TOLD)).chunk(other(TOLD + " over", delta={"role": "assistant"})))
+    assert (fitted["id"], fitted["created"], fitted["model"]) == ("first", 7, "one")
+    assert fitted["choices"][0]["delta"] == {"content": " over"}
+    assert "system_fingerprint" not in fitted
+    assert "freeroute" not in fitted
+
+
+def test_chunks_that_bring_nothing_new_are_left_out():
+    fit = splice(told(TOLD))
+    assert fit.chunk(other("", delta={"role": "assistant"})) is None
+    assert fit.chunk(other("The quick")) is None
+    assert fit.chunk(other(None, delta={"reasoning_content": "hm"})) is None
+
+
+def test_the_last_chunk_says_who_went_on():
+    fit = splice(told("The"), "trailing_assistant")
+    assert "freeroute" not in decoded(fit.chunk(other(" end")))
+    last = decoded(fit.chunk(other(None, finish="stop")))
+    assert last["freeroute"] == {"continued": BY}
+    assert last["choices"] == [{"index": 0, "delta": {}, "finish_reason": "stop"}]
+    assert fit.close() is None
+
+
+def test_a_stream_without_a_finish_is_closed_with_what_was_held():
+    fit = splice(told(TOLD), "trailing_assistant")
+    assert fit.chunk(other("The quick")) is None
+    last = decoded(fit.close())
+    assert last["choices"] == [{"index": 0, "delta": {"content": "The quick"}, "finish_reason": None}]
+    assert last["freeroute"] == {"continued": BY}
+
+
+def test_what_was_held_goes_before_the_finish_and_before_a_tool_call():
+    call = {"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": ""}}]}
+    for rest in ({"finish": "stop"}, {"delta": call}):
+        fit = splice(told(TOLD), "trailing_assistant")
+        assert fit.chunk(other("The quick")) is None
+        fitted = decoded(fit.chunk(other(None, **rest)))
+        assert fitted["choices"][0]["delta"]["content"] == "The quick"
+
+
+@pytest.mark.parametrize("rest", [{"finish": "stop"}, {"delta": {"tool_calls": [{"index": 0}]}}])
+def test_a_replay_that_ends_or_calls_a_tool_too_early_is_another_answer(rest):
+    with pytest.raises(Diverged):
+        splice(told(TOLD)).chunk(other("The quick", **rest))
+
+
+def test_thoughts_go_through_as_long_as_no_text_was_told():
+    kept = told()
+    kept.note(chunk(None, delta={"reasoning_content": "first"}))
+    assert (kept.text, kept.is_plain) == ("", True)
+    fitted = splice(kept).chunk(other(None, delta={"reasoning_content": "second"}))
+    assert decoded(fitted)["choices"][0]["delta"] == {"reasoning_content": "second"}
+
+
+def test_usage_is_the_sum_of_all_calls():
+    fit = splice(told("The"), "trailing_assistant", used=Usage(10, 5, reasoning=2, cached=4))
+    usage = {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15}
+    extra = decoded(fit.chunk(msgspec.json.encode({"choices": [], "usage": usage})))
+    assert extra["usage"] == {
+        "prompt_tokens": 22,
+        "completion_tokens": 8,
+        "total_tokens": 30,
+        "completion_tokens_details": {"reasoning_tokens": 2},
+        "prompt_tokens_details": {"cached_tokens": 4},
+    }
+    assert extra["id"] == "first"
+    alone = splice(told("The")).chunk(msgspec.json.encode({"choices": [], "usage": usage}))
+    assert decoded(alone)["usage"] == usage
+
+
+def test_the_choice_keeps_its_number():
+    kept = Told()
+    kept.note(b'{"choices":[{"index":2,"delta":{"content":"a"}}]}')
+    fitted = decoded(splice(kept, "trailing_assistant").chunk(other("b")))
+    assert (kept.is_plain, fitted["choices"][0]["index"]) == (True, 2)
+
+
+# --- what can be spliced -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        {"tool_calls": [{"index": 0, "id": "c"}]},
+        {"function_call": {"name": "f"}},
+        {"refusal": "no"},
+        {"audio": {"id": "a"}},
+        {"images": [{}]},
+        {"content": ["part"]},
+    ],
+)
+def test_an_answer_that_is_not_only_text_is_not_gone_on_with(delta):
+    kept = told("The")
+    kept.note(chunk(None, delta=delta))
+    assert (kept.is_plain, kept.text) == (False, "")
+
+
+def test_nor_one_of_two_choices_or_without_end():
+    kept = told("The")
+    kept.note(b'{"choices":[{"index":1,"delta":{"content":"a"}}]}')
+    assert not kept.is_plain
+    assert told("x" * LONGEST).is_plain
+    assert not told("x" * LONGEST, "x").is_plain
+
+
+def test_chunks_without_choices_tell_nothing():
+    kept = Told()
+    for payload in (b'{"choices":[],"usage":{}}', b"garbage"):
+        kept.note(payload)
+    assert (kept.first, kept.index, kept.text) == (None, 0, "")
+
+
+@pytest.mark.parametrize(
+    ("fields", "can"),
+    [
+        ({}, True),
+        ({"stream": False}, False),
+        ({"n": 1}, True),
+        ({"n": 2}, False),
+        ({"logprobs": True}, False),
+        ({"response_format": {"type": "text"}}, True),
+        ({"response_format": {"type": "json_object"}}, False),
+        ({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}, False),
+    ],
+)
+def test_only_a_stream_of_text_in_one_choice_can_be_spliced(fields, can):
+    body = {"model": "free", "stream": True, "messages": [{"role": "user", "content": "hi"}], **fields}
+    assert spliceable(decode_chat(msgspec.json.encode(body))) is can
