@@ -21,6 +21,7 @@ from freeroute.upstreams.faults import before_answer
 from freeroute.upstreams.quirks import NotTaken, Outgoing, outgoing
 from freeroute.upstreams.rates import facts_of
 from freeroute.upstreams.repairs import Repairs
+from freeroute.upstreams.signatures import Signatures
 from freeroute.upstreams.streams import ChatStream, Events
 from freeroute.upstreams.structured import conforming
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
@@ -94,13 +95,17 @@ class OpenAiShape:
 
     accept = b"text/event-stream"
 
+    def __init__(self, signatures: Signatures) -> None:
+        """Give calls back the *signatures* they came with."""
+        self._signatures = signatures
+
     def url(self, provider: Provider) -> str:
         """Return where calls go."""
         return provider.base_url.rstrip("/") + "/chat/completions"
 
     def outgoing(self, call: ChatCall, candidate: Candidate, terms: Terms) -> Outgoing:
         """Return the body of *call*, bytes kept."""
-        return outgoing(call, candidate, terms)
+        return outgoing(call, candidate, terms, self._signatures)
 
     def events(self) -> Events:
         """Return a parser of server-sent events."""
@@ -118,7 +123,8 @@ class OpenAiUpstream:
         """Send through *transport*."""
         self._transport = transport
         self._clock = clock
-        self._shape = shape or OpenAiShape()
+        self._signatures = Signatures()
+        self._shape = shape or OpenAiShape(self._signatures)
 
     async def send(self, call: ChatCall, candidate: Candidate, terms: Terms) -> Sent:
         """Make the call; every failure is an outcome. Cancelling it closes the connection."""
@@ -146,7 +152,12 @@ class OpenAiUpstream:
         self, call: ChatCall, candidate: Candidate, terms: Terms, ready: Outgoing, headers: Headers
     ) -> Sent:
         url = self._shape.url(candidate.provider)
-        attempt = _Attempt(call, candidate, terms, self._clock, self._shape)
+        repairs = Repairs(
+            candidate.provider.quirks,
+            habits_of(candidate, call),
+            signed=partial(self._signatures.note, candidate.name),
+        )
+        attempt = _Attempt(call, candidate, terms, self._clock, self._shape, repairs)
         try:
             async with asyncio.timeout(terms.first_event) as timer:
                 exchange = await self._transport.open("POST", url, headers, ready.body, _deadlines(terms))
@@ -163,7 +174,13 @@ class _Attempt:
     """Reads the answer of one call up to the point where it is served or judged."""
 
     def __init__(
-        self, call: ChatCall, candidate: Candidate, terms: Terms, clock: Clock, shape: Shape
+        self,
+        call: ChatCall,
+        candidate: Candidate,
+        terms: Terms,
+        clock: Clock,
+        shape: Shape,
+        repairs: Repairs,
     ) -> None:
         self.status: int | None = None
         self.head_at: Now | None = None
@@ -173,7 +190,7 @@ class _Attempt:
         self._terms = terms
         self._clock = clock
         self._shape = shape
-        self._repairs = Repairs(candidate.provider.quirks, habits_of(candidate, call))
+        self._repairs = repairs
 
     async def read(self, exchange: Exchange, timer: asyncio.Timeout) -> Sent:
         """Return how *exchange* went, until *timer* ends it; closes it unless a stream is served."""

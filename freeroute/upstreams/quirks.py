@@ -11,11 +11,9 @@ from freeroute.domain.outcome import droppable
 from freeroute.engine.ports import Terms
 from freeroute.upstreams import schemas, structured
 from freeroute.upstreams.parameters import IN_MESSAGES
+from freeroute.upstreams.signatures import Signatures
 from freeroute.upstreams.wordings import PENALTIES
 from freeroute.wire.chat import ChatCall
-
-# Documented by Google for conversations whose earlier turns another model answered: it skips the check.
-DUMMY_SIGNATURE = "context_engineering_is_the_way_to_go"
 
 _BOUNDS = ("max_tokens", "max_completion_tokens")
 _ALWAYS = frozenset({"model", "messages", "stream", "stream_options", *_BOUNDS})
@@ -47,12 +45,17 @@ class Outgoing(Struct, frozen=True):
     dropped: tuple[str, ...] = ()
 
 
-def outgoing(call: ChatCall, candidate: Candidate, terms: Terms) -> Outgoing:
+def outgoing(
+    call: ChatCall, candidate: Candidate, terms: Terms, signatures: Signatures | None = None
+) -> Outgoing:
     """Return *call* for *candidate*; the bytes of fields that no quirk touches stay as they came.
 
-    Raises NotTaken if the call would lose something the caller relies on.
+    *signatures* are those that its tool calls may need. Raises NotTaken if the call would lose something the
+    caller relies on.
     """
     fields, dropped = adapted(call, candidate, terms)
+    if candidate.provider.quirks.echo_signature and b'"tool_calls"' in bytes(fields.get("messages", b"")):
+        fields["messages"] = _signed(fields["messages"], candidate, signatures or Signatures())
     return Outgoing(_encode(fields), dropped)
 
 
@@ -186,8 +189,6 @@ def _changes(text: bytes, quirks: Quirks, members: frozenset[str]) -> list[Chang
         changes.append(_empty_for_null)
     if quirks.flatten_content and b'"type"' in text:
         changes.append(_flattened)
-    if quirks.echo_signature and b'"tool_calls"' in text:
-        changes.append(_signed)
     if members:
         changes.append(lambda message: _without(message, members))
     return changes
@@ -236,23 +237,7 @@ def _flattened(message: dict[str, Raw]) -> bool:
     return True
 
 
-def _signed(message: dict[str, Raw]) -> bool:
-    """Give the first tool call of a turn the dummy signature if no call of it has one."""
-    calls = _ANY.decode(message["tool_calls"]) if "tool_calls" in message else None
-    if not isinstance(calls, list) or not calls or not isinstance(calls[0], dict):
-        return False
-    if any(_signature(call) for call in calls):
-        return False
-    extra = calls[0].get("extra_content")
-    extra = extra if isinstance(extra, dict) else {}
-    google = extra.get("google")
-    google = google if isinstance(google, dict) else {}
-    calls[0]["extra_content"] = {**extra, "google": {**google, "thought_signature": DUMMY_SIGNATURE}}
-    message["tool_calls"] = Raw(_encode(calls))
-    return True
-
-
-def _signature(call: Any) -> Any:
-    extra = call.get("extra_content") if isinstance(call, dict) else None
-    google = extra.get("google") if isinstance(extra, dict) else None
-    return google.get("thought_signature") if isinstance(google, dict) else None
+def _signed(raw: Raw, candidate: Candidate, signatures: Signatures) -> Raw:
+    messages = _MESSAGES.decode(raw)
+    signed = [signatures.sign(message, candidate.name) for message in messages]
+    return Raw(_encode(messages)) if any(signed) else raw

@@ -7,8 +7,9 @@ import pytest
 
 from freeroute.domain.catalogue import Candidate, Key, Model, Provider, Quirks
 from freeroute.engine.ports import Terms
-from freeroute.upstreams.quirks import DUMMY_SIGNATURE, NotTaken, Outgoing, outgoing
+from freeroute.upstreams.quirks import NotTaken, Outgoing, outgoing
 from freeroute.upstreams.repairs import Repairs
+from freeroute.upstreams.signatures import DUMMY_SIGNATURE
 from freeroute.wire.answers import inspect
 from freeroute.wire.decode import decode_chat
 
