@@ -2,8 +2,10 @@
 
 import math
 import re
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Literal
+from fnmatch import fnmatchcase
+from typing import Literal, TypeVar
 
 from msgspec import Struct, field
 
@@ -116,14 +118,18 @@ class ErrorRule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     unit: Unit | None = None
 
 
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
+
+
 class Quirks(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Where a provider differs from OpenAI's chat API; applied on the way out, undone on the way back.
 
     *drops* are request fields removed before sending, *renames* old to new names, *clamps* field to
     [low, high], *accepts* (if given) the only top-level fields sent. *output_field* is the name the output
     bound travels under: ``max_tokens``, ``max_completion_tokens`` or ``both`` (left as the caller wrote it).
-    *think_tags* are patterns of models that write thoughts into their text, *text_tools* of those that write
-    calls into it, with the form they use.
+    By patterns of models: *efforts* are the reasoning efforts they take, *think_tags* those that write
+    thoughts into their text, *text_tools* those that write calls into it, with the form they use. With
+    *require_parameters* the provider is a router that can be told to honour all parameters.
     """
 
     drops: tuple[str, ...] = ()
@@ -143,6 +149,8 @@ class Quirks(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     usage_every_chunk: bool = False
     echo_signature: bool = False
     remote_images: bool = True
+    require_parameters: bool = False
+    efforts: dict[str, tuple[Effort, ...]] = {}
     think_tags: tuple[str, ...] = ()
     text_tools: dict[str, Literal["hermes", "llama", "mistral"]] = {}
 
@@ -314,6 +322,15 @@ class Catalogue(Struct, frozen=True):
     providers: dict[str, Provider]
     candidates: tuple[Candidate, ...]
     meta_models: dict[str, MetaModel] = field(default_factory=dict)
+
+
+V = TypeVar("V")
+
+
+def by_pattern(model_id: str, table: Mapping[str, V]) -> V | None:
+    """Return what *table* says of the first pattern that *model_id* fits, in any case, or None."""
+    name = model_id.lower()
+    return next((value for pattern, value in table.items() if fnmatchcase(name, pattern.lower())), None)
 
 
 _FAMILY_TAIL = re.compile(r"(-instruct|-it|-\d{4}-\d{2}-\d{2}|-\d{8}|-\d{4})$")

@@ -1,12 +1,12 @@
 """A call as one provider wants it: its quirks applied to the request on the way out."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import get_args
 
 import msgspec
 from msgspec import Raw, Struct
 
-from freeroute.domain.catalogue import Candidate, Quirks
+from freeroute.domain.catalogue import Candidate, Effort, Quirks, by_pattern
 from freeroute.domain.outcome import droppable
 from freeroute.engine.ports import Terms
 from freeroute.upstreams import schemas, structured
@@ -14,6 +14,7 @@ from freeroute.upstreams.parameters import IN_MESSAGES
 from freeroute.upstreams.signatures import Signatures
 from freeroute.upstreams.wordings import PENALTIES
 from freeroute.wire.chat import ChatCall
+from freeroute.wire.fields import asks
 
 _BOUNDS = ("max_tokens", "max_completion_tokens")
 _ALWAYS = frozenset({"model", "messages", "stream", "stream_options", *_BOUNDS})
@@ -23,6 +24,7 @@ _encode = msgspec.json.encode
 _TRUE = Raw(b"true")
 _EMPTY = Raw(b'""')
 _SYSTEM = Raw(b'"system"')
+_REQUIRE = Raw(b'{"require_parameters":true}')
 _ASK_USAGE = Raw(b'{"include_usage":true}')
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 _MESSAGES = msgspec.json.Decoder(list[dict[str, Raw]])
@@ -72,12 +74,17 @@ def adapted(call: ChatCall, candidate: Candidate, terms: Terms) -> tuple[dict[st
     dropped = _leave_out(fields, terms.without)
     _set_stream(fields, call, quirks, terms)
     _bound_output(fields, call, quirks, terms)
+    efforts = by_pattern(candidate.model.id, quirks.efforts)
+    if efforts and "reasoning_effort" in fields:
+        fields["reasoning_effort"] = _nearest(fields["reasoning_effort"], efforts)
     dropped += _adapt(fields, quirks)
     members = frozenset(n.removeprefix(IN_MESSAGES) for n in terms.without if n.startswith(IN_MESSAGES))
     if "messages" in fields:
         fields["messages"] = _messages(fields["messages"], quirks, members)
     if quirks.schema_strips and "tools" in fields:
         fields["tools"] = schemas.simplified(fields["tools"], frozenset(quirks.schema_strips))
+    if call.parameters and quirks.require_parameters:
+        fields["provider"] = _REQUIRE
     return fields, tuple(dict.fromkeys(dropped))
 
 
@@ -131,7 +138,7 @@ def _adapt(fields: dict[str, Raw], quirks: Quirks) -> list[str]:
     if quirks.accepts is not None:
         accepted = _ALWAYS.union(quirks.accepts, (quirks.renames.get(name, name) for name in quirks.accepts))
         for name in [name for name in fields if name not in accepted]:
-            if not droppable(name) and not _asks_nothing(name, fields[name]):
+            if not droppable(name) and asks(name, fields[name]):
                 raise NotTaken(name)
             del fields[name]
             dropped.append(name)
@@ -139,22 +146,14 @@ def _adapt(fields: dict[str, Raw], quirks: Quirks) -> list[str]:
     return [name for name in dropped if name != "stream_options"]
 
 
-# Values that ask for what is so anyway: leaving these fields out changes nothing.
-_DEFAULTS: dict[str, tuple[Any, ...]] = {
-    "n": (1,),
-    "temperature": (1,),
-    "top_p": (1,),
-    "logprobs": (False,),
-    "top_logprobs": (0,),
-    "response_format": ({"type": "text"},),
-    "tool_choice": ("auto",),
-    "function_call": ("auto",),
-    "modalities": (["text"],),
-}
+# Efforts in order: where one is not known, the nearest is, the greater of two that are as near.
+_EFFORTS = get_args(Effort)
 
 
-def _asks_nothing(name: str, raw: Raw) -> bool:
-    return name in _DEFAULTS and _ANY.decode(raw) in _DEFAULTS[name]
+def _nearest(raw: Raw, known: Sequence[Effort]) -> Raw:
+    asked = _EFFORTS.index(_ANY.decode(raw))
+    places = sorted(map(_EFFORTS.index, known), reverse=True)
+    return Raw(_encode(_EFFORTS[min(places, key=lambda place: abs(place - asked))]))
 
 
 def _clamped(raw: Raw, low: float, high: float) -> Raw:
