@@ -2,8 +2,10 @@
 
 import math
 import re
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Literal
+from fnmatch import fnmatchcase
+from typing import Literal, TypeVar
 
 from msgspec import Struct, field
 
@@ -117,6 +119,7 @@ class ErrorRule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
 
 
 Prefill = Literal["none", "trailing_assistant", "prefix_flag", "continue_final_message"]
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
 
 
 class Quirks(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -125,9 +128,11 @@ class Quirks(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     *drops* are request fields removed before sending, *renames* old to new names, *clamps* field to
     [low, high], *accepts* (if given) the only top-level fields sent. *output_field* is the name the output
     bound travels under: ``max_tokens``, ``max_completion_tokens`` or ``both`` (left as the caller wrote it).
-    *think_tags* are patterns of models that write thoughts into their text, *text_tools* of those that write
-    calls into it, with the form they use. *prefill* is how a model is given the beginning of its answer: an
-    assistant's message at the end, alone, with ``prefix``, or with ``continue_final_message`` beside it.
+    By patterns of models: *efforts* are the reasoning efforts they take, *think_tags* those that write
+    thoughts into their text, *text_tools* those that write calls into it, with the form they use. With
+    *require_parameters* the provider is a router that can be told to honour all parameters. *prefill* is how
+    a model is given the beginning of its answer: an assistant's message at the end, alone, with ``prefix``,
+    or with ``continue_final_message`` beside it.
     """
 
     drops: tuple[str, ...] = ()
@@ -147,6 +152,8 @@ class Quirks(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     usage_every_chunk: bool = False
     echo_signature: bool = False
     remote_images: bool = True
+    require_parameters: bool = False
+    efforts: dict[str, tuple[Effort, ...]] = {}
     think_tags: tuple[str, ...] = ()
     text_tools: dict[str, Literal["hermes", "llama", "mistral"]] = {}
     prefill: Prefill = "none"
@@ -324,6 +331,15 @@ class Catalogue(Struct, frozen=True):
     providers: dict[str, Provider]
     candidates: tuple[Candidate, ...]
     meta_models: dict[str, MetaModel] = field(default_factory=dict)
+
+
+V = TypeVar("V")
+
+
+def by_pattern(model_id: str, table: Mapping[str, V]) -> V | None:
+    """Return what *table* says of the first pattern that *model_id* fits, in any case, or None."""
+    name = model_id.lower()
+    return next((value for pattern, value in table.items() if fnmatchcase(name, pattern.lower())), None)
 
 
 _FAMILY_TAIL = re.compile(r"(-instruct|-it|-\d{4}-\d{2}-\d{2}|-\d{8}|-\d{4})$")

@@ -147,7 +147,8 @@ def _redirected(outcome: Outcome, candidate: Candidate, standing: Standing, now:
 
 def _bad_parameter(outcome: Outcome, candidate: Candidate, standing: Standing, now: Now) -> None:
     if outcome.param and droppable(outcome.param):
-        standing.learn_refusal(candidate, outcome.param, now)
+        if outcome.counted:  # else it was never sent: the catalogue knew, and the caller insisted
+            standing.learn_refusal(candidate, outcome.param, now)
     elif outcome.param in FEATURES:
         standing.refuses(candidate, outcome.param, until=now.mono + REFUSED_REST)
 

@@ -1,7 +1,10 @@
 """Which candidates could serve a call at all: what it needs, whatever the time. Pure."""
 
+from typing import Any
+
 from freeroute.clock import Now
-from freeroute.domain.catalogue import Candidate, Privacy
+from freeroute.domain.catalogue import Candidate, Privacy, Quirks, by_pattern
+from freeroute.domain.outcome import PREFILL
 from freeroute.domain.selection import Fit, Need, Reason
 from freeroute.domain.standing import Standing
 
@@ -18,12 +21,43 @@ def unfit(candidate: Candidate, need: Need, standing: Standing) -> str | None:
         missing -= {"json_schema"}
     if missing:
         return f"no {', '.join(sorted(missing))}"
+    lost = _lost(candidate, need, standing)
+    if lost:
+        return f"does not take {', '.join(lost)}"
     if need.remote_images and not provider.quirks.remote_images:
         return "takes images as base64 data only"
     context = standing.context(candidate)
     if context is not None and need.demand.prompt + (need.demand.max_output or 1) > context:
         return f"context of {context} tokens is too small"
     return None
+
+
+def _lost(candidate: Candidate, need: Need, standing: Standing) -> list[str]:
+    """Return what *need* asks for that would not reach the model of *candidate*, or only changed."""
+    quirks = candidate.provider.quirks
+    lost = {name for name in need.features - {PREFILL} if not takes(quirks, name)}
+    if need.parameters:
+        lost.update(standing.dropped(candidate).intersection(need.parameters))
+        lost.update(n for n, value in need.parameters.items() if not _honours(candidate, n, value))
+    return sorted(lost)
+
+
+def takes(quirks: Quirks, name: str) -> bool:
+    """Say whether a provider of these *quirks* is sent the field *name* at all."""
+    if name in quirks.drops:
+        return False
+    return quirks.accepts is None or not {name, quirks.renames.get(name)}.isdisjoint(quirks.accepts)
+
+
+def _honours(candidate: Candidate, name: str, value: Any) -> bool:
+    quirks = candidate.provider.quirks
+    if name == "reasoning_effort":
+        efforts = by_pattern(candidate.model.id, quirks.efforts)
+        return takes(quirks, name) and (efforts is None or value in efforts)
+    if name in quirks.clamps and isinstance(value, (int, float)):
+        low, high = quirks.clamps[name]
+        return takes(quirks, name) and low <= value <= high
+    return takes(quirks, name)
 
 
 def eligible(need: Need, standing: Standing) -> tuple[list[tuple[int, Candidate]], list[Reason]]:

@@ -241,6 +241,8 @@ class AttemptLoop:
             return None
         tried, candidate = course.tried, leased.candidate
         verdict = judge(outcome)
+        if outcome.kind is Kind.BAD_PARAMETER and outcome.param in need.parameters:
+            verdict = Next.CANDIDATE  # the caller would rather have none than go without it
         if verdict in (Next.AGAIN, Next.WITHOUT):
             mark = f"{candidate.id} {outcome.kind} {outcome.param}"
             if mark not in course.repeated:

@@ -131,6 +131,7 @@ class Gateway:
             dice=context.dice,
             ties=self.ties,
             features=call.features,
+            parameters=call.parameters,
             preferred=self._last(call, course),
         )
 

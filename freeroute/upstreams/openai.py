@@ -16,11 +16,13 @@ from freeroute.domain.catalogue import Candidate, Provider
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.rates import RateFact
 from freeroute.engine.ports import Answer, Sent, Terms, Upstream
-from freeroute.upstreams.complaints import BODY_LIMIT, read_complaint
+from freeroute.upstreams.bodies import ANSWER_LIMIT, error_body, whole_body
+from freeroute.upstreams.complaints import read_complaint
 from freeroute.upstreams.faults import before_answer
 from freeroute.upstreams.quirks import NotTaken, Outgoing, outgoing
 from freeroute.upstreams.rates import facts_of
 from freeroute.upstreams.repairs import Repairs
+from freeroute.upstreams.signatures import Signatures
 from freeroute.upstreams.streams import ChatStream, Events
 from freeroute.upstreams.structured import conforming
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
@@ -43,10 +45,6 @@ from freeroute.wire.answers import (
 )
 from freeroute.wire.chat import ChatCall
 from freeroute.wire.sse import SseParser
-
-ANSWER_LIMIT = 32 * 1024 * 1024
-# How long the rest of an error body is waited for: its status has said the most important.
-ERROR_BODY = 5.0
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -94,13 +92,17 @@ class OpenAiShape:
 
     accept = b"text/event-stream"
 
+    def __init__(self, signatures: Signatures) -> None:
+        """Give calls back the *signatures* they came with."""
+        self._signatures = signatures
+
     def url(self, provider: Provider) -> str:
         """Return where calls go."""
         return provider.base_url.rstrip("/") + "/chat/completions"
 
     def outgoing(self, call: ChatCall, candidate: Candidate, terms: Terms) -> Outgoing:
         """Return the body of *call*, bytes kept."""
-        return outgoing(call, candidate, terms)
+        return outgoing(call, candidate, terms, self._signatures)
 
     def events(self) -> Events:
         """Return a parser of server-sent events."""
@@ -118,21 +120,15 @@ class OpenAiUpstream:
         """Send through *transport*."""
         self._transport = transport
         self._clock = clock
-        self._shape = shape or OpenAiShape()
+        self._signatures = Signatures()
+        self._shape = shape or OpenAiShape(self._signatures)
 
     async def send(self, call: ChatCall, candidate: Candidate, terms: Terms) -> Sent:
         """Make the call; every failure is an outcome. Cancelling it closes the connection."""
         asked = as_asked(call, candidate)
-        try:
-            ready = self._shape.outgoing(asked, candidate, terms)
-        except RecursionError:
-            return Sent(Outcome(Kind.REJECTED, detail="nested too deeply", counted=False))
-        except NotTaken as exc:
-            told = f"{candidate.provider.name} does not take {exc.field}"
-            refusal = Outcome(
-                Kind.BAD_PARAMETER, detail=str(exc), param=exc.field, counted=False, request_error=told
-            )
-            return Sent(refusal)
+        ready = self._ready(asked, candidate, terms)
+        if isinstance(ready, Outcome):
+            return Sent(ready)
         try:
             headers = request_headers(asked, candidate, terms, self._shape.accept)
         except ValueError:
@@ -142,11 +138,30 @@ class OpenAiUpstream:
         sent.outcome = _named_in(sent.outcome, call)
         return sent
 
+    def _ready(self, call: ChatCall, candidate: Candidate, terms: Terms) -> Outgoing | Outcome:
+        """Return what goes up, or why nothing does."""
+        try:
+            ready = self._shape.outgoing(call, candidate, terms)
+            lost = next((name for name in ready.dropped if name in call.parameters), None)
+        except RecursionError:
+            return Outcome(Kind.REJECTED, detail="nested too deeply", counted=False)
+        except NotTaken as exc:
+            ready, lost = Outgoing(b""), exc.field
+        if lost is None:
+            return ready
+        told = f"{candidate.provider.name} does not take {lost}"
+        return Outcome(Kind.BAD_PARAMETER, detail=told, param=lost, counted=False, request_error=told)
+
     async def _exchange(
         self, call: ChatCall, candidate: Candidate, terms: Terms, ready: Outgoing, headers: Headers
     ) -> Sent:
         url = self._shape.url(candidate.provider)
-        attempt = _Attempt(call, candidate, terms, self._clock, self._shape)
+        repairs = Repairs(
+            candidate.provider.quirks,
+            habits_of(candidate, call),
+            signed=partial(self._signatures.note, candidate.name),
+        )
+        attempt = _Attempt(call, candidate, terms, self._clock, self._shape, repairs)
         try:
             async with asyncio.timeout(terms.first_event) as timer:
                 exchange = await self._transport.open("POST", url, headers, ready.body, _deadlines(terms))
@@ -163,7 +178,13 @@ class _Attempt:
     """Reads the answer of one call up to the point where it is served or judged."""
 
     def __init__(
-        self, call: ChatCall, candidate: Candidate, terms: Terms, clock: Clock, shape: Shape
+        self,
+        call: ChatCall,
+        candidate: Candidate,
+        terms: Terms,
+        clock: Clock,
+        shape: Shape,
+        repairs: Repairs,
     ) -> None:
         self.status: int | None = None
         self.head_at: Now | None = None
@@ -173,7 +194,7 @@ class _Attempt:
         self._terms = terms
         self._clock = clock
         self._shape = shape
-        self._repairs = Repairs(candidate.provider.quirks, habits_of(candidate, call))
+        self._repairs = repairs
 
     async def read(self, exchange: Exchange, timer: asyncio.Timeout) -> Sent:
         """Return how *exchange* went, until *timer* ends it; closes it unless a stream is served."""
@@ -194,7 +215,7 @@ class _Attempt:
         if not 200 <= exchange.status < 300:
             until = timer.when()
             timer.reschedule(None)  # a body that never ends must not hide what the status says
-            told = await _error_body(exchange, until)
+            told = await error_body(exchange, until)
             self._note_rates(exchange, told)
             return Sent(self._refused(exchange, told))
         kind = _content_type(exchange.headers)
@@ -202,7 +223,7 @@ class _Attempt:
             return Sent(Outcome(Kind.GARBAGE, exchange.status, "an HTML page instead of an answer"))
         if self._call.stream and ("json" not in kind or "ndjson" in kind or "jsonl" in kind):
             return await self._stream(exchange)
-        body = await _whole_body(exchange)
+        body = await whole_body(exchange)
         if body is None:
             return Sent(Outcome(Kind.GARBAGE, exchange.status, f"an answer of over {ANSWER_LIMIT} bytes"))
         return self._whole(exchange, self._shape.whole(body))
@@ -339,31 +360,6 @@ def _content_type(headers: Headers) -> str:
         if name.lower() == b"content-type":
             return value.decode("latin-1").lower()
     return ""
-
-
-async def _whole_body(exchange: Exchange) -> bytes | None:
-    """Return the body, or None if it is longer than an answer may be."""
-    parts, size = [], 0
-    while data := await exchange.next():
-        parts.append(data)
-        size += len(data)
-        if size > ANSWER_LIMIT:
-            return None
-    return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-async def _error_body(exchange: Exchange, until: float | None) -> bytes:
-    """Return the beginning of an error's body, as far as it comes *until* then (loop time)."""
-    parts, size = [], 0
-    soon = asyncio.get_running_loop().time() + ERROR_BODY
-    try:
-        async with asyncio.timeout_at(soon if until is None else min(until, soon)):
-            while size < BODY_LIMIT and (data := await exchange.next()):
-                parts.append(data)
-                size += len(data)
-    except (TransportError, TimeoutError):
-        pass
-    return b"".join(parts)[:BODY_LIMIT]
 
 
 def _named_in(outcome: Outcome, call: ChatCall) -> Outcome:

@@ -1,22 +1,21 @@
 """A call as one provider wants it: its quirks applied to the request on the way out."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, get_args
 
 import msgspec
 from msgspec import Raw, Struct
 
-from freeroute.domain.catalogue import Candidate, Prefill, Quirks
+from freeroute.domain.catalogue import Candidate, Effort, Prefill, Quirks, by_pattern
 from freeroute.domain.outcome import droppable
 from freeroute.domain.usage import tokens_in
 from freeroute.engine.ports import Terms
 from freeroute.upstreams import schemas, structured
 from freeroute.upstreams.parameters import IN_MESSAGES
+from freeroute.upstreams.signatures import Signatures
 from freeroute.upstreams.wordings import PENALTIES
 from freeroute.wire.chat import ChatCall
-
-# Documented by Google for conversations whose earlier turns another model answered: it skips the check.
-DUMMY_SIGNATURE = "context_engineering_is_the_way_to_go"
+from freeroute.wire.fields import asks
 
 _BOUNDS = ("max_tokens", "max_completion_tokens")
 _ALWAYS = frozenset({"model", "messages", "stream", "stream_options", *_BOUNDS})
@@ -26,6 +25,7 @@ _encode = msgspec.json.encode
 _TRUE = Raw(b"true")
 _EMPTY = Raw(b'""')
 _SYSTEM = Raw(b'"system"')
+_REQUIRE = Raw(b'{"require_parameters":true}')
 _ASK_USAGE = Raw(b'{"include_usage":true}')
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 _MESSAGES = msgspec.json.Decoder(list[dict[str, Raw]])
@@ -49,12 +49,17 @@ class Outgoing(Struct, frozen=True):
     dropped: tuple[str, ...] = ()
 
 
-def outgoing(call: ChatCall, candidate: Candidate, terms: Terms) -> Outgoing:
+def outgoing(
+    call: ChatCall, candidate: Candidate, terms: Terms, signatures: Signatures | None = None
+) -> Outgoing:
     """Return *call* for *candidate*; the bytes of fields that no quirk touches stay as they came.
 
-    Raises NotTaken if the call would lose something the caller relies on.
+    *signatures* are those that its tool calls may need. Raises NotTaken if the call would lose something the
+    caller relies on.
     """
     fields, dropped = adapted(call, candidate, terms)
+    if candidate.provider.quirks.echo_signature and b'"tool_calls"' in bytes(fields.get("messages", b"")):
+        fields["messages"] = _signed(fields["messages"], candidate, signatures or Signatures())
     return Outgoing(_encode(fields), dropped)
 
 
@@ -72,6 +77,9 @@ def adapted(call: ChatCall, candidate: Candidate, terms: Terms) -> tuple[dict[st
     _set_stream(fields, call, quirks, terms)
     given = call.begun if candidate.prefill != "none" else ""
     _bound_output(fields, call, quirks, terms, said=tokens_in(len(given.encode())) if given else 0)
+    efforts = by_pattern(candidate.model.id, quirks.efforts)
+    if efforts and "reasoning_effort" in fields:
+        fields["reasoning_effort"] = _nearest(fields["reasoning_effort"], efforts)
     dropped += _adapt(fields, quirks)
     members = frozenset(n.removeprefix(IN_MESSAGES) for n in terms.without if n.startswith(IN_MESSAGES))
     if "messages" in fields:
@@ -80,6 +88,8 @@ def adapted(call: ChatCall, candidate: Candidate, terms: Terms) -> tuple[dict[st
         _begin_answer(fields, given, candidate.prefill)
     if quirks.schema_strips and "tools" in fields:
         fields["tools"] = schemas.simplified(fields["tools"], frozenset(quirks.schema_strips))
+    if call.parameters and quirks.require_parameters:
+        fields["provider"] = _REQUIRE
     return fields, tuple(dict.fromkeys(dropped))
 
 
@@ -144,7 +154,7 @@ def _adapt(fields: dict[str, Raw], quirks: Quirks) -> list[str]:
     if quirks.accepts is not None:
         accepted = _ALWAYS.union(quirks.accepts, (quirks.renames.get(name, name) for name in quirks.accepts))
         for name in [name for name in fields if name not in accepted]:
-            if not droppable(name) and not _asks_nothing(name, fields[name]):
+            if not droppable(name) and asks(name, fields[name]):
                 raise NotTaken(name)
             del fields[name]
             dropped.append(name)
@@ -152,22 +162,14 @@ def _adapt(fields: dict[str, Raw], quirks: Quirks) -> list[str]:
     return [name for name in dropped if name != "stream_options"]
 
 
-# Values that ask for what is so anyway: leaving these fields out changes nothing.
-_DEFAULTS: dict[str, tuple[Any, ...]] = {
-    "n": (1,),
-    "temperature": (1,),
-    "top_p": (1,),
-    "logprobs": (False,),
-    "top_logprobs": (0,),
-    "response_format": ({"type": "text"},),
-    "tool_choice": ("auto",),
-    "function_call": ("auto",),
-    "modalities": (["text"],),
-}
+# Efforts in order: where one is not known, the nearest is, the greater of two that are as near.
+_EFFORTS = get_args(Effort)
 
 
-def _asks_nothing(name: str, raw: Raw) -> bool:
-    return name in _DEFAULTS and _ANY.decode(raw) in _DEFAULTS[name]
+def _nearest(raw: Raw, known: Sequence[Effort]) -> Raw:
+    asked = _EFFORTS.index(_ANY.decode(raw))
+    places = sorted(map(_EFFORTS.index, known), reverse=True)
+    return Raw(_encode(_EFFORTS[min(places, key=lambda place: abs(place - asked))]))
 
 
 def _clamped(raw: Raw, low: float, high: float) -> Raw:
@@ -202,8 +204,6 @@ def _changes(text: bytes, quirks: Quirks, members: frozenset[str]) -> list[Chang
         changes.append(_empty_for_null)
     if quirks.flatten_content and b'"type"' in text:
         changes.append(_flattened)
-    if quirks.echo_signature and b'"tool_calls"' in text:
-        changes.append(_signed)
     if members:
         changes.append(lambda message: _without(message, members))
     return changes
@@ -252,23 +252,7 @@ def _flattened(message: dict[str, Raw]) -> bool:
     return True
 
 
-def _signed(message: dict[str, Raw]) -> bool:
-    """Give the first tool call of a turn the dummy signature if no call of it has one."""
-    calls = _ANY.decode(message["tool_calls"]) if "tool_calls" in message else None
-    if not isinstance(calls, list) or not calls or not isinstance(calls[0], dict):
-        return False
-    if any(_signature(call) for call in calls):
-        return False
-    extra = calls[0].get("extra_content")
-    extra = extra if isinstance(extra, dict) else {}
-    google = extra.get("google")
-    google = google if isinstance(google, dict) else {}
-    calls[0]["extra_content"] = {**extra, "google": {**google, "thought_signature": DUMMY_SIGNATURE}}
-    message["tool_calls"] = Raw(_encode(calls))
-    return True
-
-
-def _signature(call: Any) -> Any:
-    extra = call.get("extra_content") if isinstance(call, dict) else None
-    google = extra.get("google") if isinstance(extra, dict) else None
-    return google.get("thought_signature") if isinstance(google, dict) else None
+def _signed(raw: Raw, candidate: Candidate, signatures: Signatures) -> Raw:
+    messages = _MESSAGES.decode(raw)
+    signed = [signatures.sign(message, candidate.name) for message in messages]
+    return Raw(_encode(messages)) if any(signed) else raw

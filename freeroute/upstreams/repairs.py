@@ -4,12 +4,14 @@ Payloads keep their bytes unless something in them has to change.
 """
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from freeroute.domain.catalogue import Quirks
+from freeroute.upstreams.signatures import signature_of
 from freeroute.upstreams.text_tools import Call
 from freeroute.upstreams.writing import Habits, Heard, Writing
 from freeroute.wire.answers import Choice, Piece, Said, delta_chunk, split_parts
@@ -24,10 +26,16 @@ class _Calls(Struct):
 class Repairs:
     """Repairs the chunks of one stream, or one whole answer."""
 
-    def __init__(self, quirks: Quirks, habits: Habits | None = None) -> None:
-        """Undo *quirks* and *habits*; what is plainly not OpenAI's form is repaired in any case."""
+    def __init__(
+        self, quirks: Quirks, habits: Habits | None = None, signed: Callable[[str, str], None] | None = None
+    ) -> None:
+        """Undo *quirks* and *habits*; what is plainly not OpenAI's form is repaired in any case.
+
+        *signed* is told the id and the signature of each tool call that has one.
+        """
         self._quirks = quirks
         self._habits = habits or Habits()
+        self._signed = signed if quirks.echo_signature else None
         self._calls: dict[int, _Calls] = {}
         self._writings: dict[int, Writing] = {}
         self._rescued: set[int] = set()  # choices whose text held tool calls
@@ -47,6 +55,7 @@ class Repairs:
         choices = piece.choices or []
         heard = [self._heard(choice, ends=bool(choice.finish_reason)) for choice in choices]
         calls = [self._repaired_calls(choice) for choice in choices]
+        self._note_signatures(choices, calls)
         strips_usage = self._quirks.usage_every_chunk and piece.usage is not None
         if not (strips_usage or any(heard) or any(calls) or any(map(self._needs_repair, choices))):
             return payload
@@ -62,6 +71,7 @@ class Repairs:
         choices = piece.choices or []
         heard = [self._heard(choice, ends=True) for choice in choices]
         calls = [_with_ids(choice.message) for choice in choices]
+        self._note_signatures(choices, calls)
         for choice in choices:
             if choice.message is not None and choice.message.tool_calls:
                 self._begun(choice).ids.append("")
@@ -91,6 +101,23 @@ class Repairs:
         if ends:
             heard += writing.rest()
         return None if heard == Heard(text) else heard
+
+    def _note_signatures(self, choices: list[Choice], repaired: list[list[Any] | None]) -> None:
+        if self._signed is None:
+            return
+        for choice, calls in zip(choices, repaired, strict=True):
+            for call in calls or (choice.said.tool_calls if choice.said is not None else None) or ():
+                signature = signature_of(call)
+                if signature is not None and (name := self._id_of(call, choice)):
+                    self._signed(name, signature)
+
+    def _id_of(self, call: dict[str, Any], choice: Choice) -> str | None:
+        """Return the id of *call*, which only its first piece carries."""
+        index, ids = call.get("index"), self._begun(choice).ids
+        if isinstance(index, int) and 0 <= index < len(ids):
+            return ids[index]
+        name = call.get("id")
+        return name if isinstance(name, str) else None
 
     def _needs_repair(self, choice: Choice) -> bool:
         said = choice.delta if choice.delta is not None else choice.message

@@ -1,13 +1,11 @@
 """What a model writes into its text although it belongs beside it, as far as the catalogue knows of it."""
 
-from collections.abc import Iterable
-from fnmatch import fnmatchcase
 from typing import Any
 
 import msgspec
 from msgspec import Struct, field
 
-from freeroute.domain.catalogue import Candidate
+from freeroute.domain.catalogue import Candidate, by_pattern
 from freeroute.upstreams.text_tools import Call, TextTools
 from freeroute.upstreams.thoughts import Thoughts
 from freeroute.wire.chat import ChatCall
@@ -29,15 +27,10 @@ class Habits(Struct, frozen=True):
 def habits_of(candidate: Candidate, call: ChatCall) -> Habits:
     """Return what is known of the model of *candidate* that concerns *call*."""
     quirks, model = candidate.provider.quirks, candidate.model.id
-    form = next((quirks.text_tools[name] for name in _fitting(model, quirks.text_tools)), None)
+    form = by_pattern(model, quirks.text_tools)
     tools = _tools(call) if form is not None else frozenset()
-    return Habits(
-        think_tags=any(_fitting(model, quirks.think_tags)), form=form if tools else None, tools=tools
-    )
-
-
-def _fitting(model: str, patterns: Iterable[str]) -> Iterable[str]:
-    return (pattern for pattern in patterns if fnmatchcase(model.lower(), pattern.lower()))
+    thinks = by_pattern(model, dict.fromkeys(quirks.think_tags, True)) or False
+    return Habits(think_tags=thinks, form=form if tools else None, tools=tools)
 
 
 def _tools(call: ChatCall) -> frozenset[str]:

@@ -1,5 +1,7 @@
 """A chat request, decoded as far as routing needs; every other byte passes through."""
 
+from typing import Any
+
 from msgspec import Raw, Struct
 
 from freeroute.clock import Now
@@ -18,6 +20,7 @@ class Preferences(Struct, frozen=True):
     ignore: tuple[str, ...] = ()
     allow_fallbacks: bool = True
     data_collection: str = "allow"
+    require_parameters: bool = False
 
 
 class ChatCall(Struct, kw_only=True):
@@ -27,8 +30,9 @@ class ChatCall(Struct, kw_only=True):
     cannot do without (tools, images, json_object, json_schema, ...), *features* those of
     ``outcome.FEATURES`` it asks for. *opening* is the beginning of the conversation, the same in each of its
     turns; *has_assistant* says that this is not the first. *schema* is the JSON Schema that the answer has to
-    fit, as it was written. *begun* is the text of an answer that the caller has the beginning of, and that is
-    to be gone on with.
+    fit, as it was written. *parameters* are the fields that must be honoured or the call refused, with the
+    values of those that are read here. *begun* is the text of an answer that the caller has the beginning of,
+    and that is to be gone on with.
     """
 
     fields: dict[str, Raw]
@@ -44,6 +48,7 @@ class ChatCall(Struct, kw_only=True):
     opening: bytes = b""
     features: frozenset[str] = frozenset()
     schema: bytes | None = None
+    parameters: dict[str, Any] = {}
     begun: str = ""
 
 

@@ -61,8 +61,10 @@ def _decoded(body: bytes) -> ChatCall:
     text = talk.text_bytes + sum(len(bytes(raw[name])) for name in known.COUNTED if _given(raw, name))
     stream = bool(values.get("stream"))
     options = values.get("stream_options")
+    fields = _kept(raw, values)
+    preferences = preferences_of(raw.get("provider"))
     return ChatCall(
-        fields=_kept(raw, values),
+        fields=fields,
         model=model,
         models=models,
         demand=Demand(tokens_in(text, talk.messages, talk.images), _max_output(values)),
@@ -70,10 +72,11 @@ def _decoded(body: bytes) -> ChatCall:
         include_usage=bool(stream and options is not None and options.include_usage),
         needs=frozenset(talk.needs | known.needs_of(values, has_tools=bool(tools))),
         remote_images=talk.remote_images,
-        preferences=preferences_of(raw.get("provider")),
+        preferences=preferences,
         has_assistant=talk.has_assistant,
         opening=bytes(talk.opening),
-        features=_features(raw, values, talk),
+        features=_features(raw, talk),
+        parameters=_parameters(fields, values) if preferences.require_parameters else {},
         schema=_schema(values.get("response_format")),
     )
 
@@ -162,9 +165,19 @@ def _talk(raw: dict[str, Raw]) -> known.Talk:
     return known.talk_of(messages)
 
 
-def _features(raw: dict[str, Raw], values: dict[str, Any], talk: known.Talk) -> frozenset[str]:
-    asked = {name for name in FEATURES if _given(raw, name) and known.asks(name, values)}
+def _features(raw: dict[str, Raw], talk: known.Talk) -> frozenset[str]:
+    asked = {name for name in FEATURES if _given(raw, name) and known.asks(name, raw[name])}
     return frozenset(asked | {PREFILL} if talk.begins_answer else asked)
+
+
+# What every provider is sent in one form or another.
+_ALWAYS = frozenset({"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens"})
+
+
+def _parameters(fields: dict[str, Raw], values: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields that ask for something a provider might not do."""
+    asking = (name for name, raw in fields.items() if name not in _ALWAYS and known.asks(name, raw))
+    return {name: values.get(name) for name in asking}
 
 
 def _schema(form: known.ResponseFormat | None) -> bytes | None:

@@ -243,13 +243,26 @@ def needs_of(values: dict[str, Any], *, has_tools: bool) -> set[str]:
     return needs
 
 
-# Values with which a field asks for what is so anyway.
-_NO_FEATURE = {"logprobs": False, "n": 1}
+# Values with which a field asks for what is so anyway: leaving it out changes nothing.
+_DEFAULTS: dict[str, tuple[Any, ...]] = {
+    "n": (1,),
+    "temperature": (1,),
+    "top_p": (1,),
+    "presence_penalty": (0,),
+    "frequency_penalty": (0,),
+    "logprobs": (False,),
+    "top_logprobs": (0,),
+    "response_format": ({"type": "text"},),
+    "tool_choice": ("auto",),
+    "function_call": ("auto",),
+    "modalities": (["text"],),
+}
+_ANY = _decoder(Any)
 
 
-def asks(name: str, values: dict[str, Any]) -> bool:
-    """Say whether the field *name*, which was given, asks for more than every answer has."""
-    return name not in _NO_FEATURE or values.get(name) != _NO_FEATURE[name]
+def asks(name: str, raw: Raw) -> bool:
+    """Say whether the field *name*, given as *raw*, asks for more than every answer has."""
+    return name not in _DEFAULTS or _ANY.decode(raw) not in _DEFAULTS[name]
 
 
 def talk_of(messages: list[Message]) -> Talk:

@@ -52,12 +52,13 @@ def preferences_of(raw: Raw | None) -> Preferences:
         ignore=tuple(wanted.ignore or ()),
         allow_fallbacks=wanted.allow_fallbacks is not False,
         data_collection=wanted.data_collection or "allow",
+        require_parameters=bool(wanted.require_parameters),
     )
 
 
 def _check(wanted: _Wanted) -> None:
     """Refuse what is not so already: free models cost nothing, so a price wish always holds."""
-    for name in ("require_parameters", "zdr", "enforce_distillable_text"):
+    for name in ("zdr", "enforce_distillable_text"):
         if getattr(wanted, name):
             raise _refused(name)
     if wanted.sort not in (None, "price"):

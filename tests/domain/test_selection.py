@@ -23,6 +23,9 @@ from tests.support.world import model, provider
 
 DAY = 86_400.0
 DATA_ONLY = Quirks(remote_images=False)
+RENAMED = Quirks(accepts=("random_seed",), renames={"seed": "random_seed"})
+CLAMPED = Quirks(clamps={"temperature": (0, 1.5)})
+EFFORTS = Quirks(efforts={"other": ("low",), "M*": ("none", "high")})
 
 
 class Field:
@@ -333,6 +336,25 @@ def test_what_was_tried_is_not_chosen_again():
             "takes images as base64 data only",
         ),
         ({}, {"capabilities": frozenset({"json_schema"})}, "no json_schema"),
+        ({"quirks": Quirks(drops=("n",))}, {"features": frozenset({"n", "logprobs"})}, "does not take n"),
+        ({"quirks": Quirks(accepts=("n",))}, {"features": frozenset({"n"})}, None),
+        (
+            {"quirks": Quirks(accepts=())},
+            {"features": frozenset({"n", "logprobs"})},
+            "does not take logprobs, n",
+        ),
+        (
+            {"quirks": Quirks(drops=("seed",))},
+            {"parameters": {"seed": 7, "top_k": None}},
+            "does not take seed",
+        ),
+        ({"quirks": RENAMED}, {"parameters": {"seed": 7}}, None),
+        ({"quirks": RENAMED}, {"parameters": {"top_k": None}}, "does not take top_k"),
+        ({"quirks": CLAMPED}, {"parameters": {"temperature": 1.5, "top_k": None}}, None),
+        ({"quirks": CLAMPED}, {"parameters": {"temperature": 1.6}}, "does not take temperature"),
+        ({"quirks": EFFORTS}, {"parameters": {"reasoning_effort": "high"}}, None),
+        ({"quirks": EFFORTS}, {"parameters": {"reasoning_effort": "low"}}, "does not take reasoning_effort"),
+        ({}, {"parameters": {"reasoning_effort": "low"}}, None),
         ({}, {"prompt": 200_000}, "context of 100000 tokens is too small"),
         ({}, {"prompt": 90_000, "max_output": 20_000}, "context of 100000 tokens is too small"),
         ({}, {}, None),
@@ -344,6 +366,17 @@ def test_filters_say_what_is_missing(facts, asked, why):
     assert unfit(world.catalogue.candidates[0], need, world.standing) == why
     _, rest = eligible(need, world.standing)
     assert summary(rest) == (f"{why} (1)" if why else "")
+
+
+def test_what_a_model_was_found_to_refuse_counts_for_those_who_insist():
+    world = Field(provider("a"))
+    candidate = world.catalogue.candidates[0]
+    world.standing.learn_refusal(candidate, "seed", world.clock.now())
+    assert (
+        unfit(candidate, world.need("free", parameters={"seed": 7}), world.standing) == "does not take seed"
+    )
+    assert unfit(candidate, world.need("free", parameters={"stop": ["x"]}), world.standing) is None
+    assert unfit(candidate, world.need("free"), world.standing) is None
 
 
 def test_models_that_only_write_json_come_after_those_that_know_schemas():

@@ -259,6 +259,25 @@ async def test_a_request_the_only_provider_rejects_is_the_caller_s_error():
     await world.fails(InvalidRequest, match="bad image")
 
 
+async def test_a_parameter_the_caller_insists_on_is_not_left_out_but_asked_of_another():
+    refusal = Outcome(Kind.BAD_PARAMETER, 400, param="seed")
+    world = two(a=[refusal])
+    await world.ask("free-smart", fields=["seed"], parameters={"seed": 1})
+    assert world.upstream.providers_asked == ["a", "b"]
+    await world.ask("free-smart", fields=["seed"], parameters={"seed": 1})
+    assert world.upstream.providers_asked == ["a", "b", "b"]  # it was learned
+    await world.ask("free-smart", fields=["seed"])
+    assert world.upstream.terms[-1].without == {"seed"}
+
+
+async def test_a_parameter_that_was_never_sent_teaches_nothing():
+    unsent = Outcome(Kind.BAD_PARAMETER, param="seed", counted=False, request_error="A does not take seed")
+    world = World(provider("a"), a=[unsent])
+    await world.fails(InvalidRequest, match="does not take seed", fields=["seed"], parameters={"seed": 1})
+    await world.ask(fields=["seed"])
+    assert world.upstream.terms[-1].without == frozenset()
+
+
 MISFIT = Outcome(Kind.NONCONFORMING, 200, "the answer does not fit the schema: required")
 
 

@@ -187,3 +187,14 @@ async def test_answers_that_never_fit_are_an_error(run, stream):
     reply = await gateway.ask(stream=stream, **json_of({"type": "array"}))
     assert (reply.status, reply.error["code"]) == (502, "upstream_failed")
     assert reply.error["message"].endswith("the answer does not fit the schema: type")
+
+
+async def test_who_insists_on_a_parameter_is_served_where_it_is_taken(run, stream):
+    gateway = await run(pair(quirks={"drops": ["seed"]}))
+    insisting = {"provider": {**ALPHA_FIRST["provider"], "require_parameters": True}}
+    assert (await gateway.ask(stream=stream, **ALPHA_FIRST, seed=7)).by == "alpha"
+    reply = await gateway.ask(stream=stream, **insisting, seed=7)
+    assert (reply.status, reply.by, reply.trail) == (200, "beta", "")
+    reply = await gateway.ask(stream=stream, **insisting, seed=7, logit_bias={"1": 2})
+    assert (reply.status, reply.error["code"]) == (400, "unsupported_capability")
+    assert "does not take seed (1); does not take logit_bias (1)" in reply.error["message"]

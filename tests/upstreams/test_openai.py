@@ -227,6 +227,15 @@ async def test_silence_is_bounded_by_the_stream_and_not_cut_short_by_the_transpo
     assert (deadlines.connect, deadlines.first_byte, deadlines.idle, deadlines.total) == (1, 300, 300, 600)
 
 
+async def test_nothing_goes_up_without_a_parameter_that_the_caller_insists_on():
+    transport = PlayedTransport(json_reply(WHOLE))
+    dropping = candidate(quirks=Quirks(drops=("user",)))
+    sent = await ask(transport, asked=dropping, user="me", provider={"require_parameters": True})
+    assert (sent.outcome.kind, sent.outcome.param) == (Kind.BAD_PARAMETER, "user")
+    assert not sent.outcome.counted
+    assert transport.sent == []
+
+
 async def test_a_provider_that_does_not_take_what_the_caller_relies_on_is_not_asked():
     transport = PlayedTransport()
     asked = candidate(quirks=Quirks(accepts=("tools",)))

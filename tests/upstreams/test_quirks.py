@@ -7,8 +7,9 @@ import pytest
 
 from freeroute.domain.catalogue import Candidate, Key, Model, Provider, Quirks
 from freeroute.engine.ports import Terms
-from freeroute.upstreams.quirks import DUMMY_SIGNATURE, NotTaken, Outgoing, outgoing
+from freeroute.upstreams.quirks import NotTaken, Outgoing, outgoing
 from freeroute.upstreams.repairs import Repairs
+from freeroute.upstreams.signatures import DUMMY_SIGNATURE
 from freeroute.wire.answers import inspect
 from freeroute.wire.decode import decode_chat
 
@@ -141,6 +142,31 @@ def test_parameters_refused_before_are_left_out():
     out = send(Quirks(), terms, seed=1, presence_penalty=1, top_k=2)
     assert msgspec.json.decode(out.body).keys() == {"model", "messages", "top_k"}
     assert out.dropped == ("presence_penalty", "seed")
+
+
+@pytest.mark.parametrize(
+    ("known", "asked", "told"),
+    [
+        (("none", "high"), "none", "none"),
+        (("none", "high"), "minimal", "none"),
+        (("none", "high"), "low", "high"),
+        (("none", "high"), "xhigh", "high"),
+        (("low", "medium", "high"), "none", "low"),
+        (("low", "medium", "high"), "medium", "medium"),
+    ],
+)
+def test_an_effort_that_a_model_does_not_know_becomes_the_nearest(known, asked, told):
+    quirks = Quirks(efforts={"other/*": ("xhigh",), "Vendor/*": known})
+    assert sent(quirks, reasoning_effort=asked)["reasoning_effort"] == told
+    assert sent(Quirks(efforts={"other/*": known}), reasoning_effort=asked)["reasoning_effort"] == asked
+
+
+def test_a_router_is_told_to_honour_what_has_to_be_honoured():
+    router, insisting = Quirks(require_parameters=True), {"require_parameters": True}
+    assert sent(router, seed=7, provider=insisting)["provider"] == insisting
+    assert "provider" not in sent(router, seed=7)
+    assert "provider" not in sent(router, provider=insisting)
+    assert "provider" not in sent(Quirks(), seed=7, provider=insisting)
 
 
 def test_names_are_taken_out_of_messages():

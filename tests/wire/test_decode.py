@@ -64,6 +64,23 @@ def test_the_schema_an_answer_has_to_fit_is_read():
     assert decoded(response_format={"type": "json_object"}).schema is None
 
 
+def test_parameters_that_must_be_honoured_are_named_only_if_the_caller_insists():
+    fields = {
+        "seed": 7,
+        "n": 1,
+        "top_p": 1.0,
+        "stop": ["x"],
+        "future": {"a": 1},
+        "max_tokens": 5,
+        "user": None,
+    }
+    assert decoded(**fields).parameters == {}
+    assert decoded(**fields, provider={"require_parameters": False}).parameters == {}
+    insisting = decoded(**fields, provider={"require_parameters": True})
+    assert insisting.parameters == {"seed": 7, "stop": ["x"], "future": None}
+    assert set(insisting.fields) >= {"seed", "n", "max_tokens"}
+
+
 def test_the_smaller_output_bound_counts():
     assert decoded(max_tokens=100, max_completion_tokens=50).demand.max_output == 50
     assert decoded(max_tokens=100).demand.max_output == 100
@@ -234,7 +251,6 @@ BAD = [
     ),
     ({"provider": "groq"}, "provider"),
     ({"provider": {"order": "groq"}}, "provider.order"),
-    ({"provider": {"require_parameters": True}}, "provider.require_parameters"),
     ({"provider": {"zdr": True}}, "provider.zdr"),
     ({"provider": {"sort": "latency"}}, "provider.sort"),
     ({"provider": {"quantizations": ["fp8"]}}, "provider.quantizations"),
