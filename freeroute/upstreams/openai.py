@@ -36,7 +36,6 @@ from freeroute.wire.answers import (
     chunk_of,
     error_in,
     estimated_usage,
-    inspect,
     is_meaningful,
     text_size,
     usage_in,
@@ -44,7 +43,9 @@ from freeroute.wire.answers import (
     with_usage,
 )
 from freeroute.wire.chat import ChatCall
+from freeroute.wire.mending import Mender
 from freeroute.wire.sse import SseParser
+from freeroute.wire.strict import inspect_whole
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -255,6 +256,7 @@ class _Attempt:
             exchange,
             events=self._shape.events(),
             repairs=self._repairs,
+            mender=self._mender(),
             judge=partial(self._inside, headers=exchange.headers),
             include_usage=self._call.include_usage,
             prompt=self._call.demand.prompt,
@@ -262,6 +264,9 @@ class _Attempt:
             between=self._terms.between_events,
             watch=self._terms.first_event > self._terms.between_events,
         )
+
+    def _mender(self) -> Mender:
+        return Mender(model=self._candidate.model.id, created=int(self._clock.now().wall))
 
     def _bound(self) -> int | None:
         """Return the tokens that all choices of the answer may take, if they are bounded."""
@@ -275,7 +280,7 @@ class _Attempt:
         return Sent(Outcome(Kind.SERVED, exchange.status), answer=answer, stream=stream)
 
     def _whole(self, exchange: Exchange, body: bytes) -> Sent:
-        piece = inspect(body)
+        piece = inspect_whole(body)
         failed = self._failed(exchange, piece, body)
         if failed is not None or piece is None:
             return Sent(failed or Outcome(Kind.GARBAGE, exchange.status))
@@ -286,7 +291,8 @@ class _Attempt:
             if wrong:
                 return Sent(Outcome(Kind.NONCONFORMING, exchange.status, wrong))
         if not self._call.stream:
-            if not piece.usage:
+            body = self._mender().whole(body, piece)
+            if usage_of(piece.usage) is None:
                 body = with_usage(body, usage)
             return self._served(exchange, answer=Answer(body, usage, self._repairs.finish(piece.finish)))
         stream = self._new_stream(exchange)

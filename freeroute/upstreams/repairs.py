@@ -4,7 +4,7 @@ Payloads keep their bytes unless something in them has to change.
 """
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -102,7 +102,7 @@ class Repairs:
             heard += writing.rest()
         return None if heard == Heard(text) else heard
 
-    def _note_signatures(self, choices: list[Choice], repaired: list[list[Any] | None]) -> None:
+    def _note_signatures(self, choices: Sequence[Choice], repaired: list[list[Any] | None]) -> None:
         if self._signed is None:
             return
         for choice, calls in zip(choices, repaired, strict=True):

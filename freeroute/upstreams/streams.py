@@ -24,7 +24,9 @@ from freeroute.wire.answers import (
     usage_object,
     usage_of,
 )
+from freeroute.wire.mending import Mender, mended_usage
 from freeroute.wire.sse import DONE, EventTooLarge
+from freeroute.wire.strict import inspect_chunk
 
 # After the finish only a usage chunk and [DONE] can follow; an answer is not held back for them.
 AFTER_FINISH = 5.0
@@ -66,6 +68,7 @@ class ChatStream:
         *,
         events: Events,
         repairs: Repairs,
+        mender: Mender,
         judge: Judge,
         include_usage: bool,
         prompt: int,
@@ -85,6 +88,7 @@ class ChatStream:
         self._exchange = exchange
         self._parser = events
         self._repairs = repairs
+        self._mender = mender
         self._judge = judge
         self._include_usage = include_usage
         self._prompt = prompt
@@ -122,8 +126,9 @@ class ChatStream:
 
     def begin_with(self, chunk: bytes, usage: Usage) -> None:
         """Take a whole answer, repaired and made into one *chunk*, as the stream; nothing more is read."""
-        if (piece := inspect(chunk)) is not None:
+        if (piece := inspect_chunk(chunk)) is not None:
             self._note(piece)
+            chunk = self._mender.chunk(chunk, piece)
         self._ready.append(chunk)
         self._over = self._done = True
         self.usage = usage
@@ -189,7 +194,7 @@ class ChatStream:
             return
         if not payload or payload.isspace():
             return
-        piece = inspect(payload)
+        piece = inspect_chunk(payload)
         if piece is None:
             self.skipped += 1
             return
@@ -205,7 +210,7 @@ class ChatStream:
             self._fail(Outcome(Kind.GARBAGE, self._exchange.status, "far longer than asked for"))
             return
         if self._travels(piece):
-            self._ready.append(self._repairs.chunk(payload, piece))
+            self._ready.append(self._mender.chunk(self._repairs.chunk(payload, piece), piece))
             self.finish = self._repairs.finish(self.finish)
 
     def _take_stranger(self, payload: bytes) -> None:
@@ -268,11 +273,12 @@ class ChatStream:
         """
         if self.usage is None:
             self.usage = estimated_usage(self._prompt, self._text)
-        if not self._closed and (held := self._repairs.rest(self._last)):
+        if not self._closed and (held := self._repairs.rest(self._mender.like(self._last))):
             return held
         if self.outcome is None and self._include_usage and not self._told_usage:
             self._told_usage = True
-            return (usage_chunk(self._raw_usage or usage_object(self.usage), self._last),)
+            told = mended_usage(self._raw_usage) if self._raw_usage else None
+            return (usage_chunk(told or usage_object(self.usage), self._mender.like(self._last)),)
         await self._drain()
         return ()
 

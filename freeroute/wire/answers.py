@@ -1,6 +1,6 @@
 """Looking into an answer, whole or a chunk of a stream, as cheaply as routing needs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -10,6 +10,35 @@ from freeroute.domain.usage import Usage, tokens_in
 
 # A finish that explains why there is nothing to read.
 SILENT_FINISHES = frozenset({"length", "content_filter"})
+FINISHES = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
+# Other words for the same, from providers' and servers' documentation; anything else reads as "stop".
+_MEANT = {
+    "max_tokens": "length",
+    "max_length": "length",
+    "max_output_tokens": "length",
+    "model_length": "length",
+    "model_context_window_exceeded": "length",
+    "tool_call": "tool_calls",
+    "tool_use": "tool_calls",
+    "blocklist": "content_filter",
+    "guardrail_intervened": "content_filter",
+    "prohibited_content": "content_filter",
+    "recitation": "content_filter",
+    "refusal": "content_filter",
+    "safety": "content_filter",
+    "sensitive": "content_filter",
+    "spii": "content_filter",
+}
+# A finish that is a failure of the provider: Mistral's, Z.ai's, DeepSeek's, vLLM's and Gemini's words.
+_FAILURES = frozenset(
+    {"error", "network_error", "insufficient_system_resource", "abort", "malformed_function_call"}
+)
+
+
+def finish_of(told: str) -> str:
+    """Return the finish reason *told* in OpenAI's words: Gemini adds details after a colon."""
+    word = told.partition(":")[0].strip().lower().replace("-", "_")
+    return word if word in FINISHES else _MEANT.get(word, "stop")
 
 
 class Said(Struct):
@@ -43,7 +72,7 @@ class Choice(Struct):
 class Piece(Struct):
     """An answer or a chunk of one; *choices* is None where the object has none."""
 
-    choices: list[Choice] | None = None
+    choices: Sequence[Choice] | None = None
     usage: Any = None
     error: Any = None
     object: Any = None
@@ -57,7 +86,7 @@ class Piece(Struct):
         """Return the last finish reason given."""
         for choice in reversed(self.choices or ()):
             if isinstance(choice.finish_reason, str) and choice.finish_reason:
-                return choice.finish_reason
+                return finish_of(choice.finish_reason)
         return None
 
     @property
@@ -121,7 +150,7 @@ def error_in(piece: Piece) -> Any:
     for choice in piece.choices or ():
         if choice.error:
             return choice.error
-        if choice.finish_reason == "error":
+        if isinstance(choice.finish_reason, str) and choice.finish_reason.lower() in _FAILURES:
             return {"message": "the provider ended the answer with an error"}
     return None
 
@@ -234,6 +263,8 @@ def usage_object(usage: Usage) -> dict[str, Any]:
         raw["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning}
     if usage.cached:
         raw["prompt_tokens_details"] = {"cached_tokens": usage.cached}
+    if usage.estimated:
+        raw["estimated"] = True
     return raw
 
 
@@ -292,6 +323,7 @@ def chunk_of(body: bytes) -> bytes:
             if isinstance(call, dict):
                 call["index"] = index
         choice["delta"] = message
+        choice["finish_reason"] = choice.get("finish_reason") or ("tool_calls" if calls else "stop")
     whole["object"] = "chat.completion.chunk"
     whole.pop("usage", None)
     return _ENCODER.encode(whole)

@@ -40,6 +40,8 @@ async def streamed(*steps: bytes | str | BaseException, terms: Terms = TERMS, **
 def event(said: object = None, finish: str | None = None, **more: object) -> bytes:
     body = {
         "id": "c1",
+        "object": "chat.completion.chunk",
+        "created": 1,
         "model": "m",
         "choices": [{"index": 0, "delta": said or {}, "finish_reason": finish}],
         **more,
@@ -52,10 +54,9 @@ HI = event({"content": "Hi"})
 STOP = event(finish="stop")
 DONE = b"data: [DONE]\n\n"
 COUNTED = b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}\n\n'
-WHOLE = (
-    b'{"id":"c","choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}],\
-"usage":{"prompt_tokens":3,"completion_tokens":2}}'
-)
+WHOLE = b'{"id":"c","object":"chat.completion","created":1, "model":"m","choices":[{"index":0,"message":\
+{"role":"assistant","content":"Hi"},"finish_reason":"stop"}],\
+"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}'
 
 
 async def rest(stream: EventStream) -> list[bytes]:

@@ -75,7 +75,7 @@ class PlayedTransport:
         self.sent: list[Sending] = []
         self.exchanges: list[PlayedExchange] = []
         self.asked = asyncio.Event()
-        self._replies = list(replies)
+        self.replies = list(replies)
 
     async def open(
         self,
@@ -91,9 +91,9 @@ class PlayedTransport:
         names = {name.decode(): value.decode() for name, value in headers}
         self.sent.append(Sending(method, url, names, body, deadlines))
         self.asked.set()
-        if not self._replies:
+        if not self.replies:
             raise Disconnected("no reply was prepared")
-        reply = self._replies.pop(0)
+        reply = self.replies.pop(0)
         if isinstance(reply, BaseException):
             raise reply
         if isinstance(reply, str):
@@ -104,4 +104,4 @@ class PlayedTransport:
         return exchange
 
     async def close(self) -> None:
-        self._replies.clear()
+        self.replies.clear()

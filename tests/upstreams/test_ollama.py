@@ -249,7 +249,7 @@ async def test_tool_calls_get_ids_and_running_numbers():
 async def test_log_probabilities_are_passed_on():
     probability = {"token": "Hi", "logprob": -0.1}
     told = await chunks(line({"content": "Hi"}, logprobs=[probability]), END, logprobs=True)
-    assert told[0]["choices"][0]["logprobs"] == {"content": [probability]}
+    assert told[0]["choices"][0]["logprobs"] == {"content": [{**probability, "top_logprobs": []}]}
 
 
 async def test_a_cached_prompt_that_is_not_counted_is_estimated_and_no_counts_are_no_usage():

@@ -44,7 +44,10 @@ async def test_a_stream_is_served_from_its_first_meaningful_event_on():
 
 
 async def test_payload_bytes_are_untouched():
-    payload = b'{"choices" : [ {"delta":{"content":"x"}} ], "extra":1.0}'
+    payload = (
+        b'{"object":"chat.completion.chunk" ,"id":"c","created":1,"model":"m",'
+        b'"choices" : [ {"index":0,"delta":{"content":"x"}} ], "extra":1.0}'
+    )
     stream = stream_of(await streamed(b"data: " + payload + b"\n\n", STOP, DONE))
     assert list(await stream.next()) == [payload]
 
@@ -157,7 +160,7 @@ async def test_cumulative_usage_is_told_once_at_the_end():
         None,
         None,
         None,
-        {"prompt_tokens": 3, "completion_tokens": 2},
+        {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
     ]
 
 

@@ -1,0 +1,179 @@
+"""OpenAI's own form of answers, to the letter: read so first, since what has it can travel as it came."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from freeroute.wire.answers import Choice, Piece, Said, inspect
+
+Finish = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
+ServiceTier = Literal["auto", "default", "flex", "scale", "priority"]
+
+
+class _TopLogprob(Struct):
+    token: str
+    logprob: float
+    bytes: list[int] | None = None
+
+
+class _TokenLogprob(_TopLogprob, kw_only=True):
+    top_logprobs: list[_TopLogprob]
+
+
+class Logprobs(Struct):
+    """What the tokens of a choice were worth."""
+
+    content: list[_TokenLogprob] | None
+    refusal: list[_TokenLogprob] | None = None
+
+
+class _Called(Struct):
+    name: str
+    arguments: str
+
+
+class _CalledPart(Struct):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _Call(Struct):
+    id: str
+    type: Literal["function"]
+    function: _Called
+
+
+class _CallPart(Struct):
+    index: int
+    id: str | None = None
+    type: Literal["function"] | None = None
+    function: _CalledPart | None = None
+
+
+class _Delta(Said):
+    role: Literal["developer", "system", "user", "assistant", "tool"] | None = None
+    content: str | None = None
+    refusal: str | None = None
+    # Beside the strict type, they stay values: repairs read and write them.
+    tool_calls: list[dict[str, Any]] | None = None
+    function_call: _CalledPart | None = None
+
+
+class _Message(Said, kw_only=True):
+    role: Literal["assistant"]
+    content: str | None = None
+    refusal: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+    function_call: _Called | None = None
+
+
+class _ChunkChoice(Choice, kw_only=True):
+    index: int
+    delta: _Delta
+    finish_reason: Finish | None = None
+    logprobs: Logprobs | None = None
+
+
+class _WholeChoice(Choice, kw_only=True):
+    index: int
+    message: _Message
+    finish_reason: Finish
+    logprobs: Logprobs | None = None
+
+
+class _Strict(Piece, kw_only=True):
+    id: str
+    created: int
+    model: str
+    usage: dict[str, Any] | None = None
+    service_tier: ServiceTier | None = None
+    system_fingerprint: str | None = None
+
+
+class Chunk(_Strict, kw_only=True):
+    """A chunk of a stream."""
+
+    object: Literal["chat.completion.chunk"]
+    choices: Sequence[_ChunkChoice]
+
+
+class Whole(_Strict, kw_only=True):
+    """A whole answer."""
+
+    object: Literal["chat.completion"]
+    choices: Sequence[_WholeChoice]
+
+
+class _PromptDetails(Struct):
+    audio_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    cached_tokens: int | None = None
+    image_tokens: int | None = None
+    text_tokens: int | None = None
+
+
+class _CompletionDetails(Struct):
+    accepted_prediction_tokens: int | None = None
+    audio_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    rejected_prediction_tokens: int | None = None
+    text_tokens: int | None = None
+
+
+class _Usage(Struct):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: _PromptDetails | None = None
+    completion_tokens_details: _CompletionDetails | None = None
+
+
+_CHUNK = msgspec.json.Decoder(Chunk)
+_WHOLE = msgspec.json.Decoder(Whole)
+
+
+def inspect_chunk(payload: bytes) -> Piece | None:
+    """Return what the chunk *payload* says, a ``Chunk`` if it has the form; None if it is no answer."""
+    try:
+        return _CHUNK.decode(payload)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return inspect(payload)
+
+
+def inspect_whole(body: bytes) -> Piece | None:
+    """Return what the whole answer *body* says, a ``Whole`` if it has the form; None if it is no answer."""
+    try:
+        return _WHOLE.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return inspect(body)
+
+
+def has_form(piece: Piece) -> bool:
+    """Say whether *piece*, read by one of the above, is OpenAI's form in every field that OpenAI knows."""
+    if not isinstance(piece, Chunk | Whole):
+        return False
+    if piece.usage is not None and not is_usage(piece.usage):
+        return False
+    call = _CallPart if isinstance(piece, Chunk) else _Call
+    return all(_are_calls(choice.said, call) for choice in piece.choices)
+
+
+def _are_calls(said: Said | None, call: type[Struct]) -> bool:
+    calls = said.tool_calls if said is not None else None
+    return not calls or fits(calls, list[call])  # type: ignore[valid-type]
+
+
+def is_usage(raw: Any) -> bool:
+    """Say whether *raw* is a usage object as OpenAI's are; more fields than those are fine."""
+    return fits(raw, _Usage)
+
+
+def fits(raw: Any, form: Any) -> bool:
+    """Say whether the decoded JSON *raw* has the *form*."""
+    try:
+        msgspec.convert(raw, form)
+    except (msgspec.ValidationError, RecursionError):
+        return False
+    return True
