@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import shutil
 import sys
 from pathlib import Path
 
@@ -23,6 +24,7 @@ PYTHON = {
     "llm": "llm",
     "pydantic_ai": "pydantic-ai",
 }
+NODE = {"openai": "OpenAI for JavaScript", "ai-sdk": "AI SDK"}
 TIMEOUT = 240  # seconds for all tests of one client, on a slow machine
 ABLE = {"capabilities": ["tools", "json_object", "json_schema"]}
 # Nobody here is to meet a limit by chance: the clock of the gateway stands still.
@@ -53,13 +55,11 @@ async def prepare(gateway: Live) -> None:
     assert (await gateway.ask(model="spent/openai/gpt-oss-120b")).status == 200
 
 
-async def run(command: list[str], gateway: Live) -> tuple[int, str]:
-    """Run *command* as someone who knows only where the gateway is; return how it ended and what it said."""
-    where = {"GATEWAY_URL": gateway.url, "SIMULATED_URL": gateway.simulated, "ADMIN_KEY": ADMIN}
-    env = {"PATH": str(Path(command[0]).parent), "HOME": str(HERE), "LANG": "C.UTF-8", **where}
+async def run(command: list[str], cwd: Path, env: dict[str, str]) -> tuple[int, str]:
+    """Run *command*; return how it ended and what it said."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        *command, cwd=HERE, env=env, stdout=pipe, stderr=asyncio.subprocess.STDOUT
+        *command, cwd=cwd, env=env, stdout=pipe, stderr=asyncio.subprocess.STDOUT
     )
     try:
         async with asyncio.timeout(TIMEOUT):
@@ -77,17 +77,6 @@ def examples(heading: str, language: str, gateway: Live) -> list[str]:
     return [code.replace("http://localhost:3000", gateway.url) for code in shown]
 
 
-async def try_out(gateway: Live, commands: list[list[str]], capfd) -> None:
-    """Run a client's *commands* and show what they say; nothing may fail, and nothing stay behind."""
-    for command in commands:
-        code, said = await run(command, gateway)
-        with capfd.disabled():
-            print(f"\n{said}")
-        assert code == 0
-    assert (await gateway.status())["totals"]["served"] > 0
-    await until(lambda: gateway.app.gateway.in_flight == 0)
-
-
 @pytest.fixture
 async def gateway(tmp_path):
     async with live(tmp_path, providers()) as gateway:
@@ -95,21 +84,50 @@ async def gateway(tmp_path):
         yield gateway
 
 
+@pytest.fixture
+def try_out(gateway, tmp_path, capfd):
+    """Run a client's commands and show what they say; nothing may fail, and nothing stay behind."""
+    where = {"GATEWAY_URL": gateway.url, "SIMULATED_URL": gateway.simulated, "ADMIN_KEY": ADMIN}
+    env = {"HOME": str(tmp_path), "LANG": "C.UTF-8", **where}
+
+    async def try_out(commands: list[list[str]], cwd: Path = HERE) -> None:
+        for command in commands:
+            code, said = await run(command, cwd, env)
+            with capfd.disabled():
+                print(f"\n{said}")
+            assert code == 0
+        assert (await gateway.status())["totals"]["served"] > 0
+        await until(lambda: gateway.app.gateway.in_flight == 0)
+
+    return try_out
+
+
 def test_every_client_that_has_tests_is_tried():
     assert sorted(PYTHON) == sorted(file.stem.removeprefix("with_") for file in HERE.glob("with_*.py"))
+    assert sorted(NODE) == sorted(file.name.partition(".")[0] for file in HERE.glob("node/*.test.mjs"))
 
 
 @pytest.mark.parametrize("name", PYTHON)
-async def test_a_python_client(name, gateway, capfd):
+async def test_a_python_client(name, gateway, try_out):
     python = ENVIRONMENTS / name / "bin" / "python"
     if not python.exists():
         pytest.skip(f"{python} is not there; `make e2e` makes it")
     tests = [str(python), "-m", "pytest", f"with_{name}.py"]
     shown = [[str(python), "-c", code] for code in examples(PYTHON[name], "python", gateway)]
-    await try_out(gateway, [tests, *shown], capfd)
+    await try_out([tests, *shown])
 
 
-async def test_the_example_of_openais_python_client(gateway, capfd):
+async def test_the_example_of_openais_python_client(gateway, try_out):
     # Its tests are part of the suite.
     [code] = examples("OpenAI for Python", "python", gateway)
-    await try_out(gateway, [[sys.executable, "-c", code]], capfd)
+    await try_out([[sys.executable, "-c", code]])
+
+
+@pytest.mark.parametrize("name", NODE)
+async def test_a_client_for_node(name, gateway, try_out):
+    node = shutil.which("node")
+    if node is None or not (HERE / "node" / "node_modules").exists():
+        pytest.skip("Node.js or the packages are not there; `make e2e` installs the packages")
+    tests = [node, "--test", "--test-reporter=spec", f"{name}.test.mjs"]
+    shown = [[node, "--input-type=module", "--eval", code] for code in examples(NODE[name], "ts", gateway)]
+    await try_out([tests, *shown], HERE / "node")
