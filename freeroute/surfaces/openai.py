@@ -14,7 +14,7 @@ from freeroute.errors import ApiError, Internal, InvalidRequest
 from freeroute.surfaces.guard import Access
 from freeroute.surfaces.http import BodyBounds, CallerWatch, Request, child_traceparent, log_fault, to_the_end
 from freeroute.surfaces.routes import Route
-from freeroute.wire.answers import error_chunk
+from freeroute.wire.answers import error_events
 from freeroute.wire.chat import CallContext, ChatCall
 from freeroute.wire.decode import decode_chat
 from freeroute.wire.sse import DONE, frame
@@ -196,11 +196,12 @@ async def _finish(served: Served, watch: CallerWatch) -> None:
 
 
 def _told_inside(error: Exception, request_id: str) -> bytes:
-    """Return the event that tells *error* in a reply whose head is out; a fault of ours is logged."""
+    """Return the events that tell *error* in a reply whose head is out; a fault of ours is logged."""
     if not isinstance(error, ApiError):
         log_fault(error, request_id)
         error = Internal("The gateway failed in the middle of this answer; its log has the details.")
-    return frame(error_chunk(error.message, code=error.code, kind=error.kind, metadata=error.metadata))
+    told = error_events(error.message, code=error.code, kind=error.kind, metadata=error.metadata)
+    return b"".join([frame(event) for event in told])
 
 
 def _read_wishes(request: Request, context: CallContext) -> None:

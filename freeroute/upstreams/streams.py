@@ -243,13 +243,18 @@ class ChatStream:
         """Say whether the caller gets this chunk: the extra usage chunk only if it asked."""
         if self._repairs.holds_usage:
             return bool(piece.choices)
-        if piece.is_usage_only or piece.choices is None:
+        if piece.is_usage_only or piece.choices is None or self._is_afterword(piece):
             if not self._include_usage or piece.choices is None:
                 return False
             self._told_usage = True
         elif piece.usage:
             self._told_usage = True
         return True
+
+    def _is_afterword(self, piece: Piece) -> bool:
+        """Say whether this tells but the usage, although with an empty choice, as OpenRouter's last chunk."""
+        over = self.finish is not None and piece.finish is None
+        return over and piece.usage is not None and not is_meaningful(piece)
 
     def _nothing(self, lenient: bool) -> Outcome | None:
         """Return the ending of a stream that brought nothing to read."""

@@ -280,20 +280,23 @@ def delta_chunk(index: int, delta: dict[str, Any], like: Piece | None) -> bytes:
     )
 
 
-def error_chunk(
+def error_events(
     message: str,
     *,
     code: str,
     kind: str = "upstream_error",
     metadata: dict[str, Any] | None = None,
     like: Piece | None = None,
-) -> bytes:
-    """Return an error in the middle of a stream: an error object, and a choice that finishes with it."""
+) -> tuple[bytes, bytes]:
+    """Return an error in the middle of a stream, said twice: with a choice that finishes with it, as
+    OpenRouter does, and alone, as OpenAI does. Some clients take whatever has choices for an answer.
+    """
     error: dict[str, Any] = {"message": message, "type": kind, "param": None, "code": code}
     if metadata is not None:
         error["metadata"] = metadata
     choice = {"index": 0, "delta": {"content": ""}, "finish_reason": "error"}
-    return _ENCODER.encode({**identity(like), "error": error, "choices": [choice]})
+    chunk = {**identity(like), "error": error, "choices": [choice]}
+    return _ENCODER.encode(chunk), _ENCODER.encode({"error": error})
 
 
 def identity(like: Piece | None) -> dict[str, Any]:

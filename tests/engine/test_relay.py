@@ -29,10 +29,11 @@ async def test_events_are_relayed_in_order():
 async def test_a_stream_that_dies_says_so_in_band_and_counts_as_a_failure(ending):
     world = World(provider("a"), a=[streamed([b"one"], ending=ending)])
     served = await world.gateway.chat(call(stream=True), world.context())
-    first, last = await read(served)
+    first, chunk, alone = await read(served)
     await served.finish()
     assert first == b"one"
-    assert b'"finish_reason":"error"' in last
+    assert b'"finish_reason":"error"' in chunk
+    assert alone.startswith(b'{"error":{')
     assert world.is_suspect("a/m#k1")
     assert world.receipts.last.code == ending.value
 

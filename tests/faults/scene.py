@@ -114,12 +114,14 @@ class Scene:
         reply = await self.ask(True, **fields)
         assert (reply.status, reply.by, reply.ended) == (200, "alpha", True)
         assert reply.raw.startswith(before)
-        *_, last = reply.events
-        assert reply.raw.count(b"data: ") == before.count(b"data: ") + 2  # the error, and the end
+        *_, last, alone = reply.events
+        assert (
+            reply.raw.count(b"data: ") == before.count(b"data: ") + 3
+        )  # the error in both ways, and the end
         assert last["choices"] == [{"index": 0, "delta": {"content": ""}, "finish_reason": "error"}]
         told = f"the provider stopped in the middle of its answer: {kind}"
         error = {"message": told, "type": "upstream_error", "param": None, "code": "upstream_failed"}
-        assert last["error"] == error
+        assert last["error"] == alone["error"] == error
         assert (await self.gateway.last_request())["code"] == kind
         assert await self.stands("beta") == UNTOUCHED
         assert not self.beta.calls

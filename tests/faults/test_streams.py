@@ -232,9 +232,8 @@ async def test_usage_that_nobody_tells_is_estimated_for_a_caller_that_asks(play)
     ],
 )
 async def test_usage_that_cannot_be_is_estimated(play, usage):
-    last = event(usage=usage)
-    scene = await play(sse(ROLE, HI, STOP, last, DONE))
-    await scene.serves(True, ROLE + HI + STOP + last + DONE)
+    scene = await play(sse(ROLE, HI, STOP, event(usage=usage), DONE))
+    await scene.serves(True, ROLE + HI + STOP + DONE)
     assert await scene.stands() == Stand((1, PROMPT + 1))
 
 

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import openai
+import pydantic
 import pytest
 
-from tests.support.live import UNTIL_FIRST_EVENT, Live, entry, pair
+from freeroute.upstreams.simulated.faults import Speed
+from tests.support.live import UNTIL_FIRST_EVENT, Live, entry, pair, until
 from tests.support.simulation import weather_tool
 
 HELLO: Any = [{"role": "user", "content": "Hello!"}]
@@ -128,6 +130,61 @@ async def test_it_gets_json_where_it_asks_for_json(run, stream):
             reply = await client.chat.completions.create(model="free", messages=HELLO, response_format=shape)
             text = reply.choices[0].message.content or ""
     assert json.loads(text)["simulated"] is True
+
+
+class Person(pydantic.BaseModel):
+    name: str
+    age: int
+
+
+class Team(pydantic.BaseModel):
+    """Definitions and references, as nested models make them."""
+
+    lead: Person
+    members: list[Person]
+
+
+TEAM = Team(lead=Person(name="Ada", age=36), members=[Person(name="Grace", age=85)])
+ABOUT_TEAM: Any = [{"role": "user", "content": "'Ada' (36) leads 'Grace' (85)."}]
+
+
+@pytest.mark.parametrize("kind", ["groq", "cerebras", "gemini", "mistral", "openrouter"])
+async def test_it_parses_structures_whole_and_streamed(run, kind):
+    gateway = await run({"alpha": entry(kind, model=CAPABLE)})
+    async with sdk(gateway) as client:
+        reply = await client.chat.completions.parse(model="free", messages=ABOUT_TEAM, response_format=Team)
+        assert reply.choices[0].message.parsed == TEAM
+        manager = client.chat.completions.stream(model="free", messages=ABOUT_TEAM, response_format=Team)
+        async with manager as stream:
+            pieces = [event.delta async for event in stream if event.type == "content.delta"]
+            final = await stream.get_final_completion()
+    assert len(pieces) > 5
+    assert final.choices[0].message.parsed == TEAM
+
+
+async def test_it_parses_the_arguments_of_tools(run):
+    gateway = await run({"alpha": entry(model=CAPABLE)})
+    async with sdk(gateway) as client:
+        reply = await client.chat.completions.parse(
+            model="free",
+            messages=ABOUT_TEAM,
+            tools=[openai.pydantic_function_tool(Team)],
+            tool_choice="required",
+        )
+    [call] = reply.choices[0].message.tool_calls or []
+    assert call.function.parsed_arguments == TEAM
+
+
+async def test_leaving_a_stream_ends_the_providers_work(run):
+    gateway = await run(pair(model=CAPABLE))
+    gateway["groq"].speed = Speed(0.01, 20.0)
+    async with sdk(gateway) as client:
+        stream = await client.chat.completions.create(model="free", messages=HELLO, stream=True)
+        assert (await anext(stream)).choices
+        await stream.close()
+        await until(lambda: not gateway["groq"].open)
+    assert gateway["groq"].calls[-1].aborted
+    await until(lambda: gateway.app.gateway.in_flight == 0)
 
 
 async def test_it_reads_the_headers_of_an_answer_and_of_a_stream(run, stream):

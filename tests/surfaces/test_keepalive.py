@@ -112,13 +112,14 @@ def test_what_fails_after_a_comment_is_told_inside_the_stream():
     seen = exchange(CapacityExhausted("all are out of quota", metadata={"attempts": []}), 7)
     assert seen.status == 200
     (_, comment), (_, last) = seen.pieces
-    event, done, _ = last.split(b"\n\n")
+    event, alone, done, _ = last.split(b"\n\n")
     told = msgspec.json.decode(event.removeprefix(b"data: "))
     assert (comment, done) == (COMMENT, END.strip())
     assert told["error"]["code"] == "capacity_exhausted"
     assert told["error"]["type"] == "rate_limit_error"
     assert told["error"]["metadata"] == {"attempts": []}
     assert told["choices"][0]["finish_reason"] == "error"
+    assert msgspec.json.decode(alone.removeprefix(b"data: ")) == {"error": told["error"]}
 
 
 def test_a_fault_of_ours_after_a_comment_is_told_without_details():

@@ -141,6 +141,24 @@ async def test_the_usage_chunk_goes_only_to_those_who_asked():
     assert await texts(asked) == ["Hi", "", "usage"]
 
 
+async def test_a_usage_chunk_with_an_empty_choice_after_the_finish_is_extra_as_well():
+    counted = event({"role": "assistant", "content": ""}, usage={"prompt_tokens": 3, "completion_tokens": 2})
+    stream = stream_of(await streamed(HI, STOP, counted, DONE))
+    assert await texts(stream) == ["Hi", ""]
+    assert stream.usage == Usage(3, 2)
+    asked = stream_of(await streamed(HI, STOP, counted, DONE, stream_options={"include_usage": True}))
+    assert len(chunks := await rest(asked)) == 3
+    assert msgspec.json.decode(chunks[-1])["usage"]["prompt_tokens"] == 3
+
+
+@pytest.mark.parametrize(
+    "told", [({"content": "a"}, None), ({}, "stop"), ({"role": "assistant", "content": ""}, None)]
+)
+async def test_usage_with_more_to_say_or_before_the_finish_is_not_extra(told: Any):
+    counted = event(*told, usage={"prompt_tokens": 3})
+    assert len(await rest(stream_of(await streamed(HI, counted, DONE)))) == 2
+
+
 async def test_usage_that_was_asked_for_and_not_given_is_estimated():
     stream = stream_of(await streamed(HI, STOP, DONE, stream_options={"include_usage": True}))
     last = msgspec.json.decode((await rest(stream))[-1])

@@ -109,17 +109,19 @@ def test_generated_text_is_measured_in_bytes():
     assert answers.text_size(chunk({"content": "é", "reasoning": "abc", "tool_calls": [call]})) == 2 + 3 + 4
 
 
-def test_an_error_chunk_has_an_error_and_a_finish():
+def test_an_error_is_told_with_a_finish_and_alone():
     like = answers.inspect(b'{"id":"c1","model":"m","created":5,"choices":[]}')
-    body = msgspec.json.decode(answers.error_chunk("cut", code="upstream_failed", like=like))
-    assert body["id"] == "c1"
-    assert body["error"] == {
+    told = answers.error_events("cut", code="upstream_failed", like=like)
+    chunk, alone = [msgspec.json.decode(event) for event in told]
+    assert chunk["id"] == "c1"
+    assert chunk["error"] == {
         "message": "cut",
         "type": "upstream_error",
         "param": None,
         "code": "upstream_failed",
     }
-    assert body["choices"][0]["finish_reason"] == "error"
+    assert chunk["choices"][0]["finish_reason"] == "error"
+    assert alone == {"error": chunk["error"]}
 
 
 def test_a_whole_answer_becomes_one_chunk():

@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
+from msgspec.structs import replace
+
 from freeroute.upstreams.simulated.limits import Meter
 from freeroute.upstreams.simulated.pace import Frame
 from freeroute.upstreams.simulated.shapes import Dialect, Model, Pairs, Problem, Request, pair, sse
-from freeroute.upstreams.simulated.text import Answer, ToolCall
+from freeroute.upstreams.simulated.text import Answer, ToolCall, split
 
 _HOST = "Simulated Host"
 
@@ -87,6 +89,14 @@ class OpenRouter(Dialect):
 
     def tool_call(self, call: ToolCall, index: int) -> dict[str, Any]:
         return {"index": index} | super().tool_call(call, index)
+
+    def calling(self, answer: Answer, call: ToolCall, index: int) -> Iterator[Frame]:
+        # Piece by piece, as the models behind it write their calls.
+        begun = self.tool_call(replace(call, arguments=""), index)
+        yield sse(self.chunk(answer, {"tool_calls": [begun]}), call.tokens)
+        for piece in split(call.arguments):
+            delta = {"index": index, "type": "function", "function": {"arguments": piece}}
+            yield sse(self.chunk(answer, {"tool_calls": [delta]}))
 
     def closing(self, answer: Answer, asked_usage: bool) -> Iterator[Frame]:
         yield sse(self.chunk(answer, {"role": "assistant", "content": ""}, answer.finish), final=True)

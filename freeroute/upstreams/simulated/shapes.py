@@ -231,8 +231,12 @@ class Dialect:
         for piece in answer.pieces:
             yield sse(self.chunk(answer, {"content": piece}), 1)
         for index, call in enumerate(answer.tool_calls):
-            delta = {"tool_calls": [{"index": index} | self.tool_call(call, index)]}
-            yield sse(self.chunk(answer, delta), call.tokens)
+            yield from self.calling(answer, call, index)
+
+    def calling(self, answer: Answer, call: ToolCall, index: int) -> Iterator[Frame]:
+        """Yield the events in which a tool is called: in one piece, as most providers send it."""
+        delta = {"tool_calls": [{"index": index} | self.tool_call(call, index)]}
+        yield sse(self.chunk(answer, delta), call.tokens)
 
     def closing(self, answer: Answer, asked_usage: bool) -> Iterator[Frame]:
         """Yield what follows the last token: the finish, then usage where it was asked for."""

@@ -9,6 +9,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from freeroute.upstreams.simulated.filling import fill
+from freeroute.upstreams.simulated.understanding import Question, question, tools_wanted
+
 _SUBJECTS = (
     "the river|a small garden|the old clock|every traveller|a patient teacher|the morning train|"
     "the library|a quiet harbour|the weather|an honest map|the second draft|a good question"
@@ -25,9 +28,6 @@ _ENDINGS = (
     "for anyone who asks|before noon|with some care|and then rests|when the light is right"
 ).split("|")
 _LINKS = "Moreover,|In short,|Meanwhile,|Even so,|As a result,|Now and then,|First of all,".split("|")
-
-# A schema may refer to itself; beyond this depth nothing is filled in any more.
-_DEPTH = 8
 
 
 class ToolCall(Struct, frozen=True):
@@ -131,11 +131,12 @@ def compose(
         created=created,
         prompt_tokens=prompt_tokens(body),
     )
-    chosen = _tools_wanted(body, obeys_tool_choice)
+    chosen = tools_wanted(body, obeys_tool_choice)
+    asked_for = question(body)
 
     def choice(index: int) -> Answer:
         if chosen:
-            calls = [_call(tool, words, ids) for tool in chosen]
+            calls = [_call(tool, asked_for, words, ids) for tool in chosen]
             return msgspec.structs.replace(base, index=index, tool_calls=calls, finish="tool_calls")
         text = _rest(_text(body, provider, model, words, lengths), begun)
         pieces, finish = _bounded(text, limit, _stops(body))
@@ -166,13 +167,18 @@ def _text(
 ) -> str:
     shape = body.get("response_format")
     kind = shape.get("type") if isinstance(shape, dict) else None
+    asked = question(body)
     if kind == "json_schema" and isinstance(shape, dict):
-        schema = (shape.get("json_schema") or {}).get("schema") or {}
-        return msgspec.json.encode(fill(schema, rng)).decode()
+        return _json(fill((shape.get("json_schema") or {}).get("schema") or {}, rng, asked))
     if kind == "json_object":
-        answer = {"answer": _prose(provider, model, rng, lengths), "simulated": True}
-        return msgspec.json.encode(answer).decode()
+        prose = {"answer": _prose(provider, model, rng, lengths), "simulated": True}
+        return _json({key: _sentence(rng) for key in asked.keys} or prose)
     return _prose(provider, model, rng, lengths)
+
+
+def _json(value: Any) -> str:
+    # With blanks, where the text is cut into tokens.
+    return msgspec.json.format(msgspec.json.encode(value), indent=0).decode()
 
 
 def _prose(provider: str, model: str, rng: random.Random, lengths: tuple[int, int]) -> str:
@@ -212,65 +218,6 @@ def _stops(body: Mapping[str, Any]) -> list[str]:
     return [text for text in given if isinstance(text, str) and text]
 
 
-def _tools_wanted(body: Mapping[str, Any], obeys_choice: bool) -> list[Mapping[str, Any]]:
-    tools = [tool["function"] for tool in body.get("tools") or () if isinstance(tool.get("function"), dict)]
-    choice = body.get("tool_choice") if obeys_choice else "auto"
-    if not tools or choice == "none":
-        return []
-    if isinstance(choice, dict):
-        name = (choice.get("function") or {}).get("name")
-        return [tool for tool in tools if tool.get("name") == name][:1]
-    if choice in ("required", "any"):
-        return tools[:1]
-    last = body["messages"][-1]
-    if last.get("role") != "user":
-        return []
-    asked = msgspec.json.encode(last.get("content")).decode()
-    return [tool for tool in tools if tool.get("name") and tool["name"] in asked]
-
-
-def _call(tool: Mapping[str, Any], words: random.Random, ids: random.Random) -> ToolCall:
-    arguments = fill(tool.get("parameters") or {"type": "object"}, words)
-    return ToolCall(f"call_{ids.getrandbits(48):012x}", tool["name"], msgspec.json.encode(arguments).decode())
-
-
-def fill(schema: Any, rng: random.Random, depth: int = 0) -> Any:
-    """Return a value of the shape of *schema*: enough of JSON Schema for what callers send."""
-    if not isinstance(schema, dict) or depth > _DEPTH:
-        return None
-    if "const" in schema:
-        return schema["const"]
-    if schema.get("enum"):
-        return rng.choice(schema["enum"])
-    for several in ("anyOf", "oneOf", "allOf"):
-        if schema.get(several):
-            return fill(schema[several][0], rng, depth + 1)
-    kind = schema.get("type")
-    kind = kind[0] if isinstance(kind, list) and kind else kind
-    if kind == "object" or "properties" in schema:
-        properties = schema.get("properties") or {}
-        return {name: fill(value, rng, depth + 1) for name, value in properties.items()}
-    if kind == "array":
-        inner = schema.get("items") or {"type": "string"}
-        # Lists in lists multiply.
-        return [fill(inner, rng, depth + 1) for _ in range(_count(schema) if depth < 3 else 1)]
-    return _scalar(kind, schema, rng)
-
-
-def _count(schema: Mapping[str, Any]) -> int:
-    least = schema.get("minItems")
-    return min(least, 16) if isinstance(least, int) and least > 1 else 1
-
-
-def _scalar(kind: Any, schema: Mapping[str, Any], rng: random.Random) -> Any:
-    if kind == "boolean":
-        return rng.random() < 0.5
-    if kind in ("integer", "number"):
-        least, most = schema.get("minimum"), schema.get("maximum")
-        low = math.ceil(least) if isinstance(least, int | float) else 0
-        high = math.floor(most) if isinstance(most, int | float) else low + 100
-        value = rng.randint(low, max(low, high))
-        return value if kind == "integer" else float(value)
-    if kind == "null":
-        return None
-    return rng.choice(_OBJECTS).split()[-1]
+def _call(tool: Mapping[str, Any], asked: Question, words: random.Random, ids: random.Random) -> ToolCall:
+    arguments = fill(tool.get("parameters") or {"type": "object"}, words, asked)
+    return ToolCall(f"call_{ids.getrandbits(48):012x}", tool["name"], _json(arguments))

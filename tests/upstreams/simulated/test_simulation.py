@@ -1,5 +1,6 @@
 """Simulated providers: the limits they hold, the shapes they speak, the routes they have."""
 
+import json
 from typing import Any
 
 import pytest
@@ -171,9 +172,21 @@ async def test_others_number_their_tool_calls_and_say_so_at_the_end(world, name)
     body = {"messages": [{"role": "user", "content": "call get_weather"}], "tools": [weather_tool()]}
     events = (await world.ask(name, body, stream=True)).events
     deltas = [event["choices"][0] for event in events if event["choices"]]
-    (call,) = [call for delta in deltas for call in delta["delta"].get("tool_calls", ())]
+    call, *rest = [call for delta in deltas for call in delta["delta"].get("tool_calls", ())]
     assert (call["index"], call["function"]["name"]) == (0, "get_weather")
+    assert {piece["index"] for piece in rest} <= {0}
     assert "tool_calls" in [delta["finish_reason"] for delta in deltas]
+
+
+async def test_openrouter_streams_a_tool_call_in_pieces(world):
+    body = {"messages": [{"role": "user", "content": "call get_weather"}], "tools": [weather_tool()]}
+    events = (await world.ask("openrouter", body, stream=True)).events
+    deltas = [event["choices"][0]["delta"] for event in events if event["choices"]]
+    pieces = [call["function"] for delta in deltas for call in delta.get("tool_calls", ())]
+    assert len(pieces) > 3
+    assert "name" not in pieces[-1]
+    arguments = json.loads("".join(piece["arguments"] for piece in pieces))
+    assert arguments.keys() == {"city", "days", "unit"}
 
 
 async def test_openrouter_comments_while_it_waits_and_always_sends_usage(world):

@@ -88,13 +88,6 @@ def test_after_the_result_of_a_tool_the_model_talks():
     assert not answer(tools=[weather_tool()], messages=messages).tool_calls
 
 
-def test_a_schema_that_refers_to_itself_ends():
-    loop: dict[str, Any] = {"type": "object", "properties": {}}
-    loop["properties"]["next"] = {"anyOf": [{"type": "object", "properties": {"next": {"type": "null"}}}]}
-    made = answer(tools=[weather_tool(**loop)], tool_choice="required")
-    assert made.tool_calls
-
-
 def test_prompts_are_counted_by_four_characters_and_pictures():
     parts = [{"type": "text", "text": "x" * 40}, {"type": "image_url", "image_url": {"url": "data:"}}]
     assert prompt_tokens({"messages": [{"role": "user", "content": "x" * 41}]}) == 11

@@ -1,0 +1,97 @@
+"""LangChain's standard tests of chat models, on ChatOpenAI over the gateway, and how it takes errors."""
+
+import asyncio
+import os
+from typing import Any
+
+import openai
+import pytest
+from langchain_core.language_models import BaseChatModel
+from langchain_openai import ChatOpenAI
+from langchain_tests.integration_tests import ChatModelIntegrationTests
+
+
+def chat(model: str = "free-smart", **given: Any) -> ChatOpenAI:
+    url = f"{os.environ['GATEWAY_URL']}/v1"
+    # With an address of one's own, LangChain asks for a stream's usage only if told to.
+    return ChatOpenAI(
+        model=model, base_url=url, api_key="not-needed", max_retries=0, stream_usage=True, **given
+    )
+
+
+class Standard(ChatModelIntegrationTests):
+    """What LangChain asks of every chat model."""
+
+    model_name = "free"
+
+    @property
+    def chat_model_class(self) -> type[BaseChatModel]:
+        return ChatOpenAI
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        url = f"{os.environ['GATEWAY_URL']}/v1"
+        return {"model": self.model_name, "base_url": url, "api_key": "not-needed", "stream_usage": True}
+
+    @property
+    def supports_json_mode(self) -> bool:
+        return True
+
+    @property
+    def supports_model_override(self) -> bool:
+        return True
+
+    @property
+    def model_override_value(self) -> str:
+        # An answer names the model that gave it; of a family's name, it holds at least that.
+        return "gpt-oss-120b"
+
+
+class TestFree(Standard):
+    """Groq's way of speaking."""
+
+
+class TestGemini(Standard):
+    model_name = "my-gemini/gemini-3.5-flash"
+
+
+class TestMistral(Standard):
+    model_name = "my-mistral/mistral-small-2603"
+
+
+class TestOpenRouter(Standard):
+    model_name = "my-openrouter/google/gemma-4-31b-it:free"
+
+
+def test_a_failing_provider_is_not_noticed(stage):
+    stage.steer("groq", faults=[503])
+    assert chat().invoke("Hello").text
+    assert stage.last()["provider"] == "beta"
+
+
+def test_an_unknown_model_is_openais_error():
+    with pytest.raises(openai.NotFoundError) as error:
+        chat("no-such-model").invoke("Hello")
+    assert error.value.code == "model_not_found"
+
+
+def test_a_spent_quota_is_openais_error():
+    with pytest.raises(openai.RateLimitError) as error:
+        chat("spent/openai/gpt-oss-120b").invoke("Hello")
+    assert error.value.code == "capacity_exhausted"
+
+
+def test_a_stream_that_breaks_raises(stage):
+    stage.steer("groq", faults=[{"kind": "cut", "after": 3}])
+    said = []
+    with pytest.raises(openai.APIError, match="stopped in the middle"):
+        said.extend(chunk.text for chunk in chat().stream("Hello"))
+    assert "".join(said).startswith("This is a")
+
+
+async def test_leaving_a_stream_ends_the_providers_work(stage):
+    stage.slow()
+    stream = chat().astream("Hello")
+    assert await anext(stream)
+    await stream.aclose()
+    assert await asyncio.to_thread(stage.left_behind)
