@@ -55,7 +55,8 @@ class Heard:
 
     @property
     def text(self) -> str:
-        return "".join(choice["delta"].get("content") or "" for c in self.chunks for choice in c.get("choices", ()))
+        choices = [choice for chunk in self.chunks for choice in chunk.get("choices", ())]
+        return "".join(choice["delta"].get("content") or "" for choice in choices)
 
     @property
     def error(self):
