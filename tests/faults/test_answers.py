@@ -19,7 +19,12 @@ STREAM = ROLE + HI + STOP + COUNTED + DONE
 
 def completion(message: object, finish: str | None = "stop", **more: object) -> bytes:
     choice = {"index": 0, "message": message, "finish_reason": finish}
-    return msgspec.json.encode({"id": "c", "choices": [choice], **more})
+    head = {"id": "c", "object": "chat.completion", "created": 1, "model": "m"}
+    return msgspec.json.encode({**head, "choices": [choice], **more})
+
+
+def counted(prompt: int, output: int) -> dict[str, int]:
+    return {"prompt_tokens": prompt, "completion_tokens": output, "total_tokens": prompt + output}
 
 
 # --- not an answer at all ----------------------------------------------------------------------------------
@@ -188,7 +193,8 @@ async def test_a_whole_answer_where_a_stream_was_asked_for_becomes_one(play):
     assert (reply.by, reply.text, reply.ended) == ("alpha", "Hi", True)
     [chunk] = reply.events
     choice = {"index": 0, "delta": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
-    assert chunk == {"id": "c", "object": "chat.completion.chunk", "choices": [choice]}
+    head = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    assert chunk == {**head, "choices": [choice]}
     assert await scene.stands() == SERVED
 
 
@@ -198,7 +204,7 @@ async def test_a_stream_where_a_whole_answer_was_asked_for_is_no_answer(play):
 
 
 async def test_a_filtered_answer_is_served_as_it_is(play, stream):
-    filtered = completion({"role": "assistant", "content": ""}, "content_filter", usage={"total_tokens": 3})
+    filtered = completion({"role": "assistant", "content": ""}, "content_filter", usage=counted(3, 0))
     events = (ROLE, event(finish="content_filter"), DONE)
     scene = await play(either(whole(filtered), sse(*events)))
     await scene.serves(stream, b"".join(events) if stream else filtered)
@@ -206,7 +212,7 @@ async def test_a_filtered_answer_is_served_as_it_is(play, stream):
 
 
 async def test_an_answer_that_was_all_spent_on_thoughts_is_served_as_it_is(play, stream):
-    spent = completion({"role": "assistant", "content": ""}, "length", usage={"total_tokens": 14})
+    spent = completion({"role": "assistant", "content": ""}, "length", usage=counted(4, 10))
     events = (ROLE, event(finish="length"), DONE)
     scene = await play(either(whole(spent), sse(*events)))
     await scene.serves(stream, b"".join(events) if stream else spent)

@@ -117,7 +117,7 @@ async def test_a_caller_that_leaves_once_all_is_said_was_served(play, stream, le
     scene = await play()
     async with calling(scene, stream) as caller:
         await caller.head()
-        await caller.reader.readuntil(DONE if stream else b'"completion_tokens":2}}')
+        await caller.reader.readuntil(DONE if stream else b'"total_tokens":5}}')
         leave(caller)
     assert (await scene.gateway.last_request())["status"] == 200
     assert await scene.stands() == SERVED

@@ -215,7 +215,7 @@ async def test_usage_that_nobody_tells_is_estimated_for_a_caller_that_asks(play)
     reply = await scene.ask(True, stream_options={"include_usage": True})
     assert reply.raw.startswith(ROLE + HI + STOP)
     *_, last = reply.events
-    counted = {"prompt_tokens": PROMPT, "completion_tokens": 1, "total_tokens": PROMPT + 1}
+    counted = {"prompt_tokens": PROMPT, "completion_tokens": 1, "total_tokens": PROMPT + 1, "estimated": True}
     assert (last["choices"], last["usage"]) == ([], counted)
     assert await scene.stands() == Stand((1, PROMPT + 1))
 

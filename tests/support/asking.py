@@ -53,7 +53,8 @@ ROLE = event({"role": "assistant", "content": ""})
 HI = event({"content": "Hi"})
 STOP = event(finish="stop")
 DONE = b"data: [DONE]\n\n"
-COUNTED = b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}\n\n'
+COUNTED = b'data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":"m","choices":[],\
+"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}\n\n'
 WHOLE = b'{"id":"c","object":"chat.completion","created":1, "model":"m","choices":[{"index":0,"message":\
 {"role":"assistant","content":"Hi"},"finish_reason":"stop"}],\
 "usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}'
