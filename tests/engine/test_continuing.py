@@ -55,7 +55,9 @@ class Heard:
 
     @property
     def text(self) -> str:
-        return "".join(choice["delta"].get("content") or "" for c in self.chunks for choice in c.get("choices", ()))
+        return "".join(
+            choice["delta"].get("content") or "" for c in self.chunks for choice in c.get("choices", ())
+        )
 
     @property
     def error(self):
