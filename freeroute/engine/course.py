@@ -7,6 +7,7 @@ from msgspec import Struct, field, structs
 from freeroute.domain.outcome import Outcome
 from freeroute.domain.receipt import AttemptNote
 from freeroute.domain.selection import Tried
+from freeroute.domain.usage import Usage
 from freeroute.wire.chat import CallContext
 
 
@@ -19,7 +20,7 @@ class Course(Struct):
     *refused* the last of a request that asked for what a provider does not offer; *upstream* is seconds
     spent with providers and *queued* in the waiting room. It may wait *until*, and start attempts until
     *last_start* (both mono). *conversation* is what it goes by in ``Affinity``, None while nothing is
-    remembered.
+    remembered. *hedged* says that two attempts ran side by side once.
     """
 
     context: CallContext
@@ -40,7 +41,17 @@ class Course(Struct):
     until: float = -math.inf
     last_start: float = math.inf
     conversation: bytes | None = None
+    hedged: bool = False
 
     def became(self, note: int, outcome: Outcome) -> None:
         """Say in the *note* of an attempt, made at its first event, what became of it."""
         self.notes[note] = structs.replace(self.notes[note], kind=outcome.kind, detail=outcome.detail)
+
+    def lasted(self, note: int, seconds: float) -> None:
+        """Say in the *note* of an attempt, made at its first event, how long its stream took in all."""
+        made = self.notes[note]
+        self.notes[note] = structs.replace(made, first_event=made.seconds, seconds=seconds)
+
+    def took(self, note: int, usage: Usage | None) -> None:
+        """Say in the *note* of an attempt which tokens its answer took."""
+        self.notes[note] = structs.replace(self.notes[note], usage=usage)

@@ -8,8 +8,8 @@ from freeroute.domain.leases import actual_amounts
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.standing import Standing
 from freeroute.domain.usage import Usage
-from freeroute.engine.attempts import Won
 from freeroute.engine.course import Course
+from freeroute.engine.leasing import Won
 from freeroute.engine.ports import Counters
 
 # An answer this short says nothing about a candidate's rate.
@@ -94,6 +94,8 @@ class Part:
         left = left or not self._over
         if self.won.sent.stream is not None:
             self.won.sent.stream.abort()
+            self._course.lasted(self.won.note, self._clock.now().mono - self.won.leased.at.mono)
+        self._course.took(self.won.note, self.usage)
         self._judge(left)
         if self.outcome.kind is not Kind.SERVED:
             self._course.became(self.won.note, self.outcome)
