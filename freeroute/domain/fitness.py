@@ -42,6 +42,8 @@ def unfit(candidate: Candidate, need: Need, standing: Standing) -> str | None:
 
 def _lost(candidate: Candidate, need: Need, standing: Standing) -> list[str]:
     """Return what *need* asks for that would not reach the model of *candidate*, or only changed."""
+    if not (need.features or need.parameters):
+        return []
     quirks = candidate.provider.quirks
     lost = {name for name in need.features - {PREFILL} if not takes(quirks, name)}
     if need.parameters:
