@@ -92,6 +92,8 @@ def _candidate(entry: dict[str, Any]) -> list[str]:
     if entry["reason"]:
         back_at = entry["back_at"]
         remark = entry["reason"] if back_at is None else f"{entry['reason']}, {_back(back_at)}"
+    if dropped := entry["dropped"]:
+        remark = f"{remark}; without {', '.join(dropped)}".removeprefix("; ")
     return [
         str(entry["place"] or "-"),
         f"{entry['provider']}/{entry['model']}",

@@ -1,10 +1,8 @@
 """What exists: providers, their models and keys, and the candidates made of the three. Plain facts."""
 
 import math
-from collections.abc import Mapping
 from enum import StrEnum
-from fnmatch import fnmatchcase
-from typing import Literal, TypeVar
+from typing import Literal
 
 from msgspec import Struct, field
 
@@ -127,11 +125,11 @@ class Quirks(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     *drops* are request fields removed before sending, *renames* old to new names, *clamps* field to
     [low, high], *accepts* (if given) the only top-level fields sent. *output_field* is the name the output
     bound travels under: ``max_tokens``, ``max_completion_tokens`` or ``both`` (left as the caller wrote it).
-    By patterns of models: *efforts* are the reasoning efforts they take, *think_tags* those that write
-    thoughts into their text, *text_tools* those that write calls into it, with the form they use. With
-    *require_parameters* the provider is a router that can be told to honour all parameters. *prefill* is how
-    a model is given the beginning of its answer: an assistant's message at the end, alone, with ``prefix``,
-    or with ``continue_final_message`` beside it.
+    With *plain_tool_names* names of tools are letters, digits and underscores. By patterns of models:
+    *efforts* are the reasoning efforts they take, *think_tags* those that write thoughts into their text,
+    *text_tools* those that write calls into it, with the form. *require_parameters*: a router with this wish.
+    *prefill* is how a model is given the beginning of its answer: an assistant's message at the end, alone,
+    with ``prefix``, or with ``continue_final_message`` beside it.
     """
 
     drops: tuple[str, ...] = ()
@@ -144,6 +142,8 @@ class Quirks(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     developer_role: bool = False
     stream_usage: bool = True
     schema_strips: tuple[str, ...] = ()
+    max_tools: int | None = None
+    plain_tool_names: bool = False
     tool_content_null: bool = True
     flatten_content: bool = False
     tool_call_index: bool = True
@@ -330,15 +330,6 @@ class Catalogue(Struct, frozen=True):
     providers: dict[str, Provider]
     candidates: tuple[Candidate, ...]
     meta_models: dict[str, MetaModel] = field(default_factory=dict)
-
-
-V = TypeVar("V")
-
-
-def by_pattern(model_id: str, table: Mapping[str, V]) -> V | None:
-    """Return what *table* says of the first pattern that *model_id* fits, in any case, or None."""
-    name = model_id.lower()
-    return next((value for pattern, value in table.items() if fnmatchcase(name, pattern.lower())), None)
 
 
 def pool_id(provider: Provider, model: Model, key: Key, limit: Limit) -> str:

@@ -1,12 +1,16 @@
 """Which candidates could serve a call at all: what it needs, whatever the time. Pure."""
 
+import re
 from typing import Any
 
 from freeroute.clock import Now
-from freeroute.domain.catalogue import Candidate, Privacy, Quirks, by_pattern
+from freeroute.domain.catalogue import Candidate, Privacy, Quirks
 from freeroute.domain.outcome import PREFILL
+from freeroute.domain.patterns import by_pattern
 from freeroute.domain.selection import Fit, Need, Reason
 from freeroute.domain.standing import Standing
+
+_PLAIN_NAME = re.compile(r"\w+", re.ASCII).fullmatch
 
 
 def unfit(candidate: Candidate, need: Need, standing: Standing) -> str | None:
@@ -21,6 +25,10 @@ def unfit(candidate: Candidate, need: Need, standing: Standing) -> str | None:
         missing -= {"json_schema"}
     if missing:
         return f"no {', '.join(sorted(missing))}"
+    if provider.quirks.max_tools is not None and len(need.tools) > provider.quirks.max_tools:
+        return f"takes {provider.quirks.max_tools} tools at most"
+    if provider.quirks.plain_tool_names and not all(map(_PLAIN_NAME, need.tools)):
+        return "takes tools with names of letters, digits and underscores only"
     lost = _lost(candidate, need, standing)
     if lost:
         return f"does not take {', '.join(lost)}"
@@ -34,6 +42,8 @@ def unfit(candidate: Candidate, need: Need, standing: Standing) -> str | None:
 
 def _lost(candidate: Candidate, need: Need, standing: Standing) -> list[str]:
     """Return what *need* asks for that would not reach the model of *candidate*, or only changed."""
+    if not (need.features or need.parameters):
+        return []
     quirks = candidate.provider.quirks
     lost = {name for name in need.features - {PREFILL} if not takes(quirks, name)}
     if need.parameters:

@@ -49,9 +49,10 @@ class Need(Struct, kw_only=True):
     *targets* are tried in order (OpenRouter's ``models``); *dice* is the call's one random number in [0, 1);
     *ties* is how ``free`` orders equals: balanced (no ties), round_robin (longest unused first) or random.
     With *clamp* the output bound may be cut to what a provider that counts it in advance has room for.
-    *features* are those of ``outcome.FEATURES`` it carries; *parameters* are fields that have to be honoured
-    as they are, with their values as far as they are known here; *preferred* is the id of the candidate that
-    its conversation had last. It *continues* an answer: whoever can be given its beginning comes first.
+    *tools* are the names of those that it offers, *features* those of ``outcome.FEATURES`` that it carries,
+    *parameters* the fields that have to be honoured as they are, with their values as far as they are known
+    here; *preferred* is the id of the candidate that its conversation had last. It *continues* an answer:
+    whoever can be given its beginning comes first.
     """
 
     targets: tuple[Target, ...]
@@ -65,6 +66,7 @@ class Need(Struct, kw_only=True):
     dice: float = 0.5
     ties: str = "balanced"
     clamp: bool = False
+    tools: tuple[str, ...] = ()
     features: frozenset[str] = frozenset()
     parameters: dict[str, Any] = {}
     preferred: str | None = None

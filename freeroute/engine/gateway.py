@@ -131,6 +131,7 @@ class Gateway:
             ignore=preferences.ignore,
             dice=context.dice,
             ties=self.ties,
+            tools=call.tools,
             features=call.features,
             parameters=call.parameters,
             preferred=self._last(call, course),

@@ -142,4 +142,5 @@ def _planned(view: View, entry: Ranked, place: int) -> dict[str, Any]:
         "quota_left": round(entry.left, 3),
         "lead": round(entry.lead, 3),
         "suspect": entry.suspect,
+        "dropped": sorted(view.standing.dropped(entry.candidate)),
     }

@@ -6,8 +6,9 @@ from typing import Any, get_args
 import msgspec
 from msgspec import Raw, Struct
 
-from freeroute.domain.catalogue import Candidate, Effort, Prefill, Quirks, by_pattern
+from freeroute.domain.catalogue import Candidate, Effort, Prefill, Quirks
 from freeroute.domain.outcome import droppable
+from freeroute.domain.patterns import by_pattern
 from freeroute.domain.usage import tokens_in
 from freeroute.engine.ports import Terms
 from freeroute.upstreams import schemas, structured

@@ -5,7 +5,7 @@ Payloads keep their bytes unless something in them has to change.
 
 import uuid
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 from msgspec import Struct
@@ -18,9 +18,18 @@ from freeroute.wire.answers import Choice, Piece, Said, delta_chunk, split_parts
 
 
 class _Calls(Struct):
-    """The tool calls one choice of a stream has begun, by id in order."""
+    """The tool calls one choice of a stream has begun, by id in order.
+
+    *places* are their numbers here by the index that the provider gives to what it is writing.
+    """
 
     ids: list[str] = msgspec.field(default_factory=list)
+    places: dict[int, int] = msgspec.field(default_factory=dict)
+
+    def begin(self, name: Any) -> int:
+        """Begin a call that goes by *name*, or one that gets a name here; return its number."""
+        self.ids.append(name if isinstance(name, str) and name else _new_id())
+        return len(self.ids) - 1
 
 
 class Repairs:
@@ -113,11 +122,10 @@ class Repairs:
 
     def _id_of(self, call: dict[str, Any], choice: Choice) -> str | None:
         """Return the id of *call*, which only its first piece carries."""
+        if isinstance(name := call.get("id"), str) and name:
+            return name
         index, ids = call.get("index"), self._begun(choice).ids
-        if isinstance(index, int) and 0 <= index < len(ids):
-            return ids[index]
-        name = call.get("id")
-        return name if isinstance(name, str) else None
+        return ids[index] if isinstance(index, int) and 0 <= index < len(ids) else None
 
     def _needs_repair(self, choice: Choice) -> bool:
         said = choice.delta if choice.delta is not None else choice.message
@@ -162,9 +170,9 @@ class Repairs:
     def _rescue(self, call: Call, index: int) -> dict[str, Any]:
         """Return the *call* found in the text of the choice *index* as a call in its own right."""
         begun = self._calls.setdefault(index, _Calls())
-        begun.ids.append(_new_id())
+        place = begun.begin(None)
         function = {"name": call.name, "arguments": call.arguments}
-        return {"index": len(begun.ids) - 1, "id": begun.ids[-1], "type": "function", "function": function}
+        return {"index": place, "id": begun.ids[place], "type": "function", "function": function}
 
     def _begun(self, choice: Choice) -> _Calls:
         return self._calls.setdefault(_index(choice), _Calls())
@@ -181,30 +189,32 @@ class Repairs:
     def _repaired(self, call: Any, begun: _Calls) -> Any:
         if not isinstance(call, dict):
             return call
+        place = self._place(call, begun)
+        if place is None:
+            place = begun.begin(call.get("id"))
+            call = {**call, "id": begun.ids[place]}
+        index = call.get("index")
+        if _is_index(index):
+            begun.places[index] = place
+        return {**call, "index": place}
+
+    def _place(self, call: dict[str, Any], begun: _Calls) -> int | None:
+        """Return the number of the call that *call* goes on with, or None if it begins one."""
         index, name = call.get("index"), call.get("id")
-        if isinstance(index, int) and 0 <= index < 1024 and self._quirks.tool_call_index:
-            return _noted(call, index, begun)
         if isinstance(name, str) and name in begun.ids:
-            return {**call, "index": begun.ids.index(name)}
-        if not name and not _is_new(call) and begun.ids:
-            return {**call, "index": len(begun.ids) - 1}
-        begun.ids.append(name or _new_id())
-        return {**call, "index": len(begun.ids) - 1, "id": begun.ids[-1]}
+            return begun.ids.index(name)
+        if self._quirks.tool_call_index and _is_index(index):
+            # Some give the same index to all calls: with another id and a name it is another call.
+            return None if name and _is_new(call) else begun.places.get(index)
+        return len(begun.ids) - 1 if begun.ids and not name and not _is_new(call) else None
 
 
 def _index(choice: Choice) -> int:
     return choice.index if isinstance(choice.index, int) else 0
 
 
-def _noted(call: dict[str, Any], index: int, begun: _Calls) -> dict[str, Any]:
-    """Note the call at *index*; a new one without an id gets one, so that its result can name it."""
-    is_new = index >= len(begun.ids)
-    while len(begun.ids) <= index:
-        begun.ids.append("")
-    if not is_new:
-        return call
-    begun.ids[index] = call.get("id") or _new_id()
-    return call if call.get("id") else {**call, "id": begun.ids[index]}
+def _is_index(index: Any) -> TypeGuard[int]:
+    return isinstance(index, int) and 0 <= index < 1024
 
 
 def _is_new(call: dict[str, Any]) -> bool:
@@ -217,16 +227,16 @@ def _new_id() -> str:
 
 
 def _with_ids(said: Said | None) -> list[Any] | None:
+    """Return the tool calls of a whole answer with ids, None if they have them."""
     calls = said.tool_calls if said is not None else None
-    if not isinstance(calls, list) or all(isinstance(c, dict) and c.get("id") for c in calls):
+    if not isinstance(calls, list):
         return None
-    return [
-        {"id": _new_id(), **{k: v for k, v in c.items() if k != "id"}} if _lacks_id(c) else c for c in calls
-    ]
+    repaired = [_with_id(call) if isinstance(call, dict) else call for call in calls]
+    return repaired if repaired != calls else None
 
 
-def _lacks_id(call: Any) -> bool:
-    return isinstance(call, dict) and not call.get("id")
+def _with_id(call: dict[str, Any]) -> dict[str, Any]:
+    return call if call.get("id") else {**call, "id": _new_id()}
 
 
 def _has_bare_reasoning(said: Said) -> bool:

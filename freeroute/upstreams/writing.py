@@ -1,11 +1,9 @@
 """What a model writes into its text although it belongs beside it, as far as the catalogue knows of it."""
 
-from typing import Any
-
-import msgspec
 from msgspec import Struct, field
 
-from freeroute.domain.catalogue import Candidate, by_pattern
+from freeroute.domain.catalogue import Candidate
+from freeroute.domain.patterns import by_pattern
 from freeroute.upstreams.text_tools import Call, TextTools
 from freeroute.upstreams.thoughts import Thoughts
 from freeroute.wire.chat import ChatCall
@@ -35,10 +33,8 @@ def habits_of(candidate: Candidate, call: ChatCall) -> Habits:
 
 def _tools(call: ChatCall) -> frozenset[str]:
     """Return the names of the tools that an answer to *call* may use."""
-    if "tools" not in call.fields or bytes(call.fields.get("tool_choice", b"")) == b'"none"':
-        return frozenset()
-    tools: list[dict[str, Any]] = msgspec.json.decode(call.fields["tools"])
-    return frozenset(tool["function"]["name"] for tool in tools)
+    without = "tools" not in call.fields or bytes(call.fields.get("tool_choice", b"")) == b'"none"'
+    return frozenset() if without else frozenset(call.tools)
 
 
 class Heard(Struct):

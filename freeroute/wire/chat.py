@@ -27,12 +27,12 @@ class ChatCall(Struct, kw_only=True):
     """One request for a chat completion.
 
     *fields* are the caller's own fields, undecoded, without the gateway's; *needs* the capabilities it
-    cannot do without (tools, images, json_object, json_schema, ...), *features* those of
-    ``outcome.FEATURES`` it asks for. *opening* is the beginning of the conversation, the same in each of its
-    turns; *has_assistant* says that this is not the first. *schema* is the JSON Schema that the answer has to
-    fit, as it was written. *parameters* are the fields that must be honoured or the call refused, with the
-    values of those that are read here. *begun* is the text of an answer that the caller has the beginning of,
-    and that is to be gone on with.
+    cannot do without (tools, images, json_object, json_schema, ...), *tools* the names of those it offers,
+    *features* those of ``outcome.FEATURES`` it asks for. *opening* is the beginning of the conversation, the
+    same in each of its turns; *has_assistant* says that this is not the first. *schema* is the JSON Schema
+    that the answer has to fit, as it was written. *parameters* are the fields that must be honoured or the
+    call refused, with the values of those that are read here. *begun* is the text of an answer that the
+    caller has the beginning of, and that is to be gone on with.
     """
 
     fields: dict[str, Raw]
@@ -46,6 +46,7 @@ class ChatCall(Struct, kw_only=True):
     preferences: Preferences = Preferences()
     has_assistant: bool = False
     opening: bytes = b""
+    tools: tuple[str, ...] = ()
     features: frozenset[str] = frozenset()
     schema: bytes | None = None
     parameters: dict[str, Any] = {}

@@ -57,7 +57,7 @@ def _decoded(body: bytes) -> ChatCall:
         known.check(name, value)
     known.check_together(values)
     talk = _talk(raw)
-    tools = values.get("tools") or values.get("functions")
+    tools = known.tools_of(values)
     text = talk.text_bytes + sum(len(bytes(raw[name])) for name in known.COUNTED if _given(raw, name))
     stream = bool(values.get("stream"))
     options = values.get("stream_options")
@@ -75,6 +75,7 @@ def _decoded(body: bytes) -> ChatCall:
         preferences=preferences,
         has_assistant=talk.has_assistant,
         opening=bytes(talk.opening),
+        tools=tools,
         features=_features(raw, talk),
         parameters=_parameters(fields, values) if preferences.require_parameters else {},
         schema=_schema(values.get("response_format")),

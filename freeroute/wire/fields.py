@@ -230,6 +230,13 @@ def _missing(param: str) -> None:
     raise InvalidRequest(f"{param} is missing.", param=param)
 
 
+def tools_of(values: dict[str, Any]) -> tuple[str, ...]:
+    """Return the names of the tools that are offered, in either form."""
+    if tools := values.get("tools"):
+        return tuple(tool.function.name for tool in tools)
+    return tuple(function.name for function in values.get("functions") or ())
+
+
 def needs_of(values: dict[str, Any], *, has_tools: bool) -> set[str]:
     """Return the capabilities the fields ask for, messages aside."""
     needs: set[str] = set()

@@ -138,6 +138,34 @@ def test_explain_may_use_the_admin_key_and_the_others_never_do(run, gateway, mon
     assert "authorization" not in listed.calls.last.request.headers
 
 
+@pytest.mark.parametrize(
+    ("told", "remark"),
+    [
+        ({}, ""),
+        ({"dropped": ["seed", "user"]}, "without seed, user"),
+        ({"dropped": ["seed"], "suspect": True}, "failed last time; without seed"),
+        ({"dropped": ["seed"], "place": None, "reason": "no tools"}, "no tools; without seed"),
+    ],
+)
+def test_explain_says_what_is_amiss_with_a_candidate(run, gateway, told, remark):
+    candidate = {
+        "place": 1,
+        "provider": "groq",
+        "model": "m",
+        "key": "key-1",
+        "usable": True,
+        "reason": None,
+        "back_at": None,
+        "tier": 1,
+        "expected_seconds": 0.5,
+        "quota_left": 0.5,
+        "suspect": False,
+    }
+    plan = {"model": "free", "strategy": "free", "candidates": [{**candidate, "dropped": [], **told}]}
+    gateway.get(f"{GATEWAY}/v1/plan").respond(200, json=plan)
+    assert run("explain", "free").stdout.rstrip().endswith(f"50%         {remark}".rstrip())
+
+
 RESET = f"{GATEWAY}/v1/status/providers/groq/reset"
 FRESH = {
     "id": "groq",

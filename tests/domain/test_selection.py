@@ -23,6 +23,7 @@ from tests.support.world import model, provider
 
 DAY = 86_400.0
 DATA_ONLY = Quirks(remote_images=False)
+PLAIN = "takes tools with names of letters, digits and underscores only"
 RENAMED = Quirks(accepts=("random_seed",), renames={"seed": "random_seed"})
 CLAMPED = Quirks(clamps={"temperature": (0, 1.5)})
 EFFORTS = Quirks(efforts={"other": ("low",), "M*": ("none", "high")})
@@ -355,6 +356,12 @@ def test_what_was_tried_is_not_chosen_again():
         ({"quirks": EFFORTS}, {"parameters": {"reasoning_effort": "high"}}, None),
         ({"quirks": EFFORTS}, {"parameters": {"reasoning_effort": "low"}}, "does not take reasoning_effort"),
         ({}, {"parameters": {"reasoning_effort": "low"}}, None),
+        ({"quirks": Quirks(max_tools=2)}, {"tools": ("a", "b", "c")}, "takes 2 tools at most"),
+        ({"quirks": Quirks(max_tools=2)}, {"tools": ("a", "b")}, None),
+        ({"quirks": Quirks(plain_tool_names=True)}, {"tools": ("a", "b-c")}, PLAIN),
+        ({"quirks": Quirks(plain_tool_names=True)}, {"tools": ("größe",)}, PLAIN),
+        ({"quirks": Quirks(plain_tool_names=True)}, {"tools": ("a_B1",)}, None),
+        ({}, {"tools": ("a.b",) * 1000}, None),
         ({}, {"prompt": 200_000}, "context of 100000 tokens is too small"),
         ({}, {"prompt": 90_000, "max_output": 20_000}, "context of 100000 tokens is too small"),
         ({}, {}, None),

@@ -173,6 +173,7 @@ def test_only_a_droppable_parameter_is_remembered():
     scene = Scene()
     scene.ended(Kind.BAD_PARAMETER, param="seed")
     scene.ended(Kind.BAD_PARAMETER, param="tools")
+    scene.ended(Kind.BAD_PARAMETER, param="user", counted=False)  # it was never sent
     scene.ended(Kind.BAD_PARAMETER)
     assert scene.standing.dropped(scene.candidates[0]) == {"seed"}
 

@@ -100,6 +100,15 @@ async def test_the_plan_lists_every_candidate_with_its_reason():
     assert second["back_at"] == pytest.approx(world.clock.now().wall + 30, abs=1)
 
 
+async def test_the_plan_names_the_parameters_that_are_left_out_at_a_model():
+    world = World(provider("a"), a=[Outcome(Kind.BAD_PARAMETER, 400, param="seed")])
+    assert world.gateway.plan("free", None)["candidates"][0]["dropped"] == []
+    served = await world.ask(fields=["seed"])
+    assert world.gateway.plan("free", None)["candidates"][0]["dropped"] == ["seed"]
+    assert served.headers["x-freeroute-dropped"] == "seed"
+    assert world.receipts.last.dropped == ("seed",)
+
+
 async def test_status_sums_up_providers_and_the_last_requests():
     world = World(
         provider("a", model(quality=90), limits=(PER_MINUTE,), keys=("k1", "k2")),

@@ -285,6 +285,35 @@ def test_an_index_that_is_always_zero_is_not_believed_where_the_catalogue_says_s
     assert calls_of(chunks) == [(0, "a"), (1, "b")]
 
 
+def test_one_index_for_several_calls_is_told_by_their_ids():
+    """As some servers stream parallel calls; the catalogue need not know."""
+
+    def piece(arguments: str, **begun: str) -> dict[str, Any]:
+        name = {"name": "f"} if begun else {}
+        return delta(tool_calls=[{"index": 0, **begun, "function": {**name, "arguments": arguments}}])
+
+    chunks = repaired(Quirks(), piece("", id="a"), piece("{}"), piece("", id="b"), piece("{"), piece("}"))
+    assert [index for index, _ in calls_of(chunks)] == [0, 0, 1, 1, 1]
+
+
+def test_calls_that_grow_by_turns_keep_their_indexes():
+    def piece(index: int, **begun: str) -> dict[str, Any]:
+        return delta(tool_calls=[{"index": index, **begun, "function": {"arguments": "x"}}])
+
+    chunks = [piece(0, id="a"), piece(1, id="b"), piece(0), piece(1), piece(0)]
+    assert repaired(Quirks(), *chunks) == chunks
+
+
+def test_indexes_begin_at_zero_without_gaps():
+    chunks = repaired(Quirks(), delta(tool_calls=[{"index": 1, "id": "a"}, {"index": 3, "id": "b"}]))
+    assert calls_of(chunks) == [(0, "a"), (1, "b")]
+
+
+def test_a_call_that_repeats_its_id_and_name_is_still_one():
+    chunk = delta(tool_calls=[{"index": 0, "id": "a", "function": {"name": "f", "arguments": "{"}}])
+    assert repaired(Quirks(), chunk, chunk) == [chunk, chunk]
+
+
 def test_the_rest_of_a_call_belongs_to_the_last_one_begun():
     first, rest = {"id": "a", "function": {"name": "f"}}, {"function": {"arguments": "{}"}}
     chunks = repaired(Quirks(), delta(tool_calls=[first]), delta(tool_calls=[rest]))

@@ -81,6 +81,12 @@ def test_parameters_that_must_be_honoured_are_named_only_if_the_caller_insists()
     assert set(insisting.fields) >= {"seed", "n", "max_tokens"}
 
 
+def test_the_tools_on_offer_are_known_by_name():
+    assert decoded(tools=[TOOL, TOOL]).tools == ("look", "look")
+    assert decoded(functions=[{"name": "f"}]).tools == ("f",)
+    assert decoded(tools=[]).tools == ()
+
+
 def test_the_smaller_output_bound_counts():
     assert decoded(max_tokens=100, max_completion_tokens=50).demand.max_output == 50
     assert decoded(max_tokens=100).demand.max_output == 100
