@@ -25,7 +25,7 @@ PYTHON = {
     "pydantic_ai": "pydantic-ai",
 }
 NODE = {"openai": "OpenAI for JavaScript", "ai-sdk": "AI SDK"}
-TIMEOUT = 240  # seconds for all tests of one client, on a slow machine
+TIMEOUT = 600  # seconds for all tests of one client, on a slow machine
 ABLE = {"capabilities": ["tools", "json_object", "json_schema"]}
 # Nobody here is to meet a limit by chance: the clock of the gateway stands still.
 ROOMY = [{"unit": "requests", "amount": 10_000, "per": "minute"}]
