@@ -161,6 +161,19 @@ def test_the_longer_of_two_holds_stands():
     assert scene.back_in(scene.candidates[0]) == 60
 
 
+async def test_a_counter_that_is_full_for_longer_than_a_hold_lasts_says_when_quota_is_back():
+    limits = (Limit(Unit.REQUESTS, 1, 60),)
+    scene = Scene(provider("a", model("x"), limits=limits))
+    [candidate] = scene.candidates
+    await scene.counters.acquire(charges_of(candidate, DEMAND), scene.clock.now())
+    scene.ended(Kind.RATE_LIMITED, retry_after=8.0, window="minute")
+    assert scene.obstacle(candidate).reason == "out of quota"
+    assert scene.back_in(candidate) == 60.5
+    scene.ended(Kind.RATE_LIMITED, retry_after=90.0, window="minute")
+    assert scene.obstacle(candidate).reason == "out of quota for this minute, says the provider"
+    assert scene.back_in(candidate) == 90
+
+
 def test_holds_for_want_of_quota_are_told_apart_from_verdicts():
     scene = Scene()
     scene.ended(Kind.RATE_LIMITED, retry_after=60)
