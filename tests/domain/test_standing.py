@@ -154,6 +154,17 @@ def test_a_spent_day_is_held_to_the_calendar_s_reset_whatever_else_is_said():
     assert scene.obstacle(scene.candidates[0]).reason == "out of quota for this day, says the provider"
 
 
+@pytest.mark.parametrize(
+    ("unit", "held"), [("tokens", 5), (None, 5), ("neurons", 5), ("requests", 9 * 3600 + 46 * 60 + 40)]
+)
+def test_a_spent_day_of_another_unit_is_no_matter_of_the_calendar(unit, held):
+    calls = Limit(Unit.REQUESTS, 1_000, 86400.0, window=WindowKind.CALENDAR, span="day")
+    tokens = Limit(Unit.TOKENS, 100_000, 86400.0, window=WindowKind.BUCKET, span="day")
+    scene = Scene(provider("a", limits=(calls, tokens)))
+    scene.ended(Kind.RATE_LIMITED, window="day", unit=unit, retry_after=5)
+    assert scene.back_in(scene.candidates[0]) == held
+
+
 def test_the_longer_of_two_holds_stands():
     scene = Scene()
     scene.ended(Kind.RATE_LIMITED, retry_after=60)
