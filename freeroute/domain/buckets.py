@@ -57,7 +57,7 @@ class Bucket(Counter):
         self._refill(now)
         self.limit = limit
 
-    def correct(self, used: float, now: Now, back_in: float | None = None) -> None:
+    def _correct(self, used: float, now: Now, back_in: float | None) -> None:
         """Let *used* be missing from now on."""
         change = used - self.used(now)
         if change > 0:

@@ -106,7 +106,7 @@ class Calendar(Counter):
             self._start, self._end = period(limit, now.wall)
             self._newest = self._start
 
-    def correct(self, used: float, now: Now, back_in: float | None = None) -> None:
+    def _correct(self, used: float, now: Now, back_in: float | None) -> None:
         """Let *used* be taken in the present period."""
         self._turn(now)
         self._used = used

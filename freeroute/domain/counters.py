@@ -29,7 +29,8 @@ class Slip(Struct, eq=False):
     """What one call took from a counter, until it is settled. *mark* is the counter's own note.
 
     The rest is how things stood when it was taken, for what the answer may tell: at *at* (mono) *level* was
-    used, this call included; *others* were under way; *taken* and *freed* are the counter's sums by then.
+    used, this call included; *others* were under way; *taken* and *freed*, and by corrections *added* and
+    *dropped*, are the counter's sums by then.
     *change* is by how much it turned out different, *kept* what was left of it. It is *sure* that it was
     counted by its mark if its answer had begun before the guard was over.
     """
@@ -42,6 +43,8 @@ class Slip(Struct, eq=False):
     others: float = 0.0
     taken: float = 0.0
     freed: float = 0.0
+    added: float = 0.0
+    dropped: float = 0.0
     change: float = 0.0
     kept: float = 0.0
     sure: bool = False
@@ -57,6 +60,8 @@ class Counter(ABC):
         self._in_flight = 0.0
         self._taken = 0.0  # all that was ever taken, and all that ever came back
         self._freed = 0.0
+        self._added = 0.0  # all by which corrections ever raised it, and all by which they lowered it
+        self._dropped = 0.0
         self.peak = 0.0
         self.raised = False
         self._told_at = -math.inf
@@ -126,6 +131,7 @@ class Counter(ABC):
         self._in_flight += amount
         self._taken += amount
         slip.taken, slip.freed = self._taken, self._freed
+        slip.added, slip.dropped = self._added, self._dropped
         return slip
 
     @property
@@ -153,33 +159,49 @@ class Counter(ABC):
         now: Now,
         back_in: float | None = None,
     ) -> bool:
-        """Believe the answer to *slip*'s call: *told* is used, of *limit*. False if it comes too late.
+        """Believe the answer to *slip*'s call: *told* is used, of *limit*. False if it is old news.
 
         The provider counted somewhere between the sending and now: it may have missed calls that were under
-        way before, or included ones sent later, and some of its quota may be back. Only what none of this
-        explains is corrected, so that what we know better (when each slot comes back) is kept. The own calls
-        under way stay counted. *back_in* is in how many seconds the provider has forgotten all of it.
-        """
-        if slip.at < self._told_at or not self._heeds(slip, now):
-            return False
-        self._told_at = slip.at
-        if limit is not None and limit != self.limit.amount:
-            self.resize(structs.replace(self.limit, amount=limit), now)
-        if told is not None:
-            self._compare(slip, told, now, back_in)
-        return True
+        way before, or included ones sent later, and some of its quota may be back; what answers corrected
+        since the sending may be in its count already. Only what none of this explains is corrected, so that
+        what we know better (when each slot comes back) is kept, and a difference that many answers tell of
+        is made up for once. The own calls under way stay counted.
 
-    def _compare(self, slip: Slip, told: float, now: Now, back_in: float | None) -> None:
+        An answer to a call sent before the one last believed may only raise. *back_in* is in how many seconds
+        the provider has forgotten all of it.
+        """
+        if not self._heeds(slip, now):
+            return False
+        latest = slip.at >= self._told_at
+        if latest:
+            self._told_at = slip.at
+            if limit is not None and limit != self.limit.amount:
+                self.resize(structs.replace(self.limit, amount=limit), now)
+        elif limit not in (None, self.limit.amount):
+            return False  # what it says is left is left of another limit
+        if told is not None:
+            self._compare(slip, told, now, back_in, lower=latest)
+        return latest
+
+    def _compare(self, slip: Slip, told: float, now: Now, back_in: float | None, *, lower: bool) -> None:
         used = self.used(now)
         level = slip.level + slip.change
         doubt = slip.amount if slip.open and self.limit.unit is not Unit.REQUESTS else 0.0
-        later = self._taken - slip.taken - max(0.0, slip.change)
-        returned = self._returned(slip, now) - max(0.0, -slip.change)
+        later = self._taken - slip.taken - max(0.0, slip.change) + self._added - slip.added
+        returned = self._returned(slip, now) - max(0.0, -slip.change) + self._dropped - slip.dropped
         most, least = level + later, level - slip.others - returned - doubt
         if told > most + self._grain + DOUBT * doubt + NOISE:
             self.correct(used + told - most, now, back_in)
-        elif told < least - NOISE:
+        elif lower and told < least - NOISE:
             self.correct(max(used + told - least, min(used, self._in_flight), 0.0), now, back_in)
+
+    def correct(self, used: float, now: Now, back_in: float | None = None) -> None:
+        """Let *used* be taken from now on; what is new comes back within *back_in* seconds, if told."""
+        before = self.used(now)
+        self._correct(used, now, back_in)
+        change = self.used(now) - before
+        self._added += max(0.0, change)
+        self._dropped += max(0.0, -change)
 
     def _heeds(self, slip: Slip, now: Now) -> bool:
         """Say whether what was counted when *slip* was taken still means anything."""
@@ -191,8 +213,8 @@ class Counter(ABC):
         return 0.0
 
     @abstractmethod
-    def correct(self, used: float, now: Now, back_in: float | None = None) -> None:
-        """Let *used* be taken from now on; what is new comes back within *back_in* seconds, if told."""
+    def _correct(self, used: float, now: Now, back_in: float | None) -> None:
+        """Let *used* be taken from now on, as far as that is not under way."""
 
     @abstractmethod
     def kept(self, now: Now) -> KeptWindow | None:

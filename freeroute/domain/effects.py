@@ -69,11 +69,17 @@ def _quota_back(
 
 
 def _calendar_pool(outcome: Outcome, candidate: Candidate) -> Pool | None:
-    """Return the calendar pool a 429 names by its span: its reset is known better than any hint."""
-    for pool in candidate.pools:
-        if pool.limit.window is WindowKind.CALENDAR and pool.limit.span == outcome.window:
-            return pool
-    return None
+    """Return the calendar pool a 429 names by span and unit: its reset is known better than any hint.
+
+    None if it may be about a limit of that span that comes back in another way.
+    """
+    named = [
+        pool
+        for pool in candidate.pools
+        if pool.limit.span == outcome.window and outcome.unit in (None, pool.limit.unit.value)
+    ]
+    all_turn = all(pool.limit.window is WindowKind.CALENDAR for pool in named)
+    return named[0] if outcome.window and named and all_turn else None
 
 
 def _fullest(candidate: Candidate, standing: Standing, now: Now) -> Pool | None:

@@ -36,7 +36,7 @@ class Concurrency(Counter):
         """Return 0: slots come back as calls end, not with time."""
         return 0.0
 
-    def correct(self, used: float, now: Now, back_in: float | None = None) -> None:
+    def _correct(self, used: float, now: Now, back_in: float | None) -> None:
         """Do nothing: what is under way is known here best."""
 
     def kept(self, now: Now) -> None:

@@ -86,7 +86,7 @@ class Sliding(Counter):
         self._expire(now)
         return next((slip.mark - now.mono for slip in reversed(self._slips) if slip.amount), 0.0)
 
-    def correct(self, used: float, now: Now, back_in: float | None = None) -> None:
+    def _correct(self, used: float, now: Now, back_in: float | None) -> None:
         """Let *used* be taken from now on; what is too much goes oldest first, calls under way apart."""
         change = used - self.used(now)
         if change > 0:

@@ -87,8 +87,12 @@ class Standing(Remembered):
     # --- reading -----------------------------------------------------------------------------------
 
     def obstacle(self, candidate: Candidate, charges: Sequence[Charge], now: Now) -> Obstacle | None:
-        """Return what keeps *candidate* from being used now, or None."""
-        return self.blocked(candidate, now) or self.shortage(charges, now) or self._proving(candidate, now)
+        """Return what keeps *candidate* from being used now, or None; of two lacks of quota the longer."""
+        blocked = self.blocked(candidate, now)
+        if blocked is None:
+            return self.shortage(charges, now) or self._proving(candidate, now)
+        short = self.shortage(charges, now) if blocked.kind == "quota" else None
+        return short if short is not None and short.back_at > blocked.back_at else blocked
 
     def blocked(self, candidate: Candidate, now: Now) -> Obstacle | None:
         """Return the hold or the rest that keeps *candidate* from being used, quota apart, or None."""

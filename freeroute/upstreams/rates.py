@@ -44,10 +44,14 @@ def facts_of(
     facts += _in_headers(said.rates, meaning, now, "body")
     facts += _in_quotas(said)
     facts += _in_text(said.message)
-    back_in = hints.retry_after(hints.headers_of(headers), now)
-    if back_in is None:
-        back_in = hints.asked_wait(said.message, now)
-    return tuple(fact if fact.reset_in else structs.replace(fact, reset_in=back_in) for fact in facts)
+    asked = hints.retry_after(hints.headers_of(headers), now) or hints.asked_wait(said.message, now)
+    # Google's delay is a matter of seconds even when it is the day that is spent.
+    soon = asked or (hints.seconds_of(said.delay, now) if said.delay else None)
+    return tuple(_timed(fact, soon if fact.seconds < DAY else asked) for fact in facts)
+
+
+def _timed(fact: RateFact, back_in: float | None) -> RateFact:
+    return fact if fact.reset_in else structs.replace(fact, reset_in=back_in)
 
 
 def _in_headers(

@@ -154,11 +154,35 @@ def test_a_spent_day_is_held_to_the_calendar_s_reset_whatever_else_is_said():
     assert scene.obstacle(scene.candidates[0]).reason == "out of quota for this day, says the provider"
 
 
+@pytest.mark.parametrize(
+    ("unit", "held"), [("tokens", 5), (None, 5), ("neurons", 5), ("requests", 9 * 3600 + 46 * 60 + 40)]
+)
+def test_a_spent_day_of_another_unit_is_no_matter_of_the_calendar(unit, held):
+    calls = Limit(Unit.REQUESTS, 1_000, 86400.0, window=WindowKind.CALENDAR, span="day")
+    tokens = Limit(Unit.TOKENS, 100_000, 86400.0, window=WindowKind.BUCKET, span="day")
+    scene = Scene(provider("a", limits=(calls, tokens)))
+    scene.ended(Kind.RATE_LIMITED, window="day", unit=unit, retry_after=5)
+    assert scene.back_in(scene.candidates[0]) == held
+
+
 def test_the_longer_of_two_holds_stands():
     scene = Scene()
     scene.ended(Kind.RATE_LIMITED, retry_after=60)
     scene.ended(Kind.RATE_LIMITED, retry_after=10)
     assert scene.back_in(scene.candidates[0]) == 60
+
+
+async def test_a_counter_that_is_full_for_longer_than_a_hold_lasts_says_when_quota_is_back():
+    limits = (Limit(Unit.REQUESTS, 1, 60),)
+    scene = Scene(provider("a", model("x"), limits=limits))
+    [candidate] = scene.candidates
+    await scene.counters.acquire(charges_of(candidate, DEMAND), scene.clock.now())
+    scene.ended(Kind.RATE_LIMITED, retry_after=8.0, window="minute")
+    assert scene.obstacle(candidate).reason == "out of quota"
+    assert scene.back_in(candidate) == 60.5
+    scene.ended(Kind.RATE_LIMITED, retry_after=90.0, window="minute")
+    assert scene.obstacle(candidate).reason == "out of quota for this minute, says the provider"
+    assert scene.back_in(candidate) == 90
 
 
 def test_holds_for_want_of_quota_are_told_apart_from_verdicts():

@@ -114,6 +114,17 @@ def test_googles_quotas_are_limits_that_are_spent():
     assert (tokens.unit, tokens.limit, tokens.remaining) == (Unit.INPUT_TOKENS, 250_000, None)
 
 
+def test_googles_delay_says_when_a_minute_is_back_and_nothing_of_a_day():
+    body = b"""{"error":{"code":429,"details":[{"violations":[
+        {"quotaId":"GenerateRequestsPerMinutePerProjectPerModel-FreeTier","quotaValue":"15"},
+        {"quotaId":"GenerateRequestsPerDayPerProjectPerModel-FreeTier","quotaValue":"200"}]},
+        {"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"8s"}]}}"""
+    told = read(status=429, body=body)
+    assert [(fact.seconds, fact.reset_in) for fact in told] == [(MINUTE, 8), (DAY, None)]
+    header = read({"retry-after": "7"}, status=429, body=body)
+    assert [fact.reset_in for fact in header] == [7, 7]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
