@@ -48,7 +48,8 @@ class Room(Protocol):
 class Obstacle(Struct, frozen=True):
     """Why a candidate cannot be used now, and when (mono) it may be.
 
-    *kind* is quota, held, resting, or proving: the first call on its key is under way.
+    *kind* is quota, held, resting, spent (it rests, and not even as a last resort has it quota), or proving:
+    the first call on its key is under way.
     """
 
     kind: str
@@ -88,7 +89,13 @@ class Standing(Remembered):
 
     def obstacle(self, candidate: Candidate, charges: Sequence[Charge], now: Now) -> Obstacle | None:
         """Return what keeps *candidate* from being used now, or None."""
-        return self.blocked(candidate, now) or self.shortage(charges, now) or self._proving(candidate, now)
+        blocked = self.blocked(candidate, now)
+        if blocked is None:
+            return self.shortage(charges, now) or self._proving(candidate, now)
+        short = self.shortage(charges, now) if blocked.kind == "resting" else None
+        if short is None:
+            return blocked
+        return Obstacle("spent", f"{blocked.reason}, {short.reason}", short.back_at)
 
     def blocked(self, candidate: Candidate, now: Now) -> Obstacle | None:
         """Return the hold or the rest that keeps *candidate* from being used, quota apart, or None."""
@@ -96,6 +103,11 @@ class Standing(Remembered):
         if hold is not None:
             return Obstacle("quota" if hold.quota else "held", hold.reason, hold.until)
         return self._resting(candidate, now)
+
+    def free_at(self, candidate: Candidate, now: Now) -> float:
+        """Return when (mono) *candidate* may be asked, quota apart: one that rests may, as a last resort."""
+        hold = self.hold_on(candidate, now)
+        return now.mono if hold is None else hold.until
 
     def shortage(self, charges: Sequence[Charge], now: Now) -> Obstacle | None:
         """Return the lack of quota for *charges*, or None."""
@@ -203,7 +215,7 @@ class Standing(Remembered):
     # --- changing ----------------------------------------------------------------------------------
 
     def begin(self, candidate: Candidate, now: Now) -> Trial:
-        """Start a call; in half-open it takes the one trial, or shares it as the least bad of all."""
+        """Start a call; in half-open it takes the one trial. Whoever rests may be the least bad of all."""
         self._turn += 1
         self._turns[candidate.id] = self._turn
         own = self.breaker(candidate).begin_trial(now, forced=True)
