@@ -25,7 +25,8 @@ SUSPICION = 60.0
 would ask it again, and its quota would be lost."""
 
 FIRST_REST = 10.0
-"""Seconds the first opening lasts; each failed trial doubles it."""
+"""Seconds the first opening lasts; each failed trial doubles it. Calls that had to be made meanwhile do not:
+however many callers come during an outage, the rest grows with its length."""
 
 LONGEST_REST = 300.0
 """Seconds no opening outlasts."""
@@ -79,11 +80,13 @@ class _Gate:
         """Return the generation of a call that begins now, or None if none may.
 
         While closed that is any call and no trial is spent; in half-open it is the one trial. *forced* is for
-        the least bad of candidates that all rest: it is granted always, and shares a trial under way.
+        the least bad of candidates that all rest: it is granted always. It shares a trial under way; while
+        open it is none, so that its success closes and its failure changes nothing.
         """
-        if self.state(now) is State.CLOSED:
+        state = self.state(now)
+        if state is State.CLOSED:
             return self._generation
-        if self.permits(now) or (forced and not self._trial):
+        if state is State.HALF_OPEN and not self._trial:
             self._trial = True
             self._generation += 1
             return self._generation
@@ -111,6 +114,10 @@ class _Gate:
         if kept is not None:
             self._openings = kept.openings
             self._until = rebase.mono(kept.until, rebase.now.mono + LONGEST_REST)
+
+    def _opens(self, *, healthy: bool) -> bool:
+        """Say whether a failure opens: that of the trial, else one that leaves it not *healthy*."""
+        return self._trial if self._openings else not healthy
 
     def _counts(self, generation: int | None) -> bool:
         return not self._openings if generation is None else generation == self._generation
@@ -167,7 +174,7 @@ class Breaker(_Gate):
         self._in_a_row += 1
         self._failed_at = now.mono
         self._note(now, failed=True)
-        if self.state(now) is not State.CLOSED or self._in_a_row >= IN_A_ROW or self._half_fail():
+        if self._opens(healthy=self._in_a_row < IN_A_ROW and not self._half_fail()):
             self._open(now, jitter)
 
     def reset(self) -> None:
@@ -216,7 +223,7 @@ class ProviderBreaker(_Gate):
         if not self._counts(generation):
             return
         before, self._last = self._last, (model, now.mono)
-        if unreachable or self.state(now) is not State.CLOSED or _two(before, self._last):
+        if self._opens(healthy=not unreachable and not _two(before, self._last)):
             self._open(now, jitter)
 
     def reset(self) -> None:

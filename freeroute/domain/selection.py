@@ -167,7 +167,7 @@ def choose(
             quota_at = min(quota_at, obstacle.back_at)
         if obstacle.kind == "proving":
             spare.append((-math.inf, choice))
-        elif obstacle.kind == "resting" and standing.shortage(choice.charges, now) is None:
+        elif obstacle.kind == "resting":
             spare.append((obstacle.back_at, choice))
     if spare and quota_at > patience:
         return min(spare, key=lambda entry: entry[0])[1]

@@ -48,7 +48,8 @@ class Room(Protocol):
 class Obstacle(Struct, frozen=True):
     """Why a candidate cannot be used now, and when (mono) it may be.
 
-    *kind* is quota, held, resting, or proving: the first call on its key is under way.
+    *kind* is quota, held, resting, spent (it rests, and not even as a last resort has it quota), or proving:
+    the first call on its key is under way.
     """
 
     kind: str
@@ -91,8 +92,11 @@ class Standing(Remembered):
         blocked = self.blocked(candidate, now)
         if blocked is None:
             return self.shortage(charges, now) or self._proving(candidate, now)
-        short = self.shortage(charges, now) if blocked.kind == "quota" else None
-        return short if short is not None and short.back_at > blocked.back_at else blocked
+        if blocked.kind == "held" or (short := self.shortage(charges, now)) is None:
+            return blocked
+        if blocked.kind == "resting":
+            return Obstacle("spent", f"{blocked.reason}, {short.reason}", short.back_at)
+        return short if short.back_at > blocked.back_at else blocked
 
     def blocked(self, candidate: Candidate, now: Now) -> Obstacle | None:
         """Return the hold or the rest that keeps *candidate* from being used, quota apart, or None."""
@@ -100,6 +104,11 @@ class Standing(Remembered):
         if hold is not None:
             return Obstacle("quota" if hold.quota else "held", hold.reason, hold.until)
         return self._resting(candidate, now)
+
+    def free_at(self, candidate: Candidate, now: Now) -> float:
+        """Return when (mono) *candidate* may be asked, quota apart: one that rests may, as a last resort."""
+        hold = self.hold_on(candidate, now)
+        return now.mono if hold is None else hold.until
 
     def shortage(self, charges: Sequence[Charge], now: Now) -> Obstacle | None:
         """Return the lack of quota for *charges*, or None."""
@@ -207,7 +216,7 @@ class Standing(Remembered):
     # --- changing ----------------------------------------------------------------------------------
 
     def begin(self, candidate: Candidate, now: Now) -> Trial:
-        """Start a call; in half-open it takes the one trial, or shares it as the least bad of all."""
+        """Start a call; in half-open it takes the one trial. Whoever rests may be the least bad of all."""
         self._turn += 1
         self._turns[candidate.id] = self._turn
         own = self.breaker(candidate).begin_trial(now, forced=True)

@@ -138,8 +138,7 @@ def projected(
     places: list[_Place] = []
     for _, candidate in fit:
         if not tried.covers(candidate, standing):
-            blocked = standing.blocked(candidate, now)
-            free_at = now.mono if blocked is None else blocked.back_at
+            free_at = standing.free_at(candidate, now)
             own = charges_of(candidate, demand_at(candidate, need, standing, tried))
             ceilings = tuple(room.ceiling(charge.pool, now) for charge in own)
             places.append(

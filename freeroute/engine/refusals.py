@@ -26,6 +26,8 @@ from freeroute.errors import (
 
 # A body lists this many candidates at most: the nearest first.
 LISTED = 100
+# Obstacles that end when quota is back.
+_QUOTA = frozenset({"quota", "spent"})
 # What a provider does not offer: if none of those asked does, asking again later would not help.
 ABOUT_REQUEST = frozenset({Kind.BAD_PARAMETER, Kind.TOO_LARGE})
 
@@ -87,7 +89,7 @@ def gave_up(
         "attempts": attempts_told(course.notes),
         "candidates": [_line(reason, now) for reason in reasons[:LISTED]],
     }
-    back_at = min((reason.back_at for reason in reasons if reason.kind == "quota"), default=math.inf)
+    back_at = min((reason.back_at for reason in reasons if reason.kind in _QUOTA), default=math.inf)
     if back_at < math.inf:
         wait = max((turn_at or 0.0) - now.mono, back_at - now.mono, 0.0)
         if wait == math.inf:  # the waiting room is full
@@ -104,7 +106,7 @@ def gave_up(
         told = f"others took what {len(fit)} candidates had to give"
         return CapacityExhausted(told, metadata=metadata, retry_after=1.0)
     told = f"none of {len(fit)} candidates can be used: {summary(reasons)}"
-    if all(reason.kind == "quota" for reason in reasons):
+    if all(reason.kind in _QUOTA for reason in reasons):
         return ContextTooLong(told, param="messages", metadata=metadata)
     return NoProvider(told, metadata=metadata)
 

@@ -171,9 +171,21 @@ def test_the_least_bad_may_be_tried_while_open_and_closes_with_a_success(breaker
     assert breaker.state(clock.now()) is State.CLOSED
 
 
+def test_calls_that_have_to_be_made_while_it_is_open_do_not_lengthen_the_rest(breaker, clock):
+    opened(breaker, clock)
+    until = breaker.opens_until
+    for _ in range(20):
+        breaker.failure(clock.advance(0.1), breaker.begin_trial(clock.now(), forced=True), jitter=0)
+    assert breaker.opens_until == until
+    late = breaker.begin_trial(clock.now(), forced=True)
+    breaker.failure(clock.advance(10), late, jitter=0)
+    assert breaker.permits(clock.now())
+
+
 def test_of_calls_that_share_a_trial_only_the_first_failure_doubles_the_rest(breaker, clock):
     opened(breaker, clock)
-    trial = breaker.begin_trial(clock.now(), forced=True)
+    trial = breaker.begin_trial(clock.advance(10), forced=True)
+    assert breaker.begin_trial(clock.now(), forced=True) == trial
     breaker.failure(clock.now(), trial, jitter=0)
     breaker.failure(clock.now(), trial, jitter=0)
     assert breaker.opens_until == clock.now().mono + 20
@@ -236,6 +248,15 @@ def test_a_provider_comes_back_through_one_trial_of_any_model(provider, clock):
     assert provider.state(clock.now()) is State.CLOSED
     fault(provider, clock.now(), "b")
     assert provider.state(clock.now()) is State.CLOSED
+
+
+def test_calls_that_have_to_be_made_do_not_lengthen_a_provider_s_rest(provider, clock):
+    fault(provider, clock.now(), "x", unreachable=True)
+    until = provider.opens_until
+    for model in ("x", "y", "x"):
+        trial = provider.begin_trial(clock.advance(1), forced=True)
+        provider.failure(clock.now(), trial, model=model, unreachable=True, jitter=0)
+    assert provider.opens_until == until
 
 
 def test_late_answers_do_not_count_for_a_provider(provider, clock):
