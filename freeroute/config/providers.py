@@ -56,7 +56,7 @@ def provider_of(name: str, spec: ProviderSpec, settings: Settings, where: Where,
         auth=or_else(spec.auth, Auth()),
         headers=_headers(spec, where),
         errors=_errors(spec, where),
-        quirks=or_else(spec.quirks, Quirks()),
+        quirks=_quirks(spec, where),
         precharge=or_else(spec.precharge, Precharge()),
         rate_headers=or_else(spec.rate_headers, RateHeaders()),
         timeouts=_timeouts(or_else(spec.timeouts, TimeoutsSpec())),
@@ -222,6 +222,14 @@ def _errors(spec: ProviderSpec, where: Where) -> tuple[ErrorRule, ...]:
     return rules
 
 
+def _quirks(spec: ProviderSpec, where: Where) -> Quirks:
+    quirks = or_else(spec.quirks, Quirks())
+    for name, (low, high) in quirks.clamps.items():
+        if not low <= high:
+            raise where.error("expected the lowest value and then the highest", f".quirks.clamps.{name}")
+    return quirks
+
+
 # --- models and limits ---------------------------------------------------------------------------------
 
 
@@ -229,7 +237,7 @@ def _models(spec: ProviderSpec, where: Where, today: date) -> Iterator[Model]:
     of_provider = _limits(or_else(spec.limits, ()), Scope.ACCOUNT, where)
     shared = {_counter(limit) for limit in of_provider}
     metered = not _of_ones_own(spec)
-    common: dict[tuple[str, Scope], tuple[Limit, str]] = {}
+    common: dict[tuple[Unit, float, Scope], tuple[Limit, str]] = {}
     for index, model in enumerate(models_of(spec)):
         place = Where(where.file, f"{where.path}.models[{index}]".lstrip("."))
         limits = _limits(or_else(model.limits, ()), Scope.MODEL, place)
@@ -307,14 +315,16 @@ def _limits(specs: tuple[LimitSpec, ...], scope: Scope, where: Where) -> tuple[L
             scope=or_else(spec.scope, scope),
             confidence=spec.confidence,
         )
-        if _counter(limit) in [_counter(other) for other in limits]:
-            raise where.error(f"{limit.label} is limited twice", f".limits[{index}]")
+        twin = next((other for other in limits if _counter(other) == _counter(limit)), None)
+        if twin is not None:
+            same = "" if twin.label == limit.label else f" (it is {twin.label} as well)"
+            raise where.error(f"{limit.label} is limited twice{same}", f".limits[{index}]")
         limits.append(limit)
     return tuple(limits)
 
 
-def _counter(limit: Limit) -> tuple[str, Scope]:
-    return limit.label, limit.scope
+def _counter(limit: Limit) -> tuple[Unit, float, Scope]:
+    return limit.unit, limit.seconds, limit.scope
 
 
 def _alike(limit: Limit, other: Limit) -> bool:

@@ -2,9 +2,9 @@
 
 import math
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 
 class Unit(StrEnum):
@@ -107,7 +107,7 @@ class ErrorRule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     """
 
     kind: str
-    status: int | None = None
+    status: Annotated[int, Meta(ge=100, le=599)] | None = None
     code: str | None = None
     contains: str | None = None
     window: str | None = None
@@ -137,7 +137,7 @@ class Quirks(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     clamps: dict[str, tuple[float, float]] = {}
     accepts: tuple[str, ...] | None = None
     output_field: str = "both"
-    default_max_tokens: int | None = None
+    default_max_tokens: Annotated[int, Meta(ge=1)] | None = None
     message_name: bool = True
     developer_role: bool = False
     stream_usage: bool = True
@@ -165,7 +165,7 @@ class Precharge(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     """
 
     output: bool = False
-    default: int = 2048
+    default: Annotated[int, Meta(ge=1)] = 2048
 
 
 Window = Literal["minute", "hour", "day", "week", "month"]

@@ -5,7 +5,9 @@ The next run shifts them onto its own clock. Fields that are added need a defaul
 """
 
 import math
+from collections.abc import Iterator
 
+import msgspec
 from msgspec import Struct
 
 from freeroute.clock import Now
@@ -157,6 +159,24 @@ KeptStanding = KeptCandidate | KeptProvider | KeptSpeed | KeptModel | KeptKey | 
 Kept = KeptPool | KeptGuard | KeptStanding
 Name = tuple[str, ...]
 """What is kept: its kind, which is the tag of its struct, then its id or its place."""
+
+
+def sound(kept: Kept) -> bool:
+    """Say whether the numbers of *kept* can be: none is NaN, and a limit is of something in some time."""
+    if isinstance(kept, KeptPool) and not (kept.limit.amount >= 0 and 0 < kept.limit.seconds < math.inf):
+        return False
+    return not any(map(math.isnan, _numbers(msgspec.to_builtins(kept))))
+
+
+def _numbers(value: object) -> Iterator[float]:
+    match value:
+        case float():
+            yield value
+        case dict():
+            yield from _numbers([*value.values()])
+        case list() | tuple():
+            for part in value:
+                yield from _numbers(part)
 
 
 class Rebase(Struct, frozen=True):

@@ -104,7 +104,8 @@ class Remembered:
                 self._proofs.recall((name[1], name[2]))
             case _:
                 until = rebase.mono(kept.until)
-                self._holds[name[1:]] = Hold(until, kept.reason, kept.step, kept.quota, kept.verdict)
+                place = (name[1], name[2], *name[3:])  # what is held, and whose it is
+                self._holds[place] = Hold(until, kept.reason, kept.step, kept.quota, kept.verdict)
 
     def _lift(self, place: tuple[str, ...]) -> None:
         del self._holds[place]

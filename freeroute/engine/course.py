@@ -14,19 +14,20 @@ from freeroute.wire.chat import CallContext
 class Course(Struct):
     """The state of one request in the attempt loop.
 
-    *asked* is the model's name as the caller wrote it, *known* whether it resolved. *counted* are the
-    attempts that use up ``max_attempts``; *repeated* marks second goes already given; *rejected* and
-    *too_long* are the first such endings, *misfit* the first answer that did not fit the schema asked for,
-    *refused* the last of a request that asked for what a provider does not offer; *upstream* is seconds
-    spent with providers and *queued* in the waiting room. It may wait *until*, and start attempts until
-    *last_start* (both mono). *conversation* is what it goes by in ``Affinity``, None while nothing is
-    remembered. *hedged* says that two attempts ran side by side once.
+    *asked* is the model's name as the caller wrote it, *known* whether it resolved; *unknown* are those of
+    all names asked for that did not. *counted* are the attempts that use up ``max_attempts``; *repeated*
+    marks second goes already given; *rejected* and *too_long* are the first such endings, *misfit* the first
+    answer that did not fit the schema asked for, *refused* the last of a request that asked for what a
+    provider does not offer; *upstream* is seconds spent with providers and *queued* in the waiting room. It
+    may wait *until*, and start attempts until *last_start* (both mono). *conversation* is what it goes by in
+    ``Affinity``, None while nothing is remembered. *hedged* says that two attempts ran side by side once.
     """
 
     context: CallContext
     asked: str
     stream: bool = False
     known: bool = False
+    unknown: tuple[str, ...] = ()
     tried: Tried = field(default_factory=Tried)
     notes: list[AttemptNote] = field(default_factory=list)
     counted: int = 0

@@ -113,9 +113,7 @@ class Gateway:
     # --- the parts of a call -----------------------------------------------------------------------
 
     def _need(self, call: ChatCall, context: CallContext, course: Course) -> Need:
-        names = (call.model, *(name for name in call.models if name != call.model))
-        targets = tuple(self._target(name, context.client) for name in names)
-        course.known = True
+        targets = self._targets(call, context, course)
         preferences = call.preferences
         order, only = preferences.order, preferences.only
         if order and not preferences.allow_fallbacks:
@@ -136,6 +134,14 @@ class Gateway:
             parameters=call.parameters,
             preferred=self._last(call, course),
         )
+
+    def _targets(self, call: ChatCall, context: CallContext, course: Course) -> tuple[Target, ...]:
+        """Return what the names of *call* stand for; unknown ones are passed over, unless all are."""
+        names = dict.fromkeys((call.model, *call.models))
+        course.unknown = tuple(name for name in names if not isinstance(self.names.resolve(name), Target))
+        course.known = call.model not in course.unknown
+        asked = [name for name in names if name not in course.unknown] or [call.model]
+        return tuple(self._target(name, context.client) for name in asked)
 
     def _last(self, call: ChatCall, course: Course) -> str | None:
         """Return the id of the candidate that answered before, if *call* is a turn of a conversation."""

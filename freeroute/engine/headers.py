@@ -23,7 +23,7 @@ def told(course: Course, candidate: Candidate | None, overhead: float) -> dict[s
     if candidate is not None:
         headers["x-freeroute-provider"] = printable(candidate.provider.id)
         headers["x-freeroute-model"] = printable(candidate.model.id)
-    trail = _trail(course.notes)
+    trail = _trail(course)
     if trail:
         headers["x-freeroute-trail"] = trail
     if course.dropped:
@@ -31,10 +31,11 @@ def told(course: Course, candidate: Candidate | None, overhead: float) -> dict[s
     return headers
 
 
-def _trail(notes: Iterable[AttemptNote]) -> str:
-    told = (note for note in notes if note.kind is not Kind.SERVED or note.clamped is not None)
-    hops = (f"{note.provider}/{note.model}={_became(note)}" for note in told)
-    return printable("; ".join(hops), TRAIL_LIMIT)
+def _trail(course: Course) -> str:
+    told = (note for note in course.notes if note.kind is not Kind.SERVED or note.clamped is not None)
+    hops = [f"{note.provider}/{note.model}={_became(note)}" for note in told]
+    passed_over = [f"{name}=unknown" for name in course.unknown]
+    return printable("; ".join(hops + passed_over), TRAIL_LIMIT)
 
 
 def _became(note: AttemptNote) -> str:

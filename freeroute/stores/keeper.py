@@ -7,14 +7,15 @@ import hashlib
 import math
 import secrets
 from collections.abc import Callable, Iterable, Iterator
+from typing import Annotated
 
 import msgspec
 import structlog
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from freeroute.clock import Clock, Now
 from freeroute.domain.catalogue import Provider
-from freeroute.domain.keepsake import Kept, KeptGuard, KeptPool, Moment, Name, Rebase, rebase
+from freeroute.domain.keepsake import Kept, KeptGuard, KeptPool, Moment, Name, Rebase, rebase, sound
 from freeroute.domain.standing import Standing
 from freeroute.errors import ConfigError
 from freeroute.stores.memory import MemoryCounters
@@ -36,7 +37,7 @@ class _Run(Struct, frozen=True):
 
     moment: Moment
     clean: bool
-    salt: bytes
+    salt: Annotated[bytes, Meta(max_length=hashlib.blake2b.MAX_KEY_SIZE)]
     keys: dict[str, dict[str, bytes]]
 
 
@@ -85,16 +86,18 @@ class Keeper:
 
         A file that cannot be understood is moved aside, and one that cannot be read is left alone.
         """
+        there = self._file.path.exists()
         try:
             states = self._file.read()
-            head = states.pop(_HEAD, None)
-            last = None if head is None else _run.decode(head)
-        except (StateFileError, msgspec.DecodeError) as exc:
+            last = _run_in(states.pop(_HEAD, None))
+        except StateFileError as exc:
             self._failed(exc)
             return
         if last is not None:
             self._salt = last.salt
             self._restore(states, rebase(last.moment, self._boot, self._clock.now()), last)
+        elif there:
+            self._log.warning("the state file is empty: what was spent before is not known")
 
     def _restore(self, states: dict[str, bytes], onto: Rebase, last: _Run) -> None:
         strange = 0
@@ -117,6 +120,8 @@ class Keeper:
         )
 
     def _restore_one(self, name: Name, kept: Kept, onto: Rebase, *, lost: bool) -> None:
+        if name[0] != kept.__struct_config__.tag or not sound(kept):
+            raise ValueError(f"{name[0]} cannot be so")
         if isinstance(kept, KeptPool | KeptGuard):
             self._counters.restore(name, kept, onto, lost=lost)
         else:
@@ -214,9 +219,9 @@ class Keeper:
             self._report(False)
             self._log.info("the state file is written again")
 
-    def _failed(self, exc: StateFileError | msgspec.DecodeError | ConfigError) -> None:
+    def _failed(self, exc: StateFileError | ConfigError) -> None:
         """Move a file that is damaged aside for another; tell once of one that cannot be used."""
-        if isinstance(exc, msgspec.DecodeError) or (isinstance(exc, StateFileError) and exc.damaged):
+        if isinstance(exc, StateFileError) and exc.damaged:
             try:
                 self._begin_anew(str(exc))
                 return
@@ -240,6 +245,20 @@ class Keeper:
             reason=reason,
             moved_to=str(aside),
         )
+
+
+def _run_in(head: bytes | None) -> _Run | None:
+    """Return the run that *head* tells of, None if there is no *head*; raises StateFileError."""
+    if head is None:
+        return None
+    try:
+        run = _run.decode(head)
+        _stamp(run.moment.wall)
+    except (ValueError, OverflowError, OSError, RecursionError) as exc:
+        raise StateFileError(f"its row about the run makes no sense: {exc}", damaged=True) from exc
+    if not math.isfinite(run.moment.mono):
+        raise StateFileError("its row about the run knows no time", damaged=True)
+    return run
 
 
 def _stamp(wall: float) -> str:

@@ -59,7 +59,11 @@ class StateFile:
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if verdict != "ok":
                 raise StateFileError(verdict, damaged=True)
-            return dict(connection.execute("SELECT name, state FROM kept"))
+            rows = connection.execute("SELECT name, state FROM kept").fetchall()
+        # SQLite takes any type in any column.
+        if not all(isinstance(name, str) and isinstance(state, bytes) for name, state in rows):
+            raise StateFileError("it holds rows that freeroute did not write", damaged=True)
+        return dict(rows)
 
     def write(self, states: Mapping[str, bytes | None], *, anew: bool = False) -> None:
         """Set *states*, all or nothing; None deletes one, *anew* all others. Raises StateFileError."""

@@ -9,6 +9,8 @@ OWN = "providers: {{mine: {{like: {like}, base_url: 'http://x/v1', keys: [k], mo
 KEY = "keys: [k]"
 DAILY = "{unit: requests, amount: 1, per: day}"
 CALENDAR = "{unit: requests, amount: 1, per: day, window: calendar}"
+MINUTE = "{unit: requests, amount: 1, per: minute, scope: account}"
+SIXTY = "{unit: requests, amount: 1, per: 60s}"
 ACCOUNT = "{unit: requests, amount: 1, per: day, scope: account}"
 ONE = f"{{id: a, limits: [{ACCOUNT}]}}"
 OTHER = f"{{id: b, limits: [{ACCOUNT[:-1]}, window: calendar}}]}}"
@@ -76,6 +78,30 @@ TWICE = "the provider's own limits already count requests/day per account"
         (
             f"providers: {{gemini: {{{KEY}, limits: [{DAILY}, {DAILY}]}}}}",
             "providers.gemini.limits[1]: requests/day is limited twice",
+        ),
+        (
+            f"providers: {{gemini: {{{KEY}, limits: [{MINUTE}, {DAILY}, {SIXTY}]}}}}",
+            "providers.gemini.limits[2]: requests/60s is limited twice (it is requests/minute as well)",
+        ),
+        (
+            f"providers: {{gemini: {{{KEY}, limits: [{SIXTY}], models: [{{id: m, limits: [{MINUTE}]}}]}}}}",
+            f"providers.gemini.models[1].limits: {TWICE.replace('day', 'minute')}",
+        ),
+        (
+            f"providers: {{groq: {{{KEY}, precharge: {{default: -1}}}}}}",
+            "providers.groq.precharge.default: expected integer >= 1",
+        ),
+        (
+            f"providers: {{groq: {{{KEY}, quirks: {{default_max_tokens: 0}}}}}}",
+            "providers.groq.quirks.default_max_tokens: expected integer >= 1",
+        ),
+        (
+            f"providers: {{groq: {{{KEY}, quirks: {{clamps: {{temperature: [1, 0]}}}}}}}}",
+            "providers.groq.quirks.clamps.temperature: expected the lowest value and then the highest",
+        ),
+        (
+            f"providers: {{groq: {{{KEY}, errors: [{{kind: fault, status: 99}}]}}}}",
+            "providers.groq.errors[0].status: expected integer >= 100",
         ),
         (
             f"providers: {{gemini: {{{KEY}, limits: [{DAILY}, {CALENDAR}]}}}}",

@@ -20,6 +20,7 @@ from freeroute.domain.keepsake import (
     Moment,
     Rebase,
     rebase,
+    sound,
 )
 from freeroute.domain.limits import Concurrency, adapted, counter_for, restored
 from freeroute.domain.measuring import Measure
@@ -225,3 +226,25 @@ def test_an_unknown_boot_is_never_the_same():
 def test_infinity_is_kept():
     assert Rebase(Now(5.0, 5.0), -3.0).mono(math.inf) == math.inf
     assert Rebase(Now(5.0, 5.0), -3.0).mono(-math.inf) == -math.inf
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_what_counters_keep_is_sound(limit):
+    counter, clock = counter_for(limit, GUARD), ManualClock()
+    counter.settle(counter.take(5, clock.now()), 4.0, clock.advance(1.0))
+    window = counter.kept(clock.now())
+    assert window is not None
+    assert sound(KeptPool(limit, window))
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        KeptPool(Limit(Unit.TOKENS, 50, 0.0), KeptBucket(1.0, 0.0)),
+        KeptPool(Limit(Unit.TOKENS, 50, math.inf), KeptBucket(1.0, 0.0)),
+        KeptPool(Limit(Unit.TOKENS, -1, MINUTE), KeptBucket(1.0, 0.0)),
+        KeptPool(Limit(Unit.TOKENS, 50, MINUTE), KeptSliding([(1.0, 1.0), (2.0, math.nan)])),
+    ],
+)
+def test_numbers_that_cannot_be_are_not_sound(kept):
+    assert not sound(kept)

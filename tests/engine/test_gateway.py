@@ -32,6 +32,28 @@ async def test_an_unknown_model_is_named_with_the_nearest():
     assert not world.receipts.last.asked_known
 
 
+@pytest.mark.parametrize(
+    ("asked", "models", "trail"),
+    [
+        ("nope", ("nope", "a/m"), "nope=unknown"),
+        ("a/m", ("nope", "none"), "nope=unknown; none=unknown"),
+        ("nope", ("a/m", "a/m", "nope"), "nope=unknown"),
+    ],
+)
+async def test_names_of_a_list_that_nothing_has_are_passed_over(asked, models, trail):
+    world = World(provider("a", model("m")))
+    answer = await world.ask(asked, models=models)
+    assert answer.headers["x-freeroute-trail"] == trail
+    assert world.upstream.asked == ["a/m#k1"]
+    assert world.receipts.last.asked_known == (asked == "a/m")
+
+
+async def test_a_list_in_which_nothing_has_a_name_is_refused_with_the_first():
+    world = World(provider("a", model("m")))
+    with pytest.raises(NotFound, match="'nope' does not exist"):
+        await world.ask("nope", models=("nope", "none"))
+
+
 async def test_without_any_provider_it_says_what_to_do():
     world = World()
     with pytest.raises(NoProvider, match="GROQ_API_KEY"):

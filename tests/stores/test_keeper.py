@@ -7,13 +7,28 @@ import sqlite3
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from freeroute.clock import Now
 from freeroute.domain import effects
 from freeroute.domain.breaker import State
 from freeroute.domain.catalogue import Key, Limit, Provider, Unit, WindowKind, candidates_of
-from freeroute.domain.keepsake import LEARNED_FOR, KeptGuard
+from freeroute.domain.keepsake import (
+    LEARNED_FOR,
+    KeptBucket,
+    KeptCalendar,
+    KeptCandidate,
+    KeptGate,
+    KeptGuard,
+    KeptHold,
+    KeptMeasure,
+    KeptPool,
+    KeptSliding,
+    KeptSpeed,
+    Moment,
+)
 from freeroute.domain.leases import Charge, Lease, charges_of
 from freeroute.domain.measuring import UNKNOWN
 from freeroute.domain.outcome import Kind, Outcome
@@ -21,7 +36,7 @@ from freeroute.domain.rates import RateFact
 from freeroute.domain.standing import Standing
 from freeroute.domain.usage import Demand
 from freeroute.errors import ConfigError
-from freeroute.stores.keeper import PAUSE, SLICE, Keeper
+from freeroute.stores.keeper import PAUSE, SLICE, Keeper, _Run
 from freeroute.stores.memory import MemoryCounters
 from freeroute.stores.state_file import StateFile
 from tests.support.clocks import ManualClock
@@ -458,7 +473,16 @@ async def test_entries_that_make_no_sense_are_passed_over(run, clock):
     moon = msgspec.msgpack.encode(
         {"type": "pool", "limit": {"unit": "requests", "amount": 1}, "window": {"type": "moon"}}
     )
-    strange = {"nonsense": b"", '["pool"]': moon, "[]": b"\xc0", '["hold"]': b"\x80"}
+    hold = msgspec.msgpack.encode(KeptHold(9e9, "moved"))
+    strange = {
+        "nonsense": b"",
+        '["pool","p"]': hold,
+        '["hold"]': hold,
+        '["hold","x"]': hold,
+        '["pool"]': moon,
+        "[]": b"\xc0",
+        '["key"]': b"\x80",
+    }
     first.file.write(strange)
     first.file.close()
     with capture_logs() as log:
@@ -500,6 +524,73 @@ async def test_a_run_that_makes_no_sense_is_a_damaged_file(run, clock, tmp_path)
     first.file.close()
     run().start()
     assert len(list(tmp_path.glob("*.corrupt-*"))) == 1
+
+
+async def test_a_file_that_was_emptied_is_told(run, tmp_path):
+    with capture_logs() as log:
+        run().start().keeper.close()
+    assert log == []
+    (tmp_path / "state.db").write_bytes(b"")
+    with capture_logs() as log:
+        run().start()
+    assert [(line["log_level"], line["event"][:23]) for line in log] == [
+        ("warning", "the state file is empty")
+    ]
+
+
+NUMBERS = st.one_of(st.floats(), st.floats(-10.0, 2_000.0))
+SMALL = st.integers(-9, 9)
+ANYTHING = st.one_of(st.binary(max_size=40), st.text(max_size=10), SMALL, NUMBERS)
+INSTANTS = st.builds(Moment, st.sampled_from(["boot", "other"]), NUMBERS, NUMBERS)
+HEADS = st.builds(_Run, INSTANTS, st.booleans(), st.binary(max_size=80), st.just({"groq": {"1": b"-"}}))
+LIMITS = st.builds(Limit, st.sampled_from(Unit), NUMBERS, NUMBERS, st.sampled_from(WindowKind))
+KEPT = st.one_of(
+    st.builds(KeptGuard, NUMBERS, NUMBERS, NUMBERS),
+    st.builds(
+        KeptPool,
+        limit=LIMITS,
+        window=st.one_of(
+            st.builds(KeptSliding, st.lists(st.tuples(NUMBERS, NUMBERS), max_size=3)),
+            st.builds(KeptBucket, NUMBERS, NUMBERS),
+            st.builds(KeptCalendar, *[NUMBERS] * 6),
+        ),
+        peak=NUMBERS,
+        measure=st.none() | st.builds(KeptMeasure, *[NUMBERS] * 5),
+    ),
+    st.builds(KeptCandidate, st.none() | st.builds(KeptGate, SMALL, NUMBERS), SMALL, NUMBERS),
+    st.builds(KeptSpeed, NUMBERS, NUMBERS, NUMBERS, SMALL, NUMBERS),
+    st.builds(KeptHold, NUMBERS, st.text(max_size=5)),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+async def test_whatever_stands_in_the_rows_the_gateway_starts_and_counts(tmp_path_factory, data):
+    """Rows may be of any type, nonsense, or of our own shape with numbers that cannot be."""
+    directory, clock = tmp_path_factory.mktemp("state"), ManualClock()
+    first = Run(directory, clock).start()
+    await first.take(2)
+    first.ends(Kind.RATE_LIMITED, retry_after=600.0)
+    first.keeper.close()
+    names = st.sampled_from(["run", *first.file.read()])
+    first.file.close()
+    ours = KEPT.map(msgspec.msgpack.encode) | HEADS.map(msgspec.msgpack.encode)
+    rows = st.tuples(names, ours) | st.tuples(names | ANYTHING, ANYTHING)
+    with contextlib.closing(sqlite3.connect(directory / "state.db", isolation_level=None)) as other:
+        for row in data.draw(st.lists(rows, min_size=1, max_size=4)):
+            with contextlib.suppress(sqlite3.IntegrityError):
+                other.execute("INSERT OR REPLACE INTO kept VALUES (?, ?)", row)
+    second = Run(directory, clock).start()
+    try:
+        for _ in range(2):
+            await second.take()
+            second.used()
+            second.ends(Kind.SERVED, second.back_in() is None)
+            clock.advance(40.0)
+        second.keeper.save()
+        assert second.trouble == []
+    finally:
+        second.keeper.close()
 
 
 async def test_a_newer_file_stops_the_start(run, clock):

@@ -127,3 +127,14 @@ def test_whatever_happens_to_the_bytes_it_is_read_or_called_damaged(tmp_path_fac
     finally:
         file.close()
     assert len(found) <= len(written)
+
+
+@pytest.mark.parametrize("state", ["text", 7, 1.5])
+def test_a_row_of_another_type_makes_it_a_damaged_file(file, state):
+    file.write({"a": b"1"})
+    file.close()
+    with contextlib.closing(sqlite3.connect(file.path, isolation_level=None)) as other:
+        other.execute("UPDATE kept SET state = ?", (state,))
+    with pytest.raises(StateFileError, match="rows that freeroute did not write") as caught:
+        file.read()
+    assert caught.value.damaged
