@@ -239,6 +239,7 @@ def _routing(settings: Settings) -> Routing:
         waiting_room=routing.waiting_room,
         affinity=routing.affinity,
         continue_streams=routing.continue_streams,
+        hedge=routing.hedge,
     )
 
 

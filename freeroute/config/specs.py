@@ -303,8 +303,6 @@ class RoutingSpec(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         """Refuse what asks for something that is not there yet."""
-        if self.hedge:
-            raise ValueError("hedge: requests are not sent twice yet; leave it false")
         if self.deadline <= 0:
             raise ValueError("deadline must be longer than zero")
         if self.max_wait > self.max_wait_cap:

@@ -124,6 +124,7 @@ class KeptSpeed(Struct, frozen=True, tag="speed"):
     measured_at: float
     samples: int
     slowest: float
+    spread: float = 0.0
 
 
 class KeptModel(Struct, frozen=True, tag="model"):

@@ -32,6 +32,7 @@ class Kind(StrEnum):
     TIMED_OUT = "timed_out"
     TRUNCATED = "truncated"  # ended before, or after, the first event without a finish
     STALLED = "stalled"  # silent after the first event
+    OUTRUN = "outrun"  # asked beside another candidate, which spoke first
     DIVERGED = "diverged"  # was to go on with an answer, and began another one
     REDIRECTED = "redirected"
     CALLER_LEFT = "caller_left"
@@ -166,6 +167,7 @@ def blamed(outcome: Outcome) -> Blame:
 
 _NEXT = {
     Kind.SERVED: Next.SERVE,
+    Kind.OUTRUN: Next.SERVE,
     Kind.KEY_INVALID: Next.KEY,
     Kind.NO_CREDIT: Next.KEY,
     Kind.MISGENERATED: Next.AGAIN,

@@ -37,18 +37,32 @@ FORGETTING = 0.05
 PREFILL = 1000.0
 """Tokens of a prompt that a slow provider reads in a second: a long prompt may take longer."""
 
+USUAL = 20
+"""Answers from which on it is known what a late first event is: one of so many is."""
+
+DEVIATIONS = 3.0
+"""A first event is late after the mean and so many mean deviations. With the tails that times have, one of
+twenty is: 6 % where they are spread exponentially, 2 % as a bell (measured)."""
+
+LATE = 1.5
+"""Nor is it late before it takes so many times the mean: answers of even pace are not hedged for a trifle."""
+
 STALE = 600.0
 """Seconds without an answer after which the history bounds nothing any more."""
 
 
 class Speed(Struct):
-    """Expected seconds to the first event and output tokens a second; *slowest* first event of late."""
+    """Expected seconds to the first event and output tokens a second.
+
+    *slowest* is the slowest first event of late, *spread* the decaying mean deviation of first events.
+    """
 
     first_token: float
     rate: float
     measured_at: float = -math.inf
     samples: int = 0
     slowest: float = 0.0
+    spread: float = 0.0
 
     @classmethod
     def prior(cls, model: Model) -> "Speed":
@@ -59,22 +73,29 @@ class Speed(Struct):
         """Return what outlives the process; None if it is all prior."""
         if not self.samples and not self.slowest:
             return None
-        return KeptSpeed(self.first_token, self.rate, self.measured_at, self.samples, self.slowest)
+        return KeptSpeed(
+            self.first_token, self.rate, self.measured_at, self.samples, self.slowest, self.spread
+        )
 
     @classmethod
     def restored(cls, kept: KeptSpeed, rebase: Rebase) -> "Speed":
         """Return the estimate that was *kept*."""
         at = rebase.mono(kept.measured_at)
-        return cls(kept.first_token, kept.rate, at, kept.samples, kept.slowest)
+        return cls(kept.first_token, kept.rate, at, kept.samples, kept.slowest, kept.spread)
 
     def measured(self, first_event: float, tokens: int, seconds: float, now: Now) -> None:
         """Take in an answer: *first_event* seconds to its first event, *tokens* in *seconds* after it."""
-        self.first_token += BLEND * (first_event - self.first_token)
+        self._blend(first_event)
         self.slowest = max(first_event, self.slowest + FORGETTING * (first_event - self.slowest))
         if tokens > 1 and seconds > 0:
             self.rate += BLEND * (tokens / seconds - self.rate)
         self.measured_at = now.mono
         self.samples += 1
+
+    def outrun(self, seconds: float) -> None:
+        """Take in that no first event came in *seconds*, after which nobody waited for it any more."""
+        if seconds > self.first_token:
+            self._blend(seconds)
 
     def timed_out(self) -> None:
         """Take in that no first event came in time: it may just be slow now, so the next call gets longer."""
@@ -86,6 +107,13 @@ class Speed(Struct):
             return ceiling
         return min(ceiling, max(LEAST_PATIENCE, PATIENCE * self.slowest) + prompt / PREFILL)
 
+    def late(self, prompt: int, now: Now) -> float:
+        """Return after how many seconds a first event after *prompt* tokens is late; ``inf`` if not known."""
+        if self.samples < USUAL or now.mono - self.measured_at > STALE:
+            return math.inf
+        mean = self.first_token
+        return max(mean + DEVIATIONS * self.spread, LATE * mean) + prompt / PREFILL
+
     def first(self, model: Model, now: Now) -> float:
         """Return the expected seconds to the first event."""
         return model.first_token + self._pull(now) * (self.first_token - model.first_token)
@@ -95,6 +123,11 @@ class Speed(Struct):
         rate = model.tokens_per_second + self._pull(now) * (self.rate - model.tokens_per_second)
         load = COLD_SECONDS if model.cold else 0.0
         return self.first(model, now) + output / max(rate, SLOWEST_RATE) + load
+
+    def _blend(self, first_event: float) -> None:
+        off = first_event - self.first_token
+        self.spread += BLEND * (abs(off) - self.spread)
+        self.first_token += BLEND * off
 
     def _pull(self, now: Now) -> float:
         if self.samples == 0:

@@ -1,7 +1,8 @@
 """The one attempt loop: choose, lease, send, judge, and again if need be."""
 
+import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -16,7 +17,8 @@ from freeroute.domain.selection import Fit, Need, Tried
 from freeroute.domain.standing import Standing
 from freeroute.domain.usage import Usage
 from freeroute.engine.course import Course
-from freeroute.engine.leasing import Leased, Leasing
+from freeroute.engine.hedging import Hedging
+from freeroute.engine.leasing import Leased, Leasing, Won
 from freeroute.engine.ports import Counters, Sent, Terms, Upstream
 from freeroute.engine.refusals import ABOUT_REQUEST, gave_up, misfitted, refused_by_upstream
 from freeroute.engine.taking import Taking
@@ -45,7 +47,7 @@ class Routing(Struct, frozen=True):
     *max_wait* is how long a request waits for capacity unless it says otherwise, at most *max_wait_cap*;
     *waiting_room* is for how many at once. *affinity* is how long a conversation prefers its last candidate,
     *probes* the pause between background probes; 0 for none. *continue_streams* lets other candidates go on
-    with streams that die, unless a request says otherwise.
+    with streams that die, unless a request says otherwise; *hedge* a second one start beside a late first.
     """
 
     max_attempts: int = 8
@@ -56,20 +58,7 @@ class Routing(Struct, frozen=True):
     waiting_room: int = 1000
     affinity: float = 1800.0
     continue_streams: bool = False
-
-
-class Won(Struct):
-    """An attempt that brought an answer; what was *leased* for it is still held.
-
-    Its prompt was *estimated* at so many tokens, 0 where that says nothing. *whole* says that nothing of it
-    was seen before its end. *note* is its place among the notes of its course.
-    """
-
-    leased: Leased
-    sent: Sent
-    estimated: int = 0
-    whole: bool = False
-    note: int = -1
+    hedge: bool = False
 
 
 class AttemptLoop:
@@ -101,6 +90,14 @@ class AttemptLoop:
         self.room = WaitingRoom(
             standing=standing, leasing=self.leasing, clock=clock, size=routing.waiting_room
         )
+        self._hedging = Hedging(
+            standing=standing,
+            counters=counters,
+            clock=clock,
+            leasing=self.leasing,
+            room=self.room,
+            attempt=self.attempt,
+        )
         self._taking = Taking(standing=standing, leasing=self.leasing, room=self.room, clock=clock)
 
     async def run(self, call: ChatCall, need: Need, fit: Fit, course: Course) -> Won:
@@ -111,12 +108,35 @@ class AttemptLoop:
             if course.counted >= self.routing.max_attempts or now.mono > course.last_start:
                 raise gave_up(course, need, fit, self.standing, now)
             leased = await self._taking.next(need, fit, course, again)
-            won = await self.attempt(call, leased, course)
-            if isinstance(won, Won):
-                return won
-            again = self.after(won, leased, need, course)
+            again = None
+            for tried, ended in await self._made(call, need, fit, leased, course):
+                if isinstance(ended, Won):
+                    return ended
+                again = self.after(ended, tried, need, course) or again
             if course.context.strict and again is None:
                 raise gave_up(course, need, fit, self.standing, self.clock.now())
+
+    async def _made(
+        self, call: ChatCall, need: Need, fit: Fit, leased: Leased, course: Course
+    ) -> Sequence[tuple[Leased, Won | Outcome]]:
+        """Make an attempt with what was *leased*, and maybe another one beside it if that one is late.
+
+        Returns how they ended: the one that was won alone.
+        """
+        late = self._late(call, need, leased, course) if self.routing.hedge else math.inf
+        if late < math.inf:
+            return await self._hedging.race(call, need, fit, leased, course, late)
+        return [(leased, await self.attempt(call, leased, course))]
+
+    def _late(self, call: ChatCall, need: Need, leased: Leased, course: Course) -> float:
+        """Return the seconds after which a second candidate may start beside the first; ``inf`` for never."""
+        is_fast = all(target.strategy == "fast" for target in need.targets)
+        if not is_fast or course.context.strict or course.hedged:
+            return math.inf
+        if course.counted + 2 > self.routing.max_attempts:
+            return math.inf
+        speed = self.standing.speed(leased.candidate)
+        return speed.late(call.demand.prompt, self.clock.now()) + _unseen(call, leased)
 
     async def attempt(
         self, call: ChatCall, leased: Leased, course: Course, *, probe: bool = False

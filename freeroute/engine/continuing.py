@@ -8,8 +8,9 @@ from freeroute.domain.fitness import eligible, willing
 from freeroute.domain.outcome import PREFILL, Blame, Kind, Outcome, blamed
 from freeroute.domain.selection import Need
 from freeroute.domain.usage import Demand, Usage, tokens_in
-from freeroute.engine.attempts import AttemptLoop, Won
+from freeroute.engine.attempts import AttemptLoop
 from freeroute.engine.course import Course
+from freeroute.engine.leasing import Won
 from freeroute.engine.parts import Part
 from freeroute.errors import ApiError
 from freeroute.wire.chat import ChatCall

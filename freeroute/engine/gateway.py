@@ -19,9 +19,10 @@ from freeroute.domain.selection import Need
 from freeroute.domain.standing import Standing
 from freeroute.engine import headers, listing, status
 from freeroute.engine.accounting import Accounting, Ending
-from freeroute.engine.attempts import AttemptLoop, Routing, Won
+from freeroute.engine.attempts import AttemptLoop, Routing
 from freeroute.engine.continuing import Continuation
 from freeroute.engine.course import Course
+from freeroute.engine.leasing import Won
 from freeroute.engine.parts import Part
 from freeroute.engine.ports import Counters, Observer, Upstream
 from freeroute.engine.refusals import nothing_fits

@@ -7,7 +7,7 @@ from freeroute.domain.catalogue import Candidate
 from freeroute.domain.leases import Denied, Lease
 from freeroute.domain.selection import Choice
 from freeroute.domain.standing import Standing, Trial
-from freeroute.engine.ports import Counters
+from freeroute.engine.ports import Counters, Sent
 
 
 class Leased(Struct, frozen=True):
@@ -18,6 +18,20 @@ class Leased(Struct, frozen=True):
     trial: Trial
     at: Now
     max_output: int | None = None
+
+
+class Won(Struct):
+    """An attempt that brought an answer; what was *leased* for it is still held.
+
+    Its prompt was *estimated* at so many tokens, 0 where that says nothing. *whole* says that nothing of it
+    was seen before its end. *note* is its place among the notes of its course.
+    """
+
+    leased: Leased
+    sent: Sent
+    estimated: int = 0
+    whole: bool = False
+    note: int = -1
 
 
 class Leasing:

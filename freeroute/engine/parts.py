@@ -8,8 +8,8 @@ from freeroute.domain.leases import actual_amounts
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.standing import Standing
 from freeroute.domain.usage import Usage
-from freeroute.engine.attempts import Won
 from freeroute.engine.course import Course
+from freeroute.engine.leasing import Won
 from freeroute.engine.ports import Counters
 
 # An answer this short says nothing about a candidate's rate.

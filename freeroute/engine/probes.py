@@ -12,9 +12,9 @@ from freeroute.domain.catalogue import Candidate, Unit
 from freeroute.domain.leases import Reading, charges_of
 from freeroute.domain.selection import choice_of
 from freeroute.domain.usage import Demand
-from freeroute.engine.attempts import Won
 from freeroute.engine.course import Course
 from freeroute.engine.gateway import Gateway
+from freeroute.engine.leasing import Won
 from freeroute.wire.chat import CallContext, ChatCall
 
 PROBE_TOKENS = 16

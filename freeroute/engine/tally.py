@@ -44,6 +44,10 @@ class ProviderTally(Struct):
         }
 
 
+# Calls that nobody waited for to the end, or whose answer was a good one to another question.
+_NO_FAILURE = frozenset({Kind.CALLER_LEFT, Kind.OUTRUN, Kind.DIVERGED})
+
+
 class Tally:
     """An observer that counts; bounded by the number of providers."""
 
@@ -76,7 +80,7 @@ class Tally:
             tally.totals.append(receipt.total)
             if receipt.first_event is not None:
                 tally.first_events.append(receipt.first_event)
-        elif note.kind is not Kind.CALLER_LEFT and blamed(Outcome(note.kind)) is not Blame.REQUEST:
+        elif note.kind not in _NO_FAILURE and blamed(Outcome(note.kind)) is not Blame.REQUEST:
             tally.failed += 1
             at = receipt.at.wall + receipt.total
             tally.last_error = LastError(at, note.kind.value, note.detail, note.model)

@@ -211,7 +211,6 @@ BAD_FILES = [
     ("discovery: {env: yes}", "discovery.env: expected true or false, got str"),
     ("privacy: none", "privacy: expected one of any, no-train"),
     ("logging: {level: loud}", "logging.level: expected one of debug, error, info, warning"),
-    ("routing: {hedge: true}", "routing: hedge: requests are not sent twice yet; leave it false"),
     ("routing: {max_attempts: 0}", "routing.max_attempts: expected integer >= 1"),
     ("routing: {max_attempts: 1001}", "routing.max_attempts: expected integer <= 1000"),
     ("routing: {deadline: 0}", "routing: deadline must be longer than zero"),
@@ -283,10 +282,6 @@ BAD_ENVIRONMENTS = [
     ({"PORT": "-1"}, "environment: PORT: expected integer >= 0"),
     ({"FREEROUTE_SERVER__PROT": "1"}, "environment: FREEROUTE_SERVER__PROT: there is no setting server.prot"),
     ({"FREEROUTE_CLIENTS__0": "1"}, "environment: FREEROUTE_CLIENTS__0: there is no setting clients.0"),
-    (
-        {"FREEROUTE_ROUTING__HEDGE": "true"},
-        "FREEROUTE_ROUTING__HEDGE: hedge: requests are not sent twice yet; leave it false",
-    ),
     (
         {"FREEROUTE_LOGGING__LEVEL": "loud"},
         "environment: FREEROUTE_LOGGING__LEVEL: expected one of debug, error, info, warning",

@@ -105,7 +105,6 @@ def test_an_error_names_file_entry_and_field(entry, error):
 @pytest.mark.parametrize(
     ("routing", "error"),
     [
-        ({"hedge": True}, "hedge: requests are not sent twice yet; leave it false"),
         ({"max_wait": "5m"}, "max_wait is longer than max_wait_cap"),
         ({"deadline": 0}, "deadline must be longer than zero"),
     ],

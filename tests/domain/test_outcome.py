@@ -32,6 +32,7 @@ from freeroute.domain.usage import Usage, tokens_in
         (Kind.TIMED_OUT, Next.CANDIDATE, Blame.PROVIDER),
         (Kind.TRUNCATED, Next.CANDIDATE, Blame.PROVIDER),
         (Kind.STALLED, Next.CANDIDATE, Blame.PROVIDER),
+        (Kind.OUTRUN, Next.SERVE, Blame.NOBODY),
         (Kind.DIVERGED, Next.CANDIDATE, Blame.NOBODY),
         (Kind.REDIRECTED, Next.CANDIDATE, Blame.NOBODY),
         (Kind.CALLER_LEFT, Next.STOP, Blame.NOBODY),
@@ -43,7 +44,7 @@ def test_every_ending_has_a_sequel_and_a_culprit(kind, then, fault):
 
 
 def test_the_table_above_leaves_no_ending_out():
-    listed = 27
+    listed = 28
     assert len(Kind) == listed
     assert judge(Outcome(Kind.BAD_PARAMETER)) is Next.CANDIDATE
     assert blamed(Outcome(Kind.BAD_PARAMETER)) is Blame.REQUEST

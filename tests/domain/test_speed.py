@@ -1,10 +1,13 @@
 """Estimates of speed, what calls under way already tell, and how long a first event may take."""
 
+import math
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freeroute.domain.speed import ENOUGH, LEAST_PATIENCE, STALE, Awaited, Lapses, Speed
+from freeroute.domain.speed import ENOUGH, LEAST_PATIENCE, STALE, USUAL, Awaited, Lapses, Speed
 from tests.support.clocks import ManualClock
 from tests.support.world import model
 
@@ -126,3 +129,41 @@ def test_a_lapse_is_forgotten_by_half_each_minute(clock):
     assert lapses.seconds(clock.advance(60)) == 5
     lapses.add(clock.now())
     assert lapses.seconds(clock.now()) == 15
+
+
+# --- when a first event is late --------------------------------------------------------------------------
+
+
+def test_nothing_is_late_while_little_is_known_or_was_long_ago(clock):
+    assert known(clock, *[0.3] * (USUAL - 1)).late(0, clock.now()) == math.inf
+    speed = known(clock, *[0.3] * USUAL)
+    assert speed.late(0, clock.now()) < 1
+    assert speed.late(0, clock.advance(STALE + 1)) == math.inf
+
+
+def test_answers_of_even_pace_are_late_after_half_as_much_again_and_the_prompt_s_time(clock):
+    speed = known(clock, *[0.4] * 200)
+    assert speed.late(0, clock.now()) == pytest.approx(0.6, abs=0.01)
+    assert speed.late(2000, clock.now()) == pytest.approx(2.6, abs=0.01)
+
+
+@pytest.mark.parametrize("draw", ["normal", "exponential"])
+def test_about_one_of_twenty_is_late(clock, draw):
+    rng = random.Random(1)
+    one = {"normal": lambda: rng.gauss(1.0, 0.5), "exponential": lambda: rng.expovariate(1.0)}[draw]
+    speed, late = known(clock, *[1.0] * USUAL), 0
+    for _ in range(5000):
+        seconds = max(one(), 0.01)
+        late += seconds > speed.late(0, clock.now())
+        speed.measured(seconds, 100, 1.0, clock.now())
+    assert 0.01 < late / 5000 < 0.08
+
+
+def test_one_that_was_outrun_counts_as_slow_as_it_was_by_then(clock):
+    speed = known(clock, *[0.4] * 200)
+    speed.outrun(0.1)
+    assert speed.first_token == pytest.approx(0.4)
+    speed.outrun(2.4)
+    assert speed.first_token == pytest.approx(0.8)
+    assert speed.samples == 200
+    assert speed.late(0, clock.now()) > 1.4

@@ -8,6 +8,7 @@ from freeroute.domain.breaker import State
 from freeroute.domain.catalogue import Limit, Pool, Unit
 from freeroute.domain.clients import Client
 from freeroute.domain.outcome import Kind, Outcome
+from freeroute.domain.speed import USUAL
 from freeroute.engine.attempts import Routing
 from freeroute.engine.ports import Sent
 from freeroute.errors import ApiError
@@ -36,8 +37,8 @@ def slow(ending: Kind = Kind.SERVED) -> Sent:
     return Sent(Outcome(Kind.SERVED), stream=stream)
 
 
-def world(*providers, continues: bool = False, **given) -> World:
-    routing = Routing(deadline=600, max_wait_cap=600, continue_streams=continues)
+def world(*providers, continues: bool = False, hedge: bool = False, **given) -> World:
+    routing = Routing(deadline=600, max_wait_cap=600, continue_streams=continues, hedge=hedge)
     return World(*providers, clock=LoopClock(), seconds=1.0, max_wait=200.0, routing=routing, **given)
 
 
@@ -70,6 +71,26 @@ async def continued() -> World:
 async def continued_by_another_answer() -> World:
     broken = slowly("one", ending=Kind.TRUNCATED)
     return three(a=[broken], b=[slowly("another")], c=[slowly("on", ending=Kind.STALLED)])
+
+
+def late(**given) -> World:
+    """Return a world in which the first candidate is soon late, and another one may start beside it."""
+    seconds = {"a": 0.2, "b": 3}
+    places = [provider(name, model(first_token=each), limits=LIMITS) for name, each in seconds.items()]
+    place = world(*places, hedge=True, **given)
+    speed = place.gateway.standing.speed(place.candidate("a/m#k1"))
+    for _ in range(USUAL):
+        speed.measured(0.2, 0, 0.0, place.clock.now())
+    place.asked = "free-fast"  # type: ignore[attr-defined]
+    return place
+
+
+async def hedged() -> World:
+    return late(a=[slow()], b=[slow()])
+
+
+async def hedged_and_failed() -> World:
+    return late(a=[Kind.FAULT, slow()], b=[Kind.EMPTY, slow()])
 
 
 async def waiting_for_quota() -> World:
@@ -149,6 +170,8 @@ SCENES = [
     cut,
     continued,
     continued_by_another_answer,
+    hedged,
+    hedged_and_failed,
     waiting_for_quota,
     waiting_for_a_slot,
     waiting_among_others,
@@ -166,7 +189,8 @@ SCENES = [
 
 async def request(place: World, *, stream: bool, client: Client | None) -> None:
     """Ask as a surface does: whatever happens, what is served is finished."""
-    serving = await place.gateway.chat(call("free-smart", stream=stream), place.context(client=client))
+    asked = getattr(place, "asked", "free-smart")
+    serving = await place.gateway.chat(call(asked, stream=stream), place.context(client=client))
     left = True
     try:
         while await serving.next():
