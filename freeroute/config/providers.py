@@ -28,8 +28,8 @@ from freeroute.domain.catalogue import (
     Scope,
     Timeouts,
     Unit,
-    family_of,
 )
+from freeroute.domain.families import family_of
 from freeroute.domain.measuring import UNKNOWN
 from freeroute.domain.outcome import Kind
 from freeroute.upstreams.kinds import known

@@ -1,7 +1,6 @@
 """What exists: providers, their models and keys, and the candidates made of the three. Plain facts."""
 
 import math
-import re
 from collections.abc import Mapping
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -340,17 +339,6 @@ def by_pattern(model_id: str, table: Mapping[str, V]) -> V | None:
     """Return what *table* says of the first pattern that *model_id* fits, in any case, or None."""
     name = model_id.lower()
     return next((value for pattern, value in table.items() if fnmatchcase(name, pattern.lower())), None)
-
-
-_FAMILY_TAIL = re.compile(r"(-instruct|-it|-\d{4}-\d{2}-\d{2}|-\d{8}|-\d{4})$")
-
-
-def family_of(model_id: str) -> str:
-    """Return the weights' name: last path segment, lower case, no ``:free``, ``-instruct``, ``-it``, date."""
-    name = model_id.rsplit("/", 1)[-1].lower().removesuffix(":free")
-    while (shorter := _FAMILY_TAIL.sub("", name)) != name:
-        name = shorter
-    return name
 
 
 def pool_id(provider: Provider, model: Model, key: Key, limit: Limit) -> str:

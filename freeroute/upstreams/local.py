@@ -10,7 +10,8 @@ import httpx
 import msgspec
 from msgspec import Struct, structs
 
-from freeroute.domain.catalogue import Key, Limit, Model, Provider, Unit, family_of
+from freeroute.domain.catalogue import Key, Limit, Model, Provider, Unit
+from freeroute.domain.families import family_of
 
 BUDGET = 0.3
 # A server that the settings name may be on another machine, and is worth waiting for.

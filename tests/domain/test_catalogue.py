@@ -16,9 +16,9 @@ from freeroute.domain.catalogue import (
     Unit,
     candidates_of,
     catalogue_of,
-    family_of,
     pool_id,
 )
+from freeroute.domain.families import family_of
 from tests.support.world import catalogue, model, provider
 
 

@@ -32,6 +32,7 @@ class Paced(Scripted):
         super().__init__(clock, **scripts)
         self.takes: dict[str, list[float | asyncio.Event]] = {}
         self.left: list[str] = []
+        self.lingers = 0.0
 
     async def send(self, call, candidate, terms):
         times = self.takes.get(candidate.provider.id)
@@ -39,6 +40,7 @@ class Paced(Scripted):
         try:
             await (wait.wait() if isinstance(wait, asyncio.Event) else asyncio.sleep(wait))
         except asyncio.CancelledError:
+            await asyncio.sleep(self.lingers)
             self.asked.append(candidate.id)
             self.left.append(candidate.provider.id)
             raise
@@ -222,6 +224,21 @@ async def test_a_fault_of_ours_calls_the_other_off():
     with pytest.raises(RuntimeError, match="ours"):
         await timed(world)
     assert upstream.left == ["a"]
+    nothing_is_left(world)
+
+
+@scene
+async def test_whoever_leaves_once_more_while_calls_are_ended_leaves_nothing_behind():
+    world, upstream = hedged()
+    upstream.takes, upstream.lingers = {"a": [8.0], "b": [9.0]}, 0.5
+    asking = asyncio.create_task(timed(world))
+    for _ in range(2):
+        await asyncio.sleep(1.1 - 0.8 * asking.cancelling())
+        asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await asyncio.sleep(1)
+    assert sorted(upstream.left) == ["a", "b"]
     nothing_is_left(world)
 
 
