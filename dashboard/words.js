@@ -101,6 +101,8 @@ export const ENDINGS = {
   timed_out: "did not answer in time",
   truncated: "cut its answer short",
   stalled: "stopped in the middle",
+  outrun: "another one spoke first",
+  diverged: "would have said something else",
   redirected: "sent us elsewhere",
   caller_left: "the caller left",
 };

@@ -10,6 +10,8 @@ from freeroute.domain.usage import Usage
 class AttemptNote(Struct, frozen=True):
     """One upstream call: who was asked, how it ended, how long it took in seconds.
 
+    *first_event* is how long the first event of its stream took; None where there was none. *usage* is what
+    its answer took, if it brought one.
     *clamped* is the output bound that was sent, if the caller had named a larger one.
     """
 
@@ -21,6 +23,7 @@ class AttemptNote(Struct, frozen=True):
     status: int | None = None
     detail: str = ""
     first_event: float | None = None
+    usage: Usage | None = None
     clamped: int | None = None
 
 

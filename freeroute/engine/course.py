@@ -7,6 +7,7 @@ from msgspec import Struct, field, structs
 from freeroute.domain.outcome import Outcome
 from freeroute.domain.receipt import AttemptNote
 from freeroute.domain.selection import Tried
+from freeroute.domain.usage import Usage
 from freeroute.wire.chat import CallContext
 
 
@@ -45,3 +46,12 @@ class Course(Struct):
     def became(self, note: int, outcome: Outcome) -> None:
         """Say in the *note* of an attempt, made at its first event, what became of it."""
         self.notes[note] = structs.replace(self.notes[note], kind=outcome.kind, detail=outcome.detail)
+
+    def lasted(self, note: int, seconds: float) -> None:
+        """Say in the *note* of an attempt, made at its first event, how long its stream took in all."""
+        made = self.notes[note]
+        self.notes[note] = structs.replace(made, first_event=made.seconds, seconds=seconds)
+
+    def took(self, note: int, usage: Usage | None) -> None:
+        """Say in the *note* of an attempt which tokens its answer took."""
+        self.notes[note] = structs.replace(self.notes[note], usage=usage)

@@ -83,11 +83,10 @@ class Metrics:
         self._overhead.observe(max(receipt.overhead, 0.0))
         self._attempts_each.observe(len(receipt.attempts))
         self._server_side(receipt, asked, error)
-        last = len(receipt.attempts) - 1
-        for place, note in enumerate(receipt.attempts):
-            self._client_side(note, receipt, is_last=place == last)
-        if receipt.usage is not None and receipt.provider is not None and receipt.model is not None:
-            self._used(receipt.provider, receipt.model, receipt.client, receipt.usage)
+        for note in receipt.attempts:
+            self._client_side(note)
+            if note.usage is not None:
+                self._used(note.provider, note.model, receipt.client, note.usage)
 
     def _server_side(self, receipt: Receipt, asked: str, error: str) -> None:
         provider, model = receipt.provider or "", receipt.model or ""
@@ -100,16 +99,13 @@ class Metrics:
             each = (receipt.total - receipt.first_event) / rest
             self._per_token.labels(_CHAT, provider, asked, model).observe(each)
 
-    def _client_side(self, note: AttemptNote, receipt: Receipt, *, is_last: bool) -> None:
-        kind, seconds = note.kind, note.seconds
-        began = receipt.provider is not None and is_last
-        if receipt.stream and began and receipt.first_event is not None:
-            # The attempt was timed to its first event; the rest of the stream belongs to it.
-            self._first_chunk.labels(_CHAT, note.provider, note.model).observe(seconds)
-            seconds += receipt.total - receipt.first_event
+    def _client_side(self, note: AttemptNote) -> None:
+        kind = note.kind
+        if note.first_event is not None:
+            self._first_chunk.labels(_CHAT, note.provider, note.model).observe(note.first_event)
         self._attempts.labels(note.provider, note.model, kind.value).inc()
         error = "" if kind is Kind.SERVED else kind.value
-        self._operation.labels(_CHAT, note.provider, note.model, error).observe(seconds)
+        self._operation.labels(_CHAT, note.provider, note.model, error).observe(note.seconds)
 
     def _used(self, provider: str, model: str, client: str, usage: Usage) -> None:
         for kind, amount in (("input", usage.prompt), ("output", usage.completion)):

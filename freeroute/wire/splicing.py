@@ -63,7 +63,7 @@ class Told:
 
     def note(self, payload: bytes) -> None:
         """Take in a chunk that goes to the caller."""
-        piece = inspect(payload)
+        piece = inspect(payload) if self.is_plain else None
         if piece is None or not piece.choices:
             return
         if self.first is None:

@@ -111,6 +111,27 @@ async def test_the_whole_of_a_stream_belongs_to_its_attempt():
     assert samples(world.metrics)[name, *labels] == pytest.approx(2.0)
 
 
+async def test_of_an_answer_in_two_parts_each_provider_has_its_own():
+    begun = b'{"id":"i","choices":[{"index":0,"delta":{"content":"one"}}]}'
+    first = streamed([begun], ending=Kind.STALLED, usage=Usage(10, 3))
+    second = streamed([begun], usage=Usage(10, 7))
+    world = Watched(provider("groq"), provider("cerebras"), seconds=0.5, groq=[first], cerebras=[second])
+    context = world.context(continues=True)
+    served = await world.gateway.chat(call(stream=True, max_output=5), context)
+    assert served.teller.won.leased.candidate.provider.id == "groq"
+    await read(served)
+    world.clock.advance(2.0)
+    await served.finish()
+    world.metrics.saw(world.receipts.last)
+    found = samples(world.metrics)
+    for name, tokens, seconds, error in (("groq", 3, 0.5, ["error_type=stalled"]), ("cerebras", 7, 2.5, [])):
+        labels = ["gen_ai_operation_name=chat", f"gen_ai_provider_name={name}", "gen_ai_request_model=m"]
+        made = ["client=-", "model=m", f"provider={name}", "type=output"]
+        assert found["freeroute_tokens_total", *made] == tokens
+        assert found["gen_ai_client_operation_time_to_first_chunk_seconds_sum", *labels] == 0.5
+        assert found["gen_ai_client_operation_duration_seconds_sum", *error, *labels] == seconds
+
+
 async def test_a_caller_who_left_is_no_error_of_the_gateway():
     world = Watched(provider("groq"))
     served = await world.begin()

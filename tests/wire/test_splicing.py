@@ -121,6 +121,16 @@ def test_a_replay_cut_anywhere_gives_the_rest_and_nothing_before_it_is_verified(
     assert new == after or not before.strip()
 
 
+@given(st.sampled_from(GIVEN), st.text("ab \n", max_size=40), st.text("ab \n", max_size=60), st.data())
+def test_it_does_not_matter_where_the_next_text_is_cut(how, before, after, data):
+    cuts = data.draw(st.lists(st.integers(0, len(after))))
+    points = sorted({0, len(after), *cuts})
+    parts = [after[start:end] for start, end in pairwise(points)]
+    for text in (after, before + after, before.rstrip() + after):
+        assert joined(Seam(before, how), *parts) == joined(Seam(before, how), after)
+        assert text.endswith(joined(Seam(before, how), text))
+
+
 # --- chunks --------------------------------------------------------------------------------------------
 
 
