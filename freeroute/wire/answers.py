@@ -231,6 +231,7 @@ def usage_of(raw: Any) -> Usage | None:
         completion=completion,
         reasoning=_detail(raw, "completion_tokens_details", "reasoning_tokens"),
         cached=_detail(raw, "prompt_tokens_details", "cached_tokens"),
+        estimated=raw.get("estimated") is True,
     )
 
 

@@ -55,8 +55,9 @@ class Heard:
 
     @property
     def text(self) -> str:
-        choices = [choice for chunk in self.chunks for choice in chunk.get("choices", ())]
-        return "".join(choice["delta"].get("content") or "" for choice in choices)
+        return "".join(
+            choice["delta"].get("content") or "" for c in self.chunks for choice in c.get("choices", ())
+        )
 
     @property
     def error(self):

@@ -201,6 +201,8 @@ def test_usage_is_the_sum_of_all_calls():
         "prompt_tokens_details": {"cached_tokens": 4},
     }
     assert extra["id"] == "first"
+    guess = msgspec.json.encode({"choices": [], "usage": {**usage, "estimated": True}})
+    assert decoded(fit.chunk(guess))["usage"]["estimated"] is True
     alone = splice(told("The")).chunk(msgspec.json.encode({"choices": [], "usage": usage}))
     assert decoded(alone)["usage"] == usage
 
