@@ -1,6 +1,7 @@
 """Which candidates could serve a call at all: what it needs, whatever the time. Pure."""
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 from freeroute.clock import Now
@@ -21,16 +22,13 @@ def unfit(candidate: Candidate, need: Need, standing: Standing) -> str | None:
     if need.no_train and provider.privacy not in (Privacy.NO_TRAIN, Privacy.LOCAL):
         return f"privacy is {provider.privacy.value}, no-train is required"
     missing = need.capabilities - model.capabilities
-    if model.emulates(need.capabilities):
+    if missing and model.emulates(need.capabilities):
         missing -= {"json_schema"}
     if missing:
         return f"no {', '.join(sorted(missing))}"
-    if provider.quirks.max_tools is not None and len(need.tools) > provider.quirks.max_tools:
-        return f"takes {provider.quirks.max_tools} tools at most"
-    if provider.quirks.plain_tool_names and not all(map(_PLAIN_NAME, need.tools)):
-        return "takes tools with names of letters, digits and underscores only"
-    lost = _lost(candidate, need, standing)
-    if lost:
+    if need.tools and (why := _too_much(provider.quirks, need.tools)):
+        return why
+    if (need.features or need.parameters) and (lost := _lost(candidate, need, standing)):
         return f"does not take {', '.join(lost)}"
     if need.remote_images and not provider.quirks.remote_images:
         return "takes images as base64 data only"
@@ -40,10 +38,17 @@ def unfit(candidate: Candidate, need: Need, standing: Standing) -> str | None:
     return None
 
 
+def _too_much(quirks: Quirks, tools: Collection[str]) -> str | None:
+    """Return why a provider of these *quirks* does not take *tools*, by name; None if it does."""
+    if quirks.max_tools is not None and len(tools) > quirks.max_tools:
+        return f"takes {quirks.max_tools} tools at most"
+    if quirks.plain_tool_names and not all(map(_PLAIN_NAME, tools)):
+        return "takes tools with names of letters, digits and underscores only"
+    return None
+
+
 def _lost(candidate: Candidate, need: Need, standing: Standing) -> list[str]:
     """Return what *need* asks for that would not reach the model of *candidate*, or only changed."""
-    if not (need.features or need.parameters):
-        return []
     quirks = candidate.provider.quirks
     lost = {name for name in need.features - {PREFILL} if not takes(quirks, name)}
     if need.parameters:

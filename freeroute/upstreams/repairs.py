@@ -44,6 +44,8 @@ class Repairs:
         """
         self._quirks = quirks
         self._habits = habits or Habits()
+        # Most chunks are a piece of text and nothing else: no more is looked at in them.
+        self._takes_text = not (self._habits.is_any or quirks.usage_every_chunk)
         self._signed = signed if quirks.echo_signature else None
         self._calls: dict[int, _Calls] = {}
         self._writings: dict[int, Writing] = {}
@@ -62,6 +64,8 @@ class Repairs:
     def chunk(self, payload: bytes, piece: Piece) -> bytes:
         """Return the chunk *payload*, which reads as *piece*, repaired."""
         choices = piece.choices or []
+        if self._takes_text and all(map(_is_text, choices)):
+            return payload
         heard = [self._heard(choice, ends=bool(choice.finish_reason)) for choice in choices]
         calls = [self._repaired_calls(choice) for choice in choices]
         self._note_signatures(choices, calls)
@@ -207,6 +211,15 @@ class Repairs:
             # Some give the same index to all calls: with another id and a name it is another call.
             return None if name and _is_new(call) else begun.places.get(index)
         return len(begun.ids) - 1 if begun.ids and not name and not _is_new(call) else None
+
+
+def _is_text(choice: Choice) -> bool:
+    said = choice.delta
+    return (
+        said is not None
+        and isinstance(said.content, str)
+        and not (said.tool_calls or said.reasoning or choice.finish_reason)
+    )
 
 
 def _index(choice: Choice) -> int:
