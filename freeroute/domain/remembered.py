@@ -107,6 +107,11 @@ class Remembered:
                 place = (name[1], name[2], *name[3:])  # what is held, and whose it is
                 self._holds[place] = Hold(until, kept.reason, kept.step, kept.quota, kept.verdict)
 
+    def _ended(self, candidate: Candidate, now: Now) -> list[tuple[tuple[str, ...], Hold]]:
+        """Return the holds on *candidate* that have ended, with their places."""
+        places = places_of(candidate) if self._holds else ()
+        return [(place, h) for place in places if (h := self._holds.get(place)) and h.until <= now.mono]
+
     def _lift(self, place: tuple[str, ...]) -> None:
         del self._holds[place]
         self._changed.add(("hold", *place))
@@ -119,3 +124,16 @@ class Remembered:
         self._changed.add(("candidate", candidate.id))
         self._changed.add(("provider", candidate.provider.id))
         self._changed.add(("speed", candidate.name))
+
+
+def places_of(candidate: Candidate) -> tuple[tuple[str, ...], ...]:
+    """Return every place a hold on which covers *candidate*."""
+    provider, model, key = candidate.provider.id, candidate.model.id, candidate.key
+    return (
+        ("provider", provider),
+        ("key", provider, key.label),
+        ("account", provider, key.account),
+        ("model", provider, model),
+        ("account-model", provider, key.account, model),
+        ("key-model", provider, key.label, model),
+    )

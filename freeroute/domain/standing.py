@@ -13,7 +13,8 @@ from freeroute.domain.estimates import Estimate
 from freeroute.domain.leases import Charge, Reading
 from freeroute.domain.outcome import Kind
 from freeroute.domain.promises import Promises, delays
-from freeroute.domain.remembered import Hold, Remembered
+from freeroute.domain.remembered import Hold, Remembered, places_of
+from freeroute.domain.returning import Returning
 from freeroute.domain.speed import Awaited, Lapses, Speed
 from freeroute.domain.usage import Demand
 
@@ -79,6 +80,7 @@ class Standing(Remembered):
         super().__init__()
         self.room = room
         self.promises = Promises()
+        self._returning = Returning()
         self._awaited: dict[str, Awaited] = {}
         self._lapses: dict[str, Lapses] = {}
         self._estimates: dict[str, Estimate] = {}
@@ -91,7 +93,7 @@ class Standing(Remembered):
         """Return what keeps *candidate* from being used now, or None; of two lacks of quota the longer."""
         blocked = self.blocked(candidate, now)
         if blocked is None:
-            return self.shortage(charges, now) or self._proving(candidate, now)
+            return self.shortage(charges, now) or self._following(candidate, now)
         if blocked.kind == "held" or (short := self.shortage(charges, now)) is None:
             return blocked
         if blocked.kind == "resting":
@@ -146,7 +148,12 @@ class Standing(Remembered):
             return Obstacle("resting", "resting after failures", back_at)
         return None
 
-    def _proving(self, candidate: Candidate, now: Now) -> Obstacle | None:
+    def _following(self, candidate: Candidate, now: Now) -> Obstacle | None:
+        """Return the call that shows first whether *candidate* serves, after a hold or at all, or None."""
+        if self._returning:
+            until = self._returning.busy_until(places_of(candidate), now)
+            if until is not None:
+                return Obstacle("quota", "the first call after a refusal is under way", until)
         until = self._proofs.busy_until(candidate, now)
         return None if until is None else Obstacle("proving", "the first call on its key is under way", until)
 
@@ -222,33 +229,37 @@ class Standing(Remembered):
         own = self.breaker(candidate).begin_trial(now, forced=True)
         provider = self.provider_breaker(candidate.provider.id).begin_trial(now, forced=True)
         self._proofs.began(candidate, self._turn, now)
+        for place, hold in self._ended(candidate, now):
+            if hold.quota:
+                self._returning.began(place, self._turn, now)
         return Trial(own=own or 0, provider=provider or 0, call=self._turn)
 
-    def answered(self, candidate: Candidate) -> bool:
-        """Note that a call was served; say whether that lets others use the key, who had to wait for it."""
+    def answered(self, candidate: Candidate, trial: Trial, now: Now) -> bool:
+        """Note that a call was served; say whether that lets others go, who had to wait for it."""
+        granted = False
+        for place, hold in self._ended(candidate, now):
+            back = hold.quota and self._returning.granted(place, trial.call)
+            if back or not hold.quota:
+                self._lift(place)
+            granted = granted or back
         place = (candidate.provider.id, candidate.key.label)
         if place not in self._proofs.proven:
             self._changed.add(("key", *place))
-        return self._proofs.answered(candidate)
+        return self._proofs.answered(candidate) or granted
 
     def give_back(self, candidate: Candidate, trial: Trial) -> None:
         """End a call that says nothing about health: the trial is there for the next one."""
         self._touch(candidate)
         self.breaker(candidate).end_trial(trial.own)
         self.provider_breaker(candidate.provider.id).end_trial(trial.provider)
-        self._proofs.ended(candidate, trial.call)
+        self._over(candidate, trial)
 
     def succeeded(self, candidate: Candidate, trial: Trial, now: Now) -> None:
         """Note a success."""
         self._touch(candidate)
         self.breaker(candidate).success(now, trial.own)
         self.provider_breaker(candidate.provider.id).success(now, trial.provider)
-        self._proofs.ended(candidate, trial.call)
-        for place in places_of(candidate):
-            hold = self._holds.get(place)
-            if hold is not None and hold.until <= now.mono:
-                del self._holds[place]
-                self._changed.add(("hold", *place))
+        self._over(candidate, trial)
 
     def failed(self, candidate: Candidate, trial: Trial, kind: Kind, now: Now, *, jitter: float) -> None:
         """Note a failure that is the provider's fault; *jitter* is a random number in [0, 1)."""
@@ -260,7 +271,11 @@ class Standing(Remembered):
         if kind is Kind.TIMED_OUT:
             self.speed(candidate).timed_out()
         self.lapsed(candidate, now)
+        self._over(candidate, trial)
+
+    def _over(self, candidate: Candidate, trial: Trial) -> None:
         self._proofs.ended(candidate, trial.call)
+        self._returning.ended(trial.call)
 
     def lapsed(self, candidate: Candidate, now: Now) -> None:
         """Note a failure or a 429: for a while *candidate* counts as slower."""
@@ -325,6 +340,7 @@ class Standing(Remembered):
     def reset(self, provider_id: str) -> None:
         """Close the breakers of a provider and lift its holds."""
         self.touch_all()
+        self._returning.forget()
         if (whole := self._provider_breakers.get(provider_id)) is not None:
             whole.reset()
         for candidate_id, own in self._breakers.items():
@@ -365,16 +381,3 @@ class Standing(Remembered):
             if place[1:3] == (provider_id, label):
                 self._lift(place)
         self._doubt(provider_id, label)
-
-
-def places_of(candidate: Candidate) -> tuple[tuple[str, ...], ...]:
-    """Return every place a hold on which covers *candidate*."""
-    provider, model, key = candidate.provider.id, candidate.model.id, candidate.key
-    return (
-        ("provider", provider),
-        ("key", provider, key.label),
-        ("account", provider, key.account),
-        ("model", provider, model),
-        ("account-model", provider, key.account, model),
-        ("key-model", provider, key.label, model),
-    )

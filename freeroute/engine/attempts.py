@@ -164,7 +164,7 @@ class AttemptLoop:
         noted = self._note(call, course, leased, sent.outcome, ended)
         course.dropped.update(sent.dropped)
         if sent.outcome.kind is Kind.SERVED:
-            proved = self.standing.answered(candidate)
+            proved = self.standing.answered(candidate, leased.trial, ended)
             if await self.counters.confirm(leased.lease, sent.head_at or ended) or proved:
                 self.room.stir()
             await self._learn(leased, sent, ended)

@@ -11,7 +11,9 @@ from freeroute.domain.catalogue import Limit, Unit, WindowKind, candidates_of
 from freeroute.domain.keepsake import LEARNED_FOR, KeptStanding, Rebase
 from freeroute.domain.leases import charges_of
 from freeroute.domain.outcome import Kind, Outcome
-from freeroute.domain.standing import Obstacle, Standing, places_of
+from freeroute.domain.remembered import places_of
+from freeroute.domain.returning import ALONE
+from freeroute.domain.standing import Obstacle, Standing
 from freeroute.domain.usage import Demand
 from freeroute.stores.memory import MemoryCounters
 from tests.support.clocks import ManualClock
@@ -46,6 +48,12 @@ class Scene:
 
     def back_in(self, candidate) -> float:
         return self.obstacle(candidate).back_at - self.clock.now().mono
+
+    def proven(self) -> "Scene":
+        """Return the scene with the first key proven."""
+        candidate, now = self.candidates[0], self.clock.now()
+        self.standing.answered(candidate, self.standing.begin(candidate, now), now)
+        return self
 
     def held(self) -> dict[str, float]:
         return {c.id: self.back_in(c) for c in self.candidates if self.look(c) is not None}
@@ -119,7 +127,7 @@ def test_a_success_starts_the_back_off_anew():
     scene.ended(Kind.RATE_LIMITED)
     scene.clock.advance(6)
     now = scene.clock.now()
-    scene.standing.succeeded(scene.candidates[0], scene.standing.begin(scene.candidates[0], now), now)
+    scene.standing.answered(scene.candidates[0], scene.standing.begin(scene.candidates[0], now), now)
     scene.ended(Kind.RATE_LIMITED)
     assert scene.back_in(scene.candidates[0]) == 5
 
@@ -128,8 +136,49 @@ def test_a_success_does_not_lift_a_hold_laid_meanwhile():
     scene = Scene()
     trial = scene.standing.begin(scene.candidates[0], scene.clock.now())
     scene.ended(Kind.RATE_LIMITED, retry_after=60)
-    scene.standing.succeeded(scene.candidates[0], trial, scene.clock.now())
+    scene.standing.answered(scene.candidates[0], trial, scene.clock.now())
     assert scene.back_in(scene.candidates[0]) == 60
+
+
+def test_after_a_quota_hold_one_call_goes_alone_until_it_is_granted():
+    scene = Scene().proven()
+    x1 = scene.candidates[0]
+    before = scene.standing.begin(x1, scene.clock.now())
+    scene.ended(Kind.RATE_LIMITED, retry_after=5)
+    now = scene.clock.advance(5)
+    assert scene.look(x1) is None
+    first = scene.standing.begin(x1, now)
+    assert scene.back_in(x1) == ALONE
+    assert scene.obstacle(x1).kind == "quota"
+    assert not scene.standing.answered(x1, before, now)  # sent before the refusal: it tells nothing
+    scene.standing.give_back(x1, first)  # its caller left
+    assert scene.look(x1) is None
+    second = scene.standing.begin(x1, now)
+    assert scene.standing.answered(x1, second, now)
+    scene.standing.begin(x1, now)
+    assert scene.look(x1) is None
+    assert scene.standing.held(("account-model", "a", "default", "x")) is None
+
+
+def test_a_first_call_still_under_way_after_three_seconds_was_granted():
+    scene = Scene().proven()
+    x1 = scene.candidates[0]
+    scene.ended(Kind.NO_CAPACITY)
+    scene.standing.begin(x1, scene.clock.advance(5))
+    assert scene.look(x1) is not None
+    scene.clock.advance(ALONE)
+    assert scene.look(x1) is None
+    scene.standing.begin(x1, scene.clock.now())
+    assert scene.look(x1) is None
+
+
+def test_a_reset_lets_everybody_go_at_once():
+    scene = Scene().proven()
+    x1 = scene.candidates[0]
+    scene.ended(Kind.NO_CAPACITY)
+    scene.standing.begin(x1, scene.clock.advance(5))
+    scene.standing.reset("a")
+    assert scene.look(x1) is None
 
 
 def test_a_429_that_names_nothing_waits_for_the_fullest_counter():
@@ -369,11 +418,11 @@ def test_a_key_that_has_answered_need_not_prove_itself_in_the_next_run():
     scene = Scene()
     x1, x2, *_ = scene.candidates
     for candidate in (x1, x2):
-        scene.standing.begin(candidate, scene.clock.now())
-        scene.standing.answered(candidate)
+        trial = scene.standing.begin(candidate, scene.clock.now())
+        scene.standing.answered(candidate, trial, scene.clock.now())
         assert scene.look(candidate) is None
     assert ("key", "a", "k1") in scene.standing.changed() | set()
-    scene.standing.answered(x1)
+    scene.proven()
     assert ("key", "a", "k1") not in scene.standing.changed()
     scene.standing.touch_all()
     then = next_run(scene)
@@ -396,7 +445,7 @@ def test_what_is_over_is_kept_no_more():
     assert ("provider", "a") in names
     assert scene.standing.kept(("provider", "a"), now) is None
     scene.standing.hold(("model", "a", "x"), now.mono - 1, "why")
-    scene.standing.succeeded(x, scene.standing.begin(x, now), now)
+    scene.standing.answered(x, scene.standing.begin(x, now), now)
     assert ("hold", "model", "a", "x") in scene.standing.changed()
     assert scene.standing.kept(("hold", "model", "a", "x"), now) is None
     assert scene.standing.kept(("provider", "never"), now) is None
@@ -435,7 +484,7 @@ def test_a_reload_lifts_verdicts_on_keys_models_and_addresses_but_not_spent_quot
 def test_a_key_that_was_refused_is_new_when_it_comes_back():
     scene = Scene()
     x1 = scene.candidates[0]
-    scene.standing.answered(x1)
+    scene.proven()
     scene.ended(Kind.KEY_INVALID, x1)
     scene.standing.retry_verdicts()
     scene.standing.begin(x1, scene.clock.now())
@@ -443,8 +492,7 @@ def test_a_key_that_was_refused_is_new_when_it_comes_back():
 
 
 def test_a_verdict_is_still_one_in_the_next_run():
-    scene = Scene()
-    scene.standing.answered(scene.candidates[0])
+    scene = Scene().proven()
     scene.standing.changed()
     scene.ended(Kind.KEY_INVALID)
     assert ("key", "a", "k1") in scene.standing.changed()

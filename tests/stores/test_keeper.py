@@ -272,7 +272,7 @@ async def test_holds_verdicts_and_lessons_are_kept(run, clock):
     assert second.standing.dropped(second.candidates[0]) == {"seed"}
     clock.advance(501)
     trial = second.standing.begin(second.candidates[0], clock.now())
-    second.standing.succeeded(second.candidates[0], trial, clock.now())
+    second.standing.answered(second.candidates[0], trial, clock.now())
     second.keeper.close()
     third = run().start()
     assert third.standing.held(("account-model", "groq", "default", "x")) is None
