@@ -1,10 +1,19 @@
 """Time as a value: the one place that reads the system's clocks."""
 
+import math
 import time
 from pathlib import Path
 from typing import Protocol
 
 from msgspec import Struct
+
+STAYS = 60.0
+"""Seconds for which a wall clock that jumped has to stay there until it is believed. Own design: longer than
+a mistake that is put right at once, and as long as the doubt that there is around a reset anyway."""
+
+SLEW = 1.0
+"""Seconds of the wall clock's steps that are followed at once. Own design: NTP and leap seconds take smaller
+ones, and providers' clocks are no nearer to ours."""
 
 _BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
@@ -32,12 +41,45 @@ class Clock(Protocol):
         ...
 
 
+class SteadyWall:
+    """A wall clock that is believed when it jumps only once it has stayed there.
+
+    Meanwhile it goes on by the monotonic clock. So a jump that is taken back ends no period of a calendar,
+    and a correction is followed a minute late. Steps of up to `SLEW` are followed at once.
+    """
+
+    def __init__(self) -> None:
+        """Believe the first reading."""
+        self._offset: float | None = None  # of the wall clock to the monotonic one, as believed
+        self._doubted = 0.0  # the same, as told since
+        self._since = math.inf
+
+    def read(self, mono: float, told: float) -> float:
+        """Return the wall time at *mono*, at which the system's wall clock *told* the time."""
+        offset = told - mono
+        if self._offset is None or abs(offset - self._offset) <= SLEW:
+            self._offset, self._since = offset, math.inf
+            return told
+        if abs(offset - self._doubted) > SLEW or self._since == math.inf:
+            self._since = mono
+        self._doubted = offset
+        if mono - self._since < STAYS:
+            return mono + self._offset
+        self._offset, self._since = offset, math.inf
+        return told
+
+
 class SystemClock:
-    """The machine's own clocks; suspend counts as time passed."""
+    """The machine's own clocks; suspend counts as time passed, jumps of the wall clock are doubted."""
+
+    def __init__(self) -> None:
+        """Read the machine's clocks."""
+        self._wall = SteadyWall()
 
     def now(self) -> Now:
         """Return the present instant of the machine."""
-        return Now(time.clock_gettime(_BOOTTIME), time.time())
+        mono = time.clock_gettime(_BOOTTIME)
+        return Now(mono, self._wall.read(mono, time.time()))
 
 
 def boot_id() -> str:

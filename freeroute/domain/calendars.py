@@ -12,6 +12,10 @@ from freeroute.domain.keepsake import KeptCalendar, Rebase
 SKEW = 60.0
 """Seconds after a reset in which a provider may still count for the period before. Own design."""
 
+DRIFT = 0.001
+"""Share of a period by which it may end sooner on the monotonic clock than was expected. Own design: twice
+what a wall clock is slewed at most."""
+
 _DAY = 86_400
 
 
@@ -48,6 +52,8 @@ class Calendar(Counter):
 
     A period is opened once. A clock that was set back neither opens it again nor holds the quota for long:
     once a period's length has passed on the monotonic clock, the next boundary counts whatever its date.
+    A period that was not come to by time, but because the clock was set forward, may be opened again: if the
+    clock is set back, that was a mistake, and the period is still to come.
     """
 
     def __init__(self, limit: Limit) -> None:
@@ -55,6 +61,7 @@ class Calendar(Counter):
         super().__init__(limit)
         self._used = 0.0
         self._start = self._end = self._newest = self._opened = -math.inf
+        self._due = -math.inf  # when the present period should end, on the monotonic clock
         self._open: set[Slip] = set()
 
     @classmethod
@@ -65,7 +72,7 @@ class Calendar(Counter):
         """
         made = cls(limit)
         made._used, made._start, made._end, made._newest = kept.used, kept.start, kept.end, kept.newest
-        made._opened = rebase.mono(kept.opened)
+        made._opened, made._due = rebase.mono(kept.opened), rebase.mono(kept.due)
         made._turn(rebase.now)
         if made._start == kept.end:
             made._used += kept.under_way
@@ -75,7 +82,9 @@ class Calendar(Counter):
         """Return what is used in which period."""
         self._turn(now)
         under_way = math.fsum(slip.amount for slip in self._open)
-        return KeptCalendar(self._used, under_way, self._start, self._end, self._newest, self._opened)
+        return KeptCalendar(
+            self._used, under_way, self._start, self._end, self._newest, self._opened, self._due
+        )
 
     def _take(self, amount: float, now: Now) -> Slip:
         self._turn(now)
@@ -136,8 +145,11 @@ class Calendar(Counter):
     def _turn(self, now: Now) -> None:
         if self._start <= now.wall < self._end:
             return
+        leapt = now.mono < self._due - DRIFT * self.limit.seconds
         self._start, self._end = period(self.limit, now.wall)
+        self._due = now.mono + self._end - now.wall
         passed = now.mono - self._opened >= self._end - self._start
         if self._start > self._newest or passed:
-            self._newest, self._opened = self._start, now.mono
             self._used = math.fsum(slip.amount for slip in self._open)
+            if not leapt:
+                self._newest, self._opened = self._start, now.mono

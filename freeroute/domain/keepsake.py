@@ -43,7 +43,8 @@ class KeptBucket(Struct, frozen=True, tag="bucket"):
 class KeptCalendar(Struct, frozen=True, tag="calendar"):
     """A calendar window: *used*, and of it *under_way*, in the period from *start* to *end* (Unix time).
 
-    *newest* is the latest period that was ever opened, *opened* (mono) when.
+    *newest* is the latest period that was ever opened by time, *opened* (mono) when; *due* (mono) is when the
+    present one should end.
     """
 
     used: float
@@ -52,6 +53,7 @@ class KeptCalendar(Struct, frozen=True, tag="calendar"):
     end: float
     newest: float
     opened: float
+    due: float = -math.inf
 
 
 KeptWindow = KeptSliding | KeptBucket | KeptCalendar

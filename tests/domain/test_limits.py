@@ -259,6 +259,20 @@ class TestCalendar:
         assert not fits(counter, 1, Now(START.mono + 2, START.wall - 4 * DAY))
         assert not fits(counter, 1, Now(START.mono + 3, START.wall))
 
+    @pytest.mark.parametrize("ahead", [0.5, 1.0, 5.0])
+    def test_a_day_that_was_come_to_by_a_clock_set_forward_is_still_to_come_once_it_is_set_back(self, ahead):
+        counter = self.day(1)
+        counter.settle(counter.take(1, START), None, START)
+        early = Now(START.mono + 1, START.wall + ahead * DAY)
+        counter.settle(counter.take(1, early), None, early)
+        assert not fits(counter, 1, START.later(2))
+        assert counter.fits_at(1, START.later(3)) == START.mono + self.midnight
+        midnight = START.later(self.midnight)
+        assert fits(counter, 1, midnight)
+        counter.settle(counter.take(1, midnight), None, midnight)
+        assert not fits(counter, 1, midnight.later(DAY - 1))
+        assert fits(counter, 1, midnight.later(DAY))
+
     def test_a_clock_that_was_years_ahead_freezes_the_quota_for_two_periods_at_most(self):
         counter = self.day(1)
         ahead = Now(START.mono, START.wall + 1_000 * DAY)
