@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from freeroute.domain.tokenizers import tokenizer_of
+
 
 class Unit(StrEnum):
     """What a limit counts."""
@@ -221,6 +223,11 @@ class Model(Struct, frozen=True):
     enabled: bool = True
     limits: tuple[Limit, ...] = ()
     retires: str | None = None
+
+    @property
+    def tokenizer(self) -> int:
+        """Return the place of its tokenizer in ``tokenizers.TOKENIZERS``."""
+        return tokenizer_of(self.family)
 
     @property
     def tier(self) -> int:

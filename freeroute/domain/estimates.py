@@ -2,8 +2,6 @@
 
 from msgspec import Struct
 
-from freeroute.domain.usage import Demand
-
 LEAST_PROMPT = 100
 """Tokens of a prompt that teaches something: of shorter ones the provider's own wrapping is a large part."""
 
@@ -40,6 +38,6 @@ class Estimate(Struct):
         """Return what an estimate is multiplied with."""
         return min(self.ratio + 2 * self.spread, 1.0 if self.ratio < 1.0 else OFF_BY)
 
-    def of(self, demand: Demand) -> Demand:
-        """Return *demand* with its prompt as long as it is likely to be counted."""
-        return Demand(max(1, round(demand.prompt * self.factor)), demand.max_output)
+    def of(self, prompt: int) -> int:
+        """Return the tokens to charge for a *prompt* estimated at so many."""
+        return max(1, round(prompt * self.factor))

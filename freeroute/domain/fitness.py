@@ -33,7 +33,9 @@ def unfit(candidate: Candidate, need: Need, standing: Standing) -> str | None:
     if need.remote_images and not provider.quirks.remote_images:
         return "takes images as base64 data only"
     context = standing.context(candidate)
-    if context is not None and need.demand.prompt + (need.demand.max_output or 1) > context:
+    if context is None:
+        return None
+    if standing.likely(candidate, need.demand) + (need.demand.max_output or 1) > context:
         return f"context of {context} tokens is too small"
     return None
 

@@ -172,7 +172,14 @@ class Standing(Remembered):
     def sized(self, candidate: Candidate, demand: Demand) -> Demand:
         """Return *demand* as the provider of *candidate* is likely to count it."""
         known = self._estimates.get(candidate.name)
-        return demand if known is None else known.of(demand)
+        prompt = demand.prompt_of(candidate.model.tokenizer)
+        return Demand(prompt if known is None else known.of(prompt), demand.max_output)
+
+    def likely(self, candidate: Candidate, demand: Demand) -> int:
+        """Return the tokens that the prompt of *demand* most likely has there: without any margin."""
+        known = self._estimates.get(candidate.name)
+        prompt = demand.prompt_of(candidate.model.tokenizer)
+        return prompt if known is None else round(prompt * known.ratio)
 
     def awaited(self, candidate: Candidate) -> Awaited:
         """Return the calls to the model of *candidate* of which nothing has come yet."""

@@ -2,9 +2,12 @@
 
 from msgspec import Struct
 
-# English prose runs at about four bytes a token in every common tokenizer; code and other scripts run
-# lower. Over-estimating costs a little room, under-estimating a refused call, so round up.
+from freeroute.domain.tokenizers import OTHER, sizes_of
+
+# Of an answer nobody keeps the text: prose runs at about four bytes a token in every common tokenizer, code
+# and JSON lower.
 BYTES_PER_TOKEN = 3.6
+# What chat templates put around a message.
 TOKENS_PER_MESSAGE = 4
 # What one image part costs where nothing better is known (a 1024 px tile at OpenAI and Gemini).
 TOKENS_PER_IMAGE = 800
@@ -37,13 +40,32 @@ class Usage(Struct, frozen=True):
 
 
 class Demand(Struct, frozen=True):
-    """What a call is expected to take: prompt tokens, and the output bound the caller named, if any."""
+    """What a call is expected to take: prompt tokens, and the output bound the caller named, if any.
+
+    *sizes* is the prompt by each of ``tokenizers.TOKENIZERS``, while it is not known who will count it.
+    """
 
     prompt: int
     max_output: int | None = None
+    sizes: tuple[int, ...] = ()
+
+    def prompt_of(self, tokenizer: int) -> int:
+        """Return the prompt's tokens by the *tokenizer* at that place of ``tokenizers.TOKENIZERS``."""
+        return self.sizes[tokenizer] if self.sizes else self.prompt
+
+    def longer(self, tokens: int) -> "Demand":
+        """Return the same with so many *tokens* more in the prompt."""
+        sizes = tuple([size + tokens for size in self.sizes])
+        return Demand(self.prompt + tokens, self.max_output, sizes)
 
 
-def tokens_in(text_bytes: int, messages: int = 0, images: int = 0) -> int:
-    """Estimate the tokens of *text_bytes* of UTF-8 in *messages* with *images*."""
-    text = round(text_bytes / BYTES_PER_TOKEN + 0.5)
-    return text + messages * TOKENS_PER_MESSAGE + images * TOKENS_PER_IMAGE
+def demand_of(text: bytes, messages: int, images: int, max_output: int | None = None) -> Demand:
+    """Estimate what a prompt of *text* (UTF-8) in *messages* with *images* takes."""
+    around = messages * TOKENS_PER_MESSAGE + images * TOKENS_PER_IMAGE
+    sizes = tuple([int(size) + 1 + around for size in sizes_of(text)])
+    return Demand(sizes[OTHER], max_output, sizes)
+
+
+def tokens_in(text_bytes: int) -> int:
+    """Estimate the tokens of *text_bytes* of UTF-8 that nobody kept."""
+    return round(text_bytes / BYTES_PER_TOKEN + 0.5)

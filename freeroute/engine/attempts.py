@@ -169,7 +169,7 @@ class AttemptLoop:
                 self.room.stir()
             await self._learn(leased, sent, ended)
             # What an answer has begun with is part of the prompt for some only.
-            estimated = 0 if call.begun else call.demand.prompt
+            estimated = 0 if call.begun else call.demand.prompt_of(candidate.model.tokenizer)
             return Won(leased, sent, estimated, whole=not shows_at_once(call, leased), note=noted)
         await self._end_failed(leased.lease, sent.outcome, candidate, ended)
         await self._learn(leased, sent, ended)

@@ -7,7 +7,7 @@ from msgspec import structs
 from freeroute.domain.fitness import eligible, willing
 from freeroute.domain.outcome import PREFILL, Blame, Kind, Outcome, blamed
 from freeroute.domain.selection import Need
-from freeroute.domain.usage import Demand, Usage, tokens_in
+from freeroute.domain.usage import Usage, tokens_in
 from freeroute.engine.attempts import AttemptLoop
 from freeroute.engine.course import Course
 from freeroute.engine.leasing import Won
@@ -74,7 +74,7 @@ class Continuation:
     async def _another(self, dead: Part, begun: str) -> Won:
         """Return an attempt at what is to come after *begun*; raises ApiError if there is none."""
         before, standing = self._need.demand, self._loop.standing
-        demand = Demand(before.prompt + tokens_in(len(begun.encode())), before.max_output)
+        demand = before.longer(tokens_in(len(begun.encode())))
         need = structs.replace(self._need, demand=demand, continues=bool(begun))
         if begun:
             need.features |= {PREFILL}

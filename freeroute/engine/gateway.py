@@ -93,7 +93,8 @@ class Gateway:
             lease = await self._admit(call, context)
             fit, rest = eligible(need, self.standing)
             if not fit:
-                raise nothing_fits(need, rest, call.model, any_provider=bool(self.catalogue.candidates))
+                any_provider = bool(self.catalogue.candidates)
+                raise nothing_fits(need, rest, call.model, self.standing, any_provider=any_provider)
             self._bound(course)
             asked = willing(need, fit, self.standing, self.clock.now())
             won = await self.loop.run(call, need, asked, course)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from freeroute.clock import Now
+from freeroute.domain.catalogue import Candidate
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.plans import obstacles, summary
 from freeroute.domain.receipt import AttemptNote
@@ -32,7 +33,9 @@ _QUOTA = frozenset({"quota", "spent"})
 ABOUT_REQUEST = frozenset({Kind.BAD_PARAMETER, Kind.TOO_LARGE})
 
 
-def nothing_fits(need: Need, reasons: Sequence[Reason], asked: str, *, any_provider: bool) -> ApiError:
+def nothing_fits(
+    need: Need, reasons: Sequence[Reason], asked: str, standing: Standing, *, any_provider: bool
+) -> ApiError:
     """Return the error for a request that no candidate of its targets could ever serve."""
     if any_provider and not any(target.candidates for target in need.targets):
         return NoProvider(
@@ -46,15 +49,36 @@ def nothing_fits(need: Need, reasons: Sequence[Reason], asked: str, *, any_provi
         )
     told = f"{asked}: no configured model can serve this request: {summary(reasons)}"
     metadata = {"candidates": [_line(reason, Now(0.0, 0.0)) for reason in reasons[:LISTED]]}
-    if any(reason.text.startswith("context of") for reason in reasons):  # looked at last: all else fits
-        return ContextTooLong(told, param="messages", metadata=metadata)
+    too_small = [reason.candidate for reason in reasons if reason.text.startswith("context of")]
+    if too_small:  # looked at last: all else fits
+        numbers = _overflow(need, too_small, standing)
+        told = f"{asked}: {_told(numbers)}"
+        return ContextTooLong(told, param="messages", metadata={**metadata, **numbers})
     return UnsupportedCapability(told, metadata=metadata)
 
 
-def refused_by_upstream(outcome: Outcome, course: Course) -> ApiError:
-    """Return the error for a request that providers refuse as such."""
+def _overflow(need: Need, candidates: Sequence[Candidate], standing: Standing) -> dict[str, Any]:
+    """Return the numbers of a prompt that is too long, by the largest context; none if it seems to fit."""
+    roomiest = max(candidates, key=lambda candidate: standing.context(candidate) or math.inf)
+    context, output = standing.context(roomiest), need.demand.max_output
+    prompt = standing.likely(roomiest, need.demand)
+    if context is None or prompt + (output or 1) <= context:
+        return {}
+    return {"prompt_tokens": prompt, "max_tokens": output, "context_length": context}
+
+
+def _told(numbers: dict[str, Any]) -> str:
+    prompt, output, context = numbers["prompt_tokens"], numbers["max_tokens"], numbers["context_length"]
+    more = f" and {output} more are asked for" if output else ""
+    return f"the prompt has about {prompt} tokens{more}; the largest context is {context} tokens"
+
+
+def refused_by_upstream(outcome: Outcome, course: Course, overflow: dict[str, Any] | None = None) -> ApiError:
+    """Return the error for a request that providers refuse as such, with the numbers of an *overflow*."""
     text = outcome.request_error or outcome.detail or "the provider refused the request"
-    metadata = {"attempts": attempts_told(course.notes)}
+    metadata = {"attempts": attempts_told(course.notes), **(overflow or {})}
+    if overflow:
+        text = f"{text}: {_told(overflow)}"
     match outcome.kind:
         case Kind.FILTERED:
             return ContentFiltered(text, metadata=metadata)
@@ -97,7 +121,8 @@ def gave_up(
         told = f"all {len(fit)} candidates are out of quota or failing; the first is back in {wait:.0f} s"
         return CapacityExhausted(told, metadata=metadata, retry_after=wait)
     if course.too_long is not None:
-        return refused_by_upstream(course.too_long, course)
+        numbers = _overflow(need, [candidate for _, candidate in fit], standing)
+        return refused_by_upstream(course.too_long, course, numbers)
     if course.refused is not None and all(note.kind in ABOUT_REQUEST for note in course.notes):
         return refused_by_upstream(course.refused, course)
     if course.notes:

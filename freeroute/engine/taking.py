@@ -8,7 +8,6 @@ from freeroute.clock import Clock
 from freeroute.domain.leases import least_bound
 from freeroute.domain.selection import Fit, Need, Refusal, Tried, choice_of, choose
 from freeroute.domain.standing import Standing
-from freeroute.domain.usage import Demand
 from freeroute.engine.course import Course
 from freeroute.engine.leasing import Leased, Leasing
 from freeroute.engine.refusals import gave_up
@@ -32,7 +31,7 @@ class Taking:
         Only when none comes in time that is asked for all of the output, the bound may be cut.
         """
         if again is not None:
-            demand = Demand(need.demand.prompt, again.max_output or need.demand.max_output)
+            demand = structs.replace(need.demand, max_output=again.max_output or need.demand.max_output)
             sized = self._standing.sized(again.candidate, demand)
             leased = await self._leasing.take(choice_of(again.candidate, sized))
             if leased is not None:

@@ -24,7 +24,7 @@ from freeroute.wire.chat import ChatCall
 # Tokens Ollama loads a model with on a small machine. Each larger context is twice the one before, so that a
 # model is loaded again a few times at most while conversations grow. Own design.
 SMALLEST = 4096
-# Estimates are of prose; code and other scripts take more tokens for as many bytes. Own design.
+# A prompt that is longer than estimated would be refused by the server. Own design.
 MARGIN = 1.25
 # Room for an answer without a bound, in tokens. Own design.
 OPEN_ANSWER = 1024
@@ -98,8 +98,9 @@ class OllamaUpstream:
         now = self._clock.now()
         bound = terms.max_output if terms.max_output is not None else call.demand.max_output
         held, ceiling = self._contexts.held(candidate, now), candidate.model.context
-        num_ctx = wanted_context(call.demand.prompt, bound, held, ceiling)
-        shape = _Shape(num_ctx, Answering(created=int(now.wall), prompt=call.demand.prompt))
+        prompt = call.demand.prompt_of(candidate.model.tokenizer)
+        num_ctx = wanted_context(prompt, bound, held, ceiling)
+        shape = _Shape(num_ctx, Answering(created=int(now.wall), prompt=prompt))
         sent = await OpenAiUpstream(self._transport, self._clock, shape).send(call, candidate, terms)
         if sent.outcome.kind is Kind.SERVED and num_ctx is not None:
             self._contexts.used(candidate, num_ctx, self._clock.now())

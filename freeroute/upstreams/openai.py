@@ -192,6 +192,7 @@ class _Attempt:
         self.facts: tuple[RateFact, ...] = ()
         self._call = call
         self._candidate = candidate
+        self._prompt = call.demand.prompt_of(candidate.model.tokenizer)
         self._terms = terms
         self._clock = clock
         self._shape = shape
@@ -259,7 +260,7 @@ class _Attempt:
             mender=self._mender(),
             judge=partial(self._inside, headers=exchange.headers),
             include_usage=self._call.include_usage,
-            prompt=self._call.demand.prompt,
+            prompt=self._prompt,
             bound=self._bound(),
             between=self._terms.between_events,
             watch=self._terms.first_event > self._terms.between_events,
@@ -284,7 +285,7 @@ class _Attempt:
         failed = self._failed(exchange, piece, body)
         if failed is not None or piece is None:
             return Sent(failed or Outcome(Kind.GARBAGE, exchange.status))
-        usage = usage_of(usage_in(piece)) or estimated_usage(self._call.demand.prompt, text_size(piece))
+        usage = usage_of(usage_in(piece)) or estimated_usage(self._prompt, text_size(piece))
         body = self._repairs.whole(body, piece)
         if self._call.schema is not None:
             body, wrong = conforming(body, self._call.schema)

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Raw
 
 from freeroute.domain.outcome import FEATURES, PREFILL
-from freeroute.domain.usage import Demand, tokens_in
+from freeroute.domain.usage import demand_of
 from freeroute.errors import InvalidRequest
 from freeroute.wire import conformance
 from freeroute.wire import fields as known
@@ -58,7 +58,7 @@ def _decoded(body: bytes) -> ChatCall:
     known.check_together(values)
     talk = _talk(raw)
     tools = known.tools_of(values)
-    text = talk.text_bytes + sum(len(bytes(raw[name])) for name in known.COUNTED if _given(raw, name))
+    text = b"".join([*talk.texts, *(bytes(raw[name]) for name in known.COUNTED if _given(raw, name))])
     stream = bool(values.get("stream"))
     options = values.get("stream_options")
     fields = _kept(raw, values)
@@ -67,7 +67,7 @@ def _decoded(body: bytes) -> ChatCall:
         fields=fields,
         model=model,
         models=models,
-        demand=Demand(tokens_in(text, talk.messages, talk.images), _max_output(values)),
+        demand=demand_of(text, talk.messages, talk.images, _max_output(values)),
         stream=stream,
         include_usage=bool(stream and options is not None and options.include_usage),
         needs=frozenset(talk.needs | known.needs_of(values, has_tools=bool(tools))),

@@ -143,7 +143,7 @@ class Talk(Struct):
     """What the messages add up to."""
 
     messages: int = 0
-    text_bytes: int = 0
+    texts: list[bytes] = msgspec.field(default_factory=list)
     images: int = 0
     needs: set[str] = msgspec.field(default_factory=set)
     remote_images: bool = False
@@ -279,7 +279,7 @@ def talk_of(messages: list[Message]) -> Talk:
     for index, message in enumerate(messages):
         content = message.content
         if isinstance(content, str):
-            talk.text_bytes += _size(content)
+            talk.texts.append(content.encode())
         elif content is None:
             if message.role != "assistant" or not _says_something(message):
                 _missing(f"messages[{index}].content")
@@ -333,7 +333,7 @@ def _says_something(message: Message) -> bool:
 def _count_calls(talk: Talk, calls: list[ToolCall] | None) -> None:
     for call in calls or ():
         if call.function is not None:
-            talk.text_bytes += _size(call.function.name) + _size(call.function.arguments)
+            talk.texts += (call.function.name.encode(), call.function.arguments.encode())
 
 
 def _read_parts(talk: Talk, parts: list[Part], where: str) -> None:
@@ -342,9 +342,9 @@ def _read_parts(talk: Talk, parts: list[Part], where: str) -> None:
     for index, part in enumerate(parts):
         match part:
             case Text():
-                talk.text_bytes += _size(part.text)
+                talk.texts.append(part.text.encode())
             case Refusal():
-                talk.text_bytes += _size(part.refusal)
+                talk.texts.append(part.refusal.encode())
             case Image():
                 talk.images += 1
                 talk.needs.add("images")
@@ -371,7 +371,3 @@ def _is_remote(url: str, where: str) -> bool:
     if scheme.startswith(("http://", "https://")):
         return True
     raise InvalidRequest(f"{where}: must be a data: or an http(s) URL.", param=where)
-
-
-def _size(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode())

@@ -93,13 +93,14 @@ async def test_a_whole_answer_to_a_stream_is_a_stream_of_chunks_with_the_form(as
 @named(BROKEN)
 async def test_a_stream_that_fails_ends_with_an_error_of_the_form(asking, entry: Entry):
     answer = await asking(entry)
-    *good, last, alone = payloads(answer.content)
+    *good, told, alone = payloads(answer.content)
     assert good
     for payload in good:
         assert check_chunk(payload).choices[0].finish_reason is None
-    value = msgspec.json.decode(last)
-    assert msgspec.json.decode(alone) == {"error": value["error"]}
-    assert check_error(value.pop("error")).code == "upstream_failed"
+    value = msgspec.json.decode(told)
+    error = value.pop("error")
+    assert check_error(error).code == "upstream_failed"
+    assert msgspec.json.decode(alone) == {"error": error}
     # OpenRouter's shape, which clients know; SDKs raise for the error before they look at it.
     assert value["choices"][0].pop("finish_reason") == "error"
     check_chunk(msgspec.json.encode(value))

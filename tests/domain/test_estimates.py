@@ -37,7 +37,7 @@ def test_few_prompts_of_changing_density_take_more_than_was_charged():
     dice, estimate, over = random.Random(3), Estimate(), 0
     for _ in range(500):
         real = 1000 * dice.gauss(0.8, 0.05)
-        over += estimate.samples > 20 and real > estimate.of(Demand(1000)).prompt
+        over += estimate.samples > 20 and real > estimate.of(1000)
         estimate.told(1000, round(real))
     assert over / 500 < 0.1
 
@@ -55,8 +55,7 @@ def test_whatever_is_told_an_estimate_stays_within_bounds(pairs):
     for estimated, real in pairs:
         estimate.told(estimated, real)
     assert 1 / OFF_BY <= estimate.factor <= OFF_BY
-    assert estimate.of(Demand(1, 7)).max_output == 7
-    assert estimate.of(Demand(0)).prompt >= 1
+    assert estimate.of(0) >= 1
 
 
 def test_each_model_has_its_own_and_a_reload_forgets_those_that_are_gone():
@@ -66,5 +65,7 @@ def test_each_model_has_its_own_and_a_reload_forgets_those_that_are_gone():
         standing.learn_size(one, 1000, 500)
     assert standing.sized(one, Demand(1000)).prompt < 510
     assert standing.sized(other, Demand(1000)).prompt == 1000
+    assert standing.likely(one, Demand(1000)) == pytest.approx(500, rel=0.05)
+    assert standing.likely(other, Demand(1000)) == 1000
     standing.keep([other])
     assert standing.sized(one, Demand(1000)).prompt == 1000

@@ -324,7 +324,17 @@ async def test_a_prompt_too_long_for_one_goes_to_a_roomier_one_and_the_limit_is_
 
 async def test_a_prompt_too_long_for_all_is_told_so():
     world = World(provider("a"), a=[Outcome(Kind.CONTEXT_TOO_LONG, 400, request_error="8192 tokens at most")])
-    await world.fails(ContextTooLong, match="8192")
+    error = await world.fails(ContextTooLong, match="8192 tokens at most$")
+    assert "context_length" not in (error.metadata or {})
+
+
+async def test_a_prompt_too_long_for_what_errors_taught_is_told_with_the_numbers():
+    world = World(provider("a"), a=[Outcome(Kind.CONTEXT_TOO_LONG, 400, "too long", context=8192)])
+    error = await world.fails(
+        ContextTooLong, prompt=9000, match="about 9000 tokens; the largest context is 8192"
+    )
+    assert error.metadata is not None
+    assert error.metadata["context_length"] == 8192
 
 
 async def test_a_content_filter_is_final():

@@ -70,8 +70,13 @@ async def test_what_nothing_can_do_is_refused_before_any_call(need):
 
 async def test_a_prompt_no_context_holds_is_refused_with_the_numbers():
     world = World(provider("a", model(context=1000)))
-    with pytest.raises(ContextTooLong, match="context of 1000 tokens"):
-        await world.ask(prompt=5000)
+    told = "the prompt has about 5000 tokens; the largest context is 1000 tokens"
+    error = await world.fails(ContextTooLong, prompt=5000, match=told)
+    assert error.metadata is not None
+    assert error.metadata["context_length"] == 1000
+    error = await world.fails(ContextTooLong, prompt=900, max_output=200, match="and 200 more are asked for")
+    assert error.metadata is not None
+    assert (error.metadata["prompt_tokens"], error.metadata["max_tokens"]) == (900, 200)
 
 
 async def test_a_prompt_that_some_would_take_were_it_shorter_is_too_long_whatever_others_lack():
@@ -81,7 +86,7 @@ async def test_a_prompt_that_some_would_take_were_it_shorter_is_too_long_whateve
         provider("c", model()),
     )
     preferred = Preferences(only=("a", "b"))
-    with pytest.raises(ContextTooLong, match="context of 1000 tokens"):
+    with pytest.raises(ContextTooLong, match="the largest context is 1000 tokens"):
         await world.ask(prompt=5000, needs=["tools"], preferences=preferred)
 
 

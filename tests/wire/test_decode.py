@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freeroute.domain.outcome import PREFILL
-from freeroute.domain.usage import tokens_in
+from freeroute.domain.usage import demand_of
 from freeroute.errors import InvalidRequest
 from freeroute.wire.decode import decode_chat
 
@@ -34,7 +34,7 @@ def test_the_first_request_anyone_sends_is_understood():
     assert call.model == "free-fast"
     assert not call.stream
     assert call.needs == frozenset()
-    assert call.demand.prompt == tokens_in(6, messages=1)
+    assert call.demand == demand_of(b"Hello!", messages=1, images=0)
     assert call.demand.max_output is None
     assert not call.has_assistant
 
