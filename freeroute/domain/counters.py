@@ -143,6 +143,10 @@ class Counter(ABC):
         """Return how much was counted, itself apart, when the provider judged *slip*'s call, which ended."""
         return self.used(now) - slip.kept
 
+    def recall(self, now: Now) -> float:
+        """Take again what answers gave back of calls that ended; return how much, 0 if nobody knows."""
+        return 0.0
+
     def was_tight(self, slip: Slip, soon: float) -> bool:
         """Say whether *slip* fitted only by what we guess came back in the *soon* seconds before it."""
         return False

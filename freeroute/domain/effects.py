@@ -64,6 +64,8 @@ def _quota_back(
         if now.mono < at < math.inf:
             return at, 0
     before = standing.held(place)
+    if before is not None and before.until > now.mono:
+        return before.until, before.step  # sent before that hold was laid: the same refusal once more
     step = 0 if before is None else before.step + 1
     return now.mono + min(FIRST_BACKOFF * 2.0 ** min(step, 10), LONGEST_BACKOFF), step
 

@@ -75,6 +75,7 @@ class KeptMeasure(Struct, frozen=True):
     step_at: float
     width: float
     excused_at: float
+    against_told: bool = False
 
 
 class KeptGuard(Struct, frozen=True, tag="guard"):

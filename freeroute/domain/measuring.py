@@ -35,6 +35,10 @@ PATIENCE = 10
 """Windows after a refusal in which a level is not raised: trying costs one refused call in so many. From the
 design of the limits."""
 
+SOME_PATIENCE = 1
+"""The same after the first refusal where answers tell of room and count the same calls as we: it may be
+about something nobody tells of. Own design: a second one shows."""
+
 STEP = 0.1
 """Share of a level that is tried in addition, at least one call. Own design: a limit found at a third of its
 size is back within a dozen windows."""
@@ -60,6 +64,7 @@ class Measure(Struct):
     *given* is the limit of settings or provider, ``inf`` for none. Up to *level* calls are granted, as far as
     anybody knows; from *step_at* on one step more is tried. While nothing was refused, an unknown limit lets
     *width* calls be under way at once. *excused_at* is when a refusal was last put down to the guard.
+    *against_told* says that answers told of room where there was none, and are not heard until it is over.
     """
 
     given: float
@@ -67,6 +72,7 @@ class Measure(Struct):
     step_at: float = math.inf
     width: float = math.inf
     excused_at: float = -math.inf
+    against_told: bool = False
 
     @classmethod
     def unknown(cls) -> "Measure":
@@ -75,14 +81,15 @@ class Measure(Struct):
 
     def kept(self) -> KeptMeasure:
         """Return what outlives the process: all of it."""
-        return KeptMeasure(self.given, self.level, self.step_at, self.width, self.excused_at)
+        return KeptMeasure(
+            self.given, self.level, self.step_at, self.width, self.excused_at, self.against_told
+        )
 
     @classmethod
     def restored(cls, kept: KeptMeasure, rebase: Rebase) -> "Measure":
         """Return what was *kept*."""
-        return cls(
-            kept.given, kept.level, rebase.mono(kept.step_at), kept.width, rebase.mono(kept.excused_at)
-        )
+        step_at, excused_at = rebase.mono(kept.step_at), rebase.mono(kept.excused_at)
+        return cls(kept.given, kept.level, step_at, kept.width, excused_at, kept.against_told)
 
     def amount(self, now: Now) -> float:
         """Return how much is to be taken at most."""
@@ -103,8 +110,10 @@ class Measure(Struct):
             self.level, self.step_at = self.amount(now), now.mono + seconds
         return wider
 
-    def refused(self, counted: float, seconds: float, now: Now) -> bool:
+    def refused(self, counted: float, seconds: float, now: Now, patience: float = PATIENCE) -> bool:
         """Lower the level, since only *counted* were granted; False if that cannot be the limit.
+
+        It is not raised for *patience* windows of so many *seconds*.
 
         An unknown limit that refuses although nothing was counted is none of this window: it is forgotten.
         """
@@ -115,7 +124,7 @@ class Measure(Struct):
         if counted < max(1.0, FLOOR * self.given if self.given < math.inf else 1.0):
             return False
         self.level, self.width = counted, math.inf
-        self.step_at = now.mono + PATIENCE * seconds
+        self.step_at = now.mono + patience * seconds
         return True
 
     def excuse(self, seconds: float, now: Now) -> bool:

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from freeroute.domain.additions import with_limit
 from freeroute.domain.catalogue import Catalogue, Limit, Pool, Scope, Unit, pool_id
+from freeroute.domain.leases import Charge
 
 _SPANS = {60.0: "minute", 3_600.0: "hour", 86_400.0: "day", 604_800.0: "week", 2_592_000.0: "month"}
 
@@ -33,6 +34,18 @@ def pool_meant(fact: RateFact, pools: Sequence[Pool]) -> Pool | None:
     if len(same) > 1:
         same = [pool for pool in same if pool.limit.amount == fact.limit]
     return same[0] if len(same) == 1 else None
+
+
+def room_told(facts: Sequence[RateFact], charges: Sequence[Charge]) -> dict[str, bool]:
+    """Return by the ids of the pools that *facts* are about whether these have room for *charges*."""
+    amounts = {charge.pool.id: charge.amount for charge in charges}
+    pools = [charge.pool for charge in charges]
+    room: dict[str, bool] = {}
+    for fact in facts:
+        if (pool := pool_meant(fact, pools)) is not None:
+            fits = fact.remaining is not None and fact.remaining >= amounts[pool.id]
+            room[pool.id] = room.get(pool.id, True) and fits
+    return room
 
 
 def unheard_of(facts: Sequence[RateFact], pools: Sequence[Pool]) -> dict[Limit, RateFact]:

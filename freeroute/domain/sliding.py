@@ -104,6 +104,19 @@ class Sliding(Counter):
         since = sum(gone.amount for gone in self._gone if gone is not slip and gone.mark > slip.at)
         return super().counted_beside(slip, now) + since
 
+    def recall(self, now: Now) -> float:
+        """Take again what answers gave back of calls that ended; return how much."""
+        self._expire(now)
+        again = 0.0
+        for slip in self._slips:
+            back = slip.kept - max(0.0, slip.change) - slip.amount  # what it cost beyond is another slip
+            if not slip.open and back > 0:
+                slip.amount += back
+                again += back
+        self._total += again
+        self._added += again
+        return again
+
     def was_tight(self, slip: Slip, soon: float) -> bool:
         """Say whether *slip* fitted only by what we guess came back in the *soon* seconds before it."""
         just = sum(

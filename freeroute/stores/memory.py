@@ -16,9 +16,9 @@ from freeroute.domain.guards import Guard
 from freeroute.domain.keepsake import KeptGuard, KeptPool, KeptTold, Name, Rebase
 from freeroute.domain.leases import Charge, Denied, Lease, Reading
 from freeroute.domain.limits import RELOOK, adapted, counter_for, restored
-from freeroute.domain.measuring import SOON, Measure, pool_blamed
+from freeroute.domain.measuring import PATIENCE, SOME_PATIENCE, SOON, Measure, pool_blamed
 from freeroute.domain.outcome import Outcome
-from freeroute.domain.rates import RateFact, pool_meant, used_by
+from freeroute.domain.rates import RateFact, pool_meant, room_told, used_by
 
 
 class _Held(Struct, eq=False):
@@ -119,24 +119,30 @@ class MemoryCounters:
     async def refused(self, lease: Lease, outcome: Outcome, facts: Sequence[RateFact], now: Now) -> bool:
         """Measure a limit: the call of *lease*, which has ended, fitted, and was refused as out of quota.
 
-        Pools that *facts* tell of are not meant. A refusal right after a slot came back is put down to our
-        guard, once. Say whether anything changed.
+        Where *facts* tell that a pool is spent, none is measured that they tell of. Where they tell of room,
+        what answers tell of that pool is wrong, surely if it gave back calls of ours. A refusal right after
+        a slot came back is put down to our guard, once. Say whether anything changed.
         """
         self._touch(lease.charges)
         held = dict(zip((charge.pool.id for charge in lease.charges), _held(lease), strict=True))
-        pools = [charge.pool for charge in lease.charges]
-        told = {pool.id for fact in facts if (pool := pool_meant(fact, pools)) is not None}
-        own = [pool for pool in pools if self._counters.get(pool.id) is held[pool.id].counter]
+        own = [c.pool for c in lease.charges if self._counters.get(c.pool.id) is held[c.pool.id].counter]
         pool = pool_blamed(outcome, self.readings(own, now))
-        if pool is None or pool.id in told:
+        room = room_told(facts, lease.charges)
+        if pool is None or (pool.id in room and not all(room.values())):
             return False
         counter, slip = held[pool.id].counter, held[pool.id].slip
         measure = self._measures.setdefault(pool.id, Measure(counter.limit.amount))
         seconds = counter.limit.seconds
-        if counter.was_tight(slip, SOON) and measure.excuse(seconds, now):
+        patience: float = PATIENCE
+        if pool.id in room and not measure.against_told:
+            patience = PATIENCE if counter.recall(now) else SOME_PATIENCE
+            given = min(pool.limit.amount, counter.limit.amount)
+            measure = Measure(max(given, counter.counted_beside(slip, now) + 1), against_told=True)
+        elif counter.was_tight(slip, SOON) and measure.excuse(seconds, now):
             self._lengthen(pool.owner, now)
             return True
-        if measure.refused(counter.counted_beside(slip, now), seconds, now):
+        if measure.refused(counter.counted_beside(slip, now), seconds, now, patience):
+            self._measures[pool.id] = measure
             self._learned[pool.id] = _Learned("measured", now.mono, pool.limit)
             return True
         return False
@@ -302,8 +308,11 @@ class MemoryCounters:
             return False
         self._changed.add(("pool", pool.id))
         before = counter.used(now), counter.limit.amount
-        told = used_by(fact, counter.limit.amount)
-        if counter.learn(held.slip, told, fact.limit, now, fact.reset_in):
+        measure = self._measures.get(pool.id)
+        if measure is not None and measure.against_told:
+            if fact.remaining is not None and fact.remaining < 1:
+                counter.learn(held.slip, counter.limit.amount, None, now, fact.reset_in)
+        elif counter.learn(held.slip, used_by(fact, counter.limit.amount), fact.limit, now, fact.reset_in):
             if fact.limit is not None:
                 self._measures.pop(pool.id, None)
             self._learned[pool.id] = _Learned(fact.source, now.mono, pool.limit)

@@ -201,10 +201,11 @@ def test_concurrency_ends_with_the_process():
 def test_measures_and_guards_go_on_in_the_next_run():
     now, later = Now(1_000.0, EPOCH), Now(5.0, EPOCH + 100)
     shifted = rebase(Moment(BOOT, now.mono, now.wall), "another", later)
-    measure = Measure(30.0)
+    measure = Measure(30.0, against_told=True)
     assert measure.refused(20, MINUTE, now)
     again = Measure.restored(measure.kept(), shifted)
     assert again.amount(later) == 20
+    assert again.against_told
     step = measure.step_at - now.mono - 100
     assert again.amount(later.later(step)) == 22 > again.amount(later.later(step - 1))
     guard = Guard(GUARD)

@@ -94,6 +94,37 @@ class TestOlderAnswers:
         assert (ours.used(now), ours.limit.amount) == (before, LIMIT)
 
 
+class TestRecalling:
+    def test_what_answers_gave_back_of_calls_that_ended_is_taken_again_until_it_comes_back_by_itself(self):
+        ours = counter_for(Limit(Unit.REQUESTS, LIMIT, 60.0), GUARD)
+        for _ in range(20):
+            spent(ours, 1, START)
+        last, others = ours.take(1, START), 3
+        ours.learn(last, 1, LIMIT, START)
+        ours.correct(ours.used(START) + others, START)
+        assert ours.used(START) == 1 + others
+        assert ours.recall(START) == 20
+        assert ours.used(START) == 21 + others
+        assert ours.recall(START) == 0
+        ours.learn(last, 1, LIMIT, START)  # the same answer explains no more than before
+        assert ours.used(START.later(60 + GUARD)) == 0
+
+    def test_what_a_call_cost_beyond_its_charge_or_less_was_never_given_back(self):
+        ours = counter(WindowKind.SLIDING, Unit.TOKENS)
+        ours.settle(ours.take(10, START), 25, START)
+        ours.settle(ours.take(10, START), 4, START)
+        ours.take(7, START)
+        assert (ours.recall(START), ours.used(START)) == (0, 36)
+
+    @pytest.mark.parametrize("window", [WindowKind.BUCKET, WindowKind.CALENDAR])
+    def test_other_windows_keep_no_calls(self, window):
+        ours = counter(window)
+        spent(ours, 20, START)
+        ours.learn(ours.take(1, START), 1, LIMIT, START)
+        assert ours.recall(START) == 0
+        assert ours.used(START) == pytest.approx(1, abs=0.01)
+
+
 class Call(Struct, frozen=True):
     """A call *sent* seconds after the start, counted and answered so much later; *tells* what is left."""
 

@@ -122,6 +122,16 @@ def test_a_429_that_names_nothing_backs_off_twice_as_long_each_time():
     assert waits == [5, 10, 20, 40, 80, 160, 300, 300, 300]
 
 
+def test_calls_that_are_refused_together_back_off_once():
+    scene = Scene()
+    for _ in range(5):
+        scene.ended(Kind.RATE_LIMITED)
+    assert scene.back_in(scene.candidates[0]) == 5
+    scene.clock.advance(6)
+    scene.ended(Kind.RATE_LIMITED)
+    assert scene.back_in(scene.candidates[0]) == 10
+
+
 def test_a_success_starts_the_back_off_anew():
     scene = Scene()
     scene.ended(Kind.RATE_LIMITED)

@@ -6,6 +6,7 @@ import pytest
 
 from freeroute.domain.catalogue import Limit, Unit
 from freeroute.domain.measuring import PATIENCE, UNKNOWN
+from freeroute.domain.rates import RateFact
 from freeroute.engine.attempts import Routing
 from freeroute.errors import CapacityExhausted
 from tests.support.judge import WINDOW, Judges, Line, steady
@@ -78,6 +79,33 @@ def test_limits_lower_than_published_are_found_exactly(seed, hints, every):
         since, until = await overload(gateway, every)
         assert max(judges.refused.values()) <= 3
         assert found(gateway) == TWO_THIRDS
+        assert all(judges.delivered(name, since, until) >= 0.98 for name in REAL)
+
+    run(scene())
+
+
+def claimed(limit: float, remaining: float) -> tuple[RateFact, ...]:
+    return (RateFact(Unit.REQUESTS, WINDOW, limit, remaining, reset_in=WINDOW),)
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        lambda name, granted: claimed(1_000, 999),
+        lambda name, granted: claimed(REAL[name], REAL[name] - 1),
+        lambda name, granted: claimed(REAL[name], REAL[name] - granted),
+        lambda name, granted: claimed(1_000, 1_000 - granted),
+    ],
+    ids=["far too much", "all but this call", "the published limit", "a limit far too high"],
+)
+@RUNS
+def test_what_answers_claim_does_not_keep_refusals_from_teaching(seed, hints, every, claims):
+    async def scene():
+        judges = Judges(TWO_THIRDS, hints=hints, seed=seed, claims=claims)
+        gateway = published(judges)
+        since, until = await overload(gateway, every)
+        assert found(gateway) == TWO_THIRDS
+        assert max(judges.refused.values()) <= 3
         assert all(judges.delivered(name, since, until) >= 0.98 for name in REAL)
 
     run(scene())

@@ -159,6 +159,73 @@ async def test_a_refusal_that_told_of_the_limit_measures_nothing(store, clock):
     assert store.ceiling(REQUESTS, clock.now()) == 30
 
 
+async def asked(store, clock, fact: RateFact) -> None:
+    lease = await taken(store, clock, REQUESTS)
+    await store.learn(lease, [fact], clock.now())
+
+
+async def told_no(store, clock, *facts: RateFact) -> bool:
+    lease = await taken(store, clock, REQUESTS, served=False)
+    await store.cancel(lease, clock.now())
+    await store.learn(lease, facts, clock.now())
+    return await store.refused(lease, REFUSED, facts, clock.now())
+
+
+async def test_a_refusal_is_believed_rather_than_answers_that_gave_back_calls_which_counted(store, clock):
+    for _ in range(20):
+        await asked(store, clock, minute(999, 1_000))
+    assert await told_no(store, clock, minute(999, 1_000))
+    [reading] = store.readings([REQUESTS], clock.now())
+    assert (reading.used, reading.limit, reading.source) == (20, 20, "measured")
+    clock.advance(61)
+    await asked(store, clock, minute(999, 1_000))
+    await asked(store, clock, minute(None, 40))
+    [reading] = store.readings([REQUESTS], clock.now())
+    assert (reading.used, reading.limit, reading.source) == (2, 20, "measured")
+    await asked(store, clock, minute(0, 30, reset_in=9.0))  # but that nothing is left is heard
+    [reading] = store.readings([REQUESTS], clock.now())
+    assert (reading.used, reading.limit, reading.source) == (20, 20, "measured")
+    assert store.fits_at([Charge(REQUESTS, 1)], clock.now()) == clock.now().mono + 9
+
+
+async def test_answers_that_count_as_we_do_are_doubted_for_a_window_until_a_second_refusal(store, clock):
+    for used in range(20):
+        await asked(store, clock, minute(29 - used, 30))
+    assert await told_no(store, clock, minute(10, 30))
+    assert store.ceiling(REQUESTS, clock.now()) == 20
+    assert store.ceiling(REQUESTS, clock.advance(61)) == 22
+    for used in range(20):
+        await asked(store, clock, minute(29 - used, 30))
+    assert await told_no(store, clock, minute(10, 30))
+    assert store.ceiling(REQUESTS, clock.advance(9 * 60)) == 20
+
+
+async def test_a_refusal_that_tells_of_another_counter_that_is_spent_doubts_nothing(store, clock):
+    for _ in range(20):
+        await asked(store, clock, minute(999, 1_000))
+    spent = RateFact(Unit.REQUESTS, 86_400.0, 1_000, 0)
+    lease = await leased(store, clock)
+    await store.cancel(lease, clock.now())
+    assert not await store.refused(lease, REFUSED, [minute(999, 1_000), spent], clock.now())
+
+
+async def test_answers_are_heard_again_once_the_measured_limit_is_back_at_the_given_one(store, clock):
+    for _ in range(20):
+        await asked(store, clock, minute(29, 30))
+    assert await told_no(store, clock, minute(29, 30))
+    clock.advance(700)
+    while store.ceiling(REQUESTS, clock.now()) < 30:
+        for _ in range(int(store.ceiling(REQUESTS, clock.now()))):
+            await taken(store, clock, REQUESTS)
+        clock.advance(60)
+    for _ in range(30):
+        await taken(store, clock, REQUESTS)
+    clock.advance(61)
+    await asked(store, clock, minute(90, 100))
+    [reading] = store.readings([REQUESTS], clock.now())
+    assert (reading.used, reading.limit, reading.source) == (10, 100, "header")
+
+
 async def test_a_refusal_of_next_to_nothing_lowers_nothing(store, clock):
     assert not await refused(store, clock, REQUESTS)
     assert not await refused(store, clock, UNKNOWN_POOL)

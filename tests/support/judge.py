@@ -1,15 +1,16 @@
 """Providers that judge for themselves what they grant: sliding windows over arrivals, network delay included.
 
-It shares nothing with the counters it judges: a list of arrivals, and a limit that is never told.
+It shares nothing with the counters it judges: a list of arrivals, and a limit that is never told, or wrongly.
 """
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from freeroute.domain.outcome import Kind, Outcome
+from freeroute.domain.rates import RateFact
 from freeroute.domain.usage import Usage
 from freeroute.engine.ports import Answer, Sent
 from freeroute.errors import CapacityExhausted
@@ -46,14 +47,24 @@ class Grants(msgspec.Struct):
 
 
 class Judges:
-    """The upstream of a world: each provider grants what *limits* say, and tells nothing but its refusals."""
+    """The upstream of a world: each provider grants what *limits* say, and tells nothing but its refusals.
+
+    What its answers claim of limits beside that is up to *claims*, given how many calls it granted lately.
+    """
 
     def __init__(
-        self, limits: Mapping[str, int], line: Line | None = None, *, hints: bool = False, seed: int = 1
+        self,
+        limits: Mapping[str, int],
+        line: Line | None = None,
+        *,
+        hints: bool = False,
+        seed: int = 1,
+        claims: Callable[[str, int], tuple[RateFact, ...]] = lambda name, granted: (),
     ) -> None:
         self.grants = {name: Grants(limit) for name, limit in limits.items()}
         self.line = line or Line()
         self._hints = hints
+        self._claims = claims
         self._random = random.Random(seed)
         self._clock = LoopClock()
 
@@ -61,14 +72,16 @@ class Judges:
         grants = self.grants[candidate.provider.id]
         await self._travel()
         at = self._clock.now().mono
-        if not grants.judge(at):
+        granted = grants.judge(at)
+        facts = self._claims(candidate.provider.id, sum(at - WINDOW < other for other in grants.accepted))
+        if not granted:
             wait = grants.retry_after(at) if self._hints else None
             await self._travel()
-            return Sent(Outcome(Kind.RATE_LIMITED, 429, retry_after=wait))
+            return Sent(Outcome(Kind.RATE_LIMITED, 429, retry_after=wait), facts=facts)
         await asyncio.sleep(self.line.answering)
         await self._travel()
         answer = Answer(b'{"choices":[]}', Usage(10, 20), "stop")
-        return Sent(Outcome(Kind.SERVED), answer=answer, head_at=self._clock.now())
+        return Sent(Outcome(Kind.SERVED), answer=answer, head_at=self._clock.now(), facts=facts)
 
     async def _travel(self) -> None:
         await asyncio.sleep(self._random.uniform(self.line.least, self.line.most))
