@@ -130,6 +130,7 @@ class KeptSpeed(Struct, frozen=True, tag="speed"):
     samples: int
     slowest: float
     spread: float = 0.0
+    longest: float = 0.0
 
 
 class KeptModel(Struct, frozen=True, tag="model"):

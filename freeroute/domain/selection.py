@@ -174,6 +174,16 @@ def choose(
     return Refusal(back_at, patient=bool(spare))
 
 
+def another(need: Need, fit: Fit, standing: Standing, tried: Tried, now: Now, than: Candidate) -> bool:
+    """Say whether another model of *fit* *than* that one can be used at *now*."""
+    for _, candidate in fit:
+        if candidate.name != than.name and not tried.covers(candidate, standing):
+            charges = charges_of(candidate, demand_at(candidate, need, standing, tried))
+            if standing.obstacle(candidate, charges, now) is None:
+                return True
+    return False
+
+
 def demand_at(candidate: Candidate, need: Need, standing: Standing, tried: Tried | None = None) -> Demand:
     """Return what *candidate* is to be asked for at the least, of what *need* allows."""
     demand = standing.sized(candidate, need.demand)

@@ -32,7 +32,7 @@ LEAST_PATIENCE = 5.0
 """Seconds to the first event that every call may take, however fast the candidate is."""
 
 FORGETTING = 0.05
-"""The part of the slowest first event of late that each quicker answer takes away."""
+"""The part of the slowest first event of late that each quicker answer takes away; so for the longest."""
 
 PREFILL = 1000.0
 """Tokens of a prompt that a slow provider reads in a second: a long prompt may take longer."""
@@ -47,6 +47,13 @@ twenty is: 6 % where they are spread exponentially, 2 % as a bell (measured)."""
 LATE = 1.5
 """Nor is it late before it takes so many times the mean: answers of even pace are not hedged for a trifle."""
 
+UNBOUNDED_OUTPUT = 2000.0
+"""Tokens of an answer without an output bound that is waited for although nothing of it is seen, at half of
+the expected rate."""
+
+LONGER = 1.5
+"""How many times the longest answer of late the next may take, where somebody else can be asked instead."""
+
 STALE = 600.0
 """Seconds without an answer after which the history bounds nothing any more."""
 
@@ -54,7 +61,8 @@ STALE = 600.0
 class Speed(Struct):
     """Expected seconds to the first event and output tokens a second.
 
-    *slowest* is the slowest first event of late, *spread* the decaying mean deviation of first events.
+    *slowest* is the slowest first event of late, *spread* the decaying mean deviation of first events, and
+    *longest* are the seconds of the longest whole answer of late.
     """
 
     first_token: float
@@ -63,6 +71,7 @@ class Speed(Struct):
     samples: int = 0
     slowest: float = 0.0
     spread: float = 0.0
+    longest: float = 0.0
 
     @classmethod
     def prior(cls, model: Model) -> "Speed":
@@ -74,19 +83,26 @@ class Speed(Struct):
         if not self.samples and not self.slowest:
             return None
         return KeptSpeed(
-            self.first_token, self.rate, self.measured_at, self.samples, self.slowest, self.spread
+            self.first_token,
+            self.rate,
+            self.measured_at,
+            self.samples,
+            self.slowest,
+            self.spread,
+            self.longest,
         )
 
     @classmethod
     def restored(cls, kept: KeptSpeed, rebase: Rebase) -> "Speed":
         """Return the estimate that was *kept*."""
         at = rebase.mono(kept.measured_at)
-        return cls(kept.first_token, kept.rate, at, kept.samples, kept.slowest, kept.spread)
+        return cls(kept.first_token, kept.rate, at, kept.samples, kept.slowest, kept.spread, kept.longest)
 
     def measured(self, first_event: float, tokens: int, seconds: float, now: Now) -> None:
         """Take in an answer: *first_event* seconds to its first event, *tokens* in *seconds* after it."""
         self._blend(first_event)
-        self.slowest = max(first_event, self.slowest + FORGETTING * (first_event - self.slowest))
+        self.slowest = _most_of_late(self.slowest, first_event)
+        self.longest = _most_of_late(self.longest, first_event + seconds)
         if tokens > 1 and seconds > 0:
             self.rate += BLEND * (tokens / seconds - self.rate)
         self.measured_at = now.mono
@@ -103,9 +119,20 @@ class Speed(Struct):
 
     def patience(self, prompt: int, ceiling: float, now: Now) -> float:
         """Return how many seconds the first event after *prompt* tokens may take, at most *ceiling*."""
-        if self.samples < ENOUGH or now.mono - self.measured_at > STALE:
+        if not self._is_known(now):
             return ceiling
         return min(ceiling, max(LEAST_PATIENCE, PATIENCE * self.slowest) + prompt / PREFILL)
+
+    def unseen(self, model: Model, bound: int | None, now: Now, *, pressed: bool) -> float:
+        """Return how many seconds an answer that is seen only at its end may take beyond its first event.
+
+        It has *bound* tokens at most. Where somebody else can be asked (*pressed*), what took much longer
+        than the answers of late is given up; the last one to ask has the time for a long answer.
+        """
+        rate = max(self._rate_at(model, now) / 2, SLOWEST_RATE)
+        usual = LONGER * self.longest if self._is_known(now) else 0.0
+        whole = max(UNBOUNDED_OUTPUT / rate, usual) if bound is None else bound / rate
+        return min(whole, usual) if pressed and usual else whole
 
     def late(self, prompt: int, now: Now) -> float:
         """Return after how many seconds a first event after *prompt* tokens is late; ``inf`` if not known."""
@@ -120,9 +147,14 @@ class Speed(Struct):
 
     def expected(self, model: Model, output: int, now: Now) -> float:
         """Return the expected seconds until *output* tokens have come."""
-        rate = model.tokens_per_second + self._pull(now) * (self.rate - model.tokens_per_second)
         load = COLD_SECONDS if model.cold else 0.0
-        return self.first(model, now) + output / max(rate, SLOWEST_RATE) + load
+        return self.first(model, now) + output / max(self._rate_at(model, now), SLOWEST_RATE) + load
+
+    def _rate_at(self, model: Model, now: Now) -> float:
+        return model.tokens_per_second + self._pull(now) * (self.rate - model.tokens_per_second)
+
+    def _is_known(self, now: Now) -> bool:
+        return self.samples >= ENOUGH and now.mono - self.measured_at <= STALE
 
     def _blend(self, first_event: float) -> None:
         off = first_event - self.first_token
@@ -133,6 +165,10 @@ class Speed(Struct):
         if self.samples == 0:
             return 1.0
         return float(0.5 ** ((now.mono - self.measured_at) / DRIFT_HALF_LIFE))
+
+
+def _most_of_late(before: float, new: float) -> float:
+    return max(new, before + FORGETTING * (new - before))
 
 
 class Awaited:

@@ -19,15 +19,13 @@ from freeroute.domain.usage import Usage
 from freeroute.engine.course import Course
 from freeroute.engine.hedging import Hedging
 from freeroute.engine.leasing import Leased, Leasing, Won
+from freeroute.engine.patience import first_event, is_pressed, shows_at_once, unseen
 from freeroute.engine.ports import Counters, Sent, Terms, Upstream
 from freeroute.engine.refusals import ABOUT_REQUEST, gave_up, misfitted, refused_by_upstream
 from freeroute.engine.taking import Taking
 from freeroute.engine.waiting import WaitingRoom
 from freeroute.wire.chat import ChatCall
 
-# What a JSON answer without an output bound may take beyond the first event, in tokens at half the
-# expected rate: nothing of it shows before it ends.
-UNBOUNDED_OUTPUT = 2000
 # Every stream is asked for its usage, whether the caller wants to see it or not: leaving the wish out is no
 # loss to the caller.
 USAGE_WISH = "stream_options"
@@ -109,6 +107,9 @@ class AttemptLoop:
                 raise gave_up(course, need, fit, self.standing, now)
             leased = await self._taking.next(need, fit, course, again)
             again = None
+            course.pressed = course.counted + 1 < self.routing.max_attempts and is_pressed(
+                call, need, fit, leased, course, self.standing, self.clock.now()
+            )
             for tried, ended in await self._made(call, need, fit, leased, course):
                 if isinstance(ended, Won):
                     return ended
@@ -135,8 +136,8 @@ class AttemptLoop:
             return math.inf
         if course.counted + 2 > self.routing.max_attempts:
             return math.inf
-        speed = self.standing.speed(leased.candidate)
-        return speed.late(call.demand.prompt, self.clock.now()) + _unseen(call, leased)
+        speed, now = self.standing.speed(leased.candidate), self.clock.now()
+        return speed.late(call.demand.prompt, now) + unseen(call, leased, self.standing, now, pressed=True)
 
     async def attempt(
         self, call: ChatCall, leased: Leased, course: Course, *, probe: bool = False
@@ -207,16 +208,11 @@ class AttemptLoop:
     def _terms(self, call: ChatCall, leased: Leased, course: Course, *, probe: bool) -> Terms:
         candidate, bound = leased.candidate, leased.max_output
         timeouts = candidate.provider.timeouts
-        first_event = timeouts.first_event
-        if not candidate.provider.is_local:  # a cold model takes its time, whatever came before
-            speed, now = self.standing.speed(candidate), self.clock.now()
-            first_event = speed.patience(call.demand.prompt, first_event, now)
-        first_event += _unseen(call, leased)
         without = {name for name in self.standing.dropped(candidate) if _carries(call, name)}
         course.dropped.update(without - {USAGE_WISH})
         return Terms(
             connect=timeouts.connect,
-            first_event=min(first_event, timeouts.total),
+            first_event=first_event(call, leased, course, self.standing, self.clock.now()),
             between_events=timeouts.between_events,
             total=timeouts.total,
             without=frozenset(without),
@@ -230,7 +226,7 @@ class AttemptLoop:
         """Return when (mono) something should have come of a call made with *leased*."""
         candidate = leased.candidate
         first = self.standing.speed(candidate).first(candidate.model, leased.at)
-        return leased.at.mono + first + _unseen(call, leased)
+        return leased.at.mono + first + unseen(call, leased, self.standing, leased.at, pressed=True)
 
     def _note(self, call: ChatCall, course: Course, leased: Leased, outcome: Outcome, ended: Now) -> int:
         """Note an attempt; return its place among the notes."""
@@ -317,19 +313,6 @@ def _asks_less_next(leased: Leased, tried: Tried) -> bool:
         return False
     tried.outputs[name] = max(bound // 4, LEAST_OUTPUT)
     return True
-
-
-def shows_at_once(call: ChatCall, leased: Leased) -> bool:
-    """Say whether *call* is answered with a stream: not where a whole answer has to be checked first."""
-    return call.stream and not leased.candidate.model.emulates(call.needs)
-
-
-def _unseen(call: ChatCall, leased: Leased) -> float:
-    """Return the seconds that the output of *call* may take without any of it being seen: all, if JSON."""
-    if shows_at_once(call, leased):
-        return 0.0
-    bound = leased.max_output or UNBOUNDED_OUTPUT
-    return bound / max(leased.candidate.model.tokens_per_second / 2, 1.0)
 
 
 def _carries(call: ChatCall, param: str) -> bool:

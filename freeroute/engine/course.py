@@ -20,7 +20,8 @@ class Course(Struct):
     answer that did not fit the schema asked for, *refused* the last of a request that asked for what a
     provider does not offer; *upstream* is seconds spent with providers and *queued* in the waiting room. It
     may wait *until*, and start attempts until *last_start* (both mono). *conversation* is what it goes by in
-    ``Affinity``, None while nothing is remembered. *hedged* says that two attempts ran side by side once.
+    ``Affinity``, None while nothing is remembered. *hedged* says that two attempts ran side by side once,
+    *pressed* that somebody else can be asked if the attempt under way takes too long.
     """
 
     context: CallContext
@@ -43,6 +44,7 @@ class Course(Struct):
     last_start: float = math.inf
     conversation: bytes | None = None
     hedged: bool = False
+    pressed: bool = False
 
     def became(self, note: int, outcome: Outcome) -> None:
         """Say in the *note* of an attempt, made at its first event, what became of it."""

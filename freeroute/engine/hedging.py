@@ -66,7 +66,7 @@ class Hedging:
         try:
             await asyncio.wait([racers[0].task], timeout=late)
             if not racers[0].task.done() and (second := await self._second(need, fit, first, course)):
-                course.hedged = True
+                course.hedged, course.pressed = True, False  # the second may be the last there is
                 racers.append(self._start(call, second, course))
             winner = await _first_to_speak(racers)
         finally:

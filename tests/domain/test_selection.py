@@ -14,7 +14,7 @@ from freeroute.domain.leases import Lease
 from freeroute.domain.outcome import Kind
 from freeroute.domain.plans import obstacles, plan, summary
 from freeroute.domain.resolve import Names, Target
-from freeroute.domain.selection import Choice, Need, Refusal, Tried, choose
+from freeroute.domain.selection import Choice, Need, Refusal, Tried, another, choose
 from freeroute.domain.standing import Standing
 from freeroute.domain.usage import Demand
 from freeroute.stores.memory import MemoryCounters
@@ -413,6 +413,22 @@ def test_the_least_bad_is_taken_when_everything_rests():
     choice = world.choose(world.need("free"))
     assert isinstance(choice, Choice)
     assert choice.candidate.provider.id == "b"
+
+
+def test_another_is_a_different_model_that_can_be_used_now_and_was_not_tried():
+    world = Field(provider("a", keys=("k1", "k2")), provider("b", limits=(per(1),)), provider("c"))
+    need = world.need("free")
+    fit, _ = eligible(need, world.standing)
+    first = world.catalogue.candidates[0]
+
+    def there(**tried) -> bool:
+        return another(need, fit, world.standing, Tried(**tried), world.clock.now(), first)
+
+    assert there()
+    assert there(models={"c/m"})
+    assert not there(models={"b/m", "c/m"})
+    world.take(world.need("b/m"))
+    assert not there(models={"c/m"})
 
 
 def test_obstacles_come_nearest_first():

@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freeroute.domain.speed import ENOUGH, LEAST_PATIENCE, STALE, USUAL, Awaited, Lapses, Speed
+from freeroute.domain.speed import (
+    ENOUGH,
+    LEAST_PATIENCE,
+    LONGER,
+    STALE,
+    UNBOUNDED_OUTPUT,
+    USUAL,
+    Awaited,
+    Lapses,
+    Speed,
+)
 from tests.support.clocks import ManualClock
 from tests.support.world import model
 
@@ -167,3 +177,23 @@ def test_one_that_was_outrun_counts_as_slow_as_it_was_by_then(clock):
     assert speed.first_token == pytest.approx(0.8)
     assert speed.samples == 200
     assert speed.late(0, clock.now()) > 1.4
+
+
+def test_an_answer_that_is_seen_only_at_its_end_has_time_for_long_output_while_nothing_is_known(clock):
+    speed = Speed.prior(MODEL)
+    for pressed in (False, True):
+        assert speed.unseen(MODEL, None, clock.now(), pressed=pressed) == UNBOUNDED_OUTPUT / 50
+        assert speed.unseen(MODEL, 10, clock.now(), pressed=pressed) == 10 / 50
+
+
+def test_what_takes_longer_than_answers_of_late_is_given_up_only_if_somebody_else_can_be_asked(clock):
+    speed = Speed.prior(MODEL)
+    for _ in range(ENOUGH):
+        speed.measured(1.0, 100, 1.0, clock.now())
+    assert speed.unseen(MODEL, None, clock.now(), pressed=True) == LONGER * 2.0
+    assert speed.unseen(MODEL, 5, clock.now(), pressed=True) == 5 / 50
+    assert speed.unseen(MODEL, None, clock.now(), pressed=False) == UNBOUNDED_OUTPUT / 50
+    speed.measured(1.0, 10_000, 100.0, clock.now())
+    assert speed.unseen(MODEL, None, clock.now(), pressed=False) == LONGER * 101.0
+    clock.advance(STALE + 1)
+    assert speed.unseen(MODEL, None, clock.now(), pressed=True) > LONGER * 2.0
