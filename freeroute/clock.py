@@ -33,6 +33,13 @@ class Now(Struct, frozen=True):
         return Now(self.mono + seconds, self.wall + seconds)
 
 
+def mono() -> float:
+    """Return the machine's `Now.mono`, for spans that a loop's time is too coarse for: uvloop's stands still
+    while callbacks run.
+    """
+    return time.clock_gettime(_BOOTTIME)
+
+
 class Clock(Protocol):
     """Anything that can say what time it is."""
 
@@ -78,8 +85,8 @@ class SystemClock:
 
     def now(self) -> Now:
         """Return the present instant of the machine."""
-        mono = time.clock_gettime(_BOOTTIME)
-        return Now(mono, self._wall.read(mono, time.time()))
+        now = mono()
+        return Now(now, self._wall.read(now, time.time()))
 
 
 def boot_id() -> str:

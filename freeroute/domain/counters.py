@@ -76,6 +76,9 @@ class Counter(ABC):
             return now.mono
         return self._back_at(amount, now)
 
+    def sent(self, slip: Slip, now: Now) -> None:  # noqa: B027 - most windows do not care
+        """Note that the call went out only now: it is counted later than if it had when it was taken."""
+
     def confirm(self, slip: Slip, now: Now) -> None:  # noqa: B027 - most windows do not care
         """Note that the provider's answer began: the call was counted by now."""
 

@@ -64,17 +64,28 @@ class Sliding(Counter):
     def _take(self, amount: float, now: Now) -> Slip:
         return self._add(Slip(amount, now.mono + self.guard + self.limit.seconds), now)
 
+    def sent(self, slip: Slip, now: Now) -> None:
+        """Start the guard of *slip* at *now*, if it was taken before."""
+        self._expire(now)
+        mark = now.mono + self.guard + self.limit.seconds
+        if slip.open and self._seen < slip.mark < mark:
+            self._move(slip, mark)
+
     def confirm(self, slip: Slip, now: Now) -> None:
         """Start the window of *slip* now, if its guard would have started it later."""
         self._expire(now)
         mark = now.mono + self.limit.seconds
         if slip.open and self._seen < slip.mark > mark:
-            at = bisect_left(self._slips, slip.mark, key=_mark)
-            while self._slips[at] is not slip:
-                at += 1
-            del self._slips[at]
-            slip.mark, slip.sure = mark, True
-            insort(self._slips, slip, key=_mark)
+            self._move(slip, mark)
+            slip.sure = True
+
+    def _move(self, slip: Slip, mark: float) -> None:
+        at = bisect_left(self._slips, slip.mark, key=_mark)
+        while self._slips[at] is not slip:
+            at += 1
+        del self._slips[at]
+        slip.mark = mark
+        insort(self._slips, slip, key=_mark)
 
     def used(self, now: Now) -> float:
         """Return how much is taken within the window."""

@@ -29,6 +29,10 @@ from freeroute.wire.chat import ChatCall
 # Every stream is asked for its usage, whether the caller wants to see it or not: leaving the wish out is no
 # loss to the caller.
 USAGE_WISH = "stream_options"
+LAG = 0.02
+"""Seconds between lease and sending that the guard bears. Own design: as much as an idle loop takes, and
+little beside half a second."""
+
 # Endings of calls that no quota was charged with: whose it would have been is what was refused.
 _NEVER_COUNTED = frozenset({Kind.KEY_INVALID, Kind.NO_CREDIT})
 # Endings of calls that took nothing, unless failed calls count: their lack of capacity is not our quota, a
@@ -164,6 +168,8 @@ class AttemptLoop:
         ended = self.clock.now()
         noted = self._note(call, course, leased, sent.outcome, ended)
         course.dropped.update(sent.dropped)
+        if sent.sent_at is not None and sent.sent_at.mono - leased.at.mono > LAG:
+            await self.counters.sent(leased.lease, sent.sent_at)
         if sent.outcome.kind is Kind.SERVED:
             proved = self.standing.answered(candidate, leased.trial, ended)
             if await self.counters.confirm(leased.lease, sent.head_at or ended) or proved:

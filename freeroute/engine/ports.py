@@ -67,12 +67,15 @@ class Answer(Struct):
 class Sent(Struct):
     """How an attempt went: SERVED brings an *answer* or a *stream*; *head_at* is when the head came.
 
-    *dropped* names the caller's fields that did not go out; *facts* are what the answer says of counters.
+    *sent_at* is when the request went out, if there was an answer: connecting takes time, as does a busy
+    loop. *dropped* names the caller's fields that did not go out; *facts* are what the answer says of
+    counters.
     """
 
     outcome: Outcome
     answer: Answer | None = None
     stream: EventStream | None = None
+    sent_at: Now | None = None
     head_at: Now | None = None
     dropped: tuple[str, ...] = ()
     facts: tuple[RateFact, ...] = ()
@@ -95,6 +98,10 @@ class Counters(Protocol):
 
     async def acquire(self, charges: Sequence[Charge], now: Now) -> Lease | Denied:
         """Take all of *charges* or none; say until when the one that fits last is taken."""
+        ...
+
+    async def sent(self, lease: Lease, now: Now) -> None:
+        """Note that the call of *lease* went out only at *now*, and is counted as much later."""
         ...
 
     async def confirm(self, lease: Lease, now: Now) -> bool:

@@ -69,6 +69,13 @@ class MemoryCounters:
         self._touch(summed)
         return Lease(summed, tuple(self._hold(charge, now) for charge in summed))
 
+    async def sent(self, lease: Lease, now: Now) -> None:
+        """Note that the call of *lease* went out only at *now*, and is counted as much later."""
+        if lease.open:
+            self._touch(lease.charges)
+            for held in _held(lease):
+                held.counter.sent(held.slip, now)
+
     async def confirm(self, lease: Lease, now: Now) -> bool:
         """Note that the provider's answer began: it counted the call at this moment at the latest.
 

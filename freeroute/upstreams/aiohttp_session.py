@@ -21,6 +21,7 @@ from aiohttp.connector import Connection
 from aiohttp.http import HttpProcessingError
 from yarl import URL
 
+from freeroute.clock import mono
 from freeroute.upstreams.transport import Deadlines, Disconnected, Phase, TimedOut
 
 T = TypeVar("T")
@@ -44,6 +45,8 @@ class Attempt:
         self.deadlines = deadlines
         self.answer: aiohttp.ClientResponse | None = None
         self.reused = False
+        self.sent_in = 0.0
+        self._began = mono()
         self._ends_at = self._loop.time() + deadlines.total
         self._phase, self._seconds = Phase.CONNECT, deadlines.connect
         self._wire: Wire | None = None
@@ -75,6 +78,10 @@ class Attempt:
         wire.uses += 1
         wire.idle = False
         self.head_timer.reschedule(self._set(Phase.FIRST_BYTE, self.deadlines.first_byte))
+        self._loop.call_soon(self._sent)  # aiohttp's writer, scheduled before, comes first
+
+    def _sent(self) -> None:
+        self.sent_in = mono() - self._began
 
     def disconnected(self) -> Disconnected:
         """Say that the connection is gone, and what it had brought."""

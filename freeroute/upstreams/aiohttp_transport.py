@@ -132,6 +132,7 @@ class AiohttpExchange:
 
     def __init__(self, answer: aiohttp.ClientResponse, attempt: Attempt) -> None:
         """Check the head's bounds and prepare to read the body."""
+        self.sent_in = attempt.sent_in
         self.status = answer.status
         self.headers: Sequence[tuple[bytes, bytes]] = answer.raw_headers
         self._content = answer.content

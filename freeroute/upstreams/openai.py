@@ -163,16 +163,17 @@ class OpenAiUpstream:
             signed=partial(self._signatures.note, candidate.name),
         )
         attempt = _Attempt(call, candidate, terms, self._clock, self._shape, repairs)
+        began = self._clock.now()
         try:
             async with asyncio.timeout(terms.first_event) as timer:
                 exchange = await self._transport.open("POST", url, headers, ready.body, _deadlines(terms))
+                attempt.sent_at = began.later(exchange.sent_in)
                 return await attempt.read(exchange, timer)
         except TransportError as exc:
-            return Sent(before_answer(exc, attempt.status), head_at=attempt.head_at, facts=attempt.facts)
+            return attempt.told(Sent(before_answer(exc, attempt.status)))
         except TimeoutError:
             told = f"nothing to read within {terms.first_event:g} s"
-            outcome = Outcome(Kind.TIMED_OUT, attempt.status, told)
-            return Sent(outcome, head_at=attempt.head_at, facts=attempt.facts)
+            return attempt.told(Sent(Outcome(Kind.TIMED_OUT, attempt.status, told)))
 
 
 class _Attempt:
@@ -188,6 +189,7 @@ class _Attempt:
         repairs: Repairs,
     ) -> None:
         self.status: int | None = None
+        self.sent_at: Now | None = None
         self.head_at: Now | None = None
         self.facts: tuple[RateFact, ...] = ()
         self._call = call
@@ -210,7 +212,11 @@ class _Attempt:
         finally:
             if not serving:
                 exchange.abort()
-        sent.head_at, sent.facts = self.head_at, self.facts
+        return self.told(sent)
+
+    def told(self, sent: Sent) -> Sent:
+        """Return *sent* with what is known however it went: when, and what the answer says of counters."""
+        sent.sent_at, sent.head_at, sent.facts = self.sent_at, self.head_at, self.facts
         return sent
 
     async def _judged(self, exchange: Exchange, timer: asyncio.Timeout) -> Sent:

@@ -79,8 +79,9 @@ class ProtocolError(TransportError):
 
 
 class Exchange(Protocol):
-    """An answer whose head has arrived."""
+    """An answer whose head has arrived; its request was sent *sent_in* seconds after it was asked for."""
 
+    sent_in: float
     status: int
     headers: Sequence[tuple[bytes, bytes]]
 

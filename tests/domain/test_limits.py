@@ -81,6 +81,20 @@ class TestSliding:
         counter.confirm(first, START.later(30))
         assert counter.fits_at(2, START.later(30)) == START.mono + GUARD + MINUTE
 
+    def test_a_call_that_goes_out_late_comes_back_as_much_later_unless_its_answer_tells(self):
+        counter = Sliding(limit(2), GUARD)
+        first, second = counter.take(1, START), counter.take(1, START)
+        counter.sent(second, START.later(3))
+        counter.sent(second, START.later(2))
+        now = START.later(10)
+        assert counter.fits_at(1, now) == START.mono + GUARD + MINUTE
+        assert counter.fits_at(2, now) == START.mono + 3 + GUARD + MINUTE
+        counter.confirm(second, START.later(3.1))
+        assert counter.fits_at(2, now) == START.mono + 3.1 + MINUTE
+        counter.settle(first, None, now)
+        counter.sent(first, now)
+        assert counter.fits_at(1, now) == START.mono + GUARD + MINUTE
+
     def test_a_call_longer_than_the_window_does_not_hold_its_slot(self):
         # The provider counted it when it arrived; a JSON answer's head comes after its last token.
         counter = Sliding(limit(1), GUARD)

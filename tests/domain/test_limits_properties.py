@@ -212,6 +212,15 @@ class SlidingTally(RuleBasedStateMachine):
         if self.slips[call].open:
             self.tally[call][0] = min(self.tally[call][0], now.mono + WINDOW)
 
+    @rule(data=st.data())
+    def a_call_goes_out_only_now(self, data):
+        assume(self.slips)
+        call = data.draw(st.integers(0, len(self.slips) - 1))
+        now = self.clock.now()
+        self.counter.sent(self.slips[call], now)
+        if self.slips[call].open and self.tally[call][0] > now.mono:
+            self.tally[call][0] = max(self.tally[call][0], now.mono + GUARD + WINDOW)
+
     @rule(data=st.data(), used=st.integers(0, 2 * LIMIT))
     def a_call_ends(self, data, used):
         assume(self.slips)

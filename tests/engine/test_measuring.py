@@ -1,14 +1,18 @@
 """Limits that nobody tells, found by a gateway in virtual time from nothing but refusals."""
 
 import asyncio
+import contextlib
 
 import pytest
 
 from freeroute.domain.catalogue import Limit, Unit
+from freeroute.domain.counters import GUARD
 from freeroute.domain.measuring import PATIENCE, UNKNOWN
+from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.rates import RateFact
-from freeroute.engine.attempts import Routing
-from freeroute.errors import CapacityExhausted
+from freeroute.engine.attempts import LAG, Routing
+from freeroute.engine.ports import Answer, Sent
+from freeroute.errors import CapacityExhausted, UpstreamFailed
 from tests.support.judge import WINDOW, Judges, Line, steady
 from tests.support.virtual import LoopClock, run
 from tests.support.world import World, provider
@@ -56,6 +60,19 @@ async def overload(gateway: World, every: float) -> tuple[float, float]:
     began = gateway.clock.now().mono
     await steady(gateway, every, MINUTES * WINDOW)
     return began + WINDOW, began + MINUTES * WINDOW
+
+
+@pytest.mark.parametrize("late", [LAG / 2, 0.8])
+@pytest.mark.parametrize("kind", [Kind.SERVED, Kind.FAULT])
+async def test_a_call_that_goes_out_late_holds_its_slot_from_then_on(kind, late):
+    world = World(provider("a", limits=(per_minute(1),)), seconds=2.0)
+    began = world.clock.now()
+    answer = Answer(b"{}") if kind is Kind.SERVED else None
+    world.upstream.scripts["a"] = [Sent(Outcome(kind), answer=answer, sent_at=began.later(late))]
+    with contextlib.suppress(UpstreamFailed, CapacityExhausted):
+        await world.ask("a/m")
+    [reading] = world.counters.readings(world.candidate("a/m#k1").pools, began.later(2.0))
+    assert reading.resets_in == pytest.approx(WINDOW + GUARD - 2.0 + (late if late > LAG else 0.0))
 
 
 @RUNS

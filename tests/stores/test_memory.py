@@ -102,6 +102,16 @@ async def test_a_confirmed_call_starts_its_window_when_the_answer_began(clock):
     assert store.fits_at([Charge(REQUESTS, 1)], clock.now()) == clock.now().mono + 60
 
 
+async def test_a_call_that_went_out_late_is_counted_from_then_on(clock):
+    store = MemoryCounters(guard=5.0)
+    lease = await acquired(store, [Charge(REQUESTS, 3)], clock.now())
+    await store.sent(lease, clock.advance(2))
+    assert store.fits_at([Charge(REQUESTS, 1)], clock.now()) == clock.now().mono + 65
+    await store.settle(lease, None, clock.now())
+    await store.sent(lease, clock.advance(2))
+    assert store.fits_at([Charge(REQUESTS, 1)], clock.now()) == clock.now().mono + 63
+
+
 async def test_a_closed_lease_stays_closed(store, clock):
     lease = await acquired(store, charges(40), clock.now())
     await store.settle(lease, {TOKENS.id: 30}, clock.now())

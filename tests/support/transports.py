@@ -42,6 +42,8 @@ class Sending(Struct):
 class PlayedExchange:
     """Plays one reply."""
 
+    sent_in = 0.25
+
     def __init__(self, reply: Reply) -> None:
         self.status = reply.status
         self.headers: Sequence[tuple[bytes, bytes]] = [

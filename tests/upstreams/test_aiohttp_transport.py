@@ -5,6 +5,7 @@ import gzip
 
 import pytest
 
+from freeroute.clock import mono
 from freeroute.upstreams.transport import (
     Deadlines,
     Disconnected,
@@ -45,6 +46,23 @@ async def test_an_answer_comes_with_its_status_its_headers_as_they_were_and_its_
         assert list(exchange.headers) == [(b"content-length", b"2"), (b"X-One", b"1"), (b"x-one", b"2")]
         assert await whole(exchange) == b"no"
         assert await exchange.next() == b""
+
+
+async def test_when_the_request_went_out_is_told(transport, tls):
+    arrived = []
+
+    async def script(peer: Peer) -> None:
+        while True:
+            await peer.request()
+            arrived.append(mono())
+            await peer.answer()
+
+    async with serve(script, tls) as server:
+        for _ in range(2):  # the second finds a connection
+            asked = mono()
+            exchange = await ask(transport, server)
+            assert 0 < exchange.sent_in <= arrived[-1] - asked
+            await whole(exchange)
 
 
 async def test_the_request_carries_what_the_caller_gave_and_asks_for_no_compression(transport):

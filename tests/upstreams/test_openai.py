@@ -67,6 +67,7 @@ async def test_a_whole_answer_is_served_with_its_bytes_usage_and_finish():
     assert sent.answer.usage == Usage(3, 2)
     assert sent.answer.finish == "stop"
     assert sent.head_at == ManualClock().now()
+    assert sent.sent_at == ManualClock().now().later(0.25)
 
 
 async def test_missing_usage_is_estimated_and_added():

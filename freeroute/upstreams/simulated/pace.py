@@ -105,6 +105,7 @@ class PacedExchange:
 
     def __init__(self, script: Script, timer: Timer, closed: Callable[[int, bool], None]) -> None:
         """Play *script*; tell *closed* once how many tokens left and whether the reader gave up."""
+        self.sent_in = 0.0
         self.status = script.status
         self.headers: Headers = script.headers
         self._script = script
