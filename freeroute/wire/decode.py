@@ -21,6 +21,9 @@ MODELS_LIMIT = 32
 _ESCAPES = re.compile(
     rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]|(?P<half>\\u[dD][89a-fA-F][\da-fA-F]{2})|\\.", re.DOTALL
 )
+# A longer body that cannot be read is refused in the parser's own words: looking through 20 MiB of escapes
+# took two seconds.
+_LOOKED_THROUGH = 2**20
 _NULL = b"null"
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
 _NAME = msgspec.json.Decoder(str)
@@ -41,6 +44,8 @@ def decode_chat(body: bytes) -> ChatCall:
 
 def _half_character(body: bytes) -> str | None:
     """Return the first surrogate without its other half: the parser has misleading words for those."""
+    if len(body) > _LOOKED_THROUGH:
+        return None
     found = (match["half"] for match in _ESCAPES.finditer(body))
     half = next(filter(None, found), None)
     return half.decode("ascii") if half is not None else None

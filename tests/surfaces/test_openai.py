@@ -4,9 +4,10 @@ import msgspec
 import pytest
 
 from freeroute.domain.clients import Client, hash_key
-from freeroute.errors import CapacityExhausted
+from freeroute.errors import CapacityExhausted, InvalidRequest
 from freeroute.surfaces.guard import Policy
 from freeroute.surfaces.http import BodyBounds
+from freeroute.surfaces.openai import decoded
 from tests.support.gateways import ANSWER, FakeServed, chunk
 from tests.support.serving import PATIENCE, RawCaller, post, serving
 
@@ -332,3 +333,40 @@ async def test_whole_surrogate_pairs_and_escaped_backslashes_pass(ask):
     body = '{"model": "free", "messages": [{"role": "user", "content": "%s"}]}' % content  # noqa: UP031
     async with ask() as client:
         assert (await client.post("/v1/chat/completions", content=body)).status_code == 200
+
+
+async def test_a_long_body_is_decoded_beside_what_else_is_going_on():
+    def body(messages: int) -> bytes:
+        return msgspec.json.encode({"model": "m", "messages": [{"role": "user", "content": "Hi"}] * messages})
+
+    async def turns_while(body: bytes) -> int:
+        decoding, turns = asyncio.ensure_future(decoded(body)), 0
+        await asyncio.sleep(0)
+        while not decoding.done():
+            turns += 1
+            await asyncio.sleep(0)
+        assert decoding.result().demand.prompt > 4
+        return turns
+
+    assert await turns_while(body(1)) == 0
+    assert await turns_while(body(100_000)) > 1
+
+
+async def test_a_long_body_that_is_wrong_is_refused_as_a_short_one():
+    with pytest.raises(InvalidRequest, match="not valid JSON"):
+        await decoded(b'{"model":"m","messages":[' + b"1," * 2**20)
+
+
+async def test_events_that_are_ready_together_leave_in_one_write(build, gateway):
+    gateway.answer = FakeServed(batches=[[chunk("a"), chunk("b"), chunk("c")], [chunk("d")]])
+    async with serving(build()) as url, RawCaller.to(url) as caller:
+        await caller.send(post(raw(STREAM)))
+        await caller.head()
+        body = await caller.reader.readuntil(b"\r\n0\r\n\r\n")
+    # Each write is a chunk of the transfer's: its size in a line of its own, then so many bytes.
+    writes = 0
+    while int(body[: body.index(b"\r\n")], 16):
+        start = body.index(b"\r\n") + 2
+        body = body[start + int(body[: start - 2], 16) + 2 :]
+        writes += 1
+    assert writes == 3  # three events, one, and the end

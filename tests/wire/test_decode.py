@@ -411,3 +411,9 @@ def test_any_json_is_a_call_or_a_400(fields: dict[str, object]):
 def test_any_bytes_are_a_call_or_a_400(body: bytes):
     with pytest.raises(InvalidRequest):
         decode_chat(body)
+
+
+def test_a_long_body_with_half_a_character_is_refused_without_a_search_for_it():
+    long = b'{"model":"m","messages":[{"role":"user","content":"' + b"\\n" * 2**20 + b'\\ud800"}]}'
+    assert "surrogate pair, no character" not in refused(long).message
+    assert "surrogate pair, no character" in refused(long[:60] + long[-12:]).message
