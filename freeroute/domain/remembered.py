@@ -107,6 +107,34 @@ class Remembered:
                 place = (name[1], name[2], *name[3:])  # what is held, and whose it is
                 self._holds[place] = Hold(until, kept.reason, kept.step, kept.quota, kept.verdict)
 
+    def hold_on(self, candidate: Candidate, now: Now) -> Hold | None:
+        """Return the longest hold that covers *candidate*, or None."""
+        longest: Hold | None = None
+        for place in places_of(candidate):
+            hold = self._holds.get(place)
+            if hold is not None and hold.until > now.mono and (longest is None or hold.until > longest.until):
+                longest = hold
+        return longest
+
+    def held(self, place: tuple[str, ...]) -> Hold | None:
+        """Return the hold laid on *place*, even if it has ended."""
+        return self._holds.get(place)
+
+    def verdicts(self, now: Now) -> list[tuple[tuple[str, ...], Hold]]:
+        """Return the holds laid for a verdict that last beyond *now*, with their places."""
+        return [
+            (place, hold)
+            for place, hold in self._holds.items()
+            if hold.verdict is not None and hold.until > now.mono
+        ]
+
+    def lift(self, place: tuple[str, ...], hold: Hold) -> bool:
+        """Lift *hold* from *place*; say whether it was still there, and not another one meanwhile."""
+        if self._holds.get(place) is not hold:
+            return False
+        self._lift(place)
+        return True
+
     def _ended(self, candidate: Candidate, now: Now) -> list[tuple[tuple[str, ...], Hold]]:
         """Return the holds on *candidate* that have ended, with their places."""
         places = places_of(candidate) if self._holds else ()

@@ -92,9 +92,12 @@ class Standing(Remembered):
     def obstacle(self, candidate: Candidate, charges: Sequence[Charge], now: Now) -> Obstacle | None:
         """Return what keeps *candidate* from being used now, or None; of two lacks of quota the longer."""
         blocked = self.blocked(candidate, now)
+        if blocked is not None and blocked.kind == "held":
+            return blocked
+        short = self.shortage(charges, now) or self._following(candidate, now)
         if blocked is None:
-            return self.shortage(charges, now) or self._following(candidate, now)
-        if blocked.kind == "held" or (short := self.shortage(charges, now)) is None:
+            return short or self._proving(candidate, now)
+        if short is None:
             return blocked
         if blocked.kind == "resting":
             return Obstacle("spent", f"{blocked.reason}, {short.reason}", short.back_at)
@@ -128,15 +131,6 @@ class Standing(Remembered):
                 return Obstacle("quota", "kept for a larger call that waits", back_at)
         return None
 
-    def hold_on(self, candidate: Candidate, now: Now) -> Hold | None:
-        """Return the longest hold that covers *candidate*, or None."""
-        longest: Hold | None = None
-        for place in places_of(candidate):
-            hold = self._holds.get(place)
-            if hold is not None and hold.until > now.mono and (longest is None or hold.until > longest.until):
-                longest = hold
-        return longest
-
     def _resting(self, candidate: Candidate, now: Now) -> Obstacle | None:
         provider = self._provider_breakers.get(candidate.provider.id)
         if provider is not None and not provider.permits(now):
@@ -149,11 +143,14 @@ class Standing(Remembered):
         return None
 
     def _following(self, candidate: Candidate, now: Now) -> Obstacle | None:
-        """Return the call that shows first whether *candidate* serves, after a hold or at all, or None."""
-        if self._returning:
-            until = self._returning.busy_until(places_of(candidate), now)
-            if until is not None:
-                return Obstacle("quota", "the first call after a refusal is under way", until)
+        """Return the call under way that shows first whether *candidate* has quota again, or None."""
+        if not self._returning:
+            return None
+        until = self._returning.busy_until(places_of(candidate), now)
+        why = "the first call after a refusal is under way"
+        return None if until is None else Obstacle("quota", why, until)
+
+    def _proving(self, candidate: Candidate, now: Now) -> Obstacle | None:
         until = self._proofs.busy_until(candidate, now)
         return None if until is None else Obstacle("proving", "the first call on its key is under way", until)
 
@@ -305,25 +302,6 @@ class Standing(Remembered):
             self._changed.add(("hold", *place))
         if verdict is not None and place[0] == "key":
             self._doubt(place[1], place[2])
-
-    def verdicts(self, now: Now) -> list[tuple[tuple[str, ...], Hold]]:
-        """Return the holds laid for a verdict that last beyond *now*, with their places."""
-        return [
-            (place, hold)
-            for place, hold in self._holds.items()
-            if hold.verdict is not None and hold.until > now.mono
-        ]
-
-    def lift(self, place: tuple[str, ...], hold: Hold) -> bool:
-        """Lift *hold* from *place*; say whether it was still there, and not another one meanwhile."""
-        if self._holds.get(place) is not hold:
-            return False
-        self._lift(place)
-        return True
-
-    def held(self, place: tuple[str, ...]) -> Hold | None:
-        """Return the hold laid on *place*, even if it has ended."""
-        return self._holds.get(place)
 
     def learn_size(self, candidate: Candidate, estimated: int, real: int) -> None:
         """Remember that the provider counted *real* tokens in a prompt *estimated* at so many."""

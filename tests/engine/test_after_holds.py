@@ -69,6 +69,38 @@ def test_a_provider_that_goes_on_refusing_costs_one_call_a_hold_not_one_a_caller
     run(scene())
 
 
+def test_those_who_wait_for_a_provider_that_rests_go_one_by_one_too():
+    async def scene():
+        overloaded = Outcome(Kind.FAULT, status=503, retry_after=3.0)
+        world, upstream = await refusing(10_000, overloaded)
+        began = now()
+        callers = []
+        for _ in range(CALLERS):
+            callers.append(asyncio.create_task(world.ask()))
+            await asyncio.sleep(0.2)  # the first one's failure lays a hold for which the others wait
+        await asyncio.gather(*callers, return_exceptions=True)
+        at = Counter(round(moment - began, 3) for moment in upstream.at)
+        assert len(at) > 3  # the breaker is open by then
+        assert set(at.values()) == {1}
+
+    run(scene())
+
+
+def test_who_cannot_wait_for_the_first_call_is_told_when_it_is_known():
+    async def scene():
+        refusal = Outcome(Kind.RATE_LIMITED, status=429, retry_after=3.0)
+        world, upstream = await refusing(1, refusal)
+        waiting = asyncio.create_task(world.ask())
+        await asyncio.sleep(2 * ANSWER)
+        upstream._seconds = 2.0
+        await asyncio.sleep(3.0)
+        error = await world.fails(CapacityExhausted, context=world.context(max_wait=0.0))
+        assert error.retry_after == pytest.approx(ALONE - ANSWER, abs=0.01)
+        await waiting
+
+    run(scene())
+
+
 def test_when_the_quota_is_back_all_who_waited_follow_the_first_at_once():
     async def scene():
         refusal = Outcome(Kind.RATE_LIMITED, status=429, retry_after=3.0)
