@@ -71,6 +71,10 @@ bench: $(DEV) ## run the benchmarks that the README quotes
 bench-capacity: $(DEV) ## play every free tier against two baselines, in real time: half an hour
 	$(BIN)/python -m bench capacity $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(DEV) ## run the property tests with examples that no run had before
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest -n auto --maxprocesses 4 -m 'hypothesis and not e2e' $(ARGS)
+
 .PHONY: soak
 soak: $(DEV) ## run 200,000 simulated requests and see that nothing stays behind
 	SOAK_REQUESTS=200000 $(BIN)/pytest -s tests/engine/test_soak.py $(ARGS)

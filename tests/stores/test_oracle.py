@@ -342,7 +342,7 @@ class Limiter(RuleBasedStateMachine):
             limit.window is WindowKind.BUCKET and name in self.resized for name, limit in self.limits.items()
         ):
             return
-        at = denied.until - LATE - NOISE - 1 / 64
+        at = denied.until - LATE - self.paused_in_vain() - NOISE - 1 / 64
         if at <= self.now.mono:
             return
         wall = self.now.wall + at - self.now.mono
@@ -353,6 +353,12 @@ class Limiter(RuleBasedStateMachine):
             for name, limit in self.limits.items()
             if limit.unit is not Unit.CONCURRENCY
         )
+
+    def paused_in_vain(self) -> float:
+        """Return how long buckets may have been taken not to refill for calls that were never sent."""
+        if not any(limit.window is WindowKind.BUCKET for limit in self.limits.values()):
+            return 0.0
+        return GUARD * sum(call.real is not None and not any(call.real.values()) for call in self.calls)
 
     def doubtful(self, place: Place, name: tuple[str, str], until: float, limit: Limit) -> list[Count]:
         """Return `counts` as a gateway must take them: what was under way at a reset counts on both sides."""
