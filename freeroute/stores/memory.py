@@ -16,9 +16,9 @@ from freeroute.domain.guards import Guard
 from freeroute.domain.keepsake import KeptGuard, KeptPool, KeptTold, Name, Rebase
 from freeroute.domain.leases import Charge, Denied, Lease, Reading
 from freeroute.domain.limits import RELOOK, adapted, counter_for, restored
-from freeroute.domain.measuring import PATIENCE, SOME_PATIENCE, SOON, Measure, pool_blamed
+from freeroute.domain.measuring import LONGEST, PATIENCE, SOME_PATIENCE, SOON, Measure, pool_blamed
 from freeroute.domain.outcome import Outcome
-from freeroute.domain.rates import RateFact, pool_meant, room_told, used_by
+from freeroute.domain.rates import TOLD, RateFact, pool_meant, room_told, used_by
 
 
 class _Held(Struct, eq=False):
@@ -257,8 +257,7 @@ class MemoryCounters:
 
     def told_of(self) -> dict[str, Limit]:
         """Return by the ids of their pools the limits that only answers told of."""
-        told = ("header", "body")
-        return {name: known.given for name, known in self._learned.items() if known.given.confidence in told}
+        return {name: known.given for name, known in self._learned.items() if known.given.confidence in TOLD}
 
     def _touch(self, charges: Iterable[Charge]) -> None:
         for charge in charges:
@@ -330,7 +329,12 @@ class MemoryCounters:
         measure = self._measures.get(charge.pool.id)
         if measure is not None and counter.in_flight >= measure.width:
             return now.mono + RELOOK
-        return counter.fits_at(charge.amount, now)
+        limit, learned = counter.limit, self._learned.get(charge.pool.id)
+        if learned is None or not limit.amount < charge.amount <= _given(charge.pool):
+            return counter.fits_at(charge.amount, now)
+        # Only answers say that it is too large: one may go again a while after they were last heard.
+        again = learned.at + min(PATIENCE * limit.seconds, LONGEST)
+        return max(counter.fits_at(limit.amount, now), again)
 
     def _hold(self, charge: Charge, now: Now) -> _Held:
         counter = self._counter(charge.pool, now)
@@ -354,6 +358,11 @@ class MemoryCounters:
         if (learned := self._learned.get(pool.id)) is not None:
             source, age = learned.source, max(0.0, now.mono - learned.at)
         return Reading(pool, counter.used(now), limit.amount, counter.resets_in(now), source, age)
+
+
+def _given(pool: Pool) -> float:
+    """Return the limit of *pool* by settings or catalogue; ``inf`` if they give none."""
+    return math.inf if pool.limit.confidence in TOLD else pool.limit.amount
 
 
 def _summed(charges: Sequence[Charge]) -> tuple[Charge, ...]:
