@@ -126,9 +126,9 @@ class MemoryCounters:
     async def refused(self, lease: Lease, outcome: Outcome, facts: Sequence[RateFact], now: Now) -> bool:
         """Measure a limit: the call of *lease*, which has ended, fitted, and was refused as out of quota.
 
-        Where *facts* tell that a pool is spent, none is measured that they tell of. Where they tell of room,
-        what answers tell of that pool is wrong, surely if it gave back calls of ours. A refusal right after
-        a slot came back is put down to our guard, once. Say whether anything changed.
+        Where *facts* tell that a pool is spent, none is measured that they tell of. Else what answers told
+        of the pool is wrong, surely if it gave back calls of ours. A refusal right after a slot came back is
+        put down to our guard, once. Say whether anything changed.
         """
         self._touch(lease.charges)
         held = dict(zip((charge.pool.id for charge in lease.charges), _held(lease), strict=True))
@@ -140,14 +140,14 @@ class MemoryCounters:
         counter, slip = held[pool.id].counter, held[pool.id].slip
         measure = self._measures.setdefault(pool.id, Measure(counter.limit.amount))
         seconds = counter.limit.seconds
+        if counter.was_tight(slip, SOON) and measure.excuse(seconds, now):
+            self._lengthen(pool.owner, now)
+            return True
         patience: float = PATIENCE
-        if pool.id in room and not measure.against_told:
+        if (pool.id in room or self._is_told(pool)) and not measure.against_told:
             patience = PATIENCE if counter.recall(now) else SOME_PATIENCE
             given = min(pool.limit.amount, counter.limit.amount)
             measure = Measure(max(given, counter.counted_beside(slip, now) + 1), against_told=True)
-        elif counter.was_tight(slip, SOON) and measure.excuse(seconds, now):
-            self._lengthen(pool.owner, now)
-            return True
         if measure.refused(counter.counted_beside(slip, now), seconds, now, patience):
             self._measures[pool.id] = measure
             self._learned[pool.id] = _Learned("measured", now.mono, pool.limit)
@@ -307,6 +307,10 @@ class MemoryCounters:
             if name.startswith(f"{owner}/"):
                 counter.lengthen(guard.seconds(now), now)
                 self._changed.add(("pool", name))
+
+    def _is_told(self, pool: Pool) -> bool:
+        learned = self._learned.get(pool.id)
+        return learned is not None and learned.source in TOLD
 
     def _learn(self, pool: Pool, held: _Held, fact: RateFact, now: Now) -> bool:
         counter = held.counter

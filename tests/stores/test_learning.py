@@ -200,10 +200,11 @@ async def told_no(store, clock, *facts: RateFact) -> bool:
     return await store.refused(lease, REFUSED, facts, clock.now())
 
 
-async def test_a_refusal_is_believed_rather_than_answers_that_gave_back_calls_which_counted(store, clock):
+@pytest.mark.parametrize("again", [(), (minute(999, 1_000),)], ids=["silent", "saying so again"])
+async def test_a_refusal_is_believed_rather_than_answers_that_gave_back_calls_of_ours(store, clock, again):
     for _ in range(20):
         await asked(store, clock, minute(999, 1_000))
-    assert await told_no(store, clock, minute(999, 1_000))
+    assert await told_no(store, clock, *again)
     [reading] = store.readings([REQUESTS], clock.now())
     assert (reading.used, reading.limit, reading.source) == (20, 20, "measured")
     clock.advance(61)
