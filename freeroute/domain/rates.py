@@ -1,5 +1,6 @@
 """What an answer says of one counter of the provider, and which of ours that is."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
@@ -7,6 +8,19 @@ from msgspec import Struct
 from freeroute.domain.additions import with_limit
 from freeroute.domain.catalogue import Catalogue, Limit, Pool, Scope, Unit, pool_id
 from freeroute.domain.leases import Charge
+
+FAR = 100.0
+"""Times a given limit, up or down, beyond which what answers tell of it is garbage. Own design: plans of one
+provider differ by less, and nothing is counted against a limit that is none."""
+
+BOUNDS = {Unit.REQUESTS: (1.0, 1e6)} | dict.fromkeys(
+    (Unit.TOKENS, Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS), (256.0, 1e10)
+)
+"""The least and the most that answers may tell of a limit that nobody gives. Own design: less is too little
+for any call, more than any free tier has in a month."""
+
+TOLD = ("header", "body")
+"""The confidence of limits that only answers told of."""
 
 _SPANS = {60.0: "minute", 3_600.0: "hour", 86_400.0: "day", 604_800.0: "week", 2_592_000.0: "month"}
 
@@ -27,13 +41,21 @@ class RateFact(Struct, frozen=True):
 
 
 def pool_meant(fact: RateFact, pools: Sequence[Pool]) -> Pool | None:
-    """Return which of *pools* the *fact* is about, or None if none is or it may be several."""
+    """Return which of *pools* the *fact* is about; None if none, perhaps several, or if it is garbage."""
     same = [p for p in pools if (p.limit.unit, p.limit.seconds) == (fact.unit, fact.seconds)]
     if len(same) > 1 and fact.scope is not None:
         same = [pool for pool in same if pool.limit.scope is fact.scope]
     if len(same) > 1:
         same = [pool for pool in same if pool.limit.amount == fact.limit]
-    return same[0] if len(same) == 1 else None
+    return same[0] if len(same) == 1 and is_credible(fact, same[0].limit) else None
+
+
+def is_credible(fact: RateFact, given: Limit) -> bool:
+    """Say whether what *fact* tells may be of a limit that is *given*, or of one that nobody gives."""
+    least, most = BOUNDS.get(fact.unit, (0.0, math.inf))
+    if given.amount < math.inf and given.confidence not in TOLD:
+        least, most = given.amount / FAR, given.amount * FAR
+    return (fact.limit is None or fact.limit >= least) and max(fact.limit or 0, fact.remaining or 0) <= most
 
 
 def room_told(facts: Sequence[RateFact], charges: Sequence[Charge]) -> dict[str, bool]:
@@ -54,18 +76,20 @@ def unheard_of(facts: Sequence[RateFact], pools: Sequence[Pool]) -> dict[Limit, 
     They slide, whatever the provider's do: each answer puts the count right again.
     """
     counted = {(pool.limit.unit, pool.limit.seconds) for pool in pools}
-    return {
-        Limit(
-            unit=fact.unit,
-            amount=fact.limit,
-            seconds=fact.seconds,
-            span=_SPANS.get(fact.seconds, ""),
-            scope=Scope.MODEL,
-            confidence=fact.source,
-        ): fact
-        for fact in facts
-        if fact.limit and (fact.unit, fact.seconds) not in counted
-    }
+    news = [fact for fact in facts if fact.limit and (fact.unit, fact.seconds) not in counted]
+    limits = {_limit_of(fact): fact for fact in news}
+    return {limit: fact for limit, fact in limits.items() if is_credible(fact, limit)}
+
+
+def _limit_of(fact: RateFact) -> Limit:
+    return Limit(
+        unit=fact.unit,
+        amount=fact.limit or math.inf,
+        seconds=fact.seconds,
+        span=_SPANS.get(fact.seconds, ""),
+        scope=Scope.MODEL,
+        confidence=fact.source,
+    )
 
 
 def with_told(catalogue: Catalogue, limits: Mapping[str, Limit]) -> Catalogue:

@@ -16,9 +16,9 @@ from freeroute.domain.guards import Guard
 from freeroute.domain.keepsake import KeptGuard, KeptPool, KeptTold, Name, Rebase
 from freeroute.domain.leases import Charge, Denied, Lease, Reading
 from freeroute.domain.limits import RELOOK, adapted, counter_for, restored
-from freeroute.domain.measuring import PATIENCE, SOME_PATIENCE, SOON, Measure, pool_blamed
+from freeroute.domain.measuring import LONGEST, PATIENCE, SOME_PATIENCE, SOON, Measure, pool_blamed
 from freeroute.domain.outcome import Outcome
-from freeroute.domain.rates import RateFact, pool_meant, room_told, used_by
+from freeroute.domain.rates import TOLD, RateFact, pool_meant, room_told, used_by
 
 
 class _Held(Struct, eq=False):
@@ -126,9 +126,9 @@ class MemoryCounters:
     async def refused(self, lease: Lease, outcome: Outcome, facts: Sequence[RateFact], now: Now) -> bool:
         """Measure a limit: the call of *lease*, which has ended, fitted, and was refused as out of quota.
 
-        Where *facts* tell that a pool is spent, none is measured that they tell of. Where they tell of room,
-        what answers tell of that pool is wrong, surely if it gave back calls of ours. A refusal right after
-        a slot came back is put down to our guard, once. Say whether anything changed.
+        Where *facts* tell that a pool is spent, none is measured that they tell of. Else what answers told
+        of the pool is wrong, surely if it gave back calls of ours. A refusal right after a slot came back is
+        put down to our guard, once. Say whether anything changed.
         """
         self._touch(lease.charges)
         held = dict(zip((charge.pool.id for charge in lease.charges), _held(lease), strict=True))
@@ -140,14 +140,14 @@ class MemoryCounters:
         counter, slip = held[pool.id].counter, held[pool.id].slip
         measure = self._measures.setdefault(pool.id, Measure(counter.limit.amount))
         seconds = counter.limit.seconds
+        if counter.was_tight(slip, SOON) and measure.excuse(seconds, now):
+            self._lengthen(pool.owner, now)
+            return True
         patience: float = PATIENCE
-        if pool.id in room and not measure.against_told:
+        if (pool.id in room or self._is_told(pool)) and not measure.against_told:
             patience = PATIENCE if counter.recall(now) else SOME_PATIENCE
             given = min(pool.limit.amount, counter.limit.amount)
             measure = Measure(max(given, counter.counted_beside(slip, now) + 1), against_told=True)
-        elif counter.was_tight(slip, SOON) and measure.excuse(seconds, now):
-            self._lengthen(pool.owner, now)
-            return True
         if measure.refused(counter.counted_beside(slip, now), seconds, now, patience):
             self._measures[pool.id] = measure
             self._learned[pool.id] = _Learned("measured", now.mono, pool.limit)
@@ -257,8 +257,7 @@ class MemoryCounters:
 
     def told_of(self) -> dict[str, Limit]:
         """Return by the ids of their pools the limits that only answers told of."""
-        told = ("header", "body")
-        return {name: known.given for name, known in self._learned.items() if known.given.confidence in told}
+        return {name: known.given for name, known in self._learned.items() if known.given.confidence in TOLD}
 
     def _touch(self, charges: Iterable[Charge]) -> None:
         for charge in charges:
@@ -309,6 +308,10 @@ class MemoryCounters:
                 counter.lengthen(guard.seconds(now), now)
                 self._changed.add(("pool", name))
 
+    def _is_told(self, pool: Pool) -> bool:
+        learned = self._learned.get(pool.id)
+        return learned is not None and learned.source in TOLD
+
     def _learn(self, pool: Pool, held: _Held, fact: RateFact, now: Now) -> bool:
         counter = held.counter
         if self._counters.get(pool.id) is not counter:  # replaced by a reload: this slip is of the old one
@@ -330,7 +333,12 @@ class MemoryCounters:
         measure = self._measures.get(charge.pool.id)
         if measure is not None and counter.in_flight >= measure.width:
             return now.mono + RELOOK
-        return counter.fits_at(charge.amount, now)
+        limit, learned = counter.limit, self._learned.get(charge.pool.id)
+        if learned is None or not limit.amount < charge.amount <= _given(charge.pool):
+            return counter.fits_at(charge.amount, now)
+        # Only answers say that it is too large: one may go again a while after they were last heard.
+        again = learned.at + min(PATIENCE * limit.seconds, LONGEST)
+        return max(counter.fits_at(limit.amount, now), again)
 
     def _hold(self, charge: Charge, now: Now) -> _Held:
         counter = self._counter(charge.pool, now)
@@ -354,6 +362,11 @@ class MemoryCounters:
         if (learned := self._learned.get(pool.id)) is not None:
             source, age = learned.source, max(0.0, now.mono - learned.at)
         return Reading(pool, counter.used(now), limit.amount, counter.resets_in(now), source, age)
+
+
+def _given(pool: Pool) -> float:
+    """Return the limit of *pool* by settings or catalogue; ``inf`` if they give none."""
+    return math.inf if pool.limit.confidence in TOLD else pool.limit.amount
 
 
 def _summed(charges: Sequence[Charge]) -> tuple[Charge, ...]:

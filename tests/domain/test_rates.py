@@ -1,5 +1,9 @@
 """What an answer says of a counter, and which counter that is."""
 
+import math
+
+import pytest
+
 from freeroute.domain.catalogue import Limit, Pool, Scope, Unit
 from freeroute.domain.leases import Charge
 from freeroute.domain.rates import RateFact, pool_meant, room_told, unheard_of, used_by, with_told
@@ -45,6 +49,39 @@ def test_facts_tell_of_room_for_a_call_if_none_of_them_says_otherwise():
     assert room_told([fact(Unit.USD, remaining=5)], charges) == {}
 
 
+@pytest.mark.parametrize(
+    ("limit", "remaining", "believed"),
+    [
+        (999_999_999_999, 999, False),
+        (3_000, 2_999, True),
+        (3_001, 2_999, False),
+        (0.3, 0, True),
+        (0.2, 0, False),
+        (None, 3_000, True),
+        (None, 999_999, False),
+    ],
+)
+def test_a_limit_a_hundred_times_off_the_given_one_is_garbage(limit, remaining, believed):
+    found = pool_meant(fact(limit=limit, remaining=remaining, scope=Scope.MODEL), [MODEL])
+    assert found is (MODEL if believed else None)
+
+
+@pytest.mark.parametrize(
+    ("unit", "limit", "believed"),
+    [
+        (Unit.REQUESTS, 1_000_000, True),
+        (Unit.REQUESTS, 999_999_999_999, False),
+        (Unit.TOKENS, 1e9, True),
+        (Unit.TOKENS, 1, False),
+        (Unit.NEURONS, 10, True),
+    ],
+)
+def test_of_a_limit_that_nobody_gives_no_more_is_believed_than_a_free_tier_may_have(unit, limit, believed):
+    assert bool(unheard_of([told(unit, 60.0, limit)], ())) is believed
+    nobody_knows = Pool("unknown", Limit(unit, math.inf, 60.0))
+    assert (pool_meant(told(unit, 60.0, limit), [nobody_knows]) is nobody_knows) is believed
+
+
 def told(unit: Unit, seconds: float, limit: float | None) -> RateFact:
     return RateFact(unit, seconds, limit, 0, source="body")
 
@@ -52,7 +89,7 @@ def told(unit: Unit, seconds: float, limit: float | None) -> RateFact:
 def test_limits_that_no_pool_counts_are_news():
     pools = [Pool("p", Limit(Unit.REQUESTS, 30, 60.0))]
     known = told(Unit.REQUESTS, 60.0, 20)
-    month, odd = told(Unit.TOKENS, 2_592_000.0, 1_000), told(Unit.TOKENS, 7.0, 5)
+    month, odd = told(Unit.TOKENS, 2_592_000.0, 1_000), told(Unit.TOKENS, 7.0, 500)
     found = unheard_of([known, month, odd, told(Unit.TOKENS, 60.0, None)], pools)
     assert list(found.values()) == [month, odd]
     assert [limit.label for limit in found] == ["tokens/month", "tokens/7s"]

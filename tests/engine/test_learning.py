@@ -110,3 +110,13 @@ async def test_a_limit_that_is_told_again_is_no_news():
     await world.ask("free-smart")
     await world.ask("free-smart")
     assert [len(c.pools) for c in world.gateway.catalogue.candidates] == [2, 1]
+
+
+async def test_a_limit_that_is_told_too_small_for_any_call_is_no_fault_of_the_request():
+    tiny = RateFact(Unit.TOKENS, 60.0, 256, 256)
+    world = World(provider("a", limits=(PER_MINUTE,)), a=[served(tiny)])
+    await world.ask(prompt=1_000)
+    refused = await world.fails(CapacityExhausted, prompt=1_000)
+    assert refused.retry_after == 600
+    world.clock.advance(600)
+    await world.ask(prompt=1_000)

@@ -115,10 +115,11 @@ def claimed(limit: float, remaining: float) -> tuple[RateFact, ...]:
     ],
     ids=["far too much", "all but this call", "the published limit", "a limit far too high"],
 )
+@pytest.mark.parametrize("refusing", [True, False], ids=["always", "where served"])
 @RUNS
-def test_what_answers_claim_does_not_keep_refusals_from_teaching(seed, hints, every, claims):
+def test_what_answers_claim_does_not_keep_refusals_from_teaching(seed, hints, every, claims, refusing):
     async def scene():
-        judges = Judges(TWO_THIRDS, hints=hints, seed=seed, claims=claims)
+        judges = Judges(TWO_THIRDS, hints=hints, seed=seed, claims=claims, claims_refusing=refusing)
         gateway = published(judges)
         since, until = await overload(gateway, every)
         assert found(gateway) == TWO_THIRDS

@@ -69,6 +69,35 @@ async def test_a_limit_told_lower_denies_at_once(store, clock):
     assert store.fits_at([Charge(REQUESTS, 1)], clock.now()) == clock.now().mono + 60
 
 
+async def test_a_call_larger_than_a_told_limit_may_go_when_nobody_said_so_for_a_while(store, clock):
+    tokens = Pool("p/tokens", Limit(Unit.TOKENS, 8_000, 60, span="minute"))
+    large = [Charge(tokens, 500)]
+    lease = await store.acquire([Charge(tokens, 90)], clock.now())
+    await store.learn(lease, [RateFact(Unit.TOKENS, 60.0, 100, 10)], clock.now())
+    await store.settle(lease, None, clock.now())
+    told_at = clock.now().mono
+    assert store.fits_at(large, clock.now()) == told_at + 600
+    assert store.fits_at([Charge(tokens, 8_001)], clock.now()) == math.inf
+    clock.advance(600)
+    first = await store.acquire(large, clock.now())
+    assert isinstance(first, Lease)
+    await store.learn(first, [RateFact(Unit.TOKENS, 60.0, 8_000, 7_500)], clock.now())
+    assert isinstance(await store.acquire(large, clock.now()), Lease)
+
+
+async def test_a_call_that_a_limit_nobody_gives_is_too_small_for_waits_as_well(store, clock):
+    day = Limit(Unit.TOKENS, 300, 86_400.0, span="day", confidence="header")
+    pool = Pool("p/tokens/day", day)
+    await store.begin(pool, RateFact(Unit.TOKENS, 86_400.0, 300, 300), clock.now())
+    assert store.fits_at([Charge(pool, 500)], clock.now()) == clock.now().mono + 3_600
+
+
+async def test_garbage_moves_nothing(store, clock):
+    lease = await leased(store, clock)
+    assert not await store.learn(lease, [minute(0, 999_999_999_999)], clock.now())
+    assert store.readings([REQUESTS], clock.now())[0].source == "configured"
+
+
 async def test_a_failed_call_teaches_after_its_lease_has_ended(store, clock):
     lease = await leased(store, clock)
     await store.settle(lease, None, clock.now())
@@ -171,10 +200,11 @@ async def told_no(store, clock, *facts: RateFact) -> bool:
     return await store.refused(lease, REFUSED, facts, clock.now())
 
 
-async def test_a_refusal_is_believed_rather_than_answers_that_gave_back_calls_which_counted(store, clock):
+@pytest.mark.parametrize("again", [(), (minute(999, 1_000),)], ids=["silent", "saying so again"])
+async def test_a_refusal_is_believed_rather_than_answers_that_gave_back_calls_of_ours(store, clock, again):
     for _ in range(20):
         await asked(store, clock, minute(999, 1_000))
-    assert await told_no(store, clock, minute(999, 1_000))
+    assert await told_no(store, clock, *again)
     [reading] = store.readings([REQUESTS], clock.now())
     assert (reading.used, reading.limit, reading.source) == (20, 20, "measured")
     clock.advance(61)

@@ -49,7 +49,8 @@ class Grants(msgspec.Struct):
 class Judges:
     """The upstream of a world: each provider grants what *limits* say, and tells nothing but its refusals.
 
-    What its answers claim of limits beside that is up to *claims*, given how many calls it granted lately.
+    What its answers claim of limits beside that is up to *claims*, given how many calls it granted lately;
+    refusals do so unless *claims_refusing* is False.
     """
 
     def __init__(
@@ -60,11 +61,13 @@ class Judges:
         hints: bool = False,
         seed: int = 1,
         claims: Callable[[str, int], tuple[RateFact, ...]] = lambda name, granted: (),
+        claims_refusing: bool = True,
     ) -> None:
         self.grants = {name: Grants(limit) for name, limit in limits.items()}
         self.line = line or Line()
         self._hints = hints
         self._claims = claims
+        self._claims_refusing = claims_refusing
         self._random = random.Random(seed)
         self._clock = LoopClock()
 
@@ -77,7 +80,10 @@ class Judges:
         if not granted:
             wait = grants.retry_after(at) if self._hints else None
             await self._travel()
-            return Sent(Outcome(Kind.RATE_LIMITED, 429, retry_after=wait), facts=facts)
+            return Sent(
+                Outcome(Kind.RATE_LIMITED, 429, retry_after=wait),
+                facts=facts if self._claims_refusing else (),
+            )
         await asyncio.sleep(self.line.answering)
         await self._travel()
         answer = Answer(b'{"choices":[]}', Usage(10, 20), "stop")
