@@ -77,6 +77,13 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) * _TICK
 
 
+def connections(port: int) -> int:
+    """Return how many established connections have *port* of this machine as their own end."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    fields = (line.split() for line in lines)
+    return sum(own.endswith(f":{port:04X}") and state == "01" for _, own, _, state, *_ in fields)
+
+
 def rss_mib(pid: int) -> float:
     """Return the memory that process *pid* has resident."""
     status = Path(f"/proc/{pid}/status").read_text()
