@@ -150,7 +150,10 @@ def _leaving(ways: Sequence[Leaving]) -> str:
         f"{first.streams} streams kept up for {first.seconds:g} s, {first.share:.0%} left by their callers"
     )
     note = "RSS: before, after a third, at most, after. Unsettled: calls and slots in flight, then sockets."
-    return f"{title}\n{table(head, rows)}\n{note}"
+    noise = ""
+    if (kept := max(way.kept_waiting for way in ways)) > NOISE:
+        noise = f"\nNOISY: others had the gateway's core for {kept:.0%} of the time; stalls are theirs too."
+    return f"{title}\n{table(head, rows)}\n{note}{noise}"
 
 
 def _choose(found: Sequence[Choosing]) -> str:

@@ -61,7 +61,8 @@ class Leaving(Struct, frozen=True):
 
     *rss_mib* is the gateway's memory before, a third into the run, at most and at the end. *unsettled* is
     what its own gauges still counted afterwards: requests in flight and concurrency slots; *sockets* are the
-    connections of callers that were still open. There is nothing of these without a gateway.
+    connections of callers that were still open. *kept_waiting* is the share of the time in which the gateway
+    could have run but others had its core. There is nothing of these without a gateway.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Leaving(Struct, frozen=True):
     stall_p99_ms: float
     stall_ms: float
     cpu_us: float | None = None
+    kept_waiting: float = 0.0
     rss_mib: tuple[float, ...] = ()
     unsettled: float | None = None
     sockets: int | None = None

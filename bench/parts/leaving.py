@@ -32,10 +32,10 @@ def measure(upstream: Upstream, count: int, share: float, seconds: float) -> lis
 
 def _through(target: Target, count: int, share: float, seconds: float) -> Leaving:
     _run(target, _WARM_UP, 0.0, 0.0)
-    before = machine.cpu_seconds(target.pid) if target.pid else 0.0
+    before, waited = _spent(target.pid)
     with _Memory(target.pid) as memory:
         seen = _run(target, count, share, seconds)
-    spent = machine.cpu_seconds(target.pid) - before if target.pid else None
+    spent, waiting = (now - then for now, then in zip(_spent(target.pid), (before, waited), strict=True))
     if target.pid is not None:
         time.sleep(_SETTLED)
     return Leaving(
@@ -50,7 +50,8 @@ def _through(target: Target, count: int, share: float, seconds: float) -> Leavin
         stall_p50_ms=quantile(seen["stalls"], 0.5) * 1000,
         stall_p99_ms=quantile(seen["stalls"], 0.99) * 1000,
         stall_ms=max(seen["stalls"]) * 1000,
-        cpu_us=spent / max(seen["events"], 1) * 1e6 if spent is not None else None,
+        cpu_us=spent / max(seen["events"], 1) * 1e6 if target.pid else None,
+        kept_waiting=waiting / seen["seconds"],
         rss_mib=memory.told(),
         unsettled=None if target.pid is None else _unsettled(target.port),
         sockets=None if target.pid is None else machine.connections(target.port),
@@ -70,6 +71,10 @@ def _run(target: Target, count: int, share: float, seconds: float) -> dict[str, 
         pace=PACE,
         leave=share,
     )
+
+
+def _spent(pid: int | None) -> tuple[float, float]:
+    return (machine.cpu_seconds(pid), machine.waited_seconds(pid)) if pid else (0.0, 0.0)
 
 
 class _Memory:

@@ -67,3 +67,6 @@ def test_streams_that_were_left_are_shown_with_what_stayed_behind():
     line = next(line for line in text.splitlines() if line.startswith("freeroute"))
     assert "70 100 101 99" in line
     assert line.endswith("0 + 0")
+    assert "NOISY" not in text
+    busy = replace(through, kept_waiting=0.3)
+    assert "others had the gateway's core for 30% of the time" in report(results(leaving=[direct, busy]))
