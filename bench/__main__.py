@@ -10,7 +10,7 @@ import msgspec
 from bench import machine
 from bench.busy import tool
 from bench.capacity import command as capacity
-from bench.parts import calls, choose, start, streams
+from bench.parts import calls, choose, leaving, start, streams
 from bench.processes import BenchFailed, Upstream, upstream
 from bench.report import report
 from bench.results import Results
@@ -49,6 +49,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
     parser.add_argument("--seconds", type=float, default=3.0, help="of each closed loop; 3 without it")
     parser.add_argument("--streams", type=int, default=500, help="at once, at most 1600; 500 without it")
+    parser.add_argument(
+        "--leave",
+        type=float,
+        default=0.0,
+        metavar="PERCENT",
+        help="so many streams in a hundred are left by their callers; for --seconds, 10 at least",
+    )
     parser.add_argument("--starts", type=int, default=5, help="how many cold starts; 5 without it")
     wanted = parser.parse_args()
     if unknown := [part for part in wanted.parts if part not in PARTS]:
@@ -60,7 +67,8 @@ def _arguments() -> argparse.Namespace:
 def _measured(wanted: argparse.Namespace) -> Results:
     found = Results(machine.describe())
     if wanted.parts != ["choose"]:
-        with upstream(streams.EVENTS, streams.PACE, streams.PORTS) as running:
+        paced = leaving if wanted.leave else streams
+        with upstream(paced.EVENTS, paced.PACE, streams.PORTS) as running:
             _over_sockets(found, wanted, running)
     if "choose" in wanted.parts:
         found.choose = asyncio.run(choose.measure())
@@ -73,7 +81,11 @@ def _over_sockets(found: Results, wanted: argparse.Namespace, running: Upstream)
         found.start = start.measure(running, wanted.starts)
     if "calls" in wanted.parts:
         found.calls, found.direct_varied = calls.measure(running, wanted.seconds)
-    if "streams" in wanted.parts:
+    if "streams" in wanted.parts and wanted.leave:
+        found.leaving = leaving.measure(
+            running, wanted.streams, wanted.leave / 100, max(wanted.seconds, 10.0)
+        )
+    elif "streams" in wanted.parts:
         found.streams = streams.measure(running, wanted.streams)
 
 

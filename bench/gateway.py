@@ -16,6 +16,7 @@ from bench.processes import ROOT, BenchFailed, Target, Upstream, free_port, runn
 
 _PLAIN_KEY = "bench-client-without-limits"
 _LIMITED_KEY = "bench-client-with-limits"
+ADMIN_KEY = "bench-admin"
 # Far above what a run can use: what is measured is the counting, not the waiting.
 _MANY = 10**12
 # How much of a gateway's log tells why it failed, in characters.
@@ -69,6 +70,7 @@ def arranged(upstream: Upstream) -> Iterator[Arrangement]:
         settings.write_bytes(msgspec.yaml.encode(_settings(upstream, directory, port)))
         env = {"PATH": os.environ.get("PATH", ""), "HOME": name, "PYTHONPATH": str(ROOT)}
         env |= {"BENCH_PLAIN_KEY": _PLAIN_KEY, "BENCH_LIMITED_KEY": _LIMITED_KEY}
+        env["FREEROUTE_ADMIN_KEY"] = ADMIN_KEY
         command = (sys.executable, "-m", "freeroute", "serve", "--config", str(settings))
         yield Arrangement(command, env, directory, port, len(upstream.ports))
 

@@ -1,11 +1,12 @@
 """The load: raw HTTP over asyncio, so that asking costs little beside answering. A process of its own.
 
-python -m bench.load closed|open|streams < wanted.json > seen.json
+python -m bench.load closed|open|streams|leaving < wanted.json > seen.json
 """
 
 import asyncio
 import gc
 import itertools
+import random
 import sys
 import time
 from collections import deque
@@ -27,7 +28,8 @@ clock = time.perf_counter
 class Wanted(Struct, kw_only=True):
     """What to ask and how: *connections* at once, or *rate* a second, for *seconds*.
 
-    Streams start over *ramp* seconds; *events* and *pace* are what an unhindered stream has.
+    Streams start over *ramp* seconds; *events* and *pace* are what an unhindered stream has. A share of
+    *leave* of them is left by its caller after one of its events.
     """
 
     port: int
@@ -39,6 +41,7 @@ class Wanted(Struct, kw_only=True):
     ramp: float = 0.0
     events: int = 0
     pace: float = 0.0
+    leave: float = 0.0
 
 
 class Seen(Struct):
@@ -52,12 +55,15 @@ class Seen(Struct):
 
 
 class SeenStreams(Struct):
-    """What came of streams. *stalls* are the longest waits of each beyond its pace, in seconds."""
+    """What came of streams. *stalls* are the longest waits of each beyond its pace, in seconds; *left* were
+    left by their callers.
+    """
 
     first: list[float] = msgspec.field(default_factory=list)
     stalls: list[float] = msgspec.field(default_factory=list)
     events: int = 0
     cut: int = 0
+    left: int = 0
     seconds: float = 0.0
 
 
@@ -132,8 +138,8 @@ def _content_length(head: bytes) -> int:
 class StreamReader(asyncio.Protocol):
     """One stream, from its request to ``[DONE]``; *over* is set then, or when it is cut."""
 
-    def __init__(self, request: bytes, pace: float) -> None:
-        """Ask *request* as soon as there is a connection."""
+    def __init__(self, request: bytes, pace: float, leave_after: int = 0) -> None:
+        """Ask *request* as soon as there is a connection; leave after so many events, if any."""
         self._request = request
         self._pace = pace
         self._begun = self._last = 0.0
@@ -143,7 +149,9 @@ class StreamReader(asyncio.Protocol):
         self.stall = 0.0
         self.events = 0
         self.is_done = False
+        self.has_left = False
         self.over = asyncio.Event()
+        self._leave_after = leave_after
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask."""
@@ -166,6 +174,9 @@ class StreamReader(asyncio.Protocol):
             self.events += fresh
         if b"data: [DONE]" in data:
             self.is_done = True
+            self._close()
+        elif 0 < self._leave_after <= self.events:
+            self.has_left = True
             self._close()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -243,6 +254,35 @@ async def streams(wanted: Wanted) -> SeenStreams:
     )
 
 
+async def leaving(wanted: Wanted) -> SeenStreams:
+    """Keep so many streams up for a time, each followed by another; some are left in their middle."""
+    loop, dice, readers = asyncio.get_running_loop(), random.Random(7), list[StreamReader]()
+    requests = itertools.cycle(_requests(wanted, stream=True))
+    begun = loop.time()
+
+    async def one_after_the_other(number: int) -> None:
+        await asyncio.sleep(number * wanted.ramp / wanted.connections)
+        while loop.time() < begun + wanted.seconds:
+            after = dice.randrange(1, wanted.events) if dice.random() < wanted.leave else 0
+            reader = StreamReader(next(requests), wanted.pace, after)
+            readers.append(reader)
+            await loop.create_connection(partial(_given, reader), LOOPBACK, wanted.port)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wanted.events * wanted.pace + 20):
+                    await reader.over.wait()
+
+    await asyncio.gather(*map(one_after_the_other, range(wanted.connections)))
+    whole = [reader for reader in readers if reader.is_done and reader.events >= wanted.events]
+    left = sum(reader.has_left for reader in readers)
+    return SeenStreams(
+        stalls=[round(reader.stall, 4) for reader in readers],
+        events=sum(reader.events for reader in readers),
+        cut=len(readers) - len(whole) - left,
+        left=left,
+        seconds=loop.time() - begun,
+    )
+
+
 def _given(reader: StreamReader) -> StreamReader:
     return reader
 
@@ -266,7 +306,12 @@ async def _connected(wanted: Wanted, answered: Callable[[Asker, float, bool], No
 def main(work: str) -> None:
     """Do the *work* that standard input describes, on uvloop where there is one."""
     wanted = msgspec.json.decode(sys.stdin.buffer.read(), type=Wanted)
-    kinds: dict[str, Callable[[Wanted], Any]] = {"closed": closed, "open": open_loop, "streams": streams}
+    kinds: dict[str, Callable[[Wanted], Any]] = {
+        "closed": closed,
+        "open": open_loop,
+        "streams": streams,
+        "leaving": leaving,
+    }
     # A collection in the middle of a run would be taken for a stall of the gateway.
     gc.freeze()
     gc.disable()

@@ -77,6 +77,19 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) * _TICK
 
 
+def waited_seconds(pid: int) -> float:
+    """Return how long process *pid* could have run while its core did something else; 0 if nobody tells."""
+    path = Path(f"/proc/{pid}/schedstat")
+    return int(path.read_text().split()[1]) / 1e9 if path.exists() else 0.0
+
+
+def connections(port: int) -> int:
+    """Return how many established connections have *port* of this machine as their own end."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    fields = (line.split() for line in lines)
+    return sum(own.endswith(f":{port:04X}") and state == "01" for _, own, _, state, *_ in fields)
+
+
 def rss_mib(pid: int) -> float:
     """Return the memory that process *pid* has resident."""
     status = Path(f"/proc/{pid}/status").read_text()

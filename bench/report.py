@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from bench.results import NOISE, Calls, Choosing, Results, Starting, Streams
+from bench.results import NOISE, Calls, Choosing, Leaving, Results, Starting, Streams
 
 
 def report(found: Results) -> str:
@@ -25,6 +25,8 @@ def report(found: Results) -> str:
         parts.append(_noise(found))
     if found.streams is not None:
         parts.append(_streams(found.streams))
+    if found.leaving is not None:
+        parts.append(_leaving(found.leaving))
     if found.choose is not None:
         parts.append(_choose(found.choose))
     return "\n\n".join(parts)
@@ -113,6 +115,45 @@ def _streams(ways: Sequence[Streams]) -> str:
         for way in ways
     ]
     return f"{ways[0].streams} streams at once, an event every {ways[0].pace_ms:g} ms\n{table(head, rows)}"
+
+
+def _leaving(ways: Sequence[Leaving]) -> str:
+    head = (
+        "",
+        "begun",
+        "events",
+        "left",
+        "cut",
+        "CPU us/event",
+        "worst stall p50 ms",
+        "p99",
+        "of all",
+        "RSS MiB",
+        "unsettled",
+    )
+    rows = [
+        (
+            way.name,
+            f"{way.began:,}",
+            f"{way.events:,}",
+            str(way.left),
+            str(way.cut),
+            _number(way.cpu_us, 1),
+            *(_number(stall, 1) for stall in (way.stall_p50_ms, way.stall_p99_ms, way.stall_ms)),
+            " ".join(f"{rss:.0f}" for rss in way.rss_mib) or "-",
+            "-" if way.unsettled is None else f"{way.unsettled:g} + {way.sockets}",
+        )
+        for way in ways
+    ]
+    first = ways[0]
+    title = (
+        f"{first.streams} streams kept up for {first.seconds:g} s, {first.share:.0%} left by their callers"
+    )
+    note = "RSS: before, after a third, at most, after. Unsettled: calls and slots in flight, then sockets."
+    noise = ""
+    if (kept := max(way.kept_waiting for way in ways)) > NOISE:
+        noise = f"\nNOISY: others had the gateway's core for {kept:.0%} of the time; stalls are theirs too."
+    return f"{title}\n{table(head, rows)}\n{note}{noise}"
 
 
 def _choose(found: Sequence[Choosing]) -> str:

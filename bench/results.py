@@ -56,6 +56,33 @@ class Streams(Struct, frozen=True):
     rss_mib: float | None = None
 
 
+class Leaving(Struct, frozen=True):
+    """Streams of which some are left by their callers, kept up for so many *seconds*.
+
+    *rss_mib* is the gateway's memory before, a third into the run, at most and at the end. *unsettled* is
+    what its own gauges still counted afterwards: requests in flight and concurrency slots; *sockets* are the
+    connections of callers that were still open. *kept_waiting* is the share of the time in which the gateway
+    could have run but others had its core. There is nothing of these without a gateway.
+    """
+
+    name: str
+    streams: int
+    seconds: float
+    share: float
+    began: int
+    left: int
+    cut: int
+    events: int
+    stall_p50_ms: float
+    stall_p99_ms: float
+    stall_ms: float
+    cpu_us: float | None = None
+    kept_waiting: float = 0.0
+    rss_mib: tuple[float, ...] = ()
+    unsettled: float | None = None
+    sockets: int | None = None
+
+
 class Choosing(Struct, frozen=True):
     """One ``choose`` over so many candidates, in microseconds; *eligible_us* filters them before it."""
 
@@ -76,6 +103,7 @@ class Results(Struct):
     calls: list[Calls] | None = None
     direct_varied: float | None = None
     streams: list[Streams] | None = None
+    leaving: list[Leaving] | None = None
     choose: list[Choosing] | None = None
 
     @property

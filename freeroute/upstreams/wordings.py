@@ -105,10 +105,16 @@ _SIZE = r"(\d[\d,_]{2,9})"
 CONTEXT_SIZES = tuple(
     _sign(pattern)
     for pattern in (
-        rf"context (?:length|window|size)(?: of this model| allowed)?(?: is| of|:| \()\s*(?:only )?{_SIZE}",
+        (
+            rf"context (?:length|window|size)(?: of this model| allowed| limit)?(?: is| of|:| \()\s*"
+            rf"(?:only )?{_SIZE}"
+        ),
         rf"exceeds? (?:the |its )?(?:available |model'?s? )?(?:max(?:imum)? )?context\D{{0,40}}{_SIZE}",
         rf"maximum number of tokens(?: allowed)?\D{{0,20}}{_SIZE}",
         rf"(?:maximum|max|limit)(?: \w+){{0,3}} (?:is|of|:) {_SIZE} tokens",
+        rf"while (?:the )?limit is {_SIZE}",
+        rf"with {_SIZE} maximum context",
+        rf"tokens in the prompt cannot exceed {_SIZE}",
     )
 )
 

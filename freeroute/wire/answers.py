@@ -223,13 +223,13 @@ def usage_of(raw: Any) -> Usage | None:
     total = _count(raw, "total_tokens")
     if prompt is None and completion is None and total is None:
         return None
-    prompt = prompt or 0
+    prompt, completion = prompt or 0, completion or 0
     # Some providers leave thought tokens out of the completion but not out of the total.
-    completion = max(completion or 0, (total or 0) - prompt)
+    thought = max(0, (total or 0) - prompt - completion) if completion else 0
     return Usage(
         prompt=prompt,
-        completion=completion,
-        reasoning=_detail(raw, "completion_tokens_details", "reasoning_tokens"),
+        completion=max(completion, (total or 0) - prompt),
+        reasoning=_detail(raw, "completion_tokens_details", "reasoning_tokens") or thought,
         cached=_detail(raw, "prompt_tokens_details", "cached_tokens"),
         estimated=raw.get("estimated") is True,
     )

@@ -166,8 +166,8 @@ def _are_calls(said: Said | None, call: type[Struct]) -> bool:
 
 
 def is_usage(raw: Any) -> bool:
-    """Say whether *raw* is a usage object as OpenAI's are; more fields than those are fine."""
-    return fits(raw, _Usage)
+    """Say whether *raw* is a usage object as OpenAI's are, its total too; more fields than those are fine."""
+    return fits(raw, _Usage) and raw["total_tokens"] == raw["prompt_tokens"] + raw["completion_tokens"]
 
 
 def fits(raw: Any, form: Any) -> bool:

@@ -1,8 +1,10 @@
 """The tables of a run, and what makes a run noisy."""
 
+from msgspec.structs import replace
+
 from bench.machine import Machine
 from bench.report import report
-from bench.results import Calls, Choosing, Load, Results, Starting, Streams, quantile
+from bench.results import Calls, Choosing, Leaving, Load, Results, Starting, Streams, quantile
 
 MACHINE = Machine(cpu="a CPU", cores=2, python="3.11.7", kernel="6.1", pinned=True)
 
@@ -53,3 +55,18 @@ def test_a_quantile_of_nothing_is_zero():
     assert quantile([], 0.5) == 0.0
     assert quantile([3.0, 1.0, 2.0], 0.5) == 2.0
     assert quantile([3.0, 1.0, 2.0], 1.0) == 3.0
+
+
+def test_streams_that_were_left_are_shown_with_what_stayed_behind():
+    direct = Leaving("direct", 500, 60.0, 0.1, 5500, 550, 0, 500_000, 10.0, 50.0, 90.0)
+    through = replace(
+        direct, name="freeroute", cpu_us=70.0, rss_mib=(70.0, 100.0, 101.0, 99.0), unsettled=0.0, sockets=0
+    )
+    text = report(results(leaving=[direct, through]))
+    assert "500 streams kept up for 60 s, 10% left by their callers" in text
+    line = next(line for line in text.splitlines() if line.startswith("freeroute"))
+    assert "70 100 101 99" in line
+    assert line.endswith("0 + 0")
+    assert "NOISY" not in text
+    busy = replace(through, kept_waiting=0.3)
+    assert "others had the gateway's core for 30% of the time" in report(results(leaving=[direct, busy]))

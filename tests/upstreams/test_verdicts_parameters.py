@@ -13,6 +13,83 @@ PREFILLS = [
     "Expected last role User or Tool (or Assistant with prefix True) for serving but got assistant",
     "Please ensure that single turn requests end with a user role or the role field is empty.",
 ]
+# vLLM's and NVIDIA's, Cerebras', Mistral's, OpenRouter's, Cohere's, Cloudflare's, Z.ai's, LM Studio's,
+# Ollama's and SGLang's words.
+OVERFLOWS = [
+    (
+        error(
+            "'max_tokens' or 'max_completion_tokens' is too large: 9000. This model's maximum context length "
+            "is 4096 tokens and your request has 500 input tokens (9000 > 4096 - 500)."
+        ),
+        4096,
+    ),
+    (
+        {
+            "message": "Please reduce the length of the messages or completion. Current length is 9500 while "
+            "limit is 8192",
+            "type": "invalid_request_error",
+            "param": "messages",
+            "code": "context_length_exceeded",
+        },
+        8192,
+    ),
+    (
+        {
+            "object": "error",
+            "message": "Prompt contains 40000 tokens and 0 draft tokens, too large for model with 32768 "
+            "maximum context length",
+            "type": "invalid_request_prompt",
+            "param": None,
+            "code": "3051",
+        },
+        32768,
+    ),
+    (
+        error(
+            "This endpoint's maximum context length is 131072 tokens. However, you requested about 140000 "
+            "tokens (139000 of text input, 1000 in the output). Please reduce the length of either one."
+        ),
+        131072,
+    ),
+    (
+        {
+            "id": "x",
+            "message": "too many tokens: total number of tokens in the prompt cannot exceed 4081 - received "
+            "5000. Try using a shorter prompt.",
+        },
+        4081,
+    ),
+    (
+        {
+            "success": False,
+            "errors": [
+                {
+                    "code": 5021,
+                    "message": "AiError: The estimated number of input and maximum output tokens (9000) "
+                    "exceeded this model context window limit (8192).",
+                }
+            ],
+        },
+        8192,
+    ),
+    (error("Prompt exceeds max length", code="1261"), None),
+    (
+        {
+            "error": "Trying to keep the first 9000 tokens when context the overflows. However, the model is "
+            "loaded with context length of only 4096 tokens, which is not enough."
+        },
+        4096,
+    ),
+    ({"error": "the input length exceeds the context length"}, None),
+    (error("The input (9000 tokens) is longer than the model's context length (8192 tokens)."), 8192),
+    (
+        error(
+            "Requested token count exceeds the model's maximum context length of 8192 tokens. You requested "
+            "a total of 9000 tokens: 8000 tokens from the input messages and 1000 tokens for the completion."
+        ),
+        8192,
+    ),
+]
 PARAMETERS = [
     *((400, error(words), PREFILL) for words in PREFILLS),
     (
@@ -128,6 +205,7 @@ def test_a_refused_parameter_is_named(status: int, body: object, param: str):
             1048576,
         ),
         (error("Please reduce the length of the messages", code="context_length_exceeded"), None),
+        *OVERFLOWS,
     ],
 )
 def test_the_real_context_is_learned_from_the_refusal(body: object, context: int | None):

@@ -88,9 +88,9 @@ def test_usage_knows_its_details():
 
 
 def test_thought_tokens_that_only_the_total_knows_are_counted():
-    assert answers.usage_of({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 40}) == Usage(
-        10, 30
-    )
+    told = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 40}
+    assert answers.usage_of(told) == Usage(10, 30, reasoning=25)
+    assert answers.usage_of({"prompt_tokens": 10, "total_tokens": 40}) == Usage(10, 30)
 
 
 @pytest.mark.parametrize("raw", [None, {}, [], "x", {"prompt_tokens": "7"}, {"prompt_tokens": -1}, {"a": 1}])

@@ -98,6 +98,16 @@ def test_usage_gets_its_total_and_keeps_what_it_tells_beside():
     assert mended_usage({"prompt_tokens": None}) is None
 
 
+def test_thoughts_that_only_the_total_knows_are_told_as_such():
+    raw = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 40}
+    assert mended_usage(raw) == {
+        "prompt_tokens": 10,
+        "completion_tokens": 30,
+        "total_tokens": 40,
+        "completion_tokens_details": {"reasoning_tokens": 25},
+    }
+
+
 SCALARS = (
     st.none() | st.booleans() | st.integers(-5, 5) | st.floats(-2, 2) | st.sampled_from(["", "x", "stop"])
 )
