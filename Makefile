@@ -80,8 +80,8 @@ soak: $(DEV) ## run 200,000 simulated requests and see that nothing stays behind
 	SOAK_REQUESTS=200000 $(BIN)/pytest -s tests/engine/test_soak.py $(ARGS)
 
 .PHONY: e2e
-e2e: $(DEV) $(PYTHON_CLIENTS) $(NODE_CLIENTS) ## run the end-to-end tests: a browser, and the clients that people use
-	$(BIN)/pytest -m e2e tests/e2e $(ARGS)
+e2e: $(DEV) $(PYTHON_CLIENTS) $(NODE_CLIENTS) ## run the end-to-end tests: a browser, PostgreSQL, and the clients that people use
+	$(BIN)/pytest -m e2e tests $(ARGS)
 
 .PHONY: e2e-real
 e2e-real: $(DEV) $(if $(URL),,$(MODEL)) ## ask a real model through the gateway; URL=http://host:port takes a server of yours

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import structlog
 from msgspec import Struct
@@ -28,6 +29,7 @@ from freeroute.engine.attempts import Routing
 from freeroute.engine.gateway import Gateway
 from freeroute.engine.probes import Probes
 from freeroute.engine.revalidation import Revalidation
+from freeroute.engine.view import Recording
 from freeroute.errors import ConfigError
 from freeroute.local_servers import LocalServers, Wanted
 from freeroute.observe.logs import RequestLog, set_up
@@ -35,6 +37,9 @@ from freeroute.observe.metrics import Metrics
 from freeroute.resources import config_dir, dashboard_dir
 from freeroute.stores.keeper import Keeper
 from freeroute.stores.memory import MemoryCounters
+from freeroute.stores.records.recorder import Recorder
+from freeroute.stores.records.schema import revision_of
+from freeroute.stores.records.spool import Spool
 from freeroute.stores.state_dir import StateDir
 from freeroute.stores.state_file import StateFile
 from freeroute.surfaces.guard import Guard, Policy
@@ -48,6 +53,8 @@ from freeroute.version import version
 
 if TYPE_CHECKING:
     from litestar import Litestar
+
+    from freeroute.stores.records.database import Database
 
 # How long streams may go on after SIGTERM, in seconds.
 GRACE = 30
@@ -115,6 +122,7 @@ class App:
         self.metrics.watch(self.gateway.view)
         self.guard = Guard(Policy(), clock)
         self.keeper: Keeper | None = None
+        self.recorder: Recorder | None = None
         self._log = structlog.get_logger("freeroute")
 
     def remember(self, directory: Path, boot: str) -> None:
@@ -143,6 +151,30 @@ class App:
         known = with_told(gateway.catalogue, self.counters.told_of())
         gateway.adopt(known, self.settings.clients)
         self.keeper.save()
+
+    def record(self, directory: Path) -> None:
+        """Store receipts from now on, in *directory* if nowhere else; raises ConfigError."""
+        storage, path = self.settings.storage, directory / "records.db"
+        if not storage.records:
+            return
+        if storage.url is None:
+            revision_of(path)
+
+        def database() -> "Database":
+            from freeroute.stores.records.database import Database
+
+            return Database(storage.url, path)
+
+        self.gateway.recording = Recording()
+        self.recorder = Recorder(
+            Spool(directory / "records.spool"),
+            database,
+            clock=self.clock,
+            keep=storage.keep,
+            most=storage.max_size,
+            state=self.gateway.recording,
+        )
+        self.gateway.observe(self.recorder)
 
     def asgi(self, admin_key: str, on_local: AnnounceLocal) -> "Litestar":
         """Return the application; its lifespan begins and ends the background work."""
@@ -177,6 +209,8 @@ class App:
             async with contextlib.AsyncExitStack() as stack:
                 if self.keeper is not None:
                     await stack.enter_async_context(_kept(self.keeper))
+                if self.recorder is not None:
+                    await stack.enter_async_context(_recorded(self.recorder))
                 stack.push_async_callback(self.transport.close)
                 stack.push_async_callback(_cancelled, asyncio.create_task(Probes(self.gateway).run()))
                 if not self.demo:  # simulated providers have no keys to ask about
@@ -225,7 +259,8 @@ def _needs_restart(before: Settings, after: Settings) -> list[str]:
     """Return the settings that differ and that only a start reads."""
     fixed = ("host", "port", "state_dir", "body_limit")
     changed = [name for name in fixed if getattr(before.server, name) != getattr(after.server, name)]
-    return [f"server.{name}" for name in changed] + (["logging"] if before.logging != after.logging else [])
+    sections = [name for name in ("logging", "storage") if getattr(before, name) != getattr(after, name)]
+    return [f"server.{name}" for name in changed] + sections
 
 
 def _routing(settings: Settings) -> Routing:
@@ -282,6 +317,7 @@ def serve(options: ServeOptions, announce: Announce, on_local: AnnounceLocal) ->
         state = StateDir(settings.state_dir)
         stack.callback(state.close)
         app.remember(state.path, boot_id())
+        app.record(state.path)
         listening = listen(settings.server.host, settings.server.port)
         stack.callback(listening.close)
         announce(_started(app, listening))
@@ -306,7 +342,10 @@ def _started(app: App, listening: socket.socket) -> Started:
 def secrets_of(app: App) -> list[str]:
     """Return what no log line may hold: every key in use."""
     keys = [key.secret for provider in app.assembly.catalogue.providers.values() for key in provider.keys]
-    return [secret for secret in (*keys, app.settings.admin_key, app.settings.server.metrics_key) if secret]
+    settings = app.settings
+    password = urlsplit(settings.storage.url or "").password
+    own = (settings.admin_key, settings.server.metrics_key, password)
+    return [secret for secret in (*keys, *own) if secret]
 
 
 def refuse_wide_bind(settings: Settings) -> None:
@@ -372,6 +411,17 @@ async def _kept(keeper: Keeper) -> AsyncIterator[None]:
         keeper.stop()
         await saving
         keeper.close()
+
+
+@contextlib.asynccontextmanager
+async def _recorded(recorder: Recorder) -> AsyncIterator[None]:
+    """Store receipts meanwhile, and what is left at the end."""
+    running = asyncio.create_task(recorder.run())
+    try:
+        yield
+    finally:
+        recorder.stop()
+        await running
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

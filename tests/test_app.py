@@ -12,6 +12,7 @@ from freeroute.app import App, ServeOptions, build, listen, refuse_wide_bind, se
 from freeroute.config.load import Overrides
 from freeroute.domain.catalogue import Unit
 from freeroute.domain.rates import RateFact, unheard_of
+from freeroute.engine.view import Recording
 from freeroute.errors import ConfigError
 
 MONTH = RateFact(Unit.TOKENS, 2_592_000.0, 1_000, 0)
@@ -85,7 +86,17 @@ def test_a_host_that_is_not_ours_is_named():
 
 
 def test_the_log_is_told_every_secret(home):
-    assert secrets_of(built(home)) == ["sk-first-secret"]
+    text = TWO + "storage: {url: 'postgresql://me:of-the-database@db/records'}\n"
+    assert secrets_of(built(home, text)) == ["sk-first-secret", "of-the-database"]
+
+
+def test_records_are_kept_unless_they_are_not_wanted(home):
+    app = built(home)
+    app.record(home)
+    assert app.gateway.recording == Recording()
+    unwanted = built(home, TWO + "storage: {records: false}\n")
+    unwanted.record(home)
+    assert (unwanted.recorder, unwanted.gateway.recording) == (None, None)
 
 
 async def test_a_reload_takes_over_what_changed(home):
@@ -106,9 +117,11 @@ async def test_a_reload_takes_over_what_changed(home):
 async def test_a_reload_says_what_waits_for_a_restart(home):
     app = built(home)
     async with running(app) as client:
-        (home / "freeroute.yaml").write_text(TWO + "server: {port: 4999}\nlogging: {level: debug}\n")
+        (home / "freeroute.yaml").write_text(
+            TWO + "server: {port: 4999}\nlogging: {level: debug}\nstorage: {keep: 7d}\n"
+        )
         reply = await client.post("/admin/reload")
-    assert reply.json()["needs_restart"] == ["server.port", "logging"]
+    assert reply.json()["needs_restart"] == ["server.port", "logging", "storage"]
 
 
 async def test_a_reload_of_bad_settings_changes_nothing(home):

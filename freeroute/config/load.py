@@ -1,5 +1,6 @@
 """Settings: flags over environment over file over defaults, checked, with every reference resolved."""
 
+import importlib.util
 import string
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from freeroute.config.specs import (
     RoutingSpec,
     ServerSpec,
     SettingsSpec,
+    StorageSpec,
 )
 from freeroute.config.values import decode_quantity
 from freeroute.domain.catalogue import Limit, Unit
@@ -33,6 +35,7 @@ SECTIONS: dict[str, type[Struct]] = {
     "discovery": DiscoverySpec,
     "routing": RoutingSpec,
     "logging": LoggingSpec,
+    "storage": StorageSpec,
 }
 # Variables of the gateway's own besides FREEROUTE_SECTION__FIELD.
 VARIABLES = {
@@ -83,6 +86,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     routing: RoutingSpec
     privacy: str
     logging: LoggingSpec
+    storage: StorageSpec
     state_dir: Path
     environ: Mapping[str, str]
     open: bool = False
@@ -132,6 +136,7 @@ def load(args: Overrides, env: Mapping[str, str], cwd: Path, home: Path) -> Sett
         routing=spec.routing,
         privacy=spec.privacy,
         logging=spec.logging,
+        storage=_storage(spec.storage, look_up, where.member("storage")),
         state_dir=state_dir if state_dir.is_absolute() else cwd / state_dir,
         environ=environ,
         open=args.open if args.open is not None else _truth(environ, "FREEROUTE_OPEN"),
@@ -139,6 +144,20 @@ def load(args: Overrides, env: Mapping[str, str], cwd: Path, home: Path) -> Sett
         file=path,
         shown=shown,
     )
+
+
+def _storage(spec: StorageSpec, look_up: "_References", where: Where) -> StorageSpec:
+    if spec.url is None:
+        return spec
+    url = look_up.one(spec.url, where.member("url"))
+    scheme, separator, rest = url.partition("://")
+    if scheme not in ("postgresql", "postgres") or not separator or not rest:
+        raise where.member("url").error("expected postgresql://user:password@host/database")
+    if importlib.util.find_spec("psycopg") is None:
+        raise where.member("url").error(
+            "needs PostgreSQL's driver: pip install 'freeroute-gateway[postgres]'"
+        )
+    return structs.replace(spec, url=f"postgresql://{rest}")
 
 
 # --- sources -------------------------------------------------------------------------------------------

@@ -28,6 +28,9 @@ from freeroute.domain.catalogue import (
 SMALLEST_BODY = 1024
 """Bytes that `body_limit` may not be below: the shortest of chat requests still fits. Own design."""
 
+SMALLEST_RECORDS = 2**20
+"""Bytes that `storage.max_size` may not be below: empty tables take a tenth of it. Own design."""
+
 
 def _default(value: Any) -> Any:
     # A plain default would have to be encoded for the JSON Schema, and msgspec does not know these types.
@@ -316,6 +319,26 @@ class LoggingSpec(Struct, frozen=True, forbid_unknown_fields=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
+class StorageSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether and where receipts are stored, for how long and in how many bytes. No *url* is SQLite."""
+
+    records: bool = True
+    url: str | None = None
+    keep: Duration = _default(Duration(30 * 86400))
+    max_size: Size = _default(Size(2**30))
+
+    def __post_init__(self) -> None:
+        """Refuse what nothing could be stored in."""
+        if self.keep < 60:
+            raise ValueError("keep must be a minute or more; `records: false` stores nothing")
+        if self.max_size < SMALLEST_RECORDS:
+            raise ValueError("max_size must be 1MiB or more")
+
+    def __repr__(self) -> str:
+        """Never show the password in the URL."""
+        return f"StorageSpec(records={self.records!r})"
+
+
 class SettingsSpec(Struct, frozen=True, forbid_unknown_fields=True):
     """The settings file. Everything may be left out."""
 
@@ -327,3 +350,4 @@ class SettingsSpec(Struct, frozen=True, forbid_unknown_fields=True):
     routing: RoutingSpec = field(default_factory=RoutingSpec)
     privacy: Literal["any", "no-train"] = "any"
     logging: LoggingSpec = field(default_factory=LoggingSpec)
+    storage: StorageSpec = field(default_factory=StorageSpec)

@@ -39,6 +39,10 @@ class Accounting:
         self._observers = tuple(observers)
         self._log = structlog.get_logger("freeroute.accounting")
 
+    def observe(self, observer: Observer) -> None:
+        """Show receipts to *observer* too, after the others."""
+        self._observers = (*self._observers, observer)
+
     def record(self, course: Course, ending: Ending) -> None:
         """Write the receipt of *course*, which came to *ending*."""
         context, last = course.context, ending.last

@@ -28,7 +28,7 @@ from freeroute.engine.ports import Counters, Observer, Upstream
 from freeroute.engine.refusals import nothing_fits
 from freeroute.engine.relay import Serving
 from freeroute.engine.tally import Tally
-from freeroute.engine.view import TYPICAL, View
+from freeroute.engine.view import TYPICAL, Recording, View
 from freeroute.errors import ApiError, ContextTooLong, Forbidden, InvalidRequest, NotFound, RateLimited
 from freeroute.wire.chat import CallContext, ChatCall
 from freeroute.wire.splicing import spliceable
@@ -67,6 +67,7 @@ class Gateway:
         self.started = clock.now()
         self.draining = False
         self.unsaved = False
+        self.recording: Recording | None = None
         self.in_flight = 0
         self.no_train = no_train
         self._rng = rng or random.Random()
@@ -307,6 +308,8 @@ class Gateway:
         if self.draining:
             return False, {"status": "draining"}
         trouble = {"state": "not saved"} if self.unsaved else {}
+        if self.recording is not None and self.recording.failing:
+            trouble["records"] = "not written"
         return True, {"status": "ready", "providers": len(self.catalogue.providers), **trouble}
 
     def view(self) -> View:
@@ -324,7 +327,12 @@ class Gateway:
             version=self.version,
             in_flight=self.in_flight,
             unsaved=self.unsaved,
+            recording=self.recording,
         )
+
+    def observe(self, observer: Observer) -> None:
+        """Show the receipt of each request that finishes from now on to *observer* too."""
+        self._accounting.observe(observer)
 
     def adopt(self, catalogue: Catalogue, clients: Sequence[Client] = ()) -> None:
         """Route by *catalogue* from now on; what candidates and *clients* that stay have used is kept."""

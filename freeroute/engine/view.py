@@ -17,10 +17,19 @@ from freeroute.engine.tally import Tally
 TYPICAL = Demand(prompt=200)
 
 
+class Recording(Struct):
+    """How storing receipts goes: whether it is *failing*, receipts *written* and *lost*, bytes *spooled*."""
+
+    failing: bool = False
+    written: int = 0
+    lost: int = 0
+    spooled: int = 0
+
+
 class View(Struct, frozen=True):
     """Everything a report reads, at the instant *now*; *in_flight* are requests that are being answered.
 
-    *unsaved* says that what changes is not being saved.
+    *unsaved* says that what changes is not being saved, *recording* how receipts are stored, if they are.
     """
 
     now: Now
@@ -35,6 +44,7 @@ class View(Struct, frozen=True):
     version: str
     in_flight: int = 0
     unsaved: bool = False
+    recording: Recording | None = None
 
     def obstacle(self, candidate: Candidate) -> Obstacle | None:
         """Return what keeps *candidate* from serving a typical call now."""

@@ -3,12 +3,13 @@
 import math
 from collections.abc import Callable, Iterator
 
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from freeroute.domain.breaker import State
 from freeroute.domain.catalogue import Scope, Unit
-from freeroute.engine.view import View
+from freeroute.engine.view import Recording, View
 
 # In the order of how bad it is, so that `max` over candidates and `> 0` in alerts mean something.
 BREAKER = {State.CLOSED: 0.0, State.HALF_OPEN: 1.0, State.OPEN: 2.0}
@@ -24,7 +25,7 @@ class Gauges(Collector):
         """Watch nothing yet."""
         self.look: Callable[[], View] | None = None
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         """Look once, and give every family."""
         if self.look is None:
             return
@@ -32,6 +33,8 @@ class Gauges(Collector):
         yield _info(view)
         yield _in_flight(view)
         yield _unsaved(view)
+        if view.recording is not None:
+            yield from _recording(view.recording)
         yield from _candidates(view)
         yield _providers(view)
         yield from _quotas(view)
@@ -57,6 +60,23 @@ def _unsaved(view: View) -> GaugeMetricFamily:
     family = _family("freeroute_state_unsaved", "1 while the state file cannot be written.")
     family.add_metric([], float(view.unsaved))
     return family
+
+
+def _recording(state: Recording) -> Iterator[Metric]:
+    for name, text, value in (
+        ("freeroute_records_failing", "1 while receipts cannot be written to the database.", state.failing),
+        ("freeroute_records_spooled_bytes", "Bytes of receipts that wait for the database.", state.spooled),
+    ):
+        gauge = _family(name, text)
+        gauge.add_metric([], float(value))
+        yield gauge
+    for name, text, value in (
+        ("freeroute_records_written_total", "Receipts written to the database.", state.written),
+        ("freeroute_records_lost_total", "Receipts that could not be kept.", state.lost),
+    ):
+        counter = CounterMetricFamily(name, text)
+        counter.add_metric([], float(value))
+        yield counter
 
 
 def _candidates(view: View) -> Iterator[GaugeMetricFamily]:

@@ -113,6 +113,38 @@ def test_a_day_that_is_spent_stays_spent(tmp_path, upstream, number, window):
     assert upstream.asked == DAY
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["kill -9", "stop"])
+def test_a_receipt_outlives_the_process(tmp_path, upstream, number):
+    port = upstream.server_address[1]
+    (tmp_path / "freeroute.yaml").write_text(SETTINGS.format(port=port, day=DAY, window="calendar"))
+    records = state_of(tmp_path).with_name("records.db")
+    with process("serve", "--port", "0", directory=tmp_path) as first:
+        url = url_of(first)
+        assert [ask(url).status_code for _ in range(DAY + 1)] == [200] * DAY + [429]
+        if number == signal.SIGKILL:
+            wait_for_receipts(url, records, DAY + 1)
+        first.send_signal(number)
+        first.communicate(timeout=PATIENCE)
+    assert receipts_in(records) == DAY + 1
+    if number == signal.SIGTERM:
+        assert records.with_name("records.spool").stat().st_size == 0
+
+
+def receipts_in(records: Path) -> int:
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(records)) as file:
+        return int(file.execute("SELECT count(*) FROM receipts").fetchone()[0])
+    return 0
+
+
+def wait_for_receipts(url: str, records: Path, count: int) -> None:
+    """Ask the gateway how it is until so many receipts are stored."""
+    until = SystemClock().now().mono + PATIENCE
+    with httpx.Client(timeout=PATIENCE, trust_env=False) as caller:
+        while not records.exists() or receipts_in(records) < count:
+            assert SystemClock().now().mono < until
+            assert caller.get(f"{url}/livez").status_code == 200
+
+
 def test_a_damaged_state_file_costs_a_message_and_no_start(tmp_path, upstream):
     port = upstream.server_address[1]
     (tmp_path / "freeroute.yaml").write_text(SETTINGS.format(port=port, day=DAY, window="calendar"))

@@ -76,6 +76,12 @@ def test_scalars_lists_and_durations_come_from_the_environment(here):
     assert (settings.privacy, settings.open, settings.admin_key) == ("no-train", True, "boss")
 
 
+def test_the_url_of_a_database_may_be_a_reference_and_is_never_shown(here):
+    settings = read(here, "storage: {url: env:RECORDS}", {"RECORDS": "postgres://me:secret@db/records"})
+    assert settings.storage.url == "postgresql://me:secret@db/records"
+    assert "secret" not in repr(settings.storage)
+
+
 def test_port_is_honoured_and_yields_to_the_gateways_own_variable(here):
     assert read(here, "server: {port: 1}", {"PORT": "8000"}).server.port == 8000
     assert read(here, env={"PORT": "8000", "FREEROUTE_SERVER__PORT": "9000"}).server.port == 9000
@@ -186,6 +192,7 @@ clients: [{name: a, key: hush}]
 
 
 ORIGIN = "expected an origin such as https://app.example.com, or `*`"
+DATABASE = "expected postgresql://user:password@host/database"
 HOST = "expected a name such as gateway.example.com, without scheme, path or `*`"
 
 # What stands in the file, and the error after the file's name.
@@ -215,6 +222,11 @@ BAD_FILES = [
     ("routing: {max_attempts: 1001}", "routing.max_attempts: expected integer <= 1000"),
     ("routing: {deadline: 0}", "routing: deadline must be longer than zero"),
     ("routing: {affinity: 401d}", "routing.affinity: may be 400 days at most"),
+    ("storage: {keep: 30s}", "storage: keep must be a minute or more; `records: false` stores nothing"),
+    ("storage: {max_size: 1MB}", "storage: max_size must be 1MiB or more"),
+    ("storage: {url: mysql://a/b}", f"storage.url: {DATABASE}"),
+    ("storage: {url: 'postgresql:'}", f"storage.url: {DATABASE}"),
+    ("storage: {url: env:NOPE}", "storage.url: the environment variable NOPE is not set, nor is it in .env"),
     ("providers: [groq]", "providers: expected a mapping of names to entries"),
     ("providers: {groq: 3}", "providers.groq: expected mapping, got integer"),
     (

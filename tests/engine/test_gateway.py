@@ -5,6 +5,7 @@ import pytest
 from freeroute.domain.catalogue import Limit, Privacy, Unit
 from freeroute.domain.clients import Client, hash_key
 from freeroute.domain.outcome import Kind, Outcome
+from freeroute.engine.view import Recording
 from freeroute.errors import (
     CapacityExhausted,
     ContextTooLong,
@@ -289,6 +290,11 @@ def test_readiness_ends_with_draining():
     assert world.gateway.ready() == (True, {"status": "ready", "providers": 1})
     world.gateway.unsaved = True
     assert world.gateway.ready() == (True, {"status": "ready", "providers": 1, "state": "not saved"})
+    world.gateway.unsaved = False
+    world.gateway.recording = Recording()
+    assert world.gateway.ready() == (True, {"status": "ready", "providers": 1})
+    world.gateway.recording.failing = True
+    assert world.gateway.ready() == (True, {"status": "ready", "providers": 1, "records": "not written"})
     world.gateway.draining = True
     assert world.gateway.ready() == (False, {"status": "draining"})
 

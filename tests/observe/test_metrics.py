@@ -15,6 +15,7 @@ from freeroute.domain.clients import Client
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.receipt import AttemptNote, Receipt
 from freeroute.domain.usage import Usage
+from freeroute.engine.view import Recording
 from freeroute.errors import FreerouteError
 from freeroute.observe.metrics import CONTENT_TYPE, Metrics
 from tests.support.world import PER_MINUTE, World, call, model, provider, read, streamed
@@ -225,8 +226,21 @@ def test_without_a_view_counters_are_shown_alone():
     assert b"freeroute_quota_used" not in body
 
 
+def test_records_are_counted_where_they_are_kept():
+    world = Watched(provider("groq"))
+    assert not [name for name, *_ in samples(world.metrics) if "records" in name]
+    world.gateway.recording = Recording(failing=True, written=3, lost=2, spooled=400)
+    assert {name: value for (name, *_), value in samples(world.metrics).items() if "records" in name} == {
+        "freeroute_records_failing": 1,
+        "freeroute_records_spooled_bytes": 400,
+        "freeroute_records_written_total": 3,
+        "freeroute_records_lost_total": 2,
+    }
+
+
 async def test_the_documentation_lists_every_metric_with_its_type_and_labels():
     world = Watched(provider("groq", model(limits=(PER_MODEL,)), limits=(PER_MINUTE,)))
+    world.gateway.recording = Recording()
     await world.ask("free", stream=True, context=world.context(client=Client("ann", b"")))
     world.metrics.saw(_receipt())
     shown = {}

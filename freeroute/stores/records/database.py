@@ -1,0 +1,231 @@
+"""The database of the records: SQLite beside the state, or PostgreSQL. Batches are written whole and once."""
+
+import asyncio
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Table, delete, event, func, insert, inspect, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from freeroute.stores.records import schema
+from freeroute.stores.records.rows import Batch, as_columns
+from freeroute.stores.records.sums import sums
+from freeroute.stores.records.tables import DIMENSIONS, SECONDS, SPANS, SUMS, daily, hourly, receipts, writers
+
+CHUNK = 2000
+"""Receipts deleted at once. Own design: some 20 ms, for which a batch may wait."""
+
+HOURS_KEPT = 400 * 86400.0
+DAYS_KEPT = 10 * 366 * 86400.0
+"""Seconds for which usage is kept by the hour and by the day. Own design: a year and a month, so that a year
+can be compared; and as long as anybody asks."""
+
+_SQLITE_WAIT = 5.0  # seconds for somebody else who has the file open, such as a backup
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_PRAGMAS = ("auto_vacuum = INCREMENTAL", "journal_mode = WAL", "synchronous = NORMAL")
+
+
+class BatchRefusedError(Exception):
+    """The database will never take this batch."""
+
+
+def url_of(url: str | None, path: Path) -> URL:
+    """Return where the records are: PostgreSQL at *url*, or the SQLite file at *path* if there is none."""
+    if url is None:
+        return URL.create("sqlite+aiosqlite", database=str(path))
+    return make_url(url).set(drivername="postgresql+psycopg")
+
+
+class Database:
+    """One database of records; what fails may be tried again, for connections are made anew."""
+
+    def __init__(self, url: str | None, path: Path) -> None:
+        """Use PostgreSQL at *url*, or the SQLite file at *path*; nothing is opened yet."""
+        self._url = url_of(url, path)
+        self._path = path if url is None else None
+        self._engine: AsyncEngine | None = None
+        self.shown = self._url.render_as_string(hide_password=True) if url else str(path)
+
+    # --- opening and closing -------------------------------------------------------------------------
+
+    async def engine(self) -> AsyncEngine:
+        """Return the engine to read and write with; the tables have their present form."""
+        if self._engine is None or self._was_removed():
+            await self.close()
+            self._engine = await self._opened()
+        return self._engine
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await engine.dispose()
+
+    def set_aside(self, stamp: str) -> Path | None:
+        """Move a damaged SQLite file out of the way, and return where it is now; raises OSError."""
+        if self._path is None:
+            return None
+        aside = self._path.with_name(f"{self._path.name}.corrupt-{stamp}")
+        self._path.replace(aside)
+        for suffix in ("-wal", "-shm"):
+            Path(f"{self._path}{suffix}").unlink(missing_ok=True)
+        return aside
+
+    async def _opened(self) -> AsyncEngine:
+        # Drivers are imported here: not on the loop, where requests would wait for it.
+        engine = await asyncio.to_thread(self._made)
+        try:
+            async with engine.connect() as connection:
+                found = await connection.run_sync(_revision)
+            if (revision := schema.checked(found, self.shown)) != schema.REVISIONS[-1]:
+                await self._upgrade(engine, revision)
+        except BaseException:
+            await engine.dispose()
+            raise
+        return engine
+
+    def _made(self) -> AsyncEngine:
+        if self._path is not None:  # made by us, it is for its owner alone
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+        return engine_for(self._url)
+
+    async def _upgrade(self, engine: AsyncEngine, revision: str | None) -> None:
+        if self._path is not None and revision is not None:
+            await asyncio.to_thread(schema.back_up, self._path, revision)
+        await asyncio.to_thread(_load_migrations)
+        async with engine.begin() as connection:
+            await connection.run_sync(schema.upgrade)
+
+    def _was_removed(self) -> bool:
+        """Say whether somebody took the file away: what is written to it now, nobody could read."""
+        return self._path is not None and not self._path.exists()
+
+    # --- writing -------------------------------------------------------------------------------------
+
+    async def write(self, batch: Batch, now: float) -> bool:
+        """Write *batch*, all of it or nothing; say whether that was new. *now* is Unix time.
+
+        Raises BatchRefusedError if it never can be, and other exceptions if it may later.
+        """
+        engine = await self.engine()
+        try:
+            async with engine.begin() as connection:
+                if not await _claimed(connection, batch, now):
+                    return False
+                await connection.execute(insert(receipts), [as_columns(row) for row in batch.rows])
+                for span, table in SPANS.items():
+                    await connection.execute(_added(engine, table), sums(batch.rows, span))
+        except (DataError, IntegrityError, OverflowError) as exc:
+            raise BatchRefusedError(str(getattr(exc, "orig", exc))) from exc
+        return True
+
+    # --- what becomes too old or too much --------------------------------------------------------------
+
+    async def tidy(self, now: float, keep: float, most: int) -> bool:
+        """Delete some of what is older than *keep* (seconds) or beyond *most* bytes; say if more is left."""
+        engine = await self.engine()
+        async with engine.begin() as connection:
+            if await _deleted(connection, now - keep) == CHUNK:
+                return True
+            if await _size(connection) > most:
+                return await _deleted(connection, now) == CHUNK
+            for table, kept in ((hourly, HOURS_KEPT), (daily, DAYS_KEPT)):
+                await connection.execute(delete(table).where(table.c.start < now - kept))
+            await connection.execute(delete(writers).where(writers.c.at < now - HOURS_KEPT))
+        return False
+
+
+def engine_for(url: URL) -> AsyncEngine:
+    """Return an engine for *url*; connections are made when they are needed."""
+    if url.get_backend_name() == "postgresql":
+        return create_async_engine(url, pool_size=2, max_overflow=2, connect_args={"connect_timeout": 5})
+    engine = create_async_engine(url, connect_args={"timeout": _SQLITE_WAIT})
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def set_up(connection: Any, _: object) -> None:
+        # The driver's own transactions would leave changes of tables out.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in _PRAGMAS:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    return engine
+
+
+def is_damage(exc: BaseException) -> bool:
+    """Say whether *exc* means that a SQLite file is none, or not whole."""
+    cause = exc.orig if isinstance(exc, DBAPIError) else exc
+    return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+
+
+def _load_migrations() -> None:
+    import alembic.command
+    import alembic.config  # noqa: F401
+
+
+def _revision(connection: Connection) -> list[str]:
+    if not inspect(connection).has_table("alembic_version"):
+        return []
+    return list(connection.execute(text("SELECT version_num FROM alembic_version")).scalars())
+
+
+def _dialect_insert(name: str, table: Table) -> Any:
+    return postgresql.insert(table) if name == "postgresql" else sqlite.insert(table)
+
+
+async def _claimed(connection: AsyncConnection, batch: Batch, now: float) -> bool:
+    """Note that *batch* is being written; False if it was before."""
+    new = _dialect_insert(connection.dialect.name, writers).values(
+        origin=batch.origin, number=batch.number, at=now
+    )
+    once = new.on_conflict_do_update(
+        index_elements=["origin"],
+        set_={"number": new.excluded.number, "at": new.excluded.at},
+        where=writers.c.number < new.excluded.number,
+    )
+    return (await connection.execute(once.returning(writers.c.number))).first() is not None
+
+
+def _added(engine: AsyncEngine, table: Table) -> Any:
+    new = _dialect_insert(engine.dialect.name, table)
+    return new.on_conflict_do_update(
+        index_elements=["start", *DIMENSIONS],
+        set_={name: table.c[name] + new.excluded[name] for name in (*SUMS, *SECONDS)},
+    )
+
+
+async def _deleted(connection: AsyncConnection, before: float) -> int:
+    """Delete the oldest receipts from *before*, `CHUNK` at most; return how many."""
+    oldest = (
+        select(receipts.c.id)
+        .where(receipts.c.at < before)
+        .order_by(receipts.c.at, receipts.c.id)
+        .limit(CHUNK)
+    )
+    gone = (await connection.execute(delete(receipts).where(receipts.c.id.in_(oldest)))).rowcount
+    if gone and connection.dialect.name == "sqlite":
+        await connection.exec_driver_sql("PRAGMA incremental_vacuum")
+    return gone
+
+
+async def _size(connection: AsyncConnection) -> int:
+    """Return the bytes that records take; of PostgreSQL those of the receipts, estimated."""
+    if connection.dialect.name == "sqlite":
+        pages, free, each = [
+            (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one()
+            for name in ("page_count", "freelist_count", "page_size")
+        ]
+        return int((pages - free) * each)
+    newest = "SELECT avg(pg_column_size(r.*)) FROM (SELECT * FROM receipts ORDER BY id DESC LIMIT 1000) r"
+    count = (await connection.execute(select(func.count()).select_from(receipts))).scalar_one()
+    return int(count * float((await connection.execute(text(newest))).scalar() or 0))

@@ -1,0 +1,249 @@
+"""Receipts on their way to the database, behind the back of the requests.
+
+Queue, spool, database: a request appends to the queue in memory; twice a second that goes to the spool, a
+file, which outlives the process; from there batches are written to the database, whenever it takes them.
+"""
+
+import asyncio
+import contextlib
+import datetime as dt
+import secrets
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from freeroute.clock import Clock
+from freeroute.domain.receipt import Receipt
+from freeroute.engine.view import Recording
+from freeroute.stores.records.rows import Batch, Row, row_of
+from freeroute.stores.records.spool import Spool, SpoolFullError
+
+if TYPE_CHECKING:
+    from freeroute.stores.records.database import Database
+
+PAUSE = 0.5
+"""Seconds between two visits to the spool: with the visit itself, a second at most is lost to a crash."""
+
+QUEUE = 10_000
+"""Receipts that wait in memory while the spool cannot be written. Own design: 20 MB."""
+
+BATCH = 250
+"""Receipts written at once. Own design: a few milliseconds of the loop in several pieces."""
+
+TIDY_EVERY = 600.0
+"""Seconds between two looks for what is too old or too much. Own design."""
+
+PATIENCE = 10.0
+"""Seconds that the database may take for a batch. Own design: one that takes longer is as good as gone."""
+
+LAST = 5.0
+"""Seconds that the end waits for the database; what it does not take then waits in the spool. Own design."""
+
+_RETRY, _LONGEST_RETRY = 0.5, 30.0
+_SLICE = 25  # receipts turned into rows before others have their turn on the loop
+_BEGIN_AFTER = 1.0  # seconds after the start: the first callers do not wait for the libraries to load
+
+
+class Recorder:
+    """An observer that stores receipts. Nothing about a database reaches a request."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        database: Callable[[], "Database"],
+        *,
+        clock: Clock,
+        keep: float,
+        most: int,
+        state: Recording,
+        begin_after: float = _BEGIN_AFTER,
+    ) -> None:
+        """Write to *database*, made on a thread; keep receipts for *keep* seconds and in *most* bytes.
+
+        *state* is kept up to date for those who report.
+        """
+        self._spool = spool
+        self._make = database
+        self._database: Database | None = None
+        self._clock = clock
+        self._keep = keep
+        self._most = most
+        self._state = state
+        self._begin_after = begin_after
+        self._origin = secrets.token_hex(8)
+        self._number = 0
+        self._queue: deque[Receipt] = deque()
+        self._held: tuple[bytes, int] | None = None  # a batch that the spool did not take, and its receipts
+        self._tidy_at = clock.now().mono
+        self._stopping = asyncio.Event()
+        self._more = asyncio.Event()
+        self._ended = False
+        self._failing: set[str] = set()
+        self._log = structlog.get_logger("freeroute.records")
+
+    def saw(self, receipt: Receipt) -> None:
+        """Take note of a finished request."""
+        if len(self._queue) < QUEUE:
+            self._queue.append(receipt)
+        else:
+            self._state.lost += 1
+
+    async def run(self) -> None:
+        """Store what comes, until `stop`, and then what is left."""
+        writing = asyncio.create_task(self._write_all())
+        try:
+            while not self._stopping.is_set():
+                await self._rest(PAUSE)
+                await self.spool()
+            await self.spool()
+            self._ended = True
+            self._more.set()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST):
+                    await asyncio.shield(writing)
+        finally:
+            writing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await writing
+            await self._close()
+
+    def stop(self) -> None:
+        """Let `run` end."""
+        self._stopping.set()
+
+    async def _rest(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+
+    # --- from the queue to the spool -------------------------------------------------------------------
+
+    async def spool(self) -> None:
+        """Bring the queue to the spool."""
+        while self._held is not None or self._queue:
+            self._held = line, count = self._held or await self._encoded()
+            try:
+                await asyncio.to_thread(self._spool.append, line)
+            except SpoolFullError:
+                self._state.lost += count
+                self._troubled("spool", "the spool is full: receipts are lost")
+            except OSError as exc:
+                self._troubled("spool", f"the spool cannot be written: {exc.strerror}")
+                return
+            else:
+                self._well("spool")
+            self._held = None
+            self._more.set()
+
+    async def _encoded(self) -> tuple[bytes, int]:
+        rows: list[Row] = []
+        while self._queue and len(rows) < BATCH:
+            rows.append(row_of(self._queue.popleft()))
+            if len(rows) % _SLICE == 0:
+                await asyncio.sleep(0)
+        self._number += 1
+        return msgspec.json.encode(Batch(self._origin, self._number, tuple(rows))), len(rows)
+
+    # --- from the spool to the database ------------------------------------------------------------------
+
+    async def _write_all(self) -> None:
+        await self._rest(self._begin_after)
+        pause = _RETRY
+        while True:
+            self._more.clear()
+            try:
+                busy = await self._step()
+            except Exception as exc:
+                await self._went_wrong(exc)
+                if self._ended:
+                    return
+                await self._rest(pause)
+                pause = min(pause * 2, _LONGEST_RETRY)
+                continue
+            pause = _RETRY
+            self._well("database")
+            if not busy:
+                if self._ended:
+                    return
+                await self._until_more()
+
+    async def _until_more(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(self._tidy_at - self._clock.now().mono, PAUSE)):
+                await self._more.wait()
+
+    async def _step(self) -> bool:
+        """Write a batch or tidy up a little; say whether there is more to do."""
+        if self._database is None:
+            self._database = await asyncio.to_thread(self._make)
+        await self._database.engine()  # as long as it takes: tables may have to be given another form
+        from freeroute.stores.records.database import BatchRefusedError  # loaded by now
+
+        async with asyncio.timeout(PATIENCE):
+            batch = await asyncio.to_thread(self._spool.first)
+            now = self._clock.now()
+            if batch is None:
+                return await self._tidy(self._database)
+            try:
+                if await self._database.write(batch, now.wall):
+                    self._state.written += len(batch.rows)
+            except BatchRefusedError as exc:
+                self._state.lost += len(batch.rows)
+                self._log.error("receipts were lost: the database refuses them", reason=str(exc))
+            await asyncio.to_thread(self._spool.done)
+        self._state.spooled = await asyncio.to_thread(self._spool.size)
+        return True
+
+    async def _tidy(self, database: "Database") -> bool:
+        now = self._clock.now()
+        if now.mono < self._tidy_at or self._ended:
+            return False
+        more = await database.tidy(now.wall, self._keep, self._most)
+        if not more:
+            self._tidy_at = now.mono + TIDY_EVERY
+        return more
+
+    # --- when it does not work ---------------------------------------------------------------------------
+
+    async def _went_wrong(self, exc: Exception) -> None:
+        from freeroute.stores.records.database import is_damage
+
+        reason = "it does not answer in time" if isinstance(exc, TimeoutError) else str(exc)
+        database = self._database
+        await self._close()
+        if database is not None and is_damage(exc):
+            stamp = dt.datetime.fromtimestamp(self._clock.now().wall, dt.UTC).strftime("%Y%m%dT%H%M%SZ")
+            try:
+                aside = database.set_aside(stamp)
+            except OSError as stuck:
+                reason = str(stuck)
+            else:
+                self._log.error("the records are damaged and were moved aside", moved_to=str(aside))
+        with contextlib.suppress(OSError):
+            self._state.spooled = await asyncio.to_thread(self._spool.size)
+        self._troubled("database", reason)
+
+    async def _close(self) -> None:
+        if self._database is not None:
+            with contextlib.suppress(Exception):  # it may be what is broken
+                async with asyncio.timeout(PATIENCE):
+                    await self._database.close()
+
+    def _troubled(self, part: str, reason: str) -> None:
+        if part not in self._failing:
+            self._failing.add(part)
+            self._state.failing = True
+            self._log.error(
+                "records cannot be written: requests are served, their receipts wait",
+                part=part,
+                reason=reason.splitlines()[0] if reason else "",
+            )
+
+    def _well(self, part: str) -> None:
+        if part in self._failing:
+            self._failing.remove(part)
+            self._state.failing = bool(self._failing)
+            self._log.info("records are written again", part=part)

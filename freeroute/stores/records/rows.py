@@ -1,0 +1,119 @@
+"""What is stored of a receipt: plain values, without prompts, answers or keys."""
+
+import msgspec
+from msgspec import Struct, structs
+
+from freeroute.domain.outcome import Kind
+from freeroute.domain.receipt import AttemptNote, Receipt
+from freeroute.domain.usage import Usage
+from freeroute.wire.text import printable
+
+MOST_TOKENS = 2**53
+"""The largest number of tokens that is believed: what every reader of JSON can hold. Own design."""
+
+_NOTHING = Usage()
+
+
+class Row(Struct, frozen=True, array_like=True):
+    """One receipt as it is stored. The fields are the columns of the table, in their order.
+
+    *at* is the Unix time at which the request arrived; *queued*, *overhead*, *first_event* and *total* are in
+    seconds. *trail* is JSON, a list of the attempts that did not serve; empty if there were none.
+    """
+
+    at: float
+    request_id: str
+    surface: str
+    client: str
+    asked: str
+    stream: bool
+    status: int
+    code: str
+    provider: str
+    model: str
+    key: str
+    attempts: int
+    trail: str
+    prompt: int
+    completion: int
+    reasoning: int
+    cached: int
+    estimated: bool
+    finish: str
+    queued: float
+    overhead: float
+    first_event: float | None
+    total: float
+    caller_left: bool
+    continued: int
+
+    @property
+    def failed(self) -> bool:
+        """Say whether the caller got no whole answer, though it stayed."""
+        return not self.caller_left and (self.status >= 400 or self.code != "")
+
+
+class Batch(Struct, frozen=True, array_like=True):
+    """Rows that are written together, once: *origin* is a run of a gateway, *number* counts its batches."""
+
+    origin: str
+    number: int
+    rows: tuple[Row, ...]
+
+
+def row_of(receipt: Receipt) -> Row:
+    """Return what is stored of *receipt*."""
+    usage = receipt.usage or _NOTHING
+    return Row(
+        at=receipt.at.wall,
+        request_id=receipt.request_id,
+        surface=receipt.surface,
+        client=receipt.client,
+        asked=printable(receipt.asked),
+        stream=receipt.stream,
+        status=receipt.status,
+        code=printable(receipt.code or ""),
+        provider=receipt.provider or "",
+        model=receipt.model or "",
+        key=receipt.key or "",
+        attempts=len(receipt.attempts),
+        trail=_trail(receipt.attempts),
+        prompt=_believed(usage.prompt),
+        completion=_believed(usage.completion),
+        reasoning=_believed(usage.reasoning),
+        cached=_believed(usage.cached),
+        estimated=usage.estimated,
+        finish=printable(receipt.finish or ""),
+        queued=receipt.queued,
+        overhead=receipt.overhead,
+        first_event=receipt.first_event,
+        total=receipt.total,
+        caller_left=receipt.caller_left,
+        continued=receipt.continued,
+    )
+
+
+def as_columns(row: Row) -> dict[str, object]:
+    """Return the values of *row* by column."""
+    return structs.asdict(row)
+
+
+def _believed(tokens: int) -> int:
+    return min(max(tokens, 0), MOST_TOKENS)
+
+
+def _trail(notes: tuple[AttemptNote, ...]) -> str:
+    failed = [_hop(note) for note in notes if note.kind is not Kind.SERVED]
+    return msgspec.json.encode(failed).decode() if failed else ""
+
+
+def _hop(note: AttemptNote) -> dict[str, object]:
+    told = {"status": note.status, "detail": printable(note.detail) or None}
+    return {
+        "provider": note.provider,
+        "model": note.model,
+        "key": note.key,
+        "kind": note.kind.value,
+        "seconds": round(note.seconds, 4),
+        **{name: value for name, value in told.items() if value is not None},
+    }

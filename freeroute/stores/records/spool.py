@@ -1,0 +1,114 @@
+"""The file in which batches wait for the database: what is in it outlives the process."""
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from freeroute.stores.records.rows import Batch
+
+BOUND = 64 * 2**20
+"""Bytes the file may grow to: some 200,000 receipts. Own design: hours of a busy gateway, and no disk is
+filled by a database that is gone."""
+
+_decode = msgspec.json.Decoder(Batch)
+
+
+class SpoolFullError(Exception):
+    """There is no room for another batch."""
+
+
+class Spool:
+    """Batches, first in, first out, one a line. Any thread may use it; its calls exclude each other."""
+
+    def __init__(self, path: Path, bound: int = BOUND) -> None:
+        """Keep batches in *path*, of at most *bound* bytes; nothing is opened yet."""
+        self.path = path
+        self._bound = bound
+        self._lock = threading.Lock()
+        self._at = 0  # where the oldest batch begins that is not done
+        self._next = 0  # where the one behind it begins, once it was read
+
+    def append(self, line: bytes) -> None:
+        """Add a batch, a *line* without its end, or nothing; raises SpoolFullError or OSError."""
+        with self._lock:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            try:
+                size = os.fstat(descriptor).st_size
+                whole = self._end_of_a_torn_line(descriptor, size) + line + b"\n"
+                if size + len(whole) > self._bound:
+                    raise SpoolFullError
+                self._write(descriptor, whole, size)
+            finally:
+                os.close(descriptor)
+
+    def first(self) -> Batch | None:
+        """Return the oldest batch that is not done, None if all are; raises OSError.
+
+        A line that is no batch, such as one that was cut when the machine stopped, is passed over.
+        """
+        with self._lock:
+            for line in self._lines():
+                try:
+                    return _decode.decode(line)
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                    self._at = self._next
+        return None
+
+    def done(self) -> None:
+        """Forget the batch that `first` returned; the file is emptied after the last. Raises OSError."""
+        with self._lock:
+            self._at = self._next
+            if self._at >= self._length():
+                self._shortened(b"")
+            elif self._at > self._bound // 2:
+                with self.path.open("rb") as file:
+                    file.seek(self._at)
+                    self._shortened(file.read())
+
+    def size(self) -> int:
+        """Return the bytes that wait; raises OSError."""
+        with self._lock:
+            return max(self._length() - self._at, 0)
+
+    def _lines(self) -> Iterator[bytes]:
+        if self._length() < self._at:  # somebody else emptied it
+            self._at = 0
+        if not self._length():
+            return
+        with self.path.open("rb") as file:
+            file.seek(self._at)
+            for line in file:
+                self._next = self._at + len(line)
+                yield line
+
+    def _length(self) -> int:
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def _shortened(self, rest: bytes) -> None:
+        beside = self.path.with_suffix(".new")
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(rest)
+        beside.replace(self.path)
+        self._at = self._next = 0
+
+    @staticmethod
+    def _end_of_a_torn_line(descriptor: int, size: int) -> bytes:
+        return b"\n" if size and os.pread(descriptor, 1, size - 1) != b"\n" else b""
+
+    @staticmethod
+    def _write(descriptor: int, whole: bytes, size: int) -> None:
+        """Append *whole* to a file of *size*, or nothing: a disk that is nearly full takes a part."""
+        written = 0
+        try:
+            while written < len(whole):
+                written += os.write(descriptor, whole[written:])
+        except OSError:
+            os.ftruncate(descriptor, size)
+            raise

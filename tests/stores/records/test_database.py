@@ -1,0 +1,229 @@
+import contextlib
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, text
+
+from freeroute.errors import ConfigError
+from freeroute.stores.records import schema
+from freeroute.stores.records.database import (
+    CHUNK,
+    DAYS_KEPT,
+    HOURS_KEPT,
+    BatchRefusedError,
+    Database,
+    is_damage,
+)
+from freeroute.stores.records.rows import Batch, as_columns
+from freeroute.stores.records.tables import SPANS, daily, hourly, metadata, receipts, writers
+from tests.support.clocks import EPOCH
+from tests.support.receipts import row
+
+DAY = 86400.0
+
+
+async def stored(database, table=receipts):
+    async with (await database.engine()).connect() as connection:
+        return [
+            dict(found)
+            for found in (await connection.execute(select(table).order_by(*table.primary_key))).mappings()
+        ]
+
+
+async def run(database, statement):
+    async with (await database.engine()).begin() as connection:
+        await connection.execute(text(statement))
+
+
+async def test_a_batch_is_stored_with_every_column(database):
+    rows = (row(), row(request_id="req_2", first_event=None, trail="[]", stream=True, caller_left=True))
+    assert await database.write(Batch("run", 1, rows), EPOCH)
+    found = await stored(database)
+    assert [{**as_columns(one), "id": number} for number, one in enumerate(rows, 1)] == found
+
+
+async def test_a_batch_is_stored_once_however_often_it_is_written(database):
+    first, second = Batch("run", 1, (row(),)), Batch("run", 2, (row(),))
+    written = [await database.write(batch, EPOCH) for batch in (first, first, second, first, second)]
+    assert written == [True, False, True, False, False]
+    assert await database.write(Batch("another run", 1, (row(),)), EPOCH)
+    assert len(await stored(database)) == 3
+    assert [found["requests"] for found in await stored(database, hourly)] == [3]
+
+
+async def test_a_batch_that_is_refused_leaves_nothing_behind(database):
+    for bad in (row(prompt=2**63), row(status=None)):
+        with pytest.raises(BatchRefusedError):
+            await database.write(Batch("run", 1, (row(), bad)), EPOCH)
+    assert await stored(database) == await stored(database, writers) == await stored(database, daily) == []
+
+
+async def test_usage_is_summed_up_by_hour_day_client_provider_and_model(database):
+    rows = (
+        row(),
+        row(at=EPOCH + 3600, total=1.5),
+        row(at=EPOCH + 86400, client="bob"),
+        row(status=502, code="upstream_failed", provider="", model="", first_event=None),
+        row(status=499, caller_left=True, model="other"),
+        row(code="stalled"),
+    )
+    for number, one in enumerate(rows):
+        await database.write(Batch("run", number, (one,)), EPOCH)
+    hours, days = await stored(database, hourly), await stored(database, daily)
+    assert len(hours) == 5
+    keys = ("client", "provider", "model", "requests", "failed", "callers_left", "first_events", "total")
+    assert sorted(tuple(day[key] for key in keys) for day in days) == [
+        ("alice", "", "", 1, 1, 0, 0, 0.5),
+        ("alice", "groq", "openai/gpt-oss-120b", 3, 1, 0, 3, 2.5),
+        ("alice", "groq", "other", 1, 0, 1, 1, 0.5),
+        ("bob", "groq", "openai/gpt-oss-120b", 1, 0, 0, 1, 0.5),
+    ]
+    assert {day["start"] % 86400 for day in days} == {0}
+
+
+# --- what is too old or too much --------------------------------------------------------------------------
+
+
+async def test_what_is_too_old_is_deleted_piece_by_piece(database):
+    old, new = row(at=EPOCH - 31 * DAY), row(at=EPOCH - 29 * DAY)
+    await database.write(Batch("run", 1, (old,) * (CHUNK + 1) + (new,)), EPOCH)
+    more = [await database.tidy(EPOCH, 30 * DAY, 2**30) for _ in range(2)]
+    assert more == [True, False]
+    assert [found["at"] for found in await stored(database)] == [new.at]
+    assert sum(found["requests"] for found in await stored(database, daily)) == CHUNK + 2
+
+
+async def test_what_is_too_much_is_deleted_oldest_first(database):
+    rows = [row(at=EPOCH + second) for second in range(3 * CHUNK)]
+    await database.write(Batch("run", 1, tuple(rows)), EPOCH)
+    while await database.tidy(EPOCH + 4 * CHUNK, 30 * DAY, 500_000):
+        pass
+    left = sorted(found["at"] for found in await stored(database))
+    assert 0 < len(left) < 3 * CHUNK
+    assert left == [one.at for one in rows[-len(left) :]]
+
+
+async def test_usage_outlives_receipts_but_not_for_ever(database):
+    ages = (HOURS_KEPT - DAY, HOURS_KEPT + DAY, DAYS_KEPT + 2 * DAY)
+    for number, age in enumerate(ages):
+        await database.write(Batch("run", number, (row(at=EPOCH - age),)), EPOCH)
+    await database.write(Batch("old", 1, (row(),)), EPOCH - HOURS_KEPT - DAY)
+    await database.tidy(EPOCH, 30 * DAY, 2**30)
+    assert (len(await stored(database, hourly)), len(await stored(database, daily))) == (2, 3)
+    assert [found["origin"] for found in await stored(database, writers)] == ["run"]
+
+
+# --- the form of the tables ---------------------------------------------------------------------------------
+
+
+async def test_the_tables_are_what_the_migrations_make(database):
+    def difference(connection):
+        from alembic.autogenerate import compare_metadata
+        from alembic.migration import MigrationContext
+
+        return compare_metadata(MigrationContext.configure(connection), metadata)
+
+    async with (await database.engine()).connect() as connection:
+        assert await connection.run_sync(difference) == []
+
+
+def test_every_migration_is_known():
+    from alembic.script import ScriptDirectory
+
+    directory = ScriptDirectory(str(Path(schema.__file__).parent / "migrations"))
+    assert tuple(found.revision for found in directory.walk_revisions())[::-1] == schema.REVISIONS
+
+
+async def older(database, rows):
+    """Make *database* one of the first form that holds *rows*."""
+    engine = await database.engine()
+    await database.write(Batch("run", 1, rows), EPOCH)
+    expected = [await stored(database, table) for table in SPANS.values()]
+    async with engine.begin() as connection:
+        for table in SPANS.values():
+            await connection.execute(text(f"DROP TABLE {table.name}"))
+        await connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    await database.close()
+    return expected
+
+
+async def test_usage_of_before_there_was_usage_is_what_the_receipts_say(database):
+    rows = tuple(
+        row(at=EPOCH + number * 5_000.0, total=0.5 * number, first_event=0.25 if number % 3 else None)
+        for number in range(40)
+    )
+    failed = (row(status=502), row(status=499, caller_left=True), row(code="stalled", client="bob"))
+    expected = await older(database, rows + failed)
+    assert [await stored(database, table) for table in SPANS.values()] == expected
+
+
+async def test_the_file_is_copied_before_its_form_changes(tmp_path):
+    database = Database(None, tmp_path / "records.db")
+    await older(database, (row(),))
+    await database.engine()
+    await database.close()
+    [copy] = tmp_path.glob("records.db.before-*")
+    assert (copy.name, copy.stat().st_mode & 0o777) == ("records.db.before-0002-was-0001", 0o600)
+    with contextlib.closing(sqlite3.connect(copy)) as connection:
+        assert connection.execute("SELECT count(*) FROM receipts").fetchone() == (1,)
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
+    assert schema.revision_of(tmp_path / "records.db") == schema.REVISIONS[-1]
+
+
+async def test_what_a_newer_freeroute_wrote_is_refused(database, tmp_path):
+    await run(database, "UPDATE alembic_version SET version_num = '9999'")
+    await database.close()
+    with pytest.raises(ConfigError, match=r"written by a newer freeroute \(schema '9999', this one knows"):
+        await database.engine()
+    if (tmp_path / "records.db").exists():
+        with pytest.raises(ConfigError, match="newer freeroute"):
+            schema.revision_of(tmp_path / "records.db")
+
+
+def test_a_file_that_is_missing_or_strange_has_no_form(tmp_path):
+    assert schema.revision_of(tmp_path / "missing.db") is None
+    (tmp_path / "strange.db").write_bytes(b"nonsense" * 1_000)
+    assert schema.revision_of(tmp_path / "strange.db") is None
+
+
+# --- trouble ------------------------------------------------------------------------------------------------
+
+
+async def test_a_file_that_was_removed_is_made_anew(tmp_path):
+    database = Database(None, tmp_path / "records.db")
+    await database.write(Batch("run", 1, (row(),)), EPOCH)
+    for path in tmp_path.iterdir():
+        path.unlink()
+    assert await database.write(Batch("run", 2, (row(request_id="req_2"),)), EPOCH)
+    assert [found["request_id"] for found in await stored(database)] == ["req_2"]
+    await database.close()
+
+
+async def test_a_damaged_file_is_told_and_can_be_moved_aside(tmp_path):
+    (tmp_path / "records.db").write_bytes(b"nonsense" * 1_000)
+    database = Database(None, tmp_path / "records.db")
+    with pytest.raises(Exception, match="not a database") as caught:
+        await database.write(Batch("run", 1, (row(),)), EPOCH)
+    assert is_damage(caught.value)
+    aside = database.set_aside("20261121T000000Z")
+    assert aside is not None
+    assert aside.read_bytes().startswith(b"nonsense")
+    assert await database.write(Batch("run", 1, (row(),)), EPOCH)
+    await database.close()
+
+
+async def test_only_the_owner_can_read_the_file(tmp_path):
+    database = Database(None, tmp_path / "records.db")
+    await database.write(Batch("run", 1, (row(),)), EPOCH)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+    await database.close()
+
+
+async def test_no_password_is_shown(tmp_path):
+    database = Database("postgresql://me:secret@nowhere.invalid/records", tmp_path / "records.db")
+    assert database.shown == "postgresql+psycopg://me:***@nowhere.invalid/records"
+    assert database.set_aside("now") is None
+    with pytest.raises(Exception, match=r"^(?!.*secret)") as caught:
+        await database.write(Batch("run", 1, (row(),)), EPOCH)
+    assert not is_damage(caught.value)

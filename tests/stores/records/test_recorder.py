@@ -1,0 +1,222 @@
+import asyncio
+import contextlib
+import sqlite3
+
+import pytest
+import structlog
+from sqlalchemy import select
+
+from freeroute.engine.view import Recording
+from freeroute.stores.records import recorder as recording
+from freeroute.stores.records.database import Database
+from freeroute.stores.records.recorder import QUEUE, Recorder
+from freeroute.stores.records.spool import Spool
+from freeroute.stores.records.tables import receipts
+from tests.support.clocks import ManualClock
+from tests.support.receipts import receipt
+
+PATIENCE = 20.0  # seconds of real time for what takes milliseconds
+
+
+class Bench:
+    """A recorder over real files, which the test may take away from it."""
+
+    def __init__(self, directory, url=None, **options):
+        self.clock = ManualClock()
+        self.url = url
+        self.path = directory / "records.db"
+        self.spool = Spool(directory / "records.spool", **options)
+        self.state = Recording()
+        self.recorder = self.another()
+
+    def another(self):
+        return Recorder(
+            self.spool,
+            lambda: Database(self.url, self.path),
+            clock=self.clock,
+            keep=3600.0,
+            most=2**30,
+            state=self.state,
+            begin_after=0.0,
+        )
+
+    @contextlib.asynccontextmanager
+    async def running(self):
+        task = asyncio.create_task(self.recorder.run())
+        try:
+            yield
+        finally:
+            self.recorder.stop()
+            await asyncio.wait_for(task, PATIENCE)
+
+    async def until(self, condition):
+        async with asyncio.timeout(PATIENCE):
+            while not condition():  # noqa: ASYNC110 - it comes about on other threads
+                await asyncio.sleep(0.01)
+
+    async def stored(self):
+        database = Database(self.url, self.path)
+        async with (await database.engine()).connect() as connection:
+            found = await connection.execute(select(receipts.c.request_id).order_by(receipts.c.id))
+            ids = list(found.scalars())
+        await database.close()
+        return ids
+
+
+def numbered(count, first=0):
+    return [receipt(request_id=f"req_{number}") for number in range(first, first + count)]
+
+
+def ids(count):
+    return [f"req_{number}" for number in range(count)]
+
+
+@pytest.fixture(autouse=True)
+def log():
+    with structlog.testing.capture_logs() as entries:
+        yield entries
+
+
+async def test_what_was_seen_is_stored_in_order_by_the_end_at_the_latest(tmp_path, url):
+    bench = Bench(tmp_path, url)
+    async with bench.running():
+        for one in numbered(600):
+            bench.recorder.saw(one)
+    assert await bench.stored() == ids(600)
+    assert bench.state == Recording(written=600)
+    assert bench.spool.size() == 0
+
+
+async def test_what_was_seen_is_in_the_file_within_a_second_and_outlives_the_process(tmp_path):
+    bench = Bench(tmp_path)
+    task = asyncio.create_task(bench.recorder.run())
+    for one in numbered(3):
+        bench.recorder.saw(one)
+    await bench.until(lambda: bench.state.written == 3)
+    with contextlib.closing(sqlite3.connect(bench.path)) as reader:
+        assert reader.execute("SELECT count(*) FROM receipts").fetchone() == (3,)
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_a_database_that_is_gone_costs_no_receipt(tmp_path, log):
+    bench = Bench(tmp_path)
+    bench.path.mkdir()
+    async with bench.running():
+        for one in numbered(3):
+            bench.recorder.saw(one)
+        await bench.until(lambda: bench.state.failing and bench.state.spooled)
+        assert bench.state.written == 0
+        bench.path.rmdir()
+        await bench.until(lambda: not bench.state.failing)
+        await bench.until(lambda: bench.state.written == 3)
+    assert await bench.stored() == ids(3)
+    told = [entry["event"] for entry in log]
+    assert told == [
+        "records cannot be written: requests are served, their receipts wait",
+        "records are written again",
+    ]
+
+
+async def test_what_the_database_did_not_take_is_replayed_by_the_next_run(tmp_path, url):
+    bench = Bench(tmp_path, "postgresql://nobody@/none?host=/nowhere")
+    async with bench.running():
+        for one in numbered(3):
+            bench.recorder.saw(one)
+    assert bench.spool.size() > 0
+    assert bench.state.failing
+    bench.url = url
+    bench.recorder = bench.another()
+    async with bench.running():
+        for one in numbered(2, first=3):
+            bench.recorder.saw(one)
+    assert await bench.stored() == ids(5)
+
+
+async def test_a_batch_that_was_written_but_not_crossed_off_is_written_once(tmp_path, url):
+    bench = Bench(tmp_path, url)
+    for one in numbered(3):
+        bench.recorder.saw(one)
+    await bench.recorder.spool()
+    before = bench.spool.path.read_bytes()
+    async with bench.running():
+        await bench.until(lambda: bench.state.written == 3)
+    bench.spool.path.write_bytes(before)
+    bench.recorder = bench.another()
+    async with bench.running():
+        await bench.until(lambda: bench.spool.size() == 0)
+    assert await bench.stored() == ids(3)
+
+
+async def test_a_full_spool_loses_what_comes_and_says_so(tmp_path, log):
+    bench = Bench(tmp_path, bound=10)
+    async with bench.running():
+        for one in numbered(3):
+            bench.recorder.saw(one)
+        await bench.until(lambda: bench.state.lost == 3)
+        assert bench.state.failing
+    assert log[0]["reason"] == "the spool is full: receipts are lost"
+
+
+async def test_receipts_wait_in_memory_while_the_spool_cannot_be_written_and_no_more_than_so_many(tmp_path):
+    bench = Bench(tmp_path)
+    bench.spool.path.mkdir()
+    for one in numbered(QUEUE + 7):
+        bench.recorder.saw(one)
+    await bench.recorder.spool()
+    assert (bench.state.failing, bench.state.lost) == (True, 7)
+    bench.spool.path.rmdir()
+    await bench.recorder.spool()
+    assert (bench.state.failing, bench.state.lost) == (False, 7)
+    async with bench.running():
+        pass
+    assert await bench.stored() == ids(QUEUE)
+
+
+async def test_a_damaged_file_is_moved_aside_and_costs_no_receipt(tmp_path, log):
+    bench = Bench(tmp_path)
+    bench.path.write_bytes(b"nonsense" * 1_000)
+    async with bench.running():
+        for one in numbered(3):
+            bench.recorder.saw(one)
+        await bench.until(lambda: bench.state.written == 3)
+    assert await bench.stored() == ids(3)
+    assert [path.name for path in tmp_path.glob("*.corrupt-*")] == ["records.db.corrupt-20260921T141320Z"]
+
+
+async def test_a_batch_that_the_database_refuses_holds_up_no_other(tmp_path, url, log):
+    bench = Bench(tmp_path, url)
+    bench.recorder.saw(receipt(continued=2**70))
+    await bench.recorder.spool()
+    for one in numbered(2):
+        bench.recorder.saw(one)
+    async with bench.running():
+        await bench.until(lambda: bench.state.written == 2)
+    assert bench.state.lost == 1
+    assert await bench.stored() == ids(2)
+    assert [entry["event"] for entry in log] == ["receipts were lost: the database refuses them"]
+
+
+async def test_what_is_too_old_goes_while_others_come(tmp_path):
+    bench = Bench(tmp_path)
+    bench.recorder.saw(receipt(at=bench.clock.now().later(-7200), request_id="old"))
+    bench.recorder.saw(receipt(at=bench.clock.now(), request_id="new"))
+    async with bench.running():
+        await bench.until(lambda: bench.state.written == 2)
+        bench.clock.advance(recording.TIDY_EVERY)
+        bench.recorder.saw(receipt(at=bench.clock.now(), request_id="newer"))
+        await bench.until(lambda: bench.state.written == 3)
+        async with asyncio.timeout(PATIENCE):
+            while "old" in await bench.stored():  # noqa: ASYNC110 - the same
+                await asyncio.sleep(0.01)
+    assert await bench.stored() == ["new", "newer"]
+
+
+async def test_an_end_in_the_middle_of_trouble_comes_soon(tmp_path):
+    bench = Bench(tmp_path)
+    bench.path.mkdir()
+    bench.spool.path.mkdir()
+    async with bench.running():
+        bench.recorder.saw(receipt())
+        await bench.until(lambda: bench.state.failing)

@@ -1,0 +1,124 @@
+import errno
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from freeroute.stores.records.rows import Batch
+from freeroute.stores.records.spool import Spool, SpoolFullError
+from tests.support.receipts import row
+
+
+def batch(number: int, rows: int = 1) -> Batch:
+    return Batch("run", number, (row(),) * rows)
+
+
+def line(number: int, rows: int = 1) -> bytes:
+    return msgspec.json.encode(batch(number, rows))
+
+
+def drained(spool: Spool) -> list[int]:
+    numbers = []
+    while (found := spool.first()) is not None:
+        numbers.append(found.number)
+        spool.done()
+    return numbers
+
+
+@pytest.fixture
+def spool(tmp_path):
+    return Spool(tmp_path / "records.spool")
+
+
+def test_what_went_in_first_comes_out_first(spool):
+    for number in (1, 2, 3):
+        spool.append(line(number))
+    assert spool.first() == spool.first() == batch(1)
+    assert drained(spool) == [1, 2, 3]
+
+
+def test_a_file_whose_batches_are_done_is_empty_and_only_its_owner_can_read_it(spool):
+    spool.append(line(1))
+    assert spool.size() == len(line(1)) + 1
+    spool.done()
+    spool.append(line(1))
+    assert spool.path.stat().st_mode & 0o777 == 0o600
+    drained(spool)
+    assert (spool.size(), spool.path.stat().st_size) == (0, 0)
+
+
+def test_another_process_finds_what_was_left(spool):
+    spool.append(line(1))
+    spool.append(line(2))
+    assert drained(Spool(spool.path)) == [1, 2]
+
+
+@pytest.mark.parametrize("torn", [b"[", line(1)[:-9], b"\xff\xfe", b"nonsense\n", b"[" * 100_000, b"\n"])
+def test_a_line_that_was_cut_costs_no_other(spool, torn):
+    spool.path.write_bytes(line(1) + b"\n" + torn)
+    spool.append(line(2))
+    assert drained(spool) == [1, 2]
+
+
+def test_a_full_spool_takes_nothing_more_and_keeps_what_it_has(tmp_path):
+    spool = Spool(tmp_path / "records.spool", bound=1_000)
+    with pytest.raises(SpoolFullError):
+        for number in range(100):
+            spool.append(line(number))
+    assert drained(spool) == list(range(1_000 // (len(line(0)) + 1)))
+    spool.append(line(5))
+    assert drained(spool) == [5]
+
+
+def test_what_is_done_makes_room_while_more_comes(tmp_path):
+    spool = Spool(tmp_path / "records.spool", bound=2_000)
+    spool.append(line(0))
+    for number in range(1, 50):
+        spool.append(line(number))
+        assert spool.first() == batch(number - 1)
+        spool.done()
+    assert drained(spool) == [49]
+
+
+def test_a_file_that_somebody_took_away_is_begun_anew(spool):
+    spool.append(line(1))
+    spool.append(line(2))
+    spool.first()
+    spool.done()
+    spool.path.unlink()
+    assert (spool.first(), spool.size()) == (None, 0)
+    spool.append(line(3))
+    assert drained(spool) == [3]
+
+
+def test_a_disk_that_takes_only_a_part_of_a_batch_keeps_none_of_it(spool):
+    resource = pytest.importorskip("resource")
+    spool.append(line(1))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (spool.size() + 10, hard))
+    try:
+        with pytest.raises(OSError) as caught:
+            spool.append(line(2))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.errno == errno.EFBIG
+    spool.append(line(3))
+    assert drained(spool) == [1, 3]
+
+
+@given(st.lists(st.booleans(), max_size=60))
+def test_nothing_is_lost_or_doubled_whatever_the_order(tmp_path_factory, steps):
+    spool = Spool(tmp_path_factory.mktemp("spool") / "records.spool", bound=4_000)
+    given_, taken = [], []
+    for number, append in enumerate(steps):
+        if append:
+            try:
+                spool.append(line(number))
+            except SpoolFullError:
+                continue
+            given_.append(number)
+        elif (found := spool.first()) is not None:
+            taken.append(found.number)
+            spool.done()
+    assert taken + drained(spool) == given_

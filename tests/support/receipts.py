@@ -1,0 +1,46 @@
+"""Receipts and rows for tests."""
+
+from typing import Any
+
+from msgspec import structs
+
+from freeroute.clock import Now
+from freeroute.domain.outcome import Kind
+from freeroute.domain.receipt import AttemptNote, Receipt
+from freeroute.domain.usage import Usage
+from freeroute.stores.records.rows import Row, row_of
+from tests.support.clocks import EPOCH
+
+SERVED = AttemptNote("groq", "openai/gpt-oss-120b", "k1", Kind.SERVED, 0.5, 200)
+REFUSED = AttemptNote("gemini", "gemini-3.5-flash", "k2", Kind.RATE_LIMITED, 0.1, 429, "slow\x00 down")
+_RECEIPT = Receipt(
+    request_id="req_1",
+    at=Now(0.0, EPOCH),
+    surface="openai",
+    client="alice",
+    asked="free-fast",
+    asked_known=True,
+    stream=False,
+    status=200,
+    code=None,
+    provider="groq",
+    model="openai/gpt-oss-120b",
+    key="k1",
+    attempts=(SERVED,),
+    usage=Usage(10, 20),
+    finish="stop",
+    queued=0.0,
+    overhead=0.0004,
+    first_event=0.25,
+    total=0.5,
+)
+
+
+def receipt(**changes: Any) -> Receipt:
+    """Return a receipt of an ordinary request with *changes*."""
+    return structs.replace(_RECEIPT, **changes)
+
+
+def row(**changes: Any) -> Row:
+    """Return what is stored of an ordinary request, with *changes*."""
+    return structs.replace(row_of(_RECEIPT), **changes)
