@@ -1,7 +1,7 @@
 """What is stored of a receipt: plain values, without prompts, answers or keys."""
 
 import msgspec
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from freeroute.domain.outcome import Kind
 from freeroute.domain.receipt import AttemptNote, Receipt
@@ -91,11 +91,6 @@ def row_of(receipt: Receipt) -> Row:
         caller_left=receipt.caller_left,
         continued=receipt.continued,
     )
-
-
-def as_columns(row: Row) -> dict[str, object]:
-    """Return the values of *row* by column."""
-    return structs.asdict(row)
 
 
 def _believed(tokens: int) -> int:

@@ -1,38 +1,64 @@
 """What a batch of receipts adds to the usage of each hour and day."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from freeroute.stores.records.rows import Row
-from freeroute.stores.records.tables import SECONDS, SUMS
+from freeroute.stores.records.tables import DIMENSIONS, HOUR, SECONDS, SPANS, SUMS
 
 Sum = dict[str, float | str]
 
+_Key = tuple[int, str, str, str]
+_NAMES = ("start", *DIMENSIONS, *SUMS, *SECONDS)
 
-def sums(rows: Iterable[Row], span: int) -> list[Sum]:
-    """Return what *rows* come to, one sum a *span* (seconds), client, provider and model."""
-    found: dict[tuple[int, str, str, str], Sum] = {}
+
+def sums(rows: Iterable[Row]) -> dict[int, list[Sum]]:
+    """Return by span of `SPANS` what *rows* come to, for each start, client, provider and model."""
+    hours: dict[_Key, list[float]] = {}
     for row in rows:
-        at = (math.floor(row.at / span) * span, row.client, row.provider, row.model)
-        found[at] = _added(found.get(at, {}), row)
-    names = ("start", "client", "provider", "model")
+        _add(hours, (_start(row.at, HOUR), row.client, row.provider, row.model), _figures(row))
+    return {span: _spelled_out(_by(span, hours)) for span in SPANS}
+
+
+def _figures(row: Row) -> tuple[float, ...]:
+    """Return what *row* adds, in the order of `SUMS` and `SECONDS`."""
+    first = row.first_event
+    return (
+        1,
+        row.failed,
+        row.caller_left,
+        row.attempts,
+        row.prompt,
+        row.completion,
+        row.reasoning,
+        row.cached,
+        first is not None,
+        row.queued,
+        first or 0.0,
+        row.total,
+    )
+
+
+def _by(span: int, hours: dict[_Key, list[float]]) -> dict[_Key, list[float]]:
+    found: dict[_Key, list[float]] = {}
+    for (hour, *who), figures in hours.items():
+        _add(found, (_start(hour, span), *who), figures)  # type: ignore[arg-type]
+    return found
+
+
+def _add(found: dict[_Key, list[float]], key: _Key, figures: Iterable[float]) -> None:
+    there = found.get(key)
+    if there is None:
+        found[key] = [figure + 0 for figure in figures]
+    else:
+        for place, figure in enumerate(figures):
+            there[place] += figure
+
+
+def _spelled_out(found: dict[_Key, list[float]]) -> list[Sum]:
     # In the order of their keys: gateways that share a database lock the same rows in the same order.
-    return [{**dict(zip(names, at, strict=True)), **found[at]} for at in sorted(found)]
+    return [dict(zip(_NAMES, (*key, *found[key]), strict=True)) for key in sorted(found)]
 
 
-def _added(sum_: Mapping[str, float | str], row: Row) -> Sum:
-    more = {
-        "requests": 1,
-        "failed": int(row.failed),
-        "callers_left": int(row.caller_left),
-        "attempts": row.attempts,
-        "prompt": row.prompt,
-        "completion": row.completion,
-        "reasoning": row.reasoning,
-        "cached": row.cached,
-        "first_events": int(row.first_event is not None),
-        "queued": row.queued,
-        "first_event": row.first_event or 0.0,
-        "total": row.total,
-    }
-    return {name: sum_.get(name, 0) + more[name] for name in (*SUMS, *SECONDS)}  # type: ignore[operator]
+def _start(at: float, span: int) -> int:
+    return math.floor(at / span) * span

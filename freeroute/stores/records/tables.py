@@ -107,5 +107,7 @@ def _usage(name: str) -> Table:
 hourly = _usage("usage_hourly")
 daily = _usage("usage_daily")
 
-SPANS = {3600: hourly, 86400: daily}
+HOUR, DAY = 3600, 86400
+
+SPANS = {HOUR: hourly, DAY: daily}
 """Seconds that a row of usage is about, from *start* (Unix time, UTC), and the table of such rows."""

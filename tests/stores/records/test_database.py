@@ -3,6 +3,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from sqlalchemy import select, text
 
 from freeroute.errors import ConfigError
@@ -15,7 +16,7 @@ from freeroute.stores.records.database import (
     Database,
     is_damage,
 )
-from freeroute.stores.records.rows import Batch, as_columns
+from freeroute.stores.records.rows import Batch
 from freeroute.stores.records.tables import SPANS, daily, hourly, metadata, receipts, writers
 from tests.support.clocks import EPOCH
 from tests.support.receipts import row
@@ -40,7 +41,7 @@ async def test_a_batch_is_stored_with_every_column(database):
     rows = (row(), row(request_id="req_2", first_event=None, trail="[]", stream=True, caller_left=True))
     assert await database.write(Batch("run", 1, rows), EPOCH)
     found = await stored(database)
-    assert [{**as_columns(one), "id": number} for number, one in enumerate(rows, 1)] == found
+    assert [{**structs.asdict(one), "id": number} for number, one in enumerate(rows, 1)] == found
 
 
 async def test_a_batch_is_stored_once_however_often_it_is_written(database):
