@@ -14,6 +14,7 @@ from freeroute.commands.demo import demo
 from freeroute.commands.models import explain, models
 from freeroute.commands.reset import reset
 from freeroute.commands.serve import serve
+from freeroute.commands.usage import receipts, usage
 from freeroute.errors import ApiError, ConfigError
 
 OK, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
@@ -87,7 +88,7 @@ def cli() -> None:
     """
 
 
-for _command in (serve, demo, check, models, explain, chat, reset, clients):
+for _command in (serve, demo, check, models, explain, chat, reset, clients, usage, receipts):
     cli.add_command(_command)
 
 

@@ -10,14 +10,16 @@ import pytest
 
 from tests.commands.conftest import PATIENCE, ROOT, process, url_of
 
-COMMANDS = ["serve", "demo", "check", "models", "explain", "chat", "clients"]
+COMMANDS = ["serve", "demo", "check", "models", "explain", "chat", "clients", "usage", "receipts"]
 HEAVY = [
     "aiohttp",
+    "alembic",
     "asyncio",
     "httpx",
     "litestar",
     "prometheus_client",
     "rich",
+    "sqlalchemy",
     "structlog",
     "uvicorn",
     "yaml",

@@ -14,6 +14,7 @@ from sqlalchemy.engine import URL, Connection, Dialect, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from freeroute.errors import ConfigError
 from freeroute.stores.records import schema
 from freeroute.stores.records.rows import Batch, Row
 from freeroute.stores.records.sums import sums
@@ -46,17 +47,24 @@ def url_of(url: str | None, path: Path) -> URL:
 class Database:
     """One database of records; what fails may be tried again, for connections are made anew."""
 
-    def __init__(self, url: str | None, path: Path) -> None:
-        """Use PostgreSQL at *url*, or the SQLite file at *path*; nothing is opened yet."""
+    def __init__(self, url: str | None, path: Path, *, migrates: bool = True) -> None:
+        """Use PostgreSQL at *url*, or the SQLite file at *path*; nothing is opened yet.
+
+        Who only reads *migrates* nothing and makes no file: tables of another form are refused.
+        """
         self._url = url_of(url, path)
         self._path = path if url is None else None
+        self._migrates = migrates
         self._engine: AsyncEngine | None = None
         self.shown = self._url.render_as_string(hide_password=True) if url else str(path)
 
     # --- opening and closing -------------------------------------------------------------------------
 
     async def engine(self) -> AsyncEngine:
-        """Return the engine to read and write with; the tables have their present form."""
+        """Return the engine to read and write with; the tables have their present form.
+
+        Raises ConfigError if they have another that may not be changed.
+        """
         if self._engine is None or self._was_removed():
             await self.close()
             self._engine = await self._opened()
@@ -85,6 +93,11 @@ class Database:
             async with engine.connect() as connection:
                 found = await connection.run_sync(_revision)
             if (revision := schema.checked(found, self.shown)) != schema.REVISIONS[-1]:
+                if not self._migrates:
+                    raise ConfigError(
+                        f"{self.shown}: has an older form (schema {revision}, not {schema.REVISIONS[-1]}); "
+                        "`freeroute serve` brings it up to date"
+                    )
                 await self._upgrade(engine, revision)
         except BaseException:
             await engine.dispose()
@@ -92,7 +105,7 @@ class Database:
         return engine
 
     def _made(self) -> AsyncEngine:
-        if self._path is not None:  # made by us, it is for its owner alone
+        if self._path is not None and self._migrates:  # made by us, it is for its owner alone
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
         return engine_for(self._url)
 

@@ -1,0 +1,86 @@
+"""What was used by whom, and the receipts themselves, read from the database."""
+
+from collections.abc import AsyncIterator, Sequence
+
+from msgspec import Struct
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from freeroute.stores.records.database import HOURS_KEPT
+from freeroute.stores.records.tables import DAY, DIMENSIONS, HOUR, SECONDS, SPANS, SUMS, receipts
+
+FINE = 62 * 86400.0
+"""Seconds up to which usage is read by the hour; beyond, by the day. Own design: two months, 1,488 hours."""
+
+_PIECE = 500  # receipts fetched at once
+
+Line = dict[str, object]
+
+
+class Usage(Struct, frozen=True):
+    """Usage from *since* to *until* (Unix time), which begin and end with an hour or a day (UTC).
+
+    Each of *lines* has the names it is told apart by, ``start`` if it is about one *step* (seconds), and what
+    is summed up: `tables.SUMS`, and `tables.SECONDS` in seconds.
+    """
+
+    since: int
+    until: int
+    lines: list[Line]
+
+
+async def usage(
+    engine: AsyncEngine,
+    by: Sequence[str],
+    since: float,
+    now: float,
+    *,
+    client: str | None = None,
+    step: int | None = None,
+) -> Usage:
+    """Return what was used since *since*, told apart *by* some of `tables.DIMENSIONS`, most requests first.
+
+    With *step*, 3600 or 86400, one line for each such span, the oldest first. *client* names the only one to
+    look at. Raises ValueError for other words and steps.
+    """
+    if not set(by) <= set(DIMENSIONS):
+        raise ValueError(f"usage is told apart by {', '.join(DIMENSIONS)}")
+    if step is not None and step not in SPANS:
+        raise ValueError(f"a step is {HOUR} or {DAY} seconds")
+    span = step or (HOUR if now - since <= FINE else DAY)
+    if span == HOUR and now - since > HOURS_KEPT:
+        raise ValueError("usage by the hour is kept for 400 days")
+    table, start = SPANS[span], int(since // span * span)
+    names = (*(("start",) if step else ()), *by)
+    groups = [table.c[name] for name in names]
+    totals = [func.sum(table.c[name]).label(name) for name in (*SUMS, *SECONDS)]
+    asked = select(*groups, *totals).where(table.c.start >= start).group_by(*groups)
+    if client is not None:
+        asked = asked.where(table.c.client == client)
+    asked = asked.order_by(*groups) if step else asked.order_by(func.sum(table.c.requests).desc(), *groups)
+    async with engine.connect() as connection:
+        found = (await connection.execute(asked)).mappings().all()
+    lines = [_plain(dict(line)) for line in found if line["requests"]]
+    return Usage(start, int(now // span * span) + span, lines)
+
+
+def _plain(line: Line) -> Line:
+    # PostgreSQL sums whole numbers up as decimals.
+    return {name: int(value) if name in SUMS else value for name, value in line.items()}  # type: ignore[call-overload]
+
+
+async def stored(
+    engine: AsyncEngine, since: float, until: float, client: str | None = None
+) -> AsyncIterator[Line]:
+    """Give the receipts of requests that arrived from *since* to before *until* (Unix time), oldest first.
+
+    *client* names the only one to look at. Whatever their number, few are in memory at once.
+    """
+    columns = [column for column in receipts.columns if column.name != "id"]
+    asked = select(*columns).where(receipts.c.at >= since, receipts.c.at < until)
+    if client is not None:
+        asked = asked.where(receipts.c.client == client)
+    asked = asked.order_by(receipts.c.at, receipts.c.id).execution_options(yield_per=_PIECE)
+    async with engine.connect() as connection, connection.stream(asked) as found:
+        async for line in found.mappings():
+            yield dict(line)

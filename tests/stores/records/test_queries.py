@@ -1,0 +1,163 @@
+import itertools
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import structs
+
+from freeroute.stores.records.database import HOURS_KEPT, Database
+from freeroute.stores.records.queries import stored, usage
+from freeroute.stores.records.rows import Batch, Row
+from freeroute.stores.records.sums import sums
+from freeroute.stores.records.tables import DAY, DIMENSIONS, HOUR, SECONDS, SUMS
+from tests.support.clocks import EPOCH
+from tests.support.receipts import row
+
+NOON = EPOCH // DAY * DAY + DAY / 2
+
+
+async def written(database, *rows):
+    for number, one in enumerate(rows):
+        await database.write(Batch("run", number, (one,)), NOON)
+    return await database.engine()
+
+
+async def test_usage_is_told_apart_by_what_is_asked_for(database):
+    rows = (row(), row(client="bob"), row(client="bob", provider="gemini", model="m"), row(status=502))
+    engine = await written(database, *rows)
+    by_client = await usage(engine, ["client"], NOON - DAY, NOON)
+    assert [(line["client"], line["requests"], line["failed"]) for line in by_client.lines] == [
+        ("alice", 2, 1),
+        ("bob", 2, 0),
+    ]
+    both = await usage(engine, ["provider", "client"], NOON - DAY, NOON)
+    assert [(line["provider"], line["client"], line["requests"]) for line in both.lines] == [
+        *(("groq", "alice", 2), ("gemini", "bob", 1), ("groq", "bob", 1)),
+    ]
+    [everything] = (await usage(engine, [], NOON - DAY, NOON)).lines
+    assert (everything["requests"], everything["prompt"], everything["total"]) == (4, 40, 2.0)
+    [bob] = (await usage(engine, [], NOON - DAY, NOON, client="bob")).lines
+    assert bob["requests"] == 2
+    assert (await usage(engine, [], NOON - DAY, NOON, client="nobody")).lines == []
+
+
+async def test_whole_hours_count_for_short_times_and_whole_days_for_long_ones(database):
+    rows = [row(at=NOON - back) for back in (60, 2 * HOUR - 60, 2 * HOUR + 60, 100 * DAY)]
+    engine = await written(database, *rows)
+    short = await usage(engine, [], NOON - 2 * HOUR + 30, NOON)
+    assert ((short.since, short.until), short.lines[0]["requests"]) == ((NOON - 2 * HOUR, NOON + HOUR), 2)
+    long = await usage(engine, [], NOON - 99.6 * DAY, NOON)
+    assert ((long.since, long.until), long.lines[0]["requests"]) == (
+        (NOON - 100.5 * DAY, NOON + DAY / 2),
+        4,
+    )
+
+
+async def test_a_step_gives_a_line_for_each_span_in_which_something_was_asked(database):
+    engine = await written(database, *(row(at=NOON - back * HOUR) for back in (1, 1, 3, 30)))
+    by_hour = await usage(engine, ["client"], NOON - 2 * DAY, NOON, step=HOUR)
+    assert [(line["start"], line["requests"]) for line in by_hour.lines] == [
+        (NOON - 30 * HOUR, 1),
+        (NOON - 3 * HOUR, 1),
+        (NOON - HOUR, 2),
+    ]
+    by_day = await usage(engine, [], NOON - 2 * DAY, NOON, step=DAY)
+    assert [line["requests"] for line in by_day.lines] == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("by", "since", "step", "error"),
+    [
+        (["key"], 0.0, None, "told apart by client, provider, model"),
+        ([], 0.0, 60, "a step is 3600 or 86400"),
+        ([], HOURS_KEPT + DAY, HOUR, "kept for 400 days"),
+    ],
+)
+async def test_what_cannot_be_asked_is_said(tmp_path, by, since, step, error):
+    database = Database(None, tmp_path / "records.db")
+    with pytest.raises(ValueError, match=error):
+        await usage(await database.engine(), by, NOON - since, NOON, step=step)
+    await database.close()
+
+
+async def test_receipts_come_out_as_they_went_in_oldest_first(database):
+    rows = [row(at=NOON - number, request_id=str(number)) for number in range(4)]
+    rows.append(row(at=NOON - 1.5, client="bob", first_event=None))
+    engine = await written(database, *rows)
+    expected = sorted((structs.asdict(one) for one in rows if one.at > NOON - 3), key=lambda one: one["at"])
+    assert [line async for line in stored(engine, NOON - 2.5, NOON + 1)] == expected
+    assert [line["at"] async for line in stored(engine, 0.0, NOON, "bob")] == [NOON - 1.5]
+
+
+names = st.sampled_from(["", "a", "b"])
+rows_of_any_kind = st.builds(
+    row,
+    at=st.floats(NOON - 200 * DAY, NOON),
+    client=names,
+    provider=names,
+    model=names,
+    status=st.sampled_from([200, 400, 499, 502]),
+    code=st.sampled_from(["", "stalled"]),
+    caller_left=st.booleans(),
+    attempts=st.integers(0, 9),
+    prompt=st.integers(0, 10**9),
+    completion=st.integers(0, 10**9),
+    first_event=st.none() | st.floats(0, 1e3),
+    queued=st.floats(0, 1e3),
+    total=st.floats(0, 1e3),
+)
+
+
+def naive(rows: list[Row], span: int) -> dict[tuple[object, ...], dict[str, float]]:
+    def key(one: Row) -> tuple[object, ...]:
+        return (one.at // span * span, one.client, one.provider, one.model)
+
+    return {
+        where: {
+            "requests": len(found := list(group)),
+            "failed": sum(1 for one in found if one.failed),
+            "callers_left": sum(1 for one in found if one.caller_left),
+            "first_events": sum(1 for one in found if one.first_event is not None),
+            "first_event": math.fsum(one.first_event or 0.0 for one in found),
+            **{name: math.fsum(getattr(one, name) for one in found) for name in ("queued", "total")},
+            **{
+                name: sum(getattr(one, name) for one in found)
+                for name in ("attempts", "prompt", "completion", "reasoning", "cached")
+            },
+        }
+        for where, group in itertools.groupby(sorted(rows, key=key), key)
+    }
+
+
+@settings(deadline=None)
+@given(st.lists(rows_of_any_kind, max_size=40), st.integers(1, 9))
+def test_sums_equal_what_the_receipts_say_whatever_the_batches(rows, size):
+    for span in (HOUR, DAY):
+        found: dict[tuple[object, ...], dict[str, float]] = {}
+        for batch in (rows[first : first + size] for first in range(0, len(rows), size)):
+            for one in sums(batch)[span]:
+                there = found.setdefault(tuple(one[name] for name in ("start", *DIMENSIONS)), {})
+                for name in (*SUMS, *SECONDS):
+                    there[name] = there.get(name, 0) + float(one[name])
+        expected = naive(rows, span)
+        assert found.keys() == expected.keys()
+        for where, figures in expected.items():
+            assert found[where] == pytest.approx(figures)
+
+
+@settings(max_examples=25, deadline=None)
+@given(batches=st.lists(st.lists(rows_of_any_kind, min_size=1, max_size=20), max_size=6))
+async def test_stored_sums_equal_stored_receipts_whatever_the_batches(tmp_path_factory, batches):
+    database = Database(None, tmp_path_factory.mktemp("records") / "records.db")
+    for number, rows in enumerate(batches):
+        await database.write(Batch("run", number, tuple(rows)), NOON)
+    engine = await database.engine()
+    for span in (HOUR, DAY):
+        found = await usage(engine, DIMENSIONS, NOON - 300 * DAY, NOON, step=span)
+        read = {
+            tuple(line.pop(name) for name in ("start", *DIMENSIONS)): pytest.approx(line)
+            for line in found.lines
+        }
+        assert naive([one for rows in batches for one in rows], span) == read
+    await database.close()
