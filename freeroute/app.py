@@ -29,17 +29,15 @@ from freeroute.engine.attempts import Routing
 from freeroute.engine.gateway import Gateway
 from freeroute.engine.probes import Probes
 from freeroute.engine.revalidation import Revalidation
-from freeroute.engine.view import Recording
 from freeroute.errors import ConfigError
 from freeroute.local_servers import LocalServers, Wanted
 from freeroute.observe.logs import RequestLog, set_up
 from freeroute.observe.metrics import Metrics
+from freeroute.recording import recorded, recorder_of
 from freeroute.resources import config_dir, dashboard_dir
 from freeroute.stores.keeper import Keeper
 from freeroute.stores.memory import MemoryCounters
 from freeroute.stores.records.recorder import Recorder
-from freeroute.stores.records.schema import revision_of
-from freeroute.stores.records.spool import Spool
 from freeroute.stores.state_dir import StateDir
 from freeroute.stores.state_file import StateFile
 from freeroute.surfaces.guard import Guard, Policy
@@ -53,8 +51,6 @@ from freeroute.version import version
 
 if TYPE_CHECKING:
     from litestar import Litestar
-
-    from freeroute.stores.records.database import Database
 
 # How long streams may go on after SIGTERM, in seconds.
 GRACE = 30
@@ -154,27 +150,10 @@ class App:
 
     def record(self, directory: Path) -> None:
         """Store receipts from now on, in *directory* if nowhere else; raises ConfigError."""
-        storage, path = self.settings.storage, directory / "records.db"
-        if not storage.records:
-            return
-        if storage.url is None:
-            revision_of(path)
-
-        def database() -> "Database":
-            from freeroute.stores.records.database import Database
-
-            return Database(storage.url, path)
-
-        self.gateway.recording = Recording()
-        self.recorder = Recorder(
-            Spool(directory / "records.spool"),
-            database,
-            clock=self.clock,
-            keep=storage.keep,
-            most=storage.max_size,
-            state=self.gateway.recording,
-        )
-        self.gateway.observe(self.recorder)
+        self.recorder = recorder_of(self.settings.storage, directory, self.clock)
+        if self.recorder is not None:
+            self.gateway.recording = self.recorder.state
+            self.gateway.observe(self.recorder)
 
     def asgi(self, admin_key: str, on_local: AnnounceLocal) -> "Litestar":
         """Return the application; its lifespan begins and ends the background work."""
@@ -210,7 +189,7 @@ class App:
                 if self.keeper is not None:
                     await stack.enter_async_context(_kept(self.keeper))
                 if self.recorder is not None:
-                    await stack.enter_async_context(_recorded(self.recorder))
+                    await stack.enter_async_context(recorded(self.recorder))
                 stack.push_async_callback(self.transport.close)
                 stack.push_async_callback(_cancelled, asyncio.create_task(Probes(self.gateway).run()))
                 if not self.demo:  # simulated providers have no keys to ask about
@@ -411,17 +390,6 @@ async def _kept(keeper: Keeper) -> AsyncIterator[None]:
         keeper.stop()
         await saving
         keeper.close()
-
-
-@contextlib.asynccontextmanager
-async def _recorded(recorder: Recorder) -> AsyncIterator[None]:
-    """Store receipts meanwhile, and what is left at the end."""
-    running = asyncio.create_task(recorder.run())
-    try:
-        yield
-    finally:
-        recorder.stop()
-        await running
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

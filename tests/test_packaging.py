@@ -7,6 +7,7 @@ import re
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,8 @@ def test_every_import_of_the_package_is_a_declared_dependency():
 
 
 def test_every_declared_dependency_is_locked():
-    declared = {_normal(re.split(r"[^\w.-]", line)[0]) for line in _project()["dependencies"]}
+    extras = [line for lines in _project()["optional-dependencies"].values() for line in lines]
+    declared = {_normal(re.split(r"[^\w.-]", line)[0]) for line in [*_project()["dependencies"], *extras]}
     assert declared <= _pins("requirements.lock").keys()
 
 
@@ -78,8 +80,8 @@ def test_every_make_target_that_a_page_names_exists():
     assert named <= targets
 
 
-def _project() -> dict[str, list[str]]:
-    project: dict[str, list[str]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+def _project() -> dict[str, Any]:
+    project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return project
 
 

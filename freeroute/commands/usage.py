@@ -181,10 +181,15 @@ def _rows() -> Callable[[dict[str, Any]], str]:
         if not named:
             rows.writeheader()
             named = True
-        rows.writerow(line)
+        rows.writerow({name: _inert(value) for name, value in line.items()})
         return text.getvalue()
 
     return write
+
+
+def _inert(value: object) -> object:
+    """Return *value* so that no spreadsheet takes a text from outside for a formula."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
 
 
 def _csv(lines: Iterable[dict[str, Any]]) -> Iterable[str]:
@@ -197,10 +202,11 @@ async def _records(config: str | None, state_dir: str | None) -> "AsyncIterator[
     from sqlalchemy.exc import SQLAlchemyError
 
     from freeroute.config.load import Overrides, load
+    from freeroute.recording import records_in
     from freeroute.stores.records.database import Database
 
     settings = load(Overrides(config=config, state_dir=state_dir), os.environ, Path.cwd(), Path.home())
-    path = settings.state_dir / "records.db"
+    path = records_in(settings.state_dir)
     if settings.storage.url is None and not path.exists():
         raise Failed(f"there are no records at {path} yet; `freeroute serve` makes them")
     database = Database(settings.storage.url, path, migrates=False)

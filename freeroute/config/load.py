@@ -10,6 +10,7 @@ from typing import Any, get_origin, get_type_hints
 import msgspec
 from msgspec import UNSET, Struct, structs
 
+from freeroute.config.references import References, checked, expanded
 from freeroute.config.schema import Where, convert, explain
 from freeroute.config.sources import parse_env, parse_yaml, read_text
 from freeroute.config.specs import (
@@ -46,7 +47,6 @@ VARIABLES = {
     "FREEROUTE_OPEN": "1 allows listening on every address without a client key",
     "FREEROUTE_PRIVACY": "privacy",
 }
-_KEY_CHARACTERS = frozenset(string.ascii_letters + string.digits + string.punctuation)
 
 
 class Overrides(Struct, kw_only=True):
@@ -105,7 +105,7 @@ def load(args: Overrides, env: Mapping[str, str], cwd: Path, home: Path) -> Sett
     path, shown = _find(args, environ, cwd, home)
     raw = parse_yaml(read_text(path, shown), shown) if path else {}
     spec = _with_flags(_with_environment(_convert(raw, shown), environ), args)
-    look_up = _References(environ, path.parent if path else cwd, home)
+    look_up = References(environ, path.parent if path else cwd, home)
     where = Where(shown)
     metrics_key = spec.server.metrics_key
     if metrics_key is not None:
@@ -117,7 +117,7 @@ def load(args: Overrides, env: Mapping[str, str], cwd: Path, home: Path) -> Sett
             "is the same key as FREEROUTE_ADMIN_KEY: a key that reads /metrics may open nothing else"
         )
     taken = {"server.metrics_key": metrics_key, "FREEROUTE_ADMIN_KEY": admin_key}
-    state_dir = _expanded(spec.server.state_dir, home)
+    state_dir = expanded(spec.server.state_dir, home)
     return Settings(
         server=structs.replace(spec.server, metrics_key=metrics_key),
         discovery=spec.discovery,
@@ -146,20 +146,6 @@ def load(args: Overrides, env: Mapping[str, str], cwd: Path, home: Path) -> Sett
     )
 
 
-def _storage(spec: StorageSpec, look_up: "_References", where: Where) -> StorageSpec:
-    if spec.url is None:
-        return spec
-    url = look_up.one(spec.url, where.member("url"))
-    scheme, separator, rest = url.partition("://")
-    if scheme not in ("postgresql", "postgres") or not separator or not rest:
-        raise where.member("url").error("expected postgresql://user:password@host/database")
-    if importlib.util.find_spec("psycopg") is None:
-        raise where.member("url").error(
-            "needs PostgreSQL's driver: pip install 'freeroute-gateway[postgres]'"
-        )
-    return structs.replace(spec, url=f"postgresql://{rest}")
-
-
 # --- sources -------------------------------------------------------------------------------------------
 
 
@@ -171,7 +157,7 @@ def _dotenv(cwd: Path) -> dict[str, str]:
 def _find(args: Overrides, env: Mapping[str, str], cwd: Path, home: Path) -> tuple[Path | None, str]:
     named = args.config or env.get("FREEROUTE_CONFIG")
     if named:
-        path = cwd / _expanded(named, home)
+        path = cwd / expanded(named, home)
         if not path.is_file():
             raise ConfigError(f"{named}: there is no such settings file")
         return path, named
@@ -182,10 +168,6 @@ def _find(args: Overrides, env: Mapping[str, str], cwd: Path, home: Path) -> tup
         if path.is_file():
             return path, shown
     return None, "freeroute.yaml"
-
-
-def _expanded(path: str, home: Path) -> Path:
-    return home / path[2:] if path.startswith("~/") else Path(path)
 
 
 def _convert(raw: dict[str, Any], shown: str) -> SettingsSpec:
@@ -269,57 +251,10 @@ def _truth(env: Mapping[str, str], name: str) -> bool:
     return text in ("1", "true", "yes")
 
 
-# --- references ----------------------------------------------------------------------------------------
+# --- keys and storage ----------------------------------------------------------------------------------
 
 
-class _References:
-    """Looks up ``env:NAME`` and ``file:PATH``. Errors name the reference, never what it holds."""
-
-    def __init__(self, env: Mapping[str, str], beside: Path, home: Path) -> None:
-        self._env = env
-        self._beside = beside
-        self._home = home
-
-    def all(self, text: str, where: Where) -> list[str]:
-        """Return the keys that *text* stands for: a variable may hold several, separated by commas."""
-        if text.startswith("env:"):
-            return [checked(key, where) for key in self._variable(text[4:], where)]
-        return [checked(self._file(text[5:], where) if text.startswith("file:") else text, where)]
-
-    def one(self, text: str, where: Where) -> str:
-        """Return the single key that *text* stands for."""
-        if text.startswith("env:"):
-            return checked(",".join(self._variable(text[4:], where)), where)
-        return self.all(text, where)[0]
-
-    def _variable(self, name: str, where: Where) -> list[str]:
-        keys = split(self._env.get(name, ""))
-        if not keys:
-            raise where.error(f"the environment variable {printable(name)} is not set, nor is it in .env")
-        return keys
-
-    def _file(self, name: str, where: Where) -> str:
-        try:
-            return read_text(self._beside / _expanded(name, self._home), f"file:{printable(name)}").strip()
-        except ConfigError as exc:
-            raise where.error(str(exc)) from exc
-
-
-def split(text: str) -> list[str]:
-    """Return the keys in *text*, a variable's value such as ``key1,key2``; repeated ones once."""
-    return list(dict.fromkeys(key.strip() for key in text.split(",") if key.strip()))
-
-
-def checked(key: str, where: Where) -> str:
-    """Return *key* if a header can carry it."""
-    if not key:
-        raise where.error("is empty")
-    if not set(key) <= _KEY_CHARACTERS:
-        raise where.error("holds a character that no key has, such as a space or a line break")
-    return key
-
-
-def _keys(entry: ProviderSpec, look_up: _References, where: Where) -> Any:
+def _keys(entry: ProviderSpec, look_up: References, where: Where) -> Any:
     """Return the entry's keys as KeySpecs with their secrets in place; UNSET stays UNSET."""
     if entry.keys is UNSET:
         return UNSET
@@ -335,6 +270,20 @@ def _keys(entry: ProviderSpec, look_up: _References, where: Where) -> Any:
     return tuple(found)
 
 
+def _storage(spec: StorageSpec, look_up: References, where: Where) -> StorageSpec:
+    if spec.url is None:
+        return spec
+    url = look_up.one(spec.url, where.member("url"))
+    scheme, separator, rest = url.partition("://")
+    if scheme not in ("postgresql", "postgres") or not separator or not rest:
+        raise where.member("url").error("expected postgresql://user:password@host/database")
+    if importlib.util.find_spec("psycopg") is None:
+        raise where.member("url").error(
+            "needs PostgreSQL's driver: pip install 'freeroute-gateway[postgres]'"
+        )
+    return structs.replace(spec, url=f"postgresql://{rest}")
+
+
 # --- clients -------------------------------------------------------------------------------------------
 
 
@@ -344,7 +293,7 @@ def _own_key(env: Mapping[str, str], name: str) -> str | None:
 
 def _clients(
     specs: tuple[ClientSpec, ...],
-    look_up: _References,
+    look_up: References,
     where: Where,
     *,
     own: str | None,
@@ -373,7 +322,7 @@ def _check_free(client: Client, taken: Mapping[bytes, str], where: Where) -> Non
         raise where.error(f"is the same key as {name}: a key that callers hold may open nothing else")
 
 
-def _client(spec: ClientSpec, look_up: _References, where: Where) -> Client:
+def _client(spec: ClientSpec, look_up: References, where: Where) -> Client:
     if spec.key is not None:
         hashed = hash_key(look_up.one(spec.key, where.member("key")))
     else:

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from msgspec import UnsetType, structs
 
 from freeroute.config.entries import models_of, or_else, unknown
-from freeroute.config.load import Settings, split
+from freeroute.config.load import Settings
+from freeroute.config.references import split
 from freeroute.config.schema import Where
 from freeroute.config.specs import LimitSpec, ModelSpec, ProviderSpec, SpeedSpec, TermsSpec, TimeoutsSpec
 from freeroute.config.values import SPANS

@@ -103,6 +103,11 @@ class TestWithRecords:
         lines = list(csv.DictReader(io.StringIO(result.stdout)))
         assert [float(line["at"]) for line in lines] == [ROWS[3].at, ROWS[0].at]
 
+    def test_no_spreadsheet_takes_a_text_for_a_formula(self, run):
+        change("UPDATE receipts SET asked = '=1+1', code = '-2'")
+        lines = list(csv.DictReader(io.StringIO(run("receipts", "--csv").stdout)))
+        assert {(line["asked"], line["code"]) for line in lines} == {("'=1+1", "'-2")}
+
     def test_what_cannot_be_asked_is_one_line_and_exit_2(self, run):
         for arguments in (["--since", "soon"], ["--by", "key"], ["--per", "hour", "--since", "500d"]):
             result = run("usage", *arguments)

@@ -1,6 +1,7 @@
 """The database of the records: SQLite beside the state, or PostgreSQL. Batches are written whole and once."""
 
 import asyncio
+import math
 import os
 import sqlite3
 from functools import cache
@@ -28,6 +29,8 @@ DAYS_KEPT = 10 * 366 * 86400.0
 """Seconds for which usage is kept by the hour and by the day. Own design: a year and a month, so that a year
 can be compared; and as long as anybody asks."""
 
+_ANSWER_WAIT = 10.0  # seconds for a database to say which form its tables have
+_POSTGRES_WAIT = 5  # seconds for a connection
 _SQLITE_WAIT = 5.0  # seconds for somebody else who has the file open, such as a backup
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _PRAGMAS = ("auto_vacuum = INCREMENTAL", "journal_mode = WAL", "synchronous = NORMAL")
@@ -86,11 +89,17 @@ class Database:
             Path(f"{self._path}{suffix}").unlink(missing_ok=True)
         return aside
 
+    @staticmethod
+    def is_damage(exc: BaseException) -> bool:
+        """Say whether *exc* means that a SQLite file is none, or not whole."""
+        cause = exc.orig if isinstance(exc, DBAPIError) else exc
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+
     async def _opened(self) -> AsyncEngine:
         # Drivers are imported here: not on the loop, where requests would wait for it.
         engine = await asyncio.to_thread(self._made)
         try:
-            async with engine.connect() as connection:
+            async with asyncio.timeout(_ANSWER_WAIT), engine.connect() as connection:
                 found = await connection.run_sync(_revision)
             if (revision := schema.checked(found, self.shown)) != schema.REVISIONS[-1]:
                 if not self._migrates:
@@ -147,10 +156,14 @@ class Database:
         """Delete some of what is older than *keep* (seconds) or beyond *most* bytes; say if more is left."""
         engine = await self.engine()
         async with engine.begin() as connection:
-            if await _deleted(connection, now - keep) == CHUNK:
-                return True
-            if await _size(connection) > most:
-                return await _deleted(connection, now) == CHUNK
+            gone = await _deleted(connection, now - keep)
+            if gone < CHUNK and await _size(connection) > most:
+                gone = await _deleted(connection, math.inf)
+        if gone and self._path is not None:
+            await _shrink(engine)
+        if gone == CHUNK:
+            return True
+        async with engine.begin() as connection:
             for table, kept in ((hourly, HOURS_KEPT), (daily, DAYS_KEPT)):
                 await connection.execute(delete(table).where(table.c.start < now - kept))
             await connection.execute(delete(writers).where(writers.c.at < now - HOURS_KEPT))
@@ -160,8 +173,9 @@ class Database:
 def engine_for(url: URL) -> AsyncEngine:
     """Return an engine for *url*; connections are made when they are needed."""
     if url.get_backend_name() == "postgresql":
-        return create_async_engine(url, pool_size=2, max_overflow=2, connect_args={"connect_timeout": 5})
-    engine = create_async_engine(url, connect_args={"timeout": _SQLITE_WAIT})
+        told = {"connect_timeout": _POSTGRES_WAIT}
+        return create_async_engine(url, hide_parameters=True, pool_size=2, connect_args=told)
+    engine = create_async_engine(url, hide_parameters=True, connect_args={"timeout": _SQLITE_WAIT})
 
     @event.listens_for(engine.sync_engine, "connect")
     def set_up(connection: Any, _: object) -> None:
@@ -177,12 +191,6 @@ def engine_for(url: URL) -> AsyncEngine:
         connection.exec_driver_sql("BEGIN")
 
     return engine
-
-
-def is_damage(exc: BaseException) -> bool:
-    """Say whether *exc* means that a SQLite file is none, or not whole."""
-    cause = exc.orig if isinstance(exc, DBAPIError) else exc
-    return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
 
 
 def _load_migrations() -> None:
@@ -238,16 +246,17 @@ def _added(dialect: str, table: Table) -> Any:
 
 async def _deleted(connection: AsyncConnection, before: float) -> int:
     """Delete the oldest receipts from *before*, `CHUNK` at most; return how many."""
-    oldest = (
-        select(receipts.c.id)
-        .where(receipts.c.at < before)
-        .order_by(receipts.c.at, receipts.c.id)
-        .limit(CHUNK)
-    )
-    gone = (await connection.execute(delete(receipts).where(receipts.c.id.in_(oldest)))).rowcount
-    if gone and connection.dialect.name == "sqlite":
-        await connection.exec_driver_sql("PRAGMA incremental_vacuum")
-    return gone
+    at, number = receipts.c.at, receipts.c.id
+    oldest = select(number).where(at < before).order_by(at, number).limit(CHUNK)
+    return (await connection.execute(delete(receipts).where(number.in_(oldest)))).rowcount
+
+
+async def _shrink(engine: AsyncEngine) -> None:
+    """Give the pages that nothing is in any more back to the file system."""
+    async with engine.connect() as connection:
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        # It goes on for each page that it frees, which only the execution of a script follows to the end.
+        await driver.executescript("PRAGMA incremental_vacuum")
 
 
 async def _size(connection: AsyncConnection) -> int:

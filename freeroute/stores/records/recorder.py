@@ -71,7 +71,7 @@ class Recorder:
         self._clock = clock
         self._keep = keep
         self._most = most
-        self._state = state
+        self.state = state
         self._begin_after = begin_after
         self._origin = secrets.token_hex(8)
         self._number = 0
@@ -89,7 +89,7 @@ class Recorder:
         if len(self._queue) < QUEUE:
             self._queue.append(receipt)
         else:
-            self._state.lost += 1
+            self.state.lost += 1
 
     async def run(self) -> None:
         """Store what comes, until `stop`, and then what is left."""
@@ -99,6 +99,7 @@ class Recorder:
                 await self._rest(PAUSE)
                 await self.spool()
             await self.spool()
+            self._count_what_is_left()
             self._ended = True
             self._more.set()
             with contextlib.suppress(TimeoutError):
@@ -128,7 +129,7 @@ class Recorder:
             try:
                 await asyncio.to_thread(self._spool.append, line)
             except SpoolFullError:
-                self._state.lost += count
+                self.state.lost += count
                 self._troubled("spool", "the spool is full: receipts are lost")
             except OSError as exc:
                 self._troubled("spool", f"the spool cannot be written: {exc.strerror}")
@@ -138,10 +139,21 @@ class Recorder:
             self._held = None
             self._more.set()
 
+    def _count_what_is_left(self) -> None:
+        left = len(self._queue) + (self._held[1] if self._held is not None else 0)
+        if left:
+            self.state.lost += left
+            self._log.error("receipts are lost: the spool could not be written until the end", receipts=left)
+
     async def _encoded(self) -> tuple[bytes, int]:
         rows: list[Row] = []
         while self._queue and len(rows) < BATCH:
-            rows.append(row_of(self._queue.popleft()))
+            try:
+                rows.append(row_of(self._queue.popleft()))
+            except Exception:
+                # Our own fault, and no reason not to store the others.
+                self.state.lost += 1
+                self._log.exception("a receipt cannot be stored")
             if len(rows) % _SLICE == 0:
                 await asyncio.sleep(0)
         self._number += 1
@@ -177,29 +189,38 @@ class Recorder:
 
     async def _step(self) -> bool:
         """Write a batch or tidy up a little; say whether there is more to do."""
+        batch = await asyncio.to_thread(self._first)
+        if batch is None and self._stopping.is_set():
+            return False
         if self._database is None:
             self._database = await asyncio.to_thread(self._make)
         await self._database.engine()  # as long as it takes: tables may have to be given another form
         from freeroute.stores.records.database import BatchRefusedError  # loaded by now
 
         async with asyncio.timeout(PATIENCE):
-            batch = await asyncio.to_thread(self._spool.first)
-            now = self._clock.now()
             if batch is None:
                 return await self._tidy(self._database)
             try:
-                if await self._database.write(batch, now.wall):
-                    self._state.written += len(batch.rows)
+                if await self._database.write(batch, self._clock.now().wall):
+                    self.state.written += len(batch.rows)
             except BatchRefusedError as exc:
-                self._state.lost += len(batch.rows)
+                self.state.lost += len(batch.rows)
                 self._log.error("receipts were lost: the database refuses them", reason=str(exc))
             await asyncio.to_thread(self._spool.done)
-        self._state.spooled = await asyncio.to_thread(self._spool.size)
+        self.state.spooled = await asyncio.to_thread(self._spool.size)
         return True
+
+    def _first(self) -> Batch | None:
+        batch = self._spool.first()
+        if self._spool.strange:
+            told = "lines of the spool make no sense and are passed over"
+            self._log.warning(told, lines=self._spool.strange)
+            self._spool.strange = 0
+        return batch
 
     async def _tidy(self, database: "Database") -> bool:
         now = self._clock.now()
-        if now.mono < self._tidy_at or self._ended:
+        if now.mono < self._tidy_at:
             return False
         more = await database.tidy(now.wall, self._keep, self._most)
         if not more:
@@ -209,22 +230,24 @@ class Recorder:
     # --- when it does not work ---------------------------------------------------------------------------
 
     async def _went_wrong(self, exc: Exception) -> None:
-        from freeroute.stores.records.database import is_damage
-
         reason = "it does not answer in time" if isinstance(exc, TimeoutError) else str(exc)
         database = self._database
         await self._close()
-        if database is not None and is_damage(exc):
-            stamp = dt.datetime.fromtimestamp(self._clock.now().wall, dt.UTC).strftime("%Y%m%dT%H%M%SZ")
-            try:
-                aside = database.set_aside(stamp)
-            except OSError as stuck:
-                reason = str(stuck)
-            else:
-                self._log.error("the records are damaged and were moved aside", moved_to=str(aside))
+        if database is not None and database.is_damage(exc):
+            reason = self._moved_aside(database) or reason
         with contextlib.suppress(OSError):
-            self._state.spooled = await asyncio.to_thread(self._spool.size)
+            self.state.spooled = await asyncio.to_thread(self._spool.size)
         self._troubled("database", reason)
+
+    def _moved_aside(self, database: "Database") -> str:
+        """Move a damaged file aside; return why that cannot be, if it cannot."""
+        stamp = dt.datetime.fromtimestamp(self._clock.now().wall, dt.UTC).strftime("%Y%m%dT%H%M%SZ")
+        try:
+            aside = database.set_aside(stamp)
+        except OSError as stuck:
+            return str(stuck)
+        self._log.error("the records are damaged and were moved aside", moved_to=str(aside))
+        return ""
 
     async def _close(self) -> None:
         if self._database is not None:
@@ -235,7 +258,7 @@ class Recorder:
     def _troubled(self, part: str, reason: str) -> None:
         if part not in self._failing:
             self._failing.add(part)
-            self._state.failing = True
+            self.state.failing = True
             self._log.error(
                 "records cannot be written: requests are served, their receipts wait",
                 part=part,
@@ -245,5 +268,5 @@ class Recorder:
     def _well(self, part: str) -> None:
         if part in self._failing:
             self._failing.remove(part)
-            self._state.failing = bool(self._failing)
+            self.state.failing = bool(self._failing)
             self._log.info("records are written again", part=part)

@@ -8,14 +8,16 @@ from freeroute.domain.receipt import AttemptNote, Receipt
 from freeroute.domain.usage import Usage
 from freeroute.wire.text import printable
 
-MOST_TOKENS = 2**53
-"""The largest number of tokens that is believed: what every reader of JSON can hold. Own design."""
+MOST_TOKENS = 2**40
+"""The largest number of tokens that is believed: more than any context, and no sum overflows. Own design."""
 
 _NOTHING = Usage()
 
 
 class Row(Struct, frozen=True, array_like=True):
     """One receipt as it is stored. The fields are the columns of the table, in their order.
+
+    A new one comes last and has a default: an older version may have left its rows in the spool.
 
     *at* is the Unix time at which the request arrived; *queued*, *overhead*, *first_event* and *total* are in
     seconds. *trail* is JSON, a list of the attempts that did not serve; empty if there were none.
@@ -75,7 +77,7 @@ def row_of(receipt: Receipt) -> Row:
         code=printable(receipt.code or ""),
         provider=receipt.provider or "",
         model=receipt.model or "",
-        key=receipt.key or "",
+        key=printable(receipt.key or ""),
         attempts=len(receipt.attempts),
         trail=_trail(receipt.attempts),
         prompt=_believed(usage.prompt),
@@ -107,7 +109,7 @@ def _hop(note: AttemptNote) -> dict[str, object]:
     return {
         "provider": note.provider,
         "model": note.model,
-        "key": note.key,
+        "key": printable(note.key),
         "kind": note.kind.value,
         "seconds": round(note.seconds, 4),
         **{name: value for name, value in told.items() if value is not None},

@@ -28,6 +28,7 @@ class Spool:
         self.path = path
         self._bound = bound
         self._lock = threading.Lock()
+        self.strange = 0  # lines that were passed over
         self._at = 0  # where the oldest batch begins that is not done
         self._next = 0  # where the one behind it begins, once it was read
 
@@ -55,18 +56,20 @@ class Spool:
                     return _decode.decode(line)
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                     self._at = self._next
+                    self.strange += bool(line.strip())
         return None
 
     def done(self) -> None:
         """Forget the batch that `first` returned; the file is emptied after the last. Raises OSError."""
         with self._lock:
             self._at = self._next
-            if self._at >= self._length():
-                self._shortened(b"")
+            length = self._length()
+            if self._at >= length:
+                if length:
+                    os.truncate(self.path, 0)
+                self._at = self._next = 0
             elif self._at > self._bound // 2:
-                with self.path.open("rb") as file:
-                    file.seek(self._at)
-                    self._shortened(file.read())
+                self._drop_what_is_done()
 
     def size(self) -> int:
         """Return the bytes that wait; raises OSError."""
@@ -90,7 +93,10 @@ class Spool:
         except FileNotFoundError:
             return 0
 
-    def _shortened(self, rest: bytes) -> None:
+    def _drop_what_is_done(self) -> None:
+        with self.path.open("rb") as file:
+            file.seek(self._at)
+            rest = file.read()
         beside = self.path.with_suffix(".new")
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:

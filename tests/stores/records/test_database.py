@@ -14,7 +14,6 @@ from freeroute.stores.records.database import (
     HOURS_KEPT,
     BatchRefusedError,
     Database,
-    is_damage,
 )
 from freeroute.stores.records.rows import Batch
 from freeroute.stores.records.tables import SPANS, daily, hourly, metadata, receipts, writers
@@ -103,6 +102,17 @@ async def test_what_is_too_much_is_deleted_oldest_first(database):
     left = sorted(found["at"] for found in await stored(database))
     assert 0 < len(left) < 3 * CHUNK
     assert left == [one.at for one in rows[-len(left) :]]
+
+
+async def test_a_file_shrinks_with_what_is_deleted(tmp_path):
+    database = Database(None, tmp_path / "records.db")
+    rows = tuple(row(at=EPOCH - DAY, request_id=str(number)) for number in range(2 * CHUNK))
+    await database.write(Batch("run", 1, rows), EPOCH)
+    while await database.tidy(EPOCH, 3600.0, 2**30):
+        pass
+    await database.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "records.db")) as connection:
+        assert connection.execute("PRAGMA freelist_count").fetchone() == (0,)
 
 
 async def test_usage_outlives_receipts_but_not_for_ever(database):
@@ -206,7 +216,7 @@ async def test_a_damaged_file_is_told_and_can_be_moved_aside(tmp_path):
     database = Database(None, tmp_path / "records.db")
     with pytest.raises(Exception, match="not a database") as caught:
         await database.write(Batch("run", 1, (row(),)), EPOCH)
-    assert is_damage(caught.value)
+    assert database.is_damage(caught.value)
     aside = database.set_aside("20261121T000000Z")
     assert aside is not None
     assert aside.read_bytes().startswith(b"nonsense")
@@ -227,4 +237,4 @@ async def test_no_password_is_shown(tmp_path):
     assert database.set_aside("now") is None
     with pytest.raises(Exception, match=r"^(?!.*secret)") as caught:
         await database.write(Batch("run", 1, (row(),)), EPOCH)
-    assert not is_damage(caught.value)
+    assert not database.is_damage(caught.value)

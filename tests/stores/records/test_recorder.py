@@ -213,6 +213,44 @@ async def test_what_is_too_old_goes_while_others_come(tmp_path):
     assert await bench.stored() == ["new", "newer"]
 
 
+async def test_a_short_run_without_receipts_opens_no_database(tmp_path):
+    bench = Bench(tmp_path)
+    async with bench.running():
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_lines_that_make_no_sense_are_told_and_hold_up_nothing(tmp_path, log):
+    bench = Bench(tmp_path)
+    bench.spool.path.write_bytes(b"nonsense\n" * 3)
+    bench.recorder.saw(receipt(request_id="req_0"))
+    async with bench.running():
+        await bench.until(lambda: bench.state.written == 1)
+    assert await bench.stored() == ids(1)
+    assert [(entry["log_level"], entry["lines"]) for entry in log] == [("warning", 3)]
+
+
+async def test_a_receipt_that_cannot_be_stored_costs_no_other(tmp_path, log):
+    bench = Bench(tmp_path)
+    for one in (receipt(usage="none"), *numbered(2)):
+        bench.recorder.saw(one)
+    async with bench.running():
+        pass
+    assert (await bench.stored(), bench.state.lost) == (ids(2), 1)
+    assert [entry["event"] for entry in log] == ["a receipt cannot be stored"]
+
+
+async def test_what_even_the_end_could_not_write_is_told(tmp_path, log):
+    bench = Bench(tmp_path)
+    bench.spool.path.mkdir()
+    for one in numbered(3):
+        bench.recorder.saw(one)
+    async with bench.running():
+        pass
+    assert bench.state.lost == 3
+    assert [entry["receipts"] for entry in log if "receipts" in entry] == [3]
+
+
 async def test_an_end_in_the_middle_of_trouble_comes_soon(tmp_path):
     bench = Bench(tmp_path)
     bench.path.mkdir()
