@@ -179,7 +179,7 @@ class ChatStream:
             self._judge_end()
 
     def _judge_end(self) -> None:
-        """Judge a body that ended without ``[DONE]``."""
+        """Judge a body at its end, whether it said ``[DONE]`` or not: only a finish makes an answer whole."""
         if self._parser.stray is not None and not self.is_complete:
             stray = inspect(self._parser.stray)
             if stray is not None and stray.choices is None:
@@ -191,6 +191,7 @@ class ChatStream:
     def _take(self, payload: bytes) -> None:
         if payload == DONE:
             self._over = self._done = True
+            self._judge_end()
             return
         if not payload or payload.isspace():
             return

@@ -107,10 +107,25 @@ async def test_after_the_finish_nothing_can_go_wrong_any_more(last: Any):
     assert stream.outcome is None
 
 
-async def test_done_without_a_finish_is_an_end():
-    stream = stream_of(await streamed(HI, DONE))
-    await rest(stream)
-    assert stream.outcome is None
+CALLING = event({"tool_calls": [{"index": 0, "id": "c1", "function": {"name": "look", "arguments": '{"at"'}}]})
+
+
+@pytest.mark.parametrize(
+    ("steps", "kind"),
+    [
+        ((HI,), Kind.TRUNCATED),
+        ((CALLING,), Kind.TRUNCATED),
+        ((HI, b"data: Internal Server Error\n\n"), Kind.TRUNCATED),
+        ((HI, b"<html>502 Bad Gateway</html>\n\n"), Kind.TRUNCATED),
+        ((HI, b'{"error":"model runner has stopped"}\n\n'), Kind.FAULT),
+        ((HI, b'data: [{"error":{"code":500,"message":"gone"}}]\n\n'), Kind.TRUNCATED),
+    ],
+)
+async def test_done_without_a_finish_is_a_cut(steps: tuple[bytes, ...], kind: Kind):
+    stream = stream_of(await streamed(*steps, DONE))
+    assert len(await rest(stream)) == 1
+    assert stream.outcome is not None
+    assert stream.outcome.kind is kind
 
 
 async def test_a_stream_that_never_ends_is_ended_far_beyond_its_bound():
