@@ -13,11 +13,13 @@ from freeroute.upstreams.repairs import Repairs
 from freeroute.upstreams.transport import Exchange, TransportError
 from freeroute.wire.answers import (
     SILENT_FINISHES,
+    Choice,
     Piece,
     error_in,
     estimated_usage,
     inspect,
     is_meaningful,
+    says_something,
     text_size,
     usage_chunk,
     usage_in,
@@ -101,6 +103,7 @@ class ChatStream:
         self._text = 0
         self._most = math.inf if bound is None else bound * BEYOND_BOUND + BEYOND_ANY_BOUND
         self._unfinished: set[int] = set()
+        self._finished: set[int] = set()
         self._meaningful = False
         self._over = False  # nothing more will be read
         self._done = False  # [DONE] came
@@ -228,7 +231,9 @@ class ChatStream:
                 index = choice.index if isinstance(choice.index, int) else 0
                 if choice.finish_reason:
                     self._unfinished.discard(index)
-                elif self.finish is None:
+                    self._finished.add(index)
+                elif index not in self._finished and (self.finish is None or _speaks(choice)):
+                    # After another's finish only words begin a choice: an empty one may tell the usage.
                     self._unfinished.add(index)
             self.finish = piece.finish or self.finish
             self._text += text_size(piece)
@@ -301,3 +306,7 @@ class ChatStream:
             except (TransportError, TimeoutError):
                 pass
         self._exchange.abort()
+
+
+def _speaks(choice: Choice) -> bool:
+    return choice.said is not None and says_something(choice.said)

@@ -128,6 +128,28 @@ async def test_done_without_a_finish_is_a_cut(steps: tuple[bytes, ...], kind: Ki
     assert stream.outcome.kind is kind
 
 
+def second(said: object = None, finish: str | None = None, **more: object) -> bytes:
+    """Return a chunk of another choice than the first."""
+    return event(choices=[{"index": 1, "delta": said or {}, "finish_reason": finish}], **more)
+
+
+async def test_a_choice_that_begins_after_another_s_finish_has_to_finish_too():
+    begun = (HI, STOP, second({"content": "Ho"}))
+    cut = stream_of(await streamed(*begun, DONE, n=2))
+    assert await texts(cut) == ["Hi", "", "Ho"]
+    assert cut.outcome is not None
+    assert cut.outcome.kind is Kind.TRUNCATED
+    both = stream_of(await streamed(*begun, second(finish="stop"), DONE, n=2))
+    assert await texts(both) == ["Hi", "", "Ho", ""]
+    assert both.outcome is None
+
+
+async def test_an_empty_choice_behind_the_finish_begins_nothing():
+    stream = stream_of(await streamed(HI, STOP, second({"content": ""}, usage={"prompt_tokens": 3}), DONE))
+    assert await texts(stream) == ["Hi", ""]
+    assert stream.outcome is None
+
+
 async def test_a_stream_that_never_ends_is_ended_far_beyond_its_bound():
     page = event({"content": "x" * 8192})
     endless = [page] * 100
