@@ -214,8 +214,20 @@ class ChatStream:
             self._fail(Outcome(Kind.GARBAGE, self._exchange.status, "far longer than asked for"))
             return
         if self._travels(piece):
-            self._ready.append(self._mender.chunk(self._repairs.chunk(payload, piece), piece))
+            told = self._repairs.chunk(payload, piece)
+            self._ready.append(self._mender.chunk(told, piece))
             self.finish = self._repairs.finish(self.finish)
+            if not self._meaningful:
+                self._meaningful = self._begins(piece if told is payload else inspect(told))
+
+    def _begins(self, told: Piece | None) -> bool:
+        """Say whether the answer has begun with *told*, which the caller gets: a tag alone tells nothing.
+
+        A tool call in the text has, although it is held back: whoever writes one is at work.
+        """
+        if self.finish in SILENT_FINISHES or self._repairs.is_calling:
+            return True
+        return told is not None and is_meaningful(told)
 
     def _take_stranger(self, payload: bytes) -> None:
         """Take an object that is no chunk: an error without an envelope if it has something to say."""
@@ -242,8 +254,6 @@ class ChatStream:
             usage = usage_of(raw)
             if usage is not None:
                 self.usage, self._raw_usage = usage, raw
-        if not self._meaningful and (is_meaningful(piece) or self.finish in SILENT_FINISHES):
-            self._meaningful = True
 
     def _travels(self, piece: Piece) -> bool:
         """Say whether the caller gets this chunk: the extra usage chunk only if it asked."""
