@@ -61,7 +61,8 @@ class ChatStream:
     """Reads one exchange. Before the first meaningful event a failure is an outcome of the attempt, after
     it the end of the stream: *outcome* then says which, and stays None at a good end.
 
-    *skipped* counts events that could not be read.
+    *skipped* counts events that could not be read. *held* says that the end brought text which was held
+    back, since it may have begun a tool call.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class ChatStream:
         self.finish: str | None = None
         self.outcome: Outcome | None = None
         self.skipped = 0
+        self.held = False
         self._exchange = exchange
         self._parser = events
         self._repairs = repairs
@@ -295,6 +297,7 @@ class ChatStream:
         if self.usage is None:
             self.usage = estimated_usage(self._prompt, self._text)
         if not self._closed and (held := self._repairs.rest(self._mender.like(self._last))):
+            self.held = True
             return held
         if self.outcome is None and self._include_usage and not self._told_usage:
             self._told_usage = True
