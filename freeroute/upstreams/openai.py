@@ -44,6 +44,7 @@ from freeroute.wire.answers import (
     with_usage,
 )
 from freeroute.wire.chat import ChatCall
+from freeroute.wire.lenient import Lenient
 from freeroute.wire.mending import Mender
 from freeroute.wire.sse import SseParser
 from freeroute.wire.strict import inspect_whole
@@ -289,6 +290,8 @@ class _Attempt:
 
     def _whole(self, exchange: Exchange, body: bytes) -> Sent:
         piece = inspect_whole(body)
+        if piece is None and (mended := Lenient().mended(body)) is not None:
+            piece, body = inspect_whole(mended), mended
         failed = self._failed(exchange, piece, body)
         if failed is not None or piece is None:
             return Sent(failed or Outcome(Kind.GARBAGE, exchange.status))

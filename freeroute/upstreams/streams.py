@@ -26,6 +26,7 @@ from freeroute.wire.answers import (
     usage_object,
     usage_of,
 )
+from freeroute.wire.lenient import Lenient
 from freeroute.wire.mending import Mender, mended_usage
 from freeroute.wire.sse import DONE, EventTooLarge
 from freeroute.wire.strict import inspect_chunk
@@ -93,6 +94,7 @@ class ChatStream:
         self._parser = events
         self._repairs = repairs
         self._mender = mender
+        self._lenient = Lenient()
         self._judge = judge
         self._include_usage = include_usage
         self._prompt = prompt
@@ -200,9 +202,11 @@ class ChatStream:
             return
         if not payload or payload.isspace():
             return
-        piece = inspect_chunk(payload)
+        piece = None if self._lenient.waits else inspect_chunk(payload)
+        if piece is None and (mended := self._lenient.mended(payload)) is not None:
+            piece, payload = inspect_chunk(mended), mended
         if piece is None:
-            self.skipped += 1
+            self._take_unreadable(payload)
             return
         error = error_in(piece)
         if error or piece.object == "error":
@@ -230,6 +234,14 @@ class ChatStream:
         if self.finish in SILENT_FINISHES or self._repairs.is_calling:
             return True
         return told is not None and is_meaningful(told)
+
+    def _take_unreadable(self, payload: bytes) -> None:
+        """Pass over what is no event of an answer, unless it is half of one from the middle: a gap in the
+        text must not go unnoticed.
+        """
+        self.skipped += 1
+        if self._meaningful and payload.lstrip().startswith(b"{"):
+            self._fail(Outcome(Kind.TRUNCATED, self._exchange.status, "an event cannot be read"))
 
     def _take_stranger(self, payload: bytes) -> None:
         """Take an object that is no chunk: an error without an envelope if it has something to say."""

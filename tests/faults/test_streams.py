@@ -203,6 +203,11 @@ async def test_events_that_cannot_be_read_are_left_out_and_the_rest_passes(play,
     assert '"skipped":3' in log()
 
 
+async def test_an_event_that_breaks_in_the_middle_ends_the_stream(play):
+    scene = await play(sse(ROLE, HI, b"data: {oops\n\n", event({"content": "!"}), STOP, DONE))
+    assert await scene.breaks_off("truncated", ROLE + HI) == HI_ALONE
+
+
 async def test_nothing_but_events_that_cannot_be_read_is_no_answer(play):
     scene = await play(sse(*[b"data: {oops\n\n"] * 3, DONE))
     assert await scene.moves_on(True, "garbage:200") == suspect(1, PROMPT)

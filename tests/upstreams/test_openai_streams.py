@@ -164,10 +164,30 @@ async def test_a_stream_that_never_ends_is_ended_far_beyond_its_bound():
     assert unbounded.outcome is None
 
 
-async def test_an_event_that_cannot_be_read_is_skipped_and_counted():
+async def test_what_is_no_event_of_an_answer_is_skipped_and_counted():
+    stream = stream_of(await streamed(b"data: {broken\n\n", HI, b"data: ping\n\n", STOP, DONE))
+    assert await texts(stream) == ["Hi", ""]
+    assert stream.skipped == 2
+    assert stream.outcome is None
+
+
+async def test_a_broken_event_in_the_middle_is_a_cut_since_text_may_be_missing():
     stream = stream_of(await streamed(HI, b"data: {broken\n\n", event({"content": "!"}), STOP, DONE))
-    assert await texts(stream) == ["Hi", "!", ""]
-    assert stream.skipped == 1
+    assert await texts(stream) == ["Hi"]
+    assert stream.outcome is not None
+    assert stream.outcome.kind is Kind.TRUNCATED
+
+
+def said_as(written: str, more: str = "") -> bytes:
+    return event({"content": "TEXT"}).replace(b'"TEXT"}', f'"{written}"}}{more}'.encode())
+
+
+async def test_text_that_is_not_quite_json_arrives():
+    odd = said_as("two ", ',"logprobs":{"content":[{"token":"two","logprob":-Infinity,"top_logprobs":[]}]}')
+    pieces = (said_as(r"b\ud83d"), said_as(r"\ude00 one "), odd, said_as(r"half\ud83d"), event({"content": "."}))
+    stream = stream_of(await streamed(*pieces, STOP, DONE))
+    assert await texts(stream) == ["b", "😀 one ", "two ", "half", "\ufffd.", ""]
+    assert (stream.skipped, stream.outcome) == (0, None)
 
 
 async def test_the_usage_chunk_goes_only_to_those_who_asked():
