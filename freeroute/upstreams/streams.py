@@ -273,12 +273,11 @@ class ChatStream:
         """Say whether the caller gets this chunk: the extra usage chunk only if it asked."""
         if self._repairs.holds_usage:
             return bool(piece.choices)
+        counts = piece.usage is not None and usage_of(piece.usage) is not None
         if piece.is_usage_only or piece.choices is None or self._is_afterword(piece):
-            if not self._include_usage or piece.choices is None:
+            if not (self._include_usage and counts) or piece.choices is None:
                 return False
-            self._told_usage = True
-        elif piece.usage:
-            self._told_usage = True
+        self._told_usage = self._told_usage or counts
         return True
 
     def _is_afterword(self, piece: Piece) -> bool:

@@ -225,6 +225,20 @@ async def test_usage_that_was_asked_for_and_not_given_is_estimated():
     assert stream.usage.estimated
 
 
+@pytest.mark.parametrize("usage", [{"prompt_tokens": -5, "completion_tokens": 1e30}, {"total_tokens": "x"}, {}, 7])
+async def test_usage_that_was_asked_for_and_cannot_be_is_estimated_and_marked(usage: Any):
+    for told in (
+        event(choices=[], usage=usage),
+        event({"content": ""}, usage=usage),
+        event({"content": "!"}, usage=usage),
+    ):
+        steps = (HI, told, STOP) if b"!" in told else (HI, STOP, told)
+        stream = stream_of(await streamed(*steps, DONE, stream_options={"include_usage": True}))
+        usages = [msgspec.json.decode(payload).get("usage") for payload in await rest(stream)]
+        assert usages[-1]["estimated"]
+        assert not any(usages[:-1])
+
+
 async def test_cumulative_usage_is_told_once_at_the_end():
     counted = [event({"content": "a"}, usage={"prompt_tokens": 3, "completion_tokens": n}) for n in (1, 2)]
     transport = PlayedTransport(sse_reply(*counted, STOP, DONE))
