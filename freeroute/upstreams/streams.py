@@ -33,6 +33,8 @@ from freeroute.wire.strict import inspect_chunk
 
 # After the finish only a usage chunk and [DONE] can follow; an answer is not held back for them.
 AFTER_FINISH = 5.0
+# Comments are signs of life, but no answer: so many silences long they may take the place of events. Own design.
+WITHOUT_EVENTS = 4
 # How long a provider may take to close a finished body, so that its connection can be used again.
 DRAIN = 0.05
 # A stream may bring so many bytes for each token of its bound, and so many more, before it is taken for one
@@ -142,16 +144,13 @@ class ChatStream:
 
     async def next(self) -> Sequence[bytes]:
         """Return the payloads of all events that are ready; empty at the end."""
+        loop = asyncio.get_running_loop()
+        since = loop.time()
         while not self._ready and not self._over:
-            try:
-                self._read(await self._wait())
-            except TransportError as exc:
-                self._fail(within_stream(exc, self._exchange.status))
-            except TimeoutError:
-                silent = f"silent for {self._between:g} s"
-                self._fail(Outcome(Kind.STALLED, self._exchange.status, silent))
-            except EventTooLarge as exc:
-                self._fail(Outcome(Kind.GARBAGE, self._exchange.status, str(exc)))
+            await self._read_on()
+            if not self._ready and loop.time() - since >= WITHOUT_EVENTS * self._patience:
+                told = f"no event for {WITHOUT_EVENTS * self._patience:g} s"
+                self._fail(Outcome(Kind.STALLED, self._exchange.status, told))
         if self._ready:
             ready, self._ready = self._ready, []
             return ready
@@ -169,11 +168,27 @@ class ChatStream:
         """Say whether every choice that began has finished."""
         return self.finish is not None and not self._unfinished
 
+    @property
+    def _patience(self) -> float:
+        """Return how many seconds of silence are allowed now."""
+        return min(self._between, AFTER_FINISH) if self.is_complete else self._between
+
+    async def _read_on(self) -> None:
+        """Read what comes next; how that may fail ends the stream."""
+        try:
+            self._read(await self._wait())
+        except TransportError as exc:
+            self._fail(within_stream(exc, self._exchange.status))
+        except TimeoutError:
+            silent = f"silent for {self._between:g} s"
+            self._fail(Outcome(Kind.STALLED, self._exchange.status, silent))
+        except EventTooLarge as exc:
+            self._fail(Outcome(Kind.GARBAGE, self._exchange.status, str(exc)))
+
     async def _wait(self) -> bytes:
         if not self._watch and not self.is_complete:
             return await self._exchange.next()
-        patience = min(self._between, AFTER_FINISH) if self.is_complete else self._between
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(self._patience):
             return await self._exchange.next()
 
     def _read(self, data: bytes) -> None:

@@ -1,5 +1,6 @@
 """Streams of the OpenAI-shaped upstream, from the first meaningful event to any end."""
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -33,6 +34,7 @@ from tests.support.asking import (
     texts,
 )
 from tests.support.transports import HANG, PlayedTransport, Reply, json_reply, sse_reply
+from tests.support.virtual import run
 
 
 async def test_a_stream_is_served_from_its_first_meaningful_event_on():
@@ -148,6 +150,24 @@ async def test_an_empty_choice_behind_the_finish_begins_nothing():
     stream = stream_of(await streamed(HI, STOP, second({"content": ""}, usage={"prompt_tokens": 3}), DONE))
     assert await texts(stream) == ["Hi", ""]
     assert stream.outcome is None
+
+
+def commented(times: int) -> list[bytes | float]:
+    """Return a comment every ten seconds."""
+    return [step for _ in range(times) for step in (10.0, b": wait\n\n")]
+
+
+def test_comments_alone_keep_a_stream_alive_for_four_silences():
+    async def told(*steps: bytes | float) -> tuple[list[str], Kind | None, float]:
+        began = asyncio.get_running_loop().time()
+        stream = stream_of(await streamed(HI, *steps, STOP, DONE))
+        heard = await texts(stream)
+        kind = stream.outcome.kind if stream.outcome is not None else None
+        return heard, kind, asyncio.get_running_loop().time() - began
+
+    assert run(told(*commented(11))) == (["Hi", ""], None, 110)
+    assert run(told(*commented(11), HI, *commented(11))) == (["Hi", "Hi", ""], None, 220)
+    assert run(told(*commented(1000))) == (["Hi"], Kind.STALLED, 120)
 
 
 async def test_a_stream_that_never_ends_is_ended_far_beyond_its_bound():
