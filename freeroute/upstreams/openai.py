@@ -297,8 +297,8 @@ class _Attempt:
             return Sent(failed or Outcome(Kind.GARBAGE, exchange.status))
         usage = usage_of(usage_in(piece)) or estimated_usage(self._prompt, text_size(piece))
         read, body = body, self._repairs.whole(body, piece)
-        if body is not read and not self._says(inspect(body)):
-            return Sent(_empty(exchange))  # tags with nothing between and behind them
+        if body is not read and (failed := self._failed(exchange, inspect(body), body)) is not None:
+            return Sent(failed)  # tags and nothing else, say
         if self._call.schema is not None:
             body, wrong = conforming(body, self._call.schema)
             if wrong:
@@ -328,17 +328,9 @@ class _Attempt:
             if piece.object == "error" or said.message or said.codes:
                 return self._inside(body, exchange.headers)
             return Outcome(Kind.GARBAGE, exchange.status, "not a chat completion")
-        return None if self._says(piece) else _empty(exchange)
-
-    def _says(self, piece: Piece | None) -> bool:
-        """Say whether *piece* has something to read, or says why it has nothing."""
-        if piece is None:
-            return False
-        return self._terms.probe or is_meaningful(piece) or piece.finish in SILENT_FINISHES
-
-
-def _empty(exchange: Exchange) -> Outcome:
-    return Outcome(Kind.EMPTY, exchange.status, "an answer without content")
+        if self._terms.probe or is_meaningful(piece) or piece.finish in SILENT_FINISHES:
+            return None
+        return Outcome(Kind.EMPTY, exchange.status, "an answer without content")
 
 
 def as_asked(call: ChatCall, candidate: Candidate) -> ChatCall:

@@ -120,7 +120,6 @@ CALLING = event({"tool_calls": [{"index": 0, "id": "c1", "function": {"name": "l
         ((HI, b"data: Internal Server Error\n\n"), Kind.TRUNCATED),
         ((HI, b"<html>502 Bad Gateway</html>\n\n"), Kind.TRUNCATED),
         ((HI, b'{"error":"model runner has stopped"}\n\n'), Kind.FAULT),
-        ((HI, b'data: [{"error":{"code":500,"message":"gone"}}]\n\n'), Kind.TRUNCATED),
     ],
 )
 async def test_done_without_a_finish_is_a_cut(steps: tuple[bytes, ...], kind: Kind):
