@@ -71,6 +71,12 @@ class Part:
         return stream.skipped if stream is not None else 0
 
     @property
+    def held(self) -> bool:
+        """Say whether its last words may have begun a tool call."""
+        stream = self.won.sent.stream
+        return stream is not None and stream.held
+
+    @property
     def is_over(self) -> bool:
         """Say whether nothing more comes of it."""
         return self._over

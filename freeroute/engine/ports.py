@@ -35,9 +35,13 @@ class Terms(Struct, frozen=True):
 
 
 class EventStream(Protocol):
-    """A stream whose first meaningful event has arrived. *skipped* counts events that could not be read."""
+    """A stream whose first meaningful event has arrived. *skipped* counts events that could not be read.
+
+    *held* says that its last words were held back until its end, since they may have begun a tool call.
+    """
 
     skipped: int
+    held: bool
     usage: Usage | None
     finish: str | None
     outcome: Outcome | None

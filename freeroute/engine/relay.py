@@ -8,7 +8,7 @@ from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.usage import Usage
 from freeroute.engine.continuing import Continuation
 from freeroute.engine.parts import Part
-from freeroute.wire.answers import error_events
+from freeroute.wire.answers import error_events, inspect
 
 
 class Serving:
@@ -32,6 +32,7 @@ class Serving:
         self._parts = [part]
         self._done = done
         self._continuation = continuation
+        self._first = b""  # who the stream said it was; an error in it says so too
         self._over = False
         self._finished = False
         self.first_event_at = part.first_event_at
@@ -76,13 +77,14 @@ class Serving:
                 payloads = self._continuation.fitted(part, payloads)
             if payloads:
                 part.spoke = True
+                self._first = self._first or payloads[0]
                 return payloads
             if not part.is_over or await self._passed_on(part):
                 continue
             self._over = True
             if part.outcome.kind is not Kind.SERVED:
                 told = f"the provider stopped in the middle of its answer: {self.outcome.kind.value}"
-                return error_events(told, code="upstream_failed")
+                return error_events(told, code="upstream_failed", like=inspect(self._first))
         return ()
 
     async def _passed_on(self, part: Part) -> bool:

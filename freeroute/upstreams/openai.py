@@ -36,6 +36,7 @@ from freeroute.wire.answers import (
     chunk_of,
     error_in,
     estimated_usage,
+    inspect,
     is_meaningful,
     text_size,
     usage_in,
@@ -43,6 +44,7 @@ from freeroute.wire.answers import (
     with_usage,
 )
 from freeroute.wire.chat import ChatCall
+from freeroute.wire.lenient import Lenient
 from freeroute.wire.mending import Mender
 from freeroute.wire.sse import SseParser
 from freeroute.wire.strict import inspect_whole
@@ -288,11 +290,15 @@ class _Attempt:
 
     def _whole(self, exchange: Exchange, body: bytes) -> Sent:
         piece = inspect_whole(body)
+        if piece is None and (mended := Lenient().mended(body)) is not None:
+            piece, body = inspect_whole(mended), mended
         failed = self._failed(exchange, piece, body)
         if failed is not None or piece is None:
             return Sent(failed or Outcome(Kind.GARBAGE, exchange.status))
         usage = usage_of(usage_in(piece)) or estimated_usage(self._prompt, text_size(piece))
-        body = self._repairs.whole(body, piece)
+        read, body = body, self._repairs.whole(body, piece)
+        if body is not read and (failed := self._failed(exchange, inspect(body), body)) is not None:
+            return Sent(failed)  # tags and nothing else, say
         if self._call.schema is not None:
             body, wrong = conforming(body, self._call.schema)
             if wrong:

@@ -56,6 +56,11 @@ class Repairs:
         """Say whether usage is taken out of every chunk, to be told once at the end."""
         return self._quirks.usage_every_chunk
 
+    @property
+    def is_calling(self) -> bool:
+        """Say whether text is held back that may be a tool call."""
+        return any(writing.is_calling for writing in self._writings.values())
+
     def finish(self, reason: str | None) -> str | None:
         """Return the finish *reason* as the caller is told it."""
         begun = not self._quirks.tool_finish and any(calls.ids for calls in self._calls.values())

@@ -44,6 +44,11 @@ class TextTools:
         self._calling = False
         self._given_up = False
 
+    @property
+    def is_calling(self) -> bool:
+        """Say whether a call may have begun."""
+        return self._calling and not self._given_up
+
     def feed(self, text: str) -> str:
         """Return what of the text flows on."""
         self._held += text

@@ -1,5 +1,6 @@
 """An answer on its way: streams end honestly, and everything is settled once."""
 
+import msgspec
 import pytest
 
 from freeroute.domain.catalogue import Limit, Unit
@@ -36,6 +37,15 @@ async def test_a_stream_that_dies_says_so_in_band_and_counts_as_a_failure(ending
     assert alone.startswith(b'{"error":{')
     assert world.is_suspect("a/m#k1")
     assert world.receipts.last.code == ending.value
+
+
+async def test_an_error_in_a_stream_has_the_stream_s_identity():
+    said = b'{"id":"c7","created":5,"model":"m","choices":[]}'
+    world = World(provider("a"), a=[streamed([said, b'{"id":"other"}'], ending=Kind.STALLED)])
+    served = await world.gateway.chat(call(stream=True), world.context())
+    *_, error, _ = [msgspec.json.decode(payload) for payload in await read(served)]
+    await served.finish()
+    assert (error["id"], error["created"], error["model"]) == ("c7", 5, "m")
 
 
 async def test_a_caller_that_leaves_midway_aborts_the_stream_and_blames_nobody():

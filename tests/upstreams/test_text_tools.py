@@ -157,6 +157,20 @@ async def test_calls_are_told_even_where_a_stream_ends_without_a_finish():
     assert rescued(await said(WRITTEN, end=(DONE,))) == [(0, "look", '{"city":"Rome"}')]
 
 
+@pytest.mark.parametrize("begun", ["<tool_", '<tool_call>{"name": "look", "argu'])
+async def test_a_stream_that_dies_where_a_call_may_have_begun_says_so(begun):
+    steps = [event({"content": "Let me look. "}), event({"content": begun})]
+    sent = await ask(PlayedTransport(sse_reply(*steps)), asked=QWEN, stream=True, tools=OFFERED)
+    stream = stream_of(sent)
+    assert msgspec.json.decode((await rest(stream))[-1])["choices"][0]["delta"]["content"] == begun
+    assert stream.held
+    assert stream.outcome is not None
+
+
+async def test_a_call_in_the_text_is_an_answer_before_it_can_be_told():
+    assert rescued(await said(WRITTEN[:20], WRITTEN[20:]))
+
+
 async def test_calls_in_the_text_follow_those_beside_it():
     beside = event({"tool_calls": [{"index": 0, "id": "a", "function": {"name": "add", "arguments": ""}}]})
     choices = await said(WRITTEN, end=(beside, STOP, DONE))
