@@ -11,14 +11,19 @@ def _sign(*alternatives: str) -> re.Pattern[str]:
 
 LOADING = _sign(r"loading model", r"model is (?:currently )?loading", r"is being loaded")
 # A full queue is not a broken server.
-FULL = _sign(r"server busy", r"maximum pending", r"queue (?:is )?full", r"queue_exceeded")
+FULL = _sign(
+    r"server busy",
+    r"maximum pending",
+    r"queue (?:is )?full",
+    r"queue_exceeded",
+    r"(?:at|over|no) capacity",
+)
 BUSY = _sign(
     FULL.pattern,
     r"service tier capacity",
     r"capacity[ _](?:exceeded|exhausted)",
     r"no (?:more )?data cent",
     r"degraded function",
-    r"(?:at|over|no) capacity",
     r"overloaded",
     r"rate.?limited upstream",
     r"^(?:3505|3040)$",
@@ -72,6 +77,10 @@ TOO_LONG = _sign(
     r"exceeds? the (?:available )?context",
     r"reduce the length",
     r"longer than the model",
+    r"maximum model length",
+    r"inputs`? must have less than",
+    r"inputs`? tokens \+ `?max_new_tokens`? must be",
+    r"range of input length should be",
     r"string_above_max_length",
     r"^1261$",
 )
@@ -105,6 +114,7 @@ _SIZE = r"(\d[\d,_]{2,9})"
 CONTEXT_SIZES = tuple(
     _sign(pattern)
     for pattern in (
+        rf"\d(?: tokens)? > {_SIZE}",
         (
             rf"context (?:length|window|size)(?: of this model| allowed| limit)?(?: is| of|:| \()\s*"
             rf"(?:only )?{_SIZE}"
@@ -115,6 +125,10 @@ CONTEXT_SIZES = tuple(
         rf"while (?:the )?limit is {_SIZE}",
         rf"with {_SIZE} maximum context",
         rf"tokens in the prompt cannot exceed {_SIZE}",
+        rf"maximum (?:model|prompt|input) length (?:is|of) {_SIZE}",
+        rf"must be <= {_SIZE}",
+        rf"must have less than {_SIZE}",
+        rf"input length should be \[\d+, ?{_SIZE}\]",
     )
 )
 

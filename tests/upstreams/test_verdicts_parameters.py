@@ -14,7 +14,7 @@ PREFILLS = [
     "Please ensure that single turn requests end with a user role or the role field is empty.",
 ]
 # vLLM's and NVIDIA's, Cerebras', Mistral's, OpenRouter's, Cohere's, Cloudflare's, Z.ai's, LM Studio's,
-# Ollama's and SGLang's words.
+# Ollama's, SGLang's, older vLLM's, Anthropic's, TGI's, Alibaba's and xAI's words.
 OVERFLOWS = [
     (
         error(
@@ -82,6 +82,29 @@ OVERFLOWS = [
     ),
     ({"error": "the input length exceeds the context length"}, None),
     (error("The input (9000 tokens) is longer than the model's context length (8192 tokens)."), 8192),
+    (
+        error(
+            "The decoder prompt (length 12009) is longer than the maximum model length of 8192. Make sure "
+            "that `max_model_len` is no smaller than the number of text tokens."
+        ),
+        8192,
+    ),
+    (error("The prompt (length 12009) exceeds the maximum model length of 8192"), 8192),
+    (error("prompt is too long: 208310 tokens > 200000 maximum"), 200000),
+    (error("input length and `max_tokens` exceed context limit: 198000 + 21000 > 200000"), 200000),
+    (
+        error(
+            "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 8192. Given: 12009 "
+            "`inputs` tokens and 20 `max_new_tokens`"
+        ),
+        8192,
+    ),
+    (error("Input validation error: `inputs` must have less than 4095 tokens. Given: 6000"), 4095),
+    (error("<400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 30720]"), 30720),
+    (
+        error("This model's maximum prompt length is 131072 but the request contains 140000 tokens."),
+        131072,
+    ),
     (
         error(
             "Requested token count exceeds the model's maximum context length of 8192 tokens. You requested "
