@@ -16,7 +16,7 @@ from freeroute.domain.outcome import Kind
 from freeroute.domain.resolve import Names, Target
 from freeroute.domain.selection import Need
 from freeroute.domain.standing import Standing
-from freeroute.engine import headers, listing, status
+from freeroute.engine import headers, listing, shares, status
 from freeroute.engine.accounting import Accounting, Ending
 from freeroute.engine.admission import Admission
 from freeroute.engine.attempts import AttemptLoop, Routing
@@ -250,9 +250,13 @@ class Gateway:
         )
         return listing.plan(self.view(), model, need)
 
-    def status(self) -> dict[str, Any]:
-        """Return providers, breakers, pools and the last requests."""
-        return status.status(self.view())
+    def key(self, client: Client | None) -> dict[str, Any]:
+        """Return what *client* may use, has used and has left."""
+        return shares.key(self.view(), client)
+
+    def status(self, client: Client | None = None) -> dict[str, Any]:
+        """Return providers, breakers, pools, clients and the last requests; a *client* sees its own alone."""
+        return status.status(self.view(), client)
 
     def reset(self, provider_id: str) -> dict[str, Any]:
         """Close a provider's breakers and lift its holds; raises NotFound."""
@@ -290,6 +294,7 @@ class Gateway:
             strategy=self.ties,
             demo=self.demo,
             version=self.version,
+            clients=self.clients,
             in_flight=self.in_flight,
             unsaved=self.unsaved,
         )
