@@ -52,7 +52,7 @@ def client_of(spec: ClientSpec, key_hash: bytes, where: Where) -> Client:
         weight=spec.weight,
         no_train=spec.privacy == "no-train",
         expires=_moment(spec.expires, where) if spec.expires is not None else None,
-        max_wait=spec.max_wait,
+        max_wait=None if spec.max_wait is None else float(spec.max_wait),
         note=spec.note,
     )
 

@@ -5,13 +5,17 @@ from collections.abc import Iterable
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from freeroute.domain.catalogue import Limit, Pool
 from freeroute.domain.resolve import Target, names
 
 LONGEST_KEY = 512
 """Characters of a key. Own design: ours have 46; what is longer is refused before it costs a hash."""
+
+
+MOST_FORMER = 8
+"""Keys of one client that were replaced and open the door still. Own design: rotations are days apart."""
 
 
 class FormerKey(Struct, frozen=True):
@@ -64,6 +68,36 @@ class Client(Struct, frozen=True):
 def hash_key(key: str) -> bytes:
     """Return what is stored of *key*: keys are 256 random bits, so a plain hash cannot be guessed."""
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+
+
+def rotated(client: Client, key_hash: bytes, until: float, wall: float) -> Client:
+    """Return *client* with another key; the one it had opens the door *until* (Unix time), if that comes yet.
+
+    Raises ValueError if it was revoked, or has too many former keys.
+    """
+    if client.revoked is not None:
+        raise ValueError(f"{client.name} was revoked: a client of this name can only be added anew")
+    former = [key for key in client.former if key.until > wall]
+    if until > wall:
+        former.append(FormerKey(client.key_hash, until))
+    if len(former) > MOST_FORMER:
+        raise ValueError(f"{client.name} has {MOST_FORMER} former keys that still open the door")
+    return structs.replace(client, key_hash=key_hash, former=tuple(former))
+
+
+def enrolled(given: Iterable[Client], stored: Iterable[Client]) -> tuple[tuple[Client, ...], tuple[str, ...]]:
+    """Return all clients, and the names of those *stored* that are left out.
+
+    A name or a key that is *given* in the settings is theirs.
+    """
+    clients, hidden = list(given), []
+    names, hashes = {client.name for client in clients}, {client.key_hash for client in clients}
+    for client in stored:
+        if client.name in names or client.key_hash in hashes:
+            hidden.append(client.name)
+        else:
+            clients.append(client)
+    return tuple(clients), tuple(hidden)
 
 
 class Problem(StrEnum):

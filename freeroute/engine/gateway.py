@@ -306,14 +306,22 @@ class Gateway:
         """
         if clients is not None:
             self.clients = tuple(clients)
-        pools = [pool for candidate in catalogue.candidates for pool in candidate.pools]
-        pools += [pool for client in self.clients for pool in client.pools]
-        self.counters.adopt(pools, self.clock.now())
+        self._count_for(catalogue)
         self.catalogue = catalogue
         self.names = Names(catalogue)
         self.standing.keep(catalogue.candidates)
         self.loop.room.size = self.admission.room = self.loop.routing.waiting_room
         self.loop.room.stir()
+
+    def enrol(self, clients: Sequence[Client]) -> None:
+        """Let *clients* in from now on, and nobody else; what those that stay have used is kept."""
+        self.clients = tuple(clients)
+        self._count_for(self.catalogue)
+
+    def _count_for(self, catalogue: Catalogue) -> None:
+        pools = [pool for candidate in catalogue.candidates for pool in candidate.pools]
+        pools += [pool for client in self.clients for pool in client.pools]
+        self.counters.adopt(pools, self.clock.now())
 
     def _discovered(self, candidate: Candidate, limit: Limit) -> Pool | None:
         """Route by a *limit* that only an answer told of, until the next reload; None if it is no news."""

@@ -1,10 +1,22 @@
 """Clients: who holds a key, what they may ask, what they charge."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from freeroute.domain.catalogue import Limit, Unit
-from freeroute.domain.clients import LONGEST_KEY, Client, FormerKey, Problem, Roster, hash_key
+from freeroute.domain.clients import (
+    LONGEST_KEY,
+    MOST_FORMER,
+    Client,
+    FormerKey,
+    Problem,
+    Roster,
+    enrolled,
+    hash_key,
+    rotated,
+)
 from freeroute.domain.resolve import Names, Target
 from tests.support.world import catalogue, model, provider
 
@@ -101,3 +113,32 @@ def test_every_client_has_counters_of_its_own():
     limit = Limit(Unit.REQUESTS, 20, 60.0, span="minute")
     [pool] = Client("alice", b"", limits=(limit,)).pools
     assert pool.id == "client:alice/requests/minute"
+
+
+def test_a_rotation_leaves_the_former_key_for_its_time_and_forgets_what_is_over():
+    once = rotated(ALICE, hash_key("b"), until=100.0, wall=0.0)
+    assert once.key_hash == hash_key("b")
+    assert once.former == (FormerKey(hash_key("a"), 100.0),)
+    twice = rotated(once, hash_key("c"), until=50.0, wall=50.0)
+    assert twice.former == once.former
+    assert rotated(twice, hash_key("d"), until=150.0, wall=100.0).former == (FormerKey(hash_key("c"), 150.0),)
+
+
+def test_a_revoked_client_gets_no_other_key():
+    with pytest.raises(ValueError, match="alice was revoked"):
+        rotated(structs.replace(ALICE, revoked=1.0), hash_key("b"), 9.0, 0.0)
+
+
+def test_so_many_former_keys_open_the_door_and_no_more():
+    client = ALICE
+    for number in range(MOST_FORMER):
+        client = rotated(client, hash_key(f"k{number}"), 100.0, 0.0)
+    with pytest.raises(ValueError, match="alice has 8 former keys"):
+        rotated(client, hash_key("more"), 100.0, 0.0)
+    assert rotated(client, hash_key("more"), 0.0, 0.0).key_hash == hash_key("more")
+
+
+def test_a_name_or_a_key_of_the_settings_is_theirs():
+    same_name = Client("alice", hash_key("x"))
+    same_key = Client("other", hash_key("a"))
+    assert enrolled([ALICE], [same_name, BOB, same_key]) == ((ALICE, BOB), ("alice", "other"))
