@@ -21,7 +21,8 @@ class Terms(Struct, frozen=True):
     """How one attempt is to be made: seconds for each phase, parameters to leave out, the output bound.
 
     A *probe* passes on any well-formed 2xx, content or not. *hop* counts the gateways like this one that the
-    call has passed, this one included.
+    call has passed, this one included. *client* is whose call it is, if clients are configured: nothing that
+    is remembered of it may serve another's.
     """
 
     connect: float
@@ -33,6 +34,7 @@ class Terms(Struct, frozen=True):
     probe: bool = False
     traceparent: str | None = None
     hop: int = 1
+    client: str = ""
 
 
 class EventStream(Protocol):

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from msgspec import structs
 
 from freeroute.domain.catalogue import Limit, Unit, WindowKind
 from freeroute.domain.clients import Client
@@ -173,5 +174,58 @@ def test_errors_tell_a_client_its_limits_as_answers_do():
         assert error.headers["x-ratelimit-remaining-requests"] == "5"
         failed = await place.fails(UpstreamFailed, context=context)
         assert failed.headers["x-ratelimit-remaining-requests"] == "4"
+
+    run(scene())
+
+
+def test_a_limit_that_is_raised_while_it_is_used_goes_on_from_there():
+    async def scene():
+        place = world()
+        place.gateway.enrol([alice(PER_MINUTE)])
+        await place.ask(context=place.context(client=alice(PER_MINUTE)))
+        roomier = alice(structs.replace(PER_MINUTE, amount=2))
+        place.gateway.enrol([roomier])
+        answer = await place.ask(context=place.context(client=roomier))
+        assert answer.headers["x-ratelimit-limit-requests"] == "2"
+        assert answer.headers["x-ratelimit-remaining-requests"] == "0"
+        await place.fails(RateLimited, context=place.context(client=roomier))
+
+    run(scene())
+
+
+@pytest.mark.parametrize("heavy", [1.0, 3.0])
+def test_a_client_that_queues_hundreds_keeps_the_one_of_another_waiting_for_a_few_turns(heavy):
+    async def scene():
+        slow = Limit(Unit.REQUESTS, 60, WINDOW, span="minute")
+        place = world(provider("a", limits=(slow,)), max_wait=120.0)
+        await asyncio.gather(*(place.ask(context=place.context(queue="-")) for _ in range(60)))
+        flood = Client("flood", b"f", weight=heavy)
+        flooding = [
+            asyncio.create_task(place.ask(context=place.context(queue="flood", client=flood)))
+            for _ in range(100)
+        ]
+        await asyncio.sleep(1)
+        began = place.clock.now().mono
+        await place.ask(context=place.context(queue="bob", client=Client("bob", b"b")))
+        assert place.clock.now().mono - began <= WINDOW
+        for task in flooding:
+            task.cancel()
+        await asyncio.gather(*flooding, return_exceptions=True)
+
+    run(scene())
+
+
+def test_an_unused_share_goes_to_the_others():
+    async def scene():
+        slow = Limit(Unit.REQUESTS, 10, WINDOW, span="minute")
+        place = world(provider("a", limits=(slow,)), max_wait=120.0)
+        clients = [
+            Client(name, name.encode(), weight=weight) for name, weight in (("idle", 9.0), ("busy", 1.0))
+        ]
+        place.gateway.enrol(clients)
+        asked = [place.ask(context=place.context(queue="busy", client=clients[1])) for _ in range(20)]
+        began = place.clock.now().mono
+        await asyncio.gather(*asked)
+        assert place.clock.now().mono - began == pytest.approx(WINDOW, abs=1.0)
 
     run(scene())
