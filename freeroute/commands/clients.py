@@ -26,7 +26,7 @@ _PLAIN = re.compile(r"(?!(?:true|false|null|yes|no|on|off|y|n)$)[a-z][a-z0-9_-]*
 
 @click.group()
 def clients() -> None:
-    """Say who may call the gateway, with which key and within which limits.
+    """Say who may call the gateway, and within which limits.
 
     Clients that are added here are kept in the state directory, by hashes of their keys; a running gateway
     goes by them within a second. Those of the settings file are changed there.

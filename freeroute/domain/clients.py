@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from functools import cached_property
 
 from msgspec import Struct, structs
 
@@ -25,7 +26,7 @@ class FormerKey(Struct, frozen=True):
     until: float
 
 
-class Client(Struct, frozen=True):
+class Client(Struct, frozen=True, dict=True):
     """A person or an app. *key_hash* is the SHA-256 of its key; *models* are patterns such as ``free*``.
 
     *expires*, *created* and *revoked* are Unix time, *max_wait* the most seconds its requests wait for
@@ -46,7 +47,7 @@ class Client(Struct, frozen=True):
     revoked: float | None = None
     former: tuple[FormerKey, ...] = ()
 
-    @property
+    @cached_property
     def pools(self) -> tuple[Pool, ...]:
         """Return the counters this client charges."""
         return tuple(Pool(f"client:{self.name}/{limit.label}", limit) for limit in self.limits)
