@@ -79,7 +79,8 @@ class ClientsFile:
             found = self.path.stat()
         except OSError:
             return None
-        return found.st_mtime_ns, found.st_ino, found.st_size
+        # The time of the last change of any kind: whoever mends its permissions is noticed too.
+        return found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:
@@ -99,7 +100,17 @@ class ClientsFile:
                 file.flush()
                 os.fsync(file.fileno())
             Path(made).replace(self.path)
+            _settled(self.path.parent)
         except BaseException:
             with contextlib.suppress(OSError):
                 Path(made).unlink()
             raise
+
+
+def _settled(directory: Path) -> None:
+    """Have what was renamed in *directory* outlive a power failure: a key that was revoked stays so."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
