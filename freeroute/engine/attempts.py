@@ -226,6 +226,7 @@ class AttemptLoop:
             probe=probe,
             traceparent=course.context.traceparent,
             hop=course.context.hop + 1,
+            client=course.context.client.name if course.context.client is not None else "",
         )
 
     def _due(self, call: ChatCall, leased: Leased) -> float:

@@ -22,7 +22,7 @@ from freeroute.upstreams.faults import before_answer
 from freeroute.upstreams.quirks import NotTaken, Outgoing, outgoing
 from freeroute.upstreams.rates import facts_of
 from freeroute.upstreams.repairs import Repairs
-from freeroute.upstreams.signatures import Signatures
+from freeroute.upstreams.signatures import Signatures, maker_of
 from freeroute.upstreams.streams import ChatStream, Events
 from freeroute.upstreams.structured import conforming
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
@@ -162,7 +162,7 @@ class OpenAiUpstream:
         repairs = Repairs(
             candidate.provider.quirks,
             habits_of(candidate, call),
-            signed=partial(self._signatures.note, candidate.name),
+            signed=partial(self._signatures.note, maker_of(candidate, terms)),
         )
         attempt = _Attempt(call, candidate, terms, self._clock, self._shape, repairs)
         began = self._clock.now()
