@@ -121,7 +121,7 @@ class Repairs:
 
     def _needs_repair(self, choice: Choice) -> bool:
         said = choice.delta if choice.delta is not None else choice.message
-        if said is not None and (isinstance(said.content, list) or _has_bare_reasoning(said)):
+        if said is not None and (isinstance(said.content, list) or _has_reasoning(said)):
             return True
         return self._ends_wrongly(choice)
 
@@ -196,15 +196,17 @@ def _index(choice: Choice) -> int:
     return choice.index if isinstance(choice.index, int) else 0
 
 
-def _has_bare_reasoning(said: Said) -> bool:
-    return isinstance(said.reasoning, str) and bool(said.reasoning) and not said.reasoning_content
+def _has_reasoning(said: Said) -> bool:
+    return isinstance(said.reasoning, str) and bool(said.reasoning)
 
 
 def _mend_said(said: Said, body: dict[str, Any], calls: list[Any] | None) -> None:
     if calls is not None:
         body["tool_calls"] = calls
-    if _has_bare_reasoning(said):
-        body["reasoning_content"] = body.pop("reasoning")
+    if _has_reasoning(said):
+        # Where both names are there, they hold the same.
+        reasoning = body.pop("reasoning")
+        body["reasoning_content"] = body.get("reasoning_content") or reasoning
     if isinstance(said.content, list):
         text, thinking = split_parts(said.content)
         body["content"] = text

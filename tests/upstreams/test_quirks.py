@@ -289,8 +289,9 @@ def test_usage_in_every_chunk_is_taken_out():
 
 
 def test_reasoning_goes_by_one_name():
-    said = repaired(Quirks(), delta(reasoning="hm"))[0]["choices"][0]["delta"]
-    assert said == {"reasoning_content": "hm"}
+    for told in ({"reasoning": "hm"}, {"reasoning": "hm", "reasoning_content": "hm"}):
+        said = repaired(Quirks(), delta(**told))[0]["choices"][0]["delta"]
+        assert said == {"reasoning_content": "hm"}
 
 
 def test_content_lists_become_text_and_thinking():

@@ -55,6 +55,12 @@ def read(form: str, *pieces: str) -> tuple[str, list[Call]]:
         ("mistral", '[TOOL_CALLS]add[CALL_ID]xyz[ARGS]{"a":1}', "", [ADD]),
         ("mistral", "[TOOL_CALLS]look{}", "", [Call("look", "{}")]),
         ("hermes", '<tool_call>{"name":"look"}</tool_call>', "", [Call("look", "{}")]),
+        (
+            "hermes",
+            '<tool_call>{"name":"look","arguments":{"city":"</tool_call><tool_call>"}} </tool_call> Done.',
+            "Done.",
+            [Call("look", '{"city":"</tool_call><tool_call>"}')],
+        ),
     ],
 )
 def test_calls_are_found_in_each_form(form, text, told, calls):
@@ -67,6 +73,7 @@ def test_calls_are_found_in_each_form(form, text, told, calls):
     [
         ("hermes", '<tool_call>{"name":"other","arguments":{}}</tool_call>'),
         ("hermes", "<tool_call>look(city=Rome)</tool_call>"),
+        ("hermes", '<tool_call>{"name":"look","arguments":{}} and more</tool_call>'),
         ("hermes", '<tool_call>{"name":"look","arguments":{"city":'),
         ("hermes", '<tool_call>{"name":"look","arguments":[1]}</tool_call>'),
         ("hermes", "a <tool_call is an element"),
