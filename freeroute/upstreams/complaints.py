@@ -77,6 +77,13 @@ def complaint_of(error: Any) -> Complaint:
     return complaint
 
 
+def is_list_of_errors(payload: bytes) -> bool:
+    """Say whether *payload* is a list of error objects, as Google answers."""
+    value = _json(payload) if payload.lstrip()[:1] == b"[" else None
+    items = value if isinstance(value, list) else []
+    return bool(items) and all(isinstance(item, dict) and item.get("error") for item in items)
+
+
 def _is_html(text: str) -> bool:
     start = text[:200].lower()
     return start.startswith(("<!doctype", "<html", "<head", "<?xml", "<body", "<center", "<h1"))

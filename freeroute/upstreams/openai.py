@@ -17,7 +17,7 @@ from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.rates import RateFact
 from freeroute.engine.ports import Answer, Sent, Terms, Upstream
 from freeroute.upstreams.bodies import ANSWER_LIMIT, error_body, whole_body
-from freeroute.upstreams.complaints import read_complaint
+from freeroute.upstreams.complaints import is_list_of_errors, read_complaint
 from freeroute.upstreams.faults import before_answer
 from freeroute.upstreams.quirks import NotTaken, Outgoing, outgoing
 from freeroute.upstreams.rates import facts_of
@@ -319,6 +319,8 @@ class _Attempt:
     def _failed(self, exchange: Exchange, piece: Piece | None, body: bytes) -> Outcome | None:
         """Return why a whole answer of 2xx is none, or None if it is one."""
         if piece is None:
+            if is_list_of_errors(body):
+                return self._inside(body, exchange.headers)
             return Outcome(Kind.GARBAGE, exchange.status, "not a chat completion")
         error = error_in(piece)
         if error:

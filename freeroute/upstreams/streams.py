@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.usage import Usage
-from freeroute.upstreams.complaints import read_complaint
+from freeroute.upstreams.complaints import is_list_of_errors, read_complaint
 from freeroute.upstreams.faults import before_answer, within_stream
 from freeroute.upstreams.repairs import Repairs
 from freeroute.upstreams.transport import Exchange, TransportError
@@ -204,7 +204,8 @@ class ChatStream:
         """Judge a body at its end, whether it said ``[DONE]`` or not: only a finish makes an answer whole."""
         if self._parser.stray is not None and not self.is_complete:
             stray = inspect(self._parser.stray)
-            if stray is not None and stray.choices is None:
+            is_object = stray is not None and stray.choices is None
+            if is_object or is_list_of_errors(self._parser.stray):
                 self.outcome = self._judge(self._parser.stray)
                 return
         if not self.is_complete and self._meaningful:
@@ -252,8 +253,11 @@ class ChatStream:
 
     def _take_unreadable(self, payload: bytes) -> None:
         """Pass over what is no event of an answer, unless it is half of one from the middle: a gap in the
-        text must not go unnoticed.
+        text must not go unnoticed. A list of errors is read.
         """
+        if is_list_of_errors(payload):
+            self._fail(self._judge(payload))
+            return
         self.skipped += 1
         if self._meaningful and payload.lstrip().startswith(b"{"):
             self._fail(Outcome(Kind.TRUNCATED, self._exchange.status, "an event cannot be read"))

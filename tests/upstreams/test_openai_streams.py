@@ -64,6 +64,8 @@ async def test_payload_bytes_are_untouched():
         ((b"data: nonsense\n\n", DONE), Kind.GARBAGE),
         ((b"data: " + b"x" * 5_000_000,), Kind.GARBAGE),
         ((b'data: {"error":{"code":429,"message":"x"}}\n\n',), Kind.RATE_LIMITED),
+        ((b'data: [{"error":{"code":429,"message":"x"}}]\n\n',), Kind.RATE_LIMITED),
+        ((ROLE, b'[{"error":{"code":429,"message":"x"}}]\n'), Kind.RATE_LIMITED),
         ((ROLE, b'data: {"error":{"message":"x","type":"server_error"}}\n\n'), Kind.FAULT),
         ((ROLE, b'{"error":"model runner has stopped"}\n'), Kind.FAULT),
         ((event({"content": ""}, "error"),), Kind.FAULT),
@@ -89,6 +91,7 @@ async def test_a_stream_that_fails_before_its_first_event_is_a_failed_attempt(
         ((HI, TimedOut(Phase.IDLE, 1)), Kind.STALLED),
         ((HI, HANG), Kind.STALLED),
         ((HI, b'data: {"error":{"code":502,"message":"gone"}}\n\n'), Kind.FAULT),
+        ((HI, b'data: [{"error":{"code":502,"message":"gone"}}]\n\n'), Kind.FAULT),
         ((HI, event({"content": ""}, "error")), Kind.FAULT),
     ],
 )
