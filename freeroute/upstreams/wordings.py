@@ -2,7 +2,7 @@
 
 import re
 
-from freeroute.domain.outcome import PREFILL
+from freeroute.domain.outcome import BINDING, DROPPABLE, PREFILL
 
 
 def _sign(*alternatives: str) -> re.Pattern[str]:
@@ -133,6 +133,10 @@ CONTEXT_SIZES = tuple(
 )
 
 _NAME = r"[`'\"“‘]?([A-Za-z_][\w.\[\]]{0,80})[`'\"”’]?"
+# OpenAI's own fields, also as two words or in camel case, as xAI and others write them.
+_SPELT = "|".join(
+    re.escape(name).replace("_", "[ _]?") for name in sorted(DROPPABLE | BINDING - {PREFILL}, reverse=True)
+)
 _CANNOT = r"(?:not (?:currently |yet )?(?:supported|permitted|allowed|available)|unsupported)"
 
 # Ways to say that a parameter is unknown there, or known and not taken.
@@ -146,12 +150,26 @@ PARAMETERS = tuple(
         rf"(?:parameter|argument|field|property)s? {_NAME} (?:is|are) (?:not |un)",
         rf"additional propert(?:y|ies) {_NAME}",
         rf"unexpected keyword argument {_NAME}",
+        rf"does not support (?:the )?(?:parameter )?[`'\"]?({_SPELT})\b",
         rf"does not support (?:the )?(?:parameter )?{_NAME}",
+        rf"(?:parameter|argument|field)s? not supported\b[^:]{{0,40}}: {_NAME}",
         rf"{_NAME} (?:is|are) (?:currently )?{_CANNOT}",
         rf"{_NAME} is not enabled",
         rf"{_NAME} must be",
     )
 )
+# Signs that a value, or what a parameter stands beside, is refused, and not the parameter whatever it says.
+VALUE = _sign(
+    r"\bmust (?!be satisfied)",
+    r"\bshould be\b",
+    r"\b(?:invalid|unsupported|supported|allowed|permitted|valid|possible)[ _]values?\b",
+    r"\b(?:between|at (?:most|least)|one of|in combination|together with|unless|when)\b",
+    r"\b(?:less|greater|more|larger|smaller|higher|lower)[ _]than\b",
+    r"\bout of (?:range|bounds)\b",
+    r"\bonly (?:\w+ )?(?:if|with|for)\b",
+    r"_(?:below|above)_(?:min|max)|^invalid_type$|^literal_error$|_parsing$",
+)
+UNKNOWN = _sign(r"^(?:unknown|unsupported|unrecognized)_(?:parameter|argument|field)$")
 PLACE = _sign(r"\bat '([\w.\[\]]{1,200})'")
 AT_MESSAGES = _sign(r"(?:\bat |['\"(])\s*'?messages\b")
 

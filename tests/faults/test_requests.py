@@ -34,6 +34,16 @@ async def test_a_parameter_nothing_relies_on_is_left_out_and_remembered(play, st
     assert [field.encode() in call.body for call in scene.alpha.calls] == [True, False, False]
 
 
+async def test_a_value_that_is_refused_is_left_out_and_the_parameter_is_not_held_against(play, stream):
+    refusal = error("`seed` must be between 0 and 2147483647", param="seed")
+    scene = await play(refusing(BAD, refusal), ANSWERS)
+    reply = await scene.ask(stream, seed=-7)
+    assert (reply.by, reply.raw, reply.headers["x-freeroute-dropped"]) == ("alpha", ANSWERED[stream], "seed")
+    again = await scene.ask(stream, seed=7)
+    assert (again.headers["x-freeroute-attempts"], "x-freeroute-dropped" in again.headers) == ("1", False)
+    assert [b"seed" in call.body for call in scene.alpha.calls] == [True, False, True]
+
+
 async def test_usage_that_a_provider_refuses_to_tell_is_not_asked_for_again(play):
     scene = await play(refusing(BAD, error("Unknown parameter: 'stream_options'.")), ANSWERS)
     reply = await scene.ask(True)
