@@ -83,8 +83,7 @@ class Serving:
                 continue
             self._over = True
             if part.outcome.kind is not Kind.SERVED:
-                told = f"the provider stopped in the middle of its answer: {self.outcome.kind.value}"
-                return error_events(told, code="upstream_failed", like=inspect(self._first))
+                return error_events(_why(self.outcome), code="upstream_failed", like=inspect(self._first))
         return ()
 
     async def _passed_on(self, part: Part) -> bool:
@@ -105,3 +104,10 @@ class Serving:
         for part in self._parts:
             await part.end(left=left)
         await self._done(self, left)
+
+
+def _why(outcome: Outcome) -> str:
+    """Say why a stream ended as it did, by *outcome*."""
+    if outcome.kind is Kind.NONCONFORMING:
+        return outcome.detail
+    return f"the provider stopped in the middle of its answer: {outcome.kind.value}"

@@ -26,7 +26,7 @@ from freeroute.upstreams.rates import facts_of
 from freeroute.upstreams.repairs import Repairs
 from freeroute.upstreams.signatures import Signatures, maker_of
 from freeroute.upstreams.streams import ChatStream, Events
-from freeroute.upstreams.structured import conforming
+from freeroute.upstreams.structured import Checking, conforming
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
 from freeroute.upstreams.unmet import unmet
 from freeroute.upstreams.verdicts import judge_inside, judge_response
@@ -265,6 +265,7 @@ class _Attempt:
             bound=self._bound(),
             between=self._terms.between_events,
             watch=self._terms.first_event > self._terms.between_events,
+            checking=Checking(self._call.schema) if self._call.schema is not None else None,
         )
 
     def _mender(self) -> Mender:

@@ -10,6 +10,7 @@ from freeroute.domain.usage import Usage
 from freeroute.upstreams.complaints import is_list_of_errors, read_complaint
 from freeroute.upstreams.faults import before_answer, within_stream
 from freeroute.upstreams.repairs import Repairs
+from freeroute.upstreams.structured import Checking
 from freeroute.upstreams.transport import Exchange, TransportError
 from freeroute.wire.answers import (
     SILENT_FINISHES,
@@ -81,11 +82,13 @@ class ChatStream:
         bound: int | None,
         between: float,
         watch: bool,
+        checking: Checking | None = None,
     ) -> None:
         """Read *exchange* through *events*, with *between* seconds of silence allowed.
 
         *prompt* tokens are assumed where no usage is told, and *bound* tokens are what all choices together
         may take. *watch* says whether silence must be timed here, because the transport allows for more.
+        *checking* holds it to a schema.
         """
         self.usage: Usage | None = None
         self.finish: str | None = None
@@ -102,6 +105,7 @@ class ChatStream:
         self._prompt = prompt
         self._between = between
         self._watch = watch
+        self._checking = checking
         self._ready: list[bytes] = []
         self._last: Piece | None = None
         self._raw_usage: Any = None
@@ -129,6 +133,8 @@ class ChatStream:
             self._over = True
         except EventTooLarge as exc:
             return Outcome(Kind.GARBAGE, self._exchange.status, str(exc))
+        if self.outcome is not None and self.outcome.kind is Kind.NONCONFORMING:
+            return self.outcome  # all of it came at once, and nobody has seen it
         if self._meaningful:
             return None
         return self.outcome or self._nothing(lenient)
@@ -237,8 +243,12 @@ class ChatStream:
             return
         if self._travels(piece):
             told = self._repairs.chunk(payload, piece)
-            self._ready.append(self._mender.chunk(told, piece))
+            chunk = self._mender.chunk(told, piece)
             self.finish = self._repairs.finish(self.finish)
+            if self._checking is not None and (wrong := self._checking.take(chunk)):
+                self._misfit(wrong)
+                return
+            self._ready.append(chunk)
             if not self._meaningful:
                 self._meaningful = self._begins(piece if told is payload else inspect(told))
 
@@ -319,6 +329,11 @@ class ChatStream:
         self._over = True
         if not self.is_complete:
             self.outcome = outcome
+
+    def _misfit(self, wrong: str) -> None:
+        """End it where the finish would be: an answer that does not fit its schema has none."""
+        self._over, self.finish = True, None
+        self.outcome = Outcome(Kind.NONCONFORMING, self._exchange.status, wrong)
 
     async def _end(self) -> Sequence[bytes]:
         """Settle the usage, once; return what was held back, then the usage that the caller asked for and the

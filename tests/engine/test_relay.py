@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from freeroute.domain.catalogue import Limit, Unit
-from freeroute.domain.outcome import Kind
+from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.usage import Usage
 from freeroute.engine.served import Served
 from tests.support.world import ScriptedStream, World, call, model, provider, read, streamed
@@ -46,6 +46,17 @@ async def test_an_error_in_a_stream_has_the_stream_s_identity():
     *_, error, _ = [msgspec.json.decode(payload) for payload in await read(served)]
     await served.finish()
     assert (error["id"], error["created"], error["model"]) == ("c7", 5, "m")
+
+
+async def test_a_stream_that_turns_out_not_to_fit_its_schema_says_why_and_is_no_failure():
+    unfit = Outcome(Kind.NONCONFORMING, 200, "the answer does not fit the schema: type")
+    world = World(provider("a"), a=[streamed([b"one"], ending=unfit)])
+    served = await world.gateway.chat(call(stream=True), world.context())
+    _, chunk, _ = await read(served)
+    await served.finish()
+    assert b'"message":"the answer does not fit the schema: type"' in chunk
+    assert world.receipts.last.code == "nonconforming"
+    assert not world.is_suspect("a/m#k1")
 
 
 async def test_a_caller_that_leaves_midway_aborts_the_stream_and_blames_nobody():

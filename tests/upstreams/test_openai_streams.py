@@ -112,7 +112,9 @@ async def test_after_the_finish_nothing_can_go_wrong_any_more(last: Any):
     assert stream.outcome is None
 
 
-CALLING = event({"tool_calls": [{"index": 0, "id": "c1", "function": {"name": "look", "arguments": '{"at"'}}]})
+CALLING = event(
+    {"tool_calls": [{"index": 0, "id": "c1", "function": {"name": "look", "arguments": '{"at"'}}]}
+)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +208,13 @@ def said_as(written: str, more: str = "") -> bytes:
 
 async def test_text_that_is_not_quite_json_arrives():
     odd = said_as("two ", ',"logprobs":{"content":[{"token":"two","logprob":-Infinity,"top_logprobs":[]}]}')
-    pieces = (said_as(r"b\ud83d"), said_as(r"\ude00 one "), odd, said_as(r"half\ud83d"), event({"content": "."}))
+    pieces = (
+        said_as(r"b\ud83d"),
+        said_as(r"\ude00 one "),
+        odd,
+        said_as(r"half\ud83d"),
+        event({"content": "."}),
+    )
     stream = stream_of(await streamed(*pieces, STOP, DONE))
     assert await texts(stream) == ["b", "😀 one ", "two ", "half", "\ufffd.", ""]
     assert (stream.skipped, stream.outcome) == (0, None)
@@ -247,7 +255,9 @@ async def test_usage_that_was_asked_for_and_not_given_is_estimated():
     assert stream.usage.estimated
 
 
-@pytest.mark.parametrize("usage", [{"prompt_tokens": -5, "completion_tokens": 1e30}, {"total_tokens": "x"}, {}, 7])
+@pytest.mark.parametrize(
+    "usage", [{"prompt_tokens": -5, "completion_tokens": 1e30}, {"total_tokens": "x"}, {}, 7]
+)
 async def test_usage_that_was_asked_for_and_cannot_be_is_estimated_and_marked(usage: Any):
     for told in (
         event(choices=[], usage=usage),
