@@ -77,7 +77,9 @@ async def test_a_cut_inside_a_letter_leaves_no_half_of_it(play, then):
 
 @pytest.mark.parametrize("last", [(), (DONE,)], ids=["ended", "done"])
 async def test_a_cut_inside_a_tool_call_does_not_pass_for_a_call(play, last):
-    scene = await play(sse(ROLE, CALLED, *last), alpha={"models": [{"id": "large", "capabilities": ["tools"]}]})
+    scene = await play(
+        sse(ROLE, CALLED, *last), alpha={"models": [{"id": "large", "capabilities": ["tools"]}]}
+    )
     stand = await scene.breaks_off("truncated", ROLE + CALLED, tools=[TOOL])
     assert (stand.state, stand.used[0]) == ("suspect", 1)
 

@@ -109,7 +109,9 @@ async def test_after_the_finish_nothing_can_go_wrong_any_more(last: Any):
     assert stream.outcome is None
 
 
-CALLING = event({"tool_calls": [{"index": 0, "id": "c1", "function": {"name": "look", "arguments": '{"at"'}}]})
+CALLING = event(
+    {"tool_calls": [{"index": 0, "id": "c1", "function": {"name": "look", "arguments": '{"at"'}}]}
+)
 
 
 @pytest.mark.parametrize(
@@ -129,9 +131,9 @@ async def test_done_without_a_finish_is_a_cut(steps: tuple[bytes, ...], kind: Ki
     assert stream.outcome.kind is kind
 
 
-def second(said: object = None, finish: str | None = None, **more: object) -> bytes:
+def second(said: object = None, finish: str | None = None, usage: object = None) -> bytes:
     """Return a chunk of another choice than the first."""
-    return event(choices=[{"index": 1, "delta": said or {}, "finish_reason": finish}], **more)
+    return event(choices=[{"index": 1, "delta": said or {}, "finish_reason": finish}], usage=usage)
 
 
 async def test_a_choice_that_begins_after_another_s_finish_has_to_finish_too():
@@ -203,7 +205,13 @@ def said_as(written: str, more: str = "") -> bytes:
 
 async def test_text_that_is_not_quite_json_arrives():
     odd = said_as("two ", ',"logprobs":{"content":[{"token":"two","logprob":-Infinity,"top_logprobs":[]}]}')
-    pieces = (said_as(r"b\ud83d"), said_as(r"\ude00 one "), odd, said_as(r"half\ud83d"), event({"content": "."}))
+    pieces = (
+        said_as(r"b\ud83d"),
+        said_as(r"\ude00 one "),
+        odd,
+        said_as(r"half\ud83d"),
+        event({"content": "."}),
+    )
     stream = stream_of(await streamed(*pieces, STOP, DONE))
     assert await texts(stream) == ["b", "😀 one ", "two ", "half", "\ufffd.", ""]
     assert (stream.skipped, stream.outcome) == (0, None)
@@ -244,7 +252,9 @@ async def test_usage_that_was_asked_for_and_not_given_is_estimated():
     assert stream.usage.estimated
 
 
-@pytest.mark.parametrize("usage", [{"prompt_tokens": -5, "completion_tokens": 1e30}, {"total_tokens": "x"}, {}, 7])
+@pytest.mark.parametrize(
+    "usage", [{"prompt_tokens": -5, "completion_tokens": 1e30}, {"total_tokens": "x"}, {}, 7]
+)
 async def test_usage_that_was_asked_for_and_cannot_be_is_estimated_and_marked(usage: Any):
     for told in (
         event(choices=[], usage=usage),
