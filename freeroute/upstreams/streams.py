@@ -34,7 +34,7 @@ from freeroute.wire.strict import inspect_chunk
 
 # After the finish only a usage chunk and [DONE] can follow; an answer is not held back for them.
 AFTER_FINISH = 5.0
-# Comments are signs of life, but no answer: so many silences long they may take the place of events. Own design.
+# Comments are signs of life, but no answer: they may stand in for events for so many silences. Own design.
 WITHOUT_EVENTS = 4
 # How long a provider may take to close a finished body, so that its connection can be used again.
 DRAIN = 0.05
@@ -303,9 +303,9 @@ class ChatStream:
         if self._repairs.holds_usage:
             return bool(piece.choices)
         counts = piece.usage is not None and usage_of(piece.usage) is not None
-        if piece.is_usage_only or piece.choices is None or self._is_afterword(piece):
-            if not (self._include_usage and counts) or piece.choices is None:
-                return False
+        is_extra = piece.is_usage_only or piece.choices is None or self._is_afterword(piece)
+        if is_extra and (piece.choices is None or not (self._include_usage and counts)):
+            return False
         self._told_usage = self._told_usage or counts
         return True
 

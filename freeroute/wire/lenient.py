@@ -1,4 +1,4 @@
-"""Payloads that are not quite JSON, as Python servers write them: read all the same, so that no text is lost."""
+"""Payloads that are not quite JSON, as Python servers write them, read so that no text is lost."""
 
 import json
 from typing import Any

@@ -134,9 +134,9 @@ async def test_done_without_a_finish_is_a_cut(steps: tuple[bytes, ...], kind: Ki
     assert stream.outcome.kind is kind
 
 
-def second(said: object = None, finish: str | None = None, **more: object) -> bytes:
+def second(said: object = None, finish: str | None = None, usage: object = None) -> bytes:
     """Return a chunk of another choice than the first."""
-    return event(choices=[{"index": 1, "delta": said or {}, "finish_reason": finish}], **more)
+    return event(choices=[{"index": 1, "delta": said or {}, "finish_reason": finish}], usage=usage)
 
 
 async def test_a_choice_that_begins_after_another_s_finish_has_to_finish_too():
