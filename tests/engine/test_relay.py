@@ -6,6 +6,7 @@ import pytest
 from freeroute.domain.catalogue import Limit, Unit
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.usage import Usage
+from freeroute.engine.ports import Answer, Sent
 from freeroute.engine.served import Served
 from tests.support.world import ScriptedStream, World, call, model, provider, read, streamed
 
@@ -119,9 +120,19 @@ async def test_speed_is_learned_from_answers():
     assert 80 < speed.rate <= 100
 
 
-async def test_a_json_answer_teaches_speed_too():
-    world = World(provider("a", model(first_token=1.0, tokens_per_second=50)), seconds=4)
+@pytest.mark.parametrize(("rate", "seconds"), [(50, 4.0), (1000, 40.0), (2, 0.5)])
+async def test_a_json_answer_teaches_how_soon_it_begins_and_how_fast_it_comes(rate, seconds):
+    world = World(provider("a", model(first_token=1.0, tokens_per_second=rate)), seconds=seconds)
     for _ in range(30):
         await world.ask()
     speed = world.gateway.standing.speed(world.candidate("a/m#k1"))
-    assert 3 < speed.first_token + 20 / speed.rate < 5
+    assert speed.first_token + 20 / speed.rate == pytest.approx(seconds, rel=0.25)
+    assert (speed.rate < rate) == (speed.first_token > 1.0) == (seconds > 1.0 + 20 / rate)
+
+
+async def test_a_json_answer_of_no_tokens_teaches_nothing_of_the_rate():
+    world = World(provider("a", model(first_token=1.0, tokens_per_second=50)), seconds=4)
+    world.upstream.scripts["a"] = [Sent(Outcome(Kind.SERVED), answer=Answer(b"{}", Usage(10, 0), "stop"))]
+    await world.ask()
+    speed = world.gateway.standing.speed(world.candidate("a/m#k1"))
+    assert (speed.rate, speed.first_token > 1.0) == (50, True)

@@ -144,12 +144,22 @@ async def test_a_prompt_climbs_from_context_to_context_until_one_has_room(play, 
 
 
 async def test_a_prompt_known_to_be_too_long_is_sent_nowhere(play, stream):
-    small = {"models": [{"id": "large", "context": 1000}]}
+    small = {"models": [{"id": "large", "context": 512}]}
     scene = await play(alpha=small)
     asked = {"messages": [{"role": "user", "content": LONG}], "provider": {"only": ["alpha"]}}
     reply = await scene.ask(stream, **asked)
     assert (reply.status, reply.error["code"]) == (400, "context_length_exceeded")
     assert (await scene.stands(), scene.alpha.calls) == (UNTOUCHED, [])
+
+
+async def test_a_prompt_too_long_by_the_estimate_alone_is_left_to_the_provider_to_judge(play, stream):
+    body = error("prompt is too long: 1205 tokens > 1000 maximum")
+    scene = await play(refusing(BAD, body), ANSWERS, alpha={"models": [{"id": "large", "context": 1000}]})
+    asked = {"messages": [{"role": "user", "content": LONG}], "provider": {"only": ["alpha"]}}
+    reply = await scene.ask(stream, **asked)
+    assert (reply.status, reply.error["code"]) == (400, "context_length_exceeded")
+    assert reply.error["metadata"]["context_length"] == 1000
+    assert (await scene.ask(stream, **asked)).by == "alpha"
 
 
 async def test_a_prompt_too_long_for_all_is_told_so_after_each_was_asked_once(play, stream):
