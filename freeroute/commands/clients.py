@@ -120,7 +120,7 @@ def list_(config: str | None, state_dir: str | None, as_json: bool) -> int:
     settings, now = _settings(config, state_dir), SystemClock().now().wall
     stored = _store(settings).read()
     hidden = enrolled(settings.clients, stored)[1]
-    kept = [_told(client, settings.shown, _state(client, now)) for client in settings.clients]
+    kept = [_told(client, _source(client, settings), _state(client, now)) for client in settings.clients]
     kept += [
         _told(one, "added", "hidden by the settings" if one.name in hidden else _state(one, now))
         for one in stored
@@ -142,10 +142,12 @@ def show(name: str, config: str | None, state_dir: str | None, as_json: bool) ->
     """Show what the client NAME may do. How it stands, a running gateway tells at /v1/key and /v1/status."""
     settings = _settings(config, state_dir)
     now = SystemClock().now().wall
-    for source, known in ((settings.shown, settings.clients), ("added", _store(settings).read())):
-        for client in known:
-            if client.name == name:
-                return _show(_told(client, source, _state(client, now)), as_json)
+    for client in settings.clients:
+        if client.name == name:
+            return _show(_told(client, _source(client, settings), _state(client, now)), as_json)
+    for client in _store(settings).read():
+        if client.name == name:
+            return _show(_told(client, "added", _state(client, now)), as_json)
     raise _nobody(name)
 
 
@@ -274,9 +276,10 @@ def _change(
 ) -> None:
     """Change the clients that were added; raises Failed if NAME is one of the settings'."""
     settings = _settings(config, state_dir)
-    if any(client.name == name for client in settings.clients):
-        source = "FREEROUTE_API_KEY" if name == "default" else settings.shown
-        raise Failed(f"{name} is a client of the settings, {source}: what holds for it is said there")
+    for client in settings.clients:
+        if client.name == name:
+            source = _source(client, settings)
+            raise Failed(f"{name} is a client of the settings, {source}: what holds for it is said there")
     _store(settings).update(enter)
 
 
@@ -296,6 +299,12 @@ def _one(
 
     _change(name, enter, config, state_dir)
     return found[0]
+
+
+def _source(client: "Client", settings: "Settings") -> str:
+    """Return where a client of the settings is said."""
+    own = client.name == "default" and settings.environ.get("FREEROUTE_API_KEY")
+    return "FREEROUTE_API_KEY" if own else settings.shown
 
 
 def _nobody(name: str) -> Failed:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from freeroute.clock import Clock
-from freeroute.domain.clients import LONGEST_KEY, Client, Problem, Roster, hash_key
+from freeroute.domain.clients import LONGEST_KEY, Client, Problem, Roster
 from freeroute.errors import ApiError, Forbidden, InvalidApiKey, LoopDetected, Misdirected
 from freeroute.surfaces.http import Caller, Header
 from freeroute.wire.text import printable
@@ -53,11 +53,6 @@ class Policy(Struct, frozen=True):
     cors: frozenset[str] = frozenset()
     loopback: bool = True
     demo: bool = False
-
-
-def default_client(key: str) -> Client:
-    """Return the client that holds ``FREEROUTE_API_KEY``."""
-    return Client(name="default", key_hash=hash_key(key))
 
 
 class Guard:

@@ -210,6 +210,7 @@ def test_the_list_has_those_of_the_settings_too_and_says_which_count(run):
 def test_clients_of_the_settings_are_changed_there(run, command, monkeypatch):
     Path("freeroute.yaml").write_text("clients:\n  - {name: alice, key: k}\n")
     monkeypatch.setenv("FREEROUTE_API_KEY", "main")
+    assert shown(run, "default")["from"] == "FREEROUTE_API_KEY"
     for name, place in (("alice", "freeroute.yaml"), ("default", "FREEROUTE_API_KEY")):
         result = run("clients", command, name)
         assert result.exit_code == 1

@@ -1,5 +1,6 @@
 """The file of clients is changed whole, by one after the other, and never half read."""
 
+import os
 import stat
 import threading
 
@@ -43,6 +44,15 @@ def test_the_file_is_its_owner_s_alone_and_knows_no_key(tmp_path):
     assert stat.S_IMODE(kept.path.stat().st_mode) == 0o600
     assert stat.S_IMODE(kept.path.parent.stat().st_mode) == 0o700
     assert b"fr-secret" not in kept.path.read_bytes()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_what_root_writes_belongs_to_the_owner_of_the_directory(tmp_path):
+    os.chown(tmp_path, 12345, 12345)
+    kept = ClientsFile(tmp_path)
+    for _ in range(2):
+        kept.update(lambda _: (ALICE,))
+        assert {path.stat().st_uid for path in tmp_path.iterdir()} == {12345}
 
 
 def test_every_change_leaves_a_mark(tmp_path):

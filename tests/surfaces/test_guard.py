@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from freeroute.domain.clients import LONGEST_KEY, Client, FormerKey, hash_key
 from freeroute.errors import ApiError, Forbidden, InvalidApiKey, LoopDetected, Misdirected
-from freeroute.surfaces.guard import Access, Guard, Policy, default_client
+from freeroute.surfaces.guard import Access, Guard, Policy
 from tests.support.clocks import EPOCH, ManualClock
 
 LOCAL = {b"host": b"localhost:3000"}
@@ -206,11 +206,6 @@ def test_ten_thousand_wrong_keys_cost_little_and_lock_nobody_out():
 
 def test_any_key_or_none_will_do_while_none_is_configured():
     assert admit({**LOCAL, b"authorization": b"Bearer not-needed"}).client is None
-
-
-def test_the_key_from_the_environment_belongs_to_a_client_named_default():
-    policy = Policy(clients=(default_client("sk-env"),))
-    assert admit({b"authorization": b"Bearer sk-env"}, policy).queue == "default"
 
 
 def test_turns_are_named_by_client_then_key_then_peer():
