@@ -9,7 +9,7 @@ import signal
 import socket
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -24,17 +24,20 @@ from freeroute.config.entries import read_catalogue
 from freeroute.config.load import Overrides, Settings, load
 from freeroute.demo import DEFAULT_SEED, demo_settings, simulation
 from freeroute.domain.catalogue import Provider
+from freeroute.domain.clients import Client
 from freeroute.domain.rates import with_told
 from freeroute.engine.attempts import Routing
 from freeroute.engine.gateway import Gateway
 from freeroute.engine.probes import Probes
 from freeroute.engine.revalidation import Revalidation
+from freeroute.enrolment import Enrolment
 from freeroute.errors import ConfigError
 from freeroute.local_servers import LocalServers, Wanted
 from freeroute.observe.logs import RequestLog, set_up
 from freeroute.observe.metrics import Metrics
 from freeroute.recording import recorded, recorder_of
 from freeroute.resources import config_dir, dashboard_dir
+from freeroute.stores.clients_file import ClientsFile
 from freeroute.stores.keeper import Keeper
 from freeroute.stores.memory import MemoryCounters
 from freeroute.stores.records.recorder import Recorder
@@ -116,13 +119,15 @@ class App:
             version=version(),
         )
         self.metrics.watch(self.gateway.view)
+        self.enrolment = Enrolment(plan.settings.clients)
+        self.gateway.enrol(self.enrolment.clients)
         self.guard = Guard(Policy(), clock)
         self.keeper: Keeper | None = None
         self.recorder: Recorder | None = None
         self._log = structlog.get_logger("freeroute")
 
     def remember(self, directory: Path, boot: str) -> None:
-        """Go on from what an earlier run left in *directory*, and save from now on; raises ConfigError.
+        """Go on from what was left in *directory*, and save from now on; raises ConfigError.
 
         *boot* names the machine's present boot.
         """
@@ -145,7 +150,8 @@ class App:
         )
         self.keeper.recall()
         known = with_told(gateway.catalogue, self.counters.told_of())
-        gateway.adopt(known, self.settings.clients)
+        self.enrolment.open(ClientsFile(directory))
+        gateway.adopt(known, self.enrolment.clients)
         self.keeper.save()
 
     def record(self, directory: Path) -> None:
@@ -165,16 +171,21 @@ class App:
             plan = self._read()
             waits = _needs_restart(self.settings, plan.settings)
             self.settings, self.assembly = plan.settings, plan.assembly
+            self.enrolment.give(plan.settings.clients)
             self.guard.policy = self._policy(admin_key)
             self.gateway.no_train = plan.settings.privacy == "no-train"
             self.gateway.loop.routing = _routing(plan.settings)
             found = list(local.found().values())
-            self.gateway.adopt(with_local(plan.assembly.catalogue, found), plan.settings.clients)
+            self.gateway.adopt(with_local(plan.assembly.catalogue, found), self.enrolment.clients)
             self.gateway.standing.retry_verdicts()
             local.watch(self._wanted())
             providers = sorted(self.gateway.catalogue.providers)
             self._log.info("settings reloaded", providers=len(providers), needs_restart=waits or None)
             return {"status": "reloaded", "providers": providers, "needs_restart": waits}
+
+        def on_clients() -> None:
+            self.guard.policy = self._policy(admin_key)
+            self.gateway.enrol(self.enrolment.clients)
 
         def on_hangup() -> None:
             try:
@@ -187,7 +198,7 @@ class App:
             loop = asyncio.get_running_loop()
             async with contextlib.AsyncExitStack() as stack:
                 if self.keeper is not None:
-                    await stack.enter_async_context(_kept(self.keeper))
+                    await stack.enter_async_context(self.keeper.running())
                 if self.recorder is not None:
                     await stack.enter_async_context(recorded(self.recorder))
                 stack.push_async_callback(self.transport.close)
@@ -195,6 +206,8 @@ class App:
                 if not self.demo:  # simulated providers have no keys to ask about
                     revalidation = Revalidation(self.gateway, HttpKeyChecks(self.clock))
                     stack.push_async_callback(_cancelled, asyncio.create_task(revalidation.run()))
+                watching = asyncio.create_task(self.enrolment.watch(on_clients))
+                stack.push_async_callback(_cancelled, watching)
                 stack.push_async_callback(local.stop)
                 local.watch(self._wanted())
                 if threading.current_thread() is threading.main_thread():
@@ -215,7 +228,7 @@ class App:
     def _policy(self, admin_key: str) -> Policy:
         server = self.settings.server
         return Policy(
-            clients=self.settings.clients,
+            clients=self.enrolment.clients,
             admin_key=admin_key,
             metrics_key=server.metrics_key,
             hosts=frozenset(server.hosts),
@@ -229,7 +242,6 @@ class App:
         return Wanted(
             servers=self.assembly.local,
             own_port=self.settings.server.port,
-            clients=self.settings.clients,
             ollama_context=int(context) if context.isdecimal() else OLLAMA_CONTEXT,
         )
 
@@ -292,10 +304,10 @@ def serve(options: ServeOptions, announce: Announce, on_local: AnnounceLocal) ->
         app = build(options, os.environ, temporary)
         settings = app.settings
         set_up(settings.logging.format, settings.logging.level, secrets_of(app))
-        refuse_wide_bind(settings)
         state = StateDir(settings.state_dir)
         stack.callback(state.close)
         app.remember(state.path, boot_id())
+        refuse_wide_bind(settings, app.enrolment.clients)
         app.record(state.path)
         listening = listen(settings.server.host, settings.server.port)
         stack.callback(listening.close)
@@ -314,7 +326,7 @@ def _started(app: App, listening: socket.socket) -> Started:
         hints=app.assembly.hints,
         looking_for_local=bool(app.assembly.local),
         state_dir=app.settings.state_dir,
-        needs_key=bool(app.settings.clients),
+        needs_key=bool(app.enrolment.clients),
     )
 
 
@@ -327,13 +339,13 @@ def secrets_of(app: App) -> list[str]:
     return [secret for secret in (*keys, *own) if secret]
 
 
-def refuse_wide_bind(settings: Settings) -> None:
-    """Refuse to be open to the network without any client key, unless told to."""
-    if settings.server.host in LOOPBACK or settings.clients or settings.open:
+def refuse_wide_bind(settings: Settings, added: Sequence[Client] = ()) -> None:
+    """Refuse to be open to the network without any client, *added* or set, unless told to."""
+    if settings.server.host in LOOPBACK or settings.clients or added or settings.open:
         return
     raise ConfigError(
         f"server.host: {settings.server.host} is reachable from other machines and no client key is set; "
-        "set FREEROUTE_API_KEY or list clients, or say --open (FREEROUTE_OPEN=1) if the network is yours"
+        "set FREEROUTE_API_KEY or add clients, or say --open (FREEROUTE_OPEN=1) if the network is yours"
     )
 
 
@@ -378,18 +390,6 @@ def _settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
-
-
-@contextlib.asynccontextmanager
-async def _kept(keeper: Keeper) -> AsyncIterator[None]:
-    """Save what changes meanwhile, and all of it at the end, when calls have ended."""
-    saving = asyncio.create_task(keeper.run())
-    try:
-        yield
-    finally:
-        keeper.stop()
-        await saving
-        keeper.close()
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -8,7 +8,6 @@ from msgspec import Struct
 
 from freeroute.config.assembly import SwitchedOn, switched_on, with_local
 from freeroute.domain.catalogue import Provider
-from freeroute.domain.clients import Client
 from freeroute.engine.gateway import Gateway
 from freeroute.upstreams.local import OLLAMA_CONTEXT, Known, find, new_client
 
@@ -21,7 +20,6 @@ class Wanted(Struct, frozen=True):
 
     servers: Sequence[Provider]
     own_port: int
-    clients: Sequence[Client] = ()
     ollama_context: int = OLLAMA_CONTEXT
 
 
@@ -70,7 +68,7 @@ class LocalServers:
         after = {**before, **{provider.id: provider for provider in answered}}
         if after == before:
             return
-        self._gateway.adopt(with_local(self._gateway.catalogue, list(after.values())), wanted.clients)
+        self._gateway.adopt(with_local(self._gateway.catalogue, list(after.values())))
         for name in after.keys() - before.keys():
             self._on_found(switched_on(after[name], f"found at {after[name].base_url}"))
 

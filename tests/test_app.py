@@ -11,6 +11,7 @@ import pytest
 from freeroute.app import App, ServeOptions, build, listen, refuse_wide_bind, secrets_of
 from freeroute.config.load import Overrides
 from freeroute.domain.catalogue import Unit
+from freeroute.domain.clients import Client
 from freeroute.domain.rates import RateFact, unheard_of
 from freeroute.engine.view import Recording
 from freeroute.errors import ConfigError
@@ -71,6 +72,7 @@ def test_listening_widely_without_any_client_is_refused(home, host):
     refuse_wide_bind(built(home, text, host=host, open=True).settings)
     refuse_wide_bind(built(home, TWO, host=host).settings)
     refuse_wide_bind(built(home, text).settings)
+    refuse_wide_bind(built(home, text, host=host).settings, (Client("added", b"a"),))
 
 
 def test_a_port_in_use_is_named_with_what_helps():

@@ -36,9 +36,10 @@ def check(providers: tuple[str, ...], config: str | None, no_network: bool, as_j
     """
     from freeroute.app import refuse_wide_bind
     from freeroute.commands.offline import settings_and_assembly
+    from freeroute.stores.clients_file import ClientsFile
 
     settings, assembly = settings_and_assembly(config)
-    refuse_wide_bind(settings)
+    refuse_wide_bind(settings, ClientsFile(settings.state_dir).read())
     keys = _keys(assembly, providers)
     verdicts = [] if no_network else _ask_all(keys)
     results = [_result(provider, key, None) for provider, key in keys]

@@ -3,18 +3,17 @@
 import importlib.util
 import string
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
 import msgspec
 from msgspec import UNSET, Struct, structs
 
+from freeroute.config.clients import clients_of
 from freeroute.config.references import References, checked, expanded
 from freeroute.config.schema import Where, convert, explain
 from freeroute.config.sources import parse_env, parse_yaml, read_text
 from freeroute.config.specs import (
-    ClientSpec,
     DiscoverySpec,
     KeySpec,
     LoggingSpec,
@@ -26,7 +25,6 @@ from freeroute.config.specs import (
     StorageSpec,
 )
 from freeroute.config.values import decode_quantity
-from freeroute.domain.catalogue import Limit, Unit
 from freeroute.domain.clients import Client, hash_key
 from freeroute.errors import ConfigError
 from freeroute.wire.text import printable
@@ -126,9 +124,9 @@ def load(args: Overrides, env: Mapping[str, str], cwd: Path, home: Path) -> Sett
             for name, entry in spec.providers.items()
         },
         meta_models=spec.meta_models,
-        clients=_clients(
+        clients=clients_of(
             spec.clients,
-            look_up,
+            look_up.one,
             where.member("clients"),
             own=_own_key(environ, "FREEROUTE_API_KEY"),
             taken={hash_key(key): name for name, key in taken.items() if key is not None},
@@ -284,74 +282,5 @@ def _storage(spec: StorageSpec, look_up: References, where: Where) -> StorageSpe
     return structs.replace(spec, url=f"postgresql://{rest}")
 
 
-# --- clients -------------------------------------------------------------------------------------------
-
-
 def _own_key(env: Mapping[str, str], name: str) -> str | None:
     return checked(env[name], Where("environment", name)) if env.get(name) else None
-
-
-def _clients(
-    specs: tuple[ClientSpec, ...],
-    look_up: References,
-    where: Where,
-    *,
-    own: str | None,
-    taken: Mapping[bytes, str],
-) -> tuple[Client, ...]:
-    """Return who may call. *own* is the key without an entry, *taken* are hashes of keys for other doors."""
-    found: list[Client] = []
-    if own is not None:
-        client = Client(name="default", key_hash=hash_key(own))
-        _check_free(client, taken, Where("environment", "FREEROUTE_API_KEY"))
-        found.append(client)
-    for index, spec in enumerate(specs):
-        place = where.item(index)
-        client = _client(spec, look_up, place)
-        if client.name in [other.name for other in found]:
-            raise place.error("another client has this name", ".name")
-        if client.key_hash in [other.key_hash for other in found]:
-            raise place.error("another client has this key", ".key")
-        _check_free(client, taken, place.member("key_hash" if spec.key is None else "key"))
-        found.append(client)
-    return tuple(found)
-
-
-def _check_free(client: Client, taken: Mapping[bytes, str], where: Where) -> None:
-    if name := taken.get(client.key_hash):
-        raise where.error(f"is the same key as {name}: a key that callers hold may open nothing else")
-
-
-def _client(spec: ClientSpec, look_up: References, where: Where) -> Client:
-    if spec.key is not None:
-        hashed = hash_key(look_up.one(spec.key, where.member("key")))
-    else:
-        hashed = bytes.fromhex((spec.key_hash or "").removeprefix("sha256:"))
-    return Client(
-        name=spec.name,
-        key_hash=hashed,
-        models=spec.models,
-        limits=tuple(_client_limits(spec)),
-        weight=spec.weight,
-        no_train=spec.privacy == "no-train",
-        expires=_moment(spec.expires, where) if spec.expires is not None else None,
-    )
-
-
-def _client_limits(spec: ClientSpec) -> Iterator[Limit]:
-    for unit, amount, seconds, span in (
-        (Unit.REQUESTS, spec.requests_per_minute, 60.0, "minute"),
-        (Unit.TOKENS, spec.tokens_per_minute, 60.0, "minute"),
-        (Unit.TOKENS, spec.tokens_per_day, 86400.0, "day"),
-        (Unit.CONCURRENCY, spec.concurrency, 0.0, ""),
-    ):
-        if amount is not None:
-            yield Limit(unit=unit, amount=amount, seconds=seconds, span=span)
-
-
-def _moment(text: str, where: Where) -> float:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as exc:
-        raise where.error("expected a date such as 2027-01-31, or a date with a time", ".expires") from exc
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

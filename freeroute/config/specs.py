@@ -273,14 +273,18 @@ class ClientSpec(Struct, frozen=True, forbid_unknown_fields=True):
     requests_per_minute: Count | None = None
     tokens_per_minute: Count | None = None
     tokens_per_day: Count | None = None
+    tokens_per_month: Count | None = None
     concurrency: Count | None = None
     models: tuple[str, ...] | None = None
     expires: str | None = None
     weight: Annotated[float, Meta(gt=0, le=1000)] = 1.0
     privacy: Literal["any", "no-train"] = "any"
+    max_wait: Duration | None = None
+    note: Annotated[str, Meta(max_length=256)] = ""
 
     def __post_init__(self) -> None:
         """Refuse what would be ambiguous or is not enforced."""
+        _refuse_unprintable(note=self.note)
         if (self.key is None) == (self.key_hash is None):
             raise ValueError("give either `key` or `key_hash`")
 

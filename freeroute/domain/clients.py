@@ -1,18 +1,37 @@
 """Holders of a freeroute key, with limits of their own."""
 
 import hashlib
-import hmac
+from collections.abc import Iterable
+from enum import StrEnum
 from fnmatch import fnmatchcase
+from functools import cached_property
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from freeroute.domain.catalogue import Limit, Pool
+from freeroute.domain.resolve import Target, names
+
+LONGEST_KEY = 512
+"""Characters of a key. Own design: ours have 46; what is longer is refused before it costs a hash."""
 
 
-class Client(Struct, frozen=True):
+MOST_FORMER = 8
+"""Keys of one client that were replaced and open the door still. Own design: rotations are days apart."""
+
+
+class FormerKey(Struct, frozen=True):
+    """A key that was replaced and opens the door until *until* (Unix time) still."""
+
+    key_hash: bytes
+    until: float
+
+
+class Client(Struct, frozen=True, dict=True):
     """A person or an app. *key_hash* is the SHA-256 of its key; *models* are patterns such as ``free*``.
 
-    *expires* is Unix time.
+    *expires*, *created* and *revoked* are Unix time, *max_wait* the most seconds its requests wait for
+    capacity, and how long they do if they do not say. *former* keys are those that a rotation left for a
+    while. *note* is what its operator wrote about it.
     """
 
     name: str
@@ -22,15 +41,29 @@ class Client(Struct, frozen=True):
     weight: float = 1.0
     no_train: bool = False
     expires: float | None = None
+    max_wait: float | None = None
+    note: str = ""
+    created: float | None = None
+    revoked: float | None = None
+    former: tuple[FormerKey, ...] = ()
 
-    @property
+    @cached_property
     def pools(self) -> tuple[Pool, ...]:
         """Return the counters this client charges."""
         return tuple(Pool(f"client:{self.name}/{limit.label}", limit) for limit in self.limits)
 
-    def may_ask(self, model: str) -> bool:
-        """Say whether *model*, as the client wrote it, is on its list."""
-        return self.models is None or any(fnmatchcase(model, pattern) for pattern in self.models)
+    def may_ask(self, name: str, target: Target) -> bool:
+        """Say whether *name*, which stands for *target*, is on its list.
+
+        It is if a pattern fits the name as it was written or as it stands in the catalogue (``fast`` is
+        ``free-fast``), or if it is a model's and patterns fit that model, in whatever form, wherever it is.
+        """
+        if self.models is None or self._lists(name) or self._lists(target.name):
+            return True
+        return not target.meta and all(any(map(self._lists, names(c))) for c in target.candidates)
+
+    def _lists(self, name: str) -> bool:
+        return any(fnmatchcase(name, pattern) for pattern in self.models or ())
 
 
 def hash_key(key: str) -> bytes:
@@ -38,13 +71,77 @@ def hash_key(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
-def find_client(clients: tuple[Client, ...], key: str, wall: float) -> Client | None:
-    """Return the client that holds *key* and has not expired, comparing in constant time."""
-    hashed = hash_key(key)
-    found = None
-    for client in clients:
-        if hmac.compare_digest(client.key_hash, hashed):
-            found = client
-    if found is not None and found.expires is not None and found.expires <= wall:
-        return None
-    return found
+def rotated(client: Client, key_hash: bytes, until: float, wall: float) -> Client:
+    """Return *client* with another key; the one it had opens the door *until* (Unix time), if that comes yet.
+
+    Raises ValueError if it was revoked, or has too many former keys.
+    """
+    if client.revoked is not None:
+        raise ValueError(f"{client.name} was revoked: a client of this name can only be added anew")
+    former = [key for key in client.former if key.until > wall]
+    if until > wall:
+        former.append(FormerKey(client.key_hash, until))
+    if len(former) > MOST_FORMER:
+        raise ValueError(f"{client.name} has {MOST_FORMER} former keys that still open the door")
+    return structs.replace(client, key_hash=key_hash, former=tuple(former))
+
+
+def enrolled(given: Iterable[Client], stored: Iterable[Client]) -> tuple[tuple[Client, ...], tuple[str, ...]]:
+    """Return all clients, and the names of those *stored* that are left out.
+
+    A name or a key that is *given* in the settings is theirs.
+    """
+    clients, hidden = list(given), []
+    names, hashes = {client.name for client in clients}, {client.key_hash for client in clients}
+    for client in stored:
+        if client.name in names or client.key_hash in hashes:
+            hidden.append(client.name)
+        else:
+            clients.append(client)
+    return tuple(clients), tuple(hidden)
+
+
+class Problem(StrEnum):
+    """Why a key opens nothing."""
+
+    UNKNOWN = "unknown"
+    OVERLONG = "overlong"
+    REVOKED = "revoked"
+    EXPIRED = "expired"
+    REPLACED = "replaced"
+
+
+class Roster:
+    """Clients by their keys: one look-up costs the same however many there are, right or wrong."""
+
+    def __init__(self, clients: Iterable[Client]) -> None:
+        """Know *clients*; of two with one key the first counts."""
+        self._holders: dict[bytes, tuple[Client, FormerKey | None]] = {}
+        for client in clients:
+            self._holders.setdefault(client.key_hash, (client, None))
+            for former in client.former:
+                self._holders.setdefault(former.key_hash, (client, former))
+
+    def __len__(self) -> int:
+        """Return how many keys there are, those that open nothing any more included."""
+        return len(self._holders)
+
+    def find(self, key: str, wall: float) -> Client | Problem:
+        """Return the client that holds *key* at *wall* (Unix time), or why nobody does.
+
+        How long it takes tells nothing about the keys there are. What is looked up is a SHA-256, of which
+        nobody can choose the bytes, and the dict finds it by a hash of that under a secret of the process:
+        bytes are compared only where all of those 64 bits are the same.
+        """
+        if len(key) > LONGEST_KEY:
+            return Problem.OVERLONG
+        client, former = self._holders.get(hash_key(key), (None, None))
+        if client is None:
+            return Problem.UNKNOWN
+        if client.revoked is not None:
+            return Problem.REVOKED
+        if client.expires is not None and client.expires <= wall:
+            return Problem.EXPIRED
+        if former is not None and former.until <= wall:
+            return Problem.REPLACED
+        return client

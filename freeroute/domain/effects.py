@@ -155,7 +155,8 @@ def _redirected(outcome: Outcome, candidate: Candidate, standing: Standing, now:
 
 def _bad_parameter(outcome: Outcome, candidate: Candidate, standing: Standing, now: Now) -> None:
     if outcome.param and droppable(outcome.param):
-        if outcome.counted:  # else it was never sent: the catalogue knew, and the caller insisted
+        # What was never sent the catalogue knew; a value that is refused is one caller's.
+        if outcome.counted and outcome.lasting:
             standing.learn_refusal(candidate, outcome.param, now)
     elif outcome.param in FEATURES:
         standing.refuses(candidate, outcome.param, until=now.mono + REFUSED_REST)

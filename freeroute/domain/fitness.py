@@ -11,11 +11,18 @@ from freeroute.domain.patterns import by_pattern
 from freeroute.domain.selection import Fit, Need, Reason
 from freeroute.domain.standing import Standing
 
+GENEROUS = 0.5
+"""The least part of its estimate that a prompt is taken to have, if all depends on it. Own design: most
+estimates are within a fifth, but hexadecimal digits and rows of pictures come out at some twice of theirs."""
+
 _PLAIN_NAME = re.compile(r"\w+", re.ASCII).fullmatch
 
 
-def unfit(candidate: Candidate, need: Need, standing: Standing) -> str | None:
-    """Return why *candidate* can never serve *need*, whatever the time; None if it can."""
+def unfit(candidate: Candidate, need: Need, standing: Standing, share: float = 1.0) -> str | None:
+    """Return why *candidate* can never serve *need*, whatever the time; None if it can.
+
+    Its prompt is taken for this *share* of what was estimated.
+    """
     provider, model = candidate.provider, candidate.model
     if (need.only and provider.id not in need.only) or provider.id in need.ignore:
         return "excluded by the request"
@@ -35,7 +42,7 @@ def unfit(candidate: Candidate, need: Need, standing: Standing) -> str | None:
     context = standing.context(candidate)
     if context is None:
         return None
-    if standing.likely(candidate, need.demand) + (need.demand.max_output or 1) > context:
+    if share * standing.likely(candidate, need.demand) + (need.demand.max_output or 1) > context:
         return f"context of {context} tokens is too small"
     return None
 
@@ -78,7 +85,16 @@ def _honours(candidate: Candidate, name: str, value: Any) -> bool:
 
 
 def eligible(need: Need, standing: Standing) -> tuple[list[tuple[int, Candidate]], list[Reason]]:
-    """Split the candidates of *need* into those able to serve it, with their target's place, and the rest."""
+    """Split the candidates of *need* into those able to serve it, with their target's place, and the rest.
+
+    If there is none, those count as able whose context is too small by the estimate alone: it may be wrong,
+    and then a refused call costs less than a prompt refused that would have fit.
+    """
+    fit, rest = _split(need, standing, 1.0)
+    return (fit, rest) if fit else _split(need, standing, GENEROUS)
+
+
+def _split(need: Need, standing: Standing, share: float) -> tuple[list[tuple[int, Candidate]], list[Reason]]:
     fit: list[tuple[int, Candidate]] = []
     rest: list[Reason] = []
     seen: set[str] = set()
@@ -87,7 +103,7 @@ def eligible(need: Need, standing: Standing) -> tuple[list[tuple[int, Candidate]
             if candidate.id in seen:
                 continue
             seen.add(candidate.id)
-            why = unfit(candidate, need, standing)
+            why = unfit(candidate, need, standing, share)
             if why is None:
                 fit.append((group, candidate))
             else:

@@ -66,7 +66,8 @@ class Outcome(Struct, frozen=True):
 
     *retry_after* is in seconds; *window* the span a 429 names (minute ... month); *scope* what a hold is
     laid on where the answer says (a ``catalogue.Scope`` value or ``provider``); *counted* whether the
-    provider may have counted the call; *context* the window in tokens that an overflow names. *detail* is
+    provider may have counted the call; *lasting* whether *param* is refused whatever it says, rather than for
+    its value or its company; *context* the window in tokens that an overflow names. *detail* is
     printable and free of secrets and prompts; *request_error* may be shown to the caller.
     """
 
@@ -80,6 +81,7 @@ class Outcome(Struct, frozen=True):
     scope: str | None = None
     unit: str | None = None
     counted: bool = True
+    lasting: bool = True
     context: int | None = None
     request_error: str | None = None
 

@@ -6,6 +6,9 @@ from freeroute.clock import Now
 from freeroute.domain.outcome import Kind
 from freeroute.domain.usage import Usage
 
+NOBODY = "-"
+"""Stands for the client where none is configured, or none was told by its key."""
+
 
 class AttemptNote(Struct, frozen=True):
     """One upstream call: who was asked, how it ended, how long it took in seconds.

@@ -114,8 +114,13 @@ def matches(pattern: str, candidate: Candidate, providers: Container[str]) -> bo
 
     As for single names, a first segment that is one of *providers* means that provider and no other.
     """
-    provider, model = candidate.provider.id, candidate.model
+    provider = candidate.provider.id
     if (first := pattern.split("/", 1)[0]) != pattern and first in providers and first != provider:
         return False
-    names = (candidate.name, model.id, model.family, f"{provider}/{model.family}")
-    return any(fnmatchcase(name, pattern) for name in names)
+    return any(fnmatchcase(name, pattern) for name in names(candidate))
+
+
+def names(candidate: Candidate) -> tuple[str, ...]:
+    """Return what the model of *candidate* goes by: alone and at its provider, by id and by family."""
+    model = candidate.model
+    return candidate.name, model.id, model.family, f"{candidate.provider.id}/{model.family}"

@@ -6,7 +6,7 @@ import structlog
 from msgspec import Struct
 
 from freeroute.clock import Clock
-from freeroute.domain.receipt import AttemptNote, Receipt
+from freeroute.domain.receipt import NOBODY, AttemptNote, Receipt
 from freeroute.domain.usage import Usage
 from freeroute.engine.course import Course
 from freeroute.engine.ports import Observer
@@ -50,7 +50,7 @@ class Accounting:
             request_id=context.request_id,
             at=context.received,
             surface=context.surface,
-            client=context.client.name if context.client else "-",
+            client=context.client.name if context.client else NOBODY,
             asked=course.asked,
             asked_known=course.known,
             stream=course.stream,

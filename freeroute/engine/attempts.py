@@ -214,7 +214,8 @@ class AttemptLoop:
     def _terms(self, call: ChatCall, leased: Leased, course: Course, *, probe: bool) -> Terms:
         candidate, bound = leased.candidate, leased.max_output
         timeouts = candidate.provider.timeouts
-        without = {name for name in self.standing.dropped(candidate) if _carries(call, name)}
+        refused = self.standing.dropped(candidate) | course.without.get(candidate.name, set())
+        without = {name for name in refused if _carries(call, name)}
         course.dropped.update(without - {USAGE_WISH})
         return Terms(
             connect=timeouts.connect,
@@ -226,6 +227,7 @@ class AttemptLoop:
             probe=probe,
             traceparent=course.context.traceparent,
             hop=course.context.hop + 1,
+            client=course.context.client.name if course.context.client is not None else "",
         )
 
     def _due(self, call: ChatCall, leased: Leased) -> float:
@@ -269,6 +271,8 @@ class AttemptLoop:
             mark = f"{candidate.id} {outcome.kind} {outcome.param}"
             if mark not in course.repeated:
                 course.repeated.add(mark)
+                if outcome.param is not None:
+                    course.without.setdefault(candidate.name, set()).add(outcome.param)
                 return leased
         if verdict is Next.STOP:
             raise refused_by_upstream(outcome, course)

@@ -56,7 +56,7 @@ class Continuation:
 
     async def after(self, dead: Part, used: Usage | None) -> Part | None:
         """Return who goes on where *dead* ended, if anybody does; *used* is what the calls so far took."""
-        if not self._may(dead.outcome):
+        if not self._may(dead):
             return None
         await dead.end(left=False)
         self._loop.room.stir()
@@ -84,10 +84,12 @@ class Continuation:
         call = structs.replace(self._call, demand=demand, begun=begun)
         return await self._loop.run(call, need, asked, self._course)
 
-    def _may(self, outcome: Outcome) -> bool:
-        curable = blamed(outcome) is Blame.PROVIDER or outcome.kind in _CURABLE
+    def _may(self, dead: Part) -> bool:
+        kind = dead.outcome.kind
+        curable = blamed(dead.outcome) is Blame.PROVIDER or kind in _CURABLE
         # What is far longer than asked for is not to become longer still.
-        return curable and outcome.kind is not Kind.GARBAGE and self._told.is_plain and self.count < MOST
+        plain = kind is not Kind.GARBAGE and self._told.is_plain and not dead.held
+        return curable and plain and self.count < MOST
 
 
 def _spliced(splice: Splice, part: Part, payloads: Sequence[bytes]) -> Sequence[bytes]:

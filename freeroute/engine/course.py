@@ -18,7 +18,8 @@ class Course(Struct):
     all names asked for that did not. *counted* are the attempts that use up ``max_attempts``; *repeated*
     marks second goes already given; *rejected* and *too_long* are the first such endings, *misfit* the first
     answer that did not fit the schema asked for, *refused* the last of a request that asked for what a
-    provider does not offer; *upstream* is seconds spent with providers and *queued* in the waiting room. It
+    provider does not offer; *without* are parameters that models refused of this one, by the models' names;
+    *upstream* is seconds spent with providers and *queued* in the waiting room. It
     may wait *until*, and start attempts until *last_start* (both mono). *conversation* is what it goes by in
     ``Affinity``, None while nothing is remembered. *hedged* says that two attempts ran side by side once,
     *pressed* that somebody else can be asked if the attempt under way takes too long.
@@ -34,6 +35,7 @@ class Course(Struct):
     counted: int = 0
     repeated: set[str] = field(default_factory=set)
     dropped: set[str] = field(default_factory=set)
+    without: dict[str, set[str]] = field(default_factory=dict)
     rejected: Outcome | None = None
     too_long: Outcome | None = None
     refused: Outcome | None = None

@@ -1,24 +1,24 @@
 """The gateway: from a decoded call to an answer being relayed. Surfaces know nothing else of the engine."""
 
-import math
 import random
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from freeroute.clock import Clock, Now
+from freeroute.clock import Clock
 from freeroute.domain.additions import with_limit
 from freeroute.domain.affinity import Affinity
-from freeroute.domain.catalogue import Candidate, Catalogue, Limit, Pool, Unit, pool_id
+from freeroute.domain.catalogue import Candidate, Catalogue, Limit, Pool, pool_id
 from freeroute.domain.clients import Client
 from freeroute.domain.fitness import eligible, willing
-from freeroute.domain.leases import Charge, Denied, Lease
+from freeroute.domain.leases import Lease
 from freeroute.domain.outcome import Kind
 from freeroute.domain.resolve import Names, Target
 from freeroute.domain.selection import Need
 from freeroute.domain.standing import Standing
-from freeroute.engine import headers, listing, status
+from freeroute.engine import headers, listing, shares, status
 from freeroute.engine.accounting import Accounting, Ending
+from freeroute.engine.admission import Admission
 from freeroute.engine.attempts import AttemptLoop, Routing
 from freeroute.engine.continuing import Continuation
 from freeroute.engine.course import Course
@@ -29,7 +29,7 @@ from freeroute.engine.refusals import nothing_fits
 from freeroute.engine.relay import Serving
 from freeroute.engine.tally import Tally
 from freeroute.engine.view import TYPICAL, Recording, View
-from freeroute.errors import ApiError, ContextTooLong, Forbidden, InvalidRequest, NotFound, RateLimited
+from freeroute.errors import ApiError, Forbidden, InvalidRequest, NotFound
 from freeroute.wire.chat import CallContext, ChatCall
 from freeroute.wire.splicing import spliceable
 
@@ -69,15 +69,18 @@ class Gateway:
         self.unsaved = False
         self.recording: Recording | None = None
         self.in_flight = 0
+        self.clients: tuple[Client, ...] = ()
         self.no_train = no_train
         self._rng = rng or random.Random()
+        routing = routing or Routing()
         self._accounting = Accounting(clock, (self.tally, *observers))
+        self.admission = Admission(counters, clock, routing.waiting_room)
         self.loop = AttemptLoop(
             standing=self.standing,
             counters=counters,
             upstreams=upstreams,
             clock=clock,
-            routing=routing or Routing(),
+            routing=routing,
             rng=self._rng,
             discovered=self._discovered,
         )
@@ -91,17 +94,17 @@ class Gateway:
         self.in_flight += 1
         try:
             need = self._need(call, context, course)
-            lease = await self._admit(call, context)
+            self._bound(course)
+            lease = await self.admission.admit(call.demand, course)
             fit, rest = eligible(need, self.standing)
             if not fit:
                 any_provider = bool(self.catalogue.candidates)
                 raise nothing_fits(need, rest, call.model, self.standing, any_provider=any_provider)
-            self._bound(course)
             asked = willing(need, fit, self.standing, self.clock.now())
             won = await self.loop.run(call, need, asked, course)
         except BaseException as exc:
             self.in_flight -= 1
-            await self._release(lease)
+            await self.admission.release(lease)
             self._failed(exc, course)
             raise
         if course.conversation is not None:
@@ -157,53 +160,25 @@ class Gateway:
         arrived = context.received.mono
         course.last_start = arrived + routing.deadline
         if not context.strict:
-            wanted = routing.max_wait if context.max_wait is None else context.max_wait
-            course.until = min(arrived + min(wanted, routing.max_wait_cap), course.last_start)
+            wanted, most = routing.max_wait, routing.max_wait_cap
+            if context.client is not None and context.client.max_wait is not None:
+                wanted = context.client.max_wait
+                most = min(wanted, most)
+            wanted = wanted if context.max_wait is None else context.max_wait
+            course.until = min(arrived + min(wanted, most), course.last_start)
 
     def _target(self, name: str, client: Client | None) -> Target:
         found = self.names.resolve(name)
         if not isinstance(found, Target):
             near = f"; did you mean {' or '.join(found.nearest)}?" if found.nearest else ""
             raise NotFound(f"model {name!r} does not exist{near}", code="model_not_found", param="model")
-        if client is not None and not client.may_ask(name):
+        if client is not None and not client.may_ask(name, found):
             told = f"client {client.name} may not use model {name!r}"
             raise Forbidden(told, code="model_not_allowed", param="model")
         return found
 
     def _wants_no_train(self, client: Client | None) -> bool:
         return self.no_train or (client is not None and client.no_train)
-
-    async def _admit(self, call: ChatCall, context: CallContext) -> Lease | None:
-        """Charge the client's own limits; raises RateLimited when they are spent."""
-        client = context.client
-        if client is None or not client.limits:
-            return None
-        now = self.clock.now()
-        amounts = {Unit.REQUESTS: 1.0, Unit.CONCURRENCY: 1.0}
-        tokens = float(call.demand.prompt)
-        charges = [Charge(pool, amounts.get(pool.limit.unit, tokens)) for pool in client.pools]
-        lease = await self.counters.acquire(charges, now)
-        if isinstance(lease, Denied):
-            raise self._over_limit(client, lease, now)
-        return lease
-
-    def _over_limit(self, client: Client, denied: Denied, now: Now) -> ApiError:
-        limit = denied.pool.limit
-        wait = denied.until - now.mono
-        if wait == math.inf:
-            told = f"client {client.name}: larger than its whole limit of {limit.amount:g} {limit.label}"
-            return ContextTooLong(told, param="messages")
-        told = f"client {client.name}: limit of {limit.amount:g} {limit.label} reached"
-        return RateLimited(
-            told,
-            retry_after=wait,
-            headers=headers.client_limits(self.counters.readings(client.pools, now)),
-        )
-
-    async def _release(self, lease: Lease | None) -> None:
-        """End a client's lease when nothing was served: the request counts, its tokens do not."""
-        if lease is not None:
-            await self.counters.settle(lease, _tokens(lease, 0), self.clock.now())
 
     def _failed(self, exc: BaseException, course: Course) -> None:
         overhead = self._overhead(course)
@@ -212,7 +187,8 @@ class Gateway:
                 course, Ending(status=500, code="internal_error", overhead=overhead, caller_left=_left(exc))
             )
             return
-        for name, value in headers.told(course, None, overhead).items():
+        told = {**headers.told(course, None, overhead), **self.admission.told(course.context.client)}
+        for name, value in told.items():
             exc.headers.setdefault(name, value)
         self._accounting.record(course, Ending(status=exc.status, code=exc.code, overhead=overhead))
 
@@ -242,13 +218,11 @@ class Gateway:
     ) -> Serving:
         overhead = self._overhead(course)
         told = headers.told(course, won.leased.candidate, overhead)
-        client = course.context.client
-        if client is not None:
-            told.update(headers.client_limits(self.counters.readings(client.pools, self.clock.now())))
+        told.update(self.admission.told(course.context.client))
 
         async def done(serving: Serving, left: bool) -> None:
             self.in_flight -= 1
-            await self._settle_client(lease, serving)
+            await self.admission.settle(lease, serving.usage)
             self.loop.room.stir()
             if serving.continued and course.conversation is not None:
                 teller = serving.teller.won.leased.candidate
@@ -256,12 +230,6 @@ class Gateway:
             self._accounting.record(course, _ending(serving, course, overhead, left))
 
         return Serving(self._part(won, course), headers=told, done=done, continuation=continuation)
-
-    async def _settle_client(self, lease: Lease | None, serving: Serving) -> None:
-        if lease is not None:
-            usage = serving.usage
-            actual = None if usage is None else _tokens(lease, usage.total)
-            await self.counters.settle(lease, actual, self.clock.now())
 
     # --- looking and steering ----------------------------------------------------------------------
 
@@ -283,9 +251,13 @@ class Gateway:
         )
         return listing.plan(self.view(), model, need)
 
-    def status(self) -> dict[str, Any]:
-        """Return providers, breakers, pools and the last requests."""
-        return status.status(self.view())
+    def key(self, client: Client | None) -> dict[str, Any]:
+        """Return what *client* may use, has used and has left."""
+        return shares.key(self.view(), client)
+
+    def status(self, client: Client | None = None) -> dict[str, Any]:
+        """Return providers, breakers, pools, clients and the last requests; a *client* sees its own alone."""
+        return status.status(self.view(), client)
 
     def reset(self, provider_id: str) -> dict[str, Any]:
         """Close a provider's breakers and lift its holds; raises NotFound."""
@@ -325,6 +297,7 @@ class Gateway:
             strategy=self.ties,
             demo=self.demo,
             version=self.version,
+            clients=self.clients,
             in_flight=self.in_flight,
             unsaved=self.unsaved,
             recording=self.recording,
@@ -334,16 +307,29 @@ class Gateway:
         """Show the receipt of each request that finishes from now on to *observer* too."""
         self._accounting.observe(observer)
 
-    def adopt(self, catalogue: Catalogue, clients: Sequence[Client] = ()) -> None:
-        """Route by *catalogue* from now on; what candidates and *clients* that stay have used is kept."""
-        pools = [pool for candidate in catalogue.candidates for pool in candidate.pools]
-        pools += [pool for client in clients for pool in client.pools]
-        self.counters.adopt(pools, self.clock.now())
+    def adopt(self, catalogue: Catalogue, clients: Sequence[Client] | None = None) -> None:
+        """Route by *catalogue* and let *clients* in from now on (None: the same as before).
+
+        What candidates and clients that stay have used is kept.
+        """
+        if clients is not None:
+            self.clients = tuple(clients)
+        self._count_for(catalogue)
         self.catalogue = catalogue
         self.names = Names(catalogue)
         self.standing.keep(catalogue.candidates)
-        self.loop.room.size = self.loop.routing.waiting_room
+        self.loop.room.size = self.admission.room = self.loop.routing.waiting_room
         self.loop.room.stir()
+
+    def enrol(self, clients: Sequence[Client]) -> None:
+        """Let *clients* in from now on, and nobody else; what those that stay have used is kept."""
+        self.clients = tuple(clients)
+        self._count_for(self.catalogue)
+
+    def _count_for(self, catalogue: Catalogue) -> None:
+        pools = [pool for candidate in catalogue.candidates for pool in candidate.pools]
+        pools += [pool for client in self.clients for pool in client.pools]
+        self.counters.adopt(pools, self.clock.now())
 
     def _discovered(self, candidate: Candidate, limit: Limit) -> Pool | None:
         """Route by a *limit* that only an answer told of, until the next reload; None if it is no news."""
@@ -353,12 +339,6 @@ class Gateway:
         self.catalogue, self.names = grown, Names(grown)
         name = pool_id(candidate.provider, candidate.model, candidate.key, limit)
         return Pool(name, limit)
-
-
-def _tokens(lease: Lease, total: int) -> dict[str, float]:
-    """Return *total* for each pool of a client's *lease* that counts tokens."""
-    kept = (Unit.REQUESTS, Unit.CONCURRENCY)
-    return {c.pool.id: float(total) for c in lease.charges if c.pool.limit.unit not in kept}
 
 
 def _left(exc: BaseException) -> bool:

@@ -14,20 +14,19 @@ from freeroute.engine.view import View
 
 def models(view: View, client: Client | None) -> list[dict[str, Any]]:
     """Return the entries of ``GET /v1/models``: meta-models first, then every enabled model once."""
-    entries = [
-        _meta_entry(view, name)
-        for name in view.catalogue.meta_models
-        if client is None or client.may_ask(name)
-    ]
+    entries = [_meta_entry(view, name) for name in view.catalogue.meta_models if _allowed(view, name, client)]
     by_name: dict[str, list[Candidate]] = {}
     for candidate in view.catalogue.candidates:
         by_name.setdefault(candidate.name, []).append(candidate)
     entries.extend(
-        _entry(view, name, candidates)
-        for name, candidates in by_name.items()
-        if client is None or client.may_ask(name) or client.may_ask(candidates[0].model.id)
+        _entry(view, name, candidates) for name, candidates in by_name.items() if _allowed(view, name, client)
     )
     return entries
+
+
+def _allowed(view: View, name: str, client: Client | None) -> bool:
+    target = view.names.resolve(name)
+    return client is None or (isinstance(target, Target) and client.may_ask(name, target))
 
 
 def model(view: View, name: str, target: Target) -> dict[str, Any]:

@@ -71,6 +71,12 @@ class Part:
         return stream.skipped if stream is not None else 0
 
     @property
+    def held(self) -> bool:
+        """Say whether its last words may have begun a tool call."""
+        stream = self.won.sent.stream
+        return stream is not None and stream.held
+
+    @property
     def is_over(self) -> bool:
         """Say whether nothing more comes of it."""
         return self._over
@@ -123,8 +129,9 @@ class Part:
         first_event = self.first_event_at.mono - self.won.leased.at.mono
         generating = now.mono - self.first_event_at.mono
         if self.won.whole:
-            # A JSON answer shows nothing before its end: split its time as the rate so far would.
-            generating = min(tokens / max(speed.rate, 1.0), first_event)
+            # A JSON answer shows nothing before its end: its time is split in the proportion expected so far.
+            expected = tokens / max(speed.rate, 1.0)
+            generating = first_event * expected / (speed.first_token + expected) if expected else 0.0
             first_event -= generating
         speed.measured(first_event, tokens if tokens >= RATE_SAMPLE else 0, generating, now)
 

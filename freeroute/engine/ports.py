@@ -1,12 +1,13 @@
 """What the engine needs from the rim. Adapters satisfy these without inheriting."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Candidate, Key, Pool, Provider
+from freeroute.domain.clients import Client
 from freeroute.domain.keys import Verdict
 from freeroute.domain.leases import Charge, Denied, Lease, Reading
 from freeroute.domain.outcome import Outcome
@@ -20,7 +21,8 @@ class Terms(Struct, frozen=True):
     """How one attempt is to be made: seconds for each phase, parameters to leave out, the output bound.
 
     A *probe* passes on any well-formed 2xx, content or not. *hop* counts the gateways like this one that the
-    call has passed, this one included.
+    call has passed, this one included. *client* is whose call it is, if clients are configured: nothing that
+    is remembered of it may serve another's.
     """
 
     connect: float
@@ -32,12 +34,17 @@ class Terms(Struct, frozen=True):
     probe: bool = False
     traceparent: str | None = None
     hop: int = 1
+    client: str = ""
 
 
 class EventStream(Protocol):
-    """A stream whose first meaningful event has arrived. *skipped* counts events that could not be read."""
+    """A stream whose first meaningful event has arrived. *skipped* counts events that could not be read.
+
+    *held* says that its last words were held back until its end, since they may have begun a tool call.
+    """
 
     skipped: int
+    held: bool
     usage: Usage | None
     finish: str | None
     outcome: Outcome | None
@@ -68,8 +75,8 @@ class Sent(Struct):
     """How an attempt went: SERVED brings an *answer* or a *stream*; *head_at* is when the head came.
 
     *sent_at* is when the request went out, if there was an answer: connecting takes time, as does a busy
-    loop. *dropped* names the caller's fields that did not go out; *facts* are what the answer says of
-    counters.
+    loop. *dropped* names the caller's fields that did not go out, or that the answer does not honour; *facts*
+    are what the answer says of counters.
     """
 
     outcome: Outcome
@@ -167,6 +174,28 @@ class KeyChecks(Protocol):
 
     async def check(self, provider: Provider, key: Key) -> Verdict:
         """Ask about *key* once; whatever keeps the provider from telling is a verdict too: unknown."""
+        ...
+
+
+ClientChange = Callable[[tuple[Client, ...]], tuple[Client, ...]]
+
+
+class ClientStore(Protocol):
+    """Keeps the clients that were added at run time; others may change it at any time."""
+
+    def read(self) -> tuple[Client, ...]:
+        """Return the clients; raises ConfigError if they cannot be read."""
+        ...
+
+    def update(self, change: ClientChange) -> tuple[Client, ...]:
+        """Replace them by what *change* makes of them, nobody coming between; what it raises changes nothing.
+
+        Raises ConfigError if they cannot be read or written.
+        """
+        ...
+
+    def mark(self) -> object:
+        """Return what differs once they have been changed; None while nothing is kept."""
         ...
 
 

@@ -8,7 +8,7 @@ from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.usage import Usage
 from freeroute.engine.continuing import Continuation
 from freeroute.engine.parts import Part
-from freeroute.wire.answers import error_events
+from freeroute.wire.answers import error_events, inspect
 
 
 class Serving:
@@ -32,6 +32,7 @@ class Serving:
         self._parts = [part]
         self._done = done
         self._continuation = continuation
+        self._first = b""  # who the stream said it was; an error in it says so too
         self._over = False
         self._finished = False
         self.first_event_at = part.first_event_at
@@ -76,13 +77,13 @@ class Serving:
                 payloads = self._continuation.fitted(part, payloads)
             if payloads:
                 part.spoke = True
+                self._first = self._first or payloads[0]
                 return payloads
             if not part.is_over or await self._passed_on(part):
                 continue
             self._over = True
             if part.outcome.kind is not Kind.SERVED:
-                told = f"the provider stopped in the middle of its answer: {self.outcome.kind.value}"
-                return error_events(told, code="upstream_failed")
+                return error_events(_why(self.outcome), code="upstream_failed", like=inspect(self._first))
         return ()
 
     async def _passed_on(self, part: Part) -> bool:
@@ -103,3 +104,10 @@ class Serving:
         for part in self._parts:
             await part.end(left=left)
         await self._done(self, left)
+
+
+def _why(outcome: Outcome) -> str:
+    """Say why a stream ended as it did, by *outcome*."""
+    if outcome.kind is Kind.NONCONFORMING:
+        return outcome.detail
+    return f"the provider stopped in the middle of its answer: {outcome.kind.value}"

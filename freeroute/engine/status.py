@@ -5,15 +5,17 @@ from typing import Any
 
 from freeroute.domain.breaker import State
 from freeroute.domain.catalogue import Candidate, Provider, Scope
+from freeroute.domain.clients import Client
 from freeroute.domain.leases import Reading
 from freeroute.domain.receipt import Receipt
 from freeroute.domain.standing import Obstacle
+from freeroute.engine import shares
 from freeroute.engine.tally import ProviderTally
 from freeroute.engine.view import View
 
 
-def status(view: View) -> dict[str, Any]:
-    """Return the body of ``GET /v1/status``."""
+def status(view: View, client: Client | None = None) -> dict[str, Any]:
+    """Return the body of ``GET /v1/status``; a *client* sees of clients and their requests its own alone."""
     now = view.now
     tally = view.tally
     return {
@@ -29,7 +31,12 @@ def status(view: View) -> dict[str, Any]:
             "tokens": tally.tokens,
         },
         "providers": [provider(view, entry) for entry in view.catalogue.providers.values()],
-        "requests": [_request(receipt) for receipt in reversed(tally.recent)],
+        "clients": shares.clients(view, client),
+        "requests": [
+            _request(receipt)
+            for receipt in reversed(tally.recent)
+            if client is None or receipt.client == client.name
+        ],
     }
 
 

@@ -1,16 +1,27 @@
 """What the status page shows of finished requests: bounded counts and the last fifty, without content."""
 
 from collections import deque
+from collections.abc import Callable, Hashable
 from statistics import median
+from typing import TypeVar
 
 from msgspec import Struct, field
 
 from freeroute.domain.outcome import Blame, Kind, Outcome, blamed
-from freeroute.domain.receipt import AttemptNote, Receipt
+from freeroute.domain.receipt import NOBODY, AttemptNote, Receipt
+from freeroute.domain.usage import Usage
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
 
 RECENT = 50
 # Enough for a median that follows the last minutes, few enough to sort on demand.
 LATENCIES = 64
+# Clients that are counted apart; the rest are one. Own design: ten times the largest team.
+CLIENTS = 1000
+# Of each, models at providers that are counted apart. Own design: more than the catalogue has.
+USES = 500
+OTHER = "other"
 
 
 class LastError(Struct, frozen=True):
@@ -44,12 +55,50 @@ class ProviderTally(Struct):
         }
 
 
+class Use(Struct):
+    """What was used of one model at one provider: answers, and the tokens of their prompts and of them."""
+
+    requests: int = 0
+    prompt: int = 0
+    completion: int = 0
+
+    def add(self, usage: Usage | None) -> None:
+        """Count one answer that took *usage*."""
+        self.requests += 1
+        if usage is not None:
+            self.prompt += usage.prompt
+            self.completion += usage.completion
+
+
+class ClientTally(Struct):
+    """Requests of one client since the start; *last_used* is Unix time, 0 for never."""
+
+    requests: int = 0
+    served: int = 0
+    last_used: float = 0.0
+    uses: dict[tuple[str, str], Use] = field(default_factory=dict)
+
+    @property
+    def prompt(self) -> int:
+        """Return the tokens of all prompts."""
+        return sum(use.prompt for use in self.uses.values())
+
+    @property
+    def completion(self) -> int:
+        """Return the tokens of all answers."""
+        return sum(use.completion for use in self.uses.values())
+
+    def by_use(self) -> list[tuple[tuple[str, str], Use]]:
+        """Return what was used by provider and model, the most tokens first."""
+        return sorted(self.uses.items(), key=lambda entry: -entry[1].prompt - entry[1].completion)
+
+
 # Calls that nobody waited for to the end, or whose answer was a good one to another question.
 _NO_FAILURE = frozenset({Kind.CALLER_LEFT, Kind.OUTRUN, Kind.DIVERGED})
 
 
 class Tally:
-    """An observer that counts; bounded by the number of providers."""
+    """An observer that counts; bounded by the number of providers, and of clients up to `CLIENTS`."""
 
     def __init__(self) -> None:
         """Start from zero."""
@@ -59,6 +108,7 @@ class Tally:
         self.tokens = 0
         self.recent: deque[Receipt] = deque(maxlen=RECENT)
         self.providers: dict[str, ProviderTally] = {}
+        self.clients: dict[str, ClientTally] = {}
 
     def saw(self, receipt: Receipt) -> None:
         """Take note of a finished request."""
@@ -70,6 +120,18 @@ class Tally:
         self.recent.append(receipt)
         for note in receipt.attempts:
             self._attempt(note, receipt)
+        if receipt.client != NOBODY or receipt.attempts:
+            self._client(receipt, served=not failed)
+
+    def _client(self, receipt: Receipt, *, served: bool) -> None:
+        tally = _bounded(self.clients, receipt.client, OTHER, CLIENTS, ClientTally)
+        tally.requests += 1
+        tally.served += served
+        tally.last_used = receipt.at.wall + receipt.total
+        for note in receipt.attempts:
+            if note.kind is Kind.SERVED or note.usage is not None:
+                use = _bounded(tally.uses, (note.provider, note.model), (OTHER, OTHER), USES, Use)
+                use.add(note.usage)
 
     def _attempt(self, note: AttemptNote, receipt: Receipt) -> None:
         tally = self.providers.setdefault(note.provider, ProviderTally())
@@ -84,3 +146,14 @@ class Tally:
             tally.failed += 1
             at = receipt.at.wall + receipt.total
             tally.last_error = LastError(at, note.kind.value, note.detail, note.model)
+
+
+def _bounded(entries: dict[K, V], key: K, other: K, most: int, new: Callable[[], V]) -> V:
+    """Return the entry of *key*, made if need be; beyond *most* of them that of *other*."""
+    found = entries.get(key)
+    if found is None:
+        key = key if len(entries) < most else other
+        found = entries.get(key)
+        if found is None:
+            found = entries[key] = new()
+    return found

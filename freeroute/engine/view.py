@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Candidate, Catalogue
+from freeroute.domain.clients import Client
 from freeroute.domain.leases import charges_of
 from freeroute.domain.resolve import Names
 from freeroute.domain.standing import Obstacle, Standing
@@ -42,6 +43,7 @@ class View(Struct, frozen=True):
     strategy: str
     demo: bool
     version: str
+    clients: tuple[Client, ...] = ()
     in_flight: int = 0
     unsaved: bool = False
     recording: Recording | None = None

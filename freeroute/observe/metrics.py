@@ -38,6 +38,8 @@ OVERHEAD_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 
 ATTEMPTS = (0.0, 1.0, 2.0, 3.0, 5.0, 8.0, 10.0)
 
 _MOST_NAMES = 1024
+MOST_CLIENTS = 100
+"""Clients with series of their own; the rest share one. Own design: a client has a few hundred series."""
 _CHAT = "chat"  # the only operation so far
 
 
@@ -63,6 +65,7 @@ class Metrics:
         self._gauges = Gauges()
         self._look: Look | None = None
         self._asked: dict[str, str] = {}
+        self._clients: set[str] = set()
         self._define()
         self._registry.register(self._gauges)
         ProcessCollector(registry=self._registry)
@@ -77,16 +80,16 @@ class Metrics:
 
     def saw(self, receipt: Receipt) -> None:
         """Take note of a finished request."""
-        asked = self._name(receipt)
+        asked, client = self._name(receipt), self._client(receipt.client)
         error = _error(receipt)
-        self._requests.labels(receipt.surface, receipt.client, asked, str(receipt.status), error).inc()
+        self._requests.labels(receipt.surface, client, asked, str(receipt.status), error).inc()
         self._overhead.observe(max(receipt.overhead, 0.0))
         self._attempts_each.observe(len(receipt.attempts))
         self._server_side(receipt, asked, error)
         for note in receipt.attempts:
             self._client_side(note)
             if note.usage is not None:
-                self._used(note.provider, note.model, receipt.client, note.usage)
+                self._used(note.provider, note.model, client, note.usage)
 
     def _server_side(self, receipt: Receipt, asked: str, error: str) -> None:
         provider, model = receipt.provider or "", receipt.model or ""
@@ -127,6 +130,13 @@ class Metrics:
                 self._asked.clear()
             self._asked[receipt.asked] = found
         return found
+
+    def _client(self, name: str) -> str:
+        if name not in self._clients:
+            if len(self._clients) >= MOST_CLIENTS:
+                return OTHER
+            self._clients.add(name)
+        return name
 
     def _define(self) -> None:
         self._duration = self._histogram(

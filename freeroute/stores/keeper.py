@@ -6,7 +6,7 @@ import datetime as dt
 import hashlib
 import math
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Annotated
 
 import msgspec
@@ -128,6 +128,17 @@ class Keeper:
             self._standing.restore(name, kept, onto)
 
     # --- while it runs -----------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Save what changes meanwhile, and all of it at the end, when calls have ended."""
+        saving = asyncio.create_task(self.run())
+        try:
+            yield
+        finally:
+            self.stop()
+            await saving
+            self.close()
 
     async def run(self) -> None:
         """Save what changes, until `stop`."""

@@ -11,7 +11,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from freeroute.clock import Clock
-from freeroute.domain.clients import Client, find_client, hash_key
+from freeroute.domain.clients import LONGEST_KEY, Client, Problem, Roster
 from freeroute.errors import ApiError, Forbidden, InvalidApiKey, LoopDetected, Misdirected
 from freeroute.surfaces.http import Caller, Header
 from freeroute.wire.text import printable
@@ -55,11 +55,6 @@ class Policy(Struct, frozen=True):
     demo: bool = False
 
 
-def default_client(key: str) -> Client:
-    """Return the client that holds ``FREEROUTE_API_KEY``."""
-    return Client(name="default", key_hash=hash_key(key))
-
-
 class Guard:
     """Admits a request or raises why not; *policy* may be replaced while serving."""
 
@@ -67,6 +62,16 @@ class Guard:
         """Go by *policy*; *clock* says which keys have expired."""
         self.policy = policy
         self._clock = clock
+
+    @property
+    def policy(self) -> Policy:
+        """Return what is gone by; setting it takes effect with the next request."""
+        return self._policy
+
+    @policy.setter
+    def policy(self, policy: Policy) -> None:
+        self._policy = policy
+        self._roster = Roster(policy.clients)
 
     def admit(self, headers: Headers, peer: str, access: Access) -> Caller:
         """Return who calls; raises Misdirected, Forbidden, LoopDetected and InvalidApiKey."""
@@ -78,15 +83,17 @@ class Guard:
                 self._check_origin(headers)
         hop = _hop(headers)
         key = bearer(headers)
-        client = self._client(key if key is not None else _other_key(headers))
+        found = self._found(key if key is not None else _other_key(headers))
+        client = found if isinstance(found, Client) else None
         if not self._allows(access, client, key):
-            raise self._refusal(access, headers, client)
+            raise self._refusal(access, headers, found)
         return Caller(client, _queue(client, key, peer), hop)
 
-    def _client(self, key: str | None) -> Client | None:
+    def _found(self, key: str | None) -> Client | Problem | None:
+        """Return who holds *key*, or why nobody does; None if that does not matter."""
         if key is None or not self.policy.clients:
             return None
-        return find_client(self.policy.clients, key, self._clock.now().wall)
+        return self._roster.find(key, self._clock.now().wall)
 
     def _allows(self, access: Access, client: Client | None, key: str | None) -> bool:
         policy = self.policy
@@ -103,19 +110,17 @@ class Guard:
             case _:
                 return True
 
-    def _refusal(self, access: Access, headers: Headers, client: Client | None) -> ApiError:
+    def _refusal(self, access: Access, headers: Headers, found: Client | Problem | None) -> ApiError:
         if access is Access.ADMIN:
             wanted = "the admin key (FREEROUTE_ADMIN_KEY, or the file admin_key in the state directory)"
         elif access is Access.METRICS:
             wanted = "the admin key or server.metrics_key"
         else:
             wanted = "a client key of this gateway"
-        if client is not None:
+        if isinstance(found, Client):
             return Forbidden(f"The key of a client is not enough here: send {wanted}.")
-        given = bearer(headers) is not None or _other_key(headers) is not None
-        problem = "This key is unknown, expired or not enough" if given else "No key was sent"
         return InvalidApiKey(
-            f"{problem}: send {wanted} as `Authorization: Bearer ...`.",
+            f"{_problem(headers, found)}: send {wanted} as `Authorization: Bearer ...`.",
             headers={"www-authenticate": "Bearer"},
         )
 
@@ -190,6 +195,26 @@ def bearer(headers: Headers) -> str | None:
 def _other_key(headers: Headers) -> str | None:
     key = headers.get(b"x-api-key") or headers.get(b"api-key")
     return key.strip().decode("utf-8", "surrogateescape") if key else None
+
+
+_PROBLEMS = {
+    Problem.UNKNOWN: "This key is unknown",
+    Problem.OVERLONG: f"This is no key: it has more than {LONGEST_KEY} characters",
+    Problem.REVOKED: "This key was revoked",
+    Problem.EXPIRED: "This key has expired",
+    Problem.REPLACED: "This key was replaced, and its time is over",
+}
+
+
+def _problem(headers: Headers, found: Problem | None) -> str:
+    """Say what is wrong with the key that was sent, if one was."""
+    if found is not None:
+        return _PROBLEMS[found]
+    if bearer(headers) is not None or _other_key(headers) is not None:
+        return "This key is not enough here"
+    if headers.get(b"authorization", b"").strip():
+        return "The Authorization header is not `Bearer` and a key"
+    return "No key was sent"
 
 
 def _same(given: str | None, wanted: str | None) -> bool:

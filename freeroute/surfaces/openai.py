@@ -54,6 +54,10 @@ class ChatGateway(Protocol):
         """Return one model; raises NotFound with the nearest names."""
         ...
 
+    def key(self, client: Client | None) -> dict[str, Any]:
+        """Return what *client* may use, has used and has left."""
+        ...
+
 
 class OpenAiSurface:
     """The routes of OpenAI's API over a gateway."""
@@ -83,6 +87,7 @@ class OpenAiSurface:
             ),
             Route("/v1/models", {"GET": self.list_models}, Access.CLIENT, mirrored=True),
             Route("/v1/models/{model:path}", {"GET": self.show_model}, Access.CLIENT, mirrored=True),
+            Route("/v1/key", {"GET": self.show_key}, Access.CLIENT, mirrored=True),
         ]
 
     async def complete(self, request: Request) -> None:
@@ -150,6 +155,10 @@ class OpenAiSurface:
         """Show one model; its id may hold slashes."""
         model_id = request.params["model"]
         await request.reply_json(self._gateway.model(model_id, request.caller.client))
+
+    async def show_key(self, request: Request) -> None:
+        """Show a client its own limits and use."""
+        await request.reply_json(self._gateway.key(request.caller.client))
 
 
 async def decoded(body: bytes) -> ChatCall:

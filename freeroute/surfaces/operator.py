@@ -24,8 +24,8 @@ _OPENAPI = Path(__file__).with_name("openapi.json")
 class OperatorGateway(Protocol):
     """What this surface needs of the engine."""
 
-    def status(self) -> dict[str, Any]:
-        """Return providers, breakers, pools and the last requests, as docs/status.md shows them."""
+    def status(self, client: Client | None = None) -> dict[str, Any]:
+        """Return the state of everything, as docs/status.md shows it; a *client* sees its own use alone."""
         ...
 
     def plan(self, model: str, client: Client | None) -> dict[str, Any]:
@@ -113,7 +113,7 @@ class OperatorSurface:
 
     async def status(self, request: Request) -> None:
         """Give the state of everything."""
-        await request.reply_json(self._gateway.status())
+        await request.reply_json(self._gateway.status(request.caller.client))
 
     async def plan(self, request: Request) -> None:
         """Explain how a model would be chosen now."""

@@ -77,6 +77,13 @@ def complaint_of(error: Any) -> Complaint:
     return complaint
 
 
+def is_list_of_errors(payload: bytes) -> bool:
+    """Say whether *payload* is a list of error objects, as Google answers."""
+    value = _json(payload) if payload.lstrip()[:1] == b"[" else None
+    items = value if isinstance(value, list) else []
+    return bool(items) and all(isinstance(item, dict) and item.get("error") for item in items)
+
+
 def _is_html(text: str) -> bool:
     start = text[:200].lower()
     return start.startswith(("<!doctype", "<html", "<head", "<?xml", "<body", "<center", "<h1"))
@@ -187,13 +194,25 @@ def _read_google(into: Complaint, details: Any) -> None:
             continue
         if isinstance(detail.get("reason"), str):
             into.codes.append(detail["reason"].lower()[:100])
-        if isinstance(detail.get("retryDelay"), str):
-            into.delay = detail["retryDelay"][:64]
+        into.delay = _delay(detail.get("retryDelay")) or into.delay
         violations = detail.get("violations")
         for violation in violations[:16] if isinstance(violations, list) else ():
             if isinstance(violation, dict):
                 quota = str(violation.get("quotaId") or violation.get("subject") or "")[:200]
                 into.quotas.append((quota, str(violation.get("quotaValue", ""))[:32]))
+
+
+def _delay(told: Any) -> str | None:
+    """Return a ``retryDelay``: a text such as 21s, or what another encoder makes of it."""
+    if isinstance(told, str):
+        return told[:64]
+    if not isinstance(told, dict):
+        return None
+    try:  # Google's 64-bit numbers are texts in JSON
+        seconds = float(told.get("seconds", 0)) + float(told.get("nanos", 0)) / 1e9
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return f"{seconds:.3f}s" if 0 < seconds < 1e9 else None
 
 
 def _read_metadata(into: Complaint, metadata: Any, depth: int) -> None:

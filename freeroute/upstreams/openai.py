@@ -15,27 +15,30 @@ from freeroute.clock import Clock, Now
 from freeroute.domain.catalogue import Candidate, Provider
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.rates import RateFact
+from freeroute.domain.usage import Usage
 from freeroute.engine.ports import Answer, Sent, Terms, Upstream
 from freeroute.upstreams.bodies import ANSWER_LIMIT, error_body, whole_body
-from freeroute.upstreams.complaints import read_complaint
+from freeroute.upstreams.complaints import is_list_of_errors, read_complaint
 from freeroute.upstreams.faults import before_answer
+from freeroute.upstreams.heads import content_type, request_headers
 from freeroute.upstreams.quirks import NotTaken, Outgoing, outgoing
 from freeroute.upstreams.rates import facts_of
 from freeroute.upstreams.repairs import Repairs
-from freeroute.upstreams.signatures import Signatures
+from freeroute.upstreams.signatures import Signatures, maker_of
 from freeroute.upstreams.streams import ChatStream, Events
-from freeroute.upstreams.structured import conforming
+from freeroute.upstreams.structured import Checking, conforming
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
+from freeroute.upstreams.unmet import unmet
 from freeroute.upstreams.verdicts import judge_inside, judge_response
 from freeroute.upstreams.wordings import PENALTIES
 from freeroute.upstreams.writing import habits_of
-from freeroute.version import version
 from freeroute.wire.answers import (
     SILENT_FINISHES,
     Piece,
     chunk_of,
     error_in,
     estimated_usage,
+    inspect,
     is_meaningful,
     text_size,
     usage_in,
@@ -43,19 +46,12 @@ from freeroute.wire.answers import (
     with_usage,
 )
 from freeroute.wire.chat import ChatCall
+from freeroute.wire.lenient import Lenient
 from freeroute.wire.mending import Mender
 from freeroute.wire.sse import SseParser
 from freeroute.wire.strict import inspect_whole
 
 Headers = Sequence[tuple[bytes, bytes]]
-
-
-_FIXED: tuple[tuple[bytes, bytes], ...] = (
-    (b"content-type", b"application/json"),
-    (b"accept-encoding", b"identity"),
-    (b"user-agent", f"freeroute/{version()}".encode()),
-)
-_WHOLE = (b"accept", b"application/json")
 
 
 def build(transport: Transport, clock: Clock) -> Upstream:
@@ -135,7 +131,7 @@ class OpenAiUpstream:
         except ValueError:
             return Sent(Outcome(Kind.KEY_INVALID, detail="the key cannot stand in a header", counted=False))
         sent = await self._exchange(call, candidate, terms, ready, headers)
-        sent.dropped = ready.dropped
+        sent.dropped = (*ready.dropped, *sent.dropped)
         sent.outcome = _named_in(sent.outcome, call)
         return sent
 
@@ -150,8 +146,7 @@ class OpenAiUpstream:
             ready, lost = Outgoing(b""), exc.field
         if lost is None:
             return ready
-        told = f"{candidate.provider.name} does not take {lost}"
-        return Outcome(Kind.BAD_PARAMETER, detail=told, param=lost, counted=False, request_error=told)
+        return _not_taken(lost, f"{candidate.provider.name} does not take {lost}")
 
     async def _exchange(
         self, call: ChatCall, candidate: Candidate, terms: Terms, ready: Outgoing, headers: Headers
@@ -160,7 +155,7 @@ class OpenAiUpstream:
         repairs = Repairs(
             candidate.provider.quirks,
             habits_of(candidate, call),
-            signed=partial(self._signatures.note, candidate.name),
+            signed=partial(self._signatures.note, maker_of(candidate, terms)),
         )
         attempt = _Attempt(call, candidate, terms, self._clock, self._shape, repairs)
         began = self._clock.now()
@@ -226,7 +221,7 @@ class _Attempt:
             told = await error_body(exchange, until)
             self._note_rates(exchange, told)
             return Sent(self._refused(exchange, told))
-        kind = _content_type(exchange.headers)
+        kind = content_type(exchange.headers)
         if "html" in kind:
             return Sent(Outcome(Kind.GARBAGE, exchange.status, "an HTML page instead of an answer"))
         if self._call.stream and ("json" not in kind or "ndjson" in kind or "jsonl" in kind):
@@ -270,6 +265,7 @@ class _Attempt:
             bound=self._bound(),
             between=self._terms.between_events,
             watch=self._terms.first_event > self._terms.between_events,
+            checking=Checking(self._call.schema) if self._call.schema is not None else None,
         )
 
     def _mender(self) -> Mender:
@@ -288,17 +284,33 @@ class _Attempt:
 
     def _whole(self, exchange: Exchange, body: bytes) -> Sent:
         piece = inspect_whole(body)
+        if piece is None and (mended := Lenient().mended(body)) is not None:
+            piece, body = inspect_whole(mended), mended
         failed = self._failed(exchange, piece, body)
         if failed is not None or piece is None:
             return Sent(failed or Outcome(Kind.GARBAGE, exchange.status))
         usage = usage_of(usage_in(piece)) or estimated_usage(self._prompt, text_size(piece))
-        body = self._repairs.whole(body, piece)
+        read, body = body, self._repairs.whole(body, piece)
+        if body is not read and (failed := self._failed(exchange, inspect(body), body)) is not None:
+            return Sent(failed)  # tags and nothing else, say
         if self._call.schema is not None:
             body, wrong = conforming(body, self._call.schema)
             if wrong:
                 return Sent(Outcome(Kind.NONCONFORMING, exchange.status, wrong))
         if not self._call.stream:
             body = self._mender().whole(body, piece)
+        lost = unmet(self._call, body)
+        insisted = next((name for name in lost if name in self._call.parameters), None)
+        if insisted is not None:
+            told = f"{self._candidate.provider.name} did not honour {insisted}"
+            return Sent(_not_taken(insisted, told, exchange.status))
+        sent = self._told_whole(exchange, body, piece, usage)
+        sent.dropped = lost
+        return sent
+
+    def _told_whole(self, exchange: Exchange, body: bytes, piece: Piece, usage: Usage) -> Sent:
+        """Return the whole answer *body* as the caller asked for it: whole, or as a stream."""
+        if not self._call.stream:
             if usage_of(piece.usage) is None:
                 body = with_usage(body, usage)
             return self._served(exchange, answer=Answer(body, usage, self._repairs.finish(piece.finish)))
@@ -313,6 +325,8 @@ class _Attempt:
     def _failed(self, exchange: Exchange, piece: Piece | None, body: bytes) -> Outcome | None:
         """Return why a whole answer of 2xx is none, or None if it is one."""
         if piece is None:
+            if is_list_of_errors(body):
+                return self._inside(body, exchange.headers)
             return Outcome(Kind.GARBAGE, exchange.status, "not a chat completion")
         error = error_in(piece)
         if error:
@@ -333,30 +347,6 @@ def as_asked(call: ChatCall, candidate: Candidate) -> ChatCall:
     return structs.replace(call, stream=False, include_usage=False) if held else call
 
 
-def request_headers(
-    call: ChatCall, candidate: Candidate, terms: Terms, accept: bytes
-) -> list[tuple[bytes, bytes]]:
-    """Return the headers of the call, which takes streams of type *accept*: nothing of the caller's.
-
-    Raises ValueError for an unusable key.
-    """
-    provider = candidate.provider
-    hop = (b"x-freeroute-hop", str(terms.hop).encode())
-    headers = [*_FIXED, hop, (b"accept", accept) if call.stream else _WHOLE]
-    headers += [
-        (name.lower().encode("ascii"), value.encode("latin-1")) for name, value in provider.headers.items()
-    ]
-    secret = candidate.key.secret
-    if secret:
-        if not secret.isascii() or not secret.isprintable():
-            raise ValueError("unusable key")
-        value = f"{provider.auth.scheme} {secret}" if provider.auth.scheme else secret
-        headers.append((provider.auth.header.lower().encode("ascii"), value.encode("ascii")))
-    if terms.traceparent:
-        headers.append((b"traceparent", terms.traceparent.encode("ascii")))
-    return headers
-
-
 def _deadlines(terms: Terms) -> Deadlines:
     # Silence before the first event is bounded by first_event as a whole, silence between events by the
     # stream itself: the transport's own bound is only the longer of the two.
@@ -368,11 +358,10 @@ def _deadlines(terms: Terms) -> Deadlines:
     )
 
 
-def _content_type(headers: Headers) -> str:
-    for name, value in headers:
-        if name.lower() == b"content-type":
-            return value.decode("latin-1").lower()
-    return ""
+def _not_taken(field: str, told: str, status: int | None = None) -> Outcome:
+    """Return the ending of a call whose *field* is not taken there; without *status* it was not sent."""
+    sent = status is not None
+    return Outcome(Kind.BAD_PARAMETER, status, told, param=field, counted=sent, request_error=told)
 
 
 def _named_in(outcome: Outcome, call: ChatCall) -> Outcome:
@@ -380,5 +369,4 @@ def _named_in(outcome: Outcome, call: ChatCall) -> Outcome:
     if outcome.param != PENALTIES:
         return outcome
     sent = [name for name in ("frequency_penalty", "presence_penalty") if name in call.fields]
-    fields = {name: getattr(outcome, name) for name in Outcome.__struct_fields__}
-    return Outcome(**{**fields, "param": sent[0] if sent else None})
+    return structs.replace(outcome, param=sent[0] if sent else None)

@@ -28,10 +28,24 @@ def named(said: Complaint) -> str | None:
     place = wordings.PLACE.search(said.message)
     if place is not None and not place[1].startswith("messages"):
         return _of_path(place[1], is_unknown=False)
-    word = _worded(said.message)
-    if word is not None:
-        in_messages = word not in BINDING | DROPPABLE and wordings.AT_MESSAGES.search(said.message)
-        return IN_MESSAGES + word if in_messages else word
+    return _worded(said.message) or _pointed_at(said)
+
+
+def is_lasting(said: Complaint, param: str) -> bool:
+    """Say whether *said* refuses *param* whatever it says: not one value of it, nor its company.
+
+    What only points at it says nothing of that, and is taken for the value.
+    """
+    if any(is_unknown and _of_path(path, is_unknown=True) == param for path, is_unknown in said.fields):
+        return True
+    if any(wordings.VALUE.search(text) for text in (said.message, *said.codes)):
+        return False
+    if param in (unsupported(said), _worded(said.message)):
+        return True
+    return param == _pointed_at(said) and any(wordings.UNKNOWN.search(code) for code in said.codes)
+
+
+def _pointed_at(said: Complaint) -> str | None:
     return _of_path(said.param, is_unknown=False) if said.param else None
 
 
@@ -47,21 +61,30 @@ def _of_path(path: str, *, is_unknown: bool) -> str | None:
 
 
 def _worded(message: str) -> str | None:
+    """Return the field, or member of messages, that the words of *message* refuse."""
     for pattern in wordings.PARAMETERS:
         for match in pattern.finditer(message[:2000]):
             word = match[1].strip(".[]")
-            root = re.split(r"[.\[]", word)[0]
+            root = _spelt(re.split(r"[.\[]", word)[0])
             if _is_field(root):
-                return root
+                in_messages = root not in _KNOWN and wordings.AT_MESSAGES.search(message)
+                return IN_MESSAGES + root if in_messages else root
     return None
+
+
+def _spelt(word: str) -> str:
+    """Return the field that *word* spells: ``frequencyPenalty`` and ``Presence Penalty`` are some too."""
+    return _BY_LETTERS.get(re.sub(r"[_ ]", "", word).lower(), word)
 
 
 def _is_field(word: str) -> bool:
     if word.lower() in _NOT_NAMES:
         return False
-    return word in BINDING or word in DROPPABLE or "_" in word or word in _PLAIN
+    return word in _KNOWN or "_" in word or word in _PLAIN
 
 
+_KNOWN = BINDING | DROPPABLE
+_BY_LETTERS = {name.replace("_", ""): name for name in _KNOWN}
 # Fields without an underscore that are met outside OpenAI's own list, and members of messages.
 _PLAIN = frozenset(
     {"name", "store", "metadata", "reasoning", "thinking", "modalities", "audio", "prediction"}

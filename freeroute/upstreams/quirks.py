@@ -13,7 +13,7 @@ from freeroute.domain.usage import tokens_in
 from freeroute.engine.ports import Terms
 from freeroute.upstreams import schemas, structured
 from freeroute.upstreams.parameters import IN_MESSAGES
-from freeroute.upstreams.signatures import Signatures
+from freeroute.upstreams.signatures import Signatures, maker_of
 from freeroute.upstreams.wordings import PENALTIES
 from freeroute.wire.chat import ChatCall
 from freeroute.wire.fields import asks
@@ -60,7 +60,8 @@ def outgoing(
     """
     fields, dropped = adapted(call, candidate, terms)
     if candidate.provider.quirks.echo_signature and b'"tool_calls"' in bytes(fields.get("messages", b"")):
-        fields["messages"] = _signed(fields["messages"], candidate, signatures or Signatures())
+        maker = maker_of(candidate, terms)
+        fields["messages"] = _signed(fields["messages"], maker, signatures or Signatures())
     return Outgoing(_encode(fields), dropped)
 
 
@@ -253,7 +254,7 @@ def _flattened(message: dict[str, Raw]) -> bool:
     return True
 
 
-def _signed(raw: Raw, candidate: Candidate, signatures: Signatures) -> Raw:
+def _signed(raw: Raw, maker: str, signatures: Signatures) -> Raw:
     messages = _MESSAGES.decode(raw)
-    signed = [signatures.sign(message, candidate.name) for message in messages]
+    signed = [signatures.sign(message, maker) for message in messages]
     return Raw(_encode(messages)) if any(signed) else raw

@@ -3,33 +3,17 @@
 Payloads keep their bytes unless something in them has to change.
 """
 
-import uuid
 from collections.abc import Callable, Sequence
-from typing import Any, TypeGuard
+from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from freeroute.domain.catalogue import Quirks
 from freeroute.upstreams.signatures import signature_of
 from freeroute.upstreams.text_tools import Call
+from freeroute.upstreams.tool_calls import ToolCalls, with_ids
 from freeroute.upstreams.writing import Habits, Heard, Writing
 from freeroute.wire.answers import Choice, Piece, Said, delta_chunk, split_parts
-
-
-class _Calls(Struct):
-    """The tool calls one choice of a stream has begun, by id in order.
-
-    *places* are their numbers here by the index that the provider gives to what it is writing.
-    """
-
-    ids: list[str] = msgspec.field(default_factory=list)
-    places: dict[int, int] = msgspec.field(default_factory=dict)
-
-    def begin(self, name: Any) -> int:
-        """Begin a call that goes by *name*, or one that gets a name here; return its number."""
-        self.ids.append(name if isinstance(name, str) and name else _new_id())
-        return len(self.ids) - 1
 
 
 class Repairs:
@@ -47,7 +31,7 @@ class Repairs:
         # Most chunks are a piece of text and nothing else: no more is looked at in them.
         self._takes_text = not (self._habits.is_any or quirks.usage_every_chunk)
         self._signed = signed if quirks.echo_signature else None
-        self._calls: dict[int, _Calls] = {}
+        self._calls: dict[int, ToolCalls] = {}
         self._writings: dict[int, Writing] = {}
         self._rescued: set[int] = set()  # choices whose text held tool calls
 
@@ -56,9 +40,14 @@ class Repairs:
         """Say whether usage is taken out of every chunk, to be told once at the end."""
         return self._quirks.usage_every_chunk
 
+    @property
+    def is_calling(self) -> bool:
+        """Say whether text is held back that may be a tool call."""
+        return any(writing.is_calling for writing in self._writings.values())
+
     def finish(self, reason: str | None) -> str | None:
         """Return the finish *reason* as the caller is told it."""
-        begun = not self._quirks.tool_finish and any(calls.ids for calls in self._calls.values())
+        begun = not self._quirks.tool_finish and any(map(len, self._calls.values()))
         return "tool_calls" if (begun or self._rescued) and reason == "stop" else reason
 
     def chunk(self, payload: bytes, piece: Piece) -> bytes:
@@ -83,11 +72,11 @@ class Repairs:
         """Return the whole answer *payload*, which reads as *piece*, repaired."""
         choices = piece.choices or []
         heard = [self._heard(choice, ends=True) for choice in choices]
-        calls = [_with_ids(choice.message) for choice in choices]
+        calls = [with_ids(choice.message.tool_calls) if choice.message else None for choice in choices]
         self._note_signatures(choices, calls)
         for choice in choices:
             if choice.message is not None and choice.message.tool_calls:
-                self._begun(choice).ids.append("")
+                self._begun(choice).begin()
         if not (any(heard) or any(calls) or any(map(self._needs_repair, choices))):
             return payload
         body = msgspec.json.decode(payload)
@@ -128,12 +117,11 @@ class Repairs:
         """Return the id of *call*, which only its first piece carries."""
         if isinstance(name := call.get("id"), str) and name:
             return name
-        index, ids = call.get("index"), self._begun(choice).ids
-        return ids[index] if isinstance(index, int) and 0 <= index < len(ids) else None
+        return self._begun(choice).id_at(call.get("index"))
 
     def _needs_repair(self, choice: Choice) -> bool:
         said = choice.delta if choice.delta is not None else choice.message
-        if said is not None and (isinstance(said.content, list) or _has_bare_reasoning(said)):
+        if said is not None and (isinstance(said.content, list) or _has_reasoning(said)):
             return True
         return self._ends_wrongly(choice)
 
@@ -141,7 +129,7 @@ class Repairs:
         if choice.finish_reason != "stop":
             return False
         index = _index(choice)
-        begun = not self._quirks.tool_finish and index in self._calls and bool(self._calls[index].ids)
+        begun = not self._quirks.tool_finish and bool(self._calls.get(index))
         return begun or index in self._rescued
 
     def _mend(
@@ -173,13 +161,17 @@ class Repairs:
 
     def _rescue(self, call: Call, index: int) -> dict[str, Any]:
         """Return the *call* found in the text of the choice *index* as a call in its own right."""
-        begun = self._calls.setdefault(index, _Calls())
-        place = begun.begin(None)
+        place, name = self._calls_of(index).begin()
         function = {"name": call.name, "arguments": call.arguments}
-        return {"index": place, "id": begun.ids[place], "type": "function", "function": function}
+        return {"index": place, "id": name, "type": "function", "function": function}
 
-    def _begun(self, choice: Choice) -> _Calls:
-        return self._calls.setdefault(_index(choice), _Calls())
+    def _begun(self, choice: Choice) -> ToolCalls:
+        return self._calls_of(_index(choice))
+
+    def _calls_of(self, index: int) -> ToolCalls:
+        if index not in self._calls:
+            self._calls[index] = ToolCalls(trusts_index=self._quirks.tool_call_index)
+        return self._calls[index]
 
     def _repaired_calls(self, choice: Choice) -> list[Any] | None:
         """Return the tool calls of a chunk with index and id, or None if they have them already."""
@@ -187,30 +179,8 @@ class Repairs:
         if not isinstance(calls, list) or not calls:
             return None
         begun = self._begun(choice)
-        repaired = [self._repaired(call, begun) for call in calls]
+        repaired = [begun.repaired(call) for call in calls]
         return repaired if repaired != calls else None
-
-    def _repaired(self, call: Any, begun: _Calls) -> Any:
-        if not isinstance(call, dict):
-            return call
-        place = self._place(call, begun)
-        if place is None:
-            place = begun.begin(call.get("id"))
-            call = {**call, "id": begun.ids[place]}
-        index = call.get("index")
-        if _is_index(index):
-            begun.places[index] = place
-        return {**call, "index": place}
-
-    def _place(self, call: dict[str, Any], begun: _Calls) -> int | None:
-        """Return the number of the call that *call* goes on with, or None if it begins one."""
-        index, name = call.get("index"), call.get("id")
-        if isinstance(name, str) and name in begun.ids:
-            return begun.ids.index(name)
-        if self._quirks.tool_call_index and _is_index(index):
-            # Some give the same index to all calls: with another id and a name it is another call.
-            return None if name and _is_new(call) else begun.places.get(index)
-        return len(begun.ids) - 1 if begun.ids and not name and not _is_new(call) else None
 
 
 def _is_text(choice: Choice) -> bool:
@@ -226,41 +196,17 @@ def _index(choice: Choice) -> int:
     return choice.index if isinstance(choice.index, int) else 0
 
 
-def _is_index(index: Any) -> TypeGuard[int]:
-    return isinstance(index, int) and 0 <= index < 1024
-
-
-def _is_new(call: dict[str, Any]) -> bool:
-    function = call.get("function")
-    return isinstance(function, dict) and bool(function.get("name"))
-
-
-def _new_id() -> str:
-    return f"call_{uuid.uuid4().hex[:24]}"
-
-
-def _with_ids(said: Said | None) -> list[Any] | None:
-    """Return the tool calls of a whole answer with ids, None if they have them."""
-    calls = said.tool_calls if said is not None else None
-    if not isinstance(calls, list):
-        return None
-    repaired = [_with_id(call) if isinstance(call, dict) else call for call in calls]
-    return repaired if repaired != calls else None
-
-
-def _with_id(call: dict[str, Any]) -> dict[str, Any]:
-    return call if call.get("id") else {**call, "id": _new_id()}
-
-
-def _has_bare_reasoning(said: Said) -> bool:
-    return isinstance(said.reasoning, str) and bool(said.reasoning) and not said.reasoning_content
+def _has_reasoning(said: Said) -> bool:
+    return isinstance(said.reasoning, str) and bool(said.reasoning)
 
 
 def _mend_said(said: Said, body: dict[str, Any], calls: list[Any] | None) -> None:
     if calls is not None:
         body["tool_calls"] = calls
-    if _has_bare_reasoning(said):
-        body["reasoning_content"] = body.pop("reasoning")
+    if _has_reasoning(said):
+        # Where both names are there, they hold the same.
+        reasoning = body.pop("reasoning")
+        body["reasoning_content"] = body.get("reasoning_content") or reasoning
     if isinstance(said.content, list):
         text, thinking = split_parts(said.content)
         body["content"] = text

@@ -6,6 +6,9 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from freeroute.domain.catalogue import Candidate
+from freeroute.engine.ports import Terms
+
 # Documented by Google for conversations whose earlier turns another model answered: it skips the check.
 DUMMY_SIGNATURE = "context_engineering_is_the_way_to_go"
 KEPT = 16 * 1024 * 1024
@@ -14,16 +17,16 @@ _BESIDE = 256  # bytes that an entry takes beside its texts
 
 
 class Signatures:
-    """The signatures of tool calls, by the model that made them and the id of the call; in memory only."""
+    """The signatures of tool calls, by who made them for whom and the id of the call; in memory only."""
 
     def __init__(self) -> None:
         """Know none."""
         self._known: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._size = 0
 
-    def note(self, model: str, call_id: str, signature: str) -> None:
-        """Keep *signature* of the call *call_id* that *model* (``provider/model``) made."""
-        place = (model, call_id)
+    def note(self, maker: str, call_id: str, signature: str) -> None:
+        """Keep *signature* of the call *call_id* that *maker*, as `maker_of` says, made."""
+        place = (maker, call_id)
         if _weight(place, signature) > KEPT:
             return
         self._forget(place)
@@ -37,15 +40,15 @@ class Signatures:
         if signature is not None:
             self._size -= _weight(place, signature)
 
-    def of(self, model: str, call_id: str) -> str | None:
-        """Return the signature of a call that *model* made, if it is known."""
-        found = self._known.get((model, call_id))
+    def of(self, maker: str, call_id: str) -> str | None:
+        """Return the signature of a call that *maker* made, if it is known."""
+        found = self._known.get((maker, call_id))
         if found is not None:
-            self._known.move_to_end((model, call_id))
+            self._known.move_to_end((maker, call_id))
         return found
 
-    def sign(self, message: dict[str, Raw], model: str) -> bool:
-        """Give the tool calls of *message* their signatures for *model*; say whether anything changed.
+    def sign(self, message: dict[str, Raw], maker: str) -> bool:
+        """Give the tool calls of *message* their signatures for *maker*; say whether anything changed.
 
         A turn that another model answered, or that is forgotten, gets the dummy, where Google does: on its
         first call.
@@ -55,11 +58,16 @@ class Signatures:
             return False
         if not calls or any(signature_of(call) for call in calls):
             return False
-        known = [self.of(model, call["id"]) if isinstance(call.get("id"), str) else None for call in calls]
+        known = [self.of(maker, call["id"]) if isinstance(call.get("id"), str) else None for call in calls]
         if not any(known):
             known[0] = DUMMY_SIGNATURE
         message["tool_calls"] = Raw(msgspec.json.encode([*map(_signed, calls, known)]))
         return True
+
+
+def maker_of(candidate: Candidate, terms: Terms) -> str:
+    """Return what signatures of *candidate*'s model are kept by: one client's are not another's."""
+    return f"{candidate.name} {terms.client}"
 
 
 def _weight(place: tuple[str, str], signature: str) -> int:

@@ -7,29 +7,35 @@ from typing import Any, Protocol
 
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.usage import Usage
-from freeroute.upstreams.complaints import read_complaint
+from freeroute.upstreams.complaints import is_list_of_errors, read_complaint
 from freeroute.upstreams.faults import before_answer, within_stream
 from freeroute.upstreams.repairs import Repairs
+from freeroute.upstreams.structured import Checking
 from freeroute.upstreams.transport import Exchange, TransportError
 from freeroute.wire.answers import (
     SILENT_FINISHES,
+    Choice,
     Piece,
     error_in,
     estimated_usage,
     inspect,
     is_meaningful,
+    says_something,
     text_size,
     usage_chunk,
     usage_in,
     usage_object,
     usage_of,
 )
+from freeroute.wire.lenient import Lenient
 from freeroute.wire.mending import Mender, mended_usage
 from freeroute.wire.sse import DONE, EventTooLarge
 from freeroute.wire.strict import inspect_chunk
 
 # After the finish only a usage chunk and [DONE] can follow; an answer is not held back for them.
 AFTER_FINISH = 5.0
+# Comments are signs of life, but no answer: they may stand in for events for so many silences. Own design.
+WITHOUT_EVENTS = 4
 # How long a provider may take to close a finished body, so that its connection can be used again.
 DRAIN = 0.05
 # A stream may bring so many bytes for each token of its bound, and so many more, before it is taken for one
@@ -59,7 +65,8 @@ class ChatStream:
     """Reads one exchange. Before the first meaningful event a failure is an outcome of the attempt, after
     it the end of the stream: *outcome* then says which, and stays None at a good end.
 
-    *skipped* counts events that could not be read.
+    *skipped* counts events that could not be read. *held* says that the end brought text which was held
+    back, since it may have begun a tool call.
     """
 
     def __init__(
@@ -75,25 +82,30 @@ class ChatStream:
         bound: int | None,
         between: float,
         watch: bool,
+        checking: Checking | None = None,
     ) -> None:
         """Read *exchange* through *events*, with *between* seconds of silence allowed.
 
         *prompt* tokens are assumed where no usage is told, and *bound* tokens are what all choices together
         may take. *watch* says whether silence must be timed here, because the transport allows for more.
+        *checking* holds it to a schema.
         """
         self.usage: Usage | None = None
         self.finish: str | None = None
         self.outcome: Outcome | None = None
         self.skipped = 0
+        self.held = False
         self._exchange = exchange
         self._parser = events
         self._repairs = repairs
         self._mender = mender
+        self._lenient = Lenient()
         self._judge = judge
         self._include_usage = include_usage
         self._prompt = prompt
         self._between = between
         self._watch = watch
+        self._checking = checking
         self._ready: list[bytes] = []
         self._last: Piece | None = None
         self._raw_usage: Any = None
@@ -101,6 +113,7 @@ class ChatStream:
         self._text = 0
         self._most = math.inf if bound is None else bound * BEYOND_BOUND + BEYOND_ANY_BOUND
         self._unfinished: set[int] = set()
+        self._finished: set[int] = set()
         self._meaningful = False
         self._over = False  # nothing more will be read
         self._done = False  # [DONE] came
@@ -120,6 +133,8 @@ class ChatStream:
             self._over = True
         except EventTooLarge as exc:
             return Outcome(Kind.GARBAGE, self._exchange.status, str(exc))
+        if self.outcome is not None and self.outcome.kind is Kind.NONCONFORMING:
+            return self.outcome  # all of it came at once, and nobody has seen it
         if self._meaningful:
             return None
         return self.outcome or self._nothing(lenient)
@@ -135,16 +150,13 @@ class ChatStream:
 
     async def next(self) -> Sequence[bytes]:
         """Return the payloads of all events that are ready; empty at the end."""
+        loop = asyncio.get_running_loop()
+        since = loop.time()
         while not self._ready and not self._over:
-            try:
-                self._read(await self._wait())
-            except TransportError as exc:
-                self._fail(within_stream(exc, self._exchange.status))
-            except TimeoutError:
-                silent = f"silent for {self._between:g} s"
-                self._fail(Outcome(Kind.STALLED, self._exchange.status, silent))
-            except EventTooLarge as exc:
-                self._fail(Outcome(Kind.GARBAGE, self._exchange.status, str(exc)))
+            await self._read_on()
+            if not self._ready and loop.time() - since >= WITHOUT_EVENTS * self._patience:
+                told = f"no event for {WITHOUT_EVENTS * self._patience:g} s"
+                self._fail(Outcome(Kind.STALLED, self._exchange.status, told))
         if self._ready:
             ready, self._ready = self._ready, []
             return ready
@@ -162,11 +174,27 @@ class ChatStream:
         """Say whether every choice that began has finished."""
         return self.finish is not None and not self._unfinished
 
+    @property
+    def _patience(self) -> float:
+        """Return how many seconds of silence are allowed now."""
+        return min(self._between, AFTER_FINISH) if self.is_complete else self._between
+
+    async def _read_on(self) -> None:
+        """Read what comes next; how that may fail ends the stream."""
+        try:
+            self._read(await self._wait())
+        except TransportError as exc:
+            self._fail(within_stream(exc, self._exchange.status))
+        except TimeoutError:
+            silent = f"silent for {self._between:g} s"
+            self._fail(Outcome(Kind.STALLED, self._exchange.status, silent))
+        except EventTooLarge as exc:
+            self._fail(Outcome(Kind.GARBAGE, self._exchange.status, str(exc)))
+
     async def _wait(self) -> bytes:
         if not self._watch and not self.is_complete:
             return await self._exchange.next()
-        patience = min(self._between, AFTER_FINISH) if self.is_complete else self._between
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(self._patience):
             return await self._exchange.next()
 
     def _read(self, data: bytes) -> None:
@@ -179,10 +207,11 @@ class ChatStream:
             self._judge_end()
 
     def _judge_end(self) -> None:
-        """Judge a body that ended without ``[DONE]``."""
+        """Judge a body at its end, whether it said ``[DONE]`` or not: only a finish makes an answer whole."""
         if self._parser.stray is not None and not self.is_complete:
             stray = inspect(self._parser.stray)
-            if stray is not None and stray.choices is None:
+            is_object = stray is not None and stray.choices is None
+            if is_object or is_list_of_errors(self._parser.stray):
                 self.outcome = self._judge(self._parser.stray)
                 return
         if not self.is_complete and self._meaningful:
@@ -191,12 +220,15 @@ class ChatStream:
     def _take(self, payload: bytes) -> None:
         if payload == DONE:
             self._over = self._done = True
+            self._judge_end()
             return
         if not payload or payload.isspace():
             return
-        piece = inspect_chunk(payload)
+        piece = None if self._lenient.waits else inspect_chunk(payload)
+        if piece is None and (mended := self._lenient.mended(payload)) is not None:
+            piece, payload = inspect_chunk(mended), mended
         if piece is None:
-            self.skipped += 1
+            self._take_unreadable(payload)
             return
         error = error_in(piece)
         if error or piece.object == "error":
@@ -210,8 +242,35 @@ class ChatStream:
             self._fail(Outcome(Kind.GARBAGE, self._exchange.status, "far longer than asked for"))
             return
         if self._travels(piece):
-            self._ready.append(self._mender.chunk(self._repairs.chunk(payload, piece), piece))
+            told = self._repairs.chunk(payload, piece)
+            chunk = self._mender.chunk(told, piece)
             self.finish = self._repairs.finish(self.finish)
+            if self._checking is not None and (wrong := self._checking.take(chunk)):
+                self._misfit(wrong)
+                return
+            self._ready.append(chunk)
+            if not self._meaningful:
+                self._meaningful = self._begins(piece if told is payload else inspect(told))
+
+    def _begins(self, told: Piece | None) -> bool:
+        """Say whether the answer has begun with *told*, which the caller gets: a tag alone tells nothing.
+
+        A tool call in the text has, although it is held back: whoever writes one is at work.
+        """
+        if self.finish in SILENT_FINISHES or self._repairs.is_calling:
+            return True
+        return told is not None and is_meaningful(told)
+
+    def _take_unreadable(self, payload: bytes) -> None:
+        """Pass over what is no event of an answer, unless it is half of one from the middle: a gap in the
+        text must not go unnoticed. A list of errors is read.
+        """
+        if is_list_of_errors(payload):
+            self._fail(self._judge(payload))
+            return
+        self.skipped += 1
+        if self._meaningful and payload.lstrip().startswith(b"{"):
+            self._fail(Outcome(Kind.TRUNCATED, self._exchange.status, "an event cannot be read"))
 
     def _take_stranger(self, payload: bytes) -> None:
         """Take an object that is no chunk: an error without an envelope if it has something to say."""
@@ -227,7 +286,9 @@ class ChatStream:
                 index = choice.index if isinstance(choice.index, int) else 0
                 if choice.finish_reason:
                     self._unfinished.discard(index)
-                elif self.finish is None:
+                    self._finished.add(index)
+                elif index not in self._finished and (self.finish is None or _speaks(choice)):
+                    # After another's finish only words begin a choice: an empty one may tell the usage.
                     self._unfinished.add(index)
             self.finish = piece.finish or self.finish
             self._text += text_size(piece)
@@ -236,19 +297,16 @@ class ChatStream:
             usage = usage_of(raw)
             if usage is not None:
                 self.usage, self._raw_usage = usage, raw
-        if not self._meaningful and (is_meaningful(piece) or self.finish in SILENT_FINISHES):
-            self._meaningful = True
 
     def _travels(self, piece: Piece) -> bool:
         """Say whether the caller gets this chunk: the extra usage chunk only if it asked."""
         if self._repairs.holds_usage:
             return bool(piece.choices)
-        if piece.is_usage_only or piece.choices is None or self._is_afterword(piece):
-            if not self._include_usage or piece.choices is None:
-                return False
-            self._told_usage = True
-        elif piece.usage:
-            self._told_usage = True
+        counts = piece.usage is not None and usage_of(piece.usage) is not None
+        is_extra = piece.is_usage_only or piece.choices is None or self._is_afterword(piece)
+        if is_extra and (piece.choices is None or not (self._include_usage and counts)):
+            return False
+        self._told_usage = self._told_usage or counts
         return True
 
     def _is_afterword(self, piece: Piece) -> bool:
@@ -272,6 +330,11 @@ class ChatStream:
         if not self.is_complete:
             self.outcome = outcome
 
+    def _misfit(self, wrong: str) -> None:
+        """End it where the finish would be: an answer that does not fit its schema has none."""
+        self._over, self.finish = True, None
+        self.outcome = Outcome(Kind.NONCONFORMING, self._exchange.status, wrong)
+
     async def _end(self) -> Sequence[bytes]:
         """Settle the usage, once; return what was held back, then the usage that the caller asked for and the
         provider left out.
@@ -279,6 +342,7 @@ class ChatStream:
         if self.usage is None:
             self.usage = estimated_usage(self._prompt, self._text)
         if not self._closed and (held := self._repairs.rest(self._mender.like(self._last))):
+            self.held = True
             return held
         if self.outcome is None and self._include_usage and not self._told_usage:
             self._told_usage = True
@@ -300,3 +364,7 @@ class ChatStream:
             except (TransportError, TimeoutError):
                 pass
         self._exchange.abort()
+
+
+def _speaks(choice: Choice) -> bool:
+    return choice.said is not None and says_something(choice.said)

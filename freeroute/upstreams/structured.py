@@ -1,12 +1,16 @@
 """Answers that have to fit a JSON Schema: asked of models that only write JSON, and checked from all."""
 
+from io import StringIO
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
-from freeroute.wire.answers import SILENT_FINISHES, inspect
+from freeroute.wire.answers import SILENT_FINISHES, Choice, inspect
 from freeroute.wire.conformance import fitted
+
+CHECKED = 4 * 1024 * 1024
+"""Characters of a stream that are kept to be checked at its end. Own design: far beyond what JSON takes."""
 
 _encode = msgspec.json.encode
 _JSON_OBJECT = Raw(b'{"type":"json_object"}')
@@ -58,6 +62,45 @@ def conforming(body: bytes, schema: bytes) -> tuple[bytes, str]:
         if found.text != text:
             mended[place] = found.text
     return _with_contents(body, mended) if mended else body, ""
+
+
+class Checking:
+    """A stream that has to fit a schema: it flows, and each choice is held to the schema where it ends."""
+
+    def __init__(self, schema: bytes) -> None:
+        """Hold it to *schema*."""
+        self._schema = schema
+        self._texts: dict[int, StringIO] = {}
+        self._size = 0
+        self._exempt: set[int] = set()  # choices that make no claim to fit, and those that have ended
+
+    def take(self, chunk: bytes) -> str:
+        """Take the next *chunk* as the caller gets it; return why what ends with it does not fit, or ""."""
+        piece = inspect(chunk)
+        wrongs = map(self._taken, (piece.choices if piece is not None else None) or ())
+        return next(filter(None, wrongs), "")
+
+    def _taken(self, choice: Choice) -> str:
+        index = choice.index if isinstance(choice.index, int) else 0
+        said = choice.said
+        if said is not None and (said.tool_calls or said.refusal):
+            self._exempt.add(index)
+        if index in self._exempt:
+            return ""
+        text = self._texts.setdefault(index, StringIO())
+        if said is not None and isinstance(said.content, str):
+            self._size += text.write(said.content)
+        if self._size > CHECKED:
+            return f"the answer is longer than the {CHECKED} characters that are checked"
+        return self._ended(index, choice.finish_reason) if choice.finish_reason else ""
+
+    def _ended(self, index: int, finish: str) -> str:
+        text = self._texts.pop(index).getvalue()
+        self._exempt.add(index)
+        if finish in SILENT_FINISHES:
+            return ""
+        found = fitted(text, self._schema)
+        return found.wrong if found.text in (text, None) else "the answer is more than its JSON"
 
 
 def _with_contents(body: bytes, contents: dict[int, str]) -> bytes:

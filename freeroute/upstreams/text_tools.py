@@ -44,6 +44,11 @@ class TextTools:
         self._calling = False
         self._given_up = False
 
+    @property
+    def is_calling(self) -> bool:
+        """Say whether a call may have begun."""
+        return self._calling and not self._given_up
+
     def feed(self, text: str) -> str:
         """Return what of the text flows on."""
         self._held += text
@@ -96,11 +101,25 @@ def _call(written: Any) -> Call:
 # Each reader returns the calls in a text that may hold some, undecided whether they are any, and what of the
 # text is around them; it raises ValueError where the text has another form.
 
-_HERMES = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
+_TOOL_CALL = "<tool_call>"
+_OPENING = re.compile(r"<tool_call>\s*")
+_CLOSING = re.compile(r"\s*(?:</tool_call>|\Z)")
 
 
 def _hermes(text: str) -> tuple[list[Any], str]:
-    return [json.loads(inside) for inside in _HERMES.findall(text)], _HERMES.sub("", text)
+    calls: list[Any] = []
+    around: list[str] = []
+    at = 0
+    while opening := _OPENING.search(text, at):
+        # A call ends where its JSON does: that may hold the closing tag.
+        call, end = json.JSONDecoder().raw_decode(text, opening.end())
+        closing = _CLOSING.match(text, end)
+        if closing is None:
+            raise ValueError("more than a call")
+        calls.append(call)
+        around.append(text[at : opening.start()])
+        at = closing.end()
+    return calls, "".join([*around, text[at:]])
 
 
 def _llama(text: str) -> tuple[list[Any], str]:
@@ -139,7 +158,7 @@ def _values(text: str) -> list[Any]:
 _PYTHON_TAG, _TOOL_CALLS = "<|python_tag|>", "[TOOL_CALLS]"
 _Reader = Callable[[str], tuple[list[Any], str]]
 FORMS: dict[str, tuple[str, bool, _Reader]] = {
-    "hermes": ("<tool_call>", False, _hermes),
+    "hermes": (_TOOL_CALL, False, _hermes),
     "llama": (_PYTHON_TAG, True, _llama),
     "mistral": (_TOOL_CALLS, False, _mistral),
 }

@@ -216,12 +216,14 @@ _WAITS = frozenset({Kind.RATE_LIMITED, Kind.NO_CAPACITY, Kind.LOADING, Kind.FAUL
 def _outcome(heard: Heard, kind: Kind, rule: ErrorRule | None) -> Outcome:
     spent = _spent(heard) if kind is Kind.RATE_LIMITED else hints.Spent()
     window = rule.window if rule is not None and rule.window else spent.window
+    param = parameters.named(heard.said) if kind is Kind.BAD_PARAMETER else None
     return Outcome(
         kind=kind,
         status=heard.status,
         detail=_detail(heard),
         code=_code(heard),
-        param=parameters.named(heard.said) if kind is Kind.BAD_PARAMETER else None,
+        param=param,
+        lasting=param is None or parameters.is_lasting(heard.said, param),
         retry_after=_wait(heard, window, spent.resets_in) if kind in _WAITS else None,
         window=window,
         scope=rule.scope.value if rule is not None and rule.scope else _scope(heard, kind),

@@ -2,7 +2,7 @@
 
 import re
 
-from freeroute.domain.outcome import PREFILL
+from freeroute.domain.outcome import BINDING, DROPPABLE, PREFILL
 
 
 def _sign(*alternatives: str) -> re.Pattern[str]:
@@ -11,14 +11,19 @@ def _sign(*alternatives: str) -> re.Pattern[str]:
 
 LOADING = _sign(r"loading model", r"model is (?:currently )?loading", r"is being loaded")
 # A full queue is not a broken server.
-FULL = _sign(r"server busy", r"maximum pending", r"queue (?:is )?full", r"queue_exceeded")
+FULL = _sign(
+    r"server busy",
+    r"maximum pending",
+    r"queue (?:is )?full",
+    r"queue_exceeded",
+    r"(?:at|over|no) capacity",
+)
 BUSY = _sign(
     FULL.pattern,
     r"service tier capacity",
     r"capacity[ _](?:exceeded|exhausted)",
     r"no (?:more )?data cent",
     r"degraded function",
-    r"(?:at|over|no) capacity",
     r"overloaded",
     r"rate.?limited upstream",
     r"^(?:3505|3040)$",
@@ -72,6 +77,10 @@ TOO_LONG = _sign(
     r"exceeds? the (?:available )?context",
     r"reduce the length",
     r"longer than the model",
+    r"maximum model length",
+    r"inputs`? must have less than",
+    r"inputs`? tokens \+ `?max_new_tokens`? must be",
+    r"range of input length should be",
     r"string_above_max_length",
     r"^1261$",
 )
@@ -105,6 +114,7 @@ _SIZE = r"(\d[\d,_]{2,9})"
 CONTEXT_SIZES = tuple(
     _sign(pattern)
     for pattern in (
+        rf"\d(?: tokens)? > {_SIZE}",
         (
             rf"context (?:length|window|size)(?: of this model| allowed| limit)?(?: is| of|:| \()\s*"
             rf"(?:only )?{_SIZE}"
@@ -115,10 +125,18 @@ CONTEXT_SIZES = tuple(
         rf"while (?:the )?limit is {_SIZE}",
         rf"with {_SIZE} maximum context",
         rf"tokens in the prompt cannot exceed {_SIZE}",
+        rf"maximum (?:model|prompt|input) length (?:is|of) {_SIZE}",
+        rf"must be <= {_SIZE}",
+        rf"must have less than {_SIZE}",
+        rf"input length should be \[\d+, ?{_SIZE}\]",
     )
 )
 
 _NAME = r"[`'\"“‘]?([A-Za-z_][\w.\[\]]{0,80})[`'\"”’]?"
+# OpenAI's own fields, also as two words or in camel case, as xAI and others write them.
+_SPELT = "|".join(
+    re.escape(name).replace("_", "[ _]?") for name in sorted(DROPPABLE | BINDING - {PREFILL}, reverse=True)
+)
 _CANNOT = r"(?:not (?:currently |yet )?(?:supported|permitted|allowed|available)|unsupported)"
 
 # Ways to say that a parameter is unknown there, or known and not taken.
@@ -132,12 +150,26 @@ PARAMETERS = tuple(
         rf"(?:parameter|argument|field|property)s? {_NAME} (?:is|are) (?:not |un)",
         rf"additional propert(?:y|ies) {_NAME}",
         rf"unexpected keyword argument {_NAME}",
+        rf"does not support (?:the )?(?:parameter )?[`'\"]?({_SPELT})\b",
         rf"does not support (?:the )?(?:parameter )?{_NAME}",
+        rf"(?:parameter|argument|field)s? not supported\b[^:]{{0,40}}: {_NAME}",
         rf"{_NAME} (?:is|are) (?:currently )?{_CANNOT}",
         rf"{_NAME} is not enabled",
         rf"{_NAME} must be",
     )
 )
+# Signs that a value, or what a parameter stands beside, is refused, and not the parameter whatever it says.
+VALUE = _sign(
+    r"\bmust (?!be satisfied)",
+    r"\bshould be\b",
+    r"\b(?:invalid|unsupported|supported|allowed|permitted|valid|possible)[ _]values?\b",
+    r"\b(?:between|at (?:most|least)|one of|in combination|together with|unless|when)\b",
+    r"\b(?:less|greater|more|larger|smaller|higher|lower)[ _]than\b",
+    r"\bout of (?:range|bounds)\b",
+    r"\bonly (?:\w+ )?(?:if|with|for)\b",
+    r"_(?:below|above)_(?:min|max)|^invalid_type$|^literal_error$|_parsing$",
+)
+UNKNOWN = _sign(r"^(?:unknown|unsupported|unrecognized)_(?:parameter|argument|field)$")
 PLACE = _sign(r"\bat '([\w.\[\]]{1,200})'")
 AT_MESSAGES = _sign(r"(?:\bat |['\"(])\s*'?messages\b")
 

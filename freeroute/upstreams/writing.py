@@ -57,6 +57,11 @@ class Writing:
         self._thoughts = Thoughts() if habits.think_tags else None
         self._tools = TextTools(habits.form, habits.tools) if habits.form is not None else None
 
+    @property
+    def is_calling(self) -> bool:
+        """Say whether text is held back that may be a tool call."""
+        return self._tools is not None and self._tools.is_calling
+
     def feed(self, text: str) -> Heard:
         """Return what *text* completes."""
         thoughts, answer = self._thoughts.feed(text) if self._thoughts is not None else ("", text)

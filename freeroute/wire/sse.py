@@ -94,7 +94,7 @@ class SseParser:
             self._check()
         elif line == b"data":
             self._data.append(b"")
-        elif line[:1] == b"{":
+        elif line.startswith((b"{", b"[{")):
             self.stray = line
 
     def _event(self) -> bytes:

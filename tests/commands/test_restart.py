@@ -69,9 +69,11 @@ def upstream() -> Iterator[Upstream]:
         thread.join()
 
 
-def ask(url: str) -> httpx.Response:
+def ask(url: str, **headers: str) -> httpx.Response:
     body = {"model": "free", "messages": [{"role": "user", "content": "Hi"}]}
-    return httpx.post(f"{url}/v1/chat/completions", json=body, timeout=PATIENCE, trust_env=False)
+    return httpx.post(
+        f"{url}/v1/chat/completions", json=body, headers=headers, timeout=PATIENCE, trust_env=False
+    )
 
 
 def state_of(directory: Path) -> Path:
@@ -143,6 +145,24 @@ def wait_for_receipts(url: str, records: Path, count: int) -> None:
         while not records.exists() or receipts_in(records) < count:
             assert SystemClock().now().mono < until
             assert caller.get(f"{url}/livez").status_code == 200
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_what_a_client_used_of_its_own_limit_stays_used(tmp_path, upstream, number):
+    text = SETTINGS.format(port=upstream.server_address[1], day=100, window="calendar")
+    limited = "clients: [{name: alice, key: fr-alice, tokens_per_month: 9}]\n"
+    (tmp_path / "freeroute.yaml").write_text(text + limited)
+    for code in (None, "rate_limit_exceeded"):
+        with process("serve", "--port", "0", directory=tmp_path) as started:
+            url = url_of(started)
+            answer = ask(url, authorization="Bearer fr-alice")
+            assert (code is None) == (answer.status_code == 200)
+            assert code is None or answer.json()["error"]["code"] == code
+            if number == signal.SIGKILL:
+                wait_until_saved(url, tmp_path)
+            started.send_signal(number)
+            started.communicate(timeout=PATIENCE)
+    assert upstream.asked == 1
 
 
 def test_a_damaged_state_file_costs_a_message_and_no_start(tmp_path, upstream):

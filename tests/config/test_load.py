@@ -5,7 +5,7 @@ import pytest
 from msgspec import UNSET
 
 from freeroute.config.load import Overrides, Settings, load
-from freeroute.domain.catalogue import Unit
+from freeroute.domain.catalogue import Unit, WindowKind
 from freeroute.domain.clients import hash_key
 from freeroute.errors import ConfigError
 
@@ -155,7 +155,10 @@ clients:
     requests_per_minute: 20
     tokens_per_minute: 1000
     tokens_per_day: 5000
+    tokens_per_month: 90000
     concurrency: 2
+    max_wait: 1m
+    note: paid by nobody
     models: [free*]
     expires: 2027-01-31
     privacy: no-train
@@ -169,7 +172,10 @@ clients:
         (Unit.TOKENS, 1000, "tokens/minute"),
         (Unit.TOKENS, 5000, "tokens/day"),
         (Unit.CONCURRENCY, 2, "concurrency"),
+        (Unit.TOKENS, 90000, "tokens/month"),
     ]
+    assert alice.limits[-1].window is WindowKind.CALENDAR
+    assert (alice.max_wait, alice.note, bob.max_wait) == (60.0, "paid by nobody", None)
     assert (alice.models, alice.no_train, alice.expires) == (("free*",), True, 1801353600.0)
     assert bob.expires == 1801353600.0 - 7200
     assert (bob.models, bob.no_train, bob.limits) == (None, False, ())
@@ -283,6 +289,11 @@ BAD_FILES = [
     (
         "clients: [{name: a, key: env:NOPE}]",
         "clients[0].key: the environment variable NOPE is not set, nor is it in .env",
+    ),
+    (f"clients: [{{name: a, key: {'k' * 513}}}]", "clients[0].key: is longer than 512 characters"),
+    (
+        'clients: [{name: a, key: k, note: "a\\nb"}]',
+        "clients[0]: note holds a line break or another control character",
     ),
 ]
 

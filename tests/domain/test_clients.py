@@ -1,35 +1,144 @@
 """Clients: who holds a key, what they may ask, what they charge."""
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
 from freeroute.domain.catalogue import Limit, Unit
-from freeroute.domain.clients import Client, find_client, hash_key
+from freeroute.domain.clients import (
+    LONGEST_KEY,
+    MOST_FORMER,
+    Client,
+    FormerKey,
+    Problem,
+    Roster,
+    enrolled,
+    hash_key,
+    rotated,
+)
+from freeroute.domain.resolve import Names, Target
+from tests.support.world import catalogue, model, provider
+
+ALICE, BOB = Client("alice", hash_key("a")), Client("bob", hash_key("b"))
 
 
 def test_a_key_finds_its_holder_and_no_other():
-    alice, bob = Client("alice", hash_key("a")), Client("bob", hash_key("b"))
-    assert find_client((alice, bob), "b", 0.0) is bob
-    assert find_client((alice, bob), "c", 0.0) is None
-    assert find_client((), "a", 0.0) is None
+    roster = Roster([ALICE, BOB])
+    assert roster.find("b", 0.0) is BOB
+    assert roster.find("c", 0.0) is Problem.UNKNOWN
+    assert Roster([]).find("a", 0.0) is Problem.UNKNOWN
+
+
+def test_of_two_with_one_key_the_first_holds_it():
+    assert Roster([ALICE, Client("twin", hash_key("a"))]).find("a", 0.0) is ALICE
 
 
 def test_a_key_ends_at_its_expiry():
-    alice = Client("alice", hash_key("a"), expires=100.0)
-    assert find_client((alice,), "a", 99.9) is alice
-    assert find_client((alice,), "a", 100.0) is None
+    late = Client("late", hash_key("a"), expires=100.0)
+    assert Roster([late]).find("a", 99.9) is late
+    assert Roster([late]).find("a", 100.0) is Problem.EXPIRED
+
+
+def test_a_key_that_was_replaced_lasts_until_its_time_is_over():
+    turned = Client("alice", hash_key("new"), former=(FormerKey(hash_key("old"), 100.0),))
+    roster = Roster([turned])
+    assert len(roster) == 2
+    assert roster.find("new", 200.0) is turned
+    assert roster.find("old", 99.9) is turned
+    assert roster.find("old", 100.0) is Problem.REPLACED
+
+
+def test_none_of_the_keys_of_a_revoked_client_opens_anything():
+    gone = Client("gone", hash_key("new"), former=(FormerKey(hash_key("old"), 100.0),), revoked=1.0)
+    assert Roster([gone]).find("new", 50.0) is Problem.REVOKED
+    assert Roster([gone]).find("old", 50.0) is Problem.REVOKED
+
+
+def test_what_is_too_long_to_be_a_key_is_not_even_hashed():
+    longest = "k" * LONGEST_KEY
+    holder = Client("long", hash_key(longest))
+    assert Roster([holder]).find(longest, 0.0) is holder
+    assert Roster([Client("long", hash_key(longest + "k"))]).find(longest + "k", 0.0) is Problem.OVERLONG
+
+
+@given(st.text(max_size=600))
+def test_no_other_key_opens_the_door_whatever_it_is_made_of(key):
+    assert Roster([Client("alice", hash_key("fr-key"))]).find(key, 0.0) in (
+        Problem.UNKNOWN,
+        Problem.OVERLONG,
+    )
 
 
 def test_a_key_of_any_bytes_is_hashed():
     assert len(hash_key("\udcff")) == 32
 
 
+def may_ask(name: str, *patterns: str) -> bool:
+    known = Names(
+        catalogue(
+            provider("groq", model("openai/gpt-oss-20b", family="gpt-oss-20b"), model("llama")),
+            provider("other", model("gpt-oss-20b")),
+        )
+    )
+    target = known.resolve(name)
+    assert isinstance(target, Target)
+    return Client("alice", b"", models=patterns or None).may_ask(name, target)
+
+
+def test_without_a_list_a_client_may_ask_anything():
+    assert may_ask("free")
+    assert may_ask("groq/llama")
+
+
 def test_patterns_name_what_a_client_may_ask():
-    assert Client("alice", b"").may_ask("anything")
-    alice = Client("alice", b"", models=("free*", "groq/*"))
-    assert alice.may_ask("free-fast")
-    assert alice.may_ask("groq/openai/gpt-oss-20b")
-    assert not alice.may_ask("gemini/x")
+    assert may_ask("free-fast", "free*", "groq/*")
+    assert may_ask("groq/openai/gpt-oss-20b", "free*", "groq/*")
+    assert not may_ask("other/gpt-oss-20b", "free*", "groq/*")
+
+
+def test_a_name_is_allowed_by_what_it_stands_for():
+    assert may_ask("fast", "free*")
+    assert may_ask("GPT-OSS-20B", "gpt-oss-20b")
+    assert may_ask("groq/openai/gpt-oss-20b", "gpt-oss-20b")
+    assert may_ask("llama", "groq/*")
+
+
+def test_a_name_is_not_allowed_where_it_reaches_more_than_the_list():
+    assert not may_ask("gpt-oss-20b", "groq/*")
+    assert not may_ask("free", "groq/*", "other/*")
 
 
 def test_every_client_has_counters_of_its_own():
     limit = Limit(Unit.REQUESTS, 20, 60.0, span="minute")
     [pool] = Client("alice", b"", limits=(limit,)).pools
     assert pool.id == "client:alice/requests/minute"
+
+
+def test_a_rotation_leaves_the_former_key_for_its_time_and_forgets_what_is_over():
+    once = rotated(ALICE, hash_key("b"), until=100.0, wall=0.0)
+    assert once.key_hash == hash_key("b")
+    assert once.former == (FormerKey(hash_key("a"), 100.0),)
+    twice = rotated(once, hash_key("c"), until=50.0, wall=50.0)
+    assert twice.former == once.former
+    assert rotated(twice, hash_key("d"), until=150.0, wall=100.0).former == (FormerKey(hash_key("c"), 150.0),)
+
+
+def test_a_revoked_client_gets_no_other_key():
+    with pytest.raises(ValueError, match="alice was revoked"):
+        rotated(structs.replace(ALICE, revoked=1.0), hash_key("b"), 9.0, 0.0)
+
+
+def test_so_many_former_keys_open_the_door_and_no_more():
+    client = ALICE
+    for number in range(MOST_FORMER):
+        client = rotated(client, hash_key(f"k{number}"), 100.0, 0.0)
+    with pytest.raises(ValueError, match="alice has 8 former keys"):
+        rotated(client, hash_key("more"), 100.0, 0.0)
+    assert rotated(client, hash_key("more"), 0.0, 0.0).key_hash == hash_key("more")
+
+
+def test_a_name_or_a_key_of_the_settings_is_theirs():
+    same_name = Client("alice", hash_key("x"))
+    same_key = Client("other", hash_key("a"))
+    assert enrolled([ALICE], [same_name, BOB, same_key]) == ((ALICE, BOB), ("alice", "other"))

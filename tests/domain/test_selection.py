@@ -363,7 +363,7 @@ def test_what_was_tried_is_not_chosen_again():
         ({"quirks": Quirks(plain_tool_names=True)}, {"tools": ("a_B1",)}, None),
         ({}, {"tools": ("a.b",) * 1000}, None),
         ({}, {"prompt": 200_000}, "context of 100000 tokens is too small"),
-        ({}, {"prompt": 90_000, "max_output": 20_000}, "context of 100000 tokens is too small"),
+        ({}, {"prompt": 90_000, "max_output": 60_000}, "context of 100000 tokens is too small"),
         ({}, {}, None),
     ],
 )

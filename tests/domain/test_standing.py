@@ -257,6 +257,7 @@ def test_only_a_droppable_parameter_is_remembered():
     scene.ended(Kind.BAD_PARAMETER, param="seed")
     scene.ended(Kind.BAD_PARAMETER, param="tools")
     scene.ended(Kind.BAD_PARAMETER, param="user", counted=False)  # it was never sent
+    scene.ended(Kind.BAD_PARAMETER, param="logit_bias", lasting=False)  # one caller's value
     scene.ended(Kind.BAD_PARAMETER)
     assert scene.standing.dropped(scene.candidates[0]) == {"seed"}
 

@@ -1,9 +1,10 @@
 """Estimates of tokens: near the tokenizers themselves, whatever the script, however long the text."""
 
 import math
+import re
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from freeroute.domain.tokenizers import OTHER, SAMPLED, TOKENIZERS, sizes_of, tokenizer_of
@@ -133,8 +134,32 @@ def test_whatever_the_bytes_there_are_neither_less_than_none_nor_many_more_token
     assert all(0 <= size <= 6 * len(text) and math.isfinite(size) for size in sizes_of(text))
 
 
+# What the tokenizers of gpt-oss, Llama 3, Qwen 3 and Gemma 3 count.
+RULED = [
+    ("=" * 4000, (62, 63, 63, 250)),
+    ("-" * 80, (1, 1, 1, 5)),
+    ("." * 4000, (63, 63, 63, 250)),
+    (" " * 4000, (32, 32, 32, 130)),
+    ("\n" * 4000, (250, 125, 125, 130)),
+    ("\t" * 4000, (250, 250, 250, 130)),
+    ("\u2500" * 4000, (250, 500, 500, 250)),
+    (("|" + "-" * 100) * 60, (180, 180, 180, 480)),
+    (("=" * 80 + "\n") * 60, (120, 120, 120, 360)),
+    (("|" + " " * 30 + "|" + " " * 30 + "|\n") * 60, (300, 300, 300, 360)),
+    ((" " * 64 + "return x\n") * 60, (240, 240, 240, 360)),
+]
+
+
+@pytest.mark.parametrize(("text", "counted"), RULED)
+def test_what_rules_and_indents_a_page_is_few_tokens(text: str, counted: tuple[int, ...]):
+    estimates = sizes_of(text.encode())
+    for estimate, real in zip(estimates, counted, strict=False):
+        assert 2 / 3 * real < estimate < max(4 * real, len(text) / 10)
+
+
 @given(st.text(max_size=100), st.text(max_size=100))
 def test_more_text_is_no_fewer_tokens(text: str, more: str):
+    assume(not re.search(r"(.)\1{15}", text + more, re.DOTALL))  # a run is less than its beginning
     for few, many in zip(sizes_of(text.encode()), sizes_of((text + more).encode()), strict=True):
         assert many >= few - 1  # two blanks that meet count as one
 

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from freeroute.domain.catalogue import Limit, Unit
+from freeroute.domain.clients import Client
 from freeroute.domain.outcome import Kind
 from freeroute.engine.attempts import Routing
 from tests.support.world import World, catalogue, provider
@@ -46,6 +47,13 @@ async def test_a_session_stays_even_if_its_messages_do_not():
 async def test_the_same_session_of_two_clients_does_not_meet(session):
     first, then = {"queue": "alice", "session": session}, {"queue": "bob", "session": session}
     assert await asked_after(even(), first=first, then=then) == ("a", "b")
+
+
+async def test_upstreams_know_whose_call_it_is_so_that_nothing_they_remember_serves_another():
+    world = even()
+    await world.ask(context=world.context(client=Client("alice", b"a")))
+    await world.ask()
+    assert [terms.client for terms in world.upstream.terms] == ["alice", ""]
 
 
 async def test_a_conversation_moves_when_its_candidate_fails_and_stays_where_it_went():

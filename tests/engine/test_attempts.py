@@ -137,6 +137,16 @@ async def test_a_dropped_parameter_is_remembered():
     assert served.headers["x-freeroute-dropped"] == "seed"
 
 
+async def test_a_parameter_that_is_refused_for_its_value_is_dropped_from_that_request_alone():
+    world = two(a=[Outcome(Kind.BAD_PARAMETER, 400, param="seed", lasting=False)])
+    served = await world.ask("free-smart", fields=["seed"])
+    assert world.upstream.providers_asked == ["a", "a"]
+    assert served.headers["x-freeroute-dropped"] == "seed"
+    served = await world.ask("free-smart", fields=["seed"])
+    assert [terms.without for terms in world.upstream.terms] == [frozenset(), {"seed"}, frozenset()]
+    assert "x-freeroute-dropped" not in served.headers
+
+
 async def test_a_provider_that_cannot_tell_usage_in_streams_is_not_asked_for_it_again():
     refusal = Outcome(Kind.BAD_PARAMETER, 400, param="stream_options")
     world = World(provider("a"), a=[refusal])

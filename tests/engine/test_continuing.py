@@ -131,6 +131,15 @@ async def test_a_replay_that_says_something_else_is_nobody_s_fault_and_the_next_
     assert world.receipts.last.usage == Usage(30, 60)
 
 
+async def test_the_beginning_of_a_tool_call_in_the_text_is_not_gone_on_with():
+    broken = dies("Let me look. ", '<tool_call>{"na')
+    broken.stream.held = True
+    world = several(a=[broken], b=[says(" jumps")])
+    heard = await hear(world)
+    assert heard.error["code"] == "upstream_failed"
+    assert trail(world) == [("a", Kind.STALLED)]
+
+
 async def test_when_nobody_says_the_same_the_stream_ends_honestly():
     world = several(given=False, a=[dies()], b=[says("A dog")], c=[says("A cat")])
     heard = await hear(world)

@@ -75,9 +75,23 @@ async def test_a_prompt_no_context_holds_is_refused_with_the_numbers():
     error = await world.fails(ContextTooLong, prompt=5000, match=told)
     assert error.metadata is not None
     assert error.metadata["context_length"] == 1000
-    error = await world.fails(ContextTooLong, prompt=900, max_output=200, match="and 200 more are asked for")
+    error = await world.fails(ContextTooLong, prompt=900, max_output=700, match="and 700 more are asked for")
     assert error.metadata is not None
-    assert (error.metadata["prompt_tokens"], error.metadata["max_tokens"]) == (900, 200)
+    assert (error.metadata["prompt_tokens"], error.metadata["max_tokens"]) == (900, 700)
+
+
+async def test_a_context_that_is_too_small_by_the_estimate_alone_is_a_last_resort():
+    small, large = model("small", quality=99, context=1000), model("large", context=4000)
+    world = World(provider("a", small), provider("b", large))
+    await world.ask("free-smart", prompt=1900)
+    assert world.upstream.providers_asked == ["b"]
+    refusal = Outcome(Kind.CONTEXT_TOO_LONG, 400, "too long")
+    world = World(provider("a", small), a=[refusal])
+    told = "the prompt has about 1900 tokens; the largest context is 1000 tokens"
+    await world.fails(ContextTooLong, prompt=1900, match=told)
+    await world.fails(ContextTooLong, prompt=2000, match="the largest context is 1000 tokens")
+    await world.ask(prompt=1900)
+    assert world.upstream.providers_asked == ["a", "a"]
 
 
 async def test_a_prompt_that_some_would_take_were_it_shorter_is_too_long_whatever_others_lack():

@@ -1,10 +1,12 @@
 """An answer on its way: streams end honestly, and everything is settled once."""
 
+import msgspec
 import pytest
 
 from freeroute.domain.catalogue import Limit, Unit
-from freeroute.domain.outcome import Kind
+from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.usage import Usage
+from freeroute.engine.ports import Answer, Sent
 from freeroute.engine.served import Served
 from tests.support.world import ScriptedStream, World, call, model, provider, read, streamed
 
@@ -36,6 +38,26 @@ async def test_a_stream_that_dies_says_so_in_band_and_counts_as_a_failure(ending
     assert alone.startswith(b'{"error":{')
     assert world.is_suspect("a/m#k1")
     assert world.receipts.last.code == ending.value
+
+
+async def test_an_error_in_a_stream_has_the_stream_s_identity():
+    said = b'{"id":"c7","created":5,"model":"m","choices":[]}'
+    world = World(provider("a"), a=[streamed([said, b'{"id":"other"}'], ending=Kind.STALLED)])
+    served = await world.gateway.chat(call(stream=True), world.context())
+    *_, error, _ = [msgspec.json.decode(payload) for payload in await read(served)]
+    await served.finish()
+    assert (error["id"], error["created"], error["model"]) == ("c7", 5, "m")
+
+
+async def test_a_stream_that_turns_out_not_to_fit_its_schema_says_why_and_is_no_failure():
+    unfit = Outcome(Kind.NONCONFORMING, 200, "the answer does not fit the schema: type")
+    world = World(provider("a"), a=[streamed([b"one"], ending=unfit)])
+    served = await world.gateway.chat(call(stream=True), world.context())
+    _, chunk, _ = await read(served)
+    await served.finish()
+    assert b'"message":"the answer does not fit the schema: type"' in chunk
+    assert world.receipts.last.code == "nonconforming"
+    assert not world.is_suspect("a/m#k1")
 
 
 async def test_a_caller_that_leaves_midway_aborts_the_stream_and_blames_nobody():
@@ -98,9 +120,19 @@ async def test_speed_is_learned_from_answers():
     assert 80 < speed.rate <= 100
 
 
-async def test_a_json_answer_teaches_speed_too():
-    world = World(provider("a", model(first_token=1.0, tokens_per_second=50)), seconds=4)
+@pytest.mark.parametrize(("rate", "seconds"), [(50, 4.0), (1000, 40.0), (2, 0.5)])
+async def test_a_json_answer_teaches_how_soon_it_begins_and_how_fast_it_comes(rate, seconds):
+    world = World(provider("a", model(first_token=1.0, tokens_per_second=rate)), seconds=seconds)
     for _ in range(30):
         await world.ask()
     speed = world.gateway.standing.speed(world.candidate("a/m#k1"))
-    assert 3 < speed.first_token + 20 / speed.rate < 5
+    assert speed.first_token + 20 / speed.rate == pytest.approx(seconds, rel=0.25)
+    assert (speed.rate < rate) == (speed.first_token > 1.0) == (seconds > 1.0 + 20 / rate)
+
+
+async def test_a_json_answer_of_no_tokens_teaches_nothing_of_the_rate():
+    world = World(provider("a", model(first_token=1.0, tokens_per_second=50)), seconds=4)
+    world.upstream.scripts["a"] = [Sent(Outcome(Kind.SERVED), answer=Answer(b"{}", Usage(10, 0), "stop"))]
+    await world.ask()
+    speed = world.gateway.standing.speed(world.candidate("a/m#k1"))
+    assert (speed.rate, speed.first_token > 1.0) == (50, True)

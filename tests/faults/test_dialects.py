@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from tests.faults.scene import ALPHA_FIRST
+from tests.support.asking import COUNTED, DONE, HI, ROLE, STOP
 from tests.support.live import MODELS, Live, Shown, entry, pair
+from tests.support.provider import ended, later, raw, sse
 
 DAY = 86_400.0
 
@@ -187,6 +189,20 @@ async def test_answers_that_never_fit_are_an_error(run, stream):
     reply = await gateway.ask(stream=stream, **json_of({"type": "array"}))
     assert (reply.status, reply.error["code"]) == (502, "upstream_failed")
     assert reply.error["message"].endswith("the answer does not fit the schema: type")
+
+
+async def test_a_stream_that_turns_out_not_to_fit_its_schema_ends_with_an_error(play):
+    native = {"models": [{"id": "large", "quality": 90, "capabilities": ["json_schema"]}]}
+    last = b"".join(b"%x\r\n%b\r\n" % (len(one), one) for one in (STOP, COUNTED, DONE))
+    scene = await play(sse(ROLE, HI, then=later(0.1, raw(last, then=ended))), alpha=native)
+    reply = await scene.ask(True, **json_of({"type": "object"}))
+    assert (reply.status, reply.by, reply.ended) == (200, "alpha", True)
+    assert reply.raw.startswith(ROLE + HI)
+    *_, chunk, alone = reply.events
+    assert chunk["choices"][0]["finish_reason"] == "error"
+    assert alone["error"]["message"] == "the answer is not JSON"
+    assert (await scene.gateway.last_request())["code"] == "nonconforming"
+    assert (await scene.stands()).state == "healthy"
 
 
 async def test_who_insists_on_a_parameter_is_served_where_it_is_taken(run, stream):

@@ -34,6 +34,16 @@ async def test_a_parameter_nothing_relies_on_is_left_out_and_remembered(play, st
     assert [field.encode() in call.body for call in scene.alpha.calls] == [True, False, False]
 
 
+async def test_a_value_that_is_refused_is_left_out_and_the_parameter_is_not_held_against(play, stream):
+    refusal = error("`seed` must be between 0 and 2147483647", param="seed")
+    scene = await play(refusing(BAD, refusal), ANSWERS)
+    reply = await scene.ask(stream, seed=-7)
+    assert (reply.by, reply.raw, reply.headers["x-freeroute-dropped"]) == ("alpha", ANSWERED[stream], "seed")
+    again = await scene.ask(stream, seed=7)
+    assert (again.headers["x-freeroute-attempts"], "x-freeroute-dropped" in again.headers) == ("1", False)
+    assert [b"seed" in call.body for call in scene.alpha.calls] == [True, False, True]
+
+
 async def test_usage_that_a_provider_refuses_to_tell_is_not_asked_for_again(play):
     scene = await play(refusing(BAD, error("Unknown parameter: 'stream_options'.")), ANSWERS)
     reply = await scene.ask(True)
@@ -134,12 +144,22 @@ async def test_a_prompt_climbs_from_context_to_context_until_one_has_room(play, 
 
 
 async def test_a_prompt_known_to_be_too_long_is_sent_nowhere(play, stream):
-    small = {"models": [{"id": "large", "context": 1000}]}
+    small = {"models": [{"id": "large", "context": 512}]}
     scene = await play(alpha=small)
     asked = {"messages": [{"role": "user", "content": LONG}], "provider": {"only": ["alpha"]}}
     reply = await scene.ask(stream, **asked)
     assert (reply.status, reply.error["code"]) == (400, "context_length_exceeded")
     assert (await scene.stands(), scene.alpha.calls) == (UNTOUCHED, [])
+
+
+async def test_a_prompt_too_long_by_the_estimate_alone_is_left_to_the_provider_to_judge(play, stream):
+    body = error("prompt is too long: 1205 tokens > 1000 maximum")
+    scene = await play(refusing(BAD, body), ANSWERS, alpha={"models": [{"id": "large", "context": 1000}]})
+    asked = {"messages": [{"role": "user", "content": LONG}], "provider": {"only": ["alpha"]}}
+    reply = await scene.ask(stream, **asked)
+    assert (reply.status, reply.error["code"]) == (400, "context_length_exceeded")
+    assert reply.error["metadata"]["context_length"] == 1000
+    assert (await scene.ask(stream, **asked)).by == "alpha"
 
 
 async def test_a_prompt_too_long_for_all_is_told_so_after_each_was_asked_once(play, stream):

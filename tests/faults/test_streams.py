@@ -35,10 +35,21 @@ async def test_a_clean_end_without_a_finish_is_a_cut(play):
     assert await scene.breaks_off("truncated", ROLE + HI) == HI_ALONE
 
 
-async def test_an_end_that_says_done_but_never_finished_is_served_as_it_is(play):
-    scene = await play(sse(ROLE, HI, DONE))
-    await scene.serves(True, ROLE + HI + DONE)
-    assert await scene.stands() == Stand((1, PROMPT + 1))
+@pytest.mark.parametrize(
+    "last",
+    [
+        b"",
+        b"data: Internal Server Error\n\n",
+        b"<html>502 Bad Gateway</html>\n\n",
+        b'data: [{"error":{"code":500,"message":"gone","status":"INTERNAL"}}]\n\n',
+    ],
+    ids=["nothing", "bare words", "a page", "an array"],
+)
+async def test_an_end_that_says_done_but_never_finished_is_a_cut(play, last):
+    scene = await play(sse(ROLE, HI, last, DONE))
+    reply = await scene.ask(True)
+    assert (reply.error["code"], reply.ended) == ("upstream_failed", True)
+    assert await scene.stands() == HI_ALONE
 
 
 async def test_a_connection_that_closes_in_the_middle_is_a_cut(play):
@@ -64,8 +75,11 @@ async def test_a_cut_inside_a_letter_leaves_no_half_of_it(play, then):
     assert await scene.breaks_off("truncated", ROLE + HI) == HI_ALONE
 
 
-async def test_a_cut_inside_a_tool_call_does_not_pass_for_a_call(play):
-    scene = await play(sse(ROLE, CALLED), alpha={"models": [{"id": "large", "capabilities": ["tools"]}]})
+@pytest.mark.parametrize("last", [(), (DONE,)], ids=["ended", "done"])
+async def test_a_cut_inside_a_tool_call_does_not_pass_for_a_call(play, last):
+    scene = await play(
+        sse(ROLE, CALLED, *last), alpha={"models": [{"id": "large", "capabilities": ["tools"]}]}
+    )
     stand = await scene.breaks_off("truncated", ROLE + CALLED, tools=[TOOL])
     assert (stand.state, stand.used[0]) == ("suspect", 1)
 
@@ -189,6 +203,11 @@ async def test_events_that_cannot_be_read_are_left_out_and_the_rest_passes(play,
     await scene.serves(True, HEARD)
     assert await scene.stands() == SERVED
     assert '"skipped":3' in log()
+
+
+async def test_an_event_that_breaks_in_the_middle_ends_the_stream(play):
+    scene = await play(sse(ROLE, HI, b"data: {oops\n\n", event({"content": "!"}), STOP, DONE))
+    assert await scene.breaks_off("truncated", ROLE + HI) == HI_ALONE
 
 
 async def test_nothing_but_events_that_cannot_be_read_is_no_answer(play):

@@ -17,7 +17,7 @@ from freeroute.domain.receipt import AttemptNote, Receipt
 from freeroute.domain.usage import Usage
 from freeroute.engine.view import Recording
 from freeroute.errors import FreerouteError
-from freeroute.observe.metrics import CONTENT_TYPE, Metrics
+from freeroute.observe.metrics import CONTENT_TYPE, MOST_CLIENTS, Metrics
 from tests.support.world import PER_MINUTE, World, call, model, provider, read, streamed
 
 DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -215,6 +215,16 @@ async def test_requests_being_answered_are_in_flight_until_they_are_finished():
     with pytest.raises(FreerouteError):
         await world.ask("no-such-model")
     assert samples(world.metrics)["freeroute_requests_in_flight",] == 0
+
+
+def test_so_many_clients_have_series_of_their_own_and_the_rest_share_one():
+    metrics = Metrics()
+    for number in range(MOST_CLIENTS + 3):
+        metrics.saw(msgspec.structs.replace(_receipt(), client=f"c{number}"))
+    found = samples(metrics)
+    clients = {label for name in found for label in name if label.startswith("client=")}
+    assert len(clients) == MOST_CLIENTS + 1
+    assert "client=other" in clients
 
 
 def test_without_a_view_counters_are_shown_alone():

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from msgspec import Struct, structs
 
 from freeroute.clock import Now
-from freeroute.domain.catalogue import Candidate, Key, Limit, Scope, Unit, WindowKind, candidates_of
+from freeroute.domain.catalogue import Candidate, Key, Limit, Pool, Scope, Unit, WindowKind, candidates_of
 from freeroute.domain.leases import Charge, Denied, Lease
 from freeroute.domain.rates import RateFact
 from freeroute.engine.ports import Counters
@@ -342,7 +342,7 @@ class Limiter(RuleBasedStateMachine):
             limit.window is WindowKind.BUCKET and name in self.resized for name, limit in self.limits.items()
         ):
             return
-        at = denied.until - LATE - self.paused_in_vain() - NOISE - 1 / 64
+        at = denied.until - LATE - self.paused_in_vain(denied.pool) - NOISE - 1 / 64
         if at <= self.now.mono:
             return
         wall = self.now.wall + at - self.now.mono
@@ -354,9 +354,9 @@ class Limiter(RuleBasedStateMachine):
             if limit.unit is not Unit.CONCURRENCY
         )
 
-    def paused_in_vain(self) -> float:
-        """Return how long buckets may have been taken not to refill for calls that were never sent."""
-        if not any(limit.window is WindowKind.BUCKET for limit in self.limits.values()):
+    def paused_in_vain(self, pool: Pool) -> float:
+        """Return how long a bucket may have been taken not to refill for calls that were never sent."""
+        if pool.limit.window is not WindowKind.BUCKET:
             return 0.0
         return GUARD * sum(call.real is not None and not any(call.real.values()) for call in self.calls)
 

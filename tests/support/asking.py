@@ -10,7 +10,7 @@ from freeroute.engine.ports import EventStream, Sent, Terms
 from freeroute.upstreams.openai import OpenAiUpstream
 from freeroute.wire.decode import decode_chat
 from tests.support.clocks import ManualClock
-from tests.support.transports import PlayedTransport, sse_reply
+from tests.support.transports import PlayedTransport, Step, sse_reply
 
 TERMS = Terms(connect=3, first_event=20, between_events=30, total=300)
 IMPATIENT = Terms(connect=1, first_event=0.05, between_events=0.02, total=1)
@@ -33,7 +33,7 @@ async def ask(
     return await OpenAiUpstream(transport, ManualClock()).send(call, asked or candidate(), terms)
 
 
-async def streamed(*steps: bytes | str | BaseException, terms: Terms = TERMS, **fields: Any) -> Sent:
+async def streamed(*steps: Step, terms: Terms = TERMS, **fields: Any) -> Sent:
     return await ask(PlayedTransport(sse_reply(*steps)), terms, stream=True, **fields)
 
 

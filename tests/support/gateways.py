@@ -109,8 +109,11 @@ class FakeGateway:
         self.asked.append(("plan", model))
         return {"model": model, "candidates": []}
 
-    def status(self) -> dict[str, Any]:
-        self.asked.append(("status", None))
+    def key(self, client: Client | None) -> dict[str, Any]:
+        return {"data": {"label": client.name if client else "anyone"}}
+
+    def status(self, client: Client | None = None) -> dict[str, Any]:
+        self.asked.append(("status", client.name if client else None))
         return {"version": "0", "providers": [], "requests": []}
 
     def reset(self, provider_id: str) -> dict[str, Any]:

@@ -8,11 +8,13 @@ from msgspec import Struct
 from freeroute.upstreams.transport import Deadlines, Disconnected, TransportError
 
 HANG = "hang"
-Step = bytes | str | BaseException
+Step = bytes | str | float | BaseException
 
 
 class Reply(Struct):
-    """An answer: its head, and body pieces; an exception among them is raised, HANG never comes."""
+    """An answer: its head, and body pieces; an exception among them is raised, HANG never comes, and a number
+    is seconds that pass.
+    """
 
     steps: Sequence[Step] = ()
     status: int = 200
@@ -59,6 +61,9 @@ class PlayedExchange:
             self.ended = True
             return b""
         step = self._steps.pop(0)
+        if isinstance(step, float):
+            await asyncio.sleep(step)
+            return await self.next()
         if isinstance(step, BaseException):
             raise step
         if isinstance(step, str):

@@ -65,6 +65,7 @@ class ScriptedStream:
         self._ending = outcome
         self.usage = usage
         self.skipped = 0
+        self.held = False
         self.finish: str | None = None
         self.outcome: Outcome | None = None
         self.aborted = False

@@ -1,16 +1,24 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freeroute.domain.clients import Client, hash_key
+from freeroute.domain.clients import LONGEST_KEY, Client, FormerKey, hash_key
 from freeroute.errors import ApiError, Forbidden, InvalidApiKey, LoopDetected, Misdirected
-from freeroute.surfaces.guard import Access, Guard, Policy, default_client
+from freeroute.surfaces.guard import Access, Guard, Policy
 from tests.support.clocks import EPOCH, ManualClock
 
 LOCAL = {b"host": b"localhost:3000"}
 ALICE = Client(name="alice", key_hash=hash_key("sk-alice"))
 LATE = Client(name="late", key_hash=hash_key("sk-late"), expires=EPOCH - 1)
-KEYED = Policy(clients=(ALICE, LATE), admin_key="boss", metrics_key="gauge", loopback=False)
+GONE = Client(name="gone", key_hash=hash_key("sk-gone"), revoked=EPOCH - 1)
+TURNED = Client(
+    name="turned",
+    key_hash=hash_key("sk-new"),
+    former=(FormerKey(hash_key("sk-old"), EPOCH - 1), FormerKey(hash_key("sk-former"), EPOCH + 1)),
+)
+KEYED = Policy(clients=(ALICE, LATE, GONE, TURNED), admin_key="boss", metrics_key="gauge", loopback=False)
 
 
 def guard(policy: Policy | None = None) -> Guard:
@@ -142,13 +150,62 @@ def test_a_missing_wrong_or_expired_key_is_refused_once_one_is_required(headers)
     assert "sk-" not in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        (None, "No key was sent"),
+        (b"Bearer", "The Authorization header is not `Bearer` and a key"),
+        (b"Basic dXNlcjpwYXNz", "The Authorization header is not `Bearer` and a key"),
+        (b"Bearer sk-alice\xff", "This key is unknown"),
+        (b"Bearer sk-alice, Bearer sk-alice", "This key is unknown"),
+        (b"Bearer sk-late", "This key has expired"),
+        (b"Bearer sk-gone", "This key was revoked"),
+        (b"Bearer sk-old", "This key was replaced, and its time is over"),
+        (b"Bearer " + b"k" * (LONGEST_KEY + 1), "This is no key: it has more than 512 characters"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong_with_the_key(header, told):
+    with pytest.raises(InvalidApiKey) as caught:
+        admit({**LOCAL} if header is None else {**LOCAL, b"authorization": header}, KEYED)
+    assert caught.value.status == 401
+    assert caught.value.message == (
+        f"{told}: send a client key of this gateway as `Authorization: Bearer ...`."
+    )
+    assert caught.value.headers == {"www-authenticate": "Bearer"}
+
+
+def test_the_admin_key_opens_no_route_of_a_client():
+    with pytest.raises(InvalidApiKey, match="This key is unknown"):
+        admit({b"authorization": b"Bearer boss"}, KEYED)
+
+
+def test_a_key_that_was_replaced_opens_the_door_until_its_time_is_over():
+    assert admit({b"authorization": b"Bearer sk-former"}, KEYED).queue == "turned"
+    assert admit({b"authorization": b"Bearer sk-new"}, KEYED).queue == "turned"
+
+
+def test_a_key_counts_from_the_next_request_on():
+    door = guard(KEYED)
+    door.policy = Policy(clients=(Client("bob", hash_key("sk-bob")),))
+    assert door.admit({b"x-api-key": b"sk-bob"}, "-", Access.CLIENT).queue == "bob"
+    with pytest.raises(InvalidApiKey):
+        door.admit({b"x-api-key": b"sk-alice"}, "-", Access.CLIENT)
+
+
+def test_ten_thousand_wrong_keys_cost_little_and_lock_nobody_out():
+    many = tuple(Client(f"c{number}", hash_key(f"sk-{number}")) for number in range(10_000))
+    door = guard(Policy(clients=many))
+    began = time.perf_counter()
+    for number in range(10_000):
+        with pytest.raises(InvalidApiKey):
+            door.admit({b"authorization": b"Bearer wrong-%d" % number}, "10.0.0.9", Access.CLIENT)
+    # A tenth of a second; looking at every client each time would take most of a minute.
+    assert time.perf_counter() - began < 5.0
+    assert door.admit({b"authorization": b"Bearer sk-9999"}, "10.0.0.9", Access.CLIENT).queue == "c9999"
+
+
 def test_any_key_or_none_will_do_while_none_is_configured():
     assert admit({**LOCAL, b"authorization": b"Bearer not-needed"}).client is None
-
-
-def test_the_key_from_the_environment_belongs_to_a_client_named_default():
-    policy = Policy(clients=(default_client("sk-env"),))
-    assert admit({b"authorization": b"Bearer sk-env"}, policy).queue == "default"
 
 
 def test_turns_are_named_by_client_then_key_then_peer():

@@ -307,6 +307,15 @@ async def test_a_body_that_drips_is_given_up(build, gateway):
     assert gateway.calls == []
 
 
+async def test_a_client_is_shown_its_own_key_at_openrouter_s_path_too(ask):
+    policy = Policy(clients=(Client(name="alice", key_hash=hash_key("sk-alice")),))
+    async with ask(policy) as client:
+        for path in ("/v1/key", "/api/v1/key"):
+            reply = await client.get(path, headers={"authorization": "Bearer sk-alice"})
+            assert reply.json() == {"data": {"label": "alice"}}
+            assert (await client.get(path)).status_code == 401
+
+
 async def test_a_model_is_shown_by_its_id_with_slashes_either_way(ask, gateway):
     async with ask() as client:
         listed = (await client.get("/v1/models")).json()

@@ -1,5 +1,6 @@
 import pytest
 
+from freeroute.domain.clients import Client, hash_key
 from freeroute.errors import ConfigError
 from freeroute.surfaces.guard import Policy
 
@@ -34,6 +35,14 @@ async def test_status_is_what_the_gateway_says_now(ask, gateway):
         reply = await client.get("/api/v1/status")
     assert reply.json() == gateway.status()
     assert reply.headers["cache-control"] == "no-store"
+
+
+async def test_status_knows_which_client_asks_and_shows_an_operator_everything(ask, gateway):
+    policy = Policy(clients=(Client("alice", hash_key("sk-alice")),), admin_key="boss")
+    async with ask(policy) as client:
+        for key in ("sk-alice", "boss"):
+            await client.get("/v1/status", headers={"authorization": f"Bearer {key}"})
+    assert gateway.asked == [("status", "alice"), ("status", None)]
 
 
 async def test_a_plan_needs_a_model(ask, gateway):

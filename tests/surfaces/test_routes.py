@@ -29,6 +29,7 @@ TABLE: dict[tuple[str, str], set[str | None]] = {
     ("POST", "/v1/chat/completions"): {"client"},
     ("GET", "/v1/models"): {"client"},
     ("GET", "/v1/models/{model:path}"): {"client"},
+    ("GET", "/v1/key"): {"client"},
     ("GET", "/v1/status"): {"client", "admin"},
     ("GET", "/v1/plan"): {"client", "admin"},
     ("PATCH", "/v1/status/routing"): {"admin"},

@@ -1,6 +1,7 @@
 """The OpenAI-shaped upstream: what goes up, what comes back, and what every failure becomes."""
 
 import asyncio
+from typing import Any
 
 import msgspec
 import pytest
@@ -183,6 +184,10 @@ async def test_refused_penalties_are_put_on_one_the_caller_sent():
         (json_reply(b'{"choices":[]}'), Kind.EMPTY),
         (json_reply(b'{"choices":[{"message":{"content":" "},"finish_reason":"stop"}]}'), Kind.EMPTY),
         (json_reply(b'{"error":{"code":429,"message":"slow down"}}'), Kind.RATE_LIMITED),
+        (json_reply(b'[{"error":{"code":429,"message":"slow down"}}]'), Kind.RATE_LIMITED),
+        (json_reply(b' [{"error":{"code":503,"message":"x"}},{"error":{"code":1}}]'), Kind.FAULT),
+        (json_reply(b"[]"), Kind.GARBAGE),
+        (json_reply(b'[{"error":{"code":429}},7]'), Kind.GARBAGE),
         (json_reply(b'{"choices":[{"error":{"code":502,"message":"x"}}]}'), Kind.FAULT),
         (json_reply(b'{"object":"error","message":"gone","code":500}'), Kind.FAULT),
         (json_reply(b'{"detail":"Not authenticated"}'), Kind.KEY_INVALID),
@@ -219,6 +224,47 @@ async def test_a_probe_takes_any_well_formed_answer():
     assert (await ask(PlayedTransport(json_reply(empty)), terms)).outcome.kind is Kind.SERVED
     assert (await streamed(ROLE, STOP, DONE, terms=terms)).outcome.kind is Kind.SERVED
     assert (await ask(PlayedTransport(json_reply(b"<")))).outcome.kind is Kind.GARBAGE
+
+
+LOGPROBS = {"content": [{"token": "Hi", "logprob": -0.1, "bytes": None, "top_logprobs": []}]}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("asked", "choices", "lost"),
+    [
+        ({"n": 3}, [{}], ("n",)),
+        ({"n": 2}, [{}, {}], ()),
+        ({"n": 1}, [{}], ()),
+        ({"logprobs": True}, [{}], ("logprobs",)),
+        ({"logprobs": True}, [{"logprobs": LOGPROBS}], ()),
+        ({"logprobs": True}, [{"message": {"content": None, "tool_calls": [{"id": "a"}]}}], ()),
+        ({"logprobs": False}, [{}], ()),
+        ({"n": 2, "logprobs": True}, [{"logprobs": None}], ("logprobs", "n")),
+    ],
+)
+async def test_what_a_whole_answer_does_not_honour_is_told(asked, choices, lost, stream: bool):
+    told = [
+        {"index": at, "message": {"content": "Hi"}, "finish_reason": "stop", **one}
+        for at, one in enumerate(choices)
+    ]
+    played = PlayedTransport(json_reply(msgspec.json.encode({"choices": told})))
+    sent = await ask(played, stream=stream, **asked)
+    assert (sent.outcome.kind, sent.dropped) == (Kind.SERVED, lost)
+
+
+async def test_logprobs_in_another_form_are_none():
+    choice = {"message": {"content": "Hi"}, "finish_reason": "stop", "logprobs": {"tokens": ["Hi"]}}
+    played = PlayedTransport(json_reply(msgspec.json.encode({"choices": [choice]})))
+    assert (await ask(played, logprobs=True)).dropped == ("logprobs",)
+
+
+async def test_an_answer_that_does_not_honour_what_the_caller_insists_on_is_none():
+    insisting: dict[str, Any] = {"n": 3, "provider": {"require_parameters": True}}
+    outcome = (await ask(PlayedTransport(json_reply(WHOLE)), **insisting)).outcome
+    assert (outcome.kind, outcome.param, outcome.status) == (Kind.BAD_PARAMETER, "n", 200)
+    assert outcome.counted
+    assert judge(outcome) is Next.CANDIDATE
 
 
 async def test_silence_is_bounded_by_the_stream_and_not_cut_short_by_the_transport():

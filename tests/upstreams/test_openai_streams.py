@@ -1,5 +1,6 @@
 """Streams of the OpenAI-shaped upstream, from the first meaningful event to any end."""
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -33,6 +34,7 @@ from tests.support.asking import (
     texts,
 )
 from tests.support.transports import HANG, PlayedTransport, Reply, json_reply, sse_reply
+from tests.support.virtual import run
 
 
 async def test_a_stream_is_served_from_its_first_meaningful_event_on():
@@ -62,6 +64,8 @@ async def test_payload_bytes_are_untouched():
         ((b"data: nonsense\n\n", DONE), Kind.GARBAGE),
         ((b"data: " + b"x" * 5_000_000,), Kind.GARBAGE),
         ((b'data: {"error":{"code":429,"message":"x"}}\n\n',), Kind.RATE_LIMITED),
+        ((b'data: [{"error":{"code":429,"message":"x"}}]\n\n',), Kind.RATE_LIMITED),
+        ((ROLE, b'[{"error":{"code":429,"message":"x"}}]\n'), Kind.RATE_LIMITED),
         ((ROLE, b'data: {"error":{"message":"x","type":"server_error"}}\n\n'), Kind.FAULT),
         ((ROLE, b'{"error":"model runner has stopped"}\n'), Kind.FAULT),
         ((event({"content": ""}, "error"),), Kind.FAULT),
@@ -87,6 +91,7 @@ async def test_a_stream_that_fails_before_its_first_event_is_a_failed_attempt(
         ((HI, TimedOut(Phase.IDLE, 1)), Kind.STALLED),
         ((HI, HANG), Kind.STALLED),
         ((HI, b'data: {"error":{"code":502,"message":"gone"}}\n\n'), Kind.FAULT),
+        ((HI, b'data: [{"error":{"code":502,"message":"gone"}}]\n\n'), Kind.FAULT),
         ((HI, event({"content": ""}, "error")), Kind.FAULT),
     ],
 )
@@ -107,10 +112,66 @@ async def test_after_the_finish_nothing_can_go_wrong_any_more(last: Any):
     assert stream.outcome is None
 
 
-async def test_done_without_a_finish_is_an_end():
-    stream = stream_of(await streamed(HI, DONE))
-    await rest(stream)
+CALLING = event(
+    {"tool_calls": [{"index": 0, "id": "c1", "function": {"name": "look", "arguments": '{"at"'}}]}
+)
+
+
+@pytest.mark.parametrize(
+    ("steps", "kind"),
+    [
+        ((HI,), Kind.TRUNCATED),
+        ((CALLING,), Kind.TRUNCATED),
+        ((HI, b"data: Internal Server Error\n\n"), Kind.TRUNCATED),
+        ((HI, b"<html>502 Bad Gateway</html>\n\n"), Kind.TRUNCATED),
+        ((HI, b'{"error":"model runner has stopped"}\n\n'), Kind.FAULT),
+    ],
+)
+async def test_done_without_a_finish_is_a_cut(steps: tuple[bytes, ...], kind: Kind):
+    stream = stream_of(await streamed(*steps, DONE))
+    assert len(await rest(stream)) == 1
+    assert stream.outcome is not None
+    assert stream.outcome.kind is kind
+
+
+def second(said: object = None, finish: str | None = None, usage: object = None) -> bytes:
+    """Return a chunk of another choice than the first."""
+    return event(choices=[{"index": 1, "delta": said or {}, "finish_reason": finish}], usage=usage)
+
+
+async def test_a_choice_that_begins_after_another_s_finish_has_to_finish_too():
+    begun = (HI, STOP, second({"content": "Ho"}))
+    cut = stream_of(await streamed(*begun, DONE, n=2))
+    assert await texts(cut) == ["Hi", "", "Ho"]
+    assert cut.outcome is not None
+    assert cut.outcome.kind is Kind.TRUNCATED
+    both = stream_of(await streamed(*begun, second(finish="stop"), DONE, n=2))
+    assert await texts(both) == ["Hi", "", "Ho", ""]
+    assert both.outcome is None
+
+
+async def test_an_empty_choice_behind_the_finish_begins_nothing():
+    stream = stream_of(await streamed(HI, STOP, second({"content": ""}, usage={"prompt_tokens": 3}), DONE))
+    assert await texts(stream) == ["Hi", ""]
     assert stream.outcome is None
+
+
+def commented(times: int) -> list[bytes | float]:
+    """Return a comment every ten seconds."""
+    return [step for _ in range(times) for step in (10.0, b": wait\n\n")]
+
+
+def test_comments_alone_keep_a_stream_alive_for_four_silences():
+    async def told(*steps: bytes | float) -> tuple[list[str], Kind | None, float]:
+        began = asyncio.get_running_loop().time()
+        stream = stream_of(await streamed(HI, *steps, STOP, DONE))
+        heard = await texts(stream)
+        kind = stream.outcome.kind if stream.outcome is not None else None
+        return heard, kind, asyncio.get_running_loop().time() - began
+
+    assert run(told(*commented(11))) == (["Hi", ""], None, 110)
+    assert run(told(*commented(11), HI, *commented(11))) == (["Hi", "Hi", ""], None, 220)
+    assert run(told(*commented(1000))) == (["Hi"], Kind.STALLED, 120)
 
 
 async def test_a_stream_that_never_ends_is_ended_far_beyond_its_bound():
@@ -127,10 +188,36 @@ async def test_a_stream_that_never_ends_is_ended_far_beyond_its_bound():
     assert unbounded.outcome is None
 
 
-async def test_an_event_that_cannot_be_read_is_skipped_and_counted():
+async def test_what_is_no_event_of_an_answer_is_skipped_and_counted():
+    stream = stream_of(await streamed(b"data: {broken\n\n", HI, b"data: ping\n\n", STOP, DONE))
+    assert await texts(stream) == ["Hi", ""]
+    assert stream.skipped == 2
+    assert stream.outcome is None
+
+
+async def test_a_broken_event_in_the_middle_is_a_cut_since_text_may_be_missing():
     stream = stream_of(await streamed(HI, b"data: {broken\n\n", event({"content": "!"}), STOP, DONE))
-    assert await texts(stream) == ["Hi", "!", ""]
-    assert stream.skipped == 1
+    assert await texts(stream) == ["Hi"]
+    assert stream.outcome is not None
+    assert stream.outcome.kind is Kind.TRUNCATED
+
+
+def said_as(written: str, more: str = "") -> bytes:
+    return event({"content": "TEXT"}).replace(b'"TEXT"}', f'"{written}"}}{more}'.encode())
+
+
+async def test_text_that_is_not_quite_json_arrives():
+    odd = said_as("two ", ',"logprobs":{"content":[{"token":"two","logprob":-Infinity,"top_logprobs":[]}]}')
+    pieces = (
+        said_as(r"b\ud83d"),
+        said_as(r"\ude00 one "),
+        odd,
+        said_as(r"half\ud83d"),
+        event({"content": "."}),
+    )
+    stream = stream_of(await streamed(*pieces, STOP, DONE))
+    assert await texts(stream) == ["b", "😀 one ", "two ", "half", "\ufffd.", ""]
+    assert (stream.skipped, stream.outcome) == (0, None)
 
 
 async def test_the_usage_chunk_goes_only_to_those_who_asked():
@@ -166,6 +253,22 @@ async def test_usage_that_was_asked_for_and_not_given_is_estimated():
     assert last["usage"]["completion_tokens"] > 0
     assert stream.usage is not None
     assert stream.usage.estimated
+
+
+@pytest.mark.parametrize(
+    "usage", [{"prompt_tokens": -5, "completion_tokens": 1e30}, {"total_tokens": "x"}, {}, 7]
+)
+async def test_usage_that_was_asked_for_and_cannot_be_is_estimated_and_marked(usage: Any):
+    for told in (
+        event(choices=[], usage=usage),
+        event({"content": ""}, usage=usage),
+        event({"content": "!"}, usage=usage),
+    ):
+        steps = (HI, told, STOP) if b"!" in told else (HI, STOP, told)
+        stream = stream_of(await streamed(*steps, DONE, stream_options={"include_usage": True}))
+        usages = [msgspec.json.decode(payload).get("usage") for payload in await rest(stream)]
+        assert usages[-1]["estimated"]
+        assert not any(usages[:-1])
 
 
 async def test_cumulative_usage_is_told_once_at_the_end():

@@ -261,72 +261,11 @@ def delta(finish: str | None = None, **said: object) -> dict[str, Any]:
     return {"choices": [{"index": 0, "delta": said, "finish_reason": finish}]}
 
 
-def calls_of(chunks: list[Any]) -> list[tuple[int, str | None]]:
-    calls = [call for chunk in chunks for call in chunk["choices"][0]["delta"].get("tool_calls", ())]
-    return [(call["index"], call.get("id")) for call in calls]
-
-
 def test_a_chunk_in_openais_form_keeps_its_bytes():
     payload = b'{"choices" : [{"index":0,"delta":{"content":"x","reasoning":null}}] }'
     piece = inspect(payload)
     assert piece is not None
     assert Repairs(Quirks(tool_finish=False, tool_call_index=False)).chunk(payload, piece) is payload
-
-
-def test_parallel_calls_without_index_are_numbered_in_order():
-    a, b = {"id": "a", "function": {"name": "f"}}, {"id": "b", "function": {"name": "g"}}
-    chunks = repaired(Quirks(tool_call_index=False), delta(tool_calls=[a]), delta(tool_calls=[b]))
-    assert calls_of(chunks) == [(0, "a"), (1, "b")]
-
-
-def test_an_index_that_is_always_zero_is_not_believed_where_the_catalogue_says_so():
-    a, b = {"index": 0, "id": "a"}, {"index": 0, "id": "b"}
-    chunks = repaired(Quirks(tool_call_index=False), delta(tool_calls=[a, b]))
-    assert calls_of(chunks) == [(0, "a"), (1, "b")]
-
-
-def test_one_index_for_several_calls_is_told_by_their_ids():
-    """As some servers stream parallel calls; the catalogue need not know."""
-
-    def piece(arguments: str, **begun: str) -> dict[str, Any]:
-        name = {"name": "f"} if begun else {}
-        return delta(tool_calls=[{"index": 0, **begun, "function": {**name, "arguments": arguments}}])
-
-    chunks = repaired(Quirks(), piece("", id="a"), piece("{}"), piece("", id="b"), piece("{"), piece("}"))
-    assert [index for index, _ in calls_of(chunks)] == [0, 0, 1, 1, 1]
-
-
-def test_calls_that_grow_by_turns_keep_their_indexes():
-    def piece(index: int, **begun: str) -> dict[str, Any]:
-        return delta(tool_calls=[{"index": index, **begun, "function": {"arguments": "x"}}])
-
-    chunks = [piece(0, id="a"), piece(1, id="b"), piece(0), piece(1), piece(0)]
-    assert repaired(Quirks(), *chunks) == chunks
-
-
-def test_indexes_begin_at_zero_without_gaps():
-    chunks = repaired(Quirks(), delta(tool_calls=[{"index": 1, "id": "a"}, {"index": 3, "id": "b"}]))
-    assert calls_of(chunks) == [(0, "a"), (1, "b")]
-
-
-def test_a_call_that_repeats_its_id_and_name_is_still_one():
-    chunk = delta(tool_calls=[{"index": 0, "id": "a", "function": {"name": "f", "arguments": "{"}}])
-    assert repaired(Quirks(), chunk, chunk) == [chunk, chunk]
-
-
-def test_the_rest_of_a_call_belongs_to_the_last_one_begun():
-    first, rest = {"id": "a", "function": {"name": "f"}}, {"function": {"arguments": "{}"}}
-    chunks = repaired(Quirks(), delta(tool_calls=[first]), delta(tool_calls=[rest]))
-    assert [index for index, _ in calls_of(chunks)] == [0, 0]
-
-
-def test_a_call_without_an_id_gets_one_and_keeps_it():
-    begun, rest = {"index": 0, "function": {"name": "f"}}, {"index": 0, "function": {"arguments": "{}"}}
-    chunks = repaired(Quirks(), delta(tool_calls=[begun]), delta(tool_calls=[rest]))
-    (_, first), (_, second) = calls_of(chunks)
-    assert first is not None
-    assert first.startswith("call_")
-    assert second is None
 
 
 def test_stop_after_a_tool_call_becomes_tool_calls():
@@ -350,8 +289,9 @@ def test_usage_in_every_chunk_is_taken_out():
 
 
 def test_reasoning_goes_by_one_name():
-    said = repaired(Quirks(), delta(reasoning="hm"))[0]["choices"][0]["delta"]
-    assert said == {"reasoning_content": "hm"}
+    for told in ({"reasoning": "hm"}, {"reasoning": "hm", "reasoning_content": "hm"}):
+        said = repaired(Quirks(), delta(**told))[0]["choices"][0]["delta"]
+        assert said == {"reasoning_content": "hm"}
 
 
 def test_content_lists_become_text_and_thinking():

@@ -33,13 +33,16 @@ class Conversation:
         self.transport = PlayedTransport(*replies)
         self.upstream = OpenAiUpstream(self.transport, ManualClock())
 
-    async def ask(self, asked: Candidate, calls: list[Any] | None = None, stream: bool = False) -> Any:
+    async def ask(
+        self, asked: Candidate, calls: list[Any] | None = None, stream: bool = False, client: str = ""
+    ) -> Any:
         messages: list[Any] = [{"role": "user", "content": "Hello!"}]
         if calls is not None:
             messages.append({"role": "assistant", "content": None, "tool_calls": calls})
             messages += [{"role": "tool", "tool_call_id": c["id"], "content": "1"} for c in calls]
         body = {"model": "free", "messages": messages, "stream": stream}
-        sent = await self.upstream.send(decode_chat(msgspec.json.encode(body)), asked, TERMS)
+        terms = structs.replace(TERMS, client=client)
+        sent = await self.upstream.send(decode_chat(msgspec.json.encode(body)), asked, terms)
         return [msgspec.json.decode(p) for p in await rest(stream_of(sent))] if stream else sent.answer
 
     def signed(self) -> list[str | None]:
@@ -81,6 +84,15 @@ async def test_another_models_calls_get_the_dummy():
     await talk.ask(other)
     await talk.ask(ASKED, [call("a"), call("b")])
     assert talk.signed() == [DUMMY_SIGNATURE, None]
+
+
+async def test_another_client_s_calls_get_the_dummy():
+    talk = Conversation(answered(call("a", "sig-a")), json_reply(WHOLE), json_reply(WHOLE))
+    await talk.ask(ASKED, client="alice")
+    await talk.ask(ASKED, [call("a")], client="bob")
+    assert talk.signed() == [DUMMY_SIGNATURE]
+    await talk.ask(ASKED, [call("a")], client="alice")
+    assert talk.signed() == ["sig-a"]
 
 
 async def test_what_the_caller_kept_goes_up_as_it_is():

@@ -8,6 +8,7 @@ from msgspec import structs
 
 from freeroute.domain.catalogue import Candidate, Quirks
 from freeroute.domain.outcome import Kind
+from freeroute.upstreams.structured import CHECKED
 from tests.support import asking
 from tests.support.asking import DONE, STOP, ask, event, rest, stream_of, texts
 from tests.support.transports import PlayedTransport, json_reply, sse_reply
@@ -121,6 +122,61 @@ async def test_a_stream_of_a_model_that_knows_schemas_flows_as_it_comes():
     transport = PlayedTransport(sse_reply(*steps))
     sent = await ask(transport, asked=NATIVE, response_format=FORM, stream=True)
     assert await texts(stream_of(sent)) == ['{"n"', ":1}", ""]
+
+
+def said(text: str, finish: str | None = None, index: int = 0, **more: Any) -> bytes:
+    choice = {"index": index, "delta": {"content": text, **more}, "finish_reason": finish}
+    return event(choices=[choice])
+
+
+async def streamed(*steps: bytes, **fields: Any) -> tuple[list[str], str | None, Any]:
+    """Return the texts of a native model's stream, its finish and its outcome."""
+    played = PlayedTransport(sse_reply(*steps, STOP, DONE))
+    stream = stream_of(await ask(played, asked=NATIVE, response_format=FORM, stream=True, **fields))
+    return await texts(stream), stream.finish, stream.outcome
+
+
+@pytest.mark.parametrize("content", ["{}", '{"n":"one"}', "one", '```json\n{"n":1}\n```', 'Sure: {"n":1}'])
+async def test_a_stream_that_does_not_fit_has_no_finish(content):
+    told, finish, outcome = await streamed(*map(said, content))
+    assert ("".join(told), finish) == (content, None)
+    assert (outcome.kind, outcome.status) == (Kind.NONCONFORMING, 200)
+    assert "one" not in outcome.detail
+
+
+async def test_a_stream_that_does_not_fit_and_comes_at_once_is_none():
+    played = PlayedTransport(sse_reply(said("{") + said("}") + STOP + DONE))
+    sent = await ask(played, asked=NATIVE, response_format=FORM, stream=True)
+    assert (sent.outcome.kind, sent.stream) == (Kind.NONCONFORMING, None)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [said('{"n":'), said("1} \n")],
+        [said('{"n":'), said("1}", "stop")],  # and once more by the end
+        [said('{"n":'), said("", "length")],
+        [said("", tool_calls=[{"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}])],
+        [said("", refusal="No.")],
+    ],
+)
+async def test_a_stream_that_fits_or_makes_no_claim_to_ends_as_it_does(steps):
+    _, finish, outcome = await streamed(*steps)
+    assert (finish, outcome) == ("stop", None)
+
+
+async def test_each_choice_of_a_stream_has_to_fit():
+    steps = [said('{"n":1}'), said('{"n":', index=1), said("", "stop"), said("2}", index=1)]
+    *_, outcome = await streamed(*steps, said("", "stop", index=1), n=2)
+    assert outcome is None
+    *_, outcome = await streamed(*steps, said(",", "stop", index=1), n=2)
+    assert outcome.kind is Kind.NONCONFORMING
+
+
+async def test_a_stream_is_checked_up_to_a_bound():
+    *_, outcome = await streamed(said('"'), *[said("x" * (CHECKED // 2))] * 2, said('"'))
+    assert outcome.kind is Kind.NONCONFORMING
+    assert str(CHECKED) in outcome.detail
 
 
 async def test_a_stream_of_a_model_that_is_told_the_schema_comes_as_a_whole():

@@ -55,6 +55,12 @@ def read(form: str, *pieces: str) -> tuple[str, list[Call]]:
         ("mistral", '[TOOL_CALLS]add[CALL_ID]xyz[ARGS]{"a":1}', "", [ADD]),
         ("mistral", "[TOOL_CALLS]look{}", "", [Call("look", "{}")]),
         ("hermes", '<tool_call>{"name":"look"}</tool_call>', "", [Call("look", "{}")]),
+        (
+            "hermes",
+            '<tool_call>{"name":"look","arguments":{"city":"</tool_call><tool_call>"}} </tool_call> Done.',
+            "Done.",
+            [Call("look", '{"city":"</tool_call><tool_call>"}')],
+        ),
     ],
 )
 def test_calls_are_found_in_each_form(form, text, told, calls):
@@ -67,6 +73,7 @@ def test_calls_are_found_in_each_form(form, text, told, calls):
     [
         ("hermes", '<tool_call>{"name":"other","arguments":{}}</tool_call>'),
         ("hermes", "<tool_call>look(city=Rome)</tool_call>"),
+        ("hermes", '<tool_call>{"name":"look","arguments":{}} and more</tool_call>'),
         ("hermes", '<tool_call>{"name":"look","arguments":{"city":'),
         ("hermes", '<tool_call>{"name":"look","arguments":[1]}</tool_call>'),
         ("hermes", "a <tool_call is an element"),
@@ -155,6 +162,20 @@ async def test_a_stream_ends_with_the_calls_in_its_text():
 
 async def test_calls_are_told_even_where_a_stream_ends_without_a_finish():
     assert rescued(await said(WRITTEN, end=(DONE,))) == [(0, "look", '{"city":"Rome"}')]
+
+
+@pytest.mark.parametrize("begun", ["<tool_", '<tool_call>{"name": "look", "argu'])
+async def test_a_stream_that_dies_where_a_call_may_have_begun_says_so(begun):
+    steps = [event({"content": "Let me look. "}), event({"content": begun})]
+    sent = await ask(PlayedTransport(sse_reply(*steps)), asked=QWEN, stream=True, tools=OFFERED)
+    stream = stream_of(sent)
+    assert msgspec.json.decode((await rest(stream))[-1])["choices"][0]["delta"]["content"] == begun
+    assert stream.held
+    assert stream.outcome is not None
+
+
+async def test_a_call_in_the_text_is_an_answer_before_it_can_be_told():
+    assert rescued(await said(WRITTEN[:20], WRITTEN[20:]))
 
 
 async def test_calls_in_the_text_follow_those_beside_it():

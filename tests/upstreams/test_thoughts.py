@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freeroute.domain.catalogue import Quirks
+from freeroute.domain.outcome import Kind
 from freeroute.upstreams.thoughts import Thoughts
-from tests.support.asking import DONE, STOP, ask, candidate, event, rest, stream_of
-from tests.support.transports import PlayedTransport, json_reply, sse_reply
+from tests.support.asking import DONE, IMPATIENT, STOP, ask, candidate, event, rest, stream_of
+from tests.support.transports import HANG, PlayedTransport, json_reply, sse_reply
 
 THINKER = candidate(quirks=Quirks(think_tags=("vendor/*",)))
 
@@ -69,6 +70,29 @@ async def test_a_stream_tells_thoughts_as_they_come_and_the_answer_with_its_byte
     ]
 
 
+@pytest.mark.parametrize(
+    ("pieces", "kind"),
+    [
+        (["<think>\n"], Kind.TRUNCATED),
+        (["<thi"], Kind.TRUNCATED),
+        (["<think>", "\n\n</think>\n\n", STOP, DONE], Kind.EMPTY),
+        (["<think>\n", HANG], Kind.TIMED_OUT),
+    ],
+)
+async def test_a_tag_alone_is_no_answer_yet(pieces, kind):
+    steps = [event({"content": step}) if isinstance(step, str) and step != HANG else step for step in pieces]
+    sent = await ask(PlayedTransport(sse_reply(*steps)), IMPATIENT, THINKER, stream=True)
+    assert sent.outcome.kind is kind
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_whole_answer_of_empty_thoughts_is_empty(stream):
+    message = {"role": "assistant", "content": "<think>\n\n</think>\n\n"}
+    body = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    sent = await ask(PlayedTransport(json_reply(msgspec.json.encode(body))), asked=THINKER, stream=stream)
+    assert sent.outcome.kind is Kind.EMPTY
+
+
 async def test_an_answer_without_thoughts_keeps_its_bytes():
     identity = b'"id":"c","object":"chat.completion.chunk","created":1,"model":"m"'
     choice = b'{"index":0,"delta":{"content":"Seven"},"finish_reason":null}'
@@ -82,7 +106,10 @@ async def test_an_answer_without_thoughts_keeps_its_bytes():
 async def test_what_was_held_back_is_told_at_any_end(end):
     told = await said(event({"content": "<think>hm </thi"}), *end)
     assert "".join(delta.get("reasoning_content", "") for delta in told) == "hm </thi"
-    told = await said(event({"content": "<thi"}), *end)
+
+
+async def test_what_only_began_like_a_tag_is_told_with_the_finish():
+    told = await said(event({"content": "<thi"}), STOP, DONE)
     assert "".join(delta.get("content", "") for delta in told) == "<thi"
 
 

@@ -119,6 +119,7 @@ KINDS = [
     ),
     (498, error("Flex tier capacity exceeded."), Kind.NO_CAPACITY),
     (503, {"error": "server busy, please try again.  maximum pending requests exceeded"}, Kind.NO_CAPACITY),
+    (503, error("no capacity available, overloaded"), Kind.NO_CAPACITY),
     # Faults.
     (503, google("The model is overloaded.", 503, "UNAVAILABLE"), Kind.FAULT),
     (500, google("An internal error has occurred.", 500, "INTERNAL"), Kind.FAULT),

@@ -3,7 +3,7 @@
 import pytest
 
 from freeroute.domain.outcome import Kind
-from tests.support.refusals import DAY, MINUTE, MINUTE_TOKENS, error, groq_limit, judged, quota
+from tests.support.refusals import DAY, MINUTE, MINUTE_TOKENS, error, google, groq_limit, judged, quota
 
 LIMITS = [
     (groq_limit("tokens per day (TPD)", "11m0.528s"), "day", "tokens", 660.528, None),
@@ -129,3 +129,23 @@ def test_headers_tell_the_month_from_the_minute_where_the_text_does_not():
 
 def test_a_limit_of_zero_in_the_headers_is_no_quota_at_all():
     assert judged(429, b"", x_ratelimit_limit_req_minute="0").kind is Kind.NO_CREDIT
+
+
+@pytest.mark.parametrize(
+    ("delay", "wait"),
+    [
+        ("21s", 21.0),
+        ({"seconds": 21, "nanos": 500_000_000}, 21.5),
+        ({"seconds": "21"}, 21.0),
+        ({"nanos": 900_000_000}, 0.9),
+        ({"seconds": None}, None),
+        ({"seconds": "soon"}, None),
+        ({"seconds": -4}, None),
+        ({"seconds": 10**400}, None),
+        ({}, None),
+        (21, None),
+    ],
+)
+def test_googles_delay_is_read_as_a_text_and_as_an_object(delay: object, wait: float | None):
+    body = google("Resource exhausted", 429, "RESOURCE_EXHAUSTED", {"retryDelay": delay})
+    assert judged(429, body).retry_after == wait

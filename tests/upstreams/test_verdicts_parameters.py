@@ -2,7 +2,7 @@
 
 import pytest
 
-from freeroute.domain.outcome import PREFILL, Kind
+from freeroute.domain.outcome import PREFILL, Kind, droppable
 from tests.support.refusals import error, google, judged
 
 # Anthropic's, Bedrock's, vLLM's, Mistral's and Google's words.
@@ -14,7 +14,7 @@ PREFILLS = [
     "Please ensure that single turn requests end with a user role or the role field is empty.",
 ]
 # vLLM's and NVIDIA's, Cerebras', Mistral's, OpenRouter's, Cohere's, Cloudflare's, Z.ai's, LM Studio's,
-# Ollama's and SGLang's words.
+# Ollama's, SGLang's, older vLLM's, Anthropic's, TGI's, Alibaba's and xAI's words.
 OVERFLOWS = [
     (
         error(
@@ -82,6 +82,29 @@ OVERFLOWS = [
     ),
     ({"error": "the input length exceeds the context length"}, None),
     (error("The input (9000 tokens) is longer than the model's context length (8192 tokens)."), 8192),
+    (
+        error(
+            "The decoder prompt (length 12009) is longer than the maximum model length of 8192. Make sure "
+            "that `max_model_len` is no smaller than the number of text tokens."
+        ),
+        8192,
+    ),
+    (error("The prompt (length 12009) exceeds the maximum model length of 8192"), 8192),
+    (error("prompt is too long: 208310 tokens > 200000 maximum"), 200000),
+    (error("input length and `max_tokens` exceed context limit: 198000 + 21000 > 200000"), 200000),
+    (
+        error(
+            "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 8192. Given: 12009 "
+            "`inputs` tokens and 20 `max_new_tokens`"
+        ),
+        8192,
+    ),
+    (error("Input validation error: `inputs` must have less than 4095 tokens. Given: 6000"), 4095),
+    (error("<400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 30720]"), 30720),
+    (
+        error("This model's maximum prompt length is 131072 but the request contains 140000 tokens."),
+        131072,
+    ),
     (
         error(
             "Requested token count exceeds the model's maximum context length of 8192 tokens. You requested "
@@ -175,6 +198,40 @@ PARAMETERS = [
     (400, error("registry.ollama.ai/library/x does not support tools"), "tools"),
     (400, error("This model only supports single tool-calls at once!"), "parallel_tool_calls"),
     (400, error('json: unknown field "store"'), "store"),
+    (400, error("Model grok-4 does not support parameter frequencyPenalty."), "frequency_penalty"),
+    (400, error("This model does not support Presence Penalty."), "presence_penalty"),
+    (400, error("Argument not supported on this model: presencePenalty"), "presence_penalty"),
+    (400, error("This model does not support `reasoning_effort`."), "reasoning_effort"),
+    (400, error("Bad request.", param="seed", code="unsupported_parameter"), "seed"),
+]
+# About what a parameter says, or what it stands beside: OpenAI's, Groq's and FastAPI's words.
+VALUES = [
+    (400, error("`seed` must be between 0 and 2147483647", param="seed"), "seed"),
+    (
+        400,
+        error(
+            "Unsupported value: 'reasoning_effort' does not support 'minimal' with this model. Supported "
+            "values are: 'low', 'medium', and 'high'.",
+            param="reasoning_effort",
+            code="unsupported_value",
+        ),
+        "reasoning_effort",
+    ),
+    (
+        400,
+        error(
+            "Unsupported parameter: 'parallel_tool_calls' is only allowed when 'tools' are specified.",
+            param="parallel_tool_calls",
+        ),
+        "parallel_tool_calls",
+    ),
+    (400, error("Invalid 'logit_bias'.", param="logit_bias", code="integer_above_max_value"), "logit_bias"),
+    (400, error("Something is wrong.", param="seed"), "seed"),
+    (
+        422,
+        {"detail": [{"type": "less_than_equal", "loc": ["body", "seed"], "msg": "Input should be less"}]},
+        "seed",
+    ),
 ]
 
 
@@ -182,6 +239,17 @@ PARAMETERS = [
 def test_a_refused_parameter_is_named(status: int, body: object, param: str):
     outcome = judged(status, body)
     assert (outcome.kind, outcome.param) == (Kind.BAD_PARAMETER, param)
+
+
+@pytest.mark.parametrize(("status", "body", "param"), VALUES)
+def test_a_refusal_of_a_value_says_nothing_of_the_parameter(status: int, body: object, param: str):
+    outcome = judged(status, body)
+    assert (outcome.kind, outcome.param, outcome.lasting) == (Kind.BAD_PARAMETER, param, False)
+
+
+@pytest.mark.parametrize(("status", "body", "param"), [row for row in PARAMETERS if droppable(row[2])])
+def test_a_refusal_of_the_parameter_is_about_every_value(status: int, body: object, param: str):
+    assert judged(status, body).lasting
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,8 @@
 import pytest
 import structlog.testing
 
-from bench.capacity.command import compressed
+from bench.capacity.command import COMPRESSED, compressed
 from bench.capacity.scenarios import SCENARIOS
-
-SECONDS = 300.0  # virtual: five windows of a minute
 
 
 @pytest.fixture(autouse=True)
@@ -18,12 +16,12 @@ def unlogged():
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_what_freeroute_must_show(scenario):
-    result = compressed(scenario, SECONDS, ["freeroute"])
+    result = compressed(scenario, COMPRESSED, ["freeroute"])
     assert not [must for must in result.musts if not must.met]
 
 
 def test_the_ideal_scheduler_reaches_the_theory_without_a_refusal_and_the_naive_proxy_does_not():
-    result = compressed(SCENARIOS[0], SECONDS, ["naive", "ideal"])
+    result = compressed(SCENARIOS[0], COMPRESSED, ["naive", "ideal"])
     ideal, naive = result.figures["ideal"], result.figures["naive"]
     assert ideal.refused == 0
     assert 0.99 < ideal.share <= 1

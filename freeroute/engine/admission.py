@@ -1,0 +1,97 @@
+"""A client's own limits: charged before a candidate is looked for, settled when the answer is over."""
+
+import asyncio
+import math
+
+from freeroute.clock import Clock, Now
+from freeroute.domain.catalogue import Unit
+from freeroute.domain.clients import Client
+from freeroute.domain.leases import Charge, Denied, Lease
+from freeroute.domain.usage import Demand, Usage
+from freeroute.engine import headers
+from freeroute.engine.course import Course
+from freeroute.engine.ports import Counters
+from freeroute.errors import ApiError, ContextTooLong, RateLimited
+
+# What a request takes whatever becomes of it.
+_ONE_EACH = frozenset({Unit.REQUESTS, Unit.CONCURRENCY})
+
+
+class Admission:
+    """Lets the requests of clients in, by the same counters that candidates have.
+
+    *room* is how many requests may wait for limits of their own clients at once.
+    """
+
+    def __init__(self, counters: Counters, clock: Clock, room: int) -> None:
+        """Charge to *counters*."""
+        self.room = room
+        self._counters = counters
+        self._clock = clock
+        self._waiting = 0
+
+    async def admit(self, demand: Demand, course: Course) -> Lease | None:
+        """Charge *demand* to the client of *course*; None if it has no limits.
+
+        A spent limit is waited for only where the caller asked for that, and then no longer than it may wait
+        at all: the time is its own, and nobody else waits behind it. Raises RateLimited and ContextTooLong.
+        """
+        context = course.context
+        client = context.client
+        if client is None or not client.limits:
+            return None
+        charges = _charges(client, demand)
+        patience = -math.inf if context.max_wait is None else course.until
+        began = now = self._clock.now()
+        while isinstance(lease := await self._counters.acquire(charges, now), Denied):
+            if lease.until > patience or self._waiting >= self.room:
+                raise _over_limit(client, lease, now)
+            await self._pause(lease.until - now.mono)
+            now = self._clock.now()
+            course.queued += now.mono - began.mono
+            began = now
+        return lease
+
+    async def settle(self, lease: Lease | None, usage: Usage | None) -> None:
+        """End the *lease* of an answer that took *usage*; None leaves it as it was charged."""
+        if lease is not None:
+            actual = None if usage is None else _tokens(lease, usage.total)
+            await self._counters.settle(lease, actual, self._clock.now())
+
+    async def release(self, lease: Lease | None) -> None:
+        """End the *lease* of a request that nobody served: it counts, its tokens do not."""
+        await self.settle(lease, Usage())
+
+    def told(self, client: Client | None) -> dict[str, str]:
+        """Return OpenAI's rate headers for *client*; none if it has no limits."""
+        if client is None or not client.limits:
+            return {}
+        return headers.client_limits(self._counters.readings(client.pools, self._clock.now()))
+
+    async def _pause(self, seconds: float) -> None:
+        self._waiting += 1
+        try:
+            await asyncio.sleep(max(seconds, 0.0))
+        finally:
+            self._waiting -= 1
+
+
+def _charges(client: Client, demand: Demand) -> list[Charge]:
+    """Return what a request takes beforehand: what its answer takes is charged when that is known."""
+    prompt = float(demand.prompt)
+    return [Charge(pool, 1.0 if pool.limit.unit in _ONE_EACH else prompt) for pool in client.pools]
+
+
+def _tokens(lease: Lease, total: int) -> dict[str, float]:
+    """Return *total* for each pool of a client's *lease* that counts tokens."""
+    return {c.pool.id: float(total) for c in lease.charges if c.pool.limit.unit not in _ONE_EACH}
+
+
+def _over_limit(client: Client, denied: Denied, now: Now) -> ApiError:
+    limit = denied.pool.limit
+    wait = denied.until - now.mono
+    if wait == math.inf:
+        told = f"client {client.name}: larger than its whole limit of {limit.amount:g} {limit.label}"
+        return ContextTooLong(told, param="messages")
+    told = f"client {client.name}: limit of {limit.amount:g} {limit.label} reached"
+    return RateLimited(told, retry_after=wait, metadata={"limit": limit.label, "amount": limit.amount})

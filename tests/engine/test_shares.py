@@ -1,0 +1,142 @@
+"""Who used what of which provider, and what a client is told of itself."""
+
+import msgspec
+import pytest
+
+from freeroute.domain.catalogue import Limit, Unit
+from freeroute.domain.clients import Client
+from freeroute.domain.outcome import Kind
+from freeroute.domain.usage import Usage
+from freeroute.engine import tally
+from freeroute.engine.shares import LISTED
+from freeroute.engine.tally import CLIENTS, OTHER, USES, Tally
+from freeroute.errors import InvalidApiKey, UpstreamFailed
+from tests.support.world import World, model, provider, streamed
+
+MINUTE = Limit(Unit.REQUESTS, 20, 60.0, span="minute")
+HOUR = Limit(Unit.REQUESTS, 100, 3600.0, span="hour")
+DAY = Limit(Unit.TOKENS, 1000, 86400.0, span="day")
+ALICE = Client("alice", b"a", limits=(MINUTE, DAY), models=("free*",), no_train=False, max_wait=5.0)
+BOB = Client("bob", b"b", weight=2.0)
+
+
+def team(*providers, **given) -> World:
+    world = World(*(providers or (provider("a"), provider("b"))), **given)
+    world.gateway.adopt(world.gateway.catalogue, (ALICE, BOB))
+    return world
+
+
+async def test_an_operator_sees_who_used_what_of_which_provider():
+    world = team(provider("a", model("x")), provider("b", model("y")))
+    await world.ask("a/x", context=world.context(client=BOB))
+    await world.ask("b/y", context=world.context(client=BOB))
+    await world.ask("b/y", context=world.context(client=BOB))
+    bob, alice = world.gateway.status()["clients"]
+    msgspec.json.encode(bob)
+    assert (bob["name"], bob["requests"], bob["served"], bob["weight"]) == ("bob", 3, 3, 2.0)
+    assert bob["tokens"] == {"prompt": 30, "completion": 60}
+    assert bob["use"] == [
+        {"provider": "b", "model": "y", "requests": 2, "prompt": 20, "completion": 40},
+        {"provider": "a", "model": "x", "requests": 1, "prompt": 10, "completion": 20},
+    ]
+    assert (alice["name"], alice["requests"], alice["last_used"]) == ("alice", 0, None)
+
+
+async def test_a_client_sees_nobody_s_use_and_requests_but_its_own():
+    world = team()
+    await world.ask(context=world.context(client=ALICE))
+    await world.ask(context=world.context(client=BOB))
+    seen = world.gateway.status(BOB)
+    assert [one["name"] for one in seen["clients"]] == ["bob"]
+    assert [one["client"] for one in seen["requests"]] == ["bob"]
+    assert "alice" not in msgspec.json.encode(seen).decode()
+    assert len(world.gateway.status()["requests"]) == 2
+
+
+async def test_what_failed_is_counted_but_used_nothing():
+    world = team(provider("a"), a=[Kind.FAULT])
+    await world.fails(UpstreamFailed, context=world.context(client=BOB))
+    bob = world.gateway.status()["clients"][0]
+    assert (bob["requests"], bob["served"], bob["use"]) == (1, 0, [])
+
+
+async def test_an_answer_of_unknown_use_is_an_answer_still():
+    world = team(provider("a"), a=[streamed([b"x"], usage=None)])
+    await world.ask(stream=True, context=world.context(client=BOB))
+    [use] = world.gateway.status()["clients"][0]["use"]
+    assert (use["requests"], use["prompt"]) == (1, 0)
+
+
+async def test_a_client_that_is_gone_is_shown_by_what_it_used():
+    world = team()
+    await world.ask(context=world.context(client=BOB))
+    world.gateway.adopt(world.gateway.catalogue, (ALICE,))
+    bob, _ = world.gateway.status()["clients"]
+    assert (bob["name"], bob["requests"], bob["weight"], bob["limits"]) == ("bob", 1, None, [])
+
+
+async def test_nobody_is_a_client_only_where_none_is_configured():
+    world = World(provider("a"))
+    world.gateway.refuse(world.context(), "", InvalidApiKey("no"))
+    assert world.gateway.status()["clients"] == []
+    await world.ask()
+    assert [one["name"] for one in world.gateway.status()["clients"]] == ["-"]
+
+
+async def test_the_status_lists_so_many_clients_and_those_used_last_first():
+    world = World(provider("a"))
+    many = [Client(f"c{number}", b"%d" % number) for number in range(LISTED + 5)]
+    world.gateway.adopt(world.gateway.catalogue, many)
+    await world.ask(context=world.context(client=many[-1]))
+    listed = world.gateway.status()["clients"]
+    assert len(listed) == LISTED
+    assert listed[0]["name"] == many[-1].name
+
+
+async def test_clients_and_their_uses_are_counted_apart_up_to_a_bound():
+    world = World(provider("a"))
+    await world.ask()
+    receipt = world.receipts.last
+    counted = Tally()
+    for number in range(CLIENTS + 2):
+        counted.saw(msgspec.structs.replace(receipt, client=f"c{number}"))
+    assert len(counted.clients) == CLIENTS + 1
+    assert counted.clients[OTHER].requests == 2
+    for number in range(USES + 2):
+        note = msgspec.structs.replace(receipt.attempts[0], model=f"m{number}", usage=Usage(1, 2))
+        counted.saw(msgspec.structs.replace(receipt, client="c0", attempts=(note,)))
+    assert len(counted.clients["c0"].uses) == USES + 1
+    assert counted.clients["c0"].uses[OTHER, OTHER] == tally.Use(3, 3, 6)
+
+
+async def test_a_client_is_told_its_limits_its_use_and_when_they_are_whole_again():
+    world = team()
+    await world.ask(context=world.context(client=ALICE))
+    told = world.gateway.key(ALICE)["data"]
+    assert (told["label"], told["usage"], told["limit"], told["limit_remaining"]) == (
+        "alice",
+        0.0,
+        None,
+        None,
+    )
+    assert told["rate_limit"] == {"requests": 20, "interval": "60s"}
+    ours = told["freeroute"]
+    assert (ours["models"], ours["privacy"], ours["max_wait"]) == (("free*",), "any", 5.0)
+    assert ours["tokens"] == {"prompt": 10, "completion": 20}
+    requests, tokens = ours["limits"]
+    assert (requests["label"], requests["limit"], requests["remaining"]) == ("requests/minute", 20, 19)
+    assert requests["resets_at"] == pytest.approx(world.clock.now().wall + 60, abs=1)
+    assert (tokens["label"], tokens["used"]) == ("tokens/day", 30)
+
+
+async def test_the_tightest_limit_of_requests_is_told_as_the_rate():
+    world = team()
+    tight = Client("tight", b"t", limits=(HOUR, MINUTE))
+    assert world.gateway.key(tight)["data"]["rate_limit"] == {"requests": 20, "interval": "60s"}
+
+
+@pytest.mark.parametrize("client", [None, BOB])
+async def test_without_limits_the_rate_is_unbounded(client):
+    told = team().gateway.key(client)["data"]
+    assert told["rate_limit"] == {"requests": -1, "interval": "10s"}
+    assert (told["freeroute"] is None) == (client is None)
