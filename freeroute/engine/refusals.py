@@ -58,11 +58,14 @@ def nothing_fits(
 
 
 def _overflow(need: Need, candidates: Sequence[Candidate], standing: Standing) -> dict[str, Any]:
-    """Return the numbers of a prompt that is too long, by the largest context; none if it seems to fit."""
+    """Return the numbers of a prompt that is too long, by the largest context; none where no limit
+    that is known explains it.
+    """
     roomiest = max(candidates, key=lambda candidate: standing.context(candidate) or math.inf)
     context, output = standing.context(roomiest), need.demand.max_output
     prompt = standing.likely(roomiest, need.demand)
-    if context is None or prompt + (output or 1) <= context:
+    seems_to_fit = context is not None and prompt + (output or 1) <= context
+    if context is None or (seems_to_fit and context == roomiest.model.context):
         return {}
     return {"prompt_tokens": prompt, "max_tokens": output, "context_length": context}
 
@@ -70,6 +73,9 @@ def _overflow(need: Need, candidates: Sequence[Candidate], standing: Standing) -
 def _told(numbers: dict[str, Any]) -> str:
     prompt, output, context = numbers["prompt_tokens"], numbers["max_tokens"], numbers["context_length"]
     more = f" and {output} more are asked for" if output else ""
+    if prompt + (output or 1) <= context:  # the provider counts more than we do
+        seems = f"the prompt has about {prompt} tokens by our estimate{more}, and more by the provider's"
+        return f"{seems}; the largest context is {context} tokens"
     return f"the prompt has about {prompt} tokens{more}; the largest context is {context} tokens"
 
 

@@ -347,6 +347,14 @@ async def test_a_prompt_too_long_for_what_errors_taught_is_told_with_the_numbers
     assert error.metadata["context_length"] == 8192
 
 
+async def test_a_prompt_that_we_took_for_shorter_is_told_with_the_numbers_too():
+    world = World(provider("a"), a=[Outcome(Kind.CONTEXT_TOO_LONG, 400, "too long", context=8192)])
+    told = "about 8000 tokens by our estimate, and more by the provider's; the largest context is 8192"
+    error = await world.fails(ContextTooLong, prompt=8000, match=told)
+    assert error.metadata is not None
+    assert error.metadata["context_length"] == 8192
+
+
 async def test_a_content_filter_is_final():
     world = two(a=[Outcome(Kind.FILTERED, 400, request_error="refused by the content filter")])
     with pytest.raises(ContentFiltered):
