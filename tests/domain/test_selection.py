@@ -322,6 +322,12 @@ def test_what_was_tried_is_not_chosen_again():
     assert len(a) == 4
 
 
+def test_a_prompt_fits_anywhere_if_nobody_knows_how_long_one_may_be():
+    world = Field(provider("a", model(context=None)))
+    need = world.need("free", prompt=10_000_000)
+    assert unfit(world.catalogue.candidates[0], need, world.standing) is None
+
+
 @pytest.mark.parametrize(
     ("facts", "asked", "why"),
     [

@@ -18,7 +18,7 @@ from freeroute.errors import (
     UpstreamFailed,
 )
 from freeroute.wire.chat import Preferences
-from tests.support.world import World, catalogue, model, provider, streamed
+from tests.support.world import Receipts, World, catalogue, model, provider, streamed
 
 
 def client(**given) -> Client:
@@ -323,6 +323,14 @@ async def test_a_refusal_before_the_call_gets_a_receipt():
     world = World(provider("a"))
     world.gateway.refuse(world.context(), "free", InvalidRequest("bad", param="messages"))
     assert world.receipts.last.status == 400
+
+
+async def test_whoever_comes_to_observe_later_sees_what_finishes_from_then_on():
+    world, late = World(provider("a")), Receipts()
+    await world.ask()
+    world.gateway.observe(late)
+    await world.ask()
+    assert late.seen == world.receipts.seen[1:]
 
 
 async def test_a_client_without_a_limit_of_a_unit_gets_no_header_for_it():
