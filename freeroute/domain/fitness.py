@@ -98,13 +98,16 @@ def _split(need: Need, standing: Standing, share: float) -> tuple[list[tuple[int
     fit: list[tuple[int, Candidate]] = []
     rest: list[Reason] = []
     seen: set[str] = set()
+    found: dict[str, str | None] = {}  # by model: its keys are all alike in this
     for group, target in enumerate(need.targets):
         for candidate in target.candidates:
             if candidate.id in seen:
                 continue
             seen.add(candidate.id)
-            why = unfit(candidate, need, standing, share)
-            if why is None:
+            name = candidate.name
+            if name not in found:
+                found[name] = unfit(candidate, need, standing, share)
+            if (why := found[name]) is None:
                 fit.append((group, candidate))
             else:
                 rest.append(Reason(candidate, "unfit", why))
