@@ -267,12 +267,15 @@ class CallerWatch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         """Stop watching; take back our own cancel, never somebody else's."""
-        assert self._task is not None
-        assert self._watcher is not None
-        self._watcher.cancel()
+        task, watcher = self._task, self._watcher
+        assert task is not None
+        assert watcher is not None
+        # A cancelled task keeps the frames it was in, and those this object: a circle, the whole request in it.
+        self._task = self._watcher = None
+        watcher.cancel()
         if not self.left:
             return False
-        others = self._task.uncancel()
+        others = task.uncancel()
         return kind is asyncio.CancelledError and not others
 
 

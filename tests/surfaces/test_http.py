@@ -1,4 +1,6 @@
 import asyncio
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -154,6 +156,22 @@ async def test_a_head_request_gets_the_length_and_no_body():
     await request(method="HEAD", send=sent).reply(200, b"12345")
     assert (b"content-length", b"5") in sent[0]["headers"]
     assert sent[1]["body"] == b""
+
+
+async def test_a_watch_that_ended_leaves_nothing_for_the_garbage_collector():
+    gc.collect()
+    gc.disable()
+    try:
+        watch = CallerWatch(request().receive)
+        async with watch:
+            await asyncio.sleep(0)
+        gone = weakref.ref(watch)
+        del watch
+        for _ in range(3):  # the watching task hears of its end, and is forgotten
+            await asyncio.sleep(0)
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 async def test_work_goes_on_while_the_caller_stays():
