@@ -270,7 +270,7 @@ class CallerWatch:
         task, watcher = self._task, self._watcher
         assert task is not None
         assert watcher is not None
-        # A cancelled task keeps the frames it was in, and those this object: a circle, the whole request in it.
+        # A cancelled task keeps the frames it was in, and those keep this object and the whole request.
         self._task = self._watcher = None
         watcher.cancel()
         if not self.left:

@@ -119,6 +119,7 @@ class Attempt:
         for callback in self._at_end:
             callback()
         self._at_end.clear()
+        self.answer = None  # the connection keeps the context in which it was made, and so this attempt
 
     def abort(self) -> None:
         """Close the connection without waiting for anything, unless the exchange is over."""
