@@ -3,28 +3,21 @@
 import asyncio
 import contextlib
 import datetime as dt
-import gc
-import os
 import signal
-import socket
-import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import structlog
 from msgspec import Struct
 
-from freeroute.clock import Clock, SystemClock, boot_id
+from freeroute.clock import Clock, SystemClock
 from freeroute.config.assembly import Assembly, SwitchedOn, assemble, with_local
 from freeroute.config.entries import read_catalogue
 from freeroute.config.load import Overrides, Settings, load
 from freeroute.demo import DEFAULT_SEED, demo_settings, simulation
 from freeroute.domain.catalogue import Provider
-from freeroute.domain.clients import Client
 from freeroute.domain.rates import with_told
 from freeroute.engine.attempts import Routing
 from freeroute.engine.gateway import Gateway
@@ -33,16 +26,17 @@ from freeroute.engine.revalidation import Revalidation
 from freeroute.enrolment import Enrolment
 from freeroute.errors import ConfigError
 from freeroute.local_servers import LocalServers, Wanted
-from freeroute.observe.logs import RequestLog, set_up
+from freeroute.observe.logs import RequestLog
 from freeroute.observe.metrics import Metrics
 from freeroute.recording import recorded, recorder_of
 from freeroute.resources import config_dir, dashboard_dir
+from freeroute.stores.audit_file import AuditFile
 from freeroute.stores.clients_file import ClientsFile
 from freeroute.stores.keeper import Keeper
 from freeroute.stores.memory import MemoryCounters
 from freeroute.stores.records.recorder import Recorder
-from freeroute.stores.state_dir import StateDir
 from freeroute.stores.state_file import StateFile
+from freeroute.surfaces.admin.topics import Administration
 from freeroute.surfaces.guard import Guard, Policy
 from freeroute.surfaces.http import BodyBounds
 from freeroute.surfaces.litestar_app import build_asgi
@@ -55,10 +49,6 @@ from freeroute.version import version
 if TYPE_CHECKING:
     from litestar import Litestar
 
-# How long streams may go on after SIGTERM, in seconds.
-GRACE = 30
-# Connections that may wait to be accepted.
-BACKLOG = 2048
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
 
 
@@ -70,19 +60,6 @@ class ServeOptions(Struct, kw_only=True):
     seed: int = DEFAULT_SEED
 
 
-class Started(Struct, frozen=True):
-    """What there is to tell once the gateway listens."""
-
-    url: str
-    demo: bool
-    switched_on: tuple[SwitchedOn, ...]
-    hints: tuple[str, ...]
-    looking_for_local: bool
-    state_dir: Path
-    needs_key: bool
-
-
-Announce = Callable[[Started], None]
 AnnounceLocal = Callable[[SwitchedOn], None]
 
 
@@ -220,6 +197,7 @@ class App:
             reload=reload,
             render=self.metrics.render,
             dashboard=dashboard_dir(),
+            administration=Administration(trail=AuditFile(self.settings.state_dir)),
             clock=self.clock,
             bounds=BodyBounds(limit=self.settings.server.body_limit),
             lifespan=[lifespan],
@@ -293,103 +271,6 @@ def _transport(options: ServeOptions, clock: Clock) -> Transport:
     from freeroute.upstreams.aiohttp_transport import AiohttpTransport
 
     return AiohttpTransport()
-
-
-def serve(options: ServeOptions, announce: Announce, on_local: AnnounceLocal) -> int:
-    """Serve until told to stop; returns the exit code. Raises ConfigError before it listens."""
-    with contextlib.ExitStack() as stack:
-        temporary = None
-        if options.demo:
-            temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="freeroute-demo-")))
-        app = build(options, os.environ, temporary)
-        settings = app.settings
-        set_up(settings.logging.format, settings.logging.level, secrets_of(app))
-        state = StateDir(settings.state_dir)
-        stack.callback(state.close)
-        app.remember(state.path, boot_id())
-        refuse_wide_bind(settings, app.enrolment.clients)
-        app.record(state.path)
-        listening = listen(settings.server.host, settings.server.port)
-        stack.callback(listening.close)
-        announce(_started(app, listening))
-        _run(app, listening, settings.admin_key or state.admin_key(), on_local)
-    return 0
-
-
-def _started(app: App, listening: socket.socket) -> Started:
-    host, port = listening.getsockname()[:2]
-    shown = "localhost" if host in ("127.0.0.1", "0.0.0.0", "::", "::1") else host
-    return Started(
-        url=f"http://{shown}:{port}",
-        demo=app.demo,
-        switched_on=app.assembly.switched_on,
-        hints=app.assembly.hints,
-        looking_for_local=bool(app.assembly.local),
-        state_dir=app.settings.state_dir,
-        needs_key=bool(app.enrolment.clients),
-    )
-
-
-def secrets_of(app: App) -> list[str]:
-    """Return what no log line may hold: every key in use."""
-    keys = [key.secret for provider in app.assembly.catalogue.providers.values() for key in provider.keys]
-    settings = app.settings
-    password = urlsplit(settings.storage.url or "").password
-    own = (settings.admin_key, settings.server.metrics_key, password)
-    return [secret for secret in (*keys, *own) if secret]
-
-
-def refuse_wide_bind(settings: Settings, added: Sequence[Client] = ()) -> None:
-    """Refuse to be open to the network without any client, *added* or set, unless told to."""
-    if settings.server.host in LOOPBACK or settings.clients or added or settings.open:
-        return
-    raise ConfigError(
-        f"server.host: {settings.server.host} is reachable from other machines and no client key is set; "
-        "set FREEROUTE_API_KEY or add clients, or say --open (FREEROUTE_OPEN=1) if the network is yours"
-    )
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket bound to *host* and *port*; raises ConfigError if that cannot be."""
-    bare = host.strip("[]")
-    family = socket.AF_INET6 if ":" in bare else socket.AF_INET
-    # asyncio turns delays of small packets off only where the socket says that it speaks TCP.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((bare, port))
-        # From here on callers queue: what is announced before the server runs must not be refused.
-        listening.listen(BACKLOG)
-    except OSError as exc:
-        listening.close()
-        raise ConfigError(
-            f"server.port: cannot listen on {host}:{port}: {exc.strerror or exc}; "
-            "stop what uses it, or choose another with --port or PORT"
-        ) from exc
-    return listening
-
-
-def _run(app: App, listening: socket.socket, admin_key: str, on_local: AnnounceLocal) -> None:
-    import uvicorn
-
-    from freeroute.surfaces.protocol import server_config
-
-    class Server(uvicorn.Server):
-        """Being told to stop turns ``/readyz`` first."""
-
-        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-            app.gateway.draining = True
-            super().handle_exit(sig, frame)
-
-    _settle_memory()
-    Server(server_config(app.asgi(admin_key, on_local), grace=GRACE)).run(sockets=[listening])
-
-
-def _settle_memory() -> None:
-    """Keep the collector from walking what was built at start, again and again, while streams wait."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 50)
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

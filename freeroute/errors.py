@@ -8,18 +8,20 @@ FreerouteError
     ├── ContextTooLong         400 context_length_exceeded
     ├── ContentFiltered        400 content_filter
     ├── InvalidApiKey          401 invalid_api_key
-    ├── Forbidden              403 forbidden_origin / model_not_allowed / forbidden
+    ├── Forbidden              403 forbidden_origin / model_not_allowed / insufficient_scope / forbidden
     ├── NotFound               404 model_not_found / not_found
     ├── MethodNotAllowed       405 method_not_allowed
     ├── RequestTimeout         408 request_timeout
+    ├── Conflict               409 conflict
     ├── TooLarge               413 request_too_large
     ├── Misdirected            421 misdirected_host
     ├── HeadersTooLarge        431 headers_too_large
-    ├── RateLimited            429 rate_limit_exceeded (the client's own limit)
+    ├── RateLimited            429 rate_limit_exceeded (the client's own limit) / too_many_wrong_tokens
     ├── CapacityExhausted      429 capacity_exhausted (some candidate is only out of quota)
     ├── Internal               500 internal_error
     ├── UpstreamFailed         502 upstream_failed
     ├── NoProvider             503 no_provider_configured
+    ├── Unavailable            503 unavailable
     ├── LoopDetected           508 loop_detected
     └── UpstreamTimeout        504 upstream_timeout
 """
@@ -148,6 +150,14 @@ class RequestTimeout(ApiError):
     default_code = "request_timeout"
 
 
+class Conflict(ApiError):
+    """What is asked for does not go with what there is."""
+
+    status = 409
+    kind = "invalid_request_error"
+    default_code = "conflict"
+
+
 class TooLarge(ApiError):
     """The body is over the limit."""
 
@@ -204,6 +214,14 @@ class NoProvider(ApiError):
     status = 503
     kind = "service_unavailable_error"
     default_code = "no_provider_configured"
+
+
+class Unavailable(ApiError):
+    """Something that this needs, such as a disk, does not work just now."""
+
+    status = 503
+    kind = "service_unavailable_error"
+    default_code = "unavailable"
 
 
 class UpstreamTimeout(ApiError):

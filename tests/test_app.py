@@ -8,13 +8,14 @@ import socket
 import httpx
 import pytest
 
-from freeroute.app import App, ServeOptions, build, listen, refuse_wide_bind, secrets_of
+from freeroute.app import App, ServeOptions, build
 from freeroute.config.load import Overrides
 from freeroute.domain.catalogue import Unit
 from freeroute.domain.clients import Client
 from freeroute.domain.rates import RateFact, unheard_of
 from freeroute.engine.view import Recording
 from freeroute.errors import ConfigError
+from freeroute.serving import listen, refuse_wide_bind, secrets_of
 
 MONTH = RateFact(Unit.TOKENS, 2_592_000.0, 1_000, 0)
 TWO = """

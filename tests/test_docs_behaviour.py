@@ -39,7 +39,7 @@ def test_every_route_is_named_with_who_may_call_it():
     table = section(PAGES["docs/deployment.md"], "Routes")
     named = {match[0] for match in filter(None, map(ROUTE.match, codes(table)))}
     known = {f"{method.upper()} {path}" for path, item in OPENAPI["paths"].items() for method in item
-             if method in ("get", "post", "patch")}  # fmt: skip
+             if method in ("get", "post", "patch", "put", "delete")}  # fmt: skip
     assert {route for route in known - named if not route.startswith("GET /dashboard/")} == set()
 
 
@@ -64,6 +64,9 @@ def test_every_error_is_in_the_table():
         "model_not_found": 404,
         "model_not_allowed": 403,
         "forbidden_origin": 403,
+        "insufficient_scope": 403,
+        "too_many_wrong_tokens": 429,
+        "audit_unavailable": 503,
         "invalid_settings": 400,
     }
     assert table == expected | {(status, code) for code, status in extra.items()}

@@ -11,9 +11,10 @@ import uvicorn
 from bench.capacity.gateway import How, port_of
 from bench.capacity.virtual import wall
 from bench.capacity.web import HOST
-from freeroute.app import GRACE, App, ServeOptions, build, listen
+from freeroute.app import App, ServeOptions, build
 from freeroute.clock import Now
 from freeroute.config.load import Overrides
+from freeroute.serving import GRACE, listen
 from freeroute.surfaces.protocol import server_config
 
 

@@ -34,8 +34,8 @@ def check(providers: tuple[str, ...], config: str | None, no_network: bool, as_j
     freeroute check groq gemini
     freeroute check --no-network --json
     """
-    from freeroute.app import refuse_wide_bind
     from freeroute.commands.offline import settings_and_assembly
+    from freeroute.serving import refuse_wide_bind
     from freeroute.stores.clients_file import ClientsFile
 
     settings, assembly = settings_and_assembly(config)

@@ -57,11 +57,11 @@ def demo(
 def _providers(host: str, port: int, seed: int | None) -> int:
     import uvicorn
 
-    from freeroute.app import listen
     from freeroute.clock import SystemClock
     from freeroute.commands.serve import stop_at_sigterm
     from freeroute.demo import DEFAULT_SEED, simulation
     from freeroute.observe.logs import set_up
+    from freeroute.serving import listen
     from freeroute.upstreams.simulated.http import asgi
 
     world = simulation(SystemClock(), DEFAULT_SEED if seed is None else seed)

@@ -13,8 +13,9 @@ from freeroute.commands import options
 from freeroute.commands.running import environment
 
 if TYPE_CHECKING:
-    from freeroute.app import ServeOptions, Started
+    from freeroute.app import ServeOptions
     from freeroute.config.assembly import SwitchedOn
+    from freeroute.serving import Started
 
 
 @click.command()
@@ -68,10 +69,10 @@ def serve(
 
 def run(wanted: "ServeOptions") -> int:
     """Serve until told to stop, and return the exit code."""
-    from freeroute import app
+    from freeroute import serving
 
     stop_at_sigterm()
-    return app.serve(wanted, _announce, _announce_local)
+    return serving.serve(wanted, _announce, _announce_local)
 
 
 def stop_at_sigterm() -> None:

@@ -6,6 +6,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from freeroute.clock import Now
+from freeroute.domain.audit import Entry, Wanted
 from freeroute.domain.catalogue import Candidate, Key, Pool, Provider
 from freeroute.domain.clients import Client
 from freeroute.domain.keys import Verdict
@@ -196,6 +197,18 @@ class ClientStore(Protocol):
 
     def mark(self) -> object:
         """Return what differs once they have been changed; None while nothing is kept."""
+        ...
+
+
+class AuditTrail(Protocol):
+    """Keeps what was changed, by whom. Its verbs wait for a disk: they are for threads."""
+
+    def append(self, entry: Entry) -> None:
+        """Keep *entry*, for good once this returns; raises ConfigError if that cannot be."""
+        ...
+
+    def newest(self, wanted: Wanted) -> list[Entry]:
+        """Return the entries that are *wanted*, the last first; raises ConfigError."""
         ...
 
 

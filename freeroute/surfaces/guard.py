@@ -11,8 +11,10 @@ from functools import lru_cache
 from msgspec import Struct
 
 from freeroute.clock import Clock
-from freeroute.domain.clients import LONGEST_KEY, Client, Problem, Roster
-from freeroute.errors import ApiError, Forbidden, InvalidApiKey, LoopDetected, Misdirected
+from freeroute.domain.clients import LONGEST_KEY, Client, Problem, Roster, hash_key
+from freeroute.domain.operators import ADMIN_KEY, Operator, Scope, Tokens
+from freeroute.domain.wrong_tokens import WrongTokens
+from freeroute.errors import Forbidden, InvalidApiKey, LoopDetected, Misdirected, RateLimited
 from freeroute.surfaces.http import Caller, Header
 from freeroute.wire.text import printable
 
@@ -24,6 +26,8 @@ _ORIGIN = re.compile(r"(https?)://([^/]+)")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 # Bearer strings name queues only under a key that dies with the process.
 _QUEUE_KEY = secrets.token_bytes(16)
+# An admin key that freeroute made: 256 random bits, which nobody can guess.
+_MADE = re.compile(r"fa-[\w-]{43}", re.ASCII)
 
 
 class Access(Enum):
@@ -35,7 +39,17 @@ class Access(Enum):
     CLIENT = auto()
     STATUS = auto()  # a client or the operator
     METRICS = auto()
+    READ = auto()  # an operator, whose token has this scope or more
+    OPERATE = auto()
     ADMIN = auto()
+
+    @property
+    def scope(self) -> Scope:
+        """Return what an operator's token needs here."""
+        return _SCOPES.get(self, Scope.READ)
+
+
+_SCOPES = {Access.OPERATE: Scope.OPERATE, Access.ADMIN: Scope.ADMIN}
 
 
 class Policy(Struct, frozen=True):
@@ -47,6 +61,7 @@ class Policy(Struct, frozen=True):
     """
 
     clients: tuple[Client, ...] = ()
+    operators: tuple[Operator, ...] = ()
     admin_key: str | None = None
     metrics_key: str | None = None
     hosts: frozenset[str] = frozenset()
@@ -62,6 +77,7 @@ class Guard:
         """Go by *policy*; *clock* says which keys have expired."""
         self.policy = policy
         self._clock = clock
+        self._wrong = WrongTokens()
 
     @property
     def policy(self) -> Policy:
@@ -72,9 +88,11 @@ class Guard:
     def policy(self, policy: Policy) -> None:
         self._policy = policy
         self._roster = Roster(policy.clients)
+        made = policy.admin_key is not None and _MADE.fullmatch(policy.admin_key) is not None
+        self._tokens = Tokens([*policy.operators, *([_holder(policy.admin_key)] if made else [])])
 
     def admit(self, headers: Headers, peer: str, access: Access) -> Caller:
-        """Return who calls; raises Misdirected, Forbidden, LoopDetected and InvalidApiKey."""
+        """Return who calls; raises Misdirected, Forbidden, LoopDetected, InvalidApiKey and RateLimited."""
         if access is Access.OPEN:
             return Caller()
         if not self.policy.clients or access is Access.SESSION:
@@ -84,10 +102,13 @@ class Guard:
         hop = _hop(headers)
         key = bearer(headers)
         found = self._found(key if key is not None else _other_key(headers))
-        client = found if isinstance(found, Client) else None
-        if not self._allows(access, client, key):
-            raise self._refusal(access, headers, found)
-        return Caller(client, _queue(client, key, peer), hop)
+        client, problem = (found, None) if isinstance(found, Client) else (None, found)
+        operator = None
+        if not self._is_open(access, client):
+            if client is not None:
+                raise Forbidden(f"The key of a client is not enough here: send {_wanted(access)}.")
+            operator = self._operator(access, headers, peer, problem)
+        return Caller(client, _queue(client, key, peer), hop, operator)
 
     def _found(self, key: str | None) -> Client | Problem | None:
         """Return who holds *key*, or why nobody does; None if that does not matter."""
@@ -95,34 +116,54 @@ class Guard:
             return None
         return self._roster.find(key, self._clock.now().wall)
 
-    def _allows(self, access: Access, client: Client | None, key: str | None) -> bool:
-        policy = self.policy
+    def _is_open(self, access: Access, client: Client | None) -> bool:
+        """Say whether *client*, or anybody if it is None, may pass without an operator's token."""
         match access:
-            case Access.CLIENT:
-                return client is not None or not policy.clients
-            case Access.STATUS:
-                return client is not None or not policy.clients or _same(key, policy.admin_key)
+            case Access.CLIENT | Access.STATUS:
+                return client is not None or not self.policy.clients
             case Access.METRICS:
-                free = policy.loopback and not policy.clients
-                return free or _same(key, policy.admin_key) or _same(key, policy.metrics_key)
-            case Access.ADMIN:
-                return _same(key, policy.admin_key)
+                return self.policy.loopback and not self.policy.clients
+            case Access.READ | Access.OPERATE | Access.ADMIN:
+                return False
             case _:
                 return True
 
-    def _refusal(self, access: Access, headers: Headers, found: Client | Problem | None) -> ApiError:
-        if access is Access.ADMIN:
-            wanted = "the admin key (FREEROUTE_ADMIN_KEY, or the file admin_key in the state directory)"
-        elif access is Access.METRICS:
-            wanted = "the admin key or server.metrics_key"
-        else:
-            wanted = "a client key of this gateway"
-        if isinstance(found, Client):
-            return Forbidden(f"The key of a client is not enough here: send {wanted}.")
-        return InvalidApiKey(
-            f"{_problem(headers, found)}: send {wanted} as `Authorization: Bearer ...`.",
-            headers={"www-authenticate": "Bearer"},
-        )
+    def _operator(self, access: Access, headers: Headers, peer: str, problem: Problem | None) -> Operator:
+        """Return who holds the token that was sent, which as a client's key has *problem*.
+
+        Raises InvalidApiKey, Forbidden and RateLimited.
+        """
+        token = bearer(headers)
+        if token is None or access is Access.CLIENT:
+            raise _refusal(access, _problem(headers, problem))
+        holder = self._tokens.find(token, self._clock.now().wall)
+        if holder is Problem.UNKNOWN and problem in {None, Problem.UNKNOWN}:
+            holder = self._chosen(access, token, peer)
+        if not isinstance(holder, Operator):
+            told = holder if holder is not Problem.UNKNOWN else problem or holder
+            raise _refusal(access, _PROBLEMS[told])
+        check_scope(holder, access.scope)
+        return holder
+
+    def _chosen(self, access: Access, token: str, peer: str) -> Operator | Problem:
+        """Return who holds *token* if it is a key that a person chose, and that can be guessed therefore.
+
+        Tokens that freeroute made are looked up before, so that nobody's guessing locks their holders out.
+        """
+        now = self._clock.now()
+        if wait := self._wrong.wait(peer, now):
+            raise RateLimited(
+                "Too many wrong tokens came from this address: no admin key is looked at for some seconds."
+                " Operators' tokens are.",
+                code="too_many_wrong_tokens",
+                retry_after=wait,
+            )
+        if _same(token, self.policy.admin_key):
+            return _holder(token)
+        if access is Access.METRICS and _same(token, self.policy.metrics_key):
+            return Operator("metrics", Scope.READ, b"")
+        self._wrong.count(peer, now)
+        return Problem.UNKNOWN
 
     def _check_host(self, headers: Headers) -> None:
         host = headers.get(b"host", b"").decode("latin-1")
@@ -185,6 +226,19 @@ class Guard:
         }
 
 
+def check_scope(operator: Operator | None, needed: Scope) -> None:
+    """Raise Forbidden if *operator* may not do what *needed* stands for."""
+    if operator is not None and operator.scope.includes(needed):
+        return
+    told = "this call has no token" if operator is None else f"{operator.name} has scope {operator.scope}"
+    raise Forbidden(
+        f"This needs a token of scope {needed}; {told}.",
+        code="insufficient_scope",
+        metadata={"needed": needed, "scope": operator and operator.scope},
+        headers={"www-authenticate": f'Bearer error="insufficient_scope", scope="{needed}"'},
+    )
+
+
 def bearer(headers: Headers) -> str | None:
     """Return the key of ``Authorization: Bearer``, or None."""
     scheme, _, key = headers.get(b"authorization", b"").strip().partition(b" ")
@@ -206,6 +260,27 @@ _PROBLEMS = {
 }
 
 
+def _wanted(access: Access) -> str:
+    """Return what passes at *access*, in words."""
+    match access:
+        case Access.CLIENT | Access.STATUS:
+            return "a client key of this gateway"
+        case Access.METRICS:
+            return "the admin key, an operator's token or server.metrics_key"
+        case _:
+            return (
+                f"an operator's token of scope {access.scope}, or the admin key"
+                " (FREEROUTE_ADMIN_KEY, or the file admin_key in the state directory)"
+            )
+
+
+def _refusal(access: Access, problem: str) -> InvalidApiKey:
+    return InvalidApiKey(
+        f"{problem}: send {_wanted(access)} as `Authorization: Bearer ...`.",
+        headers={"www-authenticate": "Bearer"},
+    )
+
+
 def _problem(headers: Headers, found: Problem | None) -> str:
     """Say what is wrong with the key that was sent, if one was."""
     if found is not None:
@@ -220,9 +295,12 @@ def _problem(headers: Headers, found: Problem | None) -> str:
 def _same(given: str | None, wanted: str | None) -> bool:
     if not given or not wanted:
         return False
-    return hmac.compare_digest(
-        given.encode("utf-8", "surrogateescape"), wanted.encode("utf-8", "surrogateescape")
-    )
+    # Hashes have one length, so that not even the length of a key can be measured.
+    return hmac.compare_digest(hash_key(given), hash_key(wanted))
+
+
+def _holder(admin_key: str | None) -> Operator:
+    return Operator(ADMIN_KEY, Scope.ADMIN, hash_key(admin_key or ""))
 
 
 def _queue(client: Client | None, key: str | None, peer: str) -> str:

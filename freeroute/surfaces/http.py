@@ -15,6 +15,7 @@ from litestar.types import Receive, Scope, Send
 from msgspec import Struct
 
 from freeroute.domain.clients import Client
+from freeroute.domain.operators import Operator
 from freeroute.errors import ApiError, InvalidRequest, RequestTimeout, TooLarge
 from freeroute.wire.text import printable
 
@@ -39,11 +40,15 @@ class CallerLeft(Exception):
 
 
 class Caller(Struct, frozen=True):
-    """Who asks: the *client* if keys are in use, the name of its *queue*, and how many gateways it passed."""
+    """Who asks: the *client* if keys are in use, the name of its *queue*, and how many gateways it passed.
+
+    *operator* is who holds the token it sent, on a route that asks for one.
+    """
 
     client: Client | None = None
     queue: str = "-"
     hop: int = 0
+    operator: Operator | None = None
 
 
 class BodyBounds(Struct, frozen=True):

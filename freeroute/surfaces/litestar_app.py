@@ -11,7 +11,10 @@ from litestar import Request as LitestarRequest
 from litestar.exceptions import HTTPException
 
 from freeroute.clock import Clock, SystemClock
+from freeroute.engine.changes import Changes
 from freeroute.errors import ApiError, Internal, InvalidRequest
+from freeroute.surfaces.admin import topics
+from freeroute.surfaces.admin.desk import Desk
 from freeroute.surfaces.guard import Guard
 from freeroute.surfaces.http import BodyBounds, Request, error_headers, log_fault
 from freeroute.surfaces.openai import ChatGateway, OpenAiSurface
@@ -34,11 +37,13 @@ def routes(
     render: Render,
     reload: Reload,
     dashboard: Path,
+    administration: topics.Administration,
 ) -> list[Route]:
     """Return every route there is."""
     return [
         *OpenAiSurface(gateway, clock, bounds).routes(),
         *OperatorSurface(gateway, render, reload, bounds).routes(),
+        *topics.routes(Desk(Changes(administration.trail, clock), clock), administration),
         *DashboardSurface(dashboard, guard).routes(),
     ]
 
@@ -50,6 +55,7 @@ def build_asgi(
     reload: Reload,
     render: Render,
     dashboard: Path,
+    administration: topics.Administration,
     clock: Clock | None = None,
     bounds: BodyBounds | None = None,
     lifespan: Sequence[Lifespan] = (),
@@ -57,11 +63,11 @@ def build_asgi(
     """Build the application over *gateway*.
 
     *guard* admits, *reload* reads the settings again, *render* gives the metrics and their content type,
-    *dashboard* is the directory of its files, and
+    *dashboard* is the directory of its files, *administration* what ``/admin`` works on, and
     *lifespan* holds what is opened before the first request and closed after the last.
     """
     clock = clock or SystemClock()
-    table = routes(gateway, guard, clock, bounds or BodyBounds(), render, reload, dashboard)
+    table = routes(gateway, guard, clock, bounds or BodyBounds(), render, reload, dashboard, administration)
     return Litestar(
         handlers(table, guard),
         openapi_config=None,

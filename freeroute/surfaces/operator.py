@@ -19,6 +19,7 @@ Render = Callable[[], tuple[bytes, str]]
 Reload = Callable[[], dict[str, Any]]
 
 _OPENAPI = Path(__file__).with_name("openapi.json")
+_TOPICS = Path(__file__).with_name("admin")
 
 
 class OperatorGateway(Protocol):
@@ -70,14 +71,14 @@ class OperatorSurface:
             Route("/readyz", {"GET": self.ready}, Access.OPEN),
             Route("/metrics", {"GET": self.metrics}, Access.METRICS),
             Route("/openapi.json", {"GET": self.openapi}, Access.PAGE),
-            Route("/admin/reload", {"POST": self.reload}, Access.ADMIN),
+            Route("/admin/reload", {"POST": self.reload}, Access.OPERATE),
             Route("/v1/status", {"GET": self.status}, Access.STATUS, mirrored=True),
             Route("/v1/plan", {"GET": self.plan}, Access.STATUS, mirrored=True),
-            Route("/v1/status/routing", {"PATCH": self.route_by}, Access.ADMIN, mirrored=True),
+            Route("/v1/status/routing", {"PATCH": self.route_by}, Access.OPERATE, mirrored=True),
             Route(
                 "/v1/status/providers/{provider}/reset",
                 {"POST": self.reset},
-                Access.ADMIN,
+                Access.OPERATE,
                 mirrored=True,
             ),
         ]
@@ -155,4 +156,8 @@ def openapi_document() -> bytes:
     """Return the maintained description of this API, with the version that runs."""
     document = msgspec.json.decode(_OPENAPI.read_bytes())
     document["info"]["version"] = version()
+    for path in sorted(_TOPICS.glob("*.openapi.json")):
+        topic = msgspec.json.decode(path.read_bytes())
+        document["paths"] |= topic["paths"]
+        document["components"]["schemas"] |= topic["schemas"]
     return msgspec.json.encode(document)

@@ -21,12 +21,14 @@ _PARAMETER = re.compile(r"\{(\w+)(:path)?\}")
 class Route(Struct, frozen=True):
     """A *path* and who answers each method there; GET answers HEAD too.
 
+    *access* is what it asks of callers, *changes* what methods other than GET ask if that is more.
     *mirrored* routes are served under ``/api`` as well. *refused* hears of requests that were turned away.
     """
 
     path: str
     methods: Mapping[str, Handler]
     access: Access
+    changes: Access | None = None
     mirrored: bool = False
     refused: Callable[[Request, ApiError], None] | None = None
 
@@ -40,6 +42,10 @@ class Route(Struct, frozen=True):
         """Return the methods as the ``Allow`` header names them."""
         also = ["HEAD"] if "GET" in self.methods else []
         return ", ".join([*self.methods, *also])
+
+    def asks(self, method: str) -> Access:
+        """Return what *method* asks of callers."""
+        return self.access if method in {"GET", "HEAD"} else self.changes or self.access
 
     def handler(self, method: str) -> Handler:
         """Return who answers *method*; raises MethodNotAllowed."""
@@ -125,7 +131,7 @@ async def answer(route: Route, guard: Guard, request: Request) -> None:
 
 def _admit(route: Route, guard: Guard, request: Request) -> None:
     try:
-        request.caller = guard.admit(request.headers, request.peer, route.access)
+        request.caller = guard.admit(request.headers, request.peer, route.asks(request.method))
     except ApiError as error:
         if route.refused is not None:
             route.refused(request, error)

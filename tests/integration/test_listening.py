@@ -3,7 +3,7 @@
 import asyncio
 import socket
 
-from freeroute.app import listen
+from freeroute.serving import listen
 
 
 def test_small_pieces_are_sent_at_once_whatever_event_loop_serves():

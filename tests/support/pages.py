@@ -7,6 +7,7 @@ from pathlib import Path
 
 from freeroute.config.entries import read_catalogue
 from freeroute.resources import config_dir
+from freeroute.surfaces.operator import openapi_document
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {
@@ -20,7 +21,7 @@ MODULES = {path: path.read_text(encoding="utf-8") for path in (ROOT / "freeroute
 SOURCE = "\n".join(MODULES.values())
 # The simulated providers answer with codes of their own.
 OWN_SOURCE = "\n".join(text for path, text in MODULES.items() if not path.name.startswith("simulated"))
-OPENAPI = json.loads((ROOT / "freeroute/surfaces/openapi.json").read_text(encoding="utf-8"))
+OPENAPI = json.loads(openapi_document())
 CATALOGUE = read_catalogue(config_dir() / "providers")
 
 Row = list[str]

@@ -8,7 +8,7 @@ from typing import Any, Self, cast
 import msgspec
 import uvicorn
 
-from freeroute.app import listen
+from freeroute.serving import listen
 from freeroute.surfaces.protocol import Bounds, server_config
 
 PATIENCE = 5.0  # how long a test waits for what should happen at once before it fails

@@ -9,6 +9,7 @@ from litestar import Litestar
 from freeroute.surfaces.guard import Guard, Policy
 from freeroute.surfaces.http import BodyBounds
 from freeroute.surfaces.litestar_app import build_asgi
+from tests.support.administration import administration
 from tests.support.clocks import ManualClock
 from tests.support.gateways import ANSWER, FakeGateway, FakeServed
 
@@ -42,6 +43,7 @@ def build(gateway: FakeGateway, dashboard: Path) -> Build:
             reload=gateway.reload,
             render=lambda: (b"up 1\n", "text/plain; version=0.0.4"),
             dashboard=dashboard,
+            administration=administration(),
             clock=ManualClock(),
             bounds=bounds,
         )

@@ -3,39 +3,63 @@
 import httpx
 import msgspec
 import pytest
+from msgspec import structs
 from structlog.testing import capture_logs
 
 from freeroute.domain.clients import Client, hash_key
+from freeroute.domain.operators import Operator, Scope
 from freeroute.surfaces.guard import Access, Guard, Policy
 from freeroute.surfaces.http import BodyBounds
 from freeroute.surfaces.litestar_app import routes
 from freeroute.surfaces.operator import openapi_document
-from tests.support.clocks import ManualClock
+from tests.support.administration import administration
+from tests.support.clocks import EPOCH, ManualClock
 from tests.support.gateways import FakeGateway
 
-KEYED = Policy(
-    clients=(Client(name="alice", key_hash=hash_key("sk-alice")),),
-    admin_key="boss",
-    metrics_key="gauge",
-    loopback=False,
-    demo=True,
+CLIENTS = (
+    Client("alice", hash_key("sk-alice")),
+    Client("late", hash_key("sk-late"), expires=EPOCH - 1),
+    Client("gone", hash_key("sk-gone"), revoked=EPOCH - 1),
 )
-OPEN = Policy(admin_key="boss", demo=True)
-KEYS = {None: None, "client": "sk-alice", "admin": "boss", "metrics": "gauge"}
+OPERATORS = (
+    *(Operator(scope.value, scope, hash_key(f"fo-{scope}")) for scope in Scope),
+    Operator("late", Scope.ADMIN, hash_key("fo-late"), expires=EPOCH - 1),
+    Operator("gone", Scope.ADMIN, hash_key("fo-gone"), revoked=EPOCH - 1),
+)
+OPEN = Policy(admin_key="boss", operators=OPERATORS, demo=True)
+KEYED = structs.replace(OPEN, clients=CLIENTS, metrics_key="gauge", loopback=False)
+KEYS = {
+    "none": None,
+    "client": "sk-alice",
+    "read": "fo-read",
+    "operate": "fo-operate",
+    "admin": "fo-admin",
+    "admin key": "boss",
+    "metrics key": "gauge",
+    "wrong": "fr-nobody",
+    "expired client": "sk-late",
+    "revoked client": "sk-gone",
+    "expired token": "fo-late",
+    "revoked token": "fo-gone",
+}
+GOOD = {"client", "read", "operate", "admin", "admin key"}
 
 # What the whole table must look like: path, method, and which keys pass once keys are in use.
-ANYONE: set[str | None] = {None, "client", "admin", "metrics"}
-TABLE: dict[tuple[str, str], set[str | None]] = {
-    ("POST", "/v1/chat/completions"): {"client"},
-    ("GET", "/v1/models"): {"client"},
-    ("GET", "/v1/models/{model:path}"): {"client"},
-    ("GET", "/v1/key"): {"client"},
-    ("GET", "/v1/status"): {"client", "admin"},
-    ("GET", "/v1/plan"): {"client", "admin"},
-    ("PATCH", "/v1/status/routing"): {"admin"},
-    ("POST", "/admin/reload"): {"admin"},
-    ("POST", "/v1/status/providers/{provider}/reset"): {"admin"},
-    ("GET", "/metrics"): {"admin", "metrics"},
+ANYONE = set(KEYS)
+CLIENT = {"client"}
+ADMIN = {"admin", "admin key"}
+OPERATE = {"operate", *ADMIN}
+READ = {"read", *OPERATE}
+TABLE: dict[tuple[str, str], set[str]] = {
+    ("POST", "/v1/chat/completions"): CLIENT,
+    ("GET", "/v1/models"): CLIENT,
+    ("GET", "/v1/models/{model:path}"): CLIENT,
+    ("GET", "/v1/key"): CLIENT,
+    ("GET", "/v1/status"): CLIENT | READ,
+    ("GET", "/v1/plan"): CLIENT | READ,
+    ("PATCH", "/v1/status/routing"): OPERATE,
+    ("POST", "/v1/status/providers/{provider}/reset"): OPERATE,
+    ("GET", "/metrics"): READ | {"metrics key"},
     ("GET", "/"): ANYONE,
     ("GET", "/healthz"): ANYONE,
     ("GET", "/livez"): ANYONE,
@@ -44,6 +68,8 @@ TABLE: dict[tuple[str, str], set[str | None]] = {
     ("GET", "/dashboard"): ANYONE,
     ("GET", "/dashboard/session.json"): ANYONE,
     ("GET", "/dashboard/{file:path}"): ANYONE,
+    ("POST", "/admin/reload"): OPERATE,
+    ("GET", "/admin/audit"): READ,
 }
 BODIES = {
     "/v1/chat/completions": '{"model": "free", "messages": [{"role": "user", "content": "Hi"}]}',
@@ -54,7 +80,10 @@ BODIES = {
 def table(dashboard):
     guard = Guard(KEYED, ManualClock())
     bounds = BodyBounds()
-    return routes(FakeGateway(), guard, ManualClock(), bounds, lambda: (b"", "text/plain"), dict, dashboard)
+    gateway, clock = FakeGateway(), ManualClock()
+    return routes(
+        gateway, guard, clock, bounds, lambda: (b"", "text/plain"), dict, dashboard, administration()
+    )
 
 
 def concrete(path: str) -> str:
@@ -64,7 +93,7 @@ def concrete(path: str) -> str:
     return path
 
 
-def places() -> list[tuple[str, str, set[str | None]]]:
+def places() -> list[tuple[str, str, set[str]]]:
     listed = []
     for (method, path), passing in TABLE.items():
         listed.append((method, path, passing))
@@ -86,6 +115,12 @@ def test_the_table_lists_every_route(dashboard):
     assert found == {(method, path) for method, path, _ in places()}
 
 
+def refused(name: str, passing: set[str]) -> int:
+    """Return what a route answers that takes *passing* to the key called *name*, which is none of these."""
+    # A token is not known where only clients may call.
+    return 403 if name == "client" or (name in GOOD and passing != CLIENT) else 401
+
+
 @pytest.mark.parametrize(("method", "path", "passing"), places())
 async def test_once_keys_are_in_use_a_route_takes_its_own_and_no_other(ask, method, path, passing):
     async with ask(KEYED) as client:
@@ -94,9 +129,12 @@ async def test_once_keys_are_in_use_a_route_takes_its_own_and_no_other(ask, meth
             if name in passing:
                 assert reply.status_code < 400, name
             else:
-                known = name == "client"
-                assert reply.status_code == (403 if known else 401), name
-                assert reply.json()["error"]["code"] == ("forbidden" if known else "invalid_api_key")
+                assert reply.status_code == refused(name, passing), name
+                code = reply.json()["error"]["code"]
+                scoped = name in {"read", "operate"} and reply.status_code == 403
+                assert code == (
+                    "insufficient_scope" if scoped else "forbidden" if name == "client" else "invalid_api_key"
+                )
             assert reply.headers["x-request-id"]
 
 
@@ -104,7 +142,7 @@ async def test_once_keys_are_in_use_a_route_takes_its_own_and_no_other(ask, meth
 async def test_while_no_key_is_in_use_all_but_the_operators_switches_are_open(ask, method, path, passing):
     async with ask(OPEN) as client:
         reply = await call(client, method, path, None)
-        assert (reply.status_code < 400) == (passing != {"admin"})
+        assert (reply.status_code < 400) == bool(passing - READ)
         assert (await call(client, method, path, "boss")).status_code < 400
 
 
@@ -219,8 +257,14 @@ def test_the_description_says_which_keys_pass():
     document = msgspec.json.decode(openapi_document())
     for (method, path), passing in TABLE.items():
         operation = document["paths"][path.replace(":path}", "}")][method.lower()]
-        named = {next(iter(way), None) for way in operation["security"]}
-        assert named - {None} == (set() if passing == ANYONE else passing), path
+        named = {name: tuple(roles) for way in operation["security"] for name, roles in way.items()}
+        scope = next((scope for scope in Scope if scope in passing), None)
+        wanted: dict[str, tuple[str, ...]] = {}
+        if passing != ANYONE:
+            wanted |= {"client": ()} if "client" in passing else {}
+            wanted |= {"admin": (scope.value,)} if scope is not None else {}
+            wanted |= {"metrics": ()} if "metrics key" in passing else {}
+        assert named == wanted, path
 
 
 def test_everything_the_description_refers_to_is_there():
