@@ -20,6 +20,8 @@ FreerouteError
     ├── Internal               500 internal_error
     ├── UpstreamFailed         502 upstream_failed
     ├── NoProvider             503 no_provider_configured
+    ├── InMaintenance          503 maintenance
+    ├── RecordsUnavailable     503 records_unavailable
     ├── LoopDetected           508 loop_detected
     └── UpstreamTimeout        504 upstream_timeout
 """
@@ -204,6 +206,22 @@ class NoProvider(ApiError):
     status = 503
     kind = "service_unavailable_error"
     default_code = "no_provider_configured"
+
+
+class InMaintenance(ApiError):
+    """The operator lets no requests in for now."""
+
+    status = 503
+    kind = "service_unavailable_error"
+    default_code = "maintenance"
+
+
+class RecordsUnavailable(ApiError):
+    """The database of the records does not answer, or there is none."""
+
+    status = 503
+    kind = "service_unavailable_error"
+    default_code = "records_unavailable"
 
 
 class UpstreamTimeout(ApiError):
