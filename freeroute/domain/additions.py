@@ -1,5 +1,7 @@
 """Limits that answers told of, added to the catalogue. Pure."""
 
+from collections.abc import Collection
+
 from msgspec import structs
 
 from freeroute.domain.catalogue import Candidate, Catalogue, Limit, Pool, pool_id
@@ -25,3 +27,13 @@ def with_limit(catalogue: Catalogue, candidate: Candidate, limit: Limit) -> Cata
         return catalogue
     grown = (structs.replace(c, pools=(*c.pools, pool)) if alike(c) else c for c in catalogue.candidates)
     return structs.replace(catalogue, candidates=tuple(grown))
+
+
+def without_limits(catalogue: Catalogue, pools: Collection[str]) -> Catalogue:
+    """Return *catalogue* without the limits of *pools*, by their ids."""
+
+    def relieved(candidate: Candidate) -> Candidate:
+        left = tuple(pool for pool in candidate.pools if pool.id not in pools)
+        return candidate if len(left) == len(candidate.pools) else structs.replace(candidate, pools=left)
+
+    return structs.replace(catalogue, candidates=tuple(map(relieved, catalogue.candidates)))

@@ -65,6 +65,11 @@ class _Gate:
         """Return the mono instant at which the rest ends; 0 if closed."""
         return self._until
 
+    @property
+    def openings(self) -> int:
+        """Return how often it opened in a row without a success; 0 if closed."""
+        return self._openings
+
     def state(self, now: Now) -> State:
         """Return the state at *now*."""
         if not self._openings:
@@ -140,6 +145,11 @@ class Breaker(_Gate):
         self._in_a_row = 0
         self._failed_at = 0.0
         self._seconds: deque[list[int]] = deque()  # [second, answers, failures of them], oldest first
+
+    @property
+    def in_a_row(self) -> int:
+        """Return how many failures there were since the last success."""
+        return self._in_a_row
 
     def kept_health(self) -> KeptCandidate | None:
         """Return what outlives the process; None while nothing is wrong. Answers are not counted on."""

@@ -33,7 +33,7 @@ def apply(
         standing.failed(candidate, trial, outcome.kind, now, jitter=jitter)
         if outcome.retry_after:
             until = now.mono + outcome.retry_after
-            standing.hold(_key_model(candidate), until, "asked us to come back later", quota=True)
+            standing.hold(_key_model(candidate), until, "asked us to come back later", since=now, quota=True)
         return
     standing.give_back(candidate, trial)
     effect = _EFFECTS.get(outcome.kind)
@@ -45,7 +45,8 @@ def _rate_limited(outcome: Outcome, candidate: Candidate, standing: Standing, no
     place = _place(outcome, candidate)
     until, step = _quota_back(outcome, candidate, standing, now, place)
     span = f" for this {outcome.window}" if outcome.window else ""
-    standing.hold(place, until, f"out of quota{span}, says the provider", step=step, quota=True)
+    why = f"out of quota{span}, says the provider"
+    standing.hold(place, until, why, since=now, step=step, quota=True)
     standing.lapsed(candidate, now)
 
 
@@ -92,17 +93,19 @@ def _fullest(candidate: Candidate, standing: Standing, now: Now) -> Pool | None:
 def _no_capacity(outcome: Outcome, candidate: Candidate, standing: Standing, now: Now) -> None:
     rest = max(CAPACITY_REST, outcome.retry_after or 0.0)
     place = ("model", candidate.provider.id, candidate.model.id)
-    standing.hold(place, now.mono + rest, "provider is at capacity", quota=True)
+    standing.hold(place, now.mono + rest, "provider is at capacity", since=now, quota=True)
     standing.lapsed(candidate, now)
 
 
 def _key_invalid(outcome: Outcome, candidate: Candidate, standing: Standing, now: Now) -> None:
-    standing.hold(_key(candidate), math.inf, "key was refused as invalid", verdict=outcome.kind)
+    why = "key was refused as invalid"
+    standing.hold(_key(candidate), math.inf, why, since=now, verdict=outcome.kind)
 
 
 def _no_credit(outcome: Outcome, candidate: Candidate, standing: Standing, now: Now) -> None:
     place = _key_model(candidate) if outcome.scope == "model" else _key(candidate)
-    standing.hold(place, now.mono + NO_CREDIT_REST, "no credit or quota on this plan", verdict=outcome.kind)
+    why = "no credit or quota on this plan"
+    standing.hold(place, now.mono + NO_CREDIT_REST, why, since=now, verdict=outcome.kind)
 
 
 def _forbidden(outcome: Outcome, candidate: Candidate, standing: Standing, now: Now) -> None:
@@ -110,6 +113,7 @@ def _forbidden(outcome: Outcome, candidate: Candidate, standing: Standing, now: 
         _key_model(candidate),
         now.mono + FORBIDDEN_REST,
         "model is forbidden for this key",
+        since=now,
         verdict=outcome.kind,
     )
     provider, label = candidate.provider, candidate.key.label
@@ -122,13 +126,15 @@ def _forbidden(outcome: Outcome, candidate: Candidate, standing: Standing, now: 
             _key(candidate),
             now.mono + FORBIDDEN_KEY_REST,
             "key is forbidden on several models",
+            since=now,
             verdict=outcome.kind,
         )
 
 
 def _gone(outcome: Outcome, candidate: Candidate, standing: Standing, now: Now) -> None:
     place = ("model", candidate.provider.id, candidate.model.id)
-    standing.hold(place, now.mono + GONE_REST, "model is gone at the provider", verdict=outcome.kind)
+    why = "model is gone at the provider"
+    standing.hold(place, now.mono + GONE_REST, why, since=now, verdict=outcome.kind)
 
 
 def _too_long(outcome: Outcome, candidate: Candidate, standing: Standing, now: Now) -> None:
@@ -138,9 +144,8 @@ def _too_long(outcome: Outcome, candidate: Candidate, standing: Standing, now: N
 
 def _loading(outcome: Outcome, candidate: Candidate, standing: Standing, now: Now) -> None:
     rest = outcome.retry_after or LOADING_REST
-    standing.hold(
-        ("provider", candidate.provider.id), now.mono + rest, "local server is loading a model", quota=True
-    )
+    place, why = ("provider", candidate.provider.id), "local server is loading a model"
+    standing.hold(place, now.mono + rest, why, since=now, quota=True)
 
 
 def _redirected(outcome: Outcome, candidate: Candidate, standing: Standing, now: Now) -> None:
@@ -149,6 +154,7 @@ def _redirected(outcome: Outcome, candidate: Candidate, standing: Standing, now:
         place,
         now.mono + MISCONFIGURED_REST,
         "nothing answers at this address: check base_url",
+        since=now,
         verdict=outcome.kind,
     )
 

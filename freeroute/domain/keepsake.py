@@ -150,13 +150,14 @@ class KeptKey(Struct, frozen=True, tag="key"):
 
 
 class KeptHold(Struct, frozen=True, tag="hold"):
-    """A hold; see `standing.Hold`."""
+    """A hold; see `remembered.Hold`."""
 
     until: float
     reason: str
     step: int = 0
     quota: bool = False
     verdict: Kind | None = None
+    since: float | None = None
 
 
 KeptStanding = KeptCandidate | KeptProvider | KeptSpeed | KeptModel | KeptKey | KeptHold

@@ -51,6 +51,17 @@ class Reading(Struct, frozen=True):
     age: float = 0.0
 
 
+def summed(charges: Sequence[Charge]) -> tuple[Charge, ...]:
+    """Return *charges* with one charge for each pool: two that fit alone may not fit together."""
+    amounts: dict[str, float] = {}
+    for charge in charges:
+        amounts[charge.pool.id] = amounts.get(charge.pool.id, 0.0) + charge.amount
+    if len(amounts) == len(charges):
+        return tuple(charges)
+    pools = {charge.pool.id: charge.pool for charge in reversed(charges)}
+    return tuple(Charge(pools[name], amount) for name, amount in amounts.items())
+
+
 def output_bound(candidate: Candidate, demand: Demand) -> int | None:
     """Return the output bound to send: the caller's, or one of ours where output is pre-charged.
 

@@ -66,6 +66,10 @@ class Lessons:
         """Forget which features were refused."""
         self._features.clear()
 
+    def forget(self, models: Collection[str]) -> None:
+        """Forget *models*."""
+        self.keep([name for name in self.models if name not in models])
+
     def keep(self, models: Collection[str]) -> None:
         """Forget all but *models*."""
         self._models = {name: lesson for name, lesson in self._models.items() if name in models}

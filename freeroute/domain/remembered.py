@@ -27,7 +27,7 @@ class Hold(Struct, frozen=True):
 
     *quota* marks a hold that ends because capacity comes back; *step* counts a doubling back-off. *verdict*
     is the ending that it was laid for, if that says something of a key, a model or an address: what may be
-    found to be otherwise before its time.
+    found to be otherwise before its time. *since* (mono) is when it was laid, None if nobody noted it.
     """
 
     until: float
@@ -35,6 +35,7 @@ class Hold(Struct, frozen=True):
     step: int = 0
     quota: bool = False
     verdict: Kind | None = None
+    since: float | None = None
 
 
 class Remembered:
@@ -85,7 +86,7 @@ class Remembered:
         hold = self._holds.get(tuple(place))
         if hold is None:
             return None
-        return KeptHold(hold.until, hold.reason, hold.step, hold.quota, hold.verdict)
+        return KeptHold(hold.until, hold.reason, hold.step, hold.quota, hold.verdict, hold.since)
 
     def restore(self, name: Name, kept: KeptStanding, rebase: Rebase) -> None:
         """Go on from what an earlier run *kept* of what is called *name*; to be followed by `keep`."""
@@ -105,7 +106,8 @@ class Remembered:
             case _:
                 until = rebase.mono(kept.until)
                 place = (name[1], name[2], *name[3:])  # what is held, and whose it is
-                self._holds[place] = Hold(until, kept.reason, kept.step, kept.quota, kept.verdict)
+                since = None if kept.since is None else rebase.mono(kept.since)
+                self._holds[place] = Hold(until, kept.reason, kept.step, kept.quota, kept.verdict, since)
 
     def hold_on(self, candidate: Candidate, now: Now) -> Hold | None:
         """Return the longest hold that covers *candidate*, or None."""

@@ -13,9 +13,9 @@ from freeroute.domain.estimates import Estimate
 from freeroute.domain.leases import Charge, Reading
 from freeroute.domain.outcome import Kind
 from freeroute.domain.promises import Promises, delays
-from freeroute.domain.remembered import Hold, Remembered, places_of
-from freeroute.domain.returning import Returning
+from freeroute.domain.remembered import Hold, places_of
 from freeroute.domain.speed import Awaited, Lapses, Speed
+from freeroute.domain.undoing import Undoing
 from freeroute.domain.usage import Demand
 
 # While a half-open trial is under way nobody knows when it ends; it is told as this many seconds.
@@ -69,10 +69,10 @@ class Trial(Struct, frozen=True):
     call: int = 0
 
 
-class Standing(Remembered):
+class Standing(Undoing):
     """Everything that changes about candidates, by their ids; survives a reload of the catalogue.
 
-    What survives the process too is in the class it is built on.
+    What survives the process too, and what can be undone, is in the classes it is built on.
     """
 
     def __init__(self, room: Room) -> None:
@@ -80,7 +80,6 @@ class Standing(Remembered):
         super().__init__()
         self.room = room
         self.promises = Promises()
-        self._returning = Returning()
         self._awaited: dict[str, Awaited] = {}
         self._lapses: dict[str, Lapses] = {}
         self._estimates: dict[str, Estimate] = {}
@@ -291,6 +290,7 @@ class Standing(Remembered):
         until: float,
         reason: str,
         *,
+        since: Now | None = None,
         step: int = 0,
         quota: bool = False,
         verdict: Kind | None = None,
@@ -298,7 +298,7 @@ class Standing(Remembered):
         """Lay a hold on *place*; of two, the one that ends later stands. A judged key is new again."""
         held = self._holds.get(place)
         if held is None or until >= held.until:
-            self._holds[place] = Hold(until, reason, step, quota, verdict)
+            self._holds[place] = Hold(until, reason, step, quota, verdict, since.mono if since else None)
             self._changed.add(("hold", *place))
         if verdict is not None and place[0] == "key":
             self._doubt(place[1], place[2])
@@ -322,18 +322,6 @@ class Standing(Remembered):
         self._lessons.spare(candidate.name, feature, until)
         self._changed.add(("model", candidate.name))
 
-    def reset(self, provider_id: str) -> None:
-        """Close the breakers of a provider and lift its holds."""
-        self.touch_all()
-        self._returning.forget()
-        if (whole := self._provider_breakers.get(provider_id)) is not None:
-            whole.reset()
-        for candidate_id, own in self._breakers.items():
-            if candidate_id.startswith(f"{provider_id}/"):
-                own.reset()
-        for place in [place for place in self._holds if place[1] == provider_id]:
-            del self._holds[place]
-
     def keep(self, candidates: Iterable[Candidate]) -> None:
         """Forget what is not among *candidates*."""
         self.touch_all()
@@ -351,18 +339,3 @@ class Standing(Remembered):
         self._lessons.keep(names)
         self._provider_breakers = {k: v for k, v in self._provider_breakers.items() if k in providers}
         self._holds = {k: v for k, v in self._holds.items() if k[1] in providers}
-
-    def retry_verdicts(self) -> None:
-        """Forget what a reload may have cured: verdicts, features, holds on keys (labels may be others')."""
-        self._changed.update(("model", name) for name in self._lessons.models)
-        self._lessons.spare_nothing()
-        judged = [place for place, h in self._holds.items() if place[0] == "key" or h.verdict is not None]
-        for place in judged:
-            self._lift(place)
-
-    def renewed(self, provider_id: str, label: str) -> None:
-        """Lift what is held against the key that had *label*: it is another one now."""
-        for place in [place for place in self._holds if place[0] in ("key", "key-model")]:
-            if place[1:3] == (provider_id, label):
-                self._lift(place)
-        self._doubt(provider_id, label)

@@ -25,10 +25,10 @@ from freeroute.engine.course import Course
 from freeroute.engine.leasing import Won
 from freeroute.engine.parts import Part
 from freeroute.engine.ports import Counters, Observer, Upstream
-from freeroute.engine.refusals import nothing_fits
+from freeroute.engine.refusals import in_maintenance, nothing_fits
 from freeroute.engine.relay import Serving
 from freeroute.engine.tally import Tally
-from freeroute.engine.view import TYPICAL, Recording, View
+from freeroute.engine.view import TYPICAL, Maintenance, Recording, View
 from freeroute.errors import ApiError, Forbidden, InvalidRequest, NotFound
 from freeroute.wire.chat import CallContext, ChatCall
 from freeroute.wire.splicing import spliceable
@@ -68,6 +68,7 @@ class Gateway:
         self.draining = False
         self.unsaved = False
         self.recording: Recording | None = None
+        self.maintenance: Maintenance | None = None
         self.in_flight = 0
         self.clients: tuple[Client, ...] = ()
         self.no_train = no_train
@@ -93,6 +94,8 @@ class Gateway:
         lease: Lease | None = None
         self.in_flight += 1
         try:
+            if self.maintenance is not None:
+                raise in_maintenance(self.maintenance)
             need = self._need(call, context, course)
             self._bound(course)
             lease = await self.admission.admit(call.demand, course)
@@ -279,6 +282,8 @@ class Gateway:
         """Say whether new requests should be sent here, and why not."""
         if self.draining:
             return False, {"status": "draining"}
+        if self.maintenance is not None:
+            return False, {"status": "maintenance"}
         trouble = {"state": "not saved"} if self.unsaved else {}
         if self.recording is not None and self.recording.failing:
             trouble["records"] = "not written"
@@ -301,6 +306,7 @@ class Gateway:
             in_flight=self.in_flight,
             unsaved=self.unsaved,
             recording=self.recording,
+            maintenance=self.maintenance,
         )
 
     def observe(self, observer: Observer) -> None:

@@ -169,6 +169,10 @@ class Counters(Protocol):
         """Go on with *pools* after a reload: use is kept, limits become those of *pools*."""
         ...
 
+    def unlearn(self, pools: Iterable[Pool], now: Now) -> list[Pool]:
+        """Go by what *pools* were given with, not by what answers taught; return those that had learned."""
+        ...
+
 
 class KeyChecks(Protocol):
     """Asks providers about keys, by calls that cost no quota."""

@@ -12,11 +12,13 @@ from freeroute.domain.receipt import AttemptNote
 from freeroute.domain.selection import Fit, Need, Reason
 from freeroute.domain.standing import Standing
 from freeroute.engine.course import Course
+from freeroute.engine.view import Maintenance
 from freeroute.errors import (
     ApiError,
     CapacityExhausted,
     ContentFiltered,
     ContextTooLong,
+    InMaintenance,
     InvalidRequest,
     LoopDetected,
     NoProvider,
@@ -25,12 +27,21 @@ from freeroute.errors import (
     UpstreamTimeout,
 )
 
+BACK_AFTER = 60
+"""Seconds after which callers may ask again during maintenance: nobody knows when it ends. Own design."""
+
 # A body lists this many candidates at most: the nearest first.
 LISTED = 100
 # Obstacles that end when quota is back.
 _QUOTA = frozenset({"quota", "spent"})
 # What a provider does not offer: if none of those asked does, asking again later would not help.
 ABOUT_REQUEST = frozenset({Kind.BAD_PARAMETER, Kind.TOO_LARGE})
+
+
+def in_maintenance(maintenance: Maintenance) -> ApiError:
+    """Return the error for a request that comes during *maintenance*."""
+    told = maintenance.message or "try again later"
+    return InMaintenance(f"This gateway is in maintenance: {told}", retry_after=BACK_AFTER)
 
 
 def nothing_fits(

@@ -24,6 +24,9 @@ def status(view: View, client: Client | None = None) -> dict[str, Any]:
         "uptime": round(now.mono - view.started.mono, 3),
         "strategy": view.strategy,
         "demo": view.demo,
+        "maintenance": None
+        if view.maintenance is None
+        else {"since": round(view.maintenance.since, 3), "message": view.maintenance.message},
         "totals": {
             "requests": tally.requests,
             "served": tally.served,

@@ -1,4 +1,4 @@
-"""What the status page shows of finished requests: bounded counts and the last fifty, without content."""
+"""What the status page shows of finished requests: bounded counts and the last of them, without content."""
 
 from collections import deque
 from collections.abc import Callable, Hashable
@@ -15,6 +15,10 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 RECENT = 50
+# Of requests that were turned away at the door so many are shown, beside those: whoever knocks with a wrong
+# key all day pushes nothing out. Own design: enough to see that it happens, and how.
+TURNED_AWAY = 5
+_AT_THE_DOOR = frozenset({"invalid_api_key", "forbidden_origin", "misdirected_host", "maintenance"})
 # Enough for a median that follows the last minutes, few enough to sort on demand.
 LATENCIES = 64
 # Clients that are counted apart; the rest are one. Own design: ten times the largest team.
@@ -106,7 +110,8 @@ class Tally:
         self.served = 0
         self.failed = 0
         self.tokens = 0
-        self.recent: deque[Receipt] = deque(maxlen=RECENT)
+        self._let_in: deque[Receipt] = deque(maxlen=RECENT)
+        self._turned_away: deque[Receipt] = deque(maxlen=TURNED_AWAY)
         self.providers: dict[str, ProviderTally] = {}
         self.clients: dict[str, ClientTally] = {}
 
@@ -117,11 +122,18 @@ class Tally:
         self.served += not failed
         self.failed += failed and not receipt.caller_left
         self.tokens += receipt.usage.total if receipt.usage else 0
-        self.recent.append(receipt)
+        (self._turned_away if receipt.code in _AT_THE_DOOR else self._let_in).append(receipt)
         for note in receipt.attempts:
             self._attempt(note, receipt)
         if receipt.client != NOBODY or receipt.attempts:
             self._client(receipt, served=not failed)
+
+    @property
+    def recent(self) -> list[Receipt]:
+        """Return the requests that finished last, the oldest first."""
+        return sorted(
+            (*self._turned_away, *self._let_in), key=lambda receipt: receipt.at.mono + receipt.total
+        )
 
     def _client(self, receipt: Receipt, *, served: bool) -> None:
         tally = _bounded(self.clients, receipt.client, OTHER, CLIENTS, ClientTally)

@@ -27,6 +27,13 @@ class Recording(Struct):
     spooled: int = 0
 
 
+class Maintenance(Struct, frozen=True):
+    """No request is taken, on purpose, *since* when (Unix time); *message* is for callers, or empty."""
+
+    since: float
+    message: str = ""
+
+
 class View(Struct, frozen=True):
     """Everything a report reads, at the instant *now*; *in_flight* are requests that are being answered.
 
@@ -47,6 +54,7 @@ class View(Struct, frozen=True):
     in_flight: int = 0
     unsaved: bool = False
     recording: Recording | None = None
+    maintenance: Maintenance | None = None
 
     def obstacle(self, candidate: Candidate) -> Obstacle | None:
         """Return what keeps *candidate* from serving a typical call now."""

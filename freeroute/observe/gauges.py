@@ -33,6 +33,7 @@ class Gauges(Collector):
         yield _info(view)
         yield _in_flight(view)
         yield _unsaved(view)
+        yield _maintenance(view)
         if view.recording is not None:
             yield from _recording(view.recording)
         yield from _candidates(view)
@@ -59,6 +60,12 @@ def _in_flight(view: View) -> GaugeMetricFamily:
 def _unsaved(view: View) -> GaugeMetricFamily:
     family = _family("freeroute_state_unsaved", "1 while the state file cannot be written.")
     family.add_metric([], float(view.unsaved))
+    return family
+
+
+def _maintenance(view: View) -> GaugeMetricFamily:
+    family = _family("freeroute_maintenance", "1 while the operator lets no requests in.")
+    family.add_metric([], float(view.maintenance is not None))
     return family
 
 

@@ -14,7 +14,7 @@ from freeroute.domain.catalogue import Limit, Pool, Unit
 from freeroute.domain.counters import GUARD, Counter, Slip
 from freeroute.domain.guards import Guard
 from freeroute.domain.keepsake import KeptGuard, KeptPool, KeptTold, Name, Rebase
-from freeroute.domain.leases import Charge, Denied, Lease, Reading
+from freeroute.domain.leases import Charge, Denied, Lease, Reading, summed
 from freeroute.domain.limits import RELOOK, adapted, counter_for, restored
 from freeroute.domain.measuring import LONGEST, PATIENCE, SOME_PATIENCE, SOON, Measure, pool_blamed
 from freeroute.domain.outcome import Outcome
@@ -54,20 +54,20 @@ class MemoryCounters:
 
     def fits_at(self, charges: Sequence[Charge], now: Now) -> float:
         """Return when (mono) all *charges* fit together: ``now.mono`` if now, ``inf`` if never."""
-        return max((self._fits_at(charge, now) for charge in _summed(charges)), default=now.mono)
+        return max((self._fits_at(charge, now) for charge in summed(charges)), default=now.mono)
 
     async def acquire(self, charges: Sequence[Charge], now: Now) -> Lease | Denied:
         """Take all of *charges* or none; say until when the one that fits last is taken."""
-        summed = _summed(charges)
+        all_of_them = summed(charges)
         until, last = now.mono, None
-        for charge in summed:
+        for charge in all_of_them:
             if (at := self._fits_at(charge, now)) > until:
                 until, last = at, charge.pool
         if last is not None:
             return Denied(until, last)
         self._in_flight += 1
-        self._touch(summed)
-        return Lease(summed, tuple(self._hold(charge, now) for charge in summed))
+        self._touch(all_of_them)
+        return Lease(all_of_them, tuple(self._hold(charge, now) for charge in all_of_them))
 
     async def sent(self, lease: Lease, now: Now) -> None:
         """Note that the call of *lease* went out only at *now*, and is counted as much later."""
@@ -201,6 +201,20 @@ class MemoryCounters:
             elif name not in wanted and not counter.used(now):
                 del self._counters[name]
                 self._measures.pop(name, None)
+
+    def unlearn(self, pools: Iterable[Pool], now: Now) -> list[Pool]:
+        """Go by what *pools* were given with, not by what answers taught; return those that had learned.
+
+        What is taken of them stays taken.
+        """
+        taught = [pool for pool in pools if pool.id in self._learned]
+        for pool in taught:
+            del self._learned[pool.id]
+            self._measures.pop(pool.id, None)
+            self._counters[pool.id] = adapted(self._counter(pool, now), pool.limit, now, self._guard)
+            self._measure_anew(pool)
+        self._changed.update(("pool", pool.id) for pool in taught)
+        return taught
 
     def in_flight(self) -> int:
         """Return how many leases are open."""
@@ -367,17 +381,6 @@ class MemoryCounters:
 def _given(pool: Pool) -> float:
     """Return the limit of *pool* by settings or catalogue; ``inf`` if they give none."""
     return math.inf if pool.limit.confidence in TOLD else pool.limit.amount
-
-
-def _summed(charges: Sequence[Charge]) -> tuple[Charge, ...]:
-    """Return *charges* with one charge for each pool: two that fit alone may not fit together."""
-    amounts: dict[str, float] = {}
-    for charge in charges:
-        amounts[charge.pool.id] = amounts.get(charge.pool.id, 0.0) + charge.amount
-    if len(amounts) == len(charges):
-        return tuple(charges)
-    pools = {charge.pool.id: charge.pool for charge in reversed(charges)}
-    return tuple(Charge(pools[name], amount) for name, amount in amounts.items())
 
 
 def _held(lease: Lease) -> tuple[_Held, ...]:

@@ -1,7 +1,7 @@
 import pytest
 from msgspec import structs
 
-from freeroute.domain.additions import LEARNED, with_limit
+from freeroute.domain.additions import LEARNED, with_limit, without_limits
 from freeroute.domain.catalogue import (
     Catalogue,
     Key,
@@ -141,3 +141,10 @@ class TestLimitsThatAnswersAdd:
     def test_there_is_an_end_to_them(self):
         many = [structs.replace(self.limit, seconds=float(n), span="") for n in range(1, 2 * LEARNED)]
         assert len(self.grown(*many).candidates[0].pools) == LEARNED
+
+    def test_one_that_is_taken_back_leaves_the_others_and_candidates_that_never_had_it(self):
+        month = structs.replace(self.limit, seconds=2_592_000.0, span="month")
+        grown = self.grown(self.limit, month)
+        left = without_limits(grown, {"a/account:default/model:m/tokens/day"})
+        assert [pool.limit for pool in left.candidates[0].pools] == [month]
+        assert left.candidates[-1] is grown.candidates[-1]

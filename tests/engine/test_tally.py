@@ -2,9 +2,10 @@
 
 import msgspec
 
+from freeroute.clock import Now
 from freeroute.domain.outcome import Kind
 from freeroute.domain.receipt import AttemptNote
-from freeroute.engine.tally import RECENT, ProviderTally, Tally
+from freeroute.engine.tally import RECENT, TURNED_AWAY, ProviderTally, Tally
 from tests.support.world import World, provider
 
 
@@ -21,6 +22,22 @@ async def test_only_the_last_fifty_are_kept():
     assert len(tally.recent) == RECENT
     assert tally.requests == RECENT + 5
     assert tally.providers["a"].latency() == {"first_event_p50": 2.0, "total_p50": 2.0}
+
+
+async def test_requests_turned_away_at_the_door_push_no_others_out():
+    tally, receipt = Tally(), await receipt_of_one_request()
+    knocks = [
+        msgspec.structs.replace(
+            receipt, at=Now(n, n), request_id=f"knock{n}", status=401, code="invalid_api_key", attempts=()
+        )
+        for n in range(1000, 1100)
+    ]
+    for one in (msgspec.structs.replace(receipt, at=Now(1000.5, 1000.5)), *knocks):
+        tally.saw(one)
+    assert tally.requests == 101
+    assert [one.request_id for one in tally.recent] == [receipt.request_id] + [
+        f"knock{n}" for n in range(1100 - TURNED_AWAY, 1100)
+    ]
 
 
 async def test_an_answer_whose_first_event_nobody_saw_still_counts():

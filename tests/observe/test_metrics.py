@@ -15,7 +15,7 @@ from freeroute.domain.clients import Client
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.receipt import AttemptNote, Receipt
 from freeroute.domain.usage import Usage
-from freeroute.engine.view import Recording
+from freeroute.engine.view import Maintenance, Recording
 from freeroute.errors import FreerouteError
 from freeroute.observe.metrics import CONTENT_TYPE, MOST_CLIENTS, Metrics
 from tests.support.world import PER_MINUTE, World, call, model, provider, read, streamed
@@ -246,6 +246,13 @@ def test_records_are_counted_where_they_are_kept():
         "freeroute_records_written_total": 3,
         "freeroute_records_lost_total": 2,
     }
+
+
+def test_maintenance_is_seen():
+    world = Watched(provider("groq"))
+    assert samples(world.metrics)["freeroute_maintenance",] == 0
+    world.gateway.maintenance = Maintenance(0.0)
+    assert samples(world.metrics)["freeroute_maintenance",] == 1
 
 
 async def test_the_documentation_lists_every_metric_with_its_type_and_labels():

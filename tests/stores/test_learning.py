@@ -116,6 +116,32 @@ async def test_a_reload_keeps_what_was_learned_until_the_settings_say_otherwise(
     assert (reading.used, reading.limit, reading.source) == (15, 40, "configured")
 
 
+async def test_what_answers_taught_is_forgotten_on_demand_and_use_is_kept(store, clock):
+    lease = await leased(store, clock)
+    await store.learn(lease, [minute(5, 20)], clock.now())
+    store.changed()
+    assert store.unlearn(POOLS, clock.now()) == [REQUESTS]
+    assert store.changed() == {("pool", REQUESTS.id)}
+    [reading] = store.readings([REQUESTS], clock.now())
+    assert (reading.used, reading.limit, reading.source) == (15, 30, "configured")
+    kept = store.kept(("pool", REQUESTS.id), clock.now())
+    assert (kept.limit, kept.told, kept.measure) == (REQUESTS.limit, None, None)
+    assert store.unlearn(POOLS, clock.now()) == []
+
+
+async def test_a_limit_that_was_measured_is_measured_anew_once_forgotten(store, clock):
+    lease = await store.acquire([Charge(UNKNOWN_POOL, 1)], clock.now())
+    await store.confirm(lease, clock.now())
+    await store.settle(lease, None, clock.now())
+    lease = await store.acquire([Charge(UNKNOWN_POOL, 1)], clock.now())
+    await store.cancel(lease, clock.now())
+    assert await store.refused(lease, REFUSED, [], clock.now())
+    assert store.readings([UNKNOWN_POOL], clock.now())[0].limit == 1
+    store.unlearn([UNKNOWN_POOL], clock.now())
+    assert store.readings([UNKNOWN_POOL], clock.now())[0].limit == math.inf
+    assert isinstance(await store.acquire([Charge(UNKNOWN_POOL, 1)], clock.now()), Lease)
+
+
 async def test_what_was_learned_of_a_pool_that_is_gone_is_forgotten(store, clock):
     lease = await leased(store, clock)
     await store.learn(lease, [minute(5, 20)], clock.now())
