@@ -10,6 +10,7 @@ import msgspec
 from bench import machine
 from bench.busy import tool
 from bench.capacity import command as capacity
+from bench.kills import command as kills
 from bench.parts import calls, choose, leaving, start, streams
 from bench.processes import BenchFailed, Upstream, upstream
 from bench.report import report
@@ -22,6 +23,8 @@ def main() -> int:
     """Measure what was asked for, print it, and return the exit code."""
     if sys.argv[1:2] == ["capacity"]:
         return capacity.main(sys.argv[2:])
+    if sys.argv[1:2] == ["kills"]:
+        return kills.main(sys.argv[2:])
     wanted = _arguments()
     if not machine.is_supported():
         print("bench: needs Linux, to pin processes and to read what they use", file=sys.stderr)
@@ -41,7 +44,7 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    also = "`capacity` is a benchmark of its own: see `python -m bench capacity --help`"
+    also = "`capacity` and `kills` are benchmarks of their own: see `python -m bench capacity --help`"
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__, epilog=also)
     parser.add_argument(
         "parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all of them without one"

@@ -21,12 +21,9 @@ FreerouteError
     ├── Internal               500 internal_error
     ├── UpstreamFailed         502 upstream_failed
     ├── NoProvider             503 no_provider_configured
-<<<<<<< HEAD
     ├── Unavailable            503 unavailable
-=======
     ├── InMaintenance          503 maintenance
     ├── RecordsUnavailable     503 records_unavailable
->>>>>>> 465ff4a61980c1235eff773621bd80337ebda0cb
     ├── LoopDetected           508 loop_detected
     └── UpstreamTimeout        504 upstream_timeout
 """
@@ -221,14 +218,14 @@ class NoProvider(ApiError):
     default_code = "no_provider_configured"
 
 
-<<<<<<< HEAD
 class Unavailable(ApiError):
     """Something that this needs, such as a disk, does not work just now."""
 
     status = 503
     kind = "service_unavailable_error"
     default_code = "unavailable"
-=======
+
+
 class InMaintenance(ApiError):
     """The operator lets no requests in for now."""
 
@@ -243,7 +240,6 @@ class RecordsUnavailable(ApiError):
     status = 503
     kind = "service_unavailable_error"
     default_code = "records_unavailable"
->>>>>>> 465ff4a61980c1235eff773621bd80337ebda0cb
 
 
 class UpstreamTimeout(ApiError):

@@ -34,7 +34,8 @@ class Receipt(Struct, frozen=True):
     """Everything about a finished request except its content. Times are in seconds.
 
     *skipped* counts the events of its stream that could not be read, *continued* how often another candidate
-    went on with it.
+    went on with it. Of a request that was turned away at the door, *unrecorded* is how many were before it
+    that have no receipt.
     """
 
     request_id: str
@@ -61,3 +62,4 @@ class Receipt(Struct, frozen=True):
     skipped: int = 0
     continued: int = 0
     traceparent: str | None = None
+    unrecorded: int = 0

@@ -16,7 +16,10 @@ CALLER_LEFT_STATUS = 499
 
 
 class Ending(Struct, frozen=True):
-    """How a request ended towards its caller. *last* is the attempt that answered; times in seconds."""
+    """How a request ended towards its caller. *last* is the attempt that answered; times in seconds.
+
+    *unrecorded* is how many that were turned away before it have no receipt.
+    """
 
     status: int
     code: str | None = None
@@ -28,6 +31,7 @@ class Ending(Struct, frozen=True):
     caller_left: bool = False
     skipped: int = 0
     continued: int = 0
+    unrecorded: int = 0
 
 
 class Accounting:
@@ -71,6 +75,7 @@ class Accounting:
             skipped=ending.skipped,
             continued=ending.continued,
             traceparent=context.traceparent,
+            unrecorded=ending.unrecorded,
         )
         for observer in self._observers:
             try:

@@ -5,12 +5,15 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from msgspec import structs
+
 from freeroute.clock import Clock
 from freeroute.domain.additions import with_limit
 from freeroute.domain.affinity import Affinity
 from freeroute.domain.catalogue import Candidate, Catalogue, Limit, Pool, pool_id
 from freeroute.domain.clients import Client
 from freeroute.domain.fitness import eligible, willing
+from freeroute.domain.knocks import Knocks
 from freeroute.domain.leases import Lease
 from freeroute.domain.outcome import Kind
 from freeroute.domain.resolve import Names, Target
@@ -75,6 +78,7 @@ class Gateway:
         self._rng = rng or random.Random()
         routing = routing or Routing()
         self._accounting = Accounting(clock, (self.tally, *observers))
+        self._knocks = Knocks()
         self.admission = Admission(counters, clock, routing.waiting_room)
         self.loop = AttemptLoop(
             standing=self.standing,
@@ -117,6 +121,14 @@ class Gateway:
     def refuse(self, context: CallContext, asked: str, error: ApiError, *, stream: bool = False) -> None:
         """Record a request that was refused before it could be a call."""
         self._failed(error, Course(context=context, asked=asked, stream=stream))
+
+    def turn_away(self, context: CallContext, error: ApiError) -> None:
+        """Record a request that was turned away at the door; of a flood only some, which say of how many."""
+        course = Course(context=context, asked="")
+        ending = self._told(error, course)
+        unrecorded = self._knocks.heard(self.clock.now())
+        if unrecorded is not None:
+            self._accounting.record(course, structs.replace(ending, unrecorded=unrecorded))
 
     # --- the parts of a call -----------------------------------------------------------------------
 
@@ -184,16 +196,20 @@ class Gateway:
         return self.no_train or (client is not None and client.no_train)
 
     def _failed(self, exc: BaseException, course: Course) -> None:
+        if isinstance(exc, ApiError):
+            ending = self._told(exc, course)
+        else:
+            overhead, left = self._overhead(course), _left(exc)
+            ending = Ending(status=500, code="internal_error", overhead=overhead, caller_left=left)
+        self._accounting.record(course, ending)
+
+    def _told(self, error: ApiError, course: Course) -> Ending:
+        """Let *error* say how its client stands and what became of *course*, and return the ending it is."""
         overhead = self._overhead(course)
-        if not isinstance(exc, ApiError):
-            self._accounting.record(
-                course, Ending(status=500, code="internal_error", overhead=overhead, caller_left=_left(exc))
-            )
-            return
         told = {**headers.told(course, None, overhead), **self.admission.told(course.context.client)}
         for name, value in told.items():
-            exc.headers.setdefault(name, value)
-        self._accounting.record(course, Ending(status=exc.status, code=exc.code, overhead=overhead))
+            error.headers.setdefault(name, value)
+        return Ending(status=error.status, code=error.code, overhead=overhead)
 
     def _overhead(self, course: Course) -> float:
         return self.clock.now().mono - course.context.received.mono - course.upstream - course.queued

@@ -117,10 +117,10 @@ class Tally:
 
     def saw(self, receipt: Receipt) -> None:
         """Take note of a finished request."""
-        self.requests += 1
+        self.requests += 1 + receipt.unrecorded
         failed = receipt.status >= 400 or receipt.code is not None
         self.served += not failed
-        self.failed += failed and not receipt.caller_left
+        self.failed += (failed and not receipt.caller_left) + receipt.unrecorded
         self.tokens += receipt.usage.total if receipt.usage else 0
         (self._turned_away if receipt.code in _AT_THE_DOOR else self._let_in).append(receipt)
         for note in receipt.attempts:

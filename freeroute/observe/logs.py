@@ -206,6 +206,7 @@ def _line(receipt: Receipt) -> dict[str, Any]:
         "dropped": printable(",".join(receipt.dropped)) or None,
         "skipped": receipt.skipped or None,
         "continued": receipt.continued or None,
+        "unrecorded": receipt.unrecorded or None,
         "client": receipt.client if receipt.client != "-" else None,
         "id": receipt.request_id,
         "trace": receipt.traceparent,

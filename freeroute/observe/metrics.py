@@ -82,7 +82,9 @@ class Metrics:
         """Take note of a finished request."""
         asked, client = self._name(receipt), self._client(receipt.client)
         error = _error(receipt)
-        self._requests.labels(receipt.surface, client, asked, str(receipt.status), error).inc()
+        self._requests.labels(receipt.surface, client, asked, str(receipt.status), error).inc(
+            1 + receipt.unrecorded
+        )
         self._overhead.observe(max(receipt.overhead, 0.0))
         self._attempts_each.observe(len(receipt.attempts))
         self._server_side(receipt, asked, error)

@@ -100,8 +100,10 @@ class Guard:
             if access is not Access.PAGE:
                 self._check_origin(headers)
         hop = _hop(headers)
-        key = bearer(headers)
-        found = self._found(key if key is not None else _other_key(headers))
+        key, others = bearer(headers), _other_keys(headers)
+        if self.policy.clients and len({key, *others} - {None}) > 1:
+            raise _ambiguous()
+        found = self._found(key if key is not None else next(iter(others), None))
         client, problem = (found, None) if isinstance(found, Client) else (None, found)
         operator = None
         if not self._is_open(access, client):
@@ -246,9 +248,10 @@ def bearer(headers: Headers) -> str | None:
     return key.decode("utf-8", "surrogateescape") if scheme.lower() == b"bearer" and key else None
 
 
-def _other_key(headers: Headers) -> str | None:
-    key = headers.get(b"x-api-key") or headers.get(b"api-key")
-    return key.strip().decode("utf-8", "surrogateescape") if key else None
+def _other_keys(headers: Headers) -> list[str]:
+    """Return the keys in the other headers that may hold one."""
+    keys = (headers.get(name, b"").strip() for name in (b"x-api-key", b"api-key"))
+    return [key.decode("utf-8", "surrogateescape") for key in keys if key]
 
 
 _PROBLEMS = {
@@ -285,7 +288,7 @@ def _problem(headers: Headers, found: Problem | None) -> str:
     """Say what is wrong with the key that was sent, if one was."""
     if found is not None:
         return _PROBLEMS[found]
-    if bearer(headers) is not None or _other_key(headers) is not None:
+    if bearer(headers) is not None or _other_keys(headers):
         return "This key is not enough here"
     if headers.get(b"authorization", b"").strip():
         return "The Authorization header is not `Bearer` and a key"
@@ -323,6 +326,14 @@ def _hop(headers: Headers) -> int:
             param="x-freeroute-hop",
         )
     return int(value)
+
+
+def _ambiguous() -> InvalidApiKey:
+    # Whatever stands in front of the gateway may have looked at the other one.
+    return InvalidApiKey(
+        "Two different keys were sent: send one, as `Authorization: Bearer ...` or as `x-api-key`.",
+        headers={"www-authenticate": "Bearer"},
+    )
 
 
 def _foreign(origin: bytes | None) -> Forbidden:

@@ -46,6 +46,10 @@ class ChatGateway(Protocol):
         """Record a request that never came as far as ``chat``."""
         ...
 
+    def turn_away(self, context: CallContext, error: ApiError) -> None:
+        """Record a request that the guard turned away."""
+        ...
+
     def models(self, client: Client | None) -> list[dict[str, Any]]:
         """Return every enabled model as *client* sees it."""
         ...
@@ -131,7 +135,7 @@ class OpenAiSurface:
 
     def refused(self, request: Request, error: ApiError) -> None:
         """Record a request that the guard turned away."""
-        self._gateway.refuse(self._context(request), "", error)
+        self._gateway.turn_away(self._context(request), error)
 
     def _context(self, request: Request) -> CallContext:
         caller = request.caller

@@ -14,6 +14,8 @@ from freeroute.errors import ApiError, HeadersTooLarge, InvalidRequest, RequestT
 from freeroute.surfaces.http import new_request_id
 
 _OFFERING = {b"connection", b"upgrade", b"http2-settings"}
+# A second one may say something else to us than to whatever stands in front of us.
+_ONCE = {b"host": "Host", b"authorization": "Authorization", b"x-api-key": "x-api-key", b"api-key": "api-key"}
 _ABSOLUTE = re.compile(rb"[a-z][a-z0-9+.-]*://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 
 
@@ -157,8 +159,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
         `Expect` is left alone: 100-continue is answered, anything else is passed over, as HTTP allows.
         """
-        if sum(name == b"host" for name, _ in self.headers) > 1:
-            self._stop(InvalidRequest("The request has more than one Host header.", param="host"))
+        names = [name for name, _ in self.headers if name in _ONCE]
+        if len(names) > 1 and len(names) != len(set(names)):
+            twice = next(name for name in names if names.count(name) > 1)
+            told = f"The request has more than one {_ONCE[twice]} header."
+            self._stop(InvalidRequest(told, param=twice.decode("ascii")))
         codings = [value.strip().lower() for name, value in self.headers if name == b"transfer-encoding"]
         if codings and (codings != [b"chunked"] or self.parser.get_http_version() == "1.0"):
             problem = "Send the body with Content-Length or in chunks: no other Transfer-Encoding is served."

@@ -4,12 +4,14 @@ import pytest
 
 from freeroute.domain.catalogue import Limit, Privacy, Unit
 from freeroute.domain.clients import Client, hash_key
+from freeroute.domain.knocks import BURST, RATE
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.engine.view import Recording
 from freeroute.errors import (
     CapacityExhausted,
     ContextTooLong,
     Forbidden,
+    InvalidApiKey,
     InvalidRequest,
     NoProvider,
     NotFound,
@@ -323,6 +325,23 @@ async def test_a_refusal_before_the_call_gets_a_receipt():
     world = World(provider("a"))
     world.gateway.refuse(world.context(), "free", InvalidRequest("bad", param="messages"))
     assert world.receipts.last.status == 400
+
+
+async def test_a_flood_that_is_turned_away_is_counted_and_leaves_few_receipts():
+    world = World(provider("a"))
+    for _ in range(10_000):
+        error = InvalidApiKey("no")
+        world.gateway.turn_away(world.context(), error)
+        assert error.headers["x-freeroute-attempts"] == "0"
+        world.clock.advance(0.0001)
+    world.clock.advance(1)
+    world.gateway.turn_away(world.context(), InvalidApiKey("no"))
+    receipts = world.receipts.seen
+    assert {(one.status, one.code, one.client) for one in receipts} == {(401, "invalid_api_key", "-")}
+    assert BURST <= len(receipts) <= BURST + 2 * RATE
+    assert sum(1 + one.unrecorded for one in receipts) == 10_001
+    totals = world.gateway.status()["totals"]
+    assert (totals["requests"], totals["failed"]) == (10_001, 10_001)
 
 
 async def test_whoever_comes_to_observe_later_sees_what_finishes_from_then_on():

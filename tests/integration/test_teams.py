@@ -3,6 +3,7 @@
 import pytest
 
 from freeroute.domain.clients import LONGEST_KEY
+from freeroute.domain.knocks import BURST, RATE
 from tests.support.live import AS_ADMIN, Live
 
 CLIENTS = [
@@ -81,7 +82,15 @@ async def test_a_client_sees_how_it_stands_and_nothing_of_the_others(team):
     assert used == {"bob": ["beta"], "alice": ["alpha"], "late": [], "private": []}
 
 
-async def test_wrong_keys_in_numbers_keep_nobody_out(team):
-    for number in range(300):
-        assert (await team.http.get("/v1/key", headers=bearer(f"wrong-{number}"))).status_code == 401
+async def test_wrong_keys_in_numbers_keep_nobody_out_and_are_counted_and_not_kept(team):
+    for number in range(3 * BURST):
+        assert (await team.ask(headers=bearer(f"wrong-{number}"))).status == 401
     assert (await team.ask(headers=bearer("fr-alice"))).status == 200
+    labels = 'client="-",code="invalid_api_key",model="other",status="401",surface="openai"'
+    assert f"freeroute_requests_total{{{labels}}} {BURST}.0" in await team.metrics()
+    team.clock.advance(1 / RATE)
+    await team.ask(headers=bearer("wrong"))
+    told = await team.metrics()
+    assert f"freeroute_requests_total{{{labels}}} {3 * BURST + 1}.0" in told
+    assert told.count("freeroute_requests_total{") == 2
+    assert "wrong" not in told

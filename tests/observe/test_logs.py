@@ -134,6 +134,14 @@ def test_events_that_could_not_be_read_are_told_where_there_are_any(written):
     assert [line.get("skipped") for line in lines(written)] == [None, 2]
 
 
+def test_a_flood_that_was_turned_away_is_told_by_those_that_have_a_line(written):
+    set_up("json", "info")
+    refused = structs.replace(RECEIPT, status=401, code="invalid_api_key")
+    for one in (refused, structs.replace(refused, unrecorded=9_900)):
+        RequestLog().saw(one)
+    assert [line.get("unrecorded") for line in lines(written)] == [None, 9_900]
+
+
 def test_a_stream_that_others_went_on_with_says_how_often(written):
     set_up("json", "info")
     RequestLog().saw(RECEIPT)

@@ -92,6 +92,9 @@ class FakeGateway:
     def refuse(self, context: CallContext, asked: str, error: ApiError, *, stream: bool = False) -> None:
         self.refusals.append((context, asked, error))
 
+    def turn_away(self, context: CallContext, error: ApiError) -> None:
+        self.refusals.append((context, "", error))
+
     def models(self, client: Client | None) -> list[dict[str, Any]]:
         self.asked.append(("models", client.name if client else None))
         return [self._model("free"), self._model("groq/openai/gpt-oss-120b")]

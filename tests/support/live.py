@@ -23,10 +23,11 @@ from freeroute.upstreams.aiohttp_transport import AiohttpTransport
 from freeroute.upstreams.simulated.faults import Speed
 from freeroute.upstreams.simulated.http import asgi
 from freeroute.upstreams.simulated.simulation import SimulatedProvider, Simulation
+from freeroute.upstreams.transport import Transport
 from tests.support.clocks import ManualClock
 from tests.support.serving import PATIENCE, listening, serving
 
-ADMIN = "admin-key"
+ADMIN = "walrus-of-the-admin"
 AS_ADMIN = {"authorization": f"Bearer {ADMIN}"}
 # A model that each simulated provider serves, and where its API begins there.
 MODELS = {
@@ -220,10 +221,18 @@ def pair(first: str = "groq", second: str = "cerebras", **of_first: Any) -> dict
 
 
 @contextlib.asynccontextmanager
-async def live(directory: Path, providers: dict[str, Any], **sections: Any) -> AsyncIterator[Live]:
+async def live(
+    directory: Path,
+    providers: dict[str, Any],
+    *,
+    state: Path | None = None,
+    wrapped: Callable[[Transport], Transport] = lambda transport: transport,
+    **sections: Any,
+) -> AsyncIterator[Live]:
     """Run a gateway with *providers* and further *sections* of its settings, all from a file.
 
-    Windows, holds and breakers follow a clock that is moved by hand; time-outs are real.
+    Windows, holds and breakers follow a clock that is moved by hand; time-outs are real. With *state*, a
+    directory, it remembers and records there. *wrapped* puts something around what speaks to providers.
     """
     clock = ManualClock()
     world = simulation(clock, seed=7)
@@ -233,7 +242,10 @@ async def live(directory: Path, providers: dict[str, Any], **sections: Any) -> A
         simulated = await stack.enter_async_context(listening(_plain(world)))
         written = msgspec.json.encode(_settings(providers, sections, simulated, world))
         (directory / "freeroute.yaml").write_bytes(written)  # JSON is YAML, and written in no time
-        app = App(_reader(directory), transport=AiohttpTransport(), clock=clock, demo=False)
+        app = App(_reader(directory), transport=wrapped(AiohttpTransport()), clock=clock, demo=False)
+        if state is not None:
+            app.remember(state, "this boot")
+            app.record(state)
         url = await stack.enter_async_context(serving(app.asgi(ADMIN, lambda on: None)))
         client = httpx.AsyncClient(base_url=url, timeout=PATIENCE, verify=PLAIN)
         caller = await stack.enter_async_context(client)

@@ -29,6 +29,10 @@ class PlayedProvider:
         self.busy = 0
         self._waiting = list(replies)
 
+    def answer(self, *replies: Reply) -> None:
+        """Answer the calls from now on with *replies*."""
+        self._waiting = list(replies)
+
     async def __call__(self, peer: Peer) -> None:
         while True:
             request = await peer.request()

@@ -175,6 +175,51 @@ def test_a_refusal_says_what_is_wrong_with_the_key(header, told):
     assert caught.value.headers == {"www-authenticate": "Bearer"}
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {b"authorization": b"Bearer sk-alice", b"x-api-key": b"sk-new"},
+        {b"authorization": b"Bearer sk-alice", b"api-key": b"not-needed"},
+        {b"x-api-key": b"sk-alice", b"api-key": b"sk-new"},
+        {b"authorization": b"Bearer sk-nobody", b"x-api-key": b"sk-alice"},
+    ],
+)
+@pytest.mark.parametrize("access", [Access.CLIENT, Access.STATUS, Access.METRICS, Access.ADMIN])
+def test_two_keys_that_differ_are_refused_whichever_of_them_is_good(headers, access):
+    with pytest.raises(InvalidApiKey, match=r"^Two different keys were sent: send one") as caught:
+        admit(headers, KEYED, access)
+    assert caught.value.status == 401
+    assert "sk-" not in caught.value.message
+
+
+def test_one_key_may_be_sent_in_every_header_and_any_keys_while_none_is_required():
+    everywhere = {b"authorization": b"Bearer sk-alice", b"x-api-key": b" sk-alice", b"api-key": b"sk-alice"}
+    assert admit(everywhere, KEYED).client == ALICE
+    beside = {b"authorization": b"Basic of-a-proxy", b"x-api-key": b"sk-alice"}
+    assert admit(beside, KEYED).client == ALICE
+    admit({**LOCAL, b"authorization": b"Bearer one", b"x-api-key": b"two"})
+
+
+def test_keys_end_by_the_calendar_that_is_believed_whichever_way_it_was_set():
+    clock = ManualClock()
+    door = Guard(Policy(clients=(TURNED, Client("brief", hash_key("sk-brief"), expires=EPOCH + 60))), clock)
+
+    def opens(key: bytes) -> bool:
+        try:
+            return door.admit({b"x-api-key": key}, "-", Access.CLIENT).client is not None
+        except InvalidApiKey:
+            return False
+
+    for by, brief, former, old in (
+        (0, True, True, False),
+        (3600, False, False, False),
+        (-7200, True, True, True),
+    ):
+        clock.set_wall(by)
+        assert (opens(b"sk-brief"), opens(b"sk-former"), opens(b"sk-old")) == (brief, former, old)
+        assert opens(b"sk-new")
+
+
 def test_the_admin_key_opens_no_route_of_a_client():
     with pytest.raises(InvalidApiKey, match="This key is unknown"):
         admit({b"authorization": b"Bearer boss"}, KEYED)

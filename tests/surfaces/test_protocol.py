@@ -291,9 +291,24 @@ async def test_a_caller_of_http_1_0_gets_a_whole_answer_with_its_length(build, m
     assert len(body) == (int(headers["content-length"]) if method == b"GET" else 0)
 
 
-async def test_two_host_headers_are_refused(build):
-    answer = await exchange(build(), HEAD + b"host: localhost\r\n\r\n")
-    assert (answer.status, answer.error["param"]) == (400, "host")
+@pytest.mark.parametrize("name", ["Host", "Authorization", "x-api-key", "api-key"])
+async def test_a_header_that_says_who_calls_or_whom_may_come_once(build, gateway, name):
+    lines = b"".join(f"{spelled}: localhost\r\n".encode() for spelled in (name, name.upper()))
+    answer = await exchange(build(), b"GET /v1/models HTTP/1.1\r\n" + lines + b"\r\n")
+    assert (answer.status, answer.error["param"]) == (400, name.lower())
+    assert answer.error["message"] == f"The request has more than one {name} header."
+    assert gateway.asked == []
+
+
+@pytest.mark.parametrize(
+    "key", [b"fr-a\x00b", b"fr-a\rx-api-key: fr-b", b"fr-a\n\x01: fr-b", b"fr-a\x7f", b"fr-a\r\n fr-b"]
+)
+async def test_a_key_that_would_break_the_head_is_no_request(build, gateway, key):
+    head = b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer " + key + b"\r\n\r\n"
+    answer = await exchange(build(), head)
+    assert (answer.status, answer.error["code"]) == (400, "invalid_request")
+    assert b"fr-" not in answer.body
+    assert gateway.asked == []
 
 
 @pytest.mark.parametrize(
