@@ -36,6 +36,7 @@ class Kind(StrEnum):
     DIVERGED = "diverged"  # was to go on with an answer, and began another one
     REDIRECTED = "redirected"
     CALLER_LEFT = "caller_left"
+    INTERNAL = "internal_error"  # the gateway itself failed, in words of the error its caller gets
 
 
 class Blame(Enum):
@@ -85,6 +86,8 @@ class Outcome(Struct, frozen=True):
     context: int | None = None
     request_error: str | None = None
 
+
+INTERNAL = Outcome(Kind.INTERNAL, detail="the gateway failed")
 
 PREFILL = "messages[-1]"
 """What a refusal of an answer that the caller began (a last message of the assistant's) names."""
@@ -178,6 +181,7 @@ _NEXT = {
     Kind.CONTEXT_TOO_LONG: Next.ROOMIER,
     Kind.FILTERED: Next.STOP,
     Kind.CALLER_LEFT: Next.STOP,
+    Kind.INTERNAL: Next.STOP,
 }
 
 

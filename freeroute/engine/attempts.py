@@ -10,7 +10,7 @@ from freeroute.clock import Clock, Now
 from freeroute.domain import effects
 from freeroute.domain.catalogue import Candidate, Limit, Pool
 from freeroute.domain.leases import LEAST_OUTPUT, Lease, actual_amounts
-from freeroute.domain.outcome import Blame, Kind, Next, Outcome, blamed, judge
+from freeroute.domain.outcome import INTERNAL, Blame, Kind, Next, Outcome, blamed, judge
 from freeroute.domain.rates import unheard_of
 from freeroute.domain.receipt import AttemptNote
 from freeroute.domain.selection import Fit, Need, Tried
@@ -158,7 +158,7 @@ class AttemptLoop:
             ended = self.clock.now()
             self.standing.give_back(candidate, leased.trial)
             ours = isinstance(exc, Exception)
-            outcome = Outcome(Kind.FAULT, detail="the gateway failed") if ours else Outcome(Kind.CALLER_LEFT)
+            outcome = INTERNAL if ours else Outcome(Kind.CALLER_LEFT)
             self._note(call, course, leased, outcome, ended)
             await self.counters.settle(leased.lease, None, ended)
             self.room.stir()
