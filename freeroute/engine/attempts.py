@@ -154,13 +154,16 @@ class AttemptLoop:
         try:
             sent = await self.upstreams[candidate.provider.kind].send(call, candidate, terms)
         except BaseException as exc:
-            # The caller left, or we broke: either way nobody's fault, and the provider counted the call.
+            # The caller left, or we broke: either way nobody's fault, and the provider counted what went out.
             ended = self.clock.now()
             self.standing.give_back(candidate, leased.trial)
             ours = isinstance(exc, Exception)
             outcome = INTERNAL if ours else Outcome(Kind.CALLER_LEFT)
             self._note(call, course, leased, outcome, ended)
-            await self.counters.settle(leased.lease, None, ended)
+            if terms.dispatch.unsent:
+                await self.counters.cancel(leased.lease, ended)
+            else:
+                await self.counters.settle(leased.lease, None, ended)
             self.room.stir()
             raise
         finally:

@@ -161,14 +161,17 @@ class OpenAiUpstream:
         began = self._clock.now()
         try:
             async with asyncio.timeout(terms.first_event) as timer:
-                exchange = await self._transport.open("POST", url, headers, ready.body, _deadlines(terms))
+                exchange = await self._transport.open(
+                    "POST", url, headers, ready.body, _deadlines(terms), dispatch=terms.dispatch
+                )
                 attempt.sent_at = began.later(exchange.sent_in)
                 return await attempt.read(exchange, timer)
         except TransportError as exc:
             return attempt.told(Sent(before_answer(exc, attempt.status)))
         except TimeoutError:
             told = f"nothing to read within {terms.first_event:g} s"
-            return attempt.told(Sent(Outcome(Kind.TIMED_OUT, attempt.status, told)))
+            counted = not terms.dispatch.unsent
+            return attempt.told(Sent(Outcome(Kind.TIMED_OUT, attempt.status, told, counted=counted)))
 
 
 class _Attempt:
