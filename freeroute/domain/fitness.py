@@ -6,7 +6,7 @@ from typing import Any
 
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Candidate, Privacy, Quirks
-from freeroute.domain.outcome import PREFILL
+from freeroute.domain.outcome import PREFILL, many
 from freeroute.domain.patterns import by_pattern
 from freeroute.domain.selection import Fit, Need, Reason
 from freeroute.domain.standing import Standing
@@ -118,4 +118,5 @@ def willing(need: Need, fit: Fit, standing: Standing, now: Now) -> Fit:
     """Return *fit* without models that refused a feature of *need* lately, unless all of them did."""
     if not need.features:
         return fit
-    return [entry for entry in fit if not standing.refused(entry[1], need.features, now)] or fit
+    features = need.features.union(many(count) for count in range(2, need.choices + 1))
+    return [entry for entry in fit if not standing.refused(entry[1], features, now)] or fit

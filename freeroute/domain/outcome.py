@@ -65,11 +65,12 @@ class Next(Enum):
 class Outcome(Struct, frozen=True):
     """How one attempt ended, as the adapter saw it.
 
-    *retry_after* is in seconds; *window* the span a 429 names (minute ... month); *scope* what a hold is
-    laid on where the answer says (a ``catalogue.Scope`` value or ``provider``); *counted* whether the
-    provider may have counted the call; *lasting* whether *param* is refused whatever it says, rather than for
-    its value or its company; *context* the window in tokens that an overflow names. *detail* is
-    printable and free of secrets and prompts; *request_error* may be shown to the caller.
+    *retry_after* is in seconds; *window* the span a 429 names (minute ... month); *scope* what a hold is laid
+    on where the answer says (a ``catalogue.Scope`` value or ``provider``); *counted* whether the provider may
+    have counted the call; *lasting* whether *param* is refused whatever it says, rather than for its value or
+    its company; *choices* the ``n`` that was refused as too many; *context* the window in tokens that an
+    overflow names. *detail* is printable and free of secrets and prompts; *request_error* may be shown to the
+    caller.
     """
 
     kind: Kind
@@ -83,6 +84,7 @@ class Outcome(Struct, frozen=True):
     unit: str | None = None
     counted: bool = True
     lasting: bool = True
+    choices: int | None = None
     context: int | None = None
     request_error: str | None = None
 
@@ -136,6 +138,11 @@ BINDING = frozenset(
 # What a model refuses by its mere presence: once it did, calls that carry them go elsewhere. Of others
 # (tools, temperature, an output bound) a refusal may mean one caller's value only. Own design.
 FEATURES = frozenset({"logprobs", "n", "prediction", "web_search_options", PREFILL})
+
+
+def many(choices: int) -> str:
+    """Return what a refusal of so many *choices* goes by among features; of more it is one as well."""
+    return f"n={choices}"
 
 
 def droppable(param: str) -> bool:

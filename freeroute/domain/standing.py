@@ -318,7 +318,7 @@ class Standing(Remembered):
         self._changed.add(("model", candidate.name))
 
     def refuses(self, candidate: Candidate, feature: str, *, until: float) -> None:
-        """Spare this model calls with *feature*, one of ``outcome.FEATURES``, until *until* (mono)."""
+        """Spare this model calls with *feature*, of ``outcome.FEATURES`` or ``many``, until then (mono)."""
         self._lessons.spare(candidate.name, feature, until)
         self._changed.add(("model", candidate.name))
 

@@ -136,6 +136,7 @@ class Gateway:
             ties=self.ties,
             tools=call.tools,
             features=call.features,
+            choices=call.choices,
             parameters=call.parameters,
             preferred=self._last(call, course),
         )

@@ -8,11 +8,13 @@ import pytest
 from freeroute.domain import effects
 from freeroute.domain.breaker import LONGEST_REST, State
 from freeroute.domain.catalogue import Limit, Unit, WindowKind, candidates_of
+from freeroute.domain.fitness import willing
 from freeroute.domain.keepsake import LEARNED_FOR, KeptStanding, Rebase
 from freeroute.domain.leases import charges_of
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.remembered import places_of
 from freeroute.domain.returning import ALONE
+from freeroute.domain.selection import Need
 from freeroute.domain.standing import Obstacle, Standing
 from freeroute.domain.usage import Demand
 from freeroute.stores.memory import MemoryCounters
@@ -280,6 +282,24 @@ def test_a_feature_that_is_refused_is_spared_for_a_day_or_until_a_reload():
     scene.ended(Kind.BAD_PARAMETER, param="logprobs")
     scene.standing.keep([])
     assert not scene.standing.refused(first, features, scene.clock.now())
+
+
+def test_a_number_of_choices_that_is_refused_is_spared_it_and_more_and_no_fewer():
+    scene = Scene()
+    first, now = scene.candidates[0], scene.clock.now()
+
+    def spared() -> list[int]:
+        wanted = frozenset({"n"})
+        asked = [Need(targets=(), demand=DEMAND, features=wanted, choices=n) for n in (2, 3, 4, 8)]
+        others = [(0, first), (0, scene.candidates[2])]
+        return [need.choices for need in asked if len(willing(need, others, scene.standing, now)) == 1]
+
+    scene.ended(Kind.BAD_PARAMETER, param="n", lasting=False, choices=4)
+    assert spared() == [4, 8]
+    scene.ended(Kind.BAD_PARAMETER, param="n", lasting=False, choices=3)
+    assert spared() == [3, 4, 8]
+    scene.ended(Kind.BAD_PARAMETER, param="n")
+    assert spared() == [2, 3, 4, 8]
 
 
 def test_what_is_remembered_is_bounded():

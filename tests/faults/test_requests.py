@@ -59,6 +59,14 @@ async def test_a_parameter_the_answer_depends_on_goes_where_it_is_taken(play, st
     assert b'"logprobs":true' in scene.beta.calls[0].body
 
 
+async def test_a_number_of_choices_that_is_too_many_says_nothing_of_fewer(play, stream):
+    scene = await play(refusing(BAD, error("'n' : number must be at most 2", param="n")), ANSWERS)
+    assert (await scene.ask(stream, n=8)).by == "beta"
+    assert (await scene.ask(stream, n=4)).by == "alpha"  # it may have been only eight
+    assert (await scene.ask(stream, n=9)).by == "beta"
+    assert [b'"n":8' in call.body for call in scene.alpha.calls] == [True, False]
+
+
 async def test_where_nobody_takes_it_the_caller_learns_which_parameter_it_was(play, stream):
     body = error("property 'logprobs' is unsupported")
     scene = await play(refusing(BAD, body), beta=refusing(BAD, body))
