@@ -285,6 +285,7 @@ class AttemptLoop:
             self._second_opinion(outcome, candidate, course)
         elif verdict is Next.ROOMIER:
             course.too_long = outcome
+            self.standing.learn_overlong(candidate, need.demand, self.clock.now())
             tried.context = max(tried.context, self.standing.context(candidate) or 0)
         elif outcome.kind in ABOUT_REQUEST:
             course.refused = outcome

@@ -302,6 +302,46 @@ def test_a_number_of_choices_that_is_refused_is_spared_it_and_more_and_no_fewer(
     assert spared() == [2, 3, 4, 8]
 
 
+def prompt(*sizes: int, output: int | None = None) -> Demand:
+    return Demand(sizes[0], output, sizes)
+
+
+def test_a_prompt_that_was_too_long_speaks_of_longer_ones_of_its_kind_for_an_hour():
+    scene = Scene()
+    x, y = scene.candidates[0], scene.candidates[2]
+    scene.standing.learn_overlong(x, prompt(1000, 2000, output=10), scene.clock.now())
+
+    def refused(demand: Demand, candidate=x) -> bool:
+        return scene.standing.overlong(candidate, demand, scene.clock.now())
+
+    assert refused(prompt(1000, 2000, output=10))
+    assert refused(prompt(3000, 6500, output=20))
+    assert not refused(prompt(1000, 2000))  # which asks for less
+    assert not refused(prompt(999, 2000, output=10))
+    assert not refused(prompt(2000, 2000, output=10))  # of another kind
+    assert not refused(prompt(1000, 2000, output=10), y)
+    scene.clock.advance(3600)
+    assert not refused(prompt(1000, 2000, output=10))
+
+
+def test_few_prompts_that_were_too_long_are_remembered_and_the_shortest_of_a_kind():
+    scene = Scene()
+    x, now = scene.candidates[0], scene.clock.now()
+    for kind in range(1, 9):
+        scene.standing.learn_overlong(x, prompt(1000, 1000 * kind), now)
+    for size in (5000, 900, 800):
+        scene.standing.learn_overlong(x, prompt(size, 8 * size), now)
+    assert scene.standing.overlong(x, prompt(800, 6400), now)
+    assert scene.standing.overlong(x, prompt(1000, 2000), now)
+    scene.standing.learn_overlong(x, prompt(1000, 9000), now)
+    assert not scene.standing.overlong(x, prompt(1000, 1000), now)
+    scene.standing.retry_verdicts()
+    assert not scene.standing.overlong(x, prompt(1000, 2000), now)
+    scene.standing.learn_overlong(x, DEMAND, now)
+    scene.standing.keep([])
+    assert not scene.standing.overlong(x, DEMAND, now)
+
+
 def test_what_is_remembered_is_bounded():
     scene = Scene()
     for number in range(100):
