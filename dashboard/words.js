@@ -105,6 +105,7 @@ export const ENDINGS = {
   diverged: "would have said something else",
   redirected: "sent us elsewhere",
   caller_left: "the caller left",
+  internal_error: "freeroute itself failed",
 };
 
 const REMEDIES = {

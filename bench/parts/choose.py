@@ -100,12 +100,12 @@ def _model(number: int) -> Model:
 
 def _timed(field: _Field, strategy: str, span: float) -> Choosing:
     need = field.need(strategy)
-    fit, _ = eligible(need, field.standing)
+    fit, _ = eligible(need, field.standing, field.now())
     return Choosing(
         providers=len(field.catalogue.providers),
         candidates=len(field.catalogue.candidates),
         strategy=strategy,
-        eligible_us=_median_us(lambda: eligible(need, field.standing), span / 4),
+        eligible_us=_median_us(lambda: eligible(need, field.standing, field.now()), span / 4),
         choose_us=_median_us(lambda: choose(need, fit, field.standing, Tried(), field.now()), span),
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Candidate, Pool, WindowKind
 from freeroute.domain.leases import Charge
-from freeroute.domain.outcome import FEATURES, Blame, Kind, Outcome, blamed, droppable
+from freeroute.domain.outcome import FEATURES, Blame, Kind, Outcome, blamed, droppable, many
 from freeroute.domain.standing import Standing, Trial
 
 # A 429 that names nothing, with our counters saying there is room: try again after 5 s, doubling to 5 min.
@@ -165,7 +165,8 @@ def _bad_parameter(outcome: Outcome, candidate: Candidate, standing: Standing, n
         if outcome.counted and outcome.lasting:
             standing.learn_refusal(candidate, outcome.param, now)
     elif outcome.param in FEATURES:
-        standing.refuses(candidate, outcome.param, until=now.mono + REFUSED_REST)
+        feature = many(outcome.choices) if outcome.choices else outcome.param
+        standing.refuses(candidate, feature, until=now.mono + REFUSED_REST)
 
 
 def _place(outcome: Outcome, candidate: Candidate) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Candidate, Privacy, Quirks
-from freeroute.domain.outcome import PREFILL
+from freeroute.domain.outcome import PREFILL, many
 from freeroute.domain.patterns import by_pattern
 from freeroute.domain.selection import Fit, Need, Reason
 from freeroute.domain.standing import Standing
@@ -18,8 +18,8 @@ estimates are within a fifth, but hexadecimal digits and rows of pictures come o
 _PLAIN_NAME = re.compile(r"\w+", re.ASCII).fullmatch
 
 
-def unfit(candidate: Candidate, need: Need, standing: Standing, share: float = 1.0) -> str | None:
-    """Return why *candidate* can never serve *need*, whatever the time; None if it can.
+def unfit(candidate: Candidate, need: Need, standing: Standing, now: Now, share: float = 1.0) -> str | None:
+    """Return why *candidate* can never serve *need*, whatever its state; None if it can.
 
     Its prompt is taken for this *share* of what was estimated.
     """
@@ -40,6 +40,8 @@ def unfit(candidate: Candidate, need: Need, standing: Standing, share: float = 1
     if need.remote_images and not provider.quirks.remote_images:
         return "takes images as base64 data only"
     context = standing.context(candidate)
+    if standing.overlong(candidate, need.demand, now):
+        return f"context of {context or 'unknown'} tokens was too small for such a prompt"
     if context is None:
         return None
     if share * standing.likely(candidate, need.demand) + (need.demand.max_output or 1) > context:
@@ -84,17 +86,19 @@ def _honours(candidate: Candidate, name: str, value: Any) -> bool:
     return takes(quirks, name)
 
 
-def eligible(need: Need, standing: Standing) -> tuple[list[tuple[int, Candidate]], list[Reason]]:
+def eligible(need: Need, standing: Standing, now: Now) -> tuple[list[tuple[int, Candidate]], list[Reason]]:
     """Split the candidates of *need* into those able to serve it, with their target's place, and the rest.
 
     If there is none, those count as able whose context is too small by the estimate alone: it may be wrong,
     and then a refused call costs less than a prompt refused that would have fit.
     """
-    fit, rest = _split(need, standing, 1.0)
-    return (fit, rest) if fit else _split(need, standing, GENEROUS)
+    fit, rest = _split(need, standing, now, 1.0)
+    return (fit, rest) if fit else _split(need, standing, now, GENEROUS)
 
 
-def _split(need: Need, standing: Standing, share: float) -> tuple[list[tuple[int, Candidate]], list[Reason]]:
+def _split(
+    need: Need, standing: Standing, now: Now, share: float
+) -> tuple[list[tuple[int, Candidate]], list[Reason]]:
     fit: list[tuple[int, Candidate]] = []
     rest: list[Reason] = []
     seen: set[str] = set()
@@ -106,7 +110,7 @@ def _split(need: Need, standing: Standing, share: float) -> tuple[list[tuple[int
             seen.add(candidate.id)
             name = candidate.name
             if name not in found:
-                found[name] = unfit(candidate, need, standing, share)
+                found[name] = unfit(candidate, need, standing, now, share)
             if (why := found[name]) is None:
                 fit.append((group, candidate))
             else:
@@ -118,4 +122,5 @@ def willing(need: Need, fit: Fit, standing: Standing, now: Now) -> Fit:
     """Return *fit* without models that refused a feature of *need* lately, unless all of them did."""
     if not need.features:
         return fit
-    return [entry for entry in fit if not standing.refused(entry[1], need.features, now)] or fit
+    features = need.features.union(many(count) for count in range(2, need.choices + 1))
+    return [entry for entry in fit if not standing.refused(entry[1], features, now)] or fit

@@ -1,4 +1,4 @@
-"""What errors taught of models, by their names: the real context, parameters and features they refuse."""
+"""What errors taught of models, by their names: the real context, and what they refuse."""
 
 import math
 from collections.abc import Collection
@@ -7,9 +7,18 @@ from msgspec import Struct
 
 from freeroute.clock import Now
 from freeroute.domain.keepsake import KeptModel, Rebase
+from freeroute.domain.usage import Demand
 
 MOST_REFUSED = 32
 """Parameters remembered of one model, so that errors cannot fill the memory. Own design."""
+
+MOST_OVERLONG = 8
+"""Prompts remembered of one model that were too long. Own design: one of each kind of text that is asked."""
+
+ALIKE = 1.1
+"""Two texts are of one kind if their lengths differ by one factor for all tokenizers, within this factor. Own
+design: a page that grows by half moves by 1.04, its parts by up to 1.14; JSON differs from prose by 1.14 and
+more, German from English by 1.4, hexadecimal digits by 1.5."""
 
 
 class _Lesson(Struct):
@@ -20,6 +29,21 @@ class _Lesson(Struct):
     refuses: frozenset[str] = frozenset()
 
 
+class _Overlong(Struct, frozen=True):
+    """A prompt that was refused as too long, and until when (mono) that is believed."""
+
+    demand: Demand
+    until: float
+
+    def speaks_of(self, demand: Demand) -> bool:
+        """Say whether *demand* is as long and of the same kind of text: estimates are off by kinds."""
+        if (demand.max_output or 0) < (self.demand.max_output or 0):
+            return False
+        asked, refused = (one.sizes or (one.prompt,) for one in (demand, self.demand))
+        shares = [new / max(old, 1) for new, old in zip(asked, refused, strict=True)]
+        return min(shares) >= 1.0 and max(shares) <= ALIKE * min(shares)
+
+
 class Lessons:
     """What is known better than the catalogue knows it."""
 
@@ -27,6 +51,7 @@ class Lessons:
         """Know nothing."""
         self._models: dict[str, _Lesson] = {}
         self._features: dict[str, dict[str, float]] = {}
+        self._overlong: dict[str, tuple[_Overlong, ...]] = {}
 
     @property
     def models(self) -> Collection[str]:
@@ -48,6 +73,11 @@ class Lessons:
         known = self._features.get(model)
         return known is not None and any(known.get(feature, 0.0) > now.mono for feature in features)
 
+    def overlong(self, model: str, demand: Demand, now: Now) -> bool:
+        """Say whether *model* lately refused a prompt like that of *demand*, or shorter, as too long."""
+        known = self._overlong.get(model)
+        return known is not None and any(one.until > now.mono and one.speaks_of(demand) for one in known)
+
     def learn_context(self, model: str, tokens: int, now: Now) -> None:
         """Remember the context window an error named."""
         self._lesson(model, now).context = tokens
@@ -58,13 +88,20 @@ class Lessons:
         if len(lesson.refuses) < MOST_REFUSED:
             lesson.refuses |= {param}
 
+    def learn_overlong(self, model: str, demand: Demand, until: float) -> None:
+        """Remember until *until* (mono) that the prompt of *demand* was too long, instead of longer ones."""
+        new = _Overlong(demand, until)
+        others = [one for one in self._overlong.get(model, ()) if not new.speaks_of(one.demand)]
+        self._overlong[model] = (*others, new)[-MOST_OVERLONG:]
+
     def spare(self, model: str, feature: str, until: float) -> None:
         """Spare *model* calls with *feature* until *until* (mono)."""
         self._features.setdefault(model, {})[feature] = until
 
     def spare_nothing(self) -> None:
-        """Forget which features were refused."""
+        """Forget which features were refused, and which prompts."""
         self._features.clear()
+        self._overlong.clear()
 
     def forget(self, models: Collection[str]) -> None:
         """Forget *models*."""
@@ -73,6 +110,7 @@ class Lessons:
     def keep(self, models: Collection[str]) -> None:
         """Forget all but *models*."""
         self._models = {name: lesson for name, lesson in self._models.items() if name in models}
+        self._overlong = {name: known for name, known in self._overlong.items() if name in models}
         self._features = {name: spared for name, spared in self._features.items() if name in models}
 
     def kept(self, model: str) -> KeptModel | None:

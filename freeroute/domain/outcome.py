@@ -36,6 +36,7 @@ class Kind(StrEnum):
     DIVERGED = "diverged"  # was to go on with an answer, and began another one
     REDIRECTED = "redirected"
     CALLER_LEFT = "caller_left"
+    INTERNAL = "internal_error"  # the gateway itself failed, in words of the error its caller gets
 
 
 class Blame(Enum):
@@ -64,11 +65,12 @@ class Next(Enum):
 class Outcome(Struct, frozen=True):
     """How one attempt ended, as the adapter saw it.
 
-    *retry_after* is in seconds; *window* the span a 429 names (minute ... month); *scope* what a hold is
-    laid on where the answer says (a ``catalogue.Scope`` value or ``provider``); *counted* whether the
-    provider may have counted the call; *lasting* whether *param* is refused whatever it says, rather than for
-    its value or its company; *context* the window in tokens that an overflow names. *detail* is
-    printable and free of secrets and prompts; *request_error* may be shown to the caller.
+    *retry_after* is in seconds; *window* the span a 429 names (minute ... month); *scope* what a hold is laid
+    on where the answer says (a ``catalogue.Scope`` value or ``provider``); *counted* whether the provider may
+    have counted the call; *lasting* whether *param* is refused whatever it says, rather than for its value or
+    its company; *choices* the ``n`` that was refused as too many; *context* the window in tokens that an
+    overflow names. *detail* is printable and free of secrets and prompts; *request_error* may be shown to the
+    caller.
     """
 
     kind: Kind
@@ -82,9 +84,12 @@ class Outcome(Struct, frozen=True):
     unit: str | None = None
     counted: bool = True
     lasting: bool = True
+    choices: int | None = None
     context: int | None = None
     request_error: str | None = None
 
+
+INTERNAL = Outcome(Kind.INTERNAL, detail="the gateway failed")
 
 PREFILL = "messages[-1]"
 """What a refusal of an answer that the caller began (a last message of the assistant's) names."""
@@ -135,6 +140,11 @@ BINDING = frozenset(
 FEATURES = frozenset({"logprobs", "n", "prediction", "web_search_options", PREFILL})
 
 
+def many(choices: int) -> str:
+    """Return what a refusal of so many *choices* goes by among features; of more it is one as well."""
+    return f"n={choices}"
+
+
 def droppable(param: str) -> bool:
     """Say whether *param* may be dropped to get an answer: those listed and fields unknown to OpenAI."""
     return param in DROPPABLE or param not in BINDING
@@ -178,6 +188,7 @@ _NEXT = {
     Kind.CONTEXT_TOO_LONG: Next.ROOMIER,
     Kind.FILTERED: Next.STOP,
     Kind.CALLER_LEFT: Next.STOP,
+    Kind.INTERNAL: Next.STOP,
 }
 
 

@@ -33,7 +33,7 @@ class Ranked(Struct, frozen=True):
 
 def plan(need: Need, standing: Standing, now: Now) -> list[Ranked]:
     """Return every candidate of *need*: the usable ones in the order ``choose`` prefers, then the others."""
-    able, rest = eligible(need, standing)
+    able, rest = eligible(need, standing, now)
     fit = willing(need, able, standing, now)
     kept = {candidate.id for _, candidate in fit}
     rest += [Reason(c, "unfit", "refused a parameter of such calls") for _, c in able if c.id not in kept]

@@ -50,9 +50,9 @@ class Need(Struct, kw_only=True):
     *ties* is how ``free`` orders equals: balanced (no ties), round_robin (longest unused first) or random.
     With *clamp* the output bound may be cut to what a provider that counts it in advance has room for.
     *tools* are the names of those that it offers, *features* those of ``outcome.FEATURES`` that it carries,
-    *parameters* the fields that have to be honoured as they are, with their values as far as they are known
-    here; *preferred* is the id of the candidate that its conversation had last. It *continues* an answer:
-    whoever can be given its beginning comes first.
+    *choices* how many answers it wants; *parameters* are the fields that have to be honoured as they are,
+    with their values as far as they are known here; *preferred* is the id of the candidate that its
+    conversation had last. It *continues* an answer: whoever can be given its beginning comes first.
     """
 
     targets: tuple[Target, ...]
@@ -68,6 +68,7 @@ class Need(Struct, kw_only=True):
     clamp: bool = False
     tools: tuple[str, ...] = ()
     features: frozenset[str] = frozenset()
+    choices: int = 1
     parameters: dict[str, Any] = {}
     preferred: str | None = None
     continues: bool = False

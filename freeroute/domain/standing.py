@@ -20,6 +20,9 @@ from freeroute.domain.usage import Demand
 
 # While a half-open trial is under way nobody knows when it ends; it is told as this many seconds.
 TRIAL = 1.0
+OVERLONG_FOR = 3600.0
+"""Seconds for which prompts like one that was too long are not sent. Own design: a context may be enlarged,
+and a refused call an hour costs little."""
 
 
 class Room(Protocol):
@@ -312,13 +315,21 @@ class Standing(Undoing):
         self._lessons.learn_context(candidate.name, tokens, now)
         self._changed.add(("model", candidate.name))
 
+    def overlong(self, candidate: Candidate, demand: Demand, now: Now) -> bool:
+        """Say whether this model lately refused a prompt like that of *demand*, or shorter, as too long."""
+        return self._lessons.overlong(candidate.name, demand, now)
+
+    def learn_overlong(self, candidate: Candidate, demand: Demand, now: Now) -> None:
+        """Remember that the prompt of *demand* is too long for this model, whatever the estimate says."""
+        self._lessons.learn_overlong(candidate.name, demand, now.mono + OVERLONG_FOR)
+
     def learn_refusal(self, candidate: Candidate, param: str, now: Now) -> None:
         """Remember that this model refuses *param*."""
         self._lessons.learn_refusal(candidate.name, param, now)
         self._changed.add(("model", candidate.name))
 
     def refuses(self, candidate: Candidate, feature: str, *, until: float) -> None:
-        """Spare this model calls with *feature*, one of ``outcome.FEATURES``, until *until* (mono)."""
+        """Spare this model calls with *feature*, of ``outcome.FEATURES`` or ``many``, until then (mono)."""
         self._lessons.spare(candidate.name, feature, until)
         self._changed.add(("model", candidate.name))
 

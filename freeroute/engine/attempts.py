@@ -10,7 +10,7 @@ from freeroute.clock import Clock, Now
 from freeroute.domain import effects
 from freeroute.domain.catalogue import Candidate, Limit, Pool
 from freeroute.domain.leases import LEAST_OUTPUT, Lease, actual_amounts
-from freeroute.domain.outcome import Blame, Kind, Next, Outcome, blamed, judge
+from freeroute.domain.outcome import INTERNAL, Blame, Kind, Next, Outcome, blamed, judge
 from freeroute.domain.rates import unheard_of
 from freeroute.domain.receipt import AttemptNote
 from freeroute.domain.selection import Fit, Need, Tried
@@ -154,13 +154,16 @@ class AttemptLoop:
         try:
             sent = await self.upstreams[candidate.provider.kind].send(call, candidate, terms)
         except BaseException as exc:
-            # The caller left, or we broke: either way nobody's fault, and the provider counted the call.
+            # The caller left, or we broke: either way nobody's fault, and the provider counted what went out.
             ended = self.clock.now()
             self.standing.give_back(candidate, leased.trial)
             ours = isinstance(exc, Exception)
-            outcome = Outcome(Kind.FAULT, detail="the gateway failed") if ours else Outcome(Kind.CALLER_LEFT)
+            outcome = INTERNAL if ours else Outcome(Kind.CALLER_LEFT)
             self._note(call, course, leased, outcome, ended)
-            await self.counters.settle(leased.lease, None, ended)
+            if terms.dispatch.unsent:
+                await self.counters.cancel(leased.lease, ended)
+            else:
+                await self.counters.settle(leased.lease, None, ended)
             self.room.stir()
             raise
         finally:
@@ -282,6 +285,7 @@ class AttemptLoop:
             self._second_opinion(outcome, candidate, course)
         elif verdict is Next.ROOMIER:
             course.too_long = outcome
+            self.standing.learn_overlong(candidate, need.demand, self.clock.now())
             tried.context = max(tried.context, self.standing.context(candidate) or 0)
         elif outcome.kind in ABOUT_REQUEST:
             course.refused = outcome

@@ -79,8 +79,9 @@ class Continuation:
         if begun:
             need.features |= {PREFILL}
         self._loop.after(dead.outcome, dead.won.leased, need, self._course)
-        fit, _ = eligible(need, standing)
-        asked = willing(need, fit, standing, self._loop.clock.now())
+        now = self._loop.clock.now()
+        fit, _ = eligible(need, standing, now)
+        asked = willing(need, fit, standing, now)
         call = structs.replace(self._call, demand=demand, begun=begun)
         return await self._loop.run(call, need, asked, self._course)
 

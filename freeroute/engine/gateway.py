@@ -103,7 +103,7 @@ class Gateway:
             need = self._need(call, context, course)
             self._bound(course)
             lease = await self.admission.admit(call.demand, course)
-            fit, rest = eligible(need, self.standing)
+            fit, rest = eligible(need, self.standing, self.clock.now())
             if not fit:
                 any_provider = bool(self.catalogue.candidates)
                 raise nothing_fits(need, rest, call.model, self.standing, any_provider=any_provider)
@@ -151,6 +151,7 @@ class Gateway:
             ties=self.ties,
             tools=call.tools,
             features=call.features,
+            choices=call.choices,
             parameters=call.parameters,
             preferred=self._last(call, course),
         )

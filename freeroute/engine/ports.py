@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from freeroute.clock import Now
 from freeroute.domain.audit import Entry, Wanted
@@ -18,12 +18,22 @@ from freeroute.domain.usage import Usage
 from freeroute.wire.chat import ChatCall
 
 
+class Dispatch(Struct):
+    """How far the request of one attempt is: *unsent* while nothing of it can have gone out.
+
+    Whoever sends it notes it here, since a call that is cancelled returns nothing. Nobody has to: what is
+    not known to be unsent may have been counted.
+    """
+
+    unsent: bool = False
+
+
 class Terms(Struct, frozen=True):
     """How one attempt is to be made: seconds for each phase, parameters to leave out, the output bound.
 
     A *probe* passes on any well-formed 2xx, content or not. *hop* counts the gateways like this one that the
     call has passed, this one included. *client* is whose call it is, if clients are configured: nothing that
-    is remembered of it may serve another's.
+    is remembered of it may serve another's. *dispatch* is where the sending is noted.
     """
 
     connect: float
@@ -36,6 +46,7 @@ class Terms(Struct, frozen=True):
     traceparent: str | None = None
     hop: int = 1
     client: str = ""
+    dispatch: Dispatch = field(default_factory=Dispatch)
 
 
 class EventStream(Protocol):

@@ -63,7 +63,7 @@ def nothing_fits(
     too_small = [reason.candidate for reason in reasons if reason.text.startswith("context of")]
     if too_small:  # looked at last: all else fits
         numbers = _overflow(need, too_small, standing)
-        told = f"{asked}: {_told(numbers)}"
+        told = f"{asked}: {_told(numbers) if numbers else 'such a prompt was too long wherever it was sent'}"
         return ContextTooLong(told, param="messages", metadata={**metadata, **numbers})
     return UnsupportedCapability(told, metadata=metadata)
 

@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import reduce
 from operator import add
 
-from freeroute.domain.outcome import Kind, Outcome
+from freeroute.domain.outcome import INTERNAL, Kind, Outcome
 from freeroute.domain.usage import Usage
 from freeroute.engine.continuing import Continuation
 from freeroute.engine.parts import Part
-from freeroute.wire.answers import error_events, inspect
+from freeroute.wire.answers import Piece, error_events, inspect
 
 
 class Serving:
@@ -34,6 +34,7 @@ class Serving:
         self._continuation = continuation
         self._first = b""  # who the stream said it was; an error in it says so too
         self._over = False
+        self._broke = False
         self._finished = False
         self.first_event_at = part.first_event_at
 
@@ -45,7 +46,7 @@ class Serving:
     @property
     def outcome(self) -> Outcome:
         """Return how the answer ended, as far as it has."""
-        return self.teller.outcome
+        return INTERNAL if self._broke else self.teller.outcome
 
     @property
     def usage(self) -> Usage | None:
@@ -94,6 +95,13 @@ class Serving:
         if another is not None:
             self._parts.append(another)
         return another is not None
+
+    def fail(self) -> Piece | None:
+        """Take a fault of the gateway's own for the end; return the identity of the stream, if it has one."""
+        self._over = self._broke = True
+        if not self._parts[-1].is_over:
+            self._parts[-1].fail(INTERNAL)
+        return inspect(self._first)
 
     async def finish(self, *, caller_left: bool = False) -> None:
         """Settle what the calls used and record it; safe to call more than once."""

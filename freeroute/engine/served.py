@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from freeroute.wire.answers import Piece
+
 
 class Served(Protocol):
     """A request that is being answered: a whole *body*, or a stream read with ``next``.
@@ -19,6 +21,10 @@ class Served(Protocol):
 
         A stream that dies ends with an in-band error chunk, never with an exception.
         """
+        ...
+
+    def fail(self) -> Piece | None:
+        """Take a fault of the gateway's own for the end; return the identity of the stream, if it has one."""
         ...
 
     async def finish(self, *, caller_left: bool = False) -> None:

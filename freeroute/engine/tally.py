@@ -97,8 +97,9 @@ class ClientTally(Struct):
         return sorted(self.uses.items(), key=lambda entry: -entry[1].prompt - entry[1].completion)
 
 
-# Calls that nobody waited for to the end, or whose answer was a good one to another question.
-_NO_FAILURE = frozenset({Kind.CALLER_LEFT, Kind.OUTRUN, Kind.DIVERGED})
+# Calls that nobody waited for to the end, that we broke ourselves, or whose answer was a good one to another
+# question.
+_NO_FAILURE = frozenset({Kind.CALLER_LEFT, Kind.INTERNAL, Kind.OUTRUN, Kind.DIVERGED})
 
 
 class Tally:

@@ -14,7 +14,7 @@ from freeroute.errors import ApiError, Internal, InvalidRequest
 from freeroute.surfaces.guard import Access
 from freeroute.surfaces.http import BodyBounds, CallerWatch, Request, child_traceparent, log_fault, to_the_end
 from freeroute.surfaces.routes import Route
-from freeroute.wire.answers import error_events
+from freeroute.wire.answers import Piece, error_events
 from freeroute.wire.chat import CallContext, ChatCall
 from freeroute.wire.decode import decode_chat
 from freeroute.wire.sse import DONE, frame
@@ -30,7 +30,7 @@ _AT_ONCE = 2**20
 # clients close silent connections after 10 s and more, and most answers begin sooner than this.
 _KEEPALIVE = 5.0
 _COMMENT = b": waiting\n\n"
-_SILENCE = contextlib.nullcontext()
+_NO_COMMENTS, _NO_TURN = contextlib.nullcontext(), contextlib.nullcontext()
 _SWITCH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _LAST_EVENT = frame(DONE)
 
@@ -113,15 +113,15 @@ class OpenAiSurface:
         last = _LAST_EVENT
         watch = CallerWatch(request.receive)
         try:
-            async with watch:
-                async with _Comments(request) if commented else _SILENCE:
-                    served = await self._gateway.chat(call, context)
+            async with watch, _Comments(request) if commented else _NO_COMMENTS as comments:
+                served = await self._gateway.chat(call, context)
                 if served.body is None:
-                    await _stream(request, served)
+                    await _stream(request, served, comments)
         except Exception as error:
+            said = served.fail() if served is not None else None
             if not request.started:
                 raise
-            last = _told_inside(error, request.id) + _LAST_EVENT
+            last = _told_inside(error, request.id, said or _identity(call, context)) + _LAST_EVENT
         finally:
             # Before the last byte: a caller that asks again at once finds its slot free and its use counted.
             if served is not None:
@@ -172,20 +172,41 @@ async def decoded(body: bytes) -> ChatCall:
     return await asyncio.to_thread(decode_chat, body)
 
 
-class _Comments:
-    """Begins the reply of a stream and sends comments while the block works for long.
+class _Turn:
+    """One at a time writes to the caller, and *last* is when somebody did."""
 
-    From the first comment on the head is out: what would have stood in it cannot be told any more.
+    def __init__(self) -> None:
+        """Begin now."""
+        self.last = asyncio.get_running_loop().time()
+        self._lock = asyncio.Lock()
+
+    async def __aenter__(self) -> None:
+        """Wait for whoever writes."""
+        await self._lock.acquire()
+
+    async def __aexit__(self, *_: object) -> None:
+        """Let others write."""
+        self.last = asyncio.get_running_loop().time()
+        self._lock.release()
+
+
+class _Comments:
+    """Sends a comment whenever the caller has heard nothing for long: before the first event, which begins
+    the reply, and between any two.
+
+    A comment that comes first takes the head with it: what would have stood in it cannot be told any more.
     """
 
     def __init__(self, request: Request) -> None:
-        """Send on behalf of *request*."""
+        """Send on behalf of *request*, whose events take *turn* with the comments."""
+        self.turn = _Turn()
         self._request = request
         self._over = asyncio.Event()
 
-    async def __aenter__(self) -> None:
+    async def __aenter__(self) -> "_Comments":
         """Begin to count the silence."""
         self._task = asyncio.create_task(self._send())
+        return self
 
     async def __aexit__(self, *_: object) -> None:
         """Stop between two comments: one that is being written is not cut."""
@@ -193,37 +214,53 @@ class _Comments:
         await self._task
 
     async def _send(self) -> None:
-        while not await self._is_over():
-            if not self._request.started:
-                await self._request.begin(200, _EVENT_STREAM, _STREAM_HEADERS)
-            await self._request.more(_COMMENT)
+        while not await self._is_over((last := self.turn.last) + _KEEPALIVE):
+            if self.turn.last == last:
+                async with self.turn:
+                    await self._comment(last)
 
-    async def _is_over(self) -> bool:
+    async def _comment(self, last: float) -> None:
+        """Send a comment, unless somebody wrote while this waited for its turn."""
+        if self.turn.last != last:
+            return
+        if not self._request.started:
+            await self._request.begin(200, _EVENT_STREAM, _STREAM_HEADERS)
+        await self._request.more(_COMMENT)
+
+    async def _is_over(self, due: float) -> bool:
         try:
-            async with asyncio.timeout(_KEEPALIVE):
+            async with asyncio.timeout_at(due):
                 return await self._over.wait()
         except TimeoutError:
             return False
 
 
-async def _stream(request: Request, served: Served) -> None:
-    if not request.started:
-        await request.begin(200, _EVENT_STREAM, {**_STREAM_HEADERS, **served.headers})
+async def _stream(request: Request, served: Served, comments: _Comments | None) -> None:
+    turn = _NO_TURN if comments is None else comments.turn
+    async with turn:
+        if not request.started:
+            await request.begin(200, _EVENT_STREAM, {**_STREAM_HEADERS, **served.headers})
     # What is ready together leaves in one write.
     while events := await served.next():
-        await request.more(b"".join([frame(event) for event in events]))
+        async with turn:
+            await request.more(b"".join([frame(event) for event in events]))
 
 
 async def _finish(served: Served, watch: CallerWatch) -> None:
     await to_the_end(lambda: served.finish(caller_left=watch.left))
 
 
-def _told_inside(error: Exception, request_id: str) -> bytes:
+def _identity(call: ChatCall, context: CallContext) -> Piece:
+    """Return the identity of a stream that no provider gave one."""
+    return Piece(id=f"chatcmpl-{context.request_id}", created=int(context.received.wall), model=call.model)
+
+
+def _told_inside(error: Exception, request_id: str, like: Piece) -> bytes:
     """Return the events that tell *error* in a reply whose head is out; a fault of ours is logged."""
     if not isinstance(error, ApiError):
         log_fault(error, request_id)
         error = Internal("The gateway failed in the middle of this answer; its log has the details.")
-    told = error_events(error.message, code=error.code, kind=error.kind, metadata=error.metadata)
+    told = error_events(error.message, code=error.code, kind=error.kind, metadata=error.metadata, like=like)
     return b"".join([frame(event) for event in told])
 
 

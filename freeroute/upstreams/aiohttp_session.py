@@ -22,6 +22,7 @@ from aiohttp.http import HttpProcessingError
 from yarl import URL
 
 from freeroute.clock import mono
+from freeroute.engine.ports import Dispatch
 from freeroute.upstreams.transport import Deadlines, Disconnected, Phase, TimedOut
 
 T = TypeVar("T")
@@ -39,13 +40,15 @@ _NO_AUTO_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 class Attempt:
     """The deadlines of one exchange, the connection aiohttp picked for it, and what to do at its end."""
 
-    def __init__(self, target: URL, deadlines: Deadlines) -> None:
+    def __init__(self, target: URL, deadlines: Deadlines, dispatch: Dispatch) -> None:
         self._loop = asyncio.get_running_loop()
         self.target = target
         self.deadlines = deadlines
         self.answer: aiohttp.ClientResponse | None = None
         self.reused = False
         self.sent_in = 0.0
+        self._dispatch = dispatch
+        self._dispatch.unsent = True
         self._began = mono()
         self._ends_at = self._loop.time() + deadlines.total
         self._phase, self._seconds = Phase.CONNECT, deadlines.connect
@@ -74,6 +77,7 @@ class Attempt:
         wire = connection.protocol
         assert isinstance(wire, Wire)
         self._wire, self._transport = wire, connection.transport
+        self._dispatch.unsent = False
         self.reused, self._before = wire.uses > 0, wire.received
         wire.uses += 1
         wire.idle = False

@@ -11,6 +11,7 @@ import aiohttp
 from aiohttp.http import HttpProcessingError
 from yarl import URL
 
+from freeroute.engine.ports import Dispatch
 from freeroute.upstreams.aiohttp_session import CURRENT, Attempt, new_session
 from freeroute.upstreams.content_coding import Inflate, coding_of
 from freeroute.upstreams.transport import (
@@ -53,13 +54,14 @@ class AiohttpTransport:
         *,
         verify_tls: bool = True,
         proxy: str | None = None,
+        dispatch: Dispatch | None = None,
     ) -> "AiohttpExchange":
         """Send a request and return once the head of its answer is there.
 
         The exchange holds one of its origin's slots until its body is complete, it fails or is aborted.
         """
         target, origin = _parsed(url)
-        attempt = Attempt(target, deadlines)
+        attempt = Attempt(target, deadlines, dispatch or Dispatch())
         slots = self._slots_of(origin, proxy)
         if slots.locked():
             await attempt.within(Phase.POOL, deadlines.pool, slots.acquire())

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Protocol
 
-import msgspec
 from msgspec import structs
 
 from freeroute.clock import Clock, Now
@@ -132,7 +131,7 @@ class OpenAiUpstream:
             return Sent(Outcome(Kind.KEY_INVALID, detail="the key cannot stand in a header", counted=False))
         sent = await self._exchange(call, candidate, terms, ready, headers)
         sent.dropped = (*ready.dropped, *sent.dropped)
-        sent.outcome = _named_in(sent.outcome, call)
+        sent.outcome = _as_asked_for(sent.outcome, call)
         return sent
 
     def _ready(self, call: ChatCall, candidate: Candidate, terms: Terms) -> Outgoing | Outcome:
@@ -161,14 +160,17 @@ class OpenAiUpstream:
         began = self._clock.now()
         try:
             async with asyncio.timeout(terms.first_event) as timer:
-                exchange = await self._transport.open("POST", url, headers, ready.body, _deadlines(terms))
+                exchange = await self._transport.open(
+                    "POST", url, headers, ready.body, _deadlines(terms), dispatch=terms.dispatch
+                )
                 attempt.sent_at = began.later(exchange.sent_in)
                 return await attempt.read(exchange, timer)
         except TransportError as exc:
             return attempt.told(Sent(before_answer(exc, attempt.status)))
         except TimeoutError:
             told = f"nothing to read within {terms.first_event:g} s"
-            return attempt.told(Sent(Outcome(Kind.TIMED_OUT, attempt.status, told)))
+            counted = not terms.dispatch.unsent
+            return attempt.told(Sent(Outcome(Kind.TIMED_OUT, attempt.status, told, counted=counted)))
 
 
 class _Attempt:
@@ -274,8 +276,7 @@ class _Attempt:
     def _bound(self) -> int | None:
         """Return the tokens that all choices of the answer may take, if they are bounded."""
         each = self._terms.max_output or self._call.demand.max_output
-        choices = self._call.fields.get("n")
-        return None if each is None else each * (1 if choices is None else msgspec.json.decode(choices))
+        return None if each is None else each * self._call.choices
 
     def _served(
         self, exchange: Exchange, *, answer: Answer | None = None, stream: ChatStream | None = None
@@ -364,8 +365,10 @@ def _not_taken(field: str, told: str, status: int | None = None) -> Outcome:
     return Outcome(Kind.BAD_PARAMETER, status, told, param=field, counted=sent, request_error=told)
 
 
-def _named_in(outcome: Outcome, call: ChatCall) -> Outcome:
-    """Return *outcome* with a refusal of "penalties" put on one that the caller sent."""
+def _as_asked_for(outcome: Outcome, call: ChatCall) -> Outcome:
+    """Return *outcome* with what only the *call* tells: which "penalties" it sent, and how many choices."""
+    if outcome.param == "n" and not outcome.lasting:
+        return structs.replace(outcome, choices=call.choices)
     if outcome.param != PENALTIES:
         return outcome
     sent = [name for name in ("frequency_penalty", "presence_penalty") if name in call.fields]

@@ -48,9 +48,12 @@ Judge = Callable[[Any], Outcome]
 
 
 class Events(Protocol):
-    """Cuts a body into the payloads of OpenAI's chunks; *stray* is a bare line that may be an error."""
+    """Cuts a body into the payloads of OpenAI's chunks."""
 
-    stray: bytes | None
+    @property
+    def stray(self) -> bytes | None:
+        """Return bare JSON, outside of every event, that may be an error."""
+        ...
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return the payloads that *data* completes; raises EventTooLarge."""

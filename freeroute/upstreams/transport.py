@@ -10,6 +10,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from freeroute.engine.ports import Dispatch
+
 
 class Deadlines(Struct, frozen=True):
     """How long each phase of one exchange may take, in seconds."""
@@ -110,9 +112,11 @@ class Transport(Protocol):
         *,
         verify_tls: bool = True,
         proxy: str | None = None,
+        dispatch: Dispatch | None = None,
     ) -> Exchange:
         """Send a request and return once the head of its answer is there.
 
+        In *dispatch* it is noted until when the request is unsent, where that takes any time.
         Raises TimedOut, Refused, NameNotFound, TlsFailed, Disconnected or ProtocolError.
         """
         ...

@@ -15,7 +15,7 @@ def unmet(call: ChatCall, body: bytes) -> tuple[str, ...]:
     lost = []
     if "logprobs" in call.features and not all(map(_has_logprobs, choices)):
         lost.append("logprobs")
-    if "n" in call.features and len(choices) < msgspec.json.decode(call.fields["n"]):
+    if "n" in call.features and len(choices) < call.choices:
         lost.append("n")
     return tuple(lost)
 

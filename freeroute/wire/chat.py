@@ -26,13 +26,13 @@ class Preferences(Struct, frozen=True):
 class ChatCall(Struct, kw_only=True):
     """One request for a chat completion.
 
-    *fields* are the caller's own fields, undecoded, without the gateway's; *needs* the capabilities it
-    cannot do without (tools, images, json_object, json_schema, ...), *tools* the names of those it offers,
-    *features* those of ``outcome.FEATURES`` it asks for. *opening* is the beginning of the conversation, the
-    same in each of its turns; *has_assistant* says that this is not the first. *schema* is the JSON Schema
-    that the answer has to fit, as it was written. *parameters* are the fields that must be honoured or the
-    call refused, with the values of those that are read here. *begun* is the text of an answer that the
-    caller has the beginning of, and that is to be gone on with.
+    *fields* are the caller's own fields, undecoded, without the gateway's; *needs* the capabilities it cannot
+    do without (tools, images, json_object, json_schema, ...), *tools* the names of those it offers,
+    *features* those of ``outcome.FEATURES`` it asks for, *choices* its ``n``. *opening* is the beginning of
+    the conversation, the same in each of its turns; *has_assistant* says that this is not the first. *schema*
+    is the JSON Schema that the answer has to fit, as it was written. *parameters* are the fields that must be
+    honoured or the call refused, with the values of those that are read here. *begun* is the text of an
+    answer that the caller has the beginning of, and that is to be gone on with.
     """
 
     fields: dict[str, Raw]
@@ -48,6 +48,7 @@ class ChatCall(Struct, kw_only=True):
     opening: bytes = b""
     tools: tuple[str, ...] = ()
     features: frozenset[str] = frozenset()
+    choices: int = 1
     schema: bytes | None = None
     parameters: dict[str, Any] = {}
     begun: str = ""

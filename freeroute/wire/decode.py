@@ -82,6 +82,7 @@ def _decoded(body: bytes) -> ChatCall:
         opening=bytes(talk.opening),
         tools=tools,
         features=_features(raw, talk),
+        choices=values.get("n") or 1,
         parameters=_parameters(fields, values) if preferences.require_parameters else {},
         schema=_schema(values.get("response_format")),
     )

@@ -4,6 +4,9 @@ DONE = b"[DONE]"
 
 _BOM = b"\xef\xbb\xbf"
 _LIMIT = 4 * 1024 * 1024
+# Bytes of bare JSON over several lines. Own design: an error that says more is not worth reading.
+_STRAY_LIMIT = 64 * 1024
+_FIELDS = (b":", b"event", b"id", b"retry")
 
 
 class EventTooLarge(ValueError):
@@ -13,13 +16,14 @@ class EventTooLarge(ValueError):
 class SseParser:
     """Cuts a byte stream into the data payloads of its events.
 
-    Only ``data`` fields matter here; comments, names, ids and retry times are passed over. *stray* is the
-    last line that looked like bare JSON: some servers report an error that way in the middle of a stream.
+    Only ``data`` fields matter here; comments, names, ids and retry times are passed over. What looks like
+    bare JSON is kept aside: some servers report errors that way, instead of a stream or in its middle.
     """
 
     def __init__(self, limit: int = _LIMIT) -> None:
         """Refuse events of more than *limit* bytes."""
-        self.stray: bytes | None = None
+        self._stray: list[bytes] = []
+        self._stray_size = 0
         self._limit = limit
         self._head: bytes | None = b""  # bytes that may still turn out to be a byte order mark
         self._line: list[bytes] = []
@@ -58,6 +62,11 @@ class SseParser:
             events.append(self._event())
         return events
 
+    @property
+    def stray(self) -> bytes | None:
+        """Return the last bare JSON of the stream, on one line or on several; None if there was none."""
+        return b"\n".join(self._stray) if self._stray else None
+
     def _without_mark(self, data: bytes) -> bytes:
         if len(data) < len(_BOM) and _BOM.startswith(data):
             self._head = data
@@ -94,8 +103,12 @@ class SseParser:
             self._check()
         elif line == b"data":
             self._data.append(b"")
-        elif line.startswith((b"{", b"[{")):
-            self.stray = line
+        elif line.startswith((b"{", b"[")) and self._stray != [b"["]:
+            self._stray, self._stray_size = [line], len(line)
+        elif self._stray and not line.startswith(_FIELDS):
+            self._stray_size += len(line)
+            if self._stray_size <= _STRAY_LIMIT:
+                self._stray.append(line)
 
     def _event(self) -> bytes:
         payload = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)

@@ -138,7 +138,7 @@ def test_the_plan_begins_with_what_choose_takes_in_any_field(
     now = field.clock.advance(wait)
     need = field.need(names, demand=demand, ties=ties, dice=dice, order=order, ignore=ignore)
     lines = plan(need, field.standing, now)
-    fit, rest = eligible(need, field.standing)
+    fit, rest = eligible(need, field.standing, field.clock.now())
     assert len(lines) == len(fit) + len(rest)
     usable = [line.candidate for line in lines if line.reason is None]
     tried = Tried()

@@ -49,7 +49,7 @@ class Field:
         return target
 
     def choose(self, need, tried=None):
-        fit, _ = eligible(need, self.standing)
+        fit, _ = eligible(need, self.standing, self.clock.now())
         return choose(need, fit, self.standing, tried or Tried(), self.clock.now())
 
     def take(self, need) -> str:
@@ -300,7 +300,7 @@ def test_earlier_targets_come_before_later_ones():
 
 def test_a_candidate_named_twice_is_listed_once():
     world = Field(provider("a", model("x")))
-    fit, _ = eligible(world.need("a/x", "x"), world.standing)
+    fit, _ = eligible(world.need("a/x", "x"), world.standing, world.clock.now())
     assert [(group, c.id) for group, c in fit] == [(0, "a/x#k1")]
 
 
@@ -325,7 +325,7 @@ def test_what_was_tried_is_not_chosen_again():
 def test_a_prompt_fits_anywhere_if_nobody_knows_how_long_one_may_be():
     world = Field(provider("a", model(context=None)))
     need = world.need("free", prompt=10_000_000)
-    assert unfit(world.catalogue.candidates[0], need, world.standing) is None
+    assert unfit(world.catalogue.candidates[0], need, world.standing, world.clock.now()) is None
 
 
 @pytest.mark.parametrize(
@@ -376,8 +376,8 @@ def test_a_prompt_fits_anywhere_if_nobody_knows_how_long_one_may_be():
 def test_filters_say_what_is_missing(facts, asked, why):
     world = Field(provider("a", **facts))
     need = world.need("free", **asked)
-    assert unfit(world.catalogue.candidates[0], need, world.standing) == why
-    _, rest = eligible(need, world.standing)
+    assert unfit(world.catalogue.candidates[0], need, world.standing, world.clock.now()) == why
+    _, rest = eligible(need, world.standing, world.clock.now())
     assert summary(rest) == (f"{why} (1)" if why else "")
 
 
@@ -386,10 +386,14 @@ def test_what_a_model_was_found_to_refuse_counts_for_those_who_insist():
     candidate = world.catalogue.candidates[0]
     world.standing.learn_refusal(candidate, "seed", world.clock.now())
     assert (
-        unfit(candidate, world.need("free", parameters={"seed": 7}), world.standing) == "does not take seed"
+        unfit(candidate, world.need("free", parameters={"seed": 7}), world.standing, world.clock.now())
+        == "does not take seed"
     )
-    assert unfit(candidate, world.need("free", parameters={"stop": ["x"]}), world.standing) is None
-    assert unfit(candidate, world.need("free"), world.standing) is None
+    assert (
+        unfit(candidate, world.need("free", parameters={"stop": ["x"]}), world.standing, world.clock.now())
+        is None
+    )
+    assert unfit(candidate, world.need("free"), world.standing, world.clock.now()) is None
 
 
 def test_models_that_only_write_json_come_after_those_that_know_schemas():
@@ -424,7 +428,7 @@ def test_the_least_bad_is_taken_when_everything_rests():
 def test_another_is_a_different_model_that_can_be_used_now_and_was_not_tried():
     world = Field(provider("a", keys=("k1", "k2")), provider("b", limits=(per(1),)), provider("c"))
     need = world.need("free")
-    fit, _ = eligible(need, world.standing)
+    fit, _ = eligible(need, world.standing, world.clock.now())
     first = world.catalogue.candidates[0]
 
     def there(**tried) -> bool:
@@ -442,7 +446,7 @@ def test_obstacles_come_nearest_first():
     need = world.need("free")
     world.take(need)
     world.take(need)
-    fit, _ = eligible(need, world.standing)
+    fit, _ = eligible(need, world.standing, world.clock.now())
     assert [r.candidate.provider.id for r in obstacles(need, fit, world.standing, world.clock.now())] == [
         "b",
         "a",
@@ -503,7 +507,7 @@ def test_what_refused_a_feature_lately_is_asked_only_if_all_others_did_too():
     now = world.clock.now()
     need = world.need(features=frozenset({"logprobs"}))
     world.standing.refuses(a, "logprobs", until=now.mono + 10)
-    fit, _ = eligible(need, world.standing)
+    fit, _ = eligible(need, world.standing, world.clock.now())
     assert willing(need, fit, world.standing, now) == [(0, b)]
     assert willing(world.need(), fit, world.standing, now) == fit
     assert [(entry.candidate, entry.reason is None) for entry in plan(need, world.standing, now)] == [
@@ -566,7 +570,12 @@ def test_a_new_key_is_left_to_its_first_call_while_others_have_room():
     ]
     world.standing.begin(second, world.clock.now())
     waits = choose(
-        need, eligible(need, world.standing)[0], world.standing, Tried(), world.clock.now(), 2_000.0
+        need,
+        eligible(need, world.standing, world.clock.now())[0],
+        world.standing,
+        Tried(),
+        world.clock.now(),
+        2_000.0,
     )
     assert isinstance(waits, Refusal)
     assert waits.back_at == world.clock.now().mono + PROVING

@@ -8,11 +8,13 @@ import pytest
 from freeroute.domain import effects
 from freeroute.domain.breaker import LONGEST_REST, State
 from freeroute.domain.catalogue import Limit, Unit, WindowKind, candidates_of
+from freeroute.domain.fitness import willing
 from freeroute.domain.keepsake import LEARNED_FOR, KeptStanding, Rebase
 from freeroute.domain.leases import charges_of
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.remembered import places_of
 from freeroute.domain.returning import ALONE
+from freeroute.domain.selection import Need
 from freeroute.domain.standing import Obstacle, Standing
 from freeroute.domain.usage import Demand
 from freeroute.stores.memory import MemoryCounters
@@ -280,6 +282,64 @@ def test_a_feature_that_is_refused_is_spared_for_a_day_or_until_a_reload():
     scene.ended(Kind.BAD_PARAMETER, param="logprobs")
     scene.standing.keep([])
     assert not scene.standing.refused(first, features, scene.clock.now())
+
+
+def test_a_number_of_choices_that_is_refused_is_spared_it_and_more_and_no_fewer():
+    scene = Scene()
+    first, now = scene.candidates[0], scene.clock.now()
+
+    def spared() -> list[int]:
+        wanted = frozenset({"n"})
+        asked = [Need(targets=(), demand=DEMAND, features=wanted, choices=n) for n in (2, 3, 4, 8)]
+        others = [(0, first), (0, scene.candidates[2])]
+        return [need.choices for need in asked if len(willing(need, others, scene.standing, now)) == 1]
+
+    scene.ended(Kind.BAD_PARAMETER, param="n", lasting=False, choices=4)
+    assert spared() == [4, 8]
+    scene.ended(Kind.BAD_PARAMETER, param="n", lasting=False, choices=3)
+    assert spared() == [3, 4, 8]
+    scene.ended(Kind.BAD_PARAMETER, param="n")
+    assert spared() == [2, 3, 4, 8]
+
+
+def prompt(*sizes: int, output: int | None = None) -> Demand:
+    return Demand(sizes[0], output, sizes)
+
+
+def test_a_prompt_that_was_too_long_speaks_of_longer_ones_of_its_kind_for_an_hour():
+    scene = Scene()
+    x, y = scene.candidates[0], scene.candidates[2]
+    scene.standing.learn_overlong(x, prompt(1000, 2000, output=10), scene.clock.now())
+
+    def refused(demand: Demand, candidate=x) -> bool:
+        return scene.standing.overlong(candidate, demand, scene.clock.now())
+
+    assert refused(prompt(1000, 2000, output=10))
+    assert refused(prompt(3000, 6500, output=20))
+    assert not refused(prompt(1000, 2000))  # which asks for less
+    assert not refused(prompt(999, 2000, output=10))
+    assert not refused(prompt(2000, 2000, output=10))  # of another kind
+    assert not refused(prompt(1000, 2000, output=10), y)
+    scene.clock.advance(3600)
+    assert not refused(prompt(1000, 2000, output=10))
+
+
+def test_few_prompts_that_were_too_long_are_remembered_and_the_shortest_of_a_kind():
+    scene = Scene()
+    x, now = scene.candidates[0], scene.clock.now()
+    for kind in range(1, 9):
+        scene.standing.learn_overlong(x, prompt(1000, 1000 * kind), now)
+    for size in (5000, 900, 800):
+        scene.standing.learn_overlong(x, prompt(size, 8 * size), now)
+    assert scene.standing.overlong(x, prompt(800, 6400), now)
+    assert scene.standing.overlong(x, prompt(1000, 2000), now)
+    scene.standing.learn_overlong(x, prompt(1000, 9000), now)
+    assert not scene.standing.overlong(x, prompt(1000, 1000), now)
+    scene.standing.retry_verdicts()
+    assert not scene.standing.overlong(x, prompt(1000, 2000), now)
+    scene.standing.learn_overlong(x, DEMAND, now)
+    scene.standing.keep([])
+    assert not scene.standing.overlong(x, DEMAND, now)
 
 
 def test_what_is_remembered_is_bounded():

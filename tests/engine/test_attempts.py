@@ -355,6 +355,31 @@ async def test_a_prompt_that_we_took_for_shorter_is_told_with_the_numbers_too():
     assert error.metadata["context_length"] == 8192
 
 
+@pytest.mark.parametrize(
+    ("context", "prompt", "told"),
+    [
+        (8192, 9000, "about 9100 tokens; the largest context is 8192"),
+        (8192, 8000, "by our estimate, and more by the provider's; the largest context is 8192"),
+        (None, 9000, "such a prompt was too long wherever it was sent"),
+    ],
+)
+async def test_a_prompt_like_one_that_was_too_long_for_all_is_sent_nowhere(context, prompt, told):
+    world = World(provider("a"), a=[Outcome(Kind.CONTEXT_TOO_LONG, 400, "too long", context=context)])
+    await world.fails(ContextTooLong, prompt=prompt)
+    await world.fails(ContextTooLong, prompt=prompt + 100, match=told)
+    assert len(world.upstream.asked) == 1
+    await world.ask(prompt=prompt - 1 if prompt < 8192 or context is None else 5000)
+
+
+async def test_a_prompt_like_one_that_was_too_long_goes_elsewhere_at_once():
+    roomier = provider("b", model(context=200_000))
+    better = provider("a", model(quality=90))
+    world = World(better, roomier, a=[Outcome(Kind.CONTEXT_TOO_LONG, 400, "too long")])
+    for _ in range(2):
+        await world.ask("free-smart", prompt=9000)
+    assert world.upstream.providers_asked == ["a", "b", "b"]
+
+
 async def test_a_content_filter_is_final():
     world = two(a=[Outcome(Kind.FILTERED, 400, request_error="refused by the content filter")])
     with pytest.raises(ContentFiltered):

@@ -50,7 +50,7 @@ def waiting(place: World, seconds: float):
     gateway = place.gateway
     course_call, context = call(), place.context()
     need = gateway._need(course_call, context, _course(context))
-    fit, _ = eligible(need, gateway.standing)
+    fit, _ = eligible(need, gateway.standing, gateway.clock.now())
     return gateway.loop.room.ticket("q", 1.0, need, fit, Tried(), until=now() + seconds)
 
 

@@ -165,8 +165,22 @@ async def making_a_provider_s_trial() -> World:
     return place
 
 
+async def connecting() -> World:
+    place = world(provider("a", limits=LIMITS), a=[slow()])
+    place.upstream.connecting = 2.0
+    return place
+
+
+async def connecting_side_by_side() -> World:
+    place = late(a=[slow()], b=[slow()])
+    place.upstream.connecting = 0.5
+    return place
+
+
 SCENES = [
     served,
+    connecting,
+    connecting_side_by_side,
     cut,
     continued,
     continued_by_another_answer,
@@ -256,3 +270,21 @@ def test_a_caller_that_leaves_at_any_await_leaves_nothing_behind(scene, stream, 
         at += 1
         assert at < 50
     assert at > 1
+
+
+@pytest.mark.parametrize(("after", "charged"), [(0.5, 0), (1.5, 100)])
+def test_a_caller_that_leaves_is_charged_only_for_what_may_have_gone_out(after, charged):
+    async def go() -> float:
+        place = world(provider("a", limits=LIMITS), a=[slow()])
+        place.upstream.connecting = 1.0
+        asking = asyncio.create_task(place.gateway.chat(call(prompt=100), place.context()))
+        await asyncio.sleep(after)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        assert place.receipts.last.caller_left
+        nothing_stays_behind(place, None)
+        [candidate] = place.gateway.catalogue.candidates
+        readings = place.counters.readings(candidate.pools, place.clock.now())
+        return next(reading.used for reading in readings if reading.pool.limit.unit is Unit.TOKENS)
+
+    assert run(go()) == charged

@@ -75,6 +75,46 @@ async def test_a_caller_that_leaves_midway_aborts_the_stream_and_blames_nobody()
     assert not world.is_suspect("a/m#k1")
 
 
+class Broken(ScriptedStream):
+    """A stream that our own code fails to read after its first events."""
+
+    async def next(self):
+        if not self._batches:
+            raise KeyError("ours")
+        return await super().next()
+
+
+async def test_a_fault_of_the_gateway_s_own_in_the_middle_is_recorded_as_such_and_blames_nobody():
+    said = b'{"id":"c7","created":5,"model":"m","choices":[]}'
+    stream = Broken([[said]], Outcome(Kind.SERVED), None)
+    world = World(provider("a"), a=[Sent(Outcome(Kind.SERVED), stream=stream)])
+    served = await world.gateway.chat(call(stream=True), world.context())
+    assert await served.next() == [said]
+    with pytest.raises(KeyError):
+        await served.next()
+    like = served.fail()
+    await served.finish()
+    assert like is not None
+    assert like.id == "c7"
+    receipt = world.receipts.last
+    assert (receipt.status, receipt.code, receipt.caller_left) == (200, "internal_error", False)
+    assert receipt.attempts[-1].kind is Kind.INTERNAL
+    assert stream.aborted
+    assert world.counters.in_flight() == 0
+    assert not world.is_suspect("a/m#k1")
+    assert world.gateway.tally.providers["a"].failed == 0
+
+
+async def test_a_fault_of_ours_after_the_provider_s_end_leaves_what_the_provider_did():
+    world = World(provider("a"), a=[streamed([b"one"])])
+    served = await world.gateway.chat(call(stream=True), world.context())
+    await read(served)
+    served.fail()
+    await served.finish()
+    assert world.receipts.last.code == "internal_error"
+    assert world.receipts.last.attempts[-1].kind is Kind.SERVED
+
+
 async def test_finishing_twice_settles_once():
     world = World(provider("a", limits=(TOKENS,)))
     served = await world.ask(stream=True)

@@ -167,6 +167,12 @@ async def test_an_error_on_a_bare_line_of_a_stream_is_the_failure_it_tells_of(pl
     assert await scene.moves_on(True, "fault:500") == suspect(1, PROMPT)
 
 
+async def test_an_error_on_bare_lines_instead_of_a_stream_is_the_failure_it_tells_of(play):
+    error = b'{\n  "error": {\n    "message": "Rate limit exceeded",\n    "code": 429\n  }\n}\n'
+    scene = await play(sse(error))
+    assert await scene.moves_on(True, "rate_limited:429") == spent(5.0)
+
+
 async def test_a_quota_refused_in_a_success_is_a_quota_refused(play, stream):
     error = b'{"error":{"message":"Rate limit exceeded","code":429,"metadata":{"retry_after":7}}}'
     scene = await play(either(whole(error, b"retry-after: 7"), sse(b"data: " + error + b"\n\n", DONE)))

@@ -59,6 +59,14 @@ async def test_a_parameter_the_answer_depends_on_goes_where_it_is_taken(play, st
     assert b'"logprobs":true' in scene.beta.calls[0].body
 
 
+async def test_a_number_of_choices_that_is_too_many_says_nothing_of_fewer(play, stream):
+    scene = await play(refusing(BAD, error("'n' : number must be at most 2", param="n")), ANSWERS)
+    assert (await scene.ask(stream, n=8)).by == "beta"
+    assert (await scene.ask(stream, n=4)).by == "alpha"  # it may have been only eight
+    assert (await scene.ask(stream, n=9)).by == "beta"
+    assert [b'"n":8' in call.body for call in scene.alpha.calls] == [True, False]
+
+
 async def test_where_nobody_takes_it_the_caller_learns_which_parameter_it_was(play, stream):
     body = error("property 'logprobs' is unsupported")
     scene = await play(refusing(BAD, body), beta=refusing(BAD, body))
@@ -159,7 +167,19 @@ async def test_a_prompt_too_long_by_the_estimate_alone_is_left_to_the_provider_t
     reply = await scene.ask(stream, **asked)
     assert (reply.status, reply.error["code"]) == (400, "context_length_exceeded")
     assert reply.error["metadata"]["context_length"] == 1000
+    again = await scene.ask(stream, **asked)
+    assert (again.status, again.error["metadata"]["context_length"]) == (400, 1000)
+    assert len(scene.alpha.calls) == 1  # what it refused once it is not asked again
+    scene.clock.advance(3600)
     assert (await scene.ask(stream, **asked)).by == "alpha"
+
+
+async def test_a_prompt_too_long_says_nothing_of_another_kind_of_text(play):
+    body = error("prompt is too long: 1205 tokens > 1000 maximum")
+    scene = await play(refusing(BAD, body), ANSWERS, alpha={"models": [{"id": "large", "context": 1000}]})
+    for text, status in ((LONG, 400), (LONG + "and more", 400), ("0123456789abcdef" * 110, 200)):
+        asked = {"messages": [{"role": "user", "content": text}], "provider": {"only": ["alpha"]}}
+        assert (await scene.ask(True, **asked)).status == status
 
 
 async def test_a_prompt_too_long_for_all_is_told_so_after_each_was_asked_once(play, stream):

@@ -8,6 +8,7 @@ import msgspec
 
 from freeroute.domain.clients import Client
 from freeroute.errors import ApiError, InvalidRequest, NotFound
+from freeroute.wire.answers import Piece, inspect
 from freeroute.wire.chat import CallContext, ChatCall
 
 ANSWER = (
@@ -35,7 +36,7 @@ class FakeServed:
         self.body = body
         self.finished: list[bool] = []
         self.ended = asyncio.Event()
-        self.interrupted = False
+        self.interrupted = self.failed = False
         self._batches = list(batches)
 
     async def next(self) -> Sequence[bytes]:
@@ -55,6 +56,10 @@ class FakeServed:
         except asyncio.CancelledError:
             self.interrupted = True
             raise
+
+    def fail(self) -> Piece | None:
+        self.failed = True
+        return inspect(chunk(""))
 
     async def finish(self, *, caller_left: bool = False) -> None:
         await asyncio.sleep(0)  # a real one may wait for a store

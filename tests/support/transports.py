@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from freeroute.engine.ports import Dispatch
 from freeroute.upstreams.transport import Deadlines, Disconnected, TransportError
 
 HANG = "hang"
@@ -83,6 +84,7 @@ class PlayedTransport:
         self.exchanges: list[PlayedExchange] = []
         self.asked = asyncio.Event()
         self.replies = list(replies)
+        self.unsent = False
 
     async def open(
         self,
@@ -94,10 +96,13 @@ class PlayedTransport:
         *,
         verify_tls: bool = True,
         proxy: str | None = None,
+        dispatch: Dispatch | None = None,
     ) -> PlayedExchange:
         names = {name.decode(): value.decode() for name, value in headers}
         self.sent.append(Sending(method, url, names, body, deadlines))
         self.asked.set()
+        if dispatch is not None:
+            dispatch.unsent = self.unsent
         if not self.replies:
             raise Disconnected("no reply was prepared")
         reply = self.replies.pop(0)

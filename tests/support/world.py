@@ -84,7 +84,7 @@ class ScriptedStream:
 class Scripted:
     """An upstream whose endings are written beforehand, by provider id; ``served`` once a script is used up.
 
-    An ending is an Outcome, a Kind, a Sent, or an exception to raise.
+    An ending is an Outcome, a Kind, a Sent, or an exception to raise. *connecting* takes so many seconds.
     """
 
     def __init__(self, clock: Any, seconds: float = 0.0, **scripts) -> None:
@@ -92,6 +92,7 @@ class Scripted:
         self.asked: list[str] = []
         self.terms: list[Terms] = []
         self.calls: list[ChatCall] = []
+        self.connecting = 0.0
         self._clock = clock
         self._seconds = seconds
 
@@ -99,6 +100,10 @@ class Scripted:
         self.asked.append(candidate.id)
         self.terms.append(terms)
         self.calls.append(call)
+        if self.connecting:
+            terms.dispatch.unsent = True
+            await self._clock.spend(self.connecting)
+            terms.dispatch.unsent = False
         await self._clock.spend(self._seconds)
         script = self.scripts.get(candidate.provider.id)
         ending = script.pop(0) if script else Kind.SERVED

@@ -34,10 +34,26 @@ class Slow(FakeGateway):
         return await super().chat(call, context)
 
 
+class Pausing(FakeServed):
+    """A stream with so many seconds before each of its events."""
+
+    def __init__(self, pauses: list[float]) -> None:
+        super().__init__(batches=[[chunk("Hi")]] * len(pauses))
+        self._pauses = pauses
+
+    async def next(self):
+        if self._pauses:
+            await asyncio.sleep(self._pauses.pop(0))
+        return await super().next()
+
+
 class Exchange:
     """One request in virtual time, and what was sent back with the second of each piece."""
 
-    def __init__(self, gateway: Slow, body: Any, keepalive: str, leaves_after: float) -> None:
+    def __init__(
+        self, gateway: Slow, body: Any, keepalive: str, leaves_after: float, reads_for: float
+    ) -> None:
+        self._reads_for = reads_for
         self.gateway = gateway
         self.headers: dict[bytes, bytes] = {}
         self.status = 0
@@ -66,16 +82,23 @@ class Exchange:
         if message["type"] == "http.response.start":
             self.status, self.headers = message["status"], dict(message["headers"])
         else:
+            await asyncio.sleep(self._reads_for)
             self.pieces.append((asyncio.get_running_loop().time() - self.begun, message["body"]))
 
 
 def exchange(
-    answer: FakeServed | Exception, seconds: float, *, body: Any = STREAM, keepalive="true", leaves=1e6
+    answer: FakeServed | Exception,
+    seconds: float,
+    *,
+    body: Any = STREAM,
+    keepalive="true",
+    leaves=1e6,
+    reads_for=0.0,
 ) -> Exchange:
     made: list[Exchange] = []
 
     async def go() -> None:
-        made.append(Exchange(Slow(answer, seconds), body, keepalive, leaves))
+        made.append(Exchange(Slow(answer, seconds), body, keepalive, leaves, reads_for))
         await made[0].go()
 
     run(go())
@@ -108,6 +131,31 @@ def test_a_stream_that_waits_is_kept_alive_by_comments_until_its_first_event():
     assert served.finished == [False]
 
 
+def test_a_stream_that_falls_silent_in_its_middle_is_kept_alive_too():
+    """Its provider may be slow, or broken and somebody else sought to go on with it."""
+    events = b"data: " + chunk("Hi") + b"\n\n"
+    seen = exchange(Pausing([0, 4, 11]), 2)
+    assert seen.headers[b"x-freeroute-provider"] == b"groq"
+    assert [(round(at), piece) for at, piece in seen.pieces] == [
+        (2, events),
+        (6, events),
+        (11, COMMENT),
+        (16, COMMENT),
+        (17, events),
+        (17, END),
+    ]
+
+
+def test_without_the_wish_a_silent_stream_stays_silent():
+    seen = exchange(Pausing([0, 11]), 2, keepalive="false")
+    assert [round(at) for at, _ in seen.pieces] == [2, 13, 13]
+
+
+def test_no_comment_comes_into_an_event_that_is_being_written():
+    seen = exchange(hello(), 1, reads_for=12)
+    assert [piece for _, piece in seen.pieces] == [b"data: " + chunk("Hi") + b"\n\n", END]
+
+
 def test_what_fails_after_a_comment_is_told_inside_the_stream():
     seen = exchange(CapacityExhausted("all are out of quota", metadata={"attempts": []}), 7)
     assert seen.status == 200
@@ -120,6 +168,13 @@ def test_what_fails_after_a_comment_is_told_inside_the_stream():
     assert told["error"]["metadata"] == {"attempts": []}
     assert told["choices"][0]["finish_reason"] == "error"
     assert msgspec.json.decode(alone.removeprefix(b"data: ")) == {"error": told["error"]}
+
+
+def test_an_error_before_any_event_has_the_request_s_own_identity():
+    seen = exchange(CapacityExhausted("all are out of quota"), 7)
+    told = msgspec.json.decode(seen.pieces[-1][1].split(b"\n\n")[0].removeprefix(b"data: "))
+    assert told["id"] == f"chatcmpl-{seen.headers[b'x-request-id'].decode()}"
+    assert (told["model"], told["created"]) == ("free", int(seen.gateway.calls[0][1].received.wall))
 
 
 def test_a_fault_of_ours_after_a_comment_is_told_without_details():

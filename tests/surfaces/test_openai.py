@@ -216,6 +216,8 @@ async def test_a_stream_that_breaks_inside_the_gateway_ends_with_an_error_in_ban
     assert all('"internal_error"' in event for event in events[1:3])
     assert events[3:] == ["data: [DONE]"]
     assert "prompt" not in reply.text
+    assert '"id":"c1"' in events[1]
+    assert gateway.answer.failed
     assert gateway.answer.finished == [False]
 
 

@@ -26,6 +26,14 @@ from tests.support.clocks import ManualClock
 from tests.support.transports import HANG, PlayedTransport, Reply, json_reply, sse_reply
 
 
+@pytest.mark.parametrize("unsent", [False, True])
+async def test_what_runs_out_of_time_counts_unless_nothing_went_out(unsent):
+    transport = PlayedTransport(HANG)
+    transport.unsent = unsent
+    sent = await ask(transport, Terms(connect=1, first_event=0.01, between_events=1, total=1))
+    assert (sent.outcome.kind, sent.outcome.counted) == (Kind.TIMED_OUT, not unsent)
+
+
 async def test_only_the_gateways_own_headers_go_up():
     transport = PlayedTransport(json_reply(WHOLE))
     await ask(transport)

@@ -78,6 +78,20 @@ def test_a_bare_json_line_is_kept_aside():
     assert parser.stray == b'{"error":"gone"}'
 
 
+@pytest.mark.parametrize("bare", [b'{\n  "error": {\n    "code": 429\n  }\n}', b'[\n{"error": "gone"}\n]'])
+def test_bare_json_may_stand_on_several_lines(bare):
+    parser = SseParser()
+    assert parser.feed(b"event: error\n" + bare.replace(b"\n", b"\n: so\n") + b"\n\n") == []
+    assert parser.stray == bare
+
+
+def test_only_the_last_bare_json_is_kept_and_a_bounded_part_of_it():
+    parser = SseParser()
+    assert parser.stray is None
+    parser.feed(b"{oops\n" + b'{\n  "error": 1\n}\n' + b"x" * 70_000 + b"\n")
+    assert parser.stray == b'{\n  "error": 1\n}'
+
+
 LINES = st.lists(
     st.one_of(
         st.binary(max_size=12),

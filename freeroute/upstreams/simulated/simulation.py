@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from msgspec import Struct
 
 from freeroute.clock import Clock, Now
+from freeroute.engine.ports import Dispatch
 from freeroute.upstreams.simulated.catalogue import offers
 from freeroute.upstreams.simulated.course import Course, Scene, course, other
 from freeroute.upstreams.simulated.faults import Fault, Shorthand, Speed, parse_fault
@@ -190,8 +191,9 @@ class Simulation:
         *,
         verify_tls: bool = True,
         proxy: str | None = None,
+        dispatch: Dispatch | None = None,
     ) -> Exchange:
-        """Send a request to the provider whose address *url* is."""
+        """Send a request to the provider whose address *url* is; it goes out at once."""
         parts = urlsplit(url)
         provider = self._at.get(f"{parts.scheme}://{parts.netloc}".lower())
         if provider is None:
