@@ -9,6 +9,10 @@ OFF_BY = 4.0
 """An answer that says the estimate was off by more than this factor counts as this: it may speak of images,
 or of a cache. Own design."""
 
+GENEROUS = 0.5
+"""The least part of its estimate that a prompt is taken to have, if all depends on it. Own design: most
+estimates are within a fifth, but hexadecimal digits and rows of pictures come out at some twice of theirs."""
+
 
 class Estimate(Struct):
     """Real prompt tokens for each one estimated: decaying mean and deviation, as TCP does for round trips.

@@ -6,14 +6,11 @@ from typing import Any
 
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Candidate, Privacy, Quirks
+from freeroute.domain.estimates import GENEROUS
 from freeroute.domain.outcome import PREFILL, many
 from freeroute.domain.patterns import by_pattern
 from freeroute.domain.selection import Fit, Need, Reason
 from freeroute.domain.standing import Standing
-
-GENEROUS = 0.5
-"""The least part of its estimate that a prompt is taken to have, if all depends on it. Own design: most
-estimates are within a fifth, but hexadecimal digits and rows of pictures come out at some twice of theirs."""
 
 _PLAIN_NAME = re.compile(r"\w+", re.ASCII).fullmatch
 

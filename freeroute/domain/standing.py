@@ -9,7 +9,7 @@ from msgspec import Struct
 from freeroute.clock import Now
 from freeroute.domain.breaker import Breaker, ProviderBreaker
 from freeroute.domain.catalogue import Candidate, Pool
-from freeroute.domain.estimates import Estimate
+from freeroute.domain.estimates import GENEROUS, Estimate
 from freeroute.domain.leases import Charge, Reading
 from freeroute.domain.outcome import Kind
 from freeroute.domain.promises import Promises, delays
@@ -23,6 +23,8 @@ TRIAL = 1.0
 OVERLONG_FOR = 3600.0
 """Seconds for which prompts like one that was too long are not sent. Own design: a context may be enlarged,
 and a refused call an hour costs little."""
+LEAST_CONTEXT = 1024
+"""Tokens of a context that nobody knows. Own design: no model that is served today has less."""
 
 
 class Room(Protocol):
@@ -320,8 +322,13 @@ class Standing(Undoing):
         return self._lessons.overlong(candidate.name, demand, now)
 
     def learn_overlong(self, candidate: Candidate, demand: Demand, now: Now) -> None:
-        """Remember that the prompt of *demand* is too long for this model, whatever the estimate says."""
-        self._lessons.learn_overlong(candidate.name, demand, now.mono + OVERLONG_FOR)
+        """Remember that the prompt of *demand* is too long for this model, if it may well be.
+
+        If the estimate would have to be off by more than estimates are, the provider is mistaken.
+        """
+        tokens = self.likely(candidate, demand) + (demand.max_output or 0)
+        if tokens >= GENEROUS * (self.context(candidate) or LEAST_CONTEXT):
+            self._lessons.learn_overlong(candidate.name, demand, now.mono + OVERLONG_FOR)
 
     def learn_refusal(self, candidate: Candidate, param: str, now: Now) -> None:
         """Remember that this model refuses *param*."""

@@ -16,6 +16,7 @@ from freeroute.domain.remembered import places_of
 from freeroute.domain.returning import ALONE
 from freeroute.domain.selection import Need
 from freeroute.domain.standing import Obstacle, Standing
+from freeroute.domain.tokenizers import sizes_of
 from freeroute.domain.usage import Demand
 from freeroute.stores.memory import MemoryCounters
 from tests.support.clocks import ManualClock
@@ -302,13 +303,16 @@ def test_a_number_of_choices_that_is_refused_is_spared_it_and_more_and_no_fewer(
     assert spared() == [2, 3, 4, 8]
 
 
-def prompt(*sizes: int, output: int | None = None) -> Demand:
-    return Demand(sizes[0], output, sizes)
+def prompt(one: int, others: int | None = None, output: int | None = None) -> Demand:
+    """Return a demand that one tokenizer finds so long, and all *others* so long."""
+    sizes = (one, *[others or one] * (len(sizes_of(b"")) - 1))
+    return Demand(one, output, sizes)
 
 
 def test_a_prompt_that_was_too_long_speaks_of_longer_ones_of_its_kind_for_an_hour():
     scene = Scene()
     x, y = scene.candidates[0], scene.candidates[2]
+    scene.standing.learn_context(x, 2000, scene.clock.now())
     scene.standing.learn_overlong(x, prompt(1000, 2000, output=10), scene.clock.now())
 
     def refused(demand: Demand, candidate=x) -> bool:
@@ -324,9 +328,22 @@ def test_a_prompt_that_was_too_long_speaks_of_longer_ones_of_its_kind_for_an_hou
     assert not refused(prompt(1000, 2000, output=10))
 
 
+def test_a_prompt_that_cannot_be_too_long_teaches_nothing():
+    scene = Scene()
+    x, now = scene.candidates[0], scene.clock.now()
+    for context, small, large in ((2_000, 900, 1_000), (100_000, 40_000, 50_000)):
+        scene.standing.learn_context(x, context, now)
+        scene.standing.retry_verdicts()
+        scene.standing.learn_overlong(x, prompt(small), now)
+        assert not scene.standing.overlong(x, prompt(small), now)
+        scene.standing.learn_overlong(x, prompt(large), now)
+        assert scene.standing.overlong(x, prompt(large), now)
+
+
 def test_few_prompts_that_were_too_long_are_remembered_and_the_shortest_of_a_kind():
     scene = Scene()
     x, now = scene.candidates[0], scene.clock.now()
+    scene.standing.learn_context(x, 2000, now)
     for kind in range(1, 9):
         scene.standing.learn_overlong(x, prompt(1000, 1000 * kind), now)
     for size in (5000, 900, 800):

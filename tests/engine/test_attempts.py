@@ -360,7 +360,7 @@ async def test_a_prompt_that_we_took_for_shorter_is_told_with_the_numbers_too():
     [
         (8192, 9000, "about 9100 tokens; the largest context is 8192"),
         (8192, 8000, "by our estimate, and more by the provider's; the largest context is 8192"),
-        (None, 9000, "such a prompt was too long wherever it was sent"),
+        (None, 90_000, "such a prompt was too long wherever it was sent"),
     ],
 )
 async def test_a_prompt_like_one_that_was_too_long_for_all_is_sent_nowhere(context, prompt, told):
@@ -376,7 +376,7 @@ async def test_a_prompt_like_one_that_was_too_long_goes_elsewhere_at_once():
     better = provider("a", model(quality=90))
     world = World(better, roomier, a=[Outcome(Kind.CONTEXT_TOO_LONG, 400, "too long")])
     for _ in range(2):
-        await world.ask("free-smart", prompt=9000)
+        await world.ask("free-smart", prompt=90_000)
     assert world.upstream.providers_asked == ["a", "b", "b"]
 
 
