@@ -100,6 +100,7 @@ class Part:
         left = left or not self._over
         if self.won.sent.stream is not None:
             self.won.sent.stream.abort()
+            self._course.dropped.update(self.won.sent.stream.lost)
             self._course.lasted(self.won.note, self._clock.now().mono - self.won.leased.at.mono)
         self._course.took(self.won.note, self.usage)
         self._judge(left)

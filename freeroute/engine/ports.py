@@ -61,6 +61,11 @@ class EventStream(Protocol):
     finish: str | None
     outcome: Outcome | None
 
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """Return the caller's fields that it does not honour, as far as it has come."""
+        ...
+
     async def next(self) -> Sequence[bytes]:
         """Return the payloads of all events that are ready, waiting for at least one; empty at the end.
 

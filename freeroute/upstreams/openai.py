@@ -27,7 +27,7 @@ from freeroute.upstreams.signatures import Signatures, maker_of
 from freeroute.upstreams.streams import ChatStream, Events
 from freeroute.upstreams.structured import Checking, conforming
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
-from freeroute.upstreams.unmet import unmet
+from freeroute.upstreams.unmet import Lacking, may_lack, unmet
 from freeroute.upstreams.verdicts import judge_inside, judge_response
 from freeroute.upstreams.wordings import PENALTIES
 from freeroute.upstreams.writing import habits_of
@@ -253,7 +253,13 @@ class _Attempt:
     async def _stream(self, exchange: Exchange) -> Sent:
         stream = self._new_stream(exchange)
         failed = await stream.begin(lenient=self._terms.probe)
-        return Sent(failed) if failed is not None else self._served(exchange, stream=stream)
+        if failed is not None:
+            return Sent(failed)
+        if (insisted := self._insisted(stream.lost, exchange)) is not None:
+            return insisted
+        sent = self._served(exchange, stream=stream)
+        sent.dropped = stream.lost
+        return sent
 
     def _new_stream(self, exchange: Exchange) -> ChatStream:
         return ChatStream(
@@ -268,6 +274,7 @@ class _Attempt:
             between=self._terms.between_events,
             watch=self._terms.first_event > self._terms.between_events,
             checking=Checking(self._call.schema) if self._call.schema is not None else None,
+            lacking=Lacking(self._call) if may_lack(self._call) else None,
         )
 
     def _mender(self) -> Mender:
@@ -301,13 +308,20 @@ class _Attempt:
         if not self._call.stream:
             body = self._mender().whole(body, piece)
         lost = unmet(self._call, body)
-        insisted = next((name for name in lost if name in self._call.parameters), None)
-        if insisted is not None:
-            told = f"{self._candidate.provider.name} did not honour {insisted}"
-            return Sent(_not_taken(insisted, told, exchange.status))
+        if (insisted := self._insisted(lost, exchange)) is not None:
+            return insisted
         sent = self._told_whole(exchange, body, piece, usage)
         sent.dropped = lost
         return sent
+
+    def _insisted(self, lost: Sequence[str], exchange: Exchange) -> Sent | None:
+        """Return the ending of an answer that has *lost* what its caller insists on; None if it has not."""
+        name = next((name for name in lost if name in self._call.parameters), None)
+        if name is None:
+            return None
+        return Sent(
+            _not_taken(name, f"{self._candidate.provider.name} did not honour {name}", exchange.status)
+        )
 
     def _told_whole(self, exchange: Exchange, body: bytes, piece: Piece, usage: Usage) -> Sent:
         """Return the whole answer *body* as the caller asked for it: whole, or as a stream."""

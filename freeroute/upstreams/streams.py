@@ -12,6 +12,7 @@ from freeroute.upstreams.faults import before_answer, within_stream
 from freeroute.upstreams.repairs import Repairs
 from freeroute.upstreams.structured import Checking
 from freeroute.upstreams.transport import Exchange, TransportError
+from freeroute.upstreams.unmet import Lacking
 from freeroute.wire.answers import (
     SILENT_FINISHES,
     Choice,
@@ -86,12 +87,13 @@ class ChatStream:
         between: float,
         watch: bool,
         checking: Checking | None = None,
+        lacking: Lacking | None = None,
     ) -> None:
         """Read *exchange* through *events*, with *between* seconds of silence allowed.
 
         *prompt* tokens are assumed where no usage is told, and *bound* tokens are what all choices together
         may take. *watch* says whether silence must be timed here, because the transport allows for more.
-        *checking* holds it to a schema.
+        *checking* holds it to a schema, *lacking* watches for what it does not honour.
         """
         self.usage: Usage | None = None
         self.finish: str | None = None
@@ -109,6 +111,7 @@ class ChatStream:
         self._between = between
         self._watch = watch
         self._checking = checking
+        self._lacking = lacking
         self._ready: list[bytes] = []
         self._last: Piece | None = None
         self._raw_usage: Any = None
@@ -148,6 +151,7 @@ class ChatStream:
             self._note(piece)
             chunk = self._mender.chunk(chunk, piece)
         self._ready.append(chunk)
+        self._lacking = None  # the whole answer was looked at
         self._over = self._done = True
         self.usage = usage
 
@@ -176,6 +180,12 @@ class ChatStream:
     def is_complete(self) -> bool:
         """Say whether every choice that began has finished."""
         return self.finish is not None and not self._unfinished
+
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """Return the fields that it does not honour, as far as it has come."""
+        over = self._over and self.is_complete
+        return () if self._lacking is None else self._lacking.lost(over=over)
 
     @property
     def _patience(self) -> float:
@@ -251,7 +261,7 @@ class ChatStream:
             if self._checking is not None and (wrong := self._checking.take(chunk)):
                 self._misfit(wrong)
                 return
-            self._ready.append(chunk)
+            self._ready += [chunk] if self._lacking is None else self._lacking.take(chunk)
             if not self._meaningful:
                 self._meaningful = self._begins(piece if told is payload else inspect(told))
 
@@ -344,6 +354,8 @@ class ChatStream:
         """
         if self.usage is None:
             self.usage = estimated_usage(self._prompt, self._text)
+        if self._lacking is not None and (kept := self._lacking.rest()):
+            return kept
         if not self._closed and (held := self._repairs.rest(self._mender.like(self._last))):
             self.held = True
             return held

@@ -1,4 +1,4 @@
-"""What a whole answer lacks of what was asked for: some providers take a field and pass over it."""
+"""What an answer lacks of what was asked for: some providers take a field and pass over it."""
 
 from typing import Any
 
@@ -7,9 +7,14 @@ import msgspec
 from freeroute.wire.chat import ChatCall
 
 
+def may_lack(call: ChatCall) -> bool:
+    """Say whether *call* asks for ``n`` or ``logprobs``."""
+    return not call.features.isdisjoint(("n", "logprobs"))
+
+
 def unmet(call: ChatCall, body: bytes) -> tuple[str, ...]:
     """Return the fields of *call* that its whole answer *body* does not honour: ``n`` and ``logprobs``."""
-    if call.features.isdisjoint(("n", "logprobs")):
+    if not may_lack(call):
         return ()
     choices = msgspec.json.decode(body)["choices"]
     lost = []
@@ -23,3 +28,57 @@ def unmet(call: ChatCall, body: bytes) -> tuple[str, ...]:
 def _has_logprobs(choice: dict[str, Any]) -> bool:
     """Say whether *choice* has them, or no text that they could be of."""
     return bool(choice.get("logprobs")) or not (choice.get("message") or {}).get("content")
+
+
+class Lacking:
+    """Watches a stream for what of ``n`` and ``logprobs`` it does not honour, so that its last chunk says so.
+
+    Which chunk is the last nobody knows before the end, so one that may be it is kept back until the next
+    comes: none while a choice that has begun goes on.
+    """
+
+    def __init__(self, call: ChatCall) -> None:
+        """Watch the answer to *call*."""
+        self._call = call
+        self._begun: set[int] = set()
+        self._finished: set[int] = set()
+        self._texts: set[int] = set()
+        self._measured: set[int] = set()
+        self._kept: bytes | None = None
+
+    def take(self, chunk: bytes) -> list[bytes]:
+        """Take the next *chunk* as the caller is to get it; return what may leave by now."""
+        for choice in msgspec.json.decode(chunk)["choices"]:
+            self._note(choice)
+        known = [chunk] if self._kept is None else [self._kept, chunk]
+        self._kept = known.pop() if self._begun == self._finished else None
+        return known
+
+    def rest(self) -> tuple[bytes, ...]:
+        """Return what was kept back, which says what the stream lacks: the end has come."""
+        if self._kept is None:
+            return ()
+        kept, self._kept = self._kept, None
+        lost = self.lost(over=True)
+        if not lost:
+            return (kept,)
+        return (msgspec.json.encode({**msgspec.json.decode(kept), "freeroute": {"dropped": lost}}),)
+
+    def lost(self, *, over: bool) -> tuple[str, ...]:
+        """Return the fields that are not honoured as far as the stream has come, or now that it is *over*."""
+        lost = []
+        if "logprobs" in self._call.features and self._texts - self._measured:
+            lost.append("logprobs")
+        if over and "n" in self._call.features and len(self._begun) < self._call.choices:
+            lost.append("n")
+        return tuple(lost)
+
+    def _note(self, choice: dict[str, Any]) -> None:
+        index = choice["index"]
+        self._begun.add(index)
+        if choice.get("logprobs"):
+            self._measured.add(index)
+        if (choice.get("delta") or {}).get("content"):
+            self._texts.add(index)
+        if choice.get("finish_reason"):
+            self._finished.add(index)

@@ -256,6 +256,23 @@ async def test_usage_that_cannot_be_is_estimated(play, usage):
     assert await scene.stands() == Stand((1, PROMPT + 1))
 
 
+async def test_a_stream_with_fewer_choices_than_asked_for_says_so_at_its_end(play, log):
+    scene = await play(sse(ROLE, HI, STOP, COUNTED, DONE))
+    reply = await scene.ask(True, n=2)
+    assert "x-freeroute-dropped" not in reply.headers  # nobody knew when its head left
+    assert [chunk.get("freeroute") for chunk in reply.events] == [None, None, {"dropped": ["n"]}]
+    assert '"dropped":"n"' in log()
+    assert await scene.stands() == SERVED
+
+
+async def test_a_stream_without_the_logprobs_asked_for_says_so_from_the_beginning(play):
+    scene = await play(sse(ROLE, HI, STOP, COUNTED, DONE))
+    reply = await scene.ask(True, logprobs=True)
+    assert reply.headers["x-freeroute-dropped"] == "logprobs"
+    assert reply.events[-1]["freeroute"] == {"dropped": ["logprobs"]}
+    assert await scene.stands() == SERVED
+
+
 async def test_usage_comes_once_for_a_caller_that_asks(play):
     scene = await play(sse(ROLE, HI, STOP, COUNTED, DONE))
     reply = await scene.ask(True, stream_options={"include_usage": True})
