@@ -194,7 +194,7 @@ function keyLine() {
     update(key) {
       paint(sign, { ok: "good", invalid: "bad", held: "held" }[key.state] ?? "none");
       const account = key.account === "default" ? "" : ` (account ${key.account})`;
-      const state = { ok: "in use", invalid: "not accepted", held: "held" }[key.state] ?? key.state;
+      const state = { ok: "in use", off: "not used", invalid: "not accepted", held: "held" }[key.state] ?? key.state;
       text(what, `${key.label}${account}: ${[state, key.reason].filter(Boolean).join(", ")}`);
       ticking(back, "until", key.held_until, key.held_until ? ", back" : "");
     },

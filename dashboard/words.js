@@ -69,6 +69,7 @@ export const STATES = {
   open: { word: "Breaker open", tone: "bad", means: "It kept failing and is left alone." },
   "half-open": { word: "On trial", tone: "half", means: "One call tests whether it is back." },
   held: { word: "Held", tone: "held", means: "It is not used for now." },
+  off: { word: "Off", tone: "off", means: "An operator switched it off." },
   "no-key": { word: "No key", tone: "none", means: "It needs a key." },
 };
 

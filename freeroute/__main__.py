@@ -11,6 +11,7 @@ from freeroute.commands.chat import chat
 from freeroute.commands.check import check
 from freeroute.commands.clients import clients
 from freeroute.commands.demo import demo
+from freeroute.commands.keys import keys
 from freeroute.commands.models import explain, models
 from freeroute.commands.reset import reset
 from freeroute.commands.serve import serve
@@ -88,7 +89,7 @@ def cli() -> None:
     """
 
 
-for _command in (serve, demo, check, models, explain, chat, reset, clients, usage, receipts):
+for _command in (serve, demo, check, models, explain, chat, reset, clients, keys, usage, receipts):
     cli.add_command(_command)
 
 

@@ -3,12 +3,12 @@
 import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import click
 
 from freeroute.commands import options
-from freeroute.commands.running import LOCAL, Running, environment
+from freeroute.commands.running import Running, environment
 from freeroute.commands.tables import table
 
 
@@ -28,7 +28,7 @@ def reset(provider: str, url: str | None, config: str | None, as_json: bool) -> 
     """
     env = environment()
     running = Running(url, env)
-    admin = env.get("FREEROUTE_ADMIN_KEY") or _kept(running, config, env)
+    admin = running.admin_key(config)
     found = running.post(f"/v1/status/providers/{quote(provider, safe='')}/reset", admin)
     if as_json:
         click.echo(json.dumps(found, indent=2))
@@ -38,21 +38,6 @@ def reset(provider: str, url: str | None, config: str | None, as_json: bool) -> 
         f"{found['id']}: {found['state']}\n\n{table(head, [_line(one) for one in found['candidates']])}"
     )
     return 0
-
-
-def _kept(running: Running, config: str | None, env: Mapping[str, str]) -> str | None:
-    """Return the admin key that a gateway on this machine made for itself; None if there is none to read."""
-    from pathlib import Path
-
-    from freeroute.config.load import Overrides, load
-
-    if urlsplit(running.url).hostname not in LOCAL:
-        return None
-    try:
-        settings = load(Overrides(config=config), env, Path.cwd(), Path.home())
-        return (settings.admin_key or (settings.state_dir / "admin_key").read_text(encoding="utf-8")).strip()
-    except (OSError, UnicodeDecodeError):
-        return None
 
 
 def _line(entry: Mapping[str, Any]) -> list[str]:

@@ -80,10 +80,29 @@ class Running:
         except UnicodeEncodeError as exc:
             raise click.UsageError("what was given is not UTF-8 text") from exc
 
+    def admin_key(self, config: str | None) -> str | None:
+        """Return the admin key of a gateway: as told, or the one that it made for itself on this machine."""
+        told = self._env.get("FREEROUTE_ADMIN_KEY")
+        if told or urlsplit(self.url).hostname not in LOCAL:
+            return told or None
+        from freeroute.config.load import Overrides, load
+
+        try:
+            settings = load(Overrides(config=config), self._env, Path.cwd(), Path.home())
+            kept = (settings.state_dir / "admin_key").read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return None
+        return kept.strip() or None
+
     def get(self, path: str, *, operator: bool = False, **query: str) -> dict[str, Any]:
         """Return the JSON object at *path*; raises Failed."""
         with self.client(operator=operator) as client:
             return content(client.get(path, params=query))
+
+    def read(self, path: str, admin: str | None) -> dict[str, Any]:
+        """Return what an admin route at *path* tells who has the *admin* key; raises Failed."""
+        with self.client(admin=admin) as client:
+            return content(client.get(path))
 
     def post(self, path: str, admin: str | None) -> dict[str, Any]:
         """Return what an admin route at *path* answers to the *admin* key; raises Failed."""

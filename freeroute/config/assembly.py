@@ -40,7 +40,7 @@ def assemble(settings: Settings, entries: Mapping[str, ProviderSpec], today: dat
     on: list[tuple[Provider, str]] = []
     local: list[Provider] = []
     for name in [*entries, *(name for name in settings.providers if name not in entries)]:
-        where = _where(name, settings)
+        where = where_of(name, settings)
         spec = merged(name, settings.providers, entries, where)
         listed = name in settings.providers
         reason = _why(name, spec, settings, listed)
@@ -78,7 +78,8 @@ def switched_on(provider: Provider, why: str) -> SwitchedOn:
 # --- what is on ----------------------------------------------------------------------------------------
 
 
-def _where(name: str, settings: Settings) -> Where:
+def where_of(name: str, settings: Settings) -> Where:
+    """Return where errors about provider *name* are: in the settings, or in its file of the catalogue."""
     if name in settings.providers:
         return Where(settings.shown, f"providers.{name}", "providers.*")
     return Where(f"{name}.yaml", "", "providers.*")
@@ -148,6 +149,6 @@ def _check_pattern(
 
 
 def _names(name: str, settings: Settings, entries: Mapping[str, ProviderSpec]) -> list[str]:
-    spec = merged(name, settings.providers, entries, _where(name, settings))
+    spec = merged(name, settings.providers, entries, where_of(name, settings))
     ids = [(model.id, or_else(model.family, family_of(model.id))) for model in models_of(spec)]
     return [f"{name}/{part}" for pair in ids for part in dict.fromkeys(pair)]

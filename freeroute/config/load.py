@@ -42,6 +42,7 @@ VARIABLES = {
     "FREEROUTE_CONFIG": "the settings file",
     "FREEROUTE_API_KEY": "a key that callers must send",
     "FREEROUTE_ADMIN_KEY": "the key for the admin routes",
+    "FREEROUTE_ENCRYPTION_KEY": "what provider keys are sealed with that are entered at run time",
     "FREEROUTE_OPEN": "1 allows listening on every address without a client key",
     "FREEROUTE_PRIVACY": "privacy",
 }
@@ -89,6 +90,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     environ: Mapping[str, str]
     open: bool = False
     admin_key: str | None = None
+    encryption_key: str | None = None
     file: Path | None = None
     shown: str = "freeroute.yaml"
 
@@ -139,6 +141,7 @@ def load(args: Overrides, env: Mapping[str, str], cwd: Path, home: Path) -> Sett
         environ=environ,
         open=args.open if args.open is not None else _truth(environ, "FREEROUTE_OPEN"),
         admin_key=admin_key,
+        encryption_key=environ.get("FREEROUTE_ENCRYPTION_KEY") or None,
         file=path,
         shown=shown,
     )

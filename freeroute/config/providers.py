@@ -42,8 +42,18 @@ def set_variable(spec: ProviderSpec, env: Mapping[str, str], *, listed: bool) ->
     return next((name for name in names if split(env.get(name, ""))), None)
 
 
-def provider_of(name: str, spec: ProviderSpec, settings: Settings, where: Where, today: date) -> Provider:
-    """Resolve entry *name*; raises ConfigError for what is wrong in it. *today* retires models."""
+def provider_of(
+    name: str,
+    spec: ProviderSpec,
+    settings: Settings,
+    where: Where,
+    today: date,
+    keys: tuple[Key, ...] | None = None,
+) -> Provider:
+    """Resolve entry *name*, with *keys* instead of its own; raises ConfigError for what is wrong in it.
+
+    *today* retires models.
+    """
     listed = name in settings.providers
     terms = or_else(spec.terms, TermsSpec())
     return Provider(
@@ -51,7 +61,7 @@ def provider_of(name: str, spec: ProviderSpec, settings: Settings, where: Where,
         name=or_else(spec.name, name),
         base_url=_base_url(name, spec, settings, where),
         kind=_kind(spec, where),
-        keys=tuple(_keys(spec, settings, where, listed=listed)),
+        keys=tuple(_keys(spec, settings, where, listed=listed)) if keys is None else keys,
         models=tuple(_models(spec, where, today)),
         limits=_limits(or_else(spec.limits, ()), Scope.ACCOUNT, where),
         auth=or_else(spec.auth, Auth()),
@@ -112,12 +122,13 @@ def _base_url(name: str, spec: ProviderSpec, settings: Settings, where: Where) -
         if not url:
             raise where.error("is required for a provider that is not in the catalogue")
         url = _filled(url, spec, settings, where)
-    if problem := _address_problem(url):
+    if problem := address_problem(url):
         raise where.error(problem)
     return url.rstrip("/")
 
 
-def _address_problem(url: str) -> str | None:
+def address_problem(url: str) -> str | None:
+    """Return why *url* cannot be the address of an API; None if it can."""
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -171,7 +182,7 @@ def _keys(spec: ProviderSpec, settings: Settings, where: Where, *, listed: bool)
         for number, secret in enumerate(secrets, 1):
             if not re.fullmatch(r"[!-~]+", secret):
                 raise Where("environment", variable or "").error("holds a character that no key has")
-            yield Key(secret, f"key-{number}")
+            yield Key(secret, f"key-{number}", source="environment")
     elif or_else(spec.keyless, False) or not isinstance(spec.engine, UnsetType):
         yield Key("", "anonymous")
     else:

@@ -244,12 +244,16 @@ class Model(Struct, frozen=True):
 
 
 class Key(Struct, frozen=True):
-    """A credential and the quota pool it belongs to. An empty *secret* sends no authorization."""
+    """A credential and the quota pool it belongs to. An empty *secret* sends no authorization.
+
+    *source* is where it comes from: settings, environment, or entered at run time.
+    """
 
     secret: str
     label: str
     account: str = "default"
     enabled: bool = True
+    source: Literal["settings", "environment", "entered"] = "settings"
 
     def __repr__(self) -> str:
         """Never show the secret."""

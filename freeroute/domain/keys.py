@@ -28,13 +28,15 @@ class Verdict(Struct, frozen=True):
     """What a check found; *detail* is printable and free of secrets.
 
     *credit* says whether calls can be paid for, None where the answer does not tell. *models* are the ids
-    the answer lists; that one is missing says nothing, since an answer may be one page of many.
+    the answer lists; that one is missing says nothing, since an answer may be one page of many. *asked* is
+    the URL that was asked, empty if none was.
     """
 
     state: KeyState
     detail: str = ""
     credit: bool | None = None
     models: frozenset[str] = frozenset()
+    asked: str = ""
 
 
 class Proofs:

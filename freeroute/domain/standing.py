@@ -1,7 +1,7 @@
 """How every candidate stands right now: holds, breakers, room, speed. State, but no I/O and no clock."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -10,6 +10,7 @@ from freeroute.clock import Now
 from freeroute.domain.breaker import Breaker, ProviderBreaker
 from freeroute.domain.catalogue import Candidate, Pool
 from freeroute.domain.estimates import GENEROUS, Estimate
+from freeroute.domain.keys import KeyPlace
 from freeroute.domain.leases import Charge, Reading
 from freeroute.domain.outcome import Kind
 from freeroute.domain.promises import Promises, delays
@@ -54,8 +55,8 @@ class Room(Protocol):
 class Obstacle(Struct, frozen=True):
     """Why a candidate cannot be used now, and when (mono) it may be.
 
-    *kind* is quota, held, resting, spent (it rests, and not even as a last resort has it quota), or proving:
-    the first call on its key is under way.
+    *kind* is off (an operator's switch), quota, held, resting, spent (it rests, and not even as a last resort
+    has it quota), or proving: the first call on its key is under way.
     """
 
     kind: str
@@ -90,13 +91,16 @@ class Standing(Undoing):
         self._estimates: dict[str, Estimate] = {}
         self._turns: dict[str, int] = {}
         self._turn = 0
+        self._off: frozenset[str] = frozenset()
+        self._keys: frozenset[KeyPlace] = frozenset()
+        self._withdrawn: frozenset[KeyPlace] = frozenset()
 
     # --- reading -----------------------------------------------------------------------------------
 
     def obstacle(self, candidate: Candidate, charges: Sequence[Charge], now: Now) -> Obstacle | None:
         """Return what keeps *candidate* from being used now, or None; of two lacks of quota the longer."""
         blocked = self.blocked(candidate, now)
-        if blocked is not None and blocked.kind == "held":
+        if blocked is not None and blocked.kind in ("held", "off"):
             return blocked
         short = self.shortage(charges, now) or self._following(candidate, now)
         if blocked is None:
@@ -108,14 +112,27 @@ class Standing(Undoing):
         return short if short.back_at > blocked.back_at else blocked
 
     def blocked(self, candidate: Candidate, now: Now) -> Obstacle | None:
-        """Return the hold or the rest that keeps *candidate* from being used, quota apart, or None."""
+        """Return the switch, hold or rest that keeps *candidate* from being used, quota apart, or None."""
+        if self._off and self.is_off(candidate):
+            return Obstacle("off", "switched off by an operator", math.inf)
+        if self._withdrawn and self._is_withdrawn(candidate):
+            return Obstacle("off", "its key is used no more", math.inf)
         hold = self.hold_on(candidate, now)
         if hold is not None:
             return Obstacle("quota" if hold.quota else "held", hold.reason, hold.until)
         return self._resting(candidate, now)
 
+    def is_off(self, candidate: Candidate) -> bool:
+        """Say whether an operator switched its provider or its model off."""
+        return candidate.provider.id in self._off or candidate.name in self._off
+
+    def _is_withdrawn(self, candidate: Candidate) -> bool:
+        return (candidate.provider.id, candidate.key.label) in self._withdrawn
+
     def free_at(self, candidate: Candidate, now: Now) -> float:
         """Return when (mono) *candidate* may be asked, quota apart: one that rests may, as a last resort."""
+        if self.is_off(candidate) or self._is_withdrawn(candidate):
+            return math.inf
         hold = self.hold_on(candidate, now)
         return now.mono if hold is None else hold.until
 
@@ -340,10 +357,17 @@ class Standing(Undoing):
         self._lessons.spare(candidate.name, feature, until)
         self._changed.add(("model", candidate.name))
 
+    def switch(self, off: Collection[str]) -> None:
+        """Give no further call to the providers (``groq``) and models (``groq/model``) that are *off*."""
+        self._off = frozenset(off)
+
     def keep(self, candidates: Iterable[Candidate]) -> None:
-        """Forget what is not among *candidates*."""
+        """Forget what is not among *candidates*. Calls that know others still do not get their keys."""
         self.touch_all()
         kept = list(candidates)
+        keys = frozenset((candidate.provider.id, candidate.key.label) for candidate in kept)
+        self._withdrawn = (self._withdrawn | self._keys) - keys
+        self._keys = keys
         ids = {candidate.id for candidate in kept}
         names = {candidate.name for candidate in kept}
         providers = {candidate.provider.id for candidate in kept}
@@ -357,3 +381,7 @@ class Standing(Undoing):
         self._lessons.keep(names)
         self._provider_breakers = {k: v for k, v in self._provider_breakers.items() if k in providers}
         self._holds = {k: v for k, v in self._holds.items() if k[1] in providers}
+
+    def has_answered(self, place: KeyPlace) -> bool:
+        """Say whether the key at *place* was served once: until then one call is made with it at a time."""
+        return place in self._proofs.proven

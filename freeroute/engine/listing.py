@@ -13,11 +13,12 @@ from freeroute.engine.view import View
 
 
 def models(view: View, client: Client | None) -> list[dict[str, Any]]:
-    """Return the entries of ``GET /v1/models``: meta-models first, then every enabled model once."""
+    """Return the entries of ``GET /v1/models``: meta-models first, then every model that is on, once."""
     entries = [_meta_entry(view, name) for name in view.catalogue.meta_models if _allowed(view, name, client)]
     by_name: dict[str, list[Candidate]] = {}
     for candidate in view.catalogue.candidates:
-        by_name.setdefault(candidate.name, []).append(candidate)
+        if not view.standing.is_off(candidate):
+            by_name.setdefault(candidate.name, []).append(candidate)
     entries.extend(
         _entry(view, name, candidates) for name, candidates in by_name.items() if _allowed(view, name, client)
     )

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from freeroute.domain.breaker import State
-from freeroute.domain.catalogue import Candidate, Provider, Scope
+from freeroute.domain.catalogue import Candidate, Key, Provider, Scope
 from freeroute.domain.clients import Client
 from freeroute.domain.leases import Reading
 from freeroute.domain.receipt import Receipt
@@ -59,7 +59,7 @@ def provider(view: View, entry: Provider) -> dict[str, Any]:
         "terms": entry.terms,
         "local": entry.is_local,
         "models": len({candidate.model.id for candidate in candidates}),
-        "keys": [_key(view, entry, key.label, key.account) for key in entry.keys],
+        "keys": [_key(view, entry, key) for key in entry.keys],
         "breaker": {
             "state": breaker.value,
             "until": view.wall(whole.opens_until) if breaker is State.OPEN else None,
@@ -81,6 +81,8 @@ def _state(lines: list[dict[str, Any]], breaker: State) -> str:
     """Sum a provider up in one word, as good as its best candidate."""
     if not lines:
         return "no-key"
+    if all(line["state"] == "off" for line in lines):
+        return "off"
     if breaker is not State.CLOSED:
         return breaker.value
     states = {line["state"] for line in lines}
@@ -106,6 +108,8 @@ def _candidate(view: View, candidate: Candidate) -> dict[str, Any]:
 
 
 def _word(breaker: State, obstacle: Obstacle | None, suspect: bool) -> str:
+    if obstacle is not None and obstacle.kind == "off":
+        return "off"
     if breaker is not State.CLOSED:
         return breaker.value
     if obstacle is not None and obstacle.kind != "proving":
@@ -113,14 +117,27 @@ def _word(breaker: State, obstacle: Obstacle | None, suspect: bool) -> str:
     return "suspect" if suspect else "healthy"
 
 
-def _key(view: View, entry: Provider, label: str, account: str) -> dict[str, Any]:
-    hold = view.standing.held(("key", entry.id, label))
+def key_state(view: View, provider_id: str, label: str) -> dict[str, Any]:
+    """Return how a key that is used stands: ``valid``, ``refused``, ``held``, or ``single-flight`` until it
+    has answered once: so long one call is made with it at a time.
+    """
+    hold = view.standing.held(("key", provider_id, label))
+    if hold is not None and hold.until > view.now.mono:
+        state = "refused" if math.isinf(hold.until) else "held"
+        return {"state": state, "until": view.wall(hold.until), "reason": hold.reason}
+    answered = view.standing.has_answered((provider_id, label))
+    return {"state": "valid" if answered else "single-flight", "until": None, "reason": None}
+
+
+def _key(view: View, entry: Provider, key: Key) -> dict[str, Any]:
+    hold = view.standing.held(("key", entry.id, key.label))
     held = hold is not None and hold.until > view.now.mono
     forever = held and hold is not None and math.isinf(hold.until)
+    state = "invalid" if forever else "held" if held else "ok"
     return {
-        "label": label,
-        "account": account,
-        "state": "invalid" if forever else "held" if held else "ok",
+        "label": key.label,
+        "account": key.account,
+        "state": state if key.enabled else "off",
         "held_until": view.wall(hold.until) if held and hold is not None else None,
         "reason": hold.reason if held and hold is not None else None,
     }

@@ -77,7 +77,7 @@ class KeptFile(Generic[ContentT]):
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with self._turn():
                 content = change(self.read())
-                self._write(msgspec.json.encode(content))
+                write_whole(self.path, msgspec.json.encode(content))
         except OSError as exc:
             raise ConfigError(f"{self.path}: cannot be written: {exc.strerror}") from exc
         return content
@@ -101,21 +101,23 @@ class KeptFile(Generic[ContentT]):
         finally:
             os.close(descriptor)
 
-    def _write(self, content: bytes) -> None:
-        # Made readable by its owner alone, in the same directory so that it can take the file's place.
-        descriptor, made = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                hand_over(descriptor, self.path.parent)
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(made).replace(self.path)
-            settled(self.path.parent)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                Path(made).unlink()
-            raise
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Have *content* at *path*, all of it or none, readable by its owner alone; raises OSError."""
+    # Made in the same directory, so that it can take the file's place.
+    descriptor, made = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            hand_over(descriptor, path.parent)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(made).replace(path)
+        settled(path.parent)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(made).unlink()
+        raise
 
 
 def hand_over(descriptor: int, directory: Path) -> None:

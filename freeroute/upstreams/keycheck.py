@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 import msgspec
+from msgspec import structs
 
 from freeroute.clock import Clock, Now
 from freeroute.domain.catalogue import Key, Provider
@@ -39,8 +40,14 @@ async def check(provider: Provider, key: Key, client: httpx.AsyncClient, now: No
         return Verdict(KeyState.UNKNOWN, "used without a key")
     if provider.key_check is None:
         return Verdict(KeyState.UNKNOWN, "there is no call that tells without spending quota")
+    url = provider.base_url + provider.key_check if provider.key_check[:1] == "/" else provider.key_check
+    verdict = await _verdict(url, provider, key, client, now)
+    return structs.replace(verdict, asked=url)
+
+
+async def _verdict(url: str, provider: Provider, key: Key, client: httpx.AsyncClient, now: Now) -> Verdict:
     try:
-        status, headers, body = await _ask(_url(provider), provider, key, client)
+        status, headers, body = await _ask(url, provider, key, client)
     except httpx.HTTPError as exc:
         return Verdict(KeyState.UNKNOWN, f"could not be asked: {type(exc).__name__}")
     if 200 <= status < 300:
@@ -81,11 +88,6 @@ def _listed(told: Any) -> frozenset[str]:
     names = (entry.get(field) for entry in entries for field in ("id", "name"))
     # Gemini writes models/gemini-...; a caller does not.
     return frozenset(name.removeprefix("models/") for name in names if isinstance(name, str))
-
-
-def _url(provider: Provider) -> str:
-    path = provider.key_check or ""
-    return path if path.startswith(("https://", "http://")) else provider.base_url + path
 
 
 async def _ask(

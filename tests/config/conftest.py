@@ -8,6 +8,8 @@ import pytest
 from freeroute.config.assembly import Assembly, assemble
 from freeroute.config.entries import read_catalogue
 from freeroute.config.load import Overrides, load
+from freeroute.config.overlay import Plan
+from freeroute.stores.keysafe import KeySafe
 
 TODAY = date(2026, 11, 21)
 
@@ -81,3 +83,21 @@ def built(tmp_path: Path):
         return assemble(settings, read_catalogue(catalogue), TODAY)
 
     return build
+
+
+@pytest.fixture
+def planned(tmp_path: Path, built):
+    """Return what settings come to, with all that is needed to lay something over it."""
+
+    def build(text: str = "", env: dict[str, str] | None = None) -> Plan:
+        assembly = built(text, env)
+        settings = load(Overrides(), env or {}, tmp_path, tmp_path)
+        return Plan(settings, read_catalogue(tmp_path / "providers"), TODAY, assembly)
+
+    return build
+
+
+@pytest.fixture
+def safe(tmp_path: Path) -> KeySafe:
+    """Return a place to keep what is entered."""
+    return KeySafe(tmp_path / "state", None)

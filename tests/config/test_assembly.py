@@ -24,7 +24,10 @@ def test_with_nothing_set_nothing_is_on_and_local_servers_are_looked_for(built):
 def test_an_unambiguous_variable_switches_its_provider_on(built):
     assembly = built(env={"GROQ_API_KEY": "one, two", "GEMINI_API_KEY": ""})
     assert list(assembly.catalogue.providers) == ["groq"]
-    assert assembly.catalogue.providers["groq"].keys == (Key("one", "key-1"), Key("two", "key-2"))
+    assert assembly.catalogue.providers["groq"].keys == (
+        Key("one", "key-1", source="environment"),
+        Key("two", "key-2", source="environment"),
+    )
     on = assembly.switched_on[0]
     assert (on.provider, on.name, on.why, on.privacy) == (
         "groq", "Groq", "GROQ_API_KEY is set", Privacy.NO_TRAIN,
@@ -43,7 +46,7 @@ def test_a_variable_people_hold_for_other_uses_only_brings_a_hint(built):
 
 def test_listing_a_provider_makes_its_other_variables_count(built):
     assembly = built("providers:\n  gemini:", {"GOOGLE_API_KEY": "g"})
-    assert assembly.catalogue.providers["gemini"].keys == (Key("g", "key-1"),)
+    assert assembly.catalogue.providers["gemini"].keys == (Key("g", "key-1", source="environment"),)
     assert assembly.switched_on[0].why == "listed in freeroute.yaml"
     assert assembly.hints == ()
 

@@ -12,7 +12,7 @@ from freeroute.resources import dashboard_dir
 FILES = {path.name: path.read_text() for path in sorted(dashboard_dir().iterdir()) if path.is_file()}
 SCRIPTS = sorted(name for name in FILES if name.endswith(".js"))
 BUDGET = 60_000
-STATES = ("healthy", "suspect", "resting", "open", "half-open", "held", "no-key")
+STATES = ("healthy", "suspect", "resting", "open", "half-open", "held", "off", "no-key")
 SVG = "http://www.w3.org/2000/svg"
 GROUNDS = (("on-accent", "accent"), ("text", "bad-wash"), ("page", "text"))
 IMPORT = re.compile(r"^(?:import|export) .*?from \"([^\"]+)\";", re.MULTILINE | re.DOTALL)

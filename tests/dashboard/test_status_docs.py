@@ -9,7 +9,7 @@ import pytest
 from freeroute.domain.outcome import Kind
 
 PAGE = (Path(__file__).parents[2] / "docs" / "status.md").read_text()
-STATES = ("healthy", "suspect", "resting", "open", "half-open", "held", "no-key")
+STATES = ("healthy", "suspect", "resting", "open", "half-open", "held", "off", "no-key")
 
 
 @pytest.fixture(scope="module")

@@ -412,7 +412,43 @@ def test_a_new_catalogue_forgets_whatever_is_gone_and_verdicts_on_keys_when_told
     assert scene.standing.context(y1) == 100_000
     assert scene.standing.dropped(y1) == frozenset()
     scene.standing.keep([])
+    assert scene.obstacle(x2).reason == "its key is used no more"
+    scene.standing.keep([x2])
     assert scene.look(x2) is None
+
+
+def test_what_an_operator_switches_off_gets_no_call_until_it_is_on_again():
+    scene = Scene()
+    x1, _, other, _ = scene.candidates
+    scene.standing.switch({"a/x"})
+    assert [scene.standing.is_off(one) for one in scene.candidates] == [True, True, False, False]
+    assert scene.obstacle(x1) == Obstacle("off", "switched off by an operator", math.inf)
+    assert scene.standing.free_at(x1, scene.clock.now()) == math.inf
+    scene.standing.switch({"a"})
+    assert scene.obstacle(other).kind == "off"
+    scene.standing.switch(())
+    assert scene.look(other) is None
+
+
+def test_a_key_that_is_gone_gets_no_call_of_those_who_knew_it():
+    scene = Scene()
+    x1, x2, _, _ = scene.candidates
+    scene.standing.keep(scene.candidates)
+    scene.standing.keep([x1])
+    assert scene.look(x1) is None
+    assert scene.obstacle(x2).reason == "its key is used no more"
+    assert scene.standing.free_at(x2, scene.clock.now()) == math.inf
+    scene.standing.keep([x1, x2])
+    assert scene.look(x2) is None
+
+
+def test_whether_a_key_has_answered_is_known_by_its_place():
+    scene = Scene()
+    place = (scene.candidates[0].provider.id, scene.candidates[0].key.label)
+    assert not scene.standing.has_answered(place)
+    trial = scene.standing.begin(scene.candidates[0], scene.clock.now())
+    scene.standing.answered(scene.candidates[0], trial, scene.clock.now())
+    assert scene.standing.has_answered(place)
 
 
 def test_turns_count_who_was_asked_last():

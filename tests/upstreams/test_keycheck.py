@@ -18,6 +18,9 @@ def provider(**more: Any) -> Provider:
     return Provider(id="p", name="P", base_url="https://api.example/v1", **settings)
 
 
+ASKED = "https://api.example/v1/models"
+
+
 async def verdict(answer: Any, key: Key = KEY, **more: Any) -> Verdict:
     handle = answer if callable(answer) else lambda request: answer
     async with httpx.AsyncClient(transport=httpx.MockTransport(handle)) as client:
@@ -59,7 +62,8 @@ async def test_a_network_error_never_means_invalid(error):
     def handle(request: httpx.Request) -> httpx.Response:
         raise error("sk-hush-1234567890")
 
-    assert await verdict(handle) == Verdict(KeyState.UNKNOWN, f"could not be asked: {error.__name__}")
+    told = f"could not be asked: {error.__name__}"
+    assert await verdict(handle) == Verdict(KeyState.UNKNOWN, told, asked=ASKED)
 
 
 async def test_a_provider_without_such_a_call_is_not_asked():
@@ -68,6 +72,7 @@ async def test_a_provider_without_such_a_call_is_not_asked():
 
     assert (await verdict(handle, key_check=None)).state is KeyState.UNKNOWN
     assert (await verdict(handle, key=Key("", "anonymous"))).detail == "used without a key"
+    assert (await verdict(handle, key_check=None)).asked == ""
 
 
 async def test_the_key_travels_as_the_provider_wants_it():
@@ -125,7 +130,7 @@ async def test_the_client_follows_no_redirect():
 )
 async def test_the_answer_may_tell_of_credit_and_models(told, credit, models):
     assert await verdict(httpx.Response(200, json=told)) == Verdict(
-        KeyState.VALID, credit=credit, models=frozenset(models)
+        KeyState.VALID, credit=credit, models=frozenset(models), asked=ASKED
     )
 
 

@@ -1,0 +1,246 @@
+"""``freeroute keys``: provider keys that are kept sealed in the state directory."""
+
+import datetime as dt
+import json
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from freeroute.clock import SystemClock
+from freeroute.commands import options
+from freeroute.commands.running import Failed, Running, environment
+from freeroute.commands.tables import table
+
+if TYPE_CHECKING:
+    from freeroute.commands.offline import Offline
+    from freeroute.config.entering import Entering
+
+LONGEST_INPUT = 65536
+"""Characters read of a key that is piped in. Own design: more than any key has, so that a mistake is told."""
+
+_state_dir = click.option("--state-dir", metavar="DIR", help="The gateway's, if not the one of the settings.")
+
+
+@click.group()
+def keys() -> None:
+    """Provider keys that are entered here, not written into the settings.
+
+    They are kept sealed in the state directory; a running gateway goes by a change within a second. Keys of
+    the settings and the environment are listed here too, and changed there.
+    """
+
+
+def _where(command: options.Decorated) -> options.Decorated:
+    """Add the options of where the keys are kept."""
+    return options.config(_state_dir(options.as_json(command)))
+
+
+# --- commands ------------------------------------------------------------------------------------------
+
+
+@keys.command("add")
+@click.argument("provider")
+@click.argument("label")
+@click.option("--account", default="default", help="Whose quota it uses; keys of one account share it.")
+@_where
+def add(
+    provider: str, label: str, account: str, config: str | None, state_dir: str | None, as_json: bool
+) -> int:
+    """Enter a key of PROVIDER under the name LABEL. It is asked for, or read from standard input.
+
+    \b
+    freeroute keys add groq mine
+    pass show groq | freeroute keys add groq mine
+    """
+    entering = _entering(config, state_dir)
+    secret = _secret()
+    entering.add_key(provider, label, secret, account, wall=SystemClock().now().wall)
+    return _told(provider, label, config, state_dir, as_json)
+
+
+@keys.command("list")
+@click.argument("provider", required=False)
+@options.url
+@options.offline
+@_where
+def list_(
+    provider: str | None,
+    url: str | None,
+    offline: bool,
+    config: str | None,
+    state_dir: str | None,
+    as_json: bool,
+) -> int:
+    """List all keys, those of the settings and the environment too, and how they stand.
+
+    It asks the running gateway, with the admin key; --offline reads the files instead.
+
+    \b
+    freeroute keys list
+    freeroute keys list groq --offline
+    """
+    if offline:
+        found = _telling(_read(config, state_dir)).all()
+    else:
+        running = Running(url, environment())
+        found = running.read("/admin/providers", running.admin_key(config))["data"]
+    lines = [
+        {"provider": entry["id"], **key}
+        for entry in found
+        if provider in (None, entry["id"])
+        for key in entry["keys"]
+    ]
+    if as_json:
+        click.echo(json.dumps(lines, indent=2))
+    elif not lines:
+        click.echo("No key. `freeroute keys add PROVIDER LABEL` enters one.")
+    else:
+        head = ["PROVIDER", "LABEL", "ACCOUNT", "FROM", "ENDS", "STATE", ""]
+        click.echo(table(head, [_line(line) for line in lines]))
+    return 0
+
+
+@keys.command("enable")
+@click.argument("provider")
+@click.argument("label")
+@_where
+def enable(provider: str, label: str, config: str | None, state_dir: str | None, as_json: bool) -> int:
+    """Use the key LABEL of PROVIDER again."""
+    _entering(config, state_dir).switch_key(provider, label, on=True)
+    return _told(provider, label, config, state_dir, as_json)
+
+
+@keys.command("disable")
+@click.argument("provider")
+@click.argument("label")
+@_where
+def disable(provider: str, label: str, config: str | None, state_dir: str | None, as_json: bool) -> int:
+    """Make no further call with the key LABEL of PROVIDER, until it is enabled."""
+    _entering(config, state_dir).switch_key(provider, label, on=False)
+    return _told(provider, label, config, state_dir, as_json)
+
+
+@keys.command("remove")
+@click.argument("provider")
+@click.argument("label")
+@options.config
+@_state_dir
+def remove(provider: str, label: str, config: str | None, state_dir: str | None) -> int:
+    """Forget the key LABEL of PROVIDER."""
+    _entering(config, state_dir).remove_key(provider, label)
+    click.echo(f"{provider}: {label} is removed.")
+    return 0
+
+
+@keys.command("test")
+@click.argument("provider")
+@click.argument("label")
+@_where
+def test(provider: str, label: str, config: str | None, state_dir: str | None, as_json: bool) -> int:
+    """Ask PROVIDER whether the key LABEL is good, by a call that costs no quota.
+
+    A key is invalid only if its provider says so. Exits with 1 if it is.
+    """
+    read = _read(config, state_dir)
+    from freeroute.config.telling import asked_about
+
+    asked, key = asked_about(read.laid, provider, label)
+    verdict = _ask(asked, key)
+    found = {
+        "provider": provider,
+        "label": label,
+        "verdict": verdict.state.value,
+        "detail": verdict.detail,
+        "asked": verdict.asked or None,
+    }
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        told = f": {verdict.detail}" if verdict.detail else ""
+        click.echo(f"{provider}: {label} is {verdict.state.value}{told}\nAsked: {found['asked'] or 'nobody'}")
+    return 1 if verdict.state.value == "invalid" else 0
+
+
+@keys.command("rekey")
+@options.config
+@_state_dir
+def rekey(config: str | None, state_dir: str | None) -> int:
+    """Seal all entered keys with a new encryption key: all of them, or none.
+
+    One is made and kept in the state directory. If FREEROUTE_ENCRYPTION_KEY is set, it is the first of two
+    that are set there: NEW,OLD.
+    """
+    count = _read(config, state_dir).safe.rekey()
+    click.echo(f"{count} {'key is' if count == 1 else 'keys are'} sealed with the new encryption key.")
+    return 0
+
+
+# --- what they share -----------------------------------------------------------------------------------
+
+
+def _read(config: str | None, state_dir: str | None) -> "Offline":
+    from freeroute.commands.offline import offline
+
+    return offline(config, state_dir)
+
+
+def _entering(config: str | None, state_dir: str | None) -> "Entering":
+    from freeroute.config.entering import Entering
+
+    read = _read(config, state_dir)
+    return Entering(read.plan, read.safe)
+
+
+def _telling(read: "Offline") -> Any:
+    from freeroute.config.telling import Telling
+
+    return Telling(read.plan, read.opened, read.laid)
+
+
+def _secret() -> str:
+    """Return the key that is piped in, or typed where nobody sees it."""
+    if sys.stdin.isatty():
+        return str(click.prompt("Key", hide_input=True, err=True)).strip()
+    given = sys.stdin.read(LONGEST_INPUT + 1).strip()
+    if not given:
+        raise click.UsageError("no key came in on standard input")
+    return given
+
+
+def _ask(provider: Any, key: Any) -> Any:
+    import asyncio
+
+    from freeroute.upstreams.keycheck import HttpKeyChecks
+
+    return asyncio.run(HttpKeyChecks(SystemClock()).check(provider, key))
+
+
+def _told(provider: str, label: str, config: str | None, state_dir: str | None, as_json: bool) -> int:
+    read = _read(config, state_dir)
+    line = {"provider": provider, **_telling(read).key(provider, label)}
+    if as_json:
+        click.echo(json.dumps(line, indent=2))
+    else:
+        head = ["PROVIDER", "LABEL", "ACCOUNT", "FROM", "ENDS", "STATE", ""]
+        click.echo(table(head, [_line(line)]))
+    if read.opened.problem:
+        raise Failed(read.opened.problem)
+    return 0
+
+
+def _line(line: Mapping[str, Any]) -> list[str]:
+    state = line["state"]
+    if line["until"] is not None:
+        state += f" until {dt.datetime.fromtimestamp(line['until'], dt.UTC):%Y-%m-%d %H:%M UTC}"
+    ends = f"…{line['ends_with']}" if line["ends_with"] else "-"
+    return [
+        line["provider"],
+        line["label"],
+        line["account"],
+        line["source"],
+        ends,
+        state,
+        line["reason"] or "",
+    ]
