@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,8 +91,9 @@ def usage(
 
         click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
     elif as_csv:
-        for text in _csv(found.lines):
-            click.echo(text, nl=False)
+        from freeroute.stores.records.writing import csv_text
+
+        click.echo(csv_text(found.lines), nl=False)
     else:
         click.echo(_shown(found.lines, (*(("start",) if per else ()), *wanted)))
     return 0
@@ -147,53 +148,17 @@ def receipts(
     import asyncio
 
     now = SystemClock().now().wall
-    write = _rows() if as_csv else _json_line
 
     async def print_all() -> None:
-        from freeroute.stores.records import queries
+        from freeroute.stores.records import queries, writing
 
+        write = writing.csv_writer() if as_csv else writing.json_line
         async with _records(config, state_dir) as engine:
             async for receipt in queries.stored(engine, now - since, now, client):
                 sys.stdout.write(write(receipt))
 
     asyncio.run(print_all())
     return 0
-
-
-def _json_line(receipt: dict[str, Any]) -> str:
-    import msgspec
-
-    trail = msgspec.Raw(receipt["trail"].encode() or b"[]")
-    return msgspec.json.encode({**receipt, "trail": trail}).decode() + "\n"
-
-
-def _rows() -> Callable[[dict[str, Any]], str]:
-    """Return what writes a line of CSV, the first with the names above it."""
-    import csv
-    import io
-
-    named = False
-
-    def write(line: dict[str, Any]) -> str:
-        nonlocal named
-        text = io.StringIO()
-        rows = csv.DictWriter(text, line, lineterminator="\n")
-        if not named:
-            rows.writeheader()
-            named = True
-        rows.writerow({name: _inert(value) for name, value in line.items()})
-        return text.getvalue()
-
-    return write
-
-
-def _inert(value: object) -> object:
-    """Return *value* so that no spreadsheet takes a text from outside for a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
-
-
-def _csv(lines: Iterable[dict[str, Any]]) -> Iterable[str]:
-    return map(_rows(), lines)
 
 
 @asynccontextmanager

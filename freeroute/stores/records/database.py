@@ -96,6 +96,8 @@ class Database:
         return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
 
     async def _opened(self) -> AsyncEngine:
+        if not self._migrates and self._was_removed():
+            raise ConfigError(f"there are no records at {self.shown} yet; `freeroute serve` makes them")
         # Drivers are imported here: not on the loop, where requests would wait for it.
         engine = await asyncio.to_thread(self._made)
         try:

@@ -1,9 +1,10 @@
 """What was used by whom, and the receipts themselves, read from the database."""
 
+import re
 from collections.abc import AsyncIterator, Sequence
 
 from msgspec import Struct
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from freeroute.stores.records.database import HOURS_KEPT
@@ -12,6 +13,7 @@ from freeroute.stores.records.tables import DAY, DIMENSIONS, HOUR, SECONDS, SPAN
 FINE = 62 * 86400.0
 """Seconds up to which usage is read by the hour; beyond, by the day. Own design: two months, 1,488 hours."""
 
+_MARK = re.compile(r"(\d{1,15}(?:\.\d{1,17})?)-(\d{1,18})", re.ASCII)
 _PIECE = 500  # receipts fetched at once
 
 Line = dict[str, object]
@@ -37,11 +39,12 @@ async def usage(
     *,
     client: str | None = None,
     step: int | None = None,
+    most: int | None = None,
 ) -> Usage:
     """Return what was used since *since*, told apart *by* some of `tables.DIMENSIONS`, most requests first.
 
     With *step*, 3600 or 86400, one line for each such span, the oldest first. *client* names the only one to
-    look at. Raises ValueError for other words and steps.
+    look at. Raises ValueError for other words and steps, and for more than *most* lines.
     """
     if not set(by) <= set(DIMENSIONS):
         raise ValueError(f"usage is told apart by {', '.join(DIMENSIONS)}")
@@ -59,7 +62,9 @@ async def usage(
         asked = asked.where(table.c.client == client)
     asked = asked.order_by(*groups) if step else asked.order_by(func.sum(table.c.requests).desc(), *groups)
     async with engine.connect() as connection:
-        found = (await connection.execute(asked)).mappings().all()
+        found = (await connection.execute(asked.limit(most and most + 1))).mappings().all()
+    if most is not None and len(found) > most:
+        raise ValueError(f"this is more than {most} lines: ask about less time, or tell less apart")
     lines = [_plain(dict(line)) for line in found if line["requests"]]
     return Usage(start, int(now // span * span) + span, lines)
 
@@ -67,6 +72,67 @@ async def usage(
 def _plain(line: Line) -> Line:
     # PostgreSQL sums whole numbers up as decimals.
     return {name: int(value) if name in SUMS else value for name, value in line.items()}  # type: ignore[call-overload]
+
+
+class Page(Struct, frozen=True):
+    """Some receipts, and the mark of the last of them if there are more."""
+
+    lines: list[Line]
+    after: str | None
+
+
+async def page(
+    engine: AsyncEngine,
+    since: float,
+    until: float,
+    *,
+    most: int,
+    newest: bool = True,
+    client: str | None = None,
+    outcome: str | None = None,
+    after: str | None = None,
+) -> Page:
+    """Return *most* receipts from *since* to before *until*, the *newest* first or last.
+
+    They begin where the page with the mark *after* ended. *client* and *outcome* (served, failed or left)
+    name the only ones to look at. Raises ValueError for a mark that is none.
+    """
+    wanted = [receipts.c.at >= since, receipts.c.at < until]
+    if client is not None:
+        wanted.append(receipts.c.client == client)
+    if outcome is not None:
+        wanted.append(_ended(outcome))
+    if after is not None:
+        wanted.append(_beyond(after, newest=newest))
+    place = (receipts.c.at, receipts.c.id)
+    asked = select(receipts).where(*wanted).limit(most + 1)
+    asked = asked.order_by(*(column.desc() for column in place) if newest else place)
+    async with engine.connect() as connection:
+        found = [dict(line) for line in (await connection.execute(asked)).mappings()]
+    more = len(found) > most
+    lines = found[:most]
+    mark = f"{lines[-1]['at']!r}-{lines[-1]['id']}" if more else None
+    for line in lines:
+        del line["id"]
+    return Page(lines, mark)
+
+
+def _ended(outcome: str) -> ColumnElement[bool]:
+    bad = or_(receipts.c.status >= 400, receipts.c.code != "")
+    if outcome == "left":
+        return receipts.c.caller_left.is_(True)
+    return and_(receipts.c.caller_left.is_(False), bad if outcome == "failed" else ~bad)
+
+
+def _beyond(mark: str, *, newest: bool) -> ColumnElement[bool]:
+    found = _MARK.fullmatch(mark)
+    if found is None:
+        raise ValueError("this is not the mark of a page, as `next` tells it")
+    at, number = float(found[1]), int(found[2])
+    here = receipts.c.at, receipts.c.id
+    if newest:
+        return and_(here[0] <= at, or_(here[0] < at, here[1] < number))
+    return and_(here[0] >= at, or_(here[0] > at, here[1] > number))
 
 
 async def stored(

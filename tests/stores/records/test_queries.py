@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from freeroute.stores.records.database import HOURS_KEPT, Database
-from freeroute.stores.records.queries import stored, usage
+from freeroute.stores.records.queries import page, stored, usage
 from freeroute.stores.records.rows import Batch, Row
 from freeroute.stores.records.sums import sums
 from freeroute.stores.records.tables import DAY, DIMENSIONS, HOUR, SECONDS, SUMS
@@ -88,6 +88,57 @@ async def test_receipts_come_out_as_they_went_in_oldest_first(database):
     expected = sorted((structs.asdict(one) for one in rows if one.at > NOON - 3), key=lambda one: one["at"])
     assert [line async for line in stored(engine, NOON - 2.5, NOON + 1)] == expected
     assert [line["at"] async for line in stored(engine, 0.0, NOON, "bob")] == [NOON - 1.5]
+
+
+async def pages(engine, most=2, **wanted) -> list[list[object]]:
+    """Return by pages the ids of all requests, walked by the marks."""
+    found, after = [], None
+    while True:
+        got = await page(engine, 0.0, NOON + 1, most=most, after=after, **wanted)
+        found.append([line["request_id"] for line in got.lines])
+        if got.after is None:
+            return found
+        after = got.after
+
+
+async def test_receipts_are_paged_in_both_directions_also_where_many_came_at_one_instant(database):
+    rows = [row(at=NOON - back, request_id=str(n)) for n, back in enumerate((3.3, 2.2, 2.2, 2.2, 0.1))]
+    engine = await written(database, *rows)
+    assert await pages(engine) == [["4", "3"], ["2", "1"], ["0"]]
+    assert await pages(engine, newest=False) == [["0", "1"], ["2", "3"], ["4"]]
+    assert await pages(engine, most=5) == [["4", "3", "2", "1", "0"]]
+
+
+async def test_receipts_are_found_by_who_asked_and_how_it_ended(database):
+    rows = [
+        row(request_id="ok"),
+        row(request_id="late", status=200, code="stalled"),
+        row(request_id="bad", status=502, code="upstream_failed", client="bob"),
+        row(request_id="gone", status=499, code="", caller_left=True),
+    ]
+    engine = await written(database, *rows)
+    assert await pages(engine, outcome="served") == [["ok"]]
+    assert await pages(engine, outcome="left") == [["gone"]]
+    assert {name for names in await pages(engine, outcome="failed") for name in names} == {"bad", "late"}
+    assert await pages(engine, client="bob", outcome="failed") == [["bad"]]
+    assert await pages(engine, client="carol") == [[]]
+
+
+@pytest.mark.parametrize(
+    "mark", ["", "1", "x-1", "1-x", "nan-1", "1-", "-1-1", "1-99999999999999999999", "1.5-1;"]
+)
+async def test_a_mark_that_no_page_gave_is_refused(tmp_path, mark):
+    database = Database(None, tmp_path / "records.db")
+    with pytest.raises(ValueError, match="not the mark of a page"):
+        await page(await database.engine(), 0.0, NOON, most=1, after=mark)
+    await database.close()
+
+
+async def test_more_lines_of_usage_than_wanted_are_refused(database):
+    engine = await written(database, row(), row(client="bob"))
+    assert len((await usage(engine, ["client"], NOON - DAY, NOON, most=2)).lines) == 2
+    with pytest.raises(ValueError, match="more than 1 lines"):
+        await usage(engine, ["client"], NOON - DAY, NOON, most=1)
 
 
 names = st.sampled_from(["", "a", "b"])

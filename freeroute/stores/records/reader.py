@@ -1,0 +1,180 @@
+"""Reads the records for those who ask a running gateway: in bounded time, and a page at a time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import structlog
+from msgspec import structs
+
+from freeroute.clock import Clock
+from freeroute.engine.records import ReceiptsWanted, UsageWanted
+from freeroute.errors import ConfigError, InvalidRequest, RecordsUnavailable
+from freeroute.stores.records import writing
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from freeroute.stores.records.database import Database
+    from freeroute.stores.records.queries import Page
+
+T = TypeVar("T")
+
+PATIENCE = 10.0
+"""Seconds that the database may take for one answer. Own design: whoever looks at a page waits no longer."""
+
+AT_ONCE = 4
+"""Questions at once, with those that were given up and are not over yet. Own design: no more ever hang."""
+
+LINES = 10_000
+"""Lines of usage in one answer. Own design: some megabytes."""
+
+PAGE = 500
+"""Receipts read at once for an export. Own design: half a megabyte."""
+
+
+class RecordsReader:
+    """Reads one database with connections of its own; satisfies `engine.records.Records`."""
+
+    def __init__(self, make: "Callable[[], Database]", clock: Clock, patience: float = PATIENCE) -> None:
+        """Read the database that *make* gives, on a thread; no answer takes more than *patience* seconds."""
+        self._make = make
+        self._clock = clock
+        self._patience = patience
+        self._database: Database | None = None
+        self._asking: set[asyncio.Task[Any]] = set()
+        self._opening = asyncio.Lock()
+        self._log = structlog.get_logger("freeroute.records")
+
+    async def usage(self, wanted: UsageWanted) -> dict[str, Any]:
+        """Return ``since``, ``until`` and ``lines`` of usage."""
+        now = self._clock.now().wall
+
+        async def ask(engine: "AsyncEngine") -> Any:
+            from freeroute.stores.records import queries
+
+            return await queries.usage(
+                engine,
+                wanted.by,
+                now - wanted.back,
+                now,
+                client=wanted.client,
+                step=wanted.step,
+                most=LINES,
+            )
+
+        try:
+            return structs.asdict(await self._answered(ask))
+        except ValueError as exc:
+            raise InvalidRequest(f"{exc}.", param="since") from exc
+
+    async def usage_csv(self, wanted: UsageWanted) -> bytes:
+        """Return the lines of usage as CSV."""
+        return writing.csv_text((await self.usage(wanted))["lines"]).encode()
+
+    async def receipts(self, wanted: ReceiptsWanted) -> dict[str, Any]:
+        """Return ``receipts``, and the mark ``next`` after which there are more, or None."""
+        page = await self._page(wanted, self._clock.now().wall, wanted.after, wanted.most or PAGE)
+        return {"receipts": [writing.plain(line) for line in page.lines], "next": page.after}
+
+    async def export(self, wanted: ReceiptsWanted, form: Literal["csv", "jsonl"]) -> AsyncIterator[bytes]:
+        """Give receipts in pieces of whole lines; between two of them no connection is held."""
+        write = writing.csv_writer() if form == "csv" else writing.json_line
+        now, left, after = self._clock.now().wall, wanted.most, wanted.after
+        while left is None or left > 0:
+            page = await self._page(wanted, now, after, PAGE if left is None else min(left, PAGE))
+            if page.lines:
+                yield "".join(map(write, page.lines)).encode()
+            if page.after is None:
+                return
+            after, left = page.after, None if left is None else left - len(page.lines)
+
+    async def close(self) -> None:
+        """Let go of the database, without waiting for what it does not answer."""
+        for task in self._asking:
+            task.cancel()
+        self._drop()
+
+    # --- asking ------------------------------------------------------------------------------------
+
+    async def _page(self, wanted: ReceiptsWanted, now: float, after: str | None, most: int) -> "Page":
+        async def ask(engine: "AsyncEngine") -> "Page":
+            from freeroute.stores.records import queries
+
+            return await queries.page(
+                engine,
+                now - wanted.back,
+                now,
+                most=most,
+                newest=wanted.newest,
+                client=wanted.client,
+                outcome=wanted.outcome,
+                after=after,
+            )
+
+        try:
+            return await self._answered(ask)
+        except ValueError as exc:
+            raise InvalidRequest(f"{exc}.", param="after") from exc
+
+    async def _answered(self, ask: "Callable[[AsyncEngine], Awaitable[T]]") -> T:
+        """Return what the database answers to *ask*; raises RecordsUnavailable and ValueError.
+
+        What does not answer in time is not waited for, not even until it has been cancelled.
+        """
+        if len(self._asking) >= AT_ONCE:
+            raise RecordsUnavailable("Too many look at the records at once; ask again.", retry_after=1)
+        task = asyncio.create_task(self._ask(ask))
+        self._asking.add(task)
+        task.add_done_callback(self._over)
+        try:
+            await asyncio.wait({task}, timeout=self._patience)
+        finally:
+            task.cancel()
+        if not task.done():
+            self._drop()
+            raise RecordsUnavailable("The records' database does not answer in time.")
+        return task.result()
+
+    async def _ask(self, ask: "Callable[[AsyncEngine], Awaitable[T]]") -> T:
+        try:
+            return await ask(await self._engine())
+        except ValueError:
+            raise
+        except ConfigError as exc:
+            raise RecordsUnavailable(f"The records cannot be read: {exc}") from exc
+        except Exception as exc:
+            # Whatever a driver raises: its words are for the log, since they may name hosts and users.
+            self._log.error("records cannot be read", reason=" ".join(str(exc).split())[:500])
+            raise RecordsUnavailable("The records cannot be read; the gateway's log says why.") from exc
+
+    async def _engine(self) -> "AsyncEngine":
+        async with self._opening:
+            if self._database is None:
+                self._database = await asyncio.to_thread(self._loaded)
+            return await self._database.engine()
+
+    def _loaded(self) -> "Database":
+        # The libraries take a while to load: not on the loop, where requests would wait for it.
+        import freeroute.stores.records.queries  # noqa: F401
+
+        return self._make()
+
+    def _over(self, task: "asyncio.Task[Any]") -> None:
+        self._asking.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever asked may be gone
+
+    def _drop(self) -> None:
+        """Let go of a database that does not answer; the next question opens it anew and waits for nobody."""
+        self._opening = asyncio.Lock()
+        database, self._database = self._database, None
+        if database is not None:
+            task = asyncio.create_task(_closed(database))
+            self._asking.add(task)
+            task.add_done_callback(self._over)
+
+
+async def _closed(database: "Database") -> None:
+    async with asyncio.timeout(PATIENCE):
+        await database.close()
