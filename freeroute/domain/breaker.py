@@ -54,7 +54,8 @@ class _Gate:
     """
 
     def __init__(self) -> None:
-        """Start closed."""
+        """Start closed; *opened* counts how often it opened, whatever closed it again."""
+        self.opened = 0
         self._generation = 0
         self._openings = 0
         self._until = 0.0
@@ -130,6 +131,7 @@ class _Gate:
     def _open(self, now: Now, jitter: float) -> None:
         doublings = min(self._openings, 30)  # far past the cap, and no overflow after years of failures
         rest = FIRST_REST * 2**doublings * (1 + JITTER * jitter)
+        self.opened += 1
         self._generation += 1
         self._openings += 1
         self._until = now.mono + min(LONGEST_REST, rest)

@@ -20,7 +20,7 @@ _ONE_EACH = frozenset({Unit.REQUESTS, Unit.CONCURRENCY})
 class Admission:
     """Lets the requests of clients in, by the same counters that candidates have.
 
-    *room* is how many requests may wait for limits of their own clients at once.
+    *room* is how many requests may wait for limits of their own clients at once, *waiting* how many do.
     """
 
     def __init__(self, counters: Counters, clock: Clock, room: int) -> None:
@@ -28,7 +28,7 @@ class Admission:
         self.room = room
         self._counters = counters
         self._clock = clock
-        self._waiting = 0
+        self.waiting = 0
 
     async def admit(self, demand: Demand, course: Course) -> Lease | None:
         """Charge *demand* to the client of *course*; None if it has no limits.
@@ -44,7 +44,7 @@ class Admission:
         patience = -math.inf if context.max_wait is None else course.until
         began = now = self._clock.now()
         while isinstance(lease := await self._counters.acquire(charges, now), Denied):
-            if lease.until > patience or self._waiting >= self.room:
+            if lease.until > patience or self.waiting >= self.room:
                 raise _over_limit(client, lease, now)
             await self._pause(lease.until - now.mono)
             now = self._clock.now()
@@ -69,11 +69,11 @@ class Admission:
         return headers.client_limits(self._counters.readings(client.pools, self._clock.now()))
 
     async def _pause(self, seconds: float) -> None:
-        self._waiting += 1
+        self.waiting += 1
         try:
             await asyncio.sleep(max(seconds, 0.0))
         finally:
-            self._waiting -= 1
+            self.waiting -= 1
 
 
 def _charges(client: Client, demand: Demand) -> list[Charge]:

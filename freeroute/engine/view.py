@@ -19,12 +19,16 @@ TYPICAL = Demand(prompt=200)
 
 
 class Recording(Struct):
-    """How storing receipts goes: whether it is *failing*, receipts *written* and *lost*, bytes *spooled*."""
+    """How storing receipts goes: whether it is *failing*, receipts *written* and *lost*, bytes *spooled*.
+
+    *queued* are receipts that wait in memory.
+    """
 
     failing: bool = False
     written: int = 0
     lost: int = 0
     spooled: int = 0
+    queued: int = 0
 
 
 class Maintenance(Struct, frozen=True):
@@ -37,6 +41,7 @@ class Maintenance(Struct, frozen=True):
 class View(Struct, frozen=True):
     """Everything a report reads, at the instant *now*; *in_flight* are requests that are being answered.
 
+    *waiting* wait for capacity, of *waiting_room* at most, and *waiting_for_limits* of their own clients.
     *unsaved* says that what changes is not being saved, *recording* how receipts are stored, if they are.
     """
 
@@ -52,6 +57,9 @@ class View(Struct, frozen=True):
     version: str
     clients: tuple[Client, ...] = ()
     in_flight: int = 0
+    waiting: int = 0
+    waiting_room: int = 0
+    waiting_for_limits: int = 0
     unsaved: bool = False
     recording: Recording | None = None
     maintenance: Maintenance | None = None

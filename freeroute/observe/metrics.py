@@ -5,53 +5,36 @@ not in its set is counted as ``other``, so no caller can grow the number of seri
 every metric.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import prometheus_client
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from freeroute.domain.outcome import Kind
 from freeroute.domain.receipt import AttemptNote, Receipt
 from freeroute.domain.resolve import Target
 from freeroute.domain.usage import Usage
 from freeroute.engine.view import View
-from freeroute.errors import ApiError
-from freeroute.observe.gauges import Gauges
+from freeroute.observe import faults, gauges
+from freeroute.observe.exposition import CONTENT_TYPE, collected, pieces
+from freeroute.observe.families import CHAT, Families
+from freeroute.observe.series import OTHER
 
 Look = Callable[[], View]
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-OTHER = "other"
 # OpenTelemetry's word for an error.type that is not in the list.
 OTHER_ERROR = "_OTHER"
 
-# The conventions' buckets, with more at the end where a gateway that fails over may take longer than one
-# provider, and at the start where a provider is faster than the conventions expect.
-SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
-           163.84, 327.68)  # fmt: skip
-FIRST_TOKEN_SECONDS = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0,
-                       7.5, 10.0, 20.0, 40.0, 60.0)  # fmt: skip
-PER_TOKEN_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4,
-                     0.5, 0.75, 1.0, 2.5)  # fmt: skip
-TOKENS = tuple(float(4**power) for power in range(14))
-OVERHEAD_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
-ATTEMPTS = (0.0, 1.0, 2.0, 3.0, 5.0, 8.0, 10.0)
-
 _MOST_NAMES = 1024
-MOST_CLIENTS = 100
-"""Clients with series of their own; the rest share one. Own design: a client has a few hundred series."""
-_CHAT = "chat"  # the only operation so far
+MOST_CLIENTS = 1000
+"""Clients with series of their own; the rest share one. Own design: a client has ten series or so."""
 
-
-def _codes(root: type[ApiError]) -> set[str]:
-    return {root.default_code}.union(*(_codes(kind) for kind in root.__subclasses__()))
-
-
-# Every code an error of ours can carry; a stream that died carries the kind of its end.
-CODES = frozenset(
-    {*_codes(ApiError), *(kind.value for kind in Kind)}
-    | {"model_not_found", "model_not_allowed", "forbidden_origin"}
-)
+# Endings of attempts that no other candidate was asked after, or not for them.
+_NO_FALLBACK = frozenset({Kind.SERVED, Kind.OUTRUN, Kind.CALLER_LEFT})
+# Names that OpenTelemetry gives to providers, where they are not those of the catalogue.
+PROVIDER_NAMES = {"gemini": "gcp.gemini", "mistral": "mistral_ai"}
 
 
 class Metrics:
@@ -62,63 +45,106 @@ class Metrics:
         # A second series for each of ours, with the moment it began, would tell nobody anything.
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
-        self._gauges = Gauges()
+        self._families = Families(self._registry)
         self._look: Look | None = None
         self._asked: dict[str, str] = {}
         self._clients: set[str] = set()
-        self._define()
-        self._registry.register(self._gauges)
+        self._rendering: asyncio.Task[bytes] | None = None
         ProcessCollector(registry=self._registry)
 
     def watch(self, look: Look) -> None:
         """Read gauges and the names of models off what *look* returns, from now on."""
-        self._look = self._gauges.look = look
+        self._look = look
 
-    def render(self) -> tuple[bytes, str]:
-        """Return what ``/metrics`` answers, and its content type."""
-        return prometheus_client.generate_latest(self._registry), CONTENT_TYPE
+    async def render(self) -> tuple[bytes, str]:
+        """Return what ``/metrics`` answers, and its content type. All who ask meanwhile get the same."""
+        if self._rendering is None:
+            self._rendering = asyncio.create_task(self._written())
+            self._rendering.add_done_callback(self._rendered)
+        return await asyncio.shield(self._rendering), CONTENT_TYPE
+
+    async def _written(self) -> bytes:
+        text = []
+        for piece in self.pieces():
+            text.append(piece)
+            await asyncio.sleep(0)  # a page of 10,000 candidates takes half a second
+        return b"".join(text)
+
+    def _rendered(self, task: "asyncio.Task[bytes]") -> None:
+        self._rendering = None
+
+    def pieces(self) -> Iterator[bytes]:
+        """Return the page in short pieces."""
+        yield from pieces(collected(self._registry))
+        if self._look is not None:
+            yield from pieces(gauges.families(self._look(), self._clients))
+
+    # --- receipts ----------------------------------------------------------------------------------
 
     def saw(self, receipt: Receipt) -> None:
         """Take note of a finished request."""
-        asked, client = self._name(receipt), self._client(receipt.client)
+        to, asked, client = self._families, self._name(receipt), self._client(receipt.client)
         error = _error(receipt)
-        self._requests.labels(receipt.surface, client, asked, str(receipt.status), error).inc(
-            1 + receipt.unrecorded
-        )
-        self._overhead.observe(max(receipt.overhead, 0.0))
-        self._attempts_each.observe(len(receipt.attempts))
+        fault = faults.of_request(error or None)
+        count = 1 + receipt.unrecorded
+        to.requests.of(receipt.surface, asked, str(receipt.status), error, fault).inc(count)
+        to.client_requests.of(client, fault).inc(count)
+        to.overhead.of().observe(max(receipt.overhead, 0.0))
+        to.attempts_each.of().observe(len(receipt.attempts))
+        if receipt.queued > 0:
+            to.wait.of().observe(receipt.queued)
         self._server_side(receipt, asked, error)
         for note in receipt.attempts:
             self._client_side(note)
             if note.usage is not None:
                 self._used(note.provider, note.model, client, note.usage)
+        self._mishaps(receipt, served=not error)
 
     def _server_side(self, receipt: Receipt, asked: str, error: str) -> None:
-        provider, model = receipt.provider or "", receipt.model or ""
-        self._duration.labels(_CHAT, provider, asked, model, error).observe(receipt.total)
+        to = self._families
+        provider = _provider(receipt.provider or "")
+        labels = (CHAT, provider, asked, receipt.model or "")
+        to.duration.of(*labels, error).observe(receipt.total)
         if not receipt.stream or receipt.first_event is None:
             return
-        self._first_token.labels(_CHAT, provider, asked, model).observe(receipt.first_event)
+        to.first_token.of(*labels).observe(receipt.first_event)
         rest = (receipt.usage.completion if receipt.usage else 0) - 1
         if not error and rest > 0:
-            each = (receipt.total - receipt.first_event) / rest
-            self._per_token.labels(_CHAT, provider, asked, model).observe(each)
+            to.per_token.of(*labels).observe((receipt.total - receipt.first_event) / rest)
 
     def _client_side(self, note: AttemptNote) -> None:
-        kind = note.kind
-        if note.first_event is not None:
-            self._first_chunk.labels(_CHAT, note.provider, note.model).observe(note.first_event)
-        self._attempts.labels(note.provider, note.model, kind.value).inc()
+        to, kind, provider = self._families, note.kind, _provider(note.provider)
+        to.attempts.of(note.provider, note.model, kind.value, faults.of_attempt(kind)).inc()
         error = "" if kind is Kind.SERVED else kind.value
-        self._operation.labels(_CHAT, note.provider, note.model, error).observe(note.seconds)
+        to.operation.of(CHAT, provider, note.model, error).observe(note.seconds)
+        if note.first_event is not None:
+            to.first_chunk.of(CHAT, provider, note.model).observe(note.first_event)
+            if kind not in _NO_FALLBACK:
+                to.broken.of(note.provider, note.model, kind.value).inc()
 
     def _used(self, provider: str, model: str, client: str, usage: Usage) -> None:
+        to = self._families
         for kind, amount in (("input", usage.prompt), ("output", usage.completion)):
-            self._usage.labels(_CHAT, provider, model, kind).observe(amount)
-            self._tokens.labels(provider, model, client, kind).inc(max(amount, 0))
+            to.usage.of(CHAT, _provider(provider), model, kind).observe(amount)
+            to.tokens.of(provider, model, kind).inc(max(amount, 0))
+            to.client_tokens.of(client, kind).inc(max(amount, 0))
         for kind, amount in (("cached", usage.cached), ("reasoning", usage.reasoning)):
             if amount > 0:
-                self._tokens.labels(provider, model, client, kind).inc(amount)
+                to.tokens.of(provider, model, kind).inc(amount)
+                to.client_tokens.of(client, kind).inc(amount)
+
+    def _mishaps(self, receipt: Receipt, *, served: bool) -> None:
+        """Count what was mended on the way, or not: most requests have nothing of it."""
+        to = self._families
+        for note, _ in pairwise(receipt.attempts):
+            if note.kind not in _NO_FALLBACK:
+                to.fallbacks.of(note.provider, note.kind.value, str(served).lower()).inc()
+        if receipt.skipped:
+            to.skipped.of().inc(receipt.skipped)
+        if receipt.continued:
+            to.continued.of().inc(receipt.continued)
+
+    # --- names -------------------------------------------------------------------------------------
 
     def _name(self, receipt: Receipt) -> str:
         """Return the name that was asked for as the catalogue writes it; a caller may write it otherwise."""
@@ -140,70 +166,9 @@ class Metrics:
             self._clients.add(name)
         return name
 
-    def _define(self) -> None:
-        self._duration = self._histogram(
-            "gen_ai_server_request_duration_seconds",
-            "From a request's arrival to the end of its answer.",
-            [*_OPERATION, *_ASKED, "gen_ai_response_model", "error_type"],
-            SECONDS,
-        )
-        self._first_token = self._histogram(
-            "gen_ai_server_time_to_first_token_seconds",
-            "From a request's arrival to the first event of its stream.",
-            [*_OPERATION, *_ASKED, "gen_ai_response_model"],
-            FIRST_TOKEN_SECONDS,
-        )
-        self._per_token = self._histogram(
-            "gen_ai_server_time_per_output_token_seconds",
-            "Time per token of a stream after its first.",
-            [*_OPERATION, *_ASKED, "gen_ai_response_model"],
-            PER_TOKEN_SECONDS,
-        )
-        self._operation = self._histogram(
-            "gen_ai_client_operation_duration_seconds",
-            "One attempt at a provider, to its end.",
-            [*_OPERATION, *_ASKED, "error_type"],
-            SECONDS,
-        )
-        self._first_chunk = self._histogram(
-            "gen_ai_client_operation_time_to_first_chunk_seconds",
-            "One attempt at a provider, to the first event of its stream.",
-            [*_OPERATION, *_ASKED],
-            FIRST_TOKEN_SECONDS,
-        )
-        self._usage = self._histogram(
-            "gen_ai_client_token_usage",
-            "Tokens of one answer.",
-            [*_OPERATION, *_ASKED, "gen_ai_token_type"],
-            TOKENS,
-        )
-        self._overhead = self._histogram(
-            "freeroute_overhead_seconds", "Time a request spent in the gateway itself.", [], OVERHEAD_SECONDS
-        )
-        self._attempts_each = self._histogram(
-            "freeroute_request_attempts", "Attempts a request took.", [], ATTEMPTS
-        )
-        self._requests = self._counter(
-            "freeroute_requests_total",
-            "Finished requests.",
-            ["surface", "client", "model", "status", "code"],
-        )
-        self._attempts = self._counter(
-            "freeroute_attempts_total", "Attempts by how they ended.", ["provider", "model", "kind"]
-        )
-        self._tokens = self._counter(
-            "freeroute_tokens_total", "Tokens of answers.", ["provider", "model", "client", "type"]
-        )
 
-    def _histogram(self, name: str, text: str, labels: list[str], buckets: tuple[float, ...]) -> Histogram:
-        return Histogram(name, text, labels, buckets=buckets, registry=self._registry)
-
-    def _counter(self, name: str, text: str, labels: list[str]) -> Counter:
-        return Counter(name, text, labels, registry=self._registry)
-
-
-_OPERATION = ("gen_ai_operation_name", "gen_ai_provider_name")
-_ASKED = ("gen_ai_request_model",)
+def _provider(name: str) -> str:
+    return PROVIDER_NAMES.get(name, name)
 
 
 def _error(receipt: Receipt) -> str:
@@ -211,4 +176,4 @@ def _error(receipt: Receipt) -> str:
         return Kind.CALLER_LEFT.value
     if receipt.code is None:
         return ""
-    return receipt.code if receipt.code in CODES else OTHER_ERROR
+    return receipt.code if receipt.code in faults.CODES else OTHER_ERROR

@@ -1,6 +1,6 @@
 """What operators and machines ask: health, status, plan, metrics, and the two switches."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,7 +15,7 @@ from freeroute.surfaces.http import BodyBounds, Request
 from freeroute.surfaces.routes import Route
 from freeroute.version import version
 
-Render = Callable[[], tuple[bytes, str]]
+Render = Callable[[], Awaitable[tuple[bytes, str]]]
 Reload = Callable[[], dict[str, Any]]
 
 _OPENAPI = Path(__file__).with_name("openapi.json")
@@ -103,7 +103,7 @@ class OperatorSurface:
 
     async def metrics(self, request: Request) -> None:
         """Give the metrics."""
-        body, content_type = self._render()
+        body, content_type = await self._render()
         await request.reply(
             200, body, {"cache-control": "no-store"}, content_type=content_type.encode("latin-1")
         )

@@ -107,6 +107,15 @@ def test_jitter_lengthens_a_rest_by_a_quarter_at_most(breaker, clock):
     assert breaker.opens_until == clock.now().mono + 11.25
 
 
+def test_openings_are_counted_whatever_closed_it_again(breaker, clock):
+    opened(breaker, clock)
+    breaker.reset()
+    opened(breaker, clock)
+    clock.advance(10)
+    fail(breaker, clock.now())
+    assert breaker.opened == 3
+
+
 def test_half_open_grants_one_trial(breaker, clock):
     opened(breaker, clock)
     assert breaker.begin_trial(clock.advance(5)) is None

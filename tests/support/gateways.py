@@ -136,6 +136,9 @@ class FakeGateway:
         self.asked.append(("strategy", strategy))
         return {"strategy": strategy}
 
+    async def render(self) -> tuple[bytes, str]:
+        return b"up 1\n", "text/plain; version=0.0.4"
+
     def reload(self) -> dict[str, Any]:
         self.asked.append(("reload", None))
         if self.settings_error is not None:

@@ -41,7 +41,7 @@ def build(gateway: FakeGateway, dashboard: Path) -> Build:
             gateway,
             Guard(policy or Policy(admin_key="admin"), ManualClock()),
             reload=gateway.reload,
-            render=lambda: (b"up 1\n", "text/plain; version=0.0.4"),
+            render=gateway.render,
             dashboard=dashboard,
             administration=administration(),
             clock=ManualClock(),

@@ -78,12 +78,8 @@ BODIES = {
 
 
 def table(dashboard):
-    guard = Guard(KEYED, ManualClock())
-    bounds = BodyBounds()
-    gateway, clock = FakeGateway(), ManualClock()
-    return routes(
-        gateway, guard, clock, bounds, lambda: (b"", "text/plain"), dict, dashboard, administration()
-    )
+    guard, gateway, clock = Guard(KEYED, ManualClock()), FakeGateway(), ManualClock()
+    return routes(gateway, guard, clock, BodyBounds(), gateway.render, dict, dashboard, administration())
 
 
 def concrete(path: str) -> str:

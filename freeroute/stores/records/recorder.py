@@ -88,6 +88,7 @@ class Recorder:
         """Take note of a finished request."""
         if len(self._queue) < QUEUE:
             self._queue.append(receipt)
+            self.state.queued += 1
         else:
             self.state.lost += 1
 
@@ -137,6 +138,7 @@ class Recorder:
             else:
                 self._well("spool")
             self._held = None
+            self.state.queued = len(self._queue)
             self._more.set()
 
     def _count_what_is_left(self) -> None:

@@ -165,10 +165,10 @@ async def test_receipts_wait_in_memory_while_the_spool_cannot_be_written_and_no_
     for one in numbered(QUEUE + 7):
         bench.recorder.saw(one)
     await bench.recorder.spool()
-    assert (bench.state.failing, bench.state.lost) == (True, 7)
+    assert (bench.state.failing, bench.state.lost, bench.state.queued) == (True, 7, QUEUE)
     bench.spool.path.rmdir()
     await bench.recorder.spool()
-    assert (bench.state.failing, bench.state.lost) == (False, 7)
+    assert (bench.state.failing, bench.state.lost, bench.state.queued) == (False, 7, 0)
     async with bench.running():
         pass
     assert await bench.stored() == ids(QUEUE)
