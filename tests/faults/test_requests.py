@@ -54,7 +54,9 @@ async def test_usage_that_a_provider_refuses_to_tell_is_not_asked_for_again(play
 
 async def test_a_parameter_the_answer_depends_on_goes_where_it_is_taken(play, stream):
     scene = await play(refusing(BAD, error("property 'logprobs' is unsupported")))
-    assert await scene.moves_on(stream, "bad_parameter:400", logprobs=True) == Stand((1, 0))
+    reply = await scene.ask(stream, logprobs=True)
+    assert (reply.by, reply.trail) == ("beta", "alpha/large=bad_parameter:400")
+    assert await scene.stands() == Stand((1, 0))
     assert len(scene.alpha.calls) == 1  # not again without it
     assert b'"logprobs":true' in scene.beta.calls[0].body
 

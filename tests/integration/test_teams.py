@@ -86,7 +86,7 @@ async def test_wrong_keys_in_numbers_keep_nobody_out_and_are_counted_and_not_kep
     for number in range(3 * BURST):
         assert (await team.ask(headers=bearer(f"wrong-{number}"))).status == 401
     assert (await team.ask(headers=bearer("fr-alice"))).status == 200
-    labels = 'client="-",code="invalid_api_key",model="other",status="401",surface="openai"'
+    labels = 'surface="openai",model="other",status="401",code="invalid_api_key",fault="caller"'
     assert f"freeroute_requests_total{{{labels}}} {BURST}.0" in await team.metrics()
     team.clock.advance(1 / RATE)
     await team.ask(headers=bearer("wrong"))
