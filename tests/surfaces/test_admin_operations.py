@@ -122,7 +122,8 @@ async def test_what_was_learned_is_shown_beside_what_was_published_and_forgotten
     assert (await ask("DELETE", "/admin/limits/learned")).json() == {"forgotten": []}
     assert (await ask("DELETE", "/admin/limits/learned/groq/org/z")).status_code == 404
     assert noted(trail)[0] == ("admin", "learned.forget", "groq/org/x", True)
-    assert trail.entries[0].before == [lesson]
+    taught = {"context": 4096, "refuses": [], "spared": {}}
+    assert [entry.before for entry in trail.entries] == [{"groq/org/x": taught}, {}]
 
 
 async def test_maintenance_is_turned_on_and_off(ask, world, trail):

@@ -10,6 +10,7 @@ from msgspec import structs
 
 from freeroute.engine.records import ReceiptsWanted, UsageWanted
 from freeroute.errors import RecordsUnavailable
+from freeroute.surfaces.admin.records import AHEAD
 from freeroute.surfaces.guard import Guard, Policy
 from freeroute.surfaces.litestar_app import build_asgi
 from tests.support.administration import FakeRecords, administration
@@ -80,7 +81,7 @@ async def test_receipts_are_a_page_with_the_mark_of_the_next(ask, records):
     assert reply.json() == {"data": [{"request_id": "r1"}], "next": "1-1"}
     await ask("/admin/receipts?since=2d&until=1d&client=bob&outcome=failed&order=oldest&after=1-1&limit=1000")
     assert records.asked == [
-        ReceiptsWanted(WEEK_AGO, EPOCH, 100),
+        ReceiptsWanted(WEEK_AGO, EPOCH + AHEAD, 100),
         ReceiptsWanted(EPOCH - 2 * 86400, EPOCH - 86400, 1000, False, "bob", "failed", "1-1"),
     ]
 

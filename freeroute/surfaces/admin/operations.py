@@ -118,7 +118,8 @@ class OperationsTopic:
         await self._forget(request, _all(request), self._operations.learned(request.query("provider")))
 
     async def _forget(self, request: Request, target: str, learned: list[Entry]) -> None:
-        async with self._desk.making(request, "learned.forget", target, learned, []):
+        before = {entry["id"]: _taught(entry) for entry in learned}
+        async with self._desk.making(request, "learned.forget", target, before, {}):
             self._operations.forget(learned)
         await request.reply_json({"forgotten": _ids(learned)})
 
@@ -158,6 +159,13 @@ def _shown_and_undone(path: str, show: Handler, undo: Handler) -> Route:
 
 def _ids(entries: list[Entry]) -> list[str]:
     return [entry["id"] for entry in entries]
+
+
+def _taught(entry: Entry) -> Any:
+    """Return what there is to remember of a limit or a model that is forgotten."""
+    if "limit" in entry:
+        return entry["limit"]
+    return {name: entry[name] for name in ("context", "refuses", "spared")}
 
 
 def _all(request: Request) -> str:

@@ -19,6 +19,9 @@ PAGE, MOST = 100, 1000
 LARGEST = 100_000_000
 """Receipts of one file. Own design: more than a database of receipts is meant for; none by itself."""
 
+AHEAD = 60.0
+"""Seconds that a receipt may lie in the future: gateways that share a database have clocks of their own."""
+
 _BY: Final = ("client", "provider", "model")
 _STEPS: Final = {"hour": 3600, "day": 86400}
 _CSV, _JSON_LINES = b"text/csv; charset=utf-8", b"application/jsonl; charset=utf-8"
@@ -69,7 +72,7 @@ class RecordsTopic:
         outcome = _one_of(request, "outcome", ("all", *get_args(Outcome)))
         wanted = ReceiptsWanted(
             since=self._since(request),
-            until=self._desk.clock.now().wall if until is None else until,
+            until=self._desk.clock.now().wall + AHEAD if until is None else until,
             most=most,
             newest=_one_of(request, "order", ("newest", "oldest")) == "newest",
             client=_name(request, "client"),
