@@ -13,6 +13,7 @@ from freeroute.commands.clients import clients
 from freeroute.commands.demo import demo
 from freeroute.commands.keys import keys
 from freeroute.commands.models import explain, models
+from freeroute.commands.operations import holds, maintenance
 from freeroute.commands.reset import reset
 from freeroute.commands.serve import serve
 from freeroute.commands.usage import receipts, usage
@@ -89,7 +90,21 @@ def cli() -> None:
     """
 
 
-for _command in (serve, demo, check, models, explain, chat, reset, clients, keys, usage, receipts):
+for _command in (
+    serve,
+    demo,
+    check,
+    models,
+    explain,
+    chat,
+    reset,
+    holds,
+    maintenance,
+    clients,
+    keys,
+    usage,
+    receipts,
+):
     cli.add_command(_command)
 
 

@@ -21,6 +21,8 @@ from freeroute.domain.catalogue import Provider
 from freeroute.domain.rates import with_told
 from freeroute.engine.attempts import Routing
 from freeroute.engine.gateway import Gateway
+from freeroute.engine.maintenance import MaintenanceSwitch
+from freeroute.engine.operations import Operations
 from freeroute.engine.probes import Probes
 from freeroute.engine.revalidation import Revalidation
 from freeroute.enrolment import Enrolment
@@ -28,12 +30,14 @@ from freeroute.errors import ConfigError
 from freeroute.local_servers import LocalServers, Wanted
 from freeroute.observe.logs import RequestLog
 from freeroute.observe.metrics import Metrics
-from freeroute.recording import recorded, recorder_of
+from freeroute.recording import reader_of, recorded, recorder_of
 from freeroute.resources import config_dir, dashboard_dir
 from freeroute.stores.audit_file import AuditFile
 from freeroute.stores.clients_file import ClientsFile
 from freeroute.stores.keeper import Keeper
+from freeroute.stores.maintenance_file import MaintenanceFile
 from freeroute.stores.memory import MemoryCounters
+from freeroute.stores.records.reader import RecordsReader
 from freeroute.stores.records.recorder import Recorder
 from freeroute.stores.state_file import StateFile
 from freeroute.surfaces.admin.topics import Administration
@@ -101,6 +105,8 @@ class App:
         self.guard = Guard(Policy(), clock)
         self.keeper: Keeper | None = None
         self.recorder: Recorder | None = None
+        self.reader: RecordsReader | None = None
+        self.maintenance = MaintenanceSwitch(self.gateway)
         self._log = structlog.get_logger("freeroute")
 
     def remember(self, directory: Path, boot: str) -> None:
@@ -130,10 +136,13 @@ class App:
         self.enrolment.open(ClientsFile(directory))
         gateway.adopt(known, self.enrolment.clients)
         self.keeper.save()
+        self.maintenance = MaintenanceSwitch(gateway, MaintenanceFile(directory))
+        self.maintenance.recall()
 
     def record(self, directory: Path) -> None:
         """Store receipts from now on, in *directory* if nowhere else; raises ConfigError."""
         self.recorder = recorder_of(self.settings.storage, directory, self.clock)
+        self.reader = reader_of(self.settings.storage, directory, self.clock)
         if self.recorder is not None:
             self.gateway.recording = self.recorder.state
             self.gateway.observe(self.recorder)
@@ -178,6 +187,8 @@ class App:
                     await stack.enter_async_context(self.keeper.running())
                 if self.recorder is not None:
                     await stack.enter_async_context(recorded(self.recorder))
+                if self.reader is not None:
+                    stack.push_async_callback(self.reader.close)
                 stack.push_async_callback(self.transport.close)
                 stack.push_async_callback(_cancelled, asyncio.create_task(Probes(self.gateway).run()))
                 if not self.demo:  # simulated providers have no keys to ask about
@@ -197,7 +208,12 @@ class App:
             reload=reload,
             render=self.metrics.render,
             dashboard=dashboard_dir(),
-            administration=Administration(trail=AuditFile(self.settings.state_dir)),
+            administration=Administration(
+                trail=AuditFile(self.settings.state_dir),
+                operations=Operations(self.gateway),
+                maintenance=self.maintenance,
+                records=self.reader,
+            ),
             clock=self.clock,
             bounds=BodyBounds(limit=self.settings.server.body_limit),
             lifespan=[lifespan],

@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from freeroute.clock import Clock
 from freeroute.config.specs import StorageSpec
 from freeroute.engine.view import Recording
+from freeroute.stores.records.reader import RecordsReader
 from freeroute.stores.records.recorder import Recorder
 from freeroute.stores.records.schema import revision_of
 from freeroute.stores.records.spool import Spool
@@ -33,19 +35,27 @@ def recorder_of(storage: StorageSpec, directory: Path, clock: Clock) -> Recorder
     if storage.url is None:
         revision_of(path)
 
-    def database() -> "Database":
-        from freeroute.stores.records.database import Database
-
-        return Database(storage.url, path)
-
     return Recorder(
         Spool(directory / "records.spool"),
-        database,
+        partial(_database, storage.url, path, migrates=True),
         clock=clock,
         keep=storage.keep,
         most=storage.max_size,
         state=Recording(),
     )
+
+
+def reader_of(storage: StorageSpec, directory: Path, clock: Clock) -> RecordsReader | None:
+    """Return what reads what `recorder_of` stores, None if nothing is."""
+    if not storage.records:
+        return None
+    return RecordsReader(partial(_database, storage.url, records_in(directory), migrates=False), clock)
+
+
+def _database(url: str | None, path: Path, *, migrates: bool) -> "Database":
+    from freeroute.stores.records.database import Database
+
+    return Database(url, path, migrates=migrates)
 
 
 @contextlib.asynccontextmanager

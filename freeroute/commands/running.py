@@ -109,6 +109,14 @@ class Running:
         with self.client(admin=admin) as client:
             return content(client.post(path))
 
+    def change(
+        self, method: str, path: str, admin: str | None, body: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Return what an admin route answers to a change, nothing if it has nothing to say; raises Failed."""
+        with self.client(admin=admin) as client:
+            answer = client.request(method, path, json=body)
+            return {} if answer.status_code == 204 else content(answer)
+
 
 def base_url(url: str | None, env: Mapping[str, str]) -> str:
     """Return the address of the gateway, without the ``/v1`` that OpenAI clients want."""

@@ -1,6 +1,8 @@
 """Maintenance: the operator lets no requests in for a while, and those under way finish."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
 import structlog
@@ -39,23 +41,31 @@ class MaintenanceSwitch:
 
     def shown(self) -> dict[str, Any]:
         """Return whether it is ``on``, ``since`` when (Unix time), and the ``message`` for callers."""
-        present = self._gateway.maintenance
-        if present is None:
-            return {"on": False, "since": None, "message": None}
-        return {"on": True, "since": round(present.since, 3), "message": present.message}
+        return told(self._gateway.maintenance)
 
-    async def set(self, *, on: bool, message: str) -> dict[str, Any]:
-        """Let no requests in (*on*), telling callers *message*, or let them in again; return `shown`.
+    @contextlib.asynccontextmanager
+    async def switching(self, *, on: bool, message: str) -> AsyncIterator[Maintenance | None]:
+        """Let no requests in (*on*), telling callers *message*, or let them in again, once the block is over.
 
-        Raises ConfigError if it could not outlive a restart; then nothing has changed.
+        The block gets what is to be and keeps it with `keep`; if it raises, nothing has changed.
         """
         async with self._turn:
             before = self._gateway.maintenance
             since = self._gateway.clock.now().wall if before is None else before.since
             wanted = Maintenance(since, message) if on else None
-            if self._store is not None:
-                await asyncio.to_thread(self._store.write, wanted)
+            yield wanted
             self._gateway.maintenance = wanted
         if on != (before is not None):
             self._log.warning("maintenance: no requests are let in" if on else "maintenance is over")
-        return self.shown()
+
+    def keep(self, wanted: Maintenance | None) -> None:
+        """Have *wanted* outlive a restart; raises ConfigError. It waits for a disk: it is for threads."""
+        if self._store is not None:
+            self._store.write(wanted)
+
+
+def told(maintenance: Maintenance | None) -> dict[str, Any]:
+    """Return *maintenance* as operators read it."""
+    if maintenance is None:
+        return {"on": False, "since": None, "message": None}
+    return {"on": True, "since": round(maintenance.since, 3), "message": maintenance.message}

@@ -10,24 +10,25 @@ Outcome = Literal["served", "failed", "left"]
 
 
 class UsageWanted(Struct, frozen=True):
-    """Usage of the last *back* seconds, told apart *by* client, provider or model, and by *step* seconds.
+    """Usage since *since* (Unix time), told apart *by* client, provider or model, and by *step* seconds.
 
     *client* names the only one to look at.
     """
 
-    back: float
+    since: float
     by: tuple[str, ...] = ()
     step: int | None = None
     client: str | None = None
 
 
 class ReceiptsWanted(Struct, frozen=True):
-    """At most *most* receipts of the last *back* seconds (None: all of them), the *newest* first or last.
+    """At most *most* receipts (None: all) from *since* to before *until*, the *newest* first or last.
 
     *client* and *outcome* name the only ones to look at; *after* is the mark of one they come after.
     """
 
-    back: float
+    since: float
+    until: float
     most: int | None = None
     newest: bool = True
     client: str | None = None

@@ -15,10 +15,11 @@ from freeroute.engine.changes import Changes
 from freeroute.errors import ApiError, Internal, InvalidRequest
 from freeroute.surfaces.admin import topics
 from freeroute.surfaces.admin.desk import Desk
+from freeroute.surfaces.admin.operations import Reload
 from freeroute.surfaces.guard import Guard
 from freeroute.surfaces.http import BodyBounds, Request, error_headers, log_fault
 from freeroute.surfaces.openai import ChatGateway, OpenAiSurface
-from freeroute.surfaces.operator import OperatorGateway, OperatorSurface, Reload, Render
+from freeroute.surfaces.operator import OperatorGateway, OperatorSurface, Render
 from freeroute.surfaces.routes import Route, handlers
 from freeroute.surfaces.static import DashboardSurface
 
@@ -40,10 +41,11 @@ def routes(
     administration: topics.Administration,
 ) -> list[Route]:
     """Return every route there is."""
+    desk = Desk(Changes(administration.trail, clock), clock)
     return [
         *OpenAiSurface(gateway, clock, bounds).routes(),
-        *OperatorSurface(gateway, render, reload, bounds).routes(),
-        *topics.routes(Desk(Changes(administration.trail, clock), clock), administration),
+        *OperatorSurface(gateway, render, desk).routes(),
+        *topics.routes(desk, administration, reload),
         *DashboardSurface(dashboard, guard).routes(),
     ]
 

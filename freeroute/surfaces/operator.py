@@ -9,14 +9,14 @@ import msgspec
 from msgspec import Struct
 
 from freeroute.domain.clients import Client
-from freeroute.errors import ConfigError, InvalidRequest
+from freeroute.errors import InvalidRequest
+from freeroute.surfaces.admin.desk import Desk
 from freeroute.surfaces.guard import Access
-from freeroute.surfaces.http import BodyBounds, Request
+from freeroute.surfaces.http import Request
 from freeroute.surfaces.routes import Route
 from freeroute.version import version
 
 Render = Callable[[], Awaitable[tuple[bytes, str]]]
-Reload = Callable[[], dict[str, Any]]
 
 _OPENAPI = Path(__file__).with_name("openapi.json")
 _TOPICS = Path(__file__).with_name("admin")
@@ -55,12 +55,11 @@ class Routing(Struct, frozen=True, forbid_unknown_fields=True):
 class OperatorSurface:
     """The routes for operators over a gateway."""
 
-    def __init__(self, gateway: OperatorGateway, render: Render, reload: Reload, bounds: BodyBounds) -> None:
-        """Serve *gateway*; *render* gives the metrics and their content type, *reload* reads the settings."""
+    def __init__(self, gateway: OperatorGateway, render: Render, desk: Desk) -> None:
+        """Serve *gateway*; *render* gives the metrics and their content type, *desk* notes changes."""
         self._gateway = gateway
         self._render = render
-        self._reload = reload
-        self._bounds = bounds
+        self._desk = desk
 
     def routes(self) -> list[Route]:
         """Return what is served."""
@@ -71,7 +70,6 @@ class OperatorSurface:
             Route("/readyz", {"GET": self.ready}, Access.OPEN),
             Route("/metrics", {"GET": self.metrics}, Access.METRICS),
             Route("/openapi.json", {"GET": self.openapi}, Access.PAGE),
-            Route("/admin/reload", {"POST": self.reload}, Access.OPERATE),
             Route("/v1/status", {"GET": self.status}, Access.STATUS, mirrored=True),
             Route("/v1/plan", {"GET": self.plan}, Access.STATUS, mirrored=True),
             Route("/v1/status/routing", {"PATCH": self.route_by}, Access.OPERATE, mirrored=True),
@@ -123,22 +121,19 @@ class OperatorSurface:
             raise InvalidRequest("Name the model to explain: /v1/plan?model=free-fast.", param="model")
         await request.reply_json(self._gateway.plan(model, request.caller.client))
 
-    async def reload(self, request: Request) -> None:
-        """Read the settings again: all or nothing."""
-        try:
-            told = self._reload()
-        except ConfigError as exc:
-            raise InvalidRequest(f"nothing was changed: {exc}", code="invalid_settings") from exc
-        await request.reply_json(told)
-
     async def reset(self, request: Request) -> None:
         """Give a provider a fresh start."""
-        await request.reply_json(self._gateway.reset(request.params["provider"]))
+        provider = request.params["provider"]
+        async with self._desk.making(request, "provider.reset", provider, None, None):
+            found = self._gateway.reset(provider)
+        await request.reply_json(found)
 
     async def route_by(self, request: Request) -> None:
         """Change the tie order inside ``free``."""
-        wanted = _decode(await request.body(self._bounds))
-        await request.reply_json(self._gateway.set_strategy(wanted.strategy))
+        strategy = _decode(await request.body(self._desk.bounds)).strategy
+        async with self._desk.making(request, "routing.strategy", "free", None, strategy):
+            found = self._gateway.set_strategy(strategy)
+        await request.reply_json(found)
 
 
 def _decode(body: bytes) -> Routing:

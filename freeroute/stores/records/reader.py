@@ -56,7 +56,7 @@ class RecordsReader:
             return await queries.usage(
                 engine,
                 wanted.by,
-                now - wanted.back,
+                wanted.since,
                 now,
                 client=wanted.client,
                 step=wanted.step,
@@ -74,15 +74,15 @@ class RecordsReader:
 
     async def receipts(self, wanted: ReceiptsWanted) -> dict[str, Any]:
         """Return ``receipts``, and the mark ``next`` after which there are more, or None."""
-        page = await self._page(wanted, self._clock.now().wall, wanted.after, wanted.most or PAGE)
+        page = await self._page(wanted, wanted.after, wanted.most or PAGE)
         return {"receipts": [writing.plain(line) for line in page.lines], "next": page.after}
 
     async def export(self, wanted: ReceiptsWanted, form: Literal["csv", "jsonl"]) -> AsyncIterator[bytes]:
         """Give receipts in pieces of whole lines; between two of them no connection is held."""
         write = writing.csv_writer() if form == "csv" else writing.json_line
-        now, left, after = self._clock.now().wall, wanted.most, wanted.after
+        left, after = wanted.most, wanted.after
         while left is None or left > 0:
-            page = await self._page(wanted, now, after, PAGE if left is None else min(left, PAGE))
+            page = await self._page(wanted, after, PAGE if left is None else min(left, PAGE))
             if page.lines:
                 yield "".join(map(write, page.lines)).encode()
             if page.after is None:
@@ -97,14 +97,14 @@ class RecordsReader:
 
     # --- asking ------------------------------------------------------------------------------------
 
-    async def _page(self, wanted: ReceiptsWanted, now: float, after: str | None, most: int) -> "Page":
+    async def _page(self, wanted: ReceiptsWanted, after: str | None, most: int) -> "Page":
         async def ask(engine: "AsyncEngine") -> "Page":
             from freeroute.stores.records import queries
 
             return await queries.page(
                 engine,
-                now - wanted.back,
-                now,
+                wanted.since,
+                wanted.until,
                 most=most,
                 newest=wanted.newest,
                 client=wanted.client,

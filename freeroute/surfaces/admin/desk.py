@@ -1,9 +1,10 @@
 """What every topic of administration does alike: read what is asked, write down a change, make it."""
 
 import asyncio
+import contextlib
 import datetime as dt
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
 import msgspec
@@ -41,6 +42,18 @@ class Desk(Struct, frozen=True):
     async def note(self, request: Request, what: str, target: str, before: Any, after: Any) -> None:
         """Write down a change that is made right after this; raises Unavailable, and then it must not be."""
         await asyncio.to_thread(self.changes.note, _who(request), what, target, before, after)
+
+    @contextlib.asynccontextmanager
+    async def making(
+        self, request: Request, what: str, target: str, before: Any, after: Any
+    ) -> AsyncIterator[None]:
+        """Write down a change that the block makes on the event loop; if it fails, that is noted as well.
+
+        Raises Unavailable before the block if it cannot be written down.
+        """
+        with self.changes.making(_who(request), what, target) as note:
+            await asyncio.to_thread(note, before, after)
+            yield
 
     async def change(self, request: Request, what: str, target: str, work: Callable[[Note], T]) -> T:
         """Do *work* on a thread, and return what it does; it makes a change, and notes it before.

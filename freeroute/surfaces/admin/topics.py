@@ -2,9 +2,14 @@
 
 from msgspec import Struct
 
+from freeroute.engine.maintenance import MaintenanceSwitch
+from freeroute.engine.operations import Operations
 from freeroute.engine.ports import AuditTrail
+from freeroute.engine.records import Records
 from freeroute.surfaces.admin.audit import AuditTopic
 from freeroute.surfaces.admin.desk import Desk
+from freeroute.surfaces.admin.operations import OperationsTopic, Reload
+from freeroute.surfaces.admin.records import RecordsTopic
 from freeroute.surfaces.routes import Route
 
 
@@ -12,8 +17,15 @@ class Administration(Struct, frozen=True):
     """What the topics need of the rest of the gateway."""
 
     trail: AuditTrail
+    operations: Operations
+    maintenance: MaintenanceSwitch
+    records: Records | None
 
 
-def routes(desk: Desk, needs: Administration) -> list[Route]:
-    """Return what is served."""
-    return [*AuditTopic(desk, needs.trail).routes()]
+def routes(desk: Desk, needs: Administration, reload: Reload) -> list[Route]:
+    """Return what is served; *reload* reads the settings again."""
+    return [
+        *AuditTopic(desk, needs.trail).routes(),
+        *OperationsTopic(desk, needs.operations, needs.maintenance, reload).routes(),
+        *RecordsTopic(desk, needs.records).routes(),
+    ]

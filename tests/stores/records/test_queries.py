@@ -94,7 +94,7 @@ async def pages(engine, most=2, **wanted) -> list[list[object]]:
     """Return by pages the ids of all requests, walked by the marks."""
     found, after = [], None
     while True:
-        got = await page(engine, 0.0, NOON + 1, most=most, after=after, **wanted)
+        got = await page(engine, 0.0, NOON + DAY, most=most, after=after, **wanted)
         found.append([line["request_id"] for line in got.lines])
         if got.after is None:
             return found

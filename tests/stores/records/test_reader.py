@@ -55,21 +55,23 @@ async def text_of(pieces: AsyncIterator[bytes]) -> str:
 
 async def test_usage_is_summed_up(records):
     await records.write(row(at=EPOCH - 10), row(at=EPOCH - 10, client="=bob"))
-    found = await records.reader.usage(UsageWanted(WEEK, by=("client",)))
+    found = await records.reader.usage(UsageWanted(EPOCH - WEEK, by=("client",)))
     assert [(line["client"], line["requests"]) for line in found["lines"]] == [("=bob", 1), ("alice", 1)]
     assert found["since"] <= EPOCH - WEEK
     assert found["until"] > EPOCH - 1
     table = list(
-        csv.DictReader(io.StringIO((await records.reader.usage_csv(UsageWanted(WEEK, ("client",)))).decode()))
+        csv.DictReader(
+            io.StringIO((await records.reader.usage_csv(UsageWanted(EPOCH - WEEK, ("client",)))).decode())
+        )
     )
     assert [line["client"] for line in table] == ["'=bob", "alice"]
 
 
 async def test_receipts_are_read_page_by_page(records):
     await records.write(*rows(5))
-    first = await records.reader.receipts(ReceiptsWanted(WEEK, most=3))
+    first = await records.reader.receipts(ReceiptsWanted(EPOCH - WEEK, EPOCH, most=3))
     assert [line["request_id"] for line in first["receipts"]] == ["4", "3", "2"]
-    rest = await records.reader.receipts(ReceiptsWanted(WEEK, most=3, after=first["next"]))
+    rest = await records.reader.receipts(ReceiptsWanted(EPOCH - WEEK, EPOCH, most=3, after=first["next"]))
     assert [line["request_id"] for line in rest["receipts"]] == ["1", "0"]
     assert rest["next"] is None
 
@@ -78,7 +80,7 @@ async def test_receipts_are_read_page_by_page(records):
 async def test_an_export_is_whole_and_read_in_pieces(records, most):
     count = PAGE + 7
     await records.write(*rows(count))
-    wanted = ReceiptsWanted(WEEK, most=most, newest=False)
+    wanted = ReceiptsWanted(EPOCH - WEEK, EPOCH, most=most, newest=False)
     pieces = [piece async for piece in records.reader.export(wanted, "jsonl")]
     lines = [json.loads(line) for line in b"".join(pieces).splitlines()]
     assert [line["request_id"] for line in lines] == [str(n) for n in range(most or count)]
@@ -90,26 +92,26 @@ async def test_an_export_is_whole_and_read_in_pieces(records, most):
 
 async def test_nothing_stored_is_an_empty_export(records):
     await records.write(row(at=EPOCH - 2 * WEEK))
-    assert await text_of(records.reader.export(ReceiptsWanted(WEEK), "csv")) == ""
+    assert await text_of(records.reader.export(ReceiptsWanted(EPOCH - WEEK, EPOCH), "csv")) == ""
 
 
 async def test_what_cannot_be_asked_is_the_callers_mistake(records):
     await records.write(row(at=EPOCH - 1))
     with pytest.raises(InvalidRequest, match="kept for 400 days") as usage:
-        await records.reader.usage(UsageWanted(1000 * 86400.0, step=3600))
+        await records.reader.usage(UsageWanted(EPOCH - 1000 * 86400.0, step=3600))
     assert usage.value.param == "since"
     with pytest.raises(InvalidRequest, match="mark of a page") as receipts:
-        await records.reader.receipts(ReceiptsWanted(WEEK, after="never"))
+        await records.reader.receipts(ReceiptsWanted(EPOCH - WEEK, EPOCH, after="never"))
     assert receipts.value.param == "after"
 
 
 async def test_records_that_were_never_written_are_not_made_by_reading(tmp_path):
     records = Records(None, tmp_path / "records.db")
     with pytest.raises(RecordsUnavailable, match="there are no records"):
-        await records.reader.usage(UsageWanted(WEEK))
+        await records.reader.usage(UsageWanted(EPOCH - WEEK))
     assert not (tmp_path / "records.db").exists()
     await records.write(row(at=EPOCH - 1))
-    assert (await records.reader.usage(UsageWanted(WEEK)))["lines"]
+    assert (await records.reader.usage(UsageWanted(EPOCH - WEEK)))["lines"]
     await records.reader.close()
     await records.database.close()
 
@@ -118,7 +120,7 @@ async def test_a_damaged_database_is_unavailable_and_its_words_are_for_the_log(t
     (tmp_path / "records.db").write_bytes(b"this is no database" * 100)
     records = Records(None, tmp_path / "records.db")
     with capture_logs() as logs, pytest.raises(RecordsUnavailable, match="log says why"):
-        await records.reader.usage(UsageWanted(WEEK))
+        await records.reader.usage(UsageWanted(EPOCH - WEEK))
     assert "not a database" in logs[0]["reason"]
 
 
@@ -126,7 +128,7 @@ async def test_a_postgres_that_is_not_there_is_unavailable_and_tells_no_password
     url = "postgresql://ann:secret-word@127.0.0.1:9/freeroute"
     records = Records(url, tmp_path / "none")
     with capture_logs() as logs, pytest.raises(RecordsUnavailable) as caught:
-        await records.reader.usage(UsageWanted(WEEK))
+        await records.reader.usage(UsageWanted(EPOCH - WEEK))
     assert "secret-word" not in caught.value.message + str(logs)
 
 
@@ -154,7 +156,7 @@ async def test_a_database_that_hangs_costs_bounded_time_and_few_hang_at_once():
     for _ in range(3 * AT_ONCE):
         async with asyncio.timeout(5):
             with pytest.raises(RecordsUnavailable) as caught:
-                await hung.usage(UsageWanted(WEEK))
+                await hung.usage(UsageWanted(EPOCH - WEEK))
         said.append((caught.value.status, caught.value.code, caught.value.message))
     assert {code for _, code, _ in said} == {"records_unavailable"}
     assert "does not answer in time" in said[0][2]
@@ -172,6 +174,6 @@ async def test_libraries_are_loaded_beside_the_loop(tmp_path):
         return Database(None, tmp_path / "records.db", migrates=False)
 
     with pytest.raises(RecordsUnavailable):
-        await RecordsReader(make, ManualClock()).usage(UsageWanted(WEEK))
+        await RecordsReader(make, ManualClock()).usage(UsageWanted(EPOCH - WEEK))
     assert threads != [threading.main_thread()]
     assert reader.PATIENCE <= 10

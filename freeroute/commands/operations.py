@@ -1,0 +1,91 @@
+"""``freeroute holds`` and ``freeroute maintenance``: what a running gateway does not use, or take."""
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+from freeroute.commands import options
+from freeroute.commands.running import Running, environment
+from freeroute.commands.tables import table
+
+
+@click.command()
+@click.option("--lift", metavar="HOLD", help="Lift this one.")
+@click.option("--lift-all", is_flag=True, help="Lift all of them.")
+@options.url
+@options.config
+@options.as_json
+def holds(lift: str | None, lift_all: bool, url: str | None, config: str | None, as_json: bool) -> int:
+    """List what a running gateway holds back, and why.
+
+    It needs the admin key or a token: FREEROUTE_ADMIN_KEY, or for a gateway on this machine the key in its
+    state directory. What is lifted may be asked at once; spent quota stays spent.
+
+    \b
+    freeroute holds
+    freeroute holds --lift key/groq/key-1
+    """
+    running = Running(url, environment())
+    admin = running.admin_key(config)
+    if lift is not None and lift_all:
+        raise click.UsageError("--lift and --lift-all do not go together")
+    if lift is not None:
+        running.change("DELETE", f"/admin/holds/{quote(lift)}", admin)
+    elif lift_all:
+        running.change("DELETE", "/admin/holds", admin)
+    found = running.read("/admin/holds", admin)["data"]
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    elif found:
+        click.echo(table(["HOLD", "UNTIL (UTC)", "REASON"], [_line(hold) for hold in found]))
+    else:
+        click.echo("nothing is held")
+    return 0
+
+
+def _line(hold: Mapping[str, Any]) -> list[str]:
+    return [hold["id"], _time(hold["until"]) if hold["until"] is not None else "it is lifted", hold["reason"]]
+
+
+def _time(at: float) -> str:
+    return dt.datetime.fromtimestamp(at, dt.UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+@click.command()
+@click.argument("switch", required=False, type=click.Choice(["on", "off"]))
+@click.option("--message", "-m", metavar="TEXT", default="", help="For callers: why, and for how long.")
+@options.url
+@options.config
+@options.as_json
+def maintenance(switch: str | None, message: str, url: str | None, config: str | None, as_json: bool) -> int:
+    """Let no requests into a running gateway, or let them in again.
+
+    Answers under way finish; it lasts over restarts. Without ON or OFF it says how things are. It needs the
+    admin key or a token, as `freeroute holds` does.
+
+    \b
+    freeroute maintenance on --message "new disks, back at noon"
+    freeroute maintenance off
+    """
+    if message and switch != "on":
+        raise click.UsageError("--message goes with `on`")
+    running = Running(url, environment())
+    admin = running.admin_key(config)
+    if switch is None:
+        found = running.read("/admin/maintenance", admin)
+    else:
+        wanted = {"on": switch == "on", "message": message}
+        found = running.change("PUT", "/admin/maintenance", admin, wanted)
+    click.echo(json.dumps(found, indent=2) if as_json else _told(found))
+    return 0
+
+
+def _told(found: Mapping[str, Any]) -> str:
+    if not found["on"]:
+        return "no maintenance: requests are let in"
+    message = f": {found['message']}" if found["message"] else ""
+    return f"maintenance since {_time(found['since'])} UTC{message}"
