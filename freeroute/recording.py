@@ -6,9 +6,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
 from freeroute.clock import Clock
-from freeroute.config.specs import StorageSpec
+from freeroute.config.specs import BodiesSpec, StorageSpec
 from freeroute.engine.view import Recording
+from freeroute.stores.records.bodies import Bodies, Keeping
 from freeroute.stores.records.recorder import Recorder
 from freeroute.stores.records.schema import revision_of
 from freeroute.stores.records.spool import Spool
@@ -38,14 +41,25 @@ def recorder_of(storage: StorageSpec, directory: Path, clock: Clock) -> Recorder
 
         return Database(storage.url, path)
 
+    state = Recording()
     return Recorder(
         Spool(directory / "records.spool"),
         database,
         clock=clock,
         keep=storage.keep,
         most=storage.max_size,
-        state=Recording(),
+        state=state,
+        bodies=_bodies(storage.bodies, state),
     )
+
+
+def _bodies(spec: BodiesSpec | None, state: Recording) -> Bodies | None:
+    if spec is None:
+        return None
+    told = "prompts and answers are stored, as storage.bodies says"
+    structlog.get_logger("freeroute.records").info(told, days=round(spec.keep / 86400, 1))
+    clients = frozenset(spec.clients) if spec.clients is not None else None
+    return Bodies(Keeping(spec.keep, spec.max_size, spec.longest, clients), state)
 
 
 @contextlib.asynccontextmanager
