@@ -146,6 +146,7 @@ class App:
         if self.recorder is not None:
             self.gateway.recording = self.recorder.state
             self.gateway.observe(self.recorder)
+            self.gateway.keep_contents(self.recorder.bodies)
 
     def asgi(self, admin_key: str, on_local: AnnounceLocal) -> "Litestar":
         """Return the application; its lifespan begins and ends the background work."""

@@ -7,9 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
 from freeroute.clock import Clock
-from freeroute.config.specs import StorageSpec
+from freeroute.config.specs import BodiesSpec, StorageSpec
 from freeroute.engine.view import Recording
+from freeroute.stores.records.bodies import Bodies, Keeping
 from freeroute.stores.records.reader import RecordsReader
 from freeroute.stores.records.recorder import Recorder
 from freeroute.stores.records.schema import revision_of
@@ -35,13 +38,15 @@ def recorder_of(storage: StorageSpec, directory: Path, clock: Clock) -> Recorder
     if storage.url is None:
         revision_of(path)
 
+    state = Recording()
     return Recorder(
         Spool(directory / "records.spool"),
         partial(_database, storage.url, path, migrates=True),
         clock=clock,
         keep=storage.keep,
         most=storage.max_size,
-        state=Recording(),
+        state=state,
+        bodies=_bodies(storage.bodies, state),
     )
 
 
@@ -56,6 +61,15 @@ def _database(url: str | None, path: Path, *, migrates: bool) -> "Database":
     from freeroute.stores.records.database import Database
 
     return Database(url, path, migrates=migrates)
+
+
+def _bodies(spec: BodiesSpec | None, state: Recording) -> Bodies | None:
+    if spec is None:
+        return None
+    told = "prompts and answers are stored, as storage.bodies says"
+    structlog.get_logger("freeroute.records").info(told, days=round(spec.keep / 86400, 1))
+    clients = frozenset(spec.clients) if spec.clients is not None else None
+    return Bodies(Keeping(spec.keep, spec.max_size, spec.longest, clients), state)
 
 
 @contextlib.asynccontextmanager

@@ -7,6 +7,7 @@ import socket
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from freeroute.app import App, ServeOptions, build
 from freeroute.config.load import Overrides
@@ -16,6 +17,7 @@ from freeroute.domain.rates import RateFact, unheard_of
 from freeroute.engine.view import Recording
 from freeroute.errors import ConfigError
 from freeroute.serving import listen, refuse_wide_bind, secrets_of
+from freeroute.stores.records.bodies import Keeping
 
 MONTH = RateFact(Unit.TOKENS, 2_592_000.0, 1_000, 0)
 TWO = """
@@ -100,6 +102,20 @@ def test_records_are_kept_unless_they_are_not_wanted(home):
     unwanted = built(home, TWO + "storage: {records: false}\n")
     unwanted.record(home)
     assert (unwanted.recorder, unwanted.gateway.recording) == (None, None)
+
+
+def test_prompts_are_kept_only_where_that_is_wanted(home):
+    plain = built(home)
+    plain.record(home)
+    assert plain.recorder is not None
+    assert plain.recorder.bodies is None
+    wanting = built(home, TWO + "storage: {bodies: {keep: 1d, clients: [alice]}}\n")
+    with capture_logs() as logs:
+        wanting.record(home)
+    assert wanting.recorder is not None
+    assert wanting.recorder.bodies is not None
+    assert wanting.recorder.bodies.keeping == Keeping(86400.0, 2**28, 2**16, frozenset({"alice"}))
+    assert [log["event"] for log in logs] == ["prompts and answers are stored, as storage.bodies says"]
 
 
 async def test_a_reload_takes_over_what_changed(home):

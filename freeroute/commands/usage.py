@@ -133,13 +133,15 @@ def _figures(line: dict[str, Any]) -> list[str]:
 @options.config
 @_state_dir
 @_as_csv
+@click.option("--bodies", is_flag=True, help="With prompts and answers, where storage.bodies keeps them.")
 def receipts(
-    since: float, client: str | None, config: str | None, state_dir: str | None, as_csv: bool
+    since: float, client: str | None, config: str | None, state_dir: str | None, as_csv: bool, bodies: bool
 ) -> int:
     """Print the receipts of finished requests.
 
-    JSON, one a line, or CSV, the oldest first. They hold no prompts and no answers. It reads the database of
-    the settings, whether the gateway runs or not.
+    JSON, one a line, or CSV, the oldest first. They hold no prompts and no answers, unless `storage.bodies`
+    keeps them and --bodies asks for them. It reads the database of the settings, whether the gateway runs or
+    not.
 
     \b
     freeroute receipts --since 24h
@@ -154,7 +156,7 @@ def receipts(
 
         write = writing.csv_writer() if as_csv else writing.json_line
         async with _records(config, state_dir) as engine:
-            async for receipt in queries.stored(engine, now - since, now, client):
+            async for receipt in queries.stored(engine, now - since, now, client, texts=bodies):
                 sys.stdout.write(write(receipt))
 
     asyncio.run(print_all())

@@ -31,6 +31,10 @@ SMALLEST_BODY = 1024
 SMALLEST_RECORDS = 2**20
 """Bytes that `storage.max_size` may not be below: empty tables take a tenth of it. Own design."""
 
+LONGEST_TEXT = 2**20
+"""Bytes that `storage.bodies.longest` may not exceed: of a hundred streams at once so much is held in memory.
+Own design."""
+
 
 def _default(value: Any) -> Any:
     # A plain default would have to be encoded for the JSON Schema, and msgspec does not know these types.
@@ -323,6 +327,27 @@ class LoggingSpec(Struct, frozen=True, forbid_unknown_fields=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
+class BodiesSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose prompts and answers are stored, for how long, in how many bytes, and of each text how many.
+
+    Without *clients* they are everybody's.
+    """
+
+    keep: Duration = _default(Duration(7 * 86400))
+    max_size: Size = _default(Size(256 * 2**20))
+    longest: Size = _default(Size(64 * 2**10))
+    clients: tuple[Name, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what nothing could be stored in."""
+        if self.keep < 60:
+            raise ValueError("keep must be a minute or more; without `bodies` no prompt is stored")
+        if self.max_size < SMALLEST_RECORDS:
+            raise ValueError("max_size must be 1MiB or more")
+        if not 1 <= self.longest <= LONGEST_TEXT:
+            raise ValueError("longest must be between 1B and 1MiB")
+
+
 class StorageSpec(Struct, frozen=True, forbid_unknown_fields=True):
     """Whether and where receipts are stored, for how long and in how many bytes. No *url* is SQLite."""
 
@@ -330,9 +355,14 @@ class StorageSpec(Struct, frozen=True, forbid_unknown_fields=True):
     url: str | None = None
     keep: Duration = _default(Duration(30 * 86400))
     max_size: Size = _default(Size(2**30))
+    bodies: BodiesSpec | None = None
 
     def __post_init__(self) -> None:
         """Refuse what nothing could be stored in."""
+        if self.bodies is not None and not self.records:
+            raise ValueError("bodies are stored with receipts: `records: false` stores neither")
+        if self.bodies is not None and self.bodies.keep > self.keep:
+            raise ValueError("bodies.keep is longer than keep: they go with their receipts")
         if self.keep < 60:
             raise ValueError("keep must be a minute or more; `records: false` stores nothing")
         if self.max_size < SMALLEST_RECORDS:

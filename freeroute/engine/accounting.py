@@ -9,7 +9,8 @@ from freeroute.clock import Clock
 from freeroute.domain.receipt import NOBODY, AttemptNote, Receipt
 from freeroute.domain.usage import Usage
 from freeroute.engine.course import Course
-from freeroute.engine.ports import Observer
+from freeroute.engine.ports import Contents, Observer
+from freeroute.wire.transcript import Transcript
 
 # What a request that its caller abandoned is recorded with, as nginx does.
 CALLER_LEFT_STATUS = 499
@@ -41,6 +42,7 @@ class Accounting:
         """Show receipts to *observers*, in order."""
         self._clock = clock
         self._observers = tuple(observers)
+        self.contents: Contents | None = None
         self._log = structlog.get_logger("freeroute.accounting")
 
     def observe(self, observer: Observer) -> None:
@@ -83,3 +85,12 @@ class Accounting:
             except Exception:
                 # A broken observer must not cost a caller the answer; it is our own fault and is told.
                 self._log.exception("observer failed", observer=type(observer).__name__)
+        if self.contents is not None and course.transcript is not None:
+            self._keep(self.contents, receipt, course.transcript)
+
+    def _keep(self, contents: Contents, receipt: Receipt, transcript: Transcript) -> None:
+        try:
+            contents.keep(receipt, transcript)
+        except Exception as exc:
+            # No traceback: what it quotes may be the prompt.
+            self._log.error("what a request said cannot be kept", error=type(exc).__name__)

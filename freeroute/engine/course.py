@@ -9,6 +9,7 @@ from freeroute.domain.receipt import AttemptNote
 from freeroute.domain.selection import Tried
 from freeroute.domain.usage import Usage
 from freeroute.wire.chat import CallContext
+from freeroute.wire.transcript import Transcript
 
 
 class Course(Struct):
@@ -22,7 +23,8 @@ class Course(Struct):
     *upstream* is seconds spent with providers and *queued* in the waiting room. It
     may wait *until*, and start attempts until *last_start* (both mono). *conversation* is what it goes by in
     ``Affinity``, None while nothing is remembered. *hedged* says that two attempts ran side by side once,
-    *pressed* that somebody else can be asked if the attempt under way takes too long.
+    *pressed* that somebody else can be asked if the attempt under way takes too long. *transcript* takes down
+    what it says, if that is kept.
     """
 
     context: CallContext
@@ -47,6 +49,7 @@ class Course(Struct):
     conversation: bytes | None = None
     hedged: bool = False
     pressed: bool = False
+    transcript: Transcript | None = None
 
     def became(self, note: int, outcome: Outcome) -> None:
         """Say in the *note* of an attempt, made at its first event, what became of it."""

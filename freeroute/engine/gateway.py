@@ -27,9 +27,9 @@ from freeroute.engine.continuing import Continuation
 from freeroute.engine.course import Course
 from freeroute.engine.leasing import Won
 from freeroute.engine.parts import Part
-from freeroute.engine.ports import Counters, Observer, Upstream
+from freeroute.engine.ports import Contents, Counters, Observer, Upstream
 from freeroute.engine.refusals import in_maintenance, nothing_fits
-from freeroute.engine.relay import Serving
+from freeroute.engine.relay import Overheard, Serving
 from freeroute.engine.tally import Tally
 from freeroute.engine.view import TYPICAL, Maintenance, Recording, View
 from freeroute.errors import ApiError, Forbidden, InvalidRequest, NotFound
@@ -95,6 +95,8 @@ class Gateway:
         course = Course(context=context, asked=call.model, stream=call.stream)
         if self.loop.routing.affinity > 0:
             course.conversation = self.affinity.key(context.queue, context.session, call.opening)
+        if self._accounting.contents is not None:
+            course.transcript = self._accounting.contents.begin(call, context)
         lease: Lease | None = None
         self.in_flight += 1
         try:
@@ -249,7 +251,10 @@ class Gateway:
                 self.affinity.remember(course.conversation, teller.id, self.clock.now())
             self._accounting.record(course, _ending(serving, course, overhead, left))
 
-        return Serving(self._part(won, course), headers=told, done=done, continuation=continuation)
+        part = self._part(won, course)
+        if course.transcript is None:
+            return Serving(part, headers=told, done=done, continuation=continuation)
+        return Overheard(course.transcript, part, headers=told, done=done, continuation=continuation)
 
     # --- looking and steering ----------------------------------------------------------------------
 
@@ -332,6 +337,10 @@ class Gateway:
     def observe(self, observer: Observer) -> None:
         """Show the receipt of each request that finishes from now on to *observer* too."""
         self._accounting.observe(observer)
+
+    def keep_contents(self, contents: Contents | None) -> None:
+        """Let *contents* keep what requests ask and are told from now on; None keeps nothing."""
+        self._accounting.contents = contents
 
     def adopt(self, catalogue: Catalogue, clients: Sequence[Client] | None = None) -> None:
         """Route by *catalogue* and let *clients* in from now on (None: the same as before).

@@ -15,7 +15,8 @@ from freeroute.domain.outcome import Outcome
 from freeroute.domain.rates import RateFact
 from freeroute.domain.receipt import Receipt
 from freeroute.domain.usage import Usage
-from freeroute.wire.chat import ChatCall
+from freeroute.wire.chat import CallContext, ChatCall
+from freeroute.wire.transcript import Transcript
 
 
 class Dispatch(Struct):
@@ -229,6 +230,18 @@ class AuditTrail(Protocol):
 
     def newest(self, wanted: Wanted) -> list[Entry]:
         """Return the entries that are *wanted*, the last first; raises ConfigError."""
+        ...
+
+
+class Contents(Protocol):
+    """Keeps what requests ask and are told, where the operator wants that."""
+
+    def begin(self, call: ChatCall, context: CallContext) -> Transcript | None:
+        """Return what takes *call* down; None if it is not to be kept."""
+        ...
+
+    def keep(self, receipt: Receipt, transcript: Transcript) -> None:
+        """Keep what was taken down of a finished request. Must not raise and must not wait."""
         ...
 
 

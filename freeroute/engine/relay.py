@@ -3,12 +3,14 @@
 from collections.abc import Awaitable, Callable, Sequence
 from functools import reduce
 from operator import add
+from typing import Any
 
 from freeroute.domain.outcome import INTERNAL, Kind, Outcome
 from freeroute.domain.usage import Usage
 from freeroute.engine.continuing import Continuation
 from freeroute.engine.parts import Part
 from freeroute.wire.answers import Piece, error_events, inspect
+from freeroute.wire.transcript import Transcript
 
 
 class Serving:
@@ -112,6 +114,23 @@ class Serving:
         for part in self._parts:
             await part.end(left=left)
         await self._done(self, left)
+
+
+class Overheard(Serving):
+    """An answer that is taken down as it is told."""
+
+    def __init__(self, transcript: Transcript, part: Part, **given: Any) -> None:
+        """Tell what `Serving` does, and let *transcript* hear it."""
+        super().__init__(part, **given)
+        self._transcript = transcript
+        if self.body is not None:
+            transcript.hear((self.body,))
+
+    async def next(self) -> Sequence[bytes]:
+        """Return the payloads that are ready, as they were heard."""
+        payloads = await super().next()
+        self._transcript.hear(payloads)
+        return payloads
 
 
 def _why(outcome: Outcome) -> str:

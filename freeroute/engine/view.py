@@ -21,7 +21,8 @@ TYPICAL = Demand(prompt=200)
 class Recording(Struct):
     """How storing receipts goes: whether it is *failing*, receipts *written* and *lost*, bytes *spooled*.
 
-    *queued* are receipts that wait in memory.
+    *queued* are receipts that wait in memory, *bodies_lost* prompts and answers that were to be kept and
+    could not be.
     """
 
     failing: bool = False
@@ -29,6 +30,7 @@ class Recording(Struct):
     lost: int = 0
     spooled: int = 0
     queued: int = 0
+    bodies_lost: int = 0
 
 
 class Maintenance(Struct, frozen=True):

@@ -73,6 +73,7 @@ def _recording(state: Recording) -> Iterator[Family]:
     for name, text, value in (
         ("freeroute_records_written_total", "Receipts written to the database.", state.written),
         ("freeroute_records_lost_total", "Receipts that could not be kept.", state.lost),
+        ("freeroute_bodies_lost_total", "Prompts and answers that could not be kept.", state.bodies_lost),
     ):
         yield _of(name, text, float(value), "counter")
 

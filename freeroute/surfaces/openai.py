@@ -270,6 +270,8 @@ def _read_wishes(request: Request, context: CallContext) -> None:
     context.strict = _switch(request, "x-freeroute-strict")
     if request.header(b"x-freeroute-continue") is not None:
         context.continues = _switch(request, "x-freeroute-continue")
+    if request.header(b"x-freeroute-store") is not None:
+        context.store = _switch(request, "x-freeroute-store")
     session = request.header(b"x-session-id") or None
     if session is not None and len(session) > _LONGEST_SESSION:
         raise InvalidRequest(

@@ -60,7 +60,8 @@ class CallContext(Struct, kw_only=True):
     *client* is None while none is configured; *queue* names whose turn it is; *received* is when the
     request's head arrived; *dice* is this call's one random number in [0, 1), so that choosing stays pure;
     *hop* is how many gateways like this one it passed before. *continues* says whether a stream that dies is
-    to be continued elsewhere; None leaves it to the settings.
+    to be continued elsewhere; None leaves it to the settings. Without *store* nothing it says is kept,
+    whatever the settings are.
     """
 
     request_id: str
@@ -75,3 +76,4 @@ class CallContext(Struct, kw_only=True):
     dice: float = 0.5
     hop: int = 0
     continues: bool | None = None
+    store: bool = True

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from freeroute.clock import SystemClock
 from freeroute.stores.records.database import Database
 from freeroute.stores.records.rows import Batch
-from tests.support.receipts import row
+from tests.support.receipts import body, row
 
 NOW = SystemClock().now().wall
 TRAIL = '[{"provider":"gemini","kind":"rate_limited"}]'
@@ -42,7 +42,8 @@ def change(statement: str) -> None:
 def records():
     async def write() -> None:
         database = Database(None, path())
-        await database.write(Batch("run", 1, ROWS), NOW)
+        said = body(at=ROWS[1].at, question='[{"role":"user","content":"=1+1"}]', answer="=2", cut=True)
+        await database.write(Batch("run", 1, ROWS, (said,)), NOW)
         await database.close()
 
     path().parent.mkdir(parents=True)
@@ -97,6 +98,18 @@ class TestWithRecords:
             *(("alice", 200), ("bob", 200), ("bob", 502)),
         ]
         assert [line["trail"] for line in lines] == [[], json.loads(TRAIL), []]
+
+    def test_prompts_and_answers_come_only_if_they_are_asked_for(self, run):
+        assert "=1+1" not in run("receipts").stdout
+        lines = [
+            json.loads(line) for line in run("receipts", "--bodies", "--since", "24h").stdout.splitlines()
+        ]
+        assert [line["answer"] for line in lines] == [None, "=2", None]
+        assert (lines[1]["question"], lines[1]["cut"]) == ('[{"role":"user","content":"=1+1"}]', True)
+        _, second, _ = csv.DictReader(
+            io.StringIO(run("receipts", "--bodies", "--csv", "--since", "24h").stdout)
+        )
+        assert second["answer"] == "'=2"
 
     def test_receipts_come_as_csv(self, run):
         result = run("receipts", "--since", "52w", "--client", "alice", "--csv")

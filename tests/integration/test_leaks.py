@@ -348,6 +348,22 @@ async def test_a_database_out_of_reach_tells_no_password_and_no_content_waits_fo
     looked_at(stage, tmp_path, written)
 
 
+async def test_what_is_kept_of_prompts_is_in_the_database_alone(tmp_path, log):
+    async with staged(tmp_path, storage={"bodies": {"clients": ["alice"]}}) as stage:
+        await everything(stage)
+        headers = {**bearer(ALICE), "x-freeroute-store": "false"}
+        for fields in ({}, {"stream": True}):
+            await stage.gateway.http.post(
+                "/v1/chat/completions", json=question("Narwhal prompt", **fields), headers=headers
+            )
+            await stage.ask(**fields, messages=[{"role": "user", "content": "Narwhal prompt"}], store=False)
+    records = (tmp_path / "state" / "records.db").read_bytes()
+    assert leaks(records) == [PROMPT, ANSWER]
+    assert leaks(records, ["narwhal"]) == []
+    (tmp_path / "state" / "records.db").unlink()
+    looked_at(stage, tmp_path, log())
+
+
 @pytest.mark.parametrize("text", [f"it holds {PROMPT}", json.dumps({"key": ALICE})])
 def test_what_is_looked_for_would_be_found(text):
     assert leaks(text.upper())

@@ -8,7 +8,7 @@ from freeroute.clock import Now
 from freeroute.domain.outcome import Kind
 from freeroute.domain.receipt import AttemptNote, Receipt
 from freeroute.domain.usage import Usage
-from freeroute.stores.records.rows import Row, row_of
+from freeroute.stores.records.rows import Body, Row, row_of
 from tests.support.clocks import EPOCH
 
 SERVED = AttemptNote("groq", "openai/gpt-oss-120b", "k1", Kind.SERVED, 0.5, 200)
@@ -44,3 +44,9 @@ def receipt(**changes: Any) -> Receipt:
 def row(**changes: Any) -> Row:
     """Return what is stored of an ordinary request, with *changes*."""
     return structs.replace(row_of(_RECEIPT), **changes)
+
+
+def body(**changes: Any) -> Body:
+    """Return what is stored of what an ordinary request asked and was told, with *changes*."""
+    plain = Body(EPOCH, "req_1", '[{"role":"user","content":"Why?"}]', "Because.", "", cut=False, size=42)
+    return structs.replace(plain, **changes)

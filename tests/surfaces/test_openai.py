@@ -72,6 +72,7 @@ async def test_headers_tell_the_gateway_what_the_caller_wants(ask, gateway):
     wishes = {
         "x-freeroute-max-wait": "2.5",
         "x-freeroute-strict": "True",
+        "x-freeroute-store": "false",
         "x-session-id": "conversation-1",
         "traceparent": TRACE,
         "x-freeroute-hop": "1",
@@ -82,6 +83,7 @@ async def test_headers_tell_the_gateway_what_the_caller_wants(ask, gateway):
         await client.post(CHAT, content=raw(HI), headers={"traceparent": "garbage"})
     [(_, first), (_, second)] = gateway.calls
     assert (first.max_wait, first.strict, first.session, first.hop) == (2.5, True, "conversation-1", 1)
+    assert (first.store, second.store) == (False, True)
     assert first.traceparent[:36] == TRACE[:36]
     assert first.traceparent != TRACE
     assert first.queue.startswith("key:")
@@ -95,6 +97,7 @@ async def test_headers_tell_the_gateway_what_the_caller_wants(ask, gateway):
     [
         *(("x-freeroute-max-wait", value) for value in ("-1", "soon", "nan", "inf", "", "1e999")),
         ("x-freeroute-strict", "maybe"),
+        ("x-freeroute-store", "never"),
         ("x-freeroute-keepalive", "sometimes"),
         ("x-session-id", "x" * 257),
     ],

@@ -4,6 +4,7 @@ import asyncio
 import math
 import os
 import sqlite3
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,26 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from freeroute.errors import ConfigError
 from freeroute.stores.records import schema
+from freeroute.stores.records.bodies import Keeping
 from freeroute.stores.records.rows import Batch, Row
 from freeroute.stores.records.sums import sums
-from freeroute.stores.records.tables import DIMENSIONS, SECONDS, SPANS, SUMS, daily, hourly, receipts, writers
+from freeroute.stores.records.tables import (
+    DIMENSIONS,
+    SECONDS,
+    SPANS,
+    SUMS,
+    bodies,
+    daily,
+    hourly,
+    receipts,
+    writers,
+)
 
 CHUNK = 2000
 """Receipts deleted at once. Own design: some 20 ms, for which a batch may wait."""
+
+BODIES_CHUNK = 200
+"""Prompts and answers deleted at once. Own design: some 25 MB at the usual bound of each."""
 
 HOURS_KEPT = 400 * 86400.0
 DAYS_KEPT = 10 * 366 * 86400.0
@@ -143,27 +158,30 @@ class Database:
             async with engine.begin() as connection:
                 if not await _claimed(connection, batch, now):
                     return False
-                text, positional = _insert(connection.dialect)
-                values = [structs.astuple(row) if positional else structs.asdict(row) for row in batch.rows]
-                await connection.exec_driver_sql(text, values)
-                for span, found in sums(batch.rows).items():
-                    await connection.execute(_added(connection.dialect.name, SPANS[span]), found)
+                if batch.rows:
+                    await _write_receipts(connection, batch.rows)
+                if batch.bodies:
+                    await connection.execute(insert(bodies), [structs.asdict(body) for body in batch.bodies])
         except (DataError, IntegrityError, OverflowError) as exc:
             raise BatchRefusedError(str(getattr(exc, "orig", exc))) from exc
         return True
 
     # --- what becomes too old or too much --------------------------------------------------------------
 
-    async def tidy(self, now: float, keep: float, most: int) -> bool:
-        """Delete some of what is older than *keep* (seconds) or beyond *most* bytes; say if more is left."""
+    async def tidy(self, now: float, keep: float, most: int, keeping: Keeping | None = None) -> bool:
+        """Delete some of what is older than *keep* (seconds) or beyond *most* bytes; say if more is left.
+
+        Prompts and answers go by *keeping*; without it none are kept.
+        """
         engine = await self.engine()
         async with engine.begin() as connection:
-            gone = await _deleted(connection, now - keep)
+            texts = await _tidied(connection, now, keeping)
+            gone = await _deleted(connection, receipts, now - keep, CHUNK)
             if gone < CHUNK and await _size(connection) > most:
-                gone = await _deleted(connection, math.inf)
-        if gone and self._path is not None:
+                gone = await _deleted(connection, receipts, math.inf, CHUNK)
+        if (texts or gone) and self._path is not None:
             await _shrink(engine)
-        if gone == CHUNK:
+        if gone == CHUNK or texts == BODIES_CHUNK:
             return True
         async with engine.begin() as connection:
             for table, kept in ((hourly, HOURS_KEPT), (daily, DAYS_KEPT)):
@@ -246,11 +264,29 @@ def _added(dialect: str, table: Table) -> Any:
     )
 
 
-async def _deleted(connection: AsyncConnection, before: float) -> int:
-    """Delete the oldest receipts from *before*, `CHUNK` at most; return how many."""
-    at, number = receipts.c.at, receipts.c.id
-    oldest = select(number).where(at < before).order_by(at, number).limit(CHUNK)
-    return (await connection.execute(delete(receipts).where(number.in_(oldest)))).rowcount
+async def _write_receipts(connection: AsyncConnection, rows: Sequence[Row]) -> None:
+    """Write *rows*, and add them to the sums."""
+    text, positional = _insert(connection.dialect)
+    values = [structs.astuple(row) if positional else structs.asdict(row) for row in rows]
+    await connection.exec_driver_sql(text, values)
+    for span, found in sums(rows).items():
+        await connection.execute(_added(connection.dialect.name, SPANS[span]), found)
+
+
+async def _tidied(connection: AsyncConnection, now: float, keeping: Keeping | None) -> int:
+    """Delete some of the prompts and answers that *keeping* does not want; return how many."""
+    before = now - keeping.keep if keeping is not None else math.inf
+    gone = await _deleted(connection, bodies, before, BODIES_CHUNK)
+    if keeping is not None and gone < BODIES_CHUNK and await _size_of_bodies(connection) > keeping.most:
+        gone = await _deleted(connection, bodies, math.inf, BODIES_CHUNK)
+    return gone
+
+
+async def _deleted(connection: AsyncConnection, table: Table, before: float, most: int) -> int:
+    """Delete the oldest rows of *table* from *before*, so many at *most*; return how many."""
+    at, number = table.c.at, table.c.id
+    oldest = select(number).where(at < before).order_by(at, number).limit(most)
+    return (await connection.execute(delete(table).where(number.in_(oldest)))).rowcount
 
 
 async def _shrink(engine: AsyncEngine) -> None:
@@ -261,14 +297,18 @@ async def _shrink(engine: AsyncEngine) -> None:
         await driver.executescript("PRAGMA incremental_vacuum")
 
 
+async def _size_of_bodies(connection: AsyncConnection) -> int:
+    return int((await connection.execute(select(func.coalesce(func.sum(bodies.c.size), 0)))).scalar_one())
+
+
 async def _size(connection: AsyncConnection) -> int:
-    """Return the bytes that records take; of PostgreSQL those of the receipts, estimated."""
+    """Return the bytes that records take, without texts; of PostgreSQL those of the receipts, estimated."""
     if connection.dialect.name == "sqlite":
         pages, free, each = [
             (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one()
             for name in ("page_count", "freelist_count", "page_size")
         ]
-        return int((pages - free) * each)
+        return int((pages - free) * each) - await _size_of_bodies(connection)
     newest = "SELECT avg(pg_column_size(r.*)) FROM (SELECT * FROM receipts ORDER BY id DESC LIMIT 1000) r"
     count = (await connection.execute(select(func.count()).select_from(receipts))).scalar_one()
     return int(count * float((await connection.execute(text(newest))).scalar() or 0))

@@ -8,13 +8,16 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from freeroute.stores.records.database import HOURS_KEPT
-from freeroute.stores.records.tables import DAY, DIMENSIONS, HOUR, SECONDS, SPANS, SUMS, receipts
+from freeroute.stores.records.tables import DAY, DIMENSIONS, HOUR, SECONDS, SPANS, SUMS, bodies, receipts
 
 FINE = 62 * 86400.0
 """Seconds up to which usage is read by the hour; beyond, by the day. Own design: two months, 1,488 hours."""
 
 _MARK = re.compile(r"(\d{1,15}(?:\.\d{1,17})?)-(\d{1,18})", re.ASCII)
 _PIECE = 500  # receipts fetched at once
+_FEW = 50  # of those that come with their texts
+
+_TEXTS = (bodies.c.question, bodies.c.answer, bodies.c.calls, bodies.c.cut)
 
 Line = dict[str, object]
 
@@ -136,17 +139,23 @@ def _beyond(mark: str, *, newest: bool) -> ColumnElement[bool]:
 
 
 async def stored(
-    engine: AsyncEngine, since: float, until: float, client: str | None = None
+    engine: AsyncEngine, since: float, until: float, client: str | None = None, *, texts: bool = False
 ) -> AsyncIterator[Line]:
     """Give the receipts of requests that arrived from *since* to before *until* (Unix time), oldest first.
 
-    *client* names the only one to look at. Whatever their number, few are in memory at once.
+    *client* names the only one to look at; with *texts* each has what was asked and answered too, None where
+    that is not kept. Whatever their number, few are in memory at once.
     """
     columns = [column for column in receipts.columns if column.name != "id"]
     asked = select(*columns).where(receipts.c.at >= since, receipts.c.at < until)
+    if texts:
+        same = and_(bodies.c.at == receipts.c.at, bodies.c.request_id == receipts.c.request_id)
+        asked = asked.add_columns(*_TEXTS).outerjoin(bodies, same)
     if client is not None:
         asked = asked.where(receipts.c.client == client)
-    asked = asked.order_by(receipts.c.at, receipts.c.id).execution_options(yield_per=_PIECE)
+    asked = asked.order_by(receipts.c.at, receipts.c.id).execution_options(
+        yield_per=_FEW if texts else _PIECE
+    )
     async with engine.connect() as connection, connection.stream(asked) as found:
         async for line in found.mappings():
             yield dict(line)

@@ -18,8 +18,9 @@ import structlog
 from freeroute.clock import Clock
 from freeroute.domain.receipt import Receipt
 from freeroute.engine.view import Recording
-from freeroute.stores.records.rows import Batch, Row, row_of
-from freeroute.stores.records.spool import Spool, SpoolFullError
+from freeroute.stores.records.bodies import Bodies
+from freeroute.stores.records.rows import Batch, Body, Row, row_of
+from freeroute.stores.records.spool import BOUND, Spool, SpoolFullError
 
 if TYPE_CHECKING:
     from freeroute.stores.records.database import Database
@@ -42,6 +43,7 @@ PATIENCE = 10.0
 LAST = 5.0
 """Seconds that the end waits for the database; what it does not take then waits in the spool. Own design."""
 
+_ROOM_FOR_BODIES = BOUND // 2  # bytes of the spool; the rest is for receipts, which are worth more
 _RETRY, _LONGEST_RETRY = 0.5, 30.0
 _SLICE = 25  # receipts turned into rows before others have their turn on the loop
 _BEGIN_AFTER = 1.0  # seconds after the start: the first callers do not wait for the libraries to load
@@ -59,11 +61,12 @@ class Recorder:
         keep: float,
         most: int,
         state: Recording,
+        bodies: Bodies | None = None,
         begin_after: float = _BEGIN_AFTER,
     ) -> None:
         """Write to *database*, made on a thread; keep receipts for *keep* seconds and in *most* bytes.
 
-        *state* is kept up to date for those who report.
+        *state* is kept up to date for those who report. What *bodies* holds is written too.
         """
         self._spool = spool
         self._make = database
@@ -72,6 +75,7 @@ class Recorder:
         self._keep = keep
         self._most = most
         self.state = state
+        self.bodies = bodies
         self._begin_after = begin_after
         self._origin = secrets.token_hex(8)
         self._number = 0
@@ -125,7 +129,7 @@ class Recorder:
 
     async def spool(self) -> None:
         """Bring the queue to the spool."""
-        while self._held is not None or self._queue:
+        while self._held is not None or self._queue or self.bodies:
             self._held = line, count = self._held or await self._encoded()
             try:
                 await asyncio.to_thread(self._spool.append, line)
@@ -143,6 +147,8 @@ class Recorder:
 
     def _count_what_is_left(self) -> None:
         left = len(self._queue) + (self._held[1] if self._held is not None else 0)
+        if self.bodies is not None:
+            self.bodies.drop()
         if left:
             self.state.lost += left
             self._log.error("receipts are lost: the spool could not be written until the end", receipts=left)
@@ -159,7 +165,17 @@ class Recorder:
             if len(rows) % _SLICE == 0:
                 await asyncio.sleep(0)
         self._number += 1
-        return msgspec.json.encode(Batch(self._origin, self._number, tuple(rows))), len(rows)
+        batch = Batch(self._origin, self._number, tuple(rows), await self._texts())
+        return msgspec.json.encode(batch), len(rows)
+
+    async def _texts(self) -> tuple[Body, ...]:
+        """Return the prompts and answers that are written next; those that there is no room for are lost."""
+        if not self.bodies:
+            return ()
+        with contextlib.suppress(OSError):
+            if await asyncio.to_thread(self._spool.size) > _ROOM_FOR_BODIES:
+                self.bodies.drop()
+        return tuple(self.bodies.taken())
 
     # --- from the spool to the database ------------------------------------------------------------------
 
@@ -224,7 +240,8 @@ class Recorder:
         now = self._clock.now()
         if now.mono < self._tidy_at:
             return False
-        more = await database.tidy(now.wall, self._keep, self._most)
+        keeping = self.bodies.keeping if self.bodies is not None else None
+        more = await database.tidy(now.wall, self._keep, self._most, keeping)
         if not more:
             self._tidy_at = now.mono + TIDY_EVERY
         return more

@@ -55,12 +55,29 @@ class Row(Struct, frozen=True, array_like=True):
         return not self.caller_left and (self.status >= 400 or self.code != "")
 
 
+class Body(Struct, frozen=True, array_like=True):
+    """What was asked and answered in one request, as it is stored; the fields are the columns of the table.
+
+    *at* and *request_id* are those of its receipt. *question* are its messages, *calls* the tools that were
+    to be called, in JSON; *cut* says that a text is not whole, *size* is the bytes of all.
+    """
+
+    at: float
+    request_id: str
+    question: str
+    answer: str
+    calls: str
+    cut: bool
+    size: int
+
+
 class Batch(Struct, frozen=True, array_like=True):
-    """Rows that are written together, once: *origin* is a run of a gateway, *number* counts its batches."""
+    """What is written together, once: *origin* is a run of a gateway, *number* counts its batches."""
 
     origin: str
     number: int
     rows: tuple[Row, ...]
+    bodies: tuple[Body, ...] = ()
 
 
 def row_of(receipt: Receipt) -> Row:

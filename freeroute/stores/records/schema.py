@@ -12,7 +12,7 @@ from freeroute.errors import ConfigError
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """The forms that this freeroute knows, the present one last; one file each in `migrations/versions`."""
 
 _LOCK = 0x66726565  # of PostgreSQL: gateways that share a database do not migrate it side by side

@@ -63,6 +63,21 @@ receipts = Table(
     Index("receipts_at", "at"),
 )
 
+bodies = Table(
+    "bodies",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    _seconds("at"),
+    _text("request_id"),
+    _text("question"),
+    _text("answer"),
+    _text("calls"),
+    Column("cut", Boolean, nullable=False),
+    _count("size"),
+    Index("bodies_at", "at", "size"),
+)
+"""What was asked and answered, where that is kept; *at* and *request_id* are those of the receipt."""
+
 writers = Table(
     "writers",
     metadata,

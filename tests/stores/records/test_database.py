@@ -1,13 +1,10 @@
 import contextlib
 import sqlite3
-from pathlib import Path
 
 import pytest
 from msgspec import structs
 from sqlalchemy import select, text
 
-from freeroute.errors import ConfigError
-from freeroute.stores.records import schema
 from freeroute.stores.records.database import (
     CHUNK,
     DAYS_KEPT,
@@ -16,7 +13,7 @@ from freeroute.stores.records.database import (
     Database,
 )
 from freeroute.stores.records.rows import Batch
-from freeroute.stores.records.tables import SPANS, daily, hourly, metadata, receipts, writers
+from freeroute.stores.records.tables import daily, hourly, metadata, receipts, writers
 from tests.support.clocks import EPOCH
 from tests.support.receipts import row
 
@@ -137,65 +134,6 @@ async def test_the_tables_are_what_the_migrations_make(database):
 
     async with (await database.engine()).connect() as connection:
         assert await connection.run_sync(difference) == []
-
-
-def test_every_migration_is_known():
-    from alembic.script import ScriptDirectory
-
-    directory = ScriptDirectory(str(Path(schema.__file__).parent / "migrations"))
-    assert tuple(found.revision for found in directory.walk_revisions())[::-1] == schema.REVISIONS
-
-
-async def older(database, rows):
-    """Make *database* one of the first form that holds *rows*."""
-    engine = await database.engine()
-    await database.write(Batch("run", 1, rows), EPOCH)
-    expected = [await stored(database, table) for table in SPANS.values()]
-    async with engine.begin() as connection:
-        for table in SPANS.values():
-            await connection.execute(text(f"DROP TABLE {table.name}"))
-        await connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
-    await database.close()
-    return expected
-
-
-async def test_usage_of_before_there_was_usage_is_what_the_receipts_say(database):
-    rows = tuple(
-        row(at=EPOCH + number * 5_000.0, total=0.5 * number, first_event=0.25 if number % 3 else None)
-        for number in range(40)
-    )
-    failed = (row(status=502), row(status=499, caller_left=True), row(code="stalled", client="bob"))
-    expected = await older(database, rows + failed)
-    assert [await stored(database, table) for table in SPANS.values()] == expected
-
-
-async def test_the_file_is_copied_before_its_form_changes(tmp_path):
-    database = Database(None, tmp_path / "records.db")
-    await older(database, (row(),))
-    await database.engine()
-    await database.close()
-    [copy] = tmp_path.glob("records.db.before-*")
-    assert (copy.name, copy.stat().st_mode & 0o777) == ("records.db.before-0002-was-0001", 0o600)
-    with contextlib.closing(sqlite3.connect(copy)) as connection:
-        assert connection.execute("SELECT count(*) FROM receipts").fetchone() == (1,)
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
-    assert schema.revision_of(tmp_path / "records.db") == schema.REVISIONS[-1]
-
-
-async def test_what_a_newer_freeroute_wrote_is_refused(database, tmp_path):
-    await run(database, "UPDATE alembic_version SET version_num = '9999'")
-    await database.close()
-    with pytest.raises(ConfigError, match=r"written by a newer freeroute \(schema '9999', this one knows"):
-        await database.engine()
-    if (tmp_path / "records.db").exists():
-        with pytest.raises(ConfigError, match="newer freeroute"):
-            schema.revision_of(tmp_path / "records.db")
-
-
-def test_a_file_that_is_missing_or_strange_has_no_form(tmp_path):
-    assert schema.revision_of(tmp_path / "missing.db") is None
-    (tmp_path / "strange.db").write_bytes(b"nonsense" * 1_000)
-    assert schema.revision_of(tmp_path / "strange.db") is None
 
 
 # --- trouble ------------------------------------------------------------------------------------------------
