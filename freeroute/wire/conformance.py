@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from freeroute.wire.unfolding import PLAIN, STEP, STEPS, Steps, counted, unfolded
+
 if TYPE_CHECKING:
     from jsonschema_rs import Validator
 
@@ -18,6 +20,7 @@ _CACHED = 64  # compiled schemas: applications ask with the same few, over and o
 _BACKTRACKS = 10_000
 _PATTERN_SIZE = 1024 * 1024
 
+_UNFIT = "the answer does not fit the schema"
 _FENCED = re.compile(r"```[\w-]*[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL)
 _OPENING = re.compile(r"[{\[]")
 
@@ -43,15 +46,15 @@ def check(schema: bytes) -> None:
 def fitted(text: str, schema: bytes) -> Fitted:
     """Return the part of *text* that fits *schema*: all of it, or the one JSON value that words surround."""
     wrong = "the answer is not JSON"
-    for written in (text, *_inside(text)):
+    for written in dict.fromkeys((text, *_inside(text))):
         try:
             value = msgspec.json.decode(written)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             continue
-        keyword = _misses(value, schema)
-        if keyword is None:
+        misses = _compiled(schema).misses(value)
+        if misses is None:
             return Fitted(written)
-        wrong = f"the answer does not fit the schema: {keyword}"
+        wrong = misses
     return Fitted(wrong=wrong)
 
 
@@ -70,21 +73,34 @@ def _inside(text: str) -> list[str]:
     return [] if _OPENING.search(text, end) else [text[opening.start() : end]]
 
 
-def _misses(value: Any, schema: bytes) -> str | None:
-    """Return the keyword of *schema* that *value* breaks, or None."""
-    from jsonschema_rs import ValidationError
+class _Form:
+    """A compiled schema; the *steps* of a check are counted if it may lead through itself again and again."""
 
-    try:
-        _compiled(schema).validate(value)
-    except ValidationError as exc:
-        return exc.kind.name
-    except (ValueError, RecursionError):
-        return "nested too deeply"
-    return None
+    def __init__(self, validator: "Validator", steps: Steps | None) -> None:
+        self._validator = validator
+        self._steps = steps
+
+    def misses(self, value: Any) -> str | None:
+        """Return why *value* does not fit, or None: with the keyword, where that is cheap."""
+        from jsonschema_rs import ValidationError
+
+        try:
+            if self._steps is None:
+                self._validator.validate(value)
+                return None
+            self._steps.left = STEPS
+            fits = self._validator.is_valid(value)
+        except ValidationError as exc:
+            return f"{_UNFIT}: {exc.kind.name}"
+        except (ValueError, RecursionError):
+            return f"{_UNFIT}: nested too deeply"
+        if self._steps.left < 0:
+            return f"the answer takes more than {STEPS} steps to check"
+        return None if fits else _UNFIT
 
 
 @lru_cache(maxsize=_CACHED)
-def _compiled(schema: bytes) -> "Validator":
+def _compiled(schema: bytes) -> _Form:
     """Return what validates by *schema*; raises BadSchema."""
     from jsonschema_rs import FancyRegexOptions, ReferencingError, ValidationError, validator_for
 
@@ -95,12 +111,17 @@ def _compiled(schema: bytes) -> "Validator":
         raise ValueError("nothing is fetched")
 
     try:
-        return validator_for(
-            msgspec.json.decode(schema),
+        told = msgspec.json.decode(schema)
+        steps = None if unfolded(told) <= PLAIN else Steps()
+        keywords: Any = {} if steps is None else {STEP: steps.keyword}
+        validator = validator_for(
+            told if steps is None else counted(told),
+            keywords=keywords,
             validate_formats=False,
             retriever=refuse,
             pattern_options=FancyRegexOptions(backtrack_limit=_BACKTRACKS, size_limit=_PATTERN_SIZE),
         )
+        return _Form(validator, steps)
     except (ValidationError, ReferencingError, TypeError, ValueError, RecursionError):
         why = "refers to another document, and none is fetched" if elsewhere else "not a valid JSON Schema"
         raise BadSchema(why) from None
