@@ -84,6 +84,17 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("GET", "/admin/usage"): READ,
     ("GET", "/admin/receipts"): READ,
     ("GET", "/admin/audit"): READ,
+    ("GET", "/admin/whoami"): READ,
+    ("GET", "/admin/clients"): READ,
+    ("POST", "/admin/clients"): OPERATE,
+    ("GET", "/admin/clients/{name}"): READ,
+    ("PATCH", "/admin/clients/{name}"): OPERATE,
+    ("DELETE", "/admin/clients/{name}"): OPERATE,
+    ("POST", "/admin/clients/{name}/rotate"): OPERATE,
+    ("POST", "/admin/clients/{name}/revoke"): OPERATE,
+    ("GET", "/admin/operators"): READ,
+    ("POST", "/admin/operators"): ADMIN,
+    ("DELETE", "/admin/operators/{name}"): ADMIN,
 }
 BODIES = {
     "/v1/chat/completions": '{"model": "free", "messages": [{"role": "user", "content": "Hi"}]}',
@@ -105,6 +116,7 @@ def concrete(path: str) -> str:
         "{hold:path}": "key/groq/k1",
         "{breaker:path}": "groq/m%23k1",
         "{name:path}": "groq/m",
+        "{name}": "alice",
     }
     for name, value in values.items():
         path = path.replace(name, value)
