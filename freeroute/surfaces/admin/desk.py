@@ -19,6 +19,7 @@ from freeroute.surfaces.http import BodyBounds, Request
 T = TypeVar("T")
 Refresh = Callable[[], Awaitable[None]]
 
+_UNIX = re.compile(r"\d{1,12}(\.\d{1,9})?", re.ASCII)
 _AT = re.compile(r"^(.*?)(?: - at `\$\.?(.*)`)?$", re.DOTALL)
 _NAMED = re.compile(r"Object (?:contains unknown|missing required) field `(.*)`", re.DOTALL)
 
@@ -80,7 +81,7 @@ class Desk(Struct, frozen=True):
         if text is None:
             return None
         try:
-            return float(text) if re.fullmatch(r"\d+(\.\d+)?", text) else _moment(text, self.clock)
+            return float(text) if _UNIX.fullmatch(text) else _moment(text, self.clock)
         except (ValueError, OverflowError) as exc:
             told = "a date such as 2027-01-31, a Unix time, or how long ago, such as 7d"
             raise InvalidRequest(f"{name} must be {told}.", param=name) from exc
