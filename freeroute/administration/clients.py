@@ -28,6 +28,9 @@ LIMITS = {
 }
 """The fields of a client's limits, and how its counters are labelled."""
 
+MOST = 50_000
+"""Clients that may be added. Own design: five times as many as are measured."""
+
 TERMS = tuple(field for field in ClientSpec.__struct_fields__ if field not in {"name", "key", "key_hash"})
 """What may be said of a client besides its name."""
 
@@ -84,6 +87,8 @@ class ClientBook:
                     f"there is a client {name} already; `clients rotate {name}` gives it another key",
                     param="name",
                 )
+            if len(others) >= MOST:
+                raise Conflict(f"there are {MOST} clients already: remove some that are revoked")
             note(None, tell(client, now))
             return (*others, client)
 

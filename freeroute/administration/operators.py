@@ -17,6 +17,9 @@ from freeroute.engine.changes import Note
 from freeroute.errors import Conflict, NotFound
 from freeroute.wire.text import printable
 
+MOST = 1000
+"""Operators that are kept. Own design: those that look after one gateway, and those that once did."""
+
 Told = dict[str, Any]
 Operators = tuple[Operator, ...]
 
@@ -75,6 +78,8 @@ class OperatorBook:
             others = tuple(other for other in known if other.name != name or other.revoked is None)
             if any(other.name == name for other in others):
                 raise Conflict(f"there is an operator {name} already; revoke it first", param="name")
+            if len(others) >= MOST:
+                others = _without_oldest(others)
             note(None, tell(operator, now))
             return (*others, operator)
 
@@ -123,6 +128,15 @@ def _operator(name: str, token_hash: bytes, terms: Mapping[str, Any], now: float
     said = convert(given, _Terms, _WHERE)
     expires = None if said.expires is None else moment_of(said.expires, _WHERE)
     return Operator(name, said.scope, token_hash, created=now, expires=expires, note=said.note)
+
+
+def _without_oldest(known: Operators) -> Operators:
+    """Return *known* without the one that was revoked first; raises Conflict if all of them are in use."""
+    revoked = [operator for operator in known if operator.revoked is not None]
+    if not revoked:
+        raise Conflict(f"there are {MOST} operators already: revoke one")
+    oldest = min(revoked, key=lambda operator: operator.revoked or 0.0)
+    return tuple(operator for operator in known if operator is not oldest)
 
 
 def _found(name: str, known: Iterable[Operator]) -> Operator:

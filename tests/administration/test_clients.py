@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from freeroute.administration.clients import TERMS, ClientBook
+from freeroute.administration.clients import MOST, TERMS, ClientBook
 from freeroute.domain.clients import SETTLING, Client, Roster
 from freeroute.errors import ConfigError, Conflict, NotFound
 from freeroute.stores.clients_file import ClientsFile
@@ -258,3 +258,11 @@ def test_a_note_that_cannot_be_taken_leaves_everything_as_it_was(clients, notes,
         with pytest.raises((OSError, ConfigError)):
             act()
     assert stored(tmp_path) == before
+
+
+def test_there_is_a_bound_to_clients(clients, notes, tmp_path):
+    many = tuple(Client(f"c{number}", b"%d" % number) for number in range(MOST))
+    ClientsFile(tmp_path / "state").update(lambda _: many)
+    with pytest.raises(Conflict, match="there are 50000 clients already"):
+        clients().add("alice", {}, notes)
+    assert notes.taken == []

@@ -4,6 +4,7 @@ import stat
 
 import pytest
 
+from freeroute.administration.operators import MOST
 from freeroute.domain.operators import Operator, Scope, Tokens
 from freeroute.errors import ConfigError, Conflict, NotFound
 from freeroute.stores.operators_file import OperatorsFile
@@ -88,3 +89,14 @@ def test_who_is_not_there_is_told_with_the_nearest_names(operators, notes):
         operators.revoke("anne", notes)
     with pytest.raises(NotFound, match=r"there is no operator zzz$"):
         operators.revoke("zzz", notes)
+
+
+def test_of_too_many_the_one_that_was_revoked_first_is_forgotten(operators, notes, tmp_path):
+    many = tuple(Operator(f"o{number}", Scope.READ, b"%d" % number) for number in range(MOST))
+    OperatorsFile(tmp_path / "state").update(lambda _: many)
+    with pytest.raises(Conflict, match="1000 operators already: revoke one"):
+        operators.add("ann", {"scope": "read"}, notes)
+    operators.revoke("o7", notes)
+    operators.add("ann", {"scope": "read"}, notes)
+    names = {one["name"] for one in operators.list()}
+    assert (len(names), "o7" in names, "ann" in names) == (MOST, False, True)
