@@ -36,7 +36,7 @@ class World:
             reload=gateway.reload,
             render=rendered,
             dashboard=dashboard,
-            administration=administration(self.trail, self.clients, self.operators),
+            administration=administration(self.trail, clients=self.clients, operators=self.operators),
             clock=ManualClock(),
         )
         self.http = httpx.AsyncClient(
