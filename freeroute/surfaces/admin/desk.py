@@ -45,10 +45,6 @@ class Desk(Struct, frozen=True):
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
             raise InvalidRequest("The body must be a JSON object.", param="body") from exc
 
-    async def note(self, request: Request, what: str, target: str, before: Any, after: Any) -> None:
-        """Write down a change that is made right after this; raises Unavailable, and then it must not be."""
-        await asyncio.to_thread(self.changes.note, _who(request), what, target, before, after)
-
     @contextlib.asynccontextmanager
     async def making(
         self, request: Request, what: str, target: str, before: Any, after: Any
