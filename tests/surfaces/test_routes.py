@@ -1,5 +1,7 @@
 """Every route, walked: who may pass, what else is answered, and that the API's description is true."""
 
+from pathlib import Path
+
 import httpx
 import msgspec
 import pytest
@@ -8,6 +10,7 @@ from structlog.testing import capture_logs
 
 from freeroute.domain.clients import Client, hash_key
 from freeroute.domain.operators import Operator, Scope
+from freeroute.surfaces.admin import topics
 from freeroute.surfaces.guard import Access, Guard, Policy
 from freeroute.surfaces.http import BodyBounds
 from freeroute.surfaces.litestar_app import routes
@@ -296,6 +299,16 @@ def test_the_description_says_which_keys_pass():
             wanted |= {"admin": (scope.value,)} if scope is not None else {}
             wanted |= {"metrics": ()} if "metrics key" in passing else {}
         assert named == wanted, path
+
+
+def test_no_topic_describes_what_another_does_already():
+    whole = msgspec.json.decode(openapi_document())
+    directory = Path(topics.__file__).parent
+    parts = [msgspec.json.decode(path.read_bytes()) for path in directory.glob("*.openapi.json")]
+    parts.append(msgspec.json.decode((directory.parent / "openapi.json").read_bytes()))
+    assert sum(len(part["paths"]) for part in parts) == len(whole["paths"])
+    schemas = [part["schemas"] if "schemas" in part else part["components"]["schemas"] for part in parts]
+    assert sum(map(len, schemas)) == len(whole["components"]["schemas"])
 
 
 def test_everything_the_description_refers_to_is_there():
