@@ -14,6 +14,7 @@ from freeroute.commands.demo import demo
 from freeroute.commands.keys import keys
 from freeroute.commands.models import explain, models
 from freeroute.commands.operations import holds, maintenance
+from freeroute.commands.operators import operators
 from freeroute.commands.reset import reset
 from freeroute.commands.serve import serve
 from freeroute.commands.usage import receipts, usage
@@ -101,6 +102,7 @@ for _command in (
     holds,
     maintenance,
     clients,
+    operators,
     keys,
     usage,
     receipts,

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from msgspec import Struct
 
+from freeroute.administration.clients import ClientBook
+from freeroute.administration.operators import OperatorBook
 from freeroute.clock import Clock, SystemClock
 from freeroute.config.assembly import Assembly, SwitchedOn, assemble, with_local
 from freeroute.config.entries import read_catalogue
@@ -34,9 +36,11 @@ from freeroute.recording import reader_of, recorded, recorder_of
 from freeroute.resources import config_dir, dashboard_dir
 from freeroute.stores.audit_file import AuditFile
 from freeroute.stores.clients_file import ClientsFile
+from freeroute.stores.followed import Followed, watch
 from freeroute.stores.keeper import Keeper
 from freeroute.stores.maintenance_file import MaintenanceFile
 from freeroute.stores.memory import MemoryCounters
+from freeroute.stores.operators_file import OperatorsFile
 from freeroute.stores.records.reader import RecordsReader
 from freeroute.stores.records.recorder import Recorder
 from freeroute.stores.state_file import StateFile
@@ -102,6 +106,8 @@ class App:
         self.metrics.watch(self.gateway.view)
         self.enrolment = Enrolment(plan.settings.clients)
         self.gateway.enrol(self.enrolment.clients)
+        self._directory = plan.settings.state_dir
+        self.operators = Followed("operators", OperatorsFile(self._directory))
         self.guard = Guard(Policy(), clock)
         self.keeper: Keeper | None = None
         self.recorder: Recorder | None = None
@@ -170,9 +176,17 @@ class App:
             self._log.info("settings reloaded", providers=len(providers), needs_restart=waits or None)
             return {"status": "reloaded", "providers": providers, "needs_restart": waits}
 
-        def on_clients() -> None:
+        def on_people() -> None:
             self.guard.policy = self._policy(admin_key)
             self.gateway.enrol(self.enrolment.clients)
+
+        async def look() -> bool:
+            clients, operators = await self.enrolment.look(), await self.operators.look()
+            return clients or operators
+
+        async def refresh() -> None:
+            await look()
+            on_people()
 
         def on_hangup() -> None:
             try:
@@ -195,7 +209,7 @@ class App:
                 if not self.demo:  # simulated providers have no keys to ask about
                     revalidation = Revalidation(self.gateway, HttpKeyChecks(self.clock))
                     stack.push_async_callback(_cancelled, asyncio.create_task(revalidation.run()))
-                watching = asyncio.create_task(self.enrolment.watch(on_clients))
+                watching = asyncio.create_task(watch(look, on_people))
                 stack.push_async_callback(_cancelled, watching)
                 stack.push_async_callback(local.stop)
                 local.watch(self._wanted())
@@ -210,7 +224,10 @@ class App:
             render=self.metrics.render,
             dashboard=dashboard_dir(),
             administration=Administration(
-                trail=AuditFile(self.settings.state_dir),
+                refresh=refresh,
+                trail=AuditFile(self._directory),
+                clients=ClientBook(ClientsFile(self._directory), lambda: self.settings, self.clock),
+                operators=OperatorBook(OperatorsFile(self._directory), self.clock),
                 operations=Operations(self.gateway),
                 maintenance=self.maintenance,
                 records=self.reader,
@@ -224,6 +241,7 @@ class App:
         server = self.settings.server
         return Policy(
             clients=self.enrolment.clients,
+            operators=self.operators.value,
             admin_key=admin_key,
             metrics_key=server.metrics_key,
             hosts=frozenset(server.hosts),

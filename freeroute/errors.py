@@ -37,7 +37,15 @@ class FreerouteError(Exception):
 
 
 class ConfigError(FreerouteError):
-    """A setting, file or argument is wrong: the text says what, where and what would help."""
+    """A setting, file or argument is wrong: the text says what, where and what would help.
+
+    *field* is the path of the field that is wrong, empty for all of them together; None if it is no field.
+    """
+
+    def __init__(self, text: str, *, field: str | None = None) -> None:
+        """Keep *text* and the place."""
+        super().__init__(text)
+        self.field = field
 
 
 class ApiError(FreerouteError):

@@ -17,6 +17,7 @@ from tests.support.pages import OPENAPI, OWN_SOURCE, PAGES, ROOT, ROUTING, SOURC
 
 # --- routes, headers, codes ------------------------------------------------------------------------------
 
+ADMINISTRATION = PAGES["docs/administration.md"]
 ROUTE = re.compile(r"^(?:(GET|POST|PATCH|PUT|DELETE) )?(/[\w/{}.-]*)(?:\?.*)?$")
 
 
@@ -36,11 +37,17 @@ ROOTS = {path.split("/")[1] for path in OPENAPI["paths"]} - {"v1", ""}
 
 
 def test_every_route_is_named_with_who_may_call_it():
-    table = section(PAGES["docs/deployment.md"], "Routes")
+    table = section(PAGES["docs/deployment.md"], "Routes") + section(ADMINISTRATION, "Routes")
     named = {match[0] for match in filter(None, map(ROUTE.match, codes(table)))}
     known = {f"{method.upper()} {path}" for path, item in OPENAPI["paths"].items() for method in item
              if method in ("get", "post", "patch", "put", "delete")}  # fmt: skip
     assert {route for route in known - named if not route.startswith("GET /dashboard/")} == set()
+
+
+def test_the_scope_of_every_route_of_administration_is_the_one_it_asks_for():
+    for routes_, scope, _ in rows(section(ADMINISTRATION, "Routes")):
+        for method, path in (code.split(" ") for code in codes(routes_)):
+            assert OPENAPI["paths"][path][method.lower()]["security"] == [{"admin": codes(scope)}], path
 
 
 @pytest.mark.parametrize("page", PAGES)

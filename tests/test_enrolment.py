@@ -7,9 +7,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from freeroute.domain.clients import Client
-from freeroute.enrolment import PAUSE, Enrolment
+from freeroute.enrolment import Enrolment
 from freeroute.errors import ConfigError
 from freeroute.stores.clients_file import ClientsFile
+from freeroute.stores.followed import PAUSE, watch
 
 SET = Client("set", b"s")
 ADDED = Client("added", b"a")
@@ -79,7 +80,7 @@ async def test_a_name_that_the_settings_have_too_is_told(tmp_path):
 async def test_whoever_watches_is_told_of_each_change(tmp_path):
     enrolment, store = opened(tmp_path, ADDED)
     changed = asyncio.Event()
-    watching = asyncio.create_task(enrolment.watch(changed.set, pause=0.0))
+    watching = asyncio.create_task(watch(enrolment.look, changed.set, pause=0.0))
     for _ in range(20):
         await asyncio.sleep(0)
     assert not changed.is_set()

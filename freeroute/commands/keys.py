@@ -25,7 +25,7 @@ _state_dir = click.option("--state-dir", metavar="DIR", help="The gateway's, if 
 
 @click.group()
 def keys() -> None:
-    """Provider keys that are entered here, not written into the settings.
+    """Enter provider keys instead of writing them into the settings.
 
     They are kept sealed in the state directory; a running gateway goes by a change within a second. Keys of
     the settings and the environment are listed here too, and changed there.

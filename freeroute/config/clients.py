@@ -51,7 +51,7 @@ def client_of(spec: ClientSpec, key_hash: bytes, where: Where) -> Client:
         limits=tuple(_limits(spec)),
         weight=spec.weight,
         no_train=spec.privacy == "no-train",
-        expires=_moment(spec.expires, where) if spec.expires is not None else None,
+        expires=moment_of(spec.expires, where) if spec.expires is not None else None,
         max_wait=None if spec.max_wait is None else float(spec.max_wait),
         note=spec.note,
     )
@@ -92,7 +92,8 @@ def _limits(spec: ClientSpec) -> Iterator[Limit]:
         yield month
 
 
-def _moment(text: str, where: Where) -> float:
+def moment_of(text: str, where: Where) -> float:
+    """Return the Unix time that *text* stands for, in UTC if it does not say; raises ConfigError."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as exc:

@@ -39,7 +39,7 @@ class Where(Struct, frozen=True):
     def error(self, text: str, inner: str = "") -> ConfigError:
         """Return an error that names the file, the entry and the field."""
         path = f"{self.path}{inner}".lstrip(".")
-        return ConfigError(": ".join(part for part in (self.file, path, text) if part))
+        return ConfigError(": ".join(part for part in (self.file, path, text) if part), field=path)
 
     def entry(self, key: str) -> "Where":
         """Return the place of entry *key* of a mapping whose keys the user chose."""

@@ -19,6 +19,12 @@ MOST_FORMER = 8
 """Keys of one client that were replaced and open the door still. Own design: rotations are days apart."""
 
 
+SETTLING = 5.0
+"""Seconds in which a key that a rotation made is not replaced at once by another. Own design: two operators
+who rotate at the same time must not both be shown a key of which one is dead already.
+"""
+
+
 class FormerKey(Struct, frozen=True):
     """A key that was replaced and opens the door until *until* (Unix time) still."""
 
@@ -31,7 +37,7 @@ class Client(Struct, frozen=True, dict=True):
 
     *expires*, *created* and *revoked* are Unix time, *max_wait* the most seconds its requests wait for
     capacity, and how long they do if they do not say. *former* keys are those that a rotation left for a
-    while. *note* is what its operator wrote about it.
+    while, *rotated* is when the last one was. *note* is what its operator wrote about it.
     """
 
     name: str
@@ -46,6 +52,13 @@ class Client(Struct, frozen=True, dict=True):
     created: float | None = None
     revoked: float | None = None
     former: tuple[FormerKey, ...] = ()
+    rotated: float | None = None
+
+    def state(self, wall: float) -> str:
+        """Return ``active``, ``expired`` or ``revoked``, at *wall* (Unix time)."""
+        if self.revoked is not None:
+            return "revoked"
+        return "expired" if self.expires is not None and self.expires <= wall else "active"
 
     @cached_property
     def pools(self) -> tuple[Pool, ...]:
@@ -74,16 +87,21 @@ def hash_key(key: str) -> bytes:
 def rotated(client: Client, key_hash: bytes, until: float, wall: float) -> Client:
     """Return *client* with another key; the one it had opens the door *until* (Unix time), if that comes yet.
 
-    Raises ValueError if it was revoked, or has too many former keys.
+    Raises ValueError if it was revoked, has too many former keys, or got its key just now and would lose it.
     """
     if client.revoked is not None:
         raise ValueError(f"{client.name} was revoked: a client of this name can only be added anew")
+    if until <= wall and client.rotated is not None and abs(wall - client.rotated) < SETTLING:
+        raise ValueError(
+            f"{client.name} got another key just now, which would be lost: say how long it is to work on,"
+            f" or try again in {SETTLING:g} s"
+        )
     former = [key for key in client.former if key.until > wall]
     if until > wall:
         former.append(FormerKey(client.key_hash, until))
     if len(former) > MOST_FORMER:
         raise ValueError(f"{client.name} has {MOST_FORMER} former keys that still open the door")
-    return structs.replace(client, key_hash=key_hash, former=tuple(former))
+    return structs.replace(client, key_hash=key_hash, former=tuple(former), rotated=wall)
 
 
 def enrolled(given: Iterable[Client], stored: Iterable[Client]) -> tuple[tuple[Client, ...], tuple[str, ...]]:

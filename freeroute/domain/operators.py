@@ -10,6 +10,9 @@ from freeroute.domain.clients import LONGEST_KEY, Problem, hash_key
 ADMIN_KEY = "admin"
 """The name that whoever holds the admin key goes by; no token has it."""
 
+METRICS_KEY = "metrics"
+"""The name that whoever holds ``server.metrics_key`` goes by; no token has it."""
+
 COMMAND_LINE = "command line"
 """The name that changes made by commands go by; no token can have it."""
 

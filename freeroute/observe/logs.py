@@ -25,7 +25,7 @@ Event = MutableMapping[str, Any]
 SHORTEST_SECRET = 8
 # What keys look like, by how their issuers begin them or by where they stand.
 _KEY_LIKE = (
-    r"\b(?:sk|gsk|csk|fr|fa|hf|nvapi|xai|pk|rk|ghp|github_pat|tgp|r8|AKIA)[-_][A-Za-z0-9_-]{12,}"
+    r"\b(?:sk|gsk|csk|fr|fa|fo|hf|nvapi|xai|pk|rk|ghp|github_pat|tgp|r8|AKIA)[-_][A-Za-z0-9_-]{12,}"
     r"|\bAIza[A-Za-z0-9_-]{20,}"
     r"|\beyJ[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]*)*"
     r"|(?<=[Bb]earer )[^\s\"',;]{6,}"

@@ -1,6 +1,5 @@
 """What was changed, by whom: lines of JSON in the state directory, the last of them last."""
 
-import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from msgspec import structs
 
 from freeroute.domain.audit import Entry, Wanted
 from freeroute.errors import ConfigError
-from freeroute.stores.kept_file import hand_over, settled
+from freeroute.stores.kept_file import hand_over, settled, turn
 
 NAME = "audit.jsonl"
 
@@ -44,7 +43,7 @@ class AuditFile:
             line = msgspec.json.encode(structs.replace(entry, before="left out", after="left out")) + b"\n"
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with self._turn(fcntl.LOCK_EX):
+            with turn(self._lock):
                 self._write(line)
         except OSError as exc:
             raise ConfigError(f"{self.path}: cannot be written: {exc.strerror}") from exc
@@ -57,7 +56,7 @@ class AuditFile:
         if not self.path.parent.is_dir():
             return []
         try:
-            with self._turn(fcntl.LOCK_SH):
+            with turn(self._lock, fcntl.LOCK_SH):
                 contents = [_content(path) for path in (self.path, *self._former())]
         except OSError as exc:
             raise ConfigError(f"{self.path}: cannot be read: {exc.strerror}") from exc
@@ -99,16 +98,6 @@ class AuditFile:
         for older, newer in zip(reversed(files), reversed(files[:-1]), strict=False):
             if newer.exists():
                 newer.rename(older)
-
-    @contextlib.contextmanager
-    def _turn(self, kind: int) -> Iterator[None]:
-        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            hand_over(descriptor, self.path.parent)
-            fcntl.flock(descriptor, kind)
-            yield
-        finally:
-            os.close(descriptor)
 
 
 def _whole(descriptor: int, line: bytes) -> None:

@@ -1,9 +1,11 @@
 """A small file of the state directory that is changed at run time, by a gateway and by commands alike."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -12,6 +14,12 @@ import msgspec
 from msgspec import Struct
 
 from freeroute.errors import ConfigError
+
+PATIENCE = 5.0
+"""Seconds a change waits for others who change the same file. Own design: each takes milliseconds."""
+
+# Seconds between looks at a lock that somebody has.
+_LOOK = 0.01
 
 
 class Content(Protocol):
@@ -39,11 +47,12 @@ class KeptFile(Generic[ContentT]):
     take turns, by a lock on a file beside it. Its owner alone can read it.
     """
 
-    def __init__(self, path: Path, empty: ContentT) -> None:
+    def __init__(self, path: Path, empty: ContentT, patience: float = PATIENCE) -> None:
         """Keep in *path* what has the type and the format of *empty*, which stands for no file.
 
-        Nothing is opened or made yet.
+        Who changes it waits *patience* seconds at most for others who do. Nothing is opened or made yet.
         """
+        self._patience = patience
         self.path = path
         self._empty = empty
         self._lock = path.with_name(f"{path.name}.lock")
@@ -75,7 +84,7 @@ class KeptFile(Generic[ContentT]):
         """
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with self._turn():
+            with turn(self._lock, patience=self._patience):
                 content = change(self.read())
                 write_whole(self.path, msgspec.json.encode(content))
         except OSError as exc:
@@ -90,16 +99,6 @@ class KeptFile(Generic[ContentT]):
             return None
         # The time of the last change of any kind: whoever mends its permissions is noticed too.
         return found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size
-
-    @contextlib.contextmanager
-    def _turn(self) -> Iterator[None]:
-        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            hand_over(descriptor, self.path.parent)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -118,6 +117,28 @@ def write_whole(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             Path(made).unlink()
         raise
+
+
+@contextlib.contextmanager
+def turn(lock: Path, kind: int = fcntl.LOCK_EX, patience: float = PATIENCE) -> Iterator[None]:
+    """Let the block alone use what the file *lock* stands for, among processes and threads.
+
+    Raises OSError if it is not to be had in *patience* seconds: a command that somebody stopped in the middle
+    must not take the threads of the gateway with it.
+    """
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        hand_over(descriptor, lock.parent)
+        for _ in range(int(patience / _LOOK)):
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+                break
+            threading.Event().wait(_LOOK)
+        else:
+            raise OSError(errno.EAGAIN, f"another process holds {lock.name}")
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def hand_over(descriptor: int, directory: Path) -> None:

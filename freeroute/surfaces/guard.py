@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from freeroute.clock import Clock
 from freeroute.domain.clients import LONGEST_KEY, Client, Problem, Roster, hash_key
-from freeroute.domain.operators import ADMIN_KEY, Operator, Scope, Tokens
+from freeroute.domain.operators import ADMIN_KEY, METRICS_KEY, Operator, Scope, Tokens
 from freeroute.domain.wrong_tokens import WrongTokens
 from freeroute.errors import Forbidden, InvalidApiKey, LoopDetected, Misdirected, RateLimited
 from freeroute.surfaces.http import Caller, Header
@@ -163,7 +163,7 @@ class Guard:
         if _same(token, self.policy.admin_key):
             return _holder(token)
         if access is Access.METRICS and _same(token, self.policy.metrics_key):
-            return Operator("metrics", Scope.READ, b"")
+            return Operator(METRICS_KEY, Scope.READ, b"")
         self._wrong.count(peer, now)
         return Problem.UNKNOWN
 

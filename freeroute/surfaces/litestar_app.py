@@ -41,7 +41,7 @@ def routes(
     administration: topics.Administration,
 ) -> list[Route]:
     """Return every route there is."""
-    desk = Desk(Changes(administration.trail, clock), clock)
+    desk = Desk(Changes(administration.trail, clock), clock, administration.refresh)
     return [
         *OpenAiSurface(gateway, clock, bounds).routes(),
         *OperatorSurface(gateway, render, desk).routes(),

@@ -10,6 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from freeroute.administration.clients import LIMITS
 from freeroute.commands.clients import yaml_word
 from freeroute.domain.clients import Client, hash_key
 from freeroute.stores.clients_file import ClientsFile
@@ -97,12 +98,12 @@ def test_its_limits_are_those_of_the_settings(run):
         ),
     )
     alice = shown(run, "alice")
-    assert alice["limits"] == {
-        "requests/minute": 20,
-        "tokens/minute": 1000,
-        "tokens/day": 5000,
+    assert {field: alice[field] for field in LIMITS} == {
+        "requests_per_minute": 20,
+        "tokens_per_minute": 1000,
+        "tokens_per_day": 5000,
+        "tokens_per_month": 90000,
         "concurrency": 2,
-        "tokens/month": 90000,
     }
     assert (alice["models"], alice["privacy"], alice["weight"]) == (["free*", "groq/*"], "no-train", 2.0)
     assert (alice["max_wait"], alice["expires"], alice["note"]) == (60.0, 4073500800.0, "the *first*")
@@ -118,7 +119,7 @@ def test_its_limits_are_those_of_the_settings(run):
         ("--weight", "0", "clients: weight: expected number > 0.0"),
         ("--max-wait", "soon", "clients: max_wait: expected a duration such as"),
         ("--expires", "soon", "clients: expires: expected a date such as 2027-01-31"),
-        ("--note", "a\nb", "clients: note holds a line break"),
+        ("--note", "a\nb", "clients: note: holds a line break"),
         ("--requests-per-minute", "0", "0 is not in the range"),
     ],
 )
@@ -148,7 +149,8 @@ def test_a_rotation_leaves_the_old_key_for_as_long_as_it_was_told(run):
     assert (alice.key_hash, former.key_hash) == (hash_key(new), hash_key(old))
     assert former.until - (alice.created or 0.0) == pytest.approx(86400, abs=60)
     assert "until " in run("clients", "show", "alice").stdout
-    run("clients", "rotate", "alice")
+    result = run("clients", "rotate", "alice")
+    assert (result.exit_code, "got another key just now" in result.stderr) == (1, True)
     assert [key.key_hash for key in stored()[0].former] == [hash_key(old)]
 
 
@@ -229,3 +231,27 @@ def test_a_wide_bind_is_sound_with_clients_that_were_added(run):
     assert run("check", "--no-network").exit_code == 2
     added(run, "alice")
     assert run("check", "--no-network").exit_code == 0
+
+
+def test_a_client_is_forgotten_unless_it_is_the_last(run):
+    added(run, "alice")
+    result = run("clients", "remove", "alice")
+    assert (result.exit_code, "alice is the last client" in result.stderr) == (1, True)
+    added(run, "bob")
+    assert run("clients", "remove", "alice").stdout == "alice is no client any more.\n"
+    assert [client.name for client in stored()] == ["bob"]
+
+
+def test_what_commands_change_is_in_the_audit(run):
+    key = added(run, "alice", "--note", "first")
+    run("clients", "revoke", "alice")
+    run("clients", "revoke", "nobody")
+    path = Path.home() / ".local/state/freeroute/audit.jsonl"
+    entries = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(one["who"], one["what"], one["target"]) for one in entries] == [
+        ("command line", "client.add", "alice"),
+        ("command line", "client.revoke", "alice"),
+    ]
+    assert (entries[0]["after"]["note"], entries[1]["after"]["state"]) == ("first", "revoked")
+    assert key not in path.read_text()
+    assert hash_key(key).hex() not in path.read_text()

@@ -40,7 +40,7 @@ def test_a_running_gateway_goes_by_every_change_without_a_restart(run):
         assert (told["label"], told["rate_limit"]["requests"]) == ("alice", 5)
         run("clients", "rotate", "alice", "--overlap", "1h")
         assert status(url, first) == 200
-        second = _rotated(run)
+        second = _rotated(run, "--overlap", "1s")
         assert within_a_second(lambda: status(url, second) == 200)
         run("clients", "revoke", "alice")
         assert within_a_second(lambda: status(url, second) == 401)
@@ -67,5 +67,5 @@ def test_a_damaged_file_ends_the_start_with_what_is_wrong(run):
     assert "clients.json: is damaged" in complaint
 
 
-def _rotated(run) -> str:
-    return run("clients", "rotate", "alice", "--json").stdout.split('"key": "')[1].split('"')[0]
+def _rotated(run, *options: str) -> str:
+    return run("clients", "rotate", "alice", "--json", *options).stdout.split('"key": "')[1].split('"')[0]

@@ -135,7 +135,23 @@ def test_so_many_former_keys_open_the_door_and_no_more():
         client = rotated(client, hash_key(f"k{number}"), 100.0, 0.0)
     with pytest.raises(ValueError, match="alice has 8 former keys"):
         rotated(client, hash_key("more"), 100.0, 0.0)
-    assert rotated(client, hash_key("more"), 0.0, 0.0).key_hash == hash_key("more")
+    assert rotated(client, hash_key("more"), 10.0, 10.0).key_hash == hash_key("more")
+
+
+def test_a_key_that_was_made_just_now_is_not_lost_to_another_rotation():
+    once = rotated(ALICE, hash_key("b"), until=0.0, wall=10.0)
+    for wall in (10.0, 14.9, 5.1):
+        with pytest.raises(ValueError, match="alice got another key just now"):
+            rotated(once, hash_key("c"), until=wall, wall=wall)
+        kept = rotated(once, hash_key("c"), until=wall + 1, wall=wall)
+        assert kept.former == (FormerKey(hash_key("b"), wall + 1),)
+    assert rotated(once, hash_key("c"), until=15.0, wall=15.0).key_hash == hash_key("c")
+
+
+def test_a_client_says_how_it_stands():
+    late = structs.replace(ALICE, expires=5.0)
+    assert [late.state(4.9), late.state(5.0)] == ["active", "expired"]
+    assert structs.replace(late, revoked=1.0).state(9.0) == "revoked"
 
 
 def test_a_name_or_a_key_of_the_settings_is_theirs():

@@ -1,10 +1,11 @@
 """What ``/admin`` works on, in memory, for the surfaces."""
 
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from freeroute.domain.audit import Entry, Wanted
+from freeroute.engine.changes import Note
 from freeroute.engine.gateway import Gateway
 from freeroute.engine.maintenance import MaintenanceSwitch
 from freeroute.engine.operations import Operations
@@ -70,12 +71,61 @@ class FakeRecords:
         self.asked.append(wanted)
 
 
+class FakeBook:
+    """Clients or operators of whom nothing is kept; *asked* is what was asked of it."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+        self.broken: Exception | None = None
+
+    def list(self) -> list[dict[str, Any]]:
+        return [{"name": "alice"}]
+
+    def show(self, name: str) -> dict[str, Any]:
+        return self._do("show", name)
+
+    def add(self, name: Any, terms: Mapping[str, Any], note: Note) -> tuple[str, dict[str, Any]]:
+        return "the-secret", self._do("add", name, dict(terms), note=note)
+
+    def amend(self, name: str, terms: Mapping[str, Any], note: Note) -> dict[str, Any]:
+        return self._do("amend", name, dict(terms), note=note)
+
+    def rotate(self, name: str, overlap: Any, note: Note) -> tuple[str, dict[str, Any]]:
+        return "the-secret", self._do("rotate", name, overlap, note=note)
+
+    def revoke(self, name: str, note: Note) -> dict[str, Any]:
+        return self._do("revoke", name, note=note)
+
+    def remove(self, name: str, note: Note) -> None:
+        self._do("remove", name, note=note)
+
+    def _do(self, verb: str, name: Any, *more: Any, note: Note | None = None) -> dict[str, Any]:
+        if self.broken is not None:
+            raise self.broken
+        if note is not None:
+            note({"name": name}, {"name": name})
+        self.asked.append((verb, name, *more))
+        return {"name": name}
+
+
+async def _nothing() -> None:
+    return
+
+
 def administration(
-    trail: FakeTrail | None = None, gateway: Gateway | None = None, records: FakeRecords | None = None
+    trail: FakeTrail | None = None,
+    gateway: Gateway | None = None,
+    records: FakeRecords | None = None,
+    *,
+    clients: FakeBook | None = None,
+    operators: FakeBook | None = None,
 ) -> Administration:
     given, gateway = gateway is not None, gateway or World(provider("groq")).gateway
     return Administration(
+        refresh=_nothing,
         trail=trail or FakeTrail(),
+        clients=clients or FakeBook(),
+        operators=operators or FakeBook(),
         operations=Operations(gateway) if given else Refused(gateway),
         maintenance=MaintenanceSwitch(gateway),
         records=records or FakeRecords(),

@@ -5,7 +5,7 @@ from typing import Any
 
 from freeroute.domain.audit import Entry, Wanted
 from freeroute.engine.ports import AuditTrail
-from freeroute.surfaces.admin.desk import Desk, count, read
+from freeroute.surfaces.admin.desk import Desk, count, on_thread
 from freeroute.surfaces.guard import Access
 from freeroute.surfaces.http import Request
 from freeroute.surfaces.routes import Route
@@ -34,7 +34,7 @@ class AuditTopic:
             who=request.query("who"),
             limit=count(request, "limit", 100, MOST),
         )
-        entries = await read(partial(self._trail.newest, wanted))
+        entries = await on_thread(partial(self._trail.newest, wanted))
         await request.reply_json({"data": [_told(entry) for entry in entries]})
 
 

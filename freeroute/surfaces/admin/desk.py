@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,16 +17,22 @@ from freeroute.errors import ConfigError, InvalidRequest, Unavailable
 from freeroute.surfaces.http import BodyBounds, Request
 
 T = TypeVar("T")
+Refresh = Callable[[], Awaitable[None]]
 
+_UNIX = re.compile(r"\d{1,12}(\.\d{1,9})?", re.ASCII)
 _AT = re.compile(r"^(.*?)(?: - at `\$\.?(.*)`)?$", re.DOTALL)
 _NAMED = re.compile(r"Object (?:contains unknown|missing required) field `(.*)`", re.DOTALL)
 
 
 class Desk(Struct, frozen=True):
-    """Where operators are served; *changes* writes down what they do."""
+    """Where operators are served; *changes* writes down what they do.
+
+    *refresh* has what was changed in files count now instead of within a second.
+    """
 
     changes: Changes
     clock: Clock
+    refresh: Refresh
     bounds: BodyBounds = BodyBounds(limit=256 * 1024)
 
     async def body(self, request: Request, kind: type[T]) -> T:
@@ -38,10 +44,6 @@ class Desk(Struct, frozen=True):
             raise _refusal(exc) from exc
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
             raise InvalidRequest("The body must be a JSON object.", param="body") from exc
-
-    async def note(self, request: Request, what: str, target: str, before: Any, after: Any) -> None:
-        """Write down a change that is made right after this; raises Unavailable, and then it must not be."""
-        await asyncio.to_thread(self.changes.note, _who(request), what, target, before, after)
 
     @contextlib.asynccontextmanager
     async def making(
@@ -58,14 +60,16 @@ class Desk(Struct, frozen=True):
     async def change(self, request: Request, what: str, target: str, work: Callable[[Note], T]) -> T:
         """Do *work* on a thread, and return what it does; it makes a change, and notes it before.
 
-        Raises Unavailable if the change cannot be noted or kept, and what *work* raises.
+        Raises Unavailable if the change cannot be noted or kept, InvalidRequest, and what else *work* raises.
         """
 
         def made() -> T:
             with self.changes.making(_who(request), what, target) as note:
                 return work(note)
 
-        return await read(made)
+        done = await on_thread(made)
+        await self.refresh()
+        return done
 
     def moment(self, request: Request, name: str) -> float | None:
         """Return the query parameter *name* as Unix time: given so, as a date or as how long ago (``7d``)."""
@@ -73,17 +77,22 @@ class Desk(Struct, frozen=True):
         if text is None:
             return None
         try:
-            return float(text) if re.fullmatch(r"\d+(\.\d+)?", text) else _moment(text, self.clock)
+            return float(text) if _UNIX.fullmatch(text) else _moment(text, self.clock)
         except (ValueError, OverflowError) as exc:
             told = "a date such as 2027-01-31, a Unix time, or how long ago, such as 7d"
             raise InvalidRequest(f"{name} must be {told}.", param=name) from exc
 
 
-async def read(work: Callable[[], T]) -> T:
-    """Return what *work* reads from a disk, on a thread; raises Unavailable if it cannot be read."""
+async def on_thread(work: Callable[[], T]) -> T:
+    """Return what *work* does, on a thread since a disk is in it.
+
+    Raises InvalidRequest if it finds a field wrong, Unavailable if the disk fails, and what else it raises.
+    """
     try:
         return await asyncio.to_thread(work)
     except ConfigError as exc:
+        if exc.field is not None:
+            raise InvalidRequest(str(exc), param=exc.field or "body") from exc
         raise Unavailable(f"The state directory does not work: {exc}") from exc
 
 

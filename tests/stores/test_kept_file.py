@@ -1,0 +1,35 @@
+"""A file that is changed at run time: whoever stops in the middle holds nobody up for long."""
+
+import fcntl
+import os
+
+import pytest
+from msgspec import Struct
+
+from freeroute.errors import ConfigError
+from freeroute.stores.kept_file import KeptFile
+
+
+class Names(Struct, frozen=True):
+    format: int = 1
+    names: tuple[str, ...] = ()
+
+
+def test_a_lock_that_somebody_keeps_is_waited_for_only_so_long(tmp_path):
+    kept = KeptFile(tmp_path / "names.json", Names(), patience=0.05)
+    kept.update(lambda known: Names(names=(*known.names, "a")))
+    descriptor = os.open(tmp_path / "names.json.lock", os.O_RDWR)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        with pytest.raises(ConfigError, match=r"names\.json: cannot be written: another process holds"):
+            kept.update(lambda known: Names(names=(*known.names, "b")))
+        assert kept.read().names == ("a",)
+    finally:
+        os.close(descriptor)
+    assert kept.update(lambda known: Names(names=(*known.names, "c"))).names == ("a", "c")
+
+
+def test_a_file_nested_too_deeply_is_damaged(tmp_path):
+    (tmp_path / "names.json").write_bytes(b'{"format": 1, "names": ' + b"[" * 100_000)
+    with pytest.raises(ConfigError, match="is damaged"):
+        KeptFile(tmp_path / "names.json", Names()).read()
