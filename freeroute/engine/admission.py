@@ -58,9 +58,9 @@ class Admission:
             actual = None if usage is None else _tokens(lease, usage.total)
             await self._counters.settle(lease, actual, self._clock.now())
 
-    async def release(self, lease: Lease | None) -> None:
-        """End the *lease* of a request that nobody served: it counts, its tokens do not."""
-        await self.settle(lease, Usage())
+    async def release(self, lease: Lease | None, taken: Usage | None = None) -> None:
+        """End the *lease* of a request that nobody served: it counts, and of tokens only what was *taken*."""
+        await self.settle(lease, taken or Usage())
 
     def told(self, client: Client | None) -> dict[str, str]:
         """Return OpenAI's rate headers for *client*; none if it has no limits."""

@@ -159,10 +159,13 @@ class AttemptLoop:
             self.standing.give_back(candidate, leased.trial)
             ours = isinstance(exc, Exception)
             outcome = INTERNAL if ours else Outcome(Kind.CALLER_LEFT)
-            self._note(call, course, leased, outcome, ended)
+            noted = self._note(call, course, leased, outcome, ended)
             if terms.dispatch.unsent:
                 await self.counters.cancel(leased.lease, ended)
             else:
+                # Nobody knows how much of an answer there was by then.
+                prompt = call.demand.prompt_of(candidate.model.tokenizer)
+                course.took(noted, Usage(prompt=prompt, estimated=True))
                 await self.counters.settle(leased.lease, None, ended)
             self.room.stir()
             raise

@@ -1,10 +1,12 @@
 """What one request has been through so far."""
 
 import math
+from functools import reduce
+from operator import add
 
 from msgspec import Struct, field, structs
 
-from freeroute.domain.outcome import Outcome
+from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.receipt import AttemptNote
 from freeroute.domain.selection import Tried
 from freeroute.domain.usage import Usage
@@ -59,6 +61,12 @@ class Course(Struct):
         """Say in the *note* of an attempt, made at its first event, how long its stream took in all."""
         made = self.notes[note]
         self.notes[note] = structs.replace(made, first_event=made.seconds, seconds=seconds)
+
+    @property
+    def abandoned(self) -> Usage | None:
+        """Return what calls that the caller left took; None if nothing of any went out."""
+        left = [note.usage for note in self.notes if note.kind is Kind.CALLER_LEFT and note.usage is not None]
+        return reduce(add, left) if left else None
 
     def took(self, note: int, usage: Usage | None) -> None:
         """Say in the *note* of an attempt which tokens its answer took."""

@@ -113,7 +113,7 @@ class Gateway:
             won = await self.loop.run(call, need, asked, course)
         except BaseException as exc:
             self.in_flight -= 1
-            await self.admission.release(lease)
+            await self.admission.release(lease, course.abandoned)
             self._failed(exc, course)
             raise
         if course.conversation is not None:
@@ -202,8 +202,9 @@ class Gateway:
         if isinstance(exc, ApiError):
             ending = self._told(exc, course)
         else:
-            overhead, left = self._overhead(course), _left(exc)
-            ending = Ending(status=500, code="internal_error", overhead=overhead, caller_left=left)
+            ours, overhead = isinstance(exc, Exception), self._overhead(course)
+            code = Kind.INTERNAL if ours else Kind.CALLER_LEFT
+            ending = Ending(500, code.value, usage=course.abandoned, overhead=overhead, caller_left=not ours)
         self._accounting.record(course, ending)
 
     def _told(self, error: ApiError, course: Course) -> Ending:
@@ -376,15 +377,11 @@ class Gateway:
         return Pool(name, limit)
 
 
-def _left(exc: BaseException) -> bool:
-    return not isinstance(exc, Exception)
-
-
 def _ending(serving: Serving, course: Course, overhead: float, left: bool) -> Ending:
-    outcome = serving.outcome
+    kind = Kind.CALLER_LEFT if left else serving.outcome.kind
     return Ending(
         status=200,
-        code=outcome.kind.value if outcome.kind is not Kind.SERVED else None,
+        code=None if kind is Kind.SERVED else kind.value,
         last=course.notes[serving.teller.won.note],
         usage=serving.usage,
         finish=serving.finish_reason,

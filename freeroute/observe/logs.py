@@ -200,7 +200,7 @@ def _line(receipt: Receipt) -> dict[str, Any]:
         "overhead_ms": _milliseconds(receipt.overhead),
         "tokens_in": usage.prompt if usage else None,
         "tokens_out": usage.completion if usage else None,
-        "code": Kind.CALLER_LEFT.value if receipt.caller_left else receipt.code,
+        "code": receipt.code,
         "attempts": len(receipt.attempts) if len(receipt.attempts) != 1 else None,
         "trail": _trail(receipt.attempts) or None,
         "dropped": printable(",".join(receipt.dropped)) or None,

@@ -172,8 +172,6 @@ def _provider(name: str) -> str:
 
 
 def _error(receipt: Receipt) -> str:
-    if receipt.caller_left:
-        return Kind.CALLER_LEFT.value
     if receipt.code is None:
         return ""
     return receipt.code if receipt.code in faults.CODES else OTHER_ERROR

@@ -8,6 +8,7 @@ from msgspec import structs
 from freeroute.domain.catalogue import Limit, Unit, WindowKind
 from freeroute.domain.clients import Client
 from freeroute.domain.outcome import Kind
+from freeroute.domain.usage import Usage
 from freeroute.engine.attempts import Routing
 from freeroute.errors import CapacityExhausted, InvalidRequest, RateLimited, UpstreamFailed
 from tests.support.virtual import LoopClock, run
@@ -227,5 +228,25 @@ def test_an_unused_share_goes_to_the_others():
         began = place.clock.now().mono
         await asyncio.gather(*asked)
         assert place.clock.now().mono - began == pytest.approx(WINDOW, abs=1.0)
+
+    run(scene())
+
+
+@pytest.mark.parametrize(("after", "usage"), [(0.5, None), (1.5, Usage(10, estimated=True))])
+def test_a_caller_that_leaves_is_charged_its_question_once_that_went_out(after, usage):
+    async def scene():
+        place = world(seconds=1.0)
+        place.upstream.connecting = 1.0
+        client = alice(Limit(Unit.TOKENS, 1000, WINDOW))
+        asking = asyncio.create_task(place.ask(context=place.context(client=client)))
+        await asyncio.sleep(after)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        told = place.receipts.last
+        assert (told.status, told.code, told.caller_left) == (499, "caller_left", True)
+        assert (told.usage, [note.usage for note in told.attempts]) == (usage, [usage])
+        [reading] = place.counters.readings(client.pools, place.clock.now())
+        assert reading.used == (usage.total if usage else 0)
 
     run(scene())

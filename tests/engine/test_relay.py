@@ -70,7 +70,8 @@ async def test_a_caller_that_leaves_midway_aborts_the_stream_and_blames_nobody()
     assert isinstance(sent.stream, ScriptedStream)
     assert sent.stream.aborted
     assert world.counters.in_flight() == 0
-    assert world.receipts.last.caller_left
+    told = world.receipts.last
+    assert (told.status, told.code, told.caller_left) == (499, "caller_left", True)
     assert used(world) == 30
     assert not world.is_suspect("a/m#k1")
 

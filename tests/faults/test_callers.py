@@ -56,7 +56,8 @@ async def left(scene: Scene, stream: bool) -> None:
         await until(lambda: not scene.alpha.busy and not scene.beta.busy)
         await until(lambda: scene.gateway.app.gateway.in_flight == 0)
     last = await scene.gateway.last_request()
-    assert (last["status"], last["stream"]) == (499, stream)
+    assert (last["status"], last["code"], last["stream"]) == (499, "caller_left", stream)
+    assert last["tokens"]["prompt"] == PROMPT
     assert "freeroute_requests_in_flight 0" in (await scene.gateway.metrics())
     assert await scene.stands("beta") == UNTOUCHED
 

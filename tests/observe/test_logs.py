@@ -122,7 +122,7 @@ async def test_a_stream_that_broke_off_is_a_warning(written):
 
 def test_a_caller_who_left_is_no_warning(written):
     set_up("json", "info")
-    RequestLog().saw(structs.replace(RECEIPT, status=499, code="internal_error", caller_left=True))
+    RequestLog().saw(structs.replace(RECEIPT, status=499, code="caller_left", caller_left=True))
     (line,) = lines(written)
     assert (line["level"], line["code"]) == ("info", "caller_left")
 
