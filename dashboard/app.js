@@ -75,11 +75,17 @@ function askForKey(error) {
 function render(status) {
   text(byId("version"), status.version);
   show(byId("demo"), status.demo);
+  renderMaintenance(status.maintenance);
   ticking(byId("uptime"), "up", status.now - status.uptime, "Up for");
   renderTotals(status);
   renderRouting(status.strategy);
   renderProviders(status.providers);
   renderRequests(status.requests);
+}
+
+function renderMaintenance(maintenance) {
+  const message = maintenance?.message ? `: ${maintenance.message}` : "";
+  line(byId("maintenance"), maintenance && `Maintenance, no requests are let in${message}`);
 }
 
 function renderTotals({ totals, providers }) {

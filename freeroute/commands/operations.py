@@ -1,4 +1,4 @@
-"""``freeroute holds`` and ``freeroute maintenance``: what a running gateway does not use, or take."""
+"""``freeroute holds``, ``limits`` and ``maintenance``: what keeps a running gateway back."""
 
 import datetime as dt
 import json
@@ -10,7 +10,7 @@ import click
 
 from freeroute.commands import options
 from freeroute.commands.running import Running, environment
-from freeroute.commands.tables import table
+from freeroute.commands.tables import ago, table
 
 
 @click.command()
@@ -53,6 +53,62 @@ def _line(hold: Mapping[str, Any]) -> list[str]:
 
 def _time(at: float) -> str:
     return dt.datetime.fromtimestamp(at, dt.UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+@click.command()
+@click.option("--learned", is_flag=True, help="Only those of which answers taught something.")
+@click.option("--forget", metavar="LIMIT", help="Forget what was learned of this limit, or of a model.")
+@click.option("--forget-all", is_flag=True, help="Forget everything that was learned.")
+@options.url
+@options.config
+@options.as_json
+def limits(
+    learned: bool, forget: str | None, forget_all: bool, url: str | None, config: str | None, as_json: bool
+) -> int:
+    """List the limits that a running gateway goes by.
+
+    Each stands beside what was published. What is forgotten is as published again, until answers say
+    otherwise; what is used stays used. It needs the admin key or a token, as `freeroute holds` does.
+
+    \b
+    freeroute limits --learned
+    freeroute limits --forget groq/openai/gpt-oss-120b
+    """
+    running = Running(url, environment())
+    admin = running.admin_key(config)
+    if forget is not None and forget_all:
+        raise click.UsageError("--forget and --forget-all do not go together")
+    if forget is not None:
+        running.change("DELETE", f"/admin/limits/learned/{quote(forget)}", admin)
+    elif forget_all:
+        running.change("DELETE", "/admin/limits/learned", admin)
+    found = running.read("/admin/limits", admin)
+    shown = [limit for limit in found["data"] if limit["learned"] or not learned]
+    if as_json:
+        click.echo(json.dumps({"data": shown, "models": found["models"]}, indent=2))
+        return 0
+    head = ["LIMIT", "USED", "OF", "PUBLISHED", "SOURCE"]
+    click.echo(table(head, [_limit(limit) for limit in shown]) if shown else "there are no such limits")
+    for model in found["models"]:
+        click.echo(_lesson(model))
+    return 0
+
+
+def _limit(limit: Mapping[str, Any]) -> list[str]:
+    age = f", {ago(limit['age'])} ago" if limit["learned"] else ""
+    numbers = (_number(limit[name]) for name in ("used", "limit", "published"))
+    return [limit["id"], *numbers, f"{limit['source']}{age}"]
+
+
+def _number(value: float | None) -> str:
+    return "?" if value is None else f"{value:,.6g}"
+
+
+def _lesson(model: Mapping[str, Any]) -> str:
+    told = [] if model["context"] is None else [f"context {model['context']:,}"]
+    told += [f"refuses {name}" for name in (*model["refuses"], *model["spared"])]
+    told += [f"prompts like one of {one['tokens']:,} tokens are too long" for one in model["overlong"]]
+    return f"{model['id']}: {', '.join(told)}"
 
 
 @click.command()

@@ -44,6 +44,20 @@ class _Overlong(Struct, frozen=True):
         return min(shares) >= 1.0 and max(shares) <= ALIKE * min(shares)
 
 
+class Taught(Struct, frozen=True):
+    """What errors taught of one model, last *at* (mono; None for what is not dated).
+
+    *spared* are the features it gets no calls with, *overlong* the tokens of prompts like which it gets none,
+    each until (mono).
+    """
+
+    at: float | None
+    context: int | None
+    refuses: tuple[str, ...]
+    spared: dict[str, float]
+    overlong: tuple[tuple[int, float], ...]
+
+
 class Lessons:
     """What is known better than the catalogue knows it."""
 
@@ -78,6 +92,21 @@ class Lessons:
         known = self._overlong.get(model)
         return known is not None and any(one.until > now.mono and one.speaks_of(demand) for one in known)
 
+    def taught(self, model: str, now: Now) -> Taught | None:
+        """Return what is believed of *model* at *now* because of errors; None if nothing is."""
+        lesson = self._models.get(model)
+        spared = {name: at for name, at in self._features.get(model, {}).items() if at > now.mono}
+        overlong = [one for one in self._overlong.get(model, ()) if one.until > now.mono]
+        if lesson is None and not spared and not overlong:
+            return None
+        return Taught(
+            at=None if lesson is None else lesson.at,
+            context=None if lesson is None else lesson.context,
+            refuses=() if lesson is None else tuple(sorted(lesson.refuses)),
+            spared=spared,
+            overlong=tuple((one.demand.prompt, one.until) for one in overlong),
+        )
+
     def learn_context(self, model: str, tokens: int, now: Now) -> None:
         """Remember the context window an error named."""
         self._lesson(model, now).context = tokens
@@ -105,7 +134,10 @@ class Lessons:
 
     def forget(self, models: Collection[str]) -> None:
         """Forget *models*."""
-        self.keep([name for name in self.models if name not in models])
+        for name in models:
+            self._models.pop(name, None)
+            self._overlong.pop(name, None)
+            self._features.pop(name, None)
 
     def keep(self, models: Collection[str]) -> None:
         """Forget all but *models*."""

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 
 from freeroute.clock import Now
-from freeroute.domain.keepsake import KeptModel
+from freeroute.domain.lessons import Taught
 from freeroute.domain.remembered import Hold, Remembered
 from freeroute.domain.returning import Place, Returning
 
@@ -37,12 +37,12 @@ class Undoing(Remembered):
                 whole.reset()
                 self._changed.add(("provider", name))
 
-    def lesson(self, model: str) -> KeptModel | None:
+    def lesson(self, model: str, now: Now) -> Taught | None:
         """Return what errors taught of *model* (``provider/model``); None if nothing."""
-        return self._lessons.kept(model)
+        return self._lessons.taught(model, now)
 
     def unlearn(self, models: Collection[str]) -> None:
-        """Forget what errors taught of *models*: their context, the parameters and features they refuse."""
+        """Forget what errors taught of *models*: their context, and what they refuse."""
         self._changed.update(("model", name) for name in models)
         self._lessons.forget(models)
 

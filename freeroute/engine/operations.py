@@ -7,8 +7,8 @@ from typing import Any
 from freeroute.domain.additions import without_limits
 from freeroute.domain.breaker import State
 from freeroute.domain.catalogue import Candidate, Pool, Scope
-from freeroute.domain.keepsake import KeptModel
 from freeroute.domain.leases import Reading
+from freeroute.domain.lessons import Taught
 from freeroute.domain.rates import TOLD
 from freeroute.domain.remembered import Hold
 from freeroute.domain.resolve import nearest
@@ -87,7 +87,7 @@ class Operations:
         self._known(provider)
         view = self._gateway.view()
         models = {c.name: c for c in view.catalogue.candidates if provider in (None, c.provider.id)}
-        known = [(model, view.standing.lesson(name)) for name, model in models.items()]
+        known = [(model, view.standing.lesson(name, view.now)) for name, model in models.items()]
         return [_lesson(view, model, lesson) for model, lesson in known if lesson is not None]
 
     def learned(self, provider: str | None = None) -> list[Entry]:
@@ -207,15 +207,16 @@ def _limit(view: View, reading: Reading, candidate: Candidate) -> Entry:
     }
 
 
-def _lesson(view: View, candidate: Candidate, lesson: KeptModel) -> Entry:
+def _lesson(view: View, candidate: Candidate, lesson: Taught) -> Entry:
     return {
         "id": candidate.name,
         "provider": candidate.provider.id,
         "model": candidate.model.id,
         "published": {"context": candidate.model.context},
         "context": lesson.context,
-        "refuses": lesson.refuses,
-        "spared": {name: view.wall(at) for name, at in lesson.features.items() if at > view.now.mono},
+        "refuses": list(lesson.refuses),
+        "spared": {name: view.wall(until) for name, until in lesson.spared.items()},
+        "overlong": [{"tokens": tokens, "until": view.wall(until)} for tokens, until in lesson.overlong],
         "source": "error",
-        "age": round(view.now.mono - lesson.at, 3) if math.isfinite(lesson.at) else None,
+        "age": None if lesson.at is None else round(view.now.mono - lesson.at, 3),
     }

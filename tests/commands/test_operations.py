@@ -1,4 +1,4 @@
-"""``freeroute holds`` and ``freeroute maintenance``, asking a gateway."""
+"""``freeroute holds``, ``limits`` and ``maintenance``, asking a gateway."""
 
 import json
 
@@ -50,6 +50,51 @@ def test_an_unknown_hold_is_told(run, gateway):
     result = run("holds", "--lift", "x")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "did you mean y?" in result.stderr
+
+
+LIMITS = f"{GATEWAY}/admin/limits"
+LIMITED = {
+    "data": [
+        {"id": "groq/a/requests/day", "used": 12.5, "limit": 1000.0, "published": 14400.0, "learned": True}
+        | {"source": "header", "age": 130.0},
+        {"id": "groq/a/tokens/day", "used": 0, "limit": None, "published": None, "learned": False}
+        | {"source": "unknown", "age": 0.0},
+    ],
+    "models": [
+        {"id": "groq/x", "context": 8192, "refuses": ["logprobs"], "spared": {"many": 1.5}}
+        | {"overlong": [{"tokens": 90, "until": 2.5}]},
+        {"id": "groq/y", "context": None, "refuses": ["seed"], "spared": {}, "overlong": []},
+    ],
+}
+
+
+def test_limits_are_a_table_beside_what_was_published(run, gateway):
+    gateway.get(LIMITS).respond(200, json=LIMITED)
+    told = [
+        "LIMIT                USED  OF     PUBLISHED  SOURCE",
+        "groq/a/requests/day  12.5  1,000  14,400     header, 2 min ago",
+        "groq/a/tokens/day    0     ?      ?          unknown",
+        "groq/x: context 8,192, refuses logprobs, refuses many, prompts like one of 90 tokens are too long",
+        "groq/y: refuses seed",
+    ]
+    assert run("limits").stdout.splitlines() == told
+    assert [line.split()[0] for line in run("limits", "--learned").stdout.splitlines()[1:2]] == [
+        "groq/a/requests/day"
+    ]
+    assert json.loads(run("limits", "--json").stdout) == LIMITED
+    gateway.get(LIMITS).respond(200, json={"data": [], "models": []})
+    assert run("limits").stdout == "there are no such limits\n"
+
+
+def test_what_was_learned_is_forgotten_by_name_or_all_at_once(run, gateway):
+    gateway.get(LIMITS).respond(200, json=LIMITED)
+    one = gateway.delete(f"{LIMITS}/learned/groq/a/requests/day").respond(200, json={"forgotten": []})
+    every = gateway.delete(f"{LIMITS}/learned").respond(200, json={"forgotten": []})
+    assert run("limits", "--forget", "groq/a/requests/day").exit_code == 0
+    assert (one.call_count, every.call_count) == (1, 0)
+    assert run("limits", "--forget-all").exit_code == 0
+    assert every.call_count == 1
+    assert run("limits", "--forget-all", "--forget", "x").exit_code == 2
 
 
 def test_maintenance_is_turned_on_and_off_and_shown(run, gateway):

@@ -3,8 +3,10 @@
 from freeroute.domain.breaker import State
 from freeroute.domain.catalogue import candidates_of
 from freeroute.domain.keepsake import KeptHold, Rebase
+from freeroute.domain.lessons import Taught
 from freeroute.domain.outcome import Kind
-from freeroute.domain.standing import Standing
+from freeroute.domain.standing import OVERLONG_FOR, Standing
+from freeroute.domain.usage import Demand
 from freeroute.stores.memory import MemoryCounters
 from tests.support.clocks import ManualClock
 from tests.support.world import model, provider
@@ -118,10 +120,33 @@ def test_what_is_forgotten_of_a_model_is_the_catalogues_again():
         scene.standing.refuses(candidate, "prefill", until=now.mono + 60)
     scene.standing.changed()
     scene.standing.unlearn(["a/x"])
-    assert scene.standing.lesson("a/x") is None
+    assert scene.standing.lesson("a/x", now) is None
     assert scene.standing.context(scene.x) == scene.x.model.context
     assert scene.standing.dropped(scene.x) == frozenset()
     assert not scene.standing.refused(scene.x, frozenset({"prefill"}), now)
     assert scene.standing.context(scene.y) == 4096
     assert scene.standing.changed() == {("model", "a/x")}
     assert scene.standing.kept(("model", "a/x"), now) is None
+
+
+def test_what_was_too_long_for_others_is_still_known_when_one_model_is_forgotten():
+    scene = Scene()
+    now = scene.clock.now()
+    for candidate in (scene.x, scene.y):
+        scene.standing.learn_overlong(candidate, Demand(90_000), now)
+    scene.standing.unlearn(["a/x"])
+    assert not scene.standing.overlong(scene.x, Demand(90_000), now)
+    assert scene.standing.overlong(scene.y, Demand(90_000), now)
+
+
+def test_what_is_believed_no_more_is_not_told():
+    scene = Scene()
+    now = scene.clock.now()
+    scene.standing.refuses(scene.x, "prefill", until=now.mono + 10)
+    scene.standing.learn_overlong(scene.x, Demand(90_000), now)
+    told = scene.standing.lesson("a/x", now)
+    assert told == Taught(None, None, (), {"prefill": now.mono + 10}, ((90_000, now.mono + OVERLONG_FOR),))
+    told = scene.standing.lesson("a/x", scene.clock.advance(15))
+    assert told is not None
+    assert (told.spared, len(told.overlong)) == ({}, 1)
+    assert scene.standing.lesson("a/x", scene.clock.advance(OVERLONG_FOR)) is None

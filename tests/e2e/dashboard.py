@@ -96,6 +96,18 @@ def routing_changes(walk: Walk) -> None:
         assert walk.page.get_by_label(label, exact=True).is_checked()
 
 
+def maintenance_is_told(walk: Walk) -> None:
+    """While no requests are let in, the page says so, with the operator's words."""
+    chip, admin = walk.page.locator("#maintenance"), {"authorization": f"Bearer {ADMIN_KEY}"}
+    for wanted in ({"on": True, "message": "new disks"}, {"on": False}):
+        reply = walk.page.request.put(f"{walk.url}/admin/maintenance", data=wanted, headers=admin)
+        assert reply.ok, reply.text()
+        if wanted["on"]:
+            walk.see("#maintenance", "new disks")
+        else:
+            chip.wait_for(state="hidden")
+
+
 def the_focus_survives_updates(walk: Walk) -> None:
     """Whoever stands on a button still stands there two updates later."""
     walk.page.locator(".card button").first.focus()
@@ -162,6 +174,7 @@ STEPS: tuple[Callable[[Walk], None], ...] = (
     cards_show_every_provider,
     a_request_appears,
     routing_changes,
+    maintenance_is_told,
     the_focus_survives_updates,
     a_wrong_admin_key_is_refused,
     the_keyboard_reaches_everything,

@@ -122,7 +122,7 @@ async def test_what_was_learned_is_shown_beside_what_was_published_and_forgotten
     assert (await ask("DELETE", "/admin/limits/learned")).json() == {"forgotten": []}
     assert (await ask("DELETE", "/admin/limits/learned/groq/org/z")).status_code == 404
     assert noted(trail)[0] == ("admin", "learned.forget", "groq/org/x", True)
-    taught = {"context": 4096, "refuses": [], "spared": {}}
+    taught = {"context": 4096, "refuses": [], "spared": {}, "overlong": []}
     assert [entry.before for entry in trail.entries] == [{"groq/org/x": taught}, {}]
 
 

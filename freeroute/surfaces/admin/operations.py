@@ -165,7 +165,7 @@ def _taught(entry: Entry) -> Any:
     """Return what there is to remember of a limit or a model that is forgotten."""
     if "limit" in entry:
         return entry["limit"]
-    return {name: entry[name] for name in ("context", "refuses", "spared")}
+    return {name: entry[name] for name in ("context", "refuses", "spared", "overlong")}
 
 
 def _all(request: Request) -> str:
