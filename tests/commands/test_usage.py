@@ -42,7 +42,9 @@ def change(statement: str) -> None:
 def records():
     async def write() -> None:
         database = Database(None, path())
-        said = body(at=ROWS[1].at, question='[{"role":"user","content":"=1+1"}]', answer="=2", cut=True)
+        said = body(
+            at=ROWS[1].at, client="bob", question='[{"role":"user","content":"=1+1"}]', answer="=2", cut=True
+        )
         await database.write(Batch("run", 1, ROWS, (said,)), NOW)
         await database.close()
 

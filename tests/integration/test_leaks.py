@@ -243,11 +243,17 @@ async def staged(directory: Path, **sections: Any) -> AsyncIterator[Stage]:
                 state=state,
                 wrapped=wrapped,
                 clients=CLIENTS,
-                server={"metrics_key": METRICS, "cors": ["https://app.example"]},
+                server={"metrics_key": METRICS, "cors": ["https://app.example"], "state_dir": str(state)},
                 **sections,
             )
         )
         yield Stage(gateway, alpha, crashing[0])
+
+
+ADMINISTERED = (
+    *("holds", "breakers", "limits", "limits/learned", "maintenance", "usage", "receipts", "audit"),
+    *("audit?who=" + WRONG, "receipts?client=alice", "usage?by=client"),
+)
 
 
 async def everything(stage: Stage) -> None:
@@ -269,13 +275,26 @@ async def everything(stage: Stage) -> None:
             await stage.get(path, headers, whose)
     for key in (METRICS, WRONG):
         await stage.get("/metrics", bearer(key), "nobody")
-    await stage.gateway.http.post("/admin/reload", headers=AS_ADMIN)
+    await administered(stage)
 
 
 PATHS = (
     *("/v1/status", "/v1/key", "/v1/plan?model=free", "/v1/models", "/v1/models/large", "/metrics"),
     *("/readyz", "/livez", "/openapi.json", "/dashboard", "/dashboard/session.json", "/v1/nowhere"),
 )
+
+
+async def administered(stage: Stage) -> None:
+    """Look at all there is to look at, and change what can be changed, with a good token and with others."""
+    http = stage.gateway.http
+    for headers in (bearer(WRONG), bearer(ALICE), AS_ADMIN):
+        for topic in ADMINISTERED:
+            await stage.get(f"/admin/{topic}", headers, "nobody")
+        for path in ("/admin/holds", "/admin/breakers", "/admin/holds/key/alpha/nothing"):
+            answer = await http.delete(path, headers=headers)
+            stage.told.append(("nobody", answer.content))
+        answer = await http.post("/admin/reload", headers=headers)
+        stage.told.append(("nobody", answer.content))
 
 
 async def malformed(stage: Stage) -> None:
@@ -327,7 +346,7 @@ def looked_at(stage: Stage, directory: Path, log: str) -> None:
         secrets = SECRETS if whose == "alice" else SECRETS + CONTENT
         assert leaks(told, secrets) == [], told[:2000]
     files = {path.name: path.read_bytes() for path in (directory / "state").rglob("*") if path.is_file()}
-    assert {"state.db"} <= files.keys()
+    assert {"state.db", "audit.jsonl"} <= files.keys()
     assert {name: found for name, content in files.items() if (found := leaks(content))} == {}
 
 

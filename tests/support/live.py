@@ -285,8 +285,8 @@ def _data(event: str) -> str:
     return "\n".join(line.removeprefix("data: ") for line in event.split("\n"))
 
 
-async def until(condition: Callable[[], bool]) -> None:
+async def until(condition: Callable[[], bool], patience: float = PATIENCE) -> None:
     """Let the loop turn until *condition* holds; fail rather than wait for ever."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(patience):
         while not condition():  # noqa: ASYNC110 - looked at from outside, with nothing to wait for
             await asyncio.sleep(0)

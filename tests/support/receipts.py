@@ -48,5 +48,7 @@ def row(**changes: Any) -> Row:
 
 def body(**changes: Any) -> Body:
     """Return what is stored of what an ordinary request asked and was told, with *changes*."""
-    plain = Body(EPOCH, "req_1", '[{"role":"user","content":"Why?"}]', "Because.", "", cut=False, size=42)
+    plain = Body(
+        EPOCH, "req_1", "alice", '[{"role":"user","content":"Why?"}]', "Because.", "", cut=False, size=42
+    )
     return structs.replace(plain, **changes)

@@ -63,6 +63,7 @@ class Bodies:
             Body(
                 at=receipt.at.wall,
                 request_id=receipt.request_id,
+                client=receipt.client,
                 question=transcript.prompt,
                 answer=transcript.answer,
                 calls=transcript.calls,

@@ -149,8 +149,9 @@ async def stored(
     columns = [column for column in receipts.columns if column.name != "id"]
     asked = select(*columns).where(receipts.c.at >= since, receipts.c.at < until)
     if texts:
-        same = and_(bodies.c.at == receipts.c.at, bodies.c.request_id == receipts.c.request_id)
-        asked = asked.add_columns(*_TEXTS).outerjoin(bodies, same)
+        # Callers may choose the id, and so choose the same.
+        same = [bodies.c[name] == receipts.c[name] for name in ("at", "client", "request_id")]
+        asked = asked.add_columns(*_TEXTS).outerjoin(bodies, and_(*same))
     if client is not None:
         asked = asked.where(receipts.c.client == client)
     asked = asked.order_by(receipts.c.at, receipts.c.id).execution_options(

@@ -58,12 +58,13 @@ class Row(Struct, frozen=True, array_like=True):
 class Body(Struct, frozen=True, array_like=True):
     """What was asked and answered in one request, as it is stored; the fields are the columns of the table.
 
-    *at* and *request_id* are those of its receipt. *question* are its messages, *calls* the tools that were
-    to be called, in JSON; *cut* says that a text is not whole, *size* is the bytes of all.
+    *at*, *request_id* and *client* are those of its receipt. *question* are its messages, *calls* the tools
+    that were to be called, in JSON; *cut* says that a text is not whole, *size* is the bytes of all.
     """
 
     at: float
     request_id: str
+    client: str
     question: str
     answer: str
     calls: str

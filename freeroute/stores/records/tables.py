@@ -69,6 +69,7 @@ bodies = Table(
     Column("id", _Id, primary_key=True, autoincrement=True),
     _seconds("at"),
     _text("request_id"),
+    _text("client"),
     _text("question"),
     _text("answer"),
     _text("calls"),
@@ -76,7 +77,7 @@ bodies = Table(
     _count("size"),
     Index("bodies_at", "at", "size"),
 )
-"""What was asked and answered, where that is kept; *at* and *request_id* are those of the receipt."""
+"""What was asked and answered, where that is kept; *at*, *client* and *request_id* are the receipt's."""
 
 writers = Table(
     "writers",

@@ -19,7 +19,7 @@ def upgrade() -> None:
         sa.Column("at", sa.Double, nullable=False),
         *(
             sa.Column(name, sa.String, nullable=False)
-            for name in ("request_id", "question", "answer", "calls")
+            for name in ("request_id", "client", "question", "answer", "calls")
         ),
         sa.Column("cut", sa.Boolean, nullable=False),
         sa.Column("size", sa.BigInteger, nullable=False),
