@@ -10,6 +10,7 @@ from freeroute.engine.maintenance import MaintenanceSwitch
 from freeroute.engine.operations import Operations
 from freeroute.engine.records import ReceiptsWanted, UsageWanted
 from freeroute.surfaces.admin.topics import Administration
+from tests.support.providers import FakeChecks, FakeProviders, at_once
 from tests.support.world import World, provider
 
 
@@ -71,7 +72,10 @@ class FakeRecords:
 
 
 def administration(
-    trail: FakeTrail | None = None, gateway: Gateway | None = None, records: FakeRecords | None = None
+    trail: FakeTrail | None = None,
+    gateway: Gateway | None = None,
+    records: FakeRecords | None = None,
+    providers: FakeProviders | None = None,
 ) -> Administration:
     given, gateway = gateway is not None, gateway or World(provider("groq")).gateway
     return Administration(
@@ -79,4 +83,7 @@ def administration(
         operations=Operations(gateway) if given else Refused(gateway),
         maintenance=MaintenanceSwitch(gateway),
         records=records or FakeRecords(),
+        providers=providers or FakeProviders(),
+        in_step=at_once,
+        checks=FakeChecks(),
     )
