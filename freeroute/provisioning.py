@@ -97,9 +97,13 @@ class Provisioning:
 
 
 def _still_open(opened: Opened, before: Opened) -> Opened:
-    """Return *opened*, with the secrets that are known from *before* where its keys do not open."""
+    """Return *opened*, with the secrets that are known from *before* where its keys do not open.
+
+    What was not opened may say anything: a key stays good for the host alone that it was for.
+    """
     if opened.problem is None:
         return opened
-    places = {key.place for key in opened.overlay.keys}
-    known = {place: secret for place, secret in before.secrets.items() if place in places}
+    origins = {key.place: key.origin for key in before.overlay.keys}
+    stays = [key.place for key in opened.overlay.keys if key.origin == origins.get(key.place)]
+    known = {place: before.secrets[place] for place in stays if place in before.secrets}
     return structs.replace(opened, secrets=known)

@@ -5,10 +5,12 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from structlog.testing import capture_logs
 
 from freeroute.config.load import Overrides, load
 from freeroute.config.overlay import Plan, planned
+from freeroute.domain.overlay import Address
 from freeroute.errors import ConfigError, Unavailable
 from freeroute.provisioning import PAUSE, Provisioning
 from freeroute.stores.keysafe import KeySafe
@@ -94,6 +96,19 @@ async def test_keys_that_open_no_more_are_used_as_they_were_and_switches_count(t
     safe.key_path.write_text(kept)
     assert await provisioning.look()
     assert provisioning.laid.problems == ()
+
+
+async def test_a_file_that_does_not_open_sends_no_known_key_anywhere_else(tmp_path):
+    provisioning, safe = opened(tmp_path)
+    safe.key_path.unlink()
+
+    def forged(overlay, _):
+        key = structs.replace(overlay.keys[0], origin="https://evil.example")
+        return overlay.with_key(key).at("one", Address("https://evil.example", ()))
+
+    safe.update(forged)
+    assert await provisioning.look()
+    assert labels(provisioning) == {"one": []}
 
 
 async def test_a_start_without_the_encryption_key_goes_on_once_it_is_back(tmp_path):
