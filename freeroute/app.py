@@ -8,19 +8,23 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import structlog
 from msgspec import Struct
 
 from freeroute.administration.clients import ClientBook
 from freeroute.administration.operators import OperatorBook
+from freeroute.administration.providers import ProviderBook
 from freeroute.clock import Clock, SystemClock
-from freeroute.config.assembly import Assembly, SwitchedOn, assemble, with_local
+from freeroute.config.assembly import Assembly, SwitchedOn, with_local
 from freeroute.config.entries import read_catalogue
 from freeroute.config.load import Overrides, Settings, load
+from freeroute.config.overlay import Plan, planned
 from freeroute.demo import DEFAULT_SEED, demo_settings, simulation
 from freeroute.domain.catalogue import Provider
 from freeroute.domain.rates import with_told
+from freeroute.engine import status
 from freeroute.engine.attempts import Routing
 from freeroute.engine.gateway import Gateway
 from freeroute.engine.maintenance import MaintenanceSwitch
@@ -30,14 +34,16 @@ from freeroute.engine.revalidation import Revalidation
 from freeroute.enrolment import Enrolment
 from freeroute.errors import ConfigError
 from freeroute.local_servers import LocalServers, Wanted
-from freeroute.observe.logs import RequestLog
+from freeroute.observe.logs import RequestLog, Scrub
 from freeroute.observe.metrics import Metrics
+from freeroute.provisioning import Provisioning
 from freeroute.recording import reader_of, recorded, recorder_of
 from freeroute.resources import config_dir, dashboard_dir
 from freeroute.stores.audit_file import AuditFile
 from freeroute.stores.clients_file import ClientsFile
 from freeroute.stores.followed import Followed, watch
 from freeroute.stores.keeper import Keeper
+from freeroute.stores.keysafe import KeySafe
 from freeroute.stores.maintenance_file import MaintenanceFile
 from freeroute.stores.memory import MemoryCounters
 from freeroute.stores.operators_file import OperatorsFile
@@ -48,7 +54,7 @@ from freeroute.surfaces.admin.topics import Administration
 from freeroute.surfaces.guard import Guard, Policy
 from freeroute.surfaces.http import BodyBounds
 from freeroute.surfaces.litestar_app import build_asgi
-from freeroute.upstreams.keycheck import HttpKeyChecks
+from freeroute.upstreams.keycheck import HttpKeyChecks, NoKeyChecks
 from freeroute.upstreams.kinds import Upstreams
 from freeroute.upstreams.local import OLLAMA_CONTEXT
 from freeroute.upstreams.transport import Transport
@@ -71,13 +77,6 @@ class ServeOptions(Struct, kw_only=True):
 AnnounceLocal = Callable[[SwitchedOn], None]
 
 
-class Plan(Struct, frozen=True):
-    """Settings and the catalogue they come to."""
-
-    settings: Settings
-    assembly: Assembly
-
-
 class App:
     """One gateway with all it is made of, before it listens."""
 
@@ -86,7 +85,8 @@ class App:
         self._read = read
         plan = read()
         self.settings = plan.settings
-        self.assembly = plan.assembly
+        self.provisioning = Provisioning(plan)
+        self.scrub = Scrub()
         self.transport = transport
         self.clock = clock
         self.demo = demo
@@ -115,12 +115,21 @@ class App:
         self.maintenance = MaintenanceSwitch(self.gateway)
         self._log = structlog.get_logger("freeroute")
 
+    @property
+    def assembly(self) -> Assembly:
+        """Return what the settings and what was entered come to."""
+        return self.provisioning.assembly
+
     def remember(self, directory: Path, boot: str) -> None:
         """Go on from what was left in *directory*, and save from now on; raises ConfigError.
 
         *boot* names the machine's present boot.
         """
         gateway = self.gateway
+        self.provisioning.open(KeySafe(directory, self.settings.encryption_key))
+        gateway.standing.switch(self.provisioning.off)
+        gateway.adopt(self.assembly.catalogue)
+        self.scrub.hide(secrets_of(self))
 
         def report(unsaved: bool) -> None:
             gateway.unsaved = unsaved
@@ -163,18 +172,31 @@ class App:
             """Read the settings again; raises ConfigError, and then nothing has changed."""
             plan = self._read()
             waits = _needs_restart(self.settings, plan.settings)
-            self.settings, self.assembly = plan.settings, plan.assembly
+            self.settings = plan.settings
+            self.provisioning.give(plan)
             self.enrolment.give(plan.settings.clients)
             self.guard.policy = self._policy(admin_key)
             self.gateway.no_train = plan.settings.privacy == "no-train"
             self.gateway.loop.routing = _routing(plan.settings)
+            self.scrub.hide(secrets_of(self))
             found = list(local.found().values())
-            self.gateway.adopt(with_local(plan.assembly.catalogue, found), self.enrolment.clients)
+            self.gateway.adopt(with_local(self.assembly.catalogue, found), self.enrolment.clients)
             self.gateway.standing.retry_verdicts()
             local.watch(self._wanted())
             providers = sorted(self.gateway.catalogue.providers)
             self._log.info("settings reloaded", providers=len(providers), needs_restart=waits or None)
             return {"status": "reloaded", "providers": providers, "needs_restart": waits}
+
+        def on_providers() -> None:
+            self.scrub.hide(secrets_of(self))
+            found = with_local(self.assembly.catalogue, list(local.found().values()))
+            self.gateway.standing.switch(self.provisioning.off)
+            self.gateway.adopt(with_told(found, self.counters.told_of()))
+            local.watch(self._wanted())
+
+        async def in_step() -> None:
+            if await self.provisioning.look():
+                on_providers()
 
         def on_people() -> None:
             self.guard.policy = self._policy(admin_key)
@@ -211,6 +233,8 @@ class App:
                     stack.push_async_callback(_cancelled, asyncio.create_task(revalidation.run()))
                 watching = asyncio.create_task(watch(look, on_people))
                 stack.push_async_callback(_cancelled, watching)
+                minding = asyncio.create_task(self.provisioning.watch(on_providers))
+                stack.push_async_callback(_cancelled, minding)
                 stack.push_async_callback(local.stop)
                 local.watch(self._wanted())
                 if threading.current_thread() is threading.main_thread():
@@ -231,11 +255,22 @@ class App:
                 operations=Operations(self.gateway),
                 maintenance=self.maintenance,
                 records=self.reader,
+                providers=ProviderBook(self.provisioning, self.clock, self._key_state, self._found),
+                in_step=in_step,
+                checks=NoKeyChecks() if self.demo else HttpKeyChecks(self.clock),
             ),
             clock=self.clock,
             bounds=BodyBounds(limit=self.settings.server.body_limit),
             lifespan=[lifespan],
         )
+
+    def _key_state(self, provider: str, label: str) -> dict[str, Any]:
+        return status.key_state(self.gateway.view(), provider, label)
+
+    def _found(self, provider: str, model: str) -> bool:
+        """Say whether a local server was found to have *model*."""
+        known = self.gateway.catalogue.providers.get(provider)
+        return known is not None and any(one.id == model for one in known.models)
 
     def _policy(self, admin_key: str) -> Policy:
         server = self.settings.server
@@ -259,12 +294,24 @@ class App:
         )
 
 
+def secrets_of(app: App) -> list[str]:
+    """Return what no log line may hold: every key in use."""
+    providers = [*app.assembly.catalogue.providers.values(), *app.assembly.local]
+    keys = [key.secret for provider in providers for key in provider.keys]
+    settings = app.settings
+    password = urlsplit(settings.storage.url or "").password
+    told = (part.strip() for part in (settings.encryption_key or "").split(","))
+    own = (settings.admin_key, settings.server.metrics_key, password, *told)
+    return [secret for secret in (*keys, *own) if secret]
+
+
 def _needs_restart(before: Settings, after: Settings) -> list[str]:
     """Return the settings that differ and that only a start reads."""
     fixed = ("host", "port", "state_dir", "body_limit")
     changed = [name for name in fixed if getattr(before.server, name) != getattr(after.server, name)]
     sections = [name for name in ("logging", "storage") if getattr(before, name) != getattr(after, name)]
-    return [f"server.{name}" for name in changed] + sections
+    key = ["FREEROUTE_ENCRYPTION_KEY"] if before.encryption_key != after.encryption_key else []
+    return [f"server.{name}" for name in changed] + sections + key
 
 
 def _routing(settings: Settings) -> Routing:
@@ -295,7 +342,7 @@ def build(
         else:
             settings = load(options.overrides, env, Path.cwd(), Path.home())
         today = dt.datetime.fromtimestamp(clock.now().wall, dt.UTC).date()
-        return Plan(settings, assemble(settings, entries, today))
+        return planned(settings, entries, today)
 
     return App(read, transport=_transport(options, clock), clock=clock, demo=options.demo)
 

@@ -8,7 +8,7 @@ from msgspec import structs
 
 from freeroute.config.assembly import Assembly
 from freeroute.config.overlay import Laid, Plan, laid
-from freeroute.errors import ConfigError
+from freeroute.errors import ConfigError, Unavailable
 from freeroute.stores.keysafe import KeySafe, Opened
 
 PAUSE = 0.5
@@ -19,10 +19,10 @@ class Provisioning:
     """Lays what was entered over the settings, and keeps it in step with the file."""
 
     def __init__(self, plan: Plan) -> None:
-        """Know what the settings come to; what was entered once there is a file of it."""
+        """Know what the settings come to; what was entered once there is a place where it is kept."""
         self.plan = plan
         self.opened = Opened()
-        self.safe: KeySafe | None = None
+        self._safe: KeySafe | None = None
         self._laid = laid(plan, self.opened)
         self._mark: object = None
         self._looking = asyncio.Lock()
@@ -43,9 +43,16 @@ class Provisioning:
         """Return the providers and models that are switched off."""
         return self.opened.overlay.off
 
+    @property
+    def safe(self) -> KeySafe:
+        """Return where what is entered is kept; raises Unavailable if that is nowhere."""
+        if self._safe is None:
+            raise Unavailable("This gateway has no state directory to keep anything in.")
+        return self._safe
+
     def open(self, safe: KeySafe) -> None:
         """Go by what is in *safe* as well; raises ConfigError if it cannot be read."""
-        self._mark, self.opened, self.safe = safe.mark(), safe.read(), safe
+        self._mark, self.opened, self._safe = safe.mark(), safe.read(), safe
         self._put_together()
 
     def give(self, plan: Plan) -> None:
@@ -59,7 +66,7 @@ class Provisioning:
         One that is gone or damaged changes nothing, and keys that open no more are used as they were.
         """
         async with self._looking:
-            safe = self.safe
+            safe = self._safe
             if safe is None or (mark := safe.mark()) == self._mark:
                 return False
             self._mark = mark
@@ -90,9 +97,13 @@ class Provisioning:
 
 
 def _still_open(opened: Opened, before: Opened) -> Opened:
-    """Return *opened*, with the secrets that are known from *before* where its keys do not open."""
+    """Return *opened*, with the secrets that are known from *before* where its keys do not open.
+
+    What was not opened may say anything: a key stays good for the host alone that it was for.
+    """
     if opened.problem is None:
         return opened
-    places = {key.place for key in opened.overlay.keys}
-    known = {place: secret for place, secret in before.secrets.items() if place in places}
+    origins = {key.place: key.origin for key in before.overlay.keys}
+    stays = [key.place for key in opened.overlay.keys if key.origin == origins.get(key.place)]
+    known = {place: before.secrets[place] for place in stays if place in before.secrets}
     return structs.replace(opened, secrets=known)

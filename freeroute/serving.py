@@ -8,11 +8,10 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from freeroute.app import LOOPBACK, AnnounceLocal, App, ServeOptions, build
+from freeroute.app import LOOPBACK, AnnounceLocal, App, ServeOptions, build, secrets_of
 from freeroute.clock import boot_id
 from freeroute.config.assembly import SwitchedOn
 from freeroute.config.load import Settings
@@ -50,7 +49,7 @@ def serve(options: ServeOptions, announce: Announce, on_local: AnnounceLocal) ->
             temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="freeroute-demo-")))
         app = build(options, os.environ, temporary)
         settings = app.settings
-        set_up(settings.logging.format, settings.logging.level, secrets_of(app))
+        app.scrub = set_up(settings.logging.format, settings.logging.level, secrets_of(app))
         state = StateDir(settings.state_dir)
         stack.callback(state.close)
         app.remember(state.path, boot_id())
@@ -58,8 +57,10 @@ def serve(options: ServeOptions, announce: Announce, on_local: AnnounceLocal) ->
         app.record(state.path)
         listening = listen(settings.server.host, settings.server.port)
         stack.callback(listening.close)
+        # Whoever reads that it listens may want to administer it at once.
+        admin_key = settings.admin_key or state.admin_key()
         announce(_started(app, listening))
-        _run(app, listening, settings.admin_key or state.admin_key(), on_local)
+        _run(app, listening, admin_key, on_local)
     return 0
 
 
@@ -75,15 +76,6 @@ def _started(app: App, listening: socket.socket) -> Started:
         state_dir=app.settings.state_dir,
         needs_key=bool(app.enrolment.clients),
     )
-
-
-def secrets_of(app: App) -> list[str]:
-    """Return what no log line may hold: every key in use."""
-    keys = [key.secret for provider in app.assembly.catalogue.providers.values() for key in provider.keys]
-    settings = app.settings
-    password = urlsplit(settings.storage.url or "").password
-    own = (settings.admin_key, settings.server.metrics_key, password)
-    return [secret for secret in (*keys, *own) if secret]
 
 
 def refuse_wide_bind(settings: Settings, added: Sequence[Client] = ()) -> None:

@@ -9,15 +9,16 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from freeroute.app import App, ServeOptions, build
+from freeroute.app import App, ServeOptions, build, secrets_of
 from freeroute.config.load import Overrides
 from freeroute.domain.catalogue import Unit
 from freeroute.domain.clients import Client
 from freeroute.domain.rates import RateFact, unheard_of
 from freeroute.engine.view import Recording
 from freeroute.errors import ConfigError
-from freeroute.serving import listen, refuse_wide_bind, secrets_of
+from freeroute.serving import listen, refuse_wide_bind
 from freeroute.stores.records.bodies import Keeping
+from freeroute.stores.sealing import new_key
 
 MONTH = RateFact(Unit.TOKENS, 2_592_000.0, 1_000, 0)
 TWO = """
@@ -139,8 +140,11 @@ async def test_a_reload_says_what_waits_for_a_restart(home):
         (home / "freeroute.yaml").write_text(
             TWO + "server: {port: 4999}\nlogging: {level: debug}\nstorage: {keep: 7d}\n"
         )
+        (home / ".env").write_text(f"FREEROUTE_ENCRYPTION_KEY={new_key()}\n")
         reply = await client.post("/admin/reload")
-    assert reply.json()["needs_restart"] == ["server.port", "logging", "storage"]
+    assert reply.json()["needs_restart"] == [
+        *("server.port", "logging", "storage", "FREEROUTE_ENCRYPTION_KEY"),
+    ]
 
 
 async def test_a_reload_of_bad_settings_changes_nothing(home):

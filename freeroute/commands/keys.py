@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,8 +15,11 @@ from freeroute.commands.running import Failed, Running, environment
 from freeroute.commands.tables import table
 
 if TYPE_CHECKING:
+    from freeroute.administration.providers import ProviderBook
     from freeroute.commands.offline import Offline
-    from freeroute.config.entering import Entering
+    from freeroute.domain.catalogue import Key, Provider
+    from freeroute.domain.keys import Verdict
+    from freeroute.engine.changes import Note
 
 LONGEST_INPUT = 65536
 """Characters read of a key that is piped in. Own design: more than any key has, so that a mistake is told."""
@@ -25,7 +29,7 @@ _state_dir = click.option("--state-dir", metavar="DIR", help="The gateway's, if 
 
 @click.group()
 def keys() -> None:
-    """Enter provider keys instead of writing them into the settings.
+    """Enter provider keys, kept sealed.
 
     They are kept sealed in the state directory; a running gateway goes by a change within a second. Keys of
     the settings and the environment are listed here too, and changed there.
@@ -54,9 +58,10 @@ def add(
     freeroute keys add groq mine
     pass show groq | freeroute keys add groq mine
     """
-    entering = _entering(config, state_dir)
+    read = _read(config, state_dir)
     secret = _secret()
-    entering.add_key(provider, label, secret, account, wall=SystemClock().now().wall)
+    with _noted(read, "key.add", provider, label) as note:
+        _book(read).add_key(provider, label, secret, note, account)
     return _told(provider, label, config, state_dir, as_json)
 
 
@@ -82,7 +87,7 @@ def list_(
     freeroute keys list groq --offline
     """
     if offline:
-        found = _telling(_read(config, state_dir)).all()
+        found = _book(_read(config, state_dir)).list()
     else:
         running = Running(url, environment())
         found = running.read("/admin/providers", running.admin_key(config))["data"]
@@ -108,7 +113,9 @@ def list_(
 @_where
 def enable(provider: str, label: str, config: str | None, state_dir: str | None, as_json: bool) -> int:
     """Use the key LABEL of PROVIDER again."""
-    _entering(config, state_dir).switch_key(provider, label, on=True)
+    read = _read(config, state_dir)
+    with _noted(read, "key.enable", provider, label) as note:
+        _book(read).switch_key(provider, label, note, on=True)
     return _told(provider, label, config, state_dir, as_json)
 
 
@@ -118,7 +125,9 @@ def enable(provider: str, label: str, config: str | None, state_dir: str | None,
 @_where
 def disable(provider: str, label: str, config: str | None, state_dir: str | None, as_json: bool) -> int:
     """Make no further call with the key LABEL of PROVIDER, until it is enabled."""
-    _entering(config, state_dir).switch_key(provider, label, on=False)
+    read = _read(config, state_dir)
+    with _noted(read, "key.disable", provider, label) as note:
+        _book(read).switch_key(provider, label, note, on=False)
     return _told(provider, label, config, state_dir, as_json)
 
 
@@ -129,7 +138,9 @@ def disable(provider: str, label: str, config: str | None, state_dir: str | None
 @_state_dir
 def remove(provider: str, label: str, config: str | None, state_dir: str | None) -> int:
     """Forget the key LABEL of PROVIDER."""
-    _entering(config, state_dir).remove_key(provider, label)
+    read = _read(config, state_dir)
+    with _noted(read, "key.remove", provider, label) as note:
+        _book(read).remove_key(provider, label, note)
     click.echo(f"{provider}: {label} is removed.")
     return 0
 
@@ -143,11 +154,7 @@ def test(provider: str, label: str, config: str | None, state_dir: str | None, a
 
     A key is invalid only if its provider says so. Exits with 1 if it is.
     """
-    read = _read(config, state_dir)
-    from freeroute.config.telling import asked_about
-
-    asked, key = asked_about(read.laid, provider, label)
-    verdict = _ask(asked, key)
+    verdict = _ask(*_book(_read(config, state_dir)).asked_about(provider, label))
     found = {
         "provider": provider,
         "label": label,
@@ -172,7 +179,10 @@ def rekey(config: str | None, state_dir: str | None) -> int:
     One is made and kept in the state directory. If FREEROUTE_ENCRYPTION_KEY is set, it is the first of two
     that are set there: NEW,OLD.
     """
-    count = _read(config, state_dir).safe.rekey()
+    read = _read(config, state_dir)
+    with _noted(read, "key.rekey", "all") as note:
+        note(None, None)
+        count = read.safe.rekey()
     click.echo(f"{count} {'key is' if count == 1 else 'keys are'} sealed with the new encryption key.")
     return 0
 
@@ -186,17 +196,20 @@ def _read(config: str | None, state_dir: str | None) -> "Offline":
     return offline(config, state_dir)
 
 
-def _entering(config: str | None, state_dir: str | None) -> "Entering":
-    from freeroute.config.entering import Entering
+def _book(read: "Offline") -> "ProviderBook":
+    from freeroute.administration.providers import ProviderBook
 
-    read = _read(config, state_dir)
-    return Entering(read.plan, read.safe)
+    return ProviderBook(read, SystemClock())
 
 
-def _telling(read: "Offline") -> Any:
-    from freeroute.config.telling import Telling
+def _noted(read: "Offline", what: str, *target: str) -> "AbstractContextManager[Note]":
+    """Give what writes down a change before it is made."""
+    from freeroute.domain.operators import COMMAND_LINE
+    from freeroute.engine.changes import Changes
+    from freeroute.stores.audit_file import AuditFile
 
-    return Telling(read.plan, read.opened, read.laid)
+    changes = Changes(AuditFile(read.plan.settings.state_dir), SystemClock())
+    return changes.making(COMMAND_LINE, what, "/".join(target))
 
 
 def _secret() -> str:
@@ -209,7 +222,7 @@ def _secret() -> str:
     return given
 
 
-def _ask(provider: Any, key: Any) -> Any:
+def _ask(provider: "Provider", key: "Key") -> "Verdict":
     import asyncio
 
     from freeroute.upstreams.keycheck import HttpKeyChecks
@@ -219,7 +232,7 @@ def _ask(provider: Any, key: Any) -> Any:
 
 def _told(provider: str, label: str, config: str | None, state_dir: str | None, as_json: bool) -> int:
     read = _read(config, state_dir)
-    line = {"provider": provider, **_telling(read).key(provider, label)}
+    line = {"provider": provider, **_book(read).show_key(provider, label)}
     if as_json:
         click.echo(json.dumps(line, indent=2))
     else:

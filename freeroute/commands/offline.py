@@ -35,14 +35,12 @@ class Offline(Struct, frozen=True):
 
 def offline(config: str | None, state_dir: str | None = None) -> Offline:
     """Read everything; raises ConfigError."""
-    from freeroute.config.assembly import assemble
-    from freeroute.config.overlay import Plan, laid
+    from freeroute.config.overlay import laid, planned
     from freeroute.stores.keysafe import KeySafe
 
     settings = load(Overrides(config=config, state_dir=state_dir), environment(), Path.cwd(), Path.home())
     today = dt.datetime.fromtimestamp(SystemClock().now().wall, dt.UTC).date()
-    entries = read_catalogue(config_dir() / "providers")
-    plan = Plan(settings, entries, today, assemble(settings, entries, today))
+    plan = planned(settings, read_catalogue(config_dir() / "providers"), today)
     safe = KeySafe(settings.state_dir, settings.encryption_key)
     opened = safe.read()
     return Offline(plan, safe, opened, laid(plan, opened))

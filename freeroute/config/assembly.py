@@ -1,6 +1,6 @@
 """From settings and the catalogue's files to the resolved catalogue: what is switched on, and why."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from fnmatch import fnmatchcase
 
@@ -59,7 +59,7 @@ def assemble(settings: Settings, entries: Mapping[str, ProviderSpec], today: dat
         catalogue=catalogue,
         switched_on=tuple(switched_on(provider, why) for provider, why in on),
         local=tuple(local),
-        hints=(*_hints(settings, entries), *_empty_metas(metas, catalogue, local)),
+        hints=hints_of(settings, entries, catalogue, local),
     )
 
 
@@ -99,6 +99,17 @@ def _why(name: str, spec: ProviderSpec, settings: Settings, listed: bool) -> str
     return None
 
 
+def hints_of(
+    settings: Settings,
+    entries: Mapping[str, ProviderSpec],
+    catalogue: Catalogue,
+    local: Sequence[Provider],
+) -> tuple[str, ...]:
+    """Return what could be better about *settings*, which come to *catalogue* and *local* servers."""
+    metas = [catalogue.meta_models[name] for name in settings.meta_models]
+    return (*_hints(settings, entries), *_empty_metas(metas, catalogue, local))
+
+
 def _hints(settings: Settings, entries: Mapping[str, ProviderSpec]) -> Iterator[str]:
     for name, spec in entries.items():
         variable = set_variable(spec, settings.environ, listed=True)
@@ -119,7 +130,7 @@ def _meta(name: str, settings: Settings, entries: Mapping[str, ProviderSpec]) ->
     return MetaModel(name, spec.strategy, patterns, frozenset(spec.require))
 
 
-def _empty_metas(metas: list[MetaModel], catalogue: Catalogue, local: list[Provider]) -> Iterator[str]:
+def _empty_metas(metas: list[MetaModel], catalogue: Catalogue, local: Sequence[Provider]) -> Iterator[str]:
     """Name the meta-models that nothing switched on belongs to, unless they wait for a local server."""
     awaited = {server.id for server in local}
     for meta in metas if catalogue.providers else ():

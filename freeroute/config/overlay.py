@@ -5,7 +5,7 @@ from datetime import date
 
 from msgspec import Struct, structs
 
-from freeroute.config.assembly import Assembly, SwitchedOn, switched_on, where_of
+from freeroute.config.assembly import Assembly, SwitchedOn, assemble, hints_of, switched_on, where_of
 from freeroute.config.entries import merged
 from freeroute.config.load import Settings
 from freeroute.config.providers import address_problem, provider_of
@@ -52,6 +52,11 @@ class Plan(Struct, frozen=True):
         return provider
 
 
+def planned(settings: Settings, entries: Mapping[str, ProviderSpec], today: date) -> Plan:
+    """Return what *settings* come to over the catalogue's *entries*; raises ConfigError."""
+    return Plan(settings, entries, today, assemble(settings, entries, today))
+
+
 class Laid(Struct, frozen=True):
     """What is routed by. *shut* says why keys are not used, *problems* what an operator should see to."""
 
@@ -88,7 +93,7 @@ def laid(plan: Plan, opened: Opened) -> Laid:
             told.append(lines.get(name) or switched_on(provider, "a key was entered"))
     problems += [f"{place[0]}: the key {place[1]} is {DAMAGED}" for place in sorted(opened.damaged)]
     catalogue = catalogue_of(on, list(plan.assembly.catalogue.meta_models.values()))
-    hints = (*plan.assembly.hints, *problems)
+    hints = (*hints_of(plan.settings, plan.entries, catalogue, local), *problems)
     made = Assembly(catalogue, tuple(told), tuple(local), hints)
     return Laid(made, shut, tuple(problems))
 

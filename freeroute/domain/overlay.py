@@ -4,6 +4,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct, structs
 
+from freeroute.domain.catalogue import Catalogue
 from freeroute.domain.keys import KeyPlace
 
 _PORTS = {"http": 80, "https": 443}
@@ -62,6 +63,21 @@ class Overlay(Struct, frozen=True, forbid_unknown_fields=True):
         """Return this with *provider* at *address*; None is where the settings have it."""
         others = {name: there for name, there in self.addresses.items() if name != provider}
         return structs.replace(self, addresses=others if address is None else {**others, provider: address})
+
+
+def renewed(before: Catalogue, after: Catalogue) -> list[KeyPlace]:
+    """Return the places of keys of *after* that *before* did not have, or others there."""
+    known = {
+        (provider.id, key.label): key.secret
+        for provider in before.providers.values()
+        for key in provider.keys
+    }
+    return [
+        place
+        for provider in after.providers.values()
+        for key in provider.keys
+        if known.get(place := (provider.id, key.label)) != key.secret
+    ]
 
 
 def origin_of(url: str) -> str:

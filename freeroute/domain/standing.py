@@ -122,6 +122,11 @@ class Standing(Undoing):
             return Obstacle("quota" if hold.quota else "held", hold.reason, hold.until)
         return self._resting(candidate, now)
 
+    @property
+    def off(self) -> frozenset[str]:
+        """Return the providers and models that an operator switched off."""
+        return self._off
+
     def is_off(self, candidate: Candidate) -> bool:
         """Say whether an operator switched its provider or its model off."""
         return candidate.provider.id in self._off or candidate.name in self._off

@@ -16,6 +16,7 @@ from freeroute.domain.fitness import eligible, willing
 from freeroute.domain.knocks import Knocks
 from freeroute.domain.leases import Lease
 from freeroute.domain.outcome import Kind
+from freeroute.domain.overlay import renewed
 from freeroute.domain.resolve import Names, Target
 from freeroute.domain.selection import Need
 from freeroute.domain.standing import Standing
@@ -351,6 +352,8 @@ class Gateway:
         if clients is not None:
             self.clients = tuple(clients)
         self._count_for(catalogue)
+        for place in renewed(self.catalogue, catalogue):
+            self.standing.renewed(*place)
         self.catalogue = catalogue
         self.names = Names(catalogue)
         self.standing.keep(catalogue.candidates)

@@ -66,11 +66,12 @@ class Revalidation:
     def _questions(self) -> dict[KeyPlace, Verdicts]:
         """Return the verdicts that can be asked about for free, by the key to ask with."""
         verdicts = self._gateway.standing.verdicts(self._gateway.clock.now())
+        off = self._gateway.standing.off
         held = {(place[1], place[2]) for place, _ in verdicts if place[0] == "key"}
         found: dict[KeyPlace, Verdicts] = {}
         for place, hold in verdicts:
             provider = self._gateway.catalogue.providers.get(place[1])
-            if provider is None or provider.key_check is None:
+            if provider is None or provider.key_check is None or provider.id in off:
                 continue
             labels = [key.label for key in provider.keys if key.enabled and key.secret]
             if hold.verdict is Kind.MODEL_GONE:

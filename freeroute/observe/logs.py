@@ -47,8 +47,15 @@ class Scrub:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         """Hide *secrets* wherever they stand."""
-        exact = sorted({s for s in secrets if len(s) >= SHORTEST_SECRET}, key=len, reverse=True)
+        self._former: set[str] = set()
+        self.hide(secrets)
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Hide other *secrets* from now on; those before them stay hidden too, until the next time."""
+        now = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
+        exact = sorted(now | self._former, key=len, reverse=True)
         self._pattern = re.compile("|".join([*map(re.escape, exact), _KEY_LIKE]))
+        self._former = now
 
     def __call__(self, logger: object, method: str, event: Event) -> Event:
         """Return *event* without secrets; control characters are for tracebacks alone."""
@@ -69,16 +76,20 @@ class Scrub:
         return "".join(char if char.isprintable() else "?" for char in text)
 
 
-def set_up(form: str, level: str, secrets: Iterable[str] = ()) -> None:
-    """Log as *form* says (console or json) from *level* up; *secrets* are the keys that are in use."""
+def set_up(form: str, level: str, secrets: Iterable[str] = ()) -> Scrub:
+    """Log as *form* says (console or json) from *level* up; *secrets* are the keys that are in use.
+
+    What hides them is returned, to be told of others later.
+    """
     # Whether colours are wanted is judged now; where to write, at each line, since stderr may be replaced.
     sink = cast("TextIO", _Stderr())
+    scrub = Scrub(secrets)
     for_people = form == "console"
     stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S" if for_people else "iso", utc=not for_people)
     before: list[Processor] = [structlog.processors.add_log_level, stamp]
     after: list[Processor] = [
         structlog.processors.format_exc_info,
-        Scrub(secrets),
+        scrub,
         _as_text(colours=_wants_colours()) if for_people else _as_json,
     ]
     structlog.configure(
@@ -88,6 +99,7 @@ def set_up(form: str, level: str, secrets: Iterable[str] = ()) -> None:
         cache_logger_on_first_use=False,
     )
     _adopt_libraries(sink, before, after)
+    return scrub
 
 
 def _adopt_libraries(sink: TextIO, before: list[Processor], after: list[Processor]) -> None:

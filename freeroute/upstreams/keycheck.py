@@ -34,6 +34,14 @@ class HttpKeyChecks:
             return await check(provider, key, client, self._clock.now())
 
 
+class NoKeyChecks:
+    """What is asked about simulated keys: nobody."""
+
+    async def check(self, provider: Provider, key: Key) -> Verdict:
+        """Not know."""
+        return Verdict(KeyState.UNKNOWN, "providers are simulated here, and have no keys")
+
+
 async def check(provider: Provider, key: Key, client: httpx.AsyncClient, now: Now) -> Verdict:
     """Make the catalogue's cheap call with *key*. A network error or a challenge page is never invalid."""
     if not key.secret:

@@ -9,7 +9,10 @@ from freeroute.administration.operators import OperatorBook
 from freeroute.config.load import Overrides, load
 from freeroute.stores.clients_file import ClientsFile
 from freeroute.stores.operators_file import OperatorsFile
+from tests.config.conftest import built, planned, safe
 from tests.support.clocks import ManualClock
+
+__all__ = ["built", "planned", "safe"]
 
 SETTINGS = "clients:\n  - {name: set, key: k}\n"
 

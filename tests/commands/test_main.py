@@ -17,6 +17,7 @@ HEAVY = [
     "asyncio",
     "httpx",
     "litestar",
+    "cryptography",
     "prometheus_client",
     "rich",
     "sqlalchemy",

@@ -9,6 +9,7 @@ from freeroute.config.assembly import Assembly, assemble
 from freeroute.config.entries import read_catalogue
 from freeroute.config.load import Overrides, load
 from freeroute.config.overlay import Plan
+from freeroute.config.overlay import planned as lay_out
 from freeroute.stores.keysafe import KeySafe
 
 TODAY = date(2026, 11, 21)
@@ -90,9 +91,9 @@ def planned(tmp_path: Path, built):
     """Return what settings come to, with all that is needed to lay something over it."""
 
     def build(text: str = "", env: dict[str, str] | None = None) -> Plan:
-        assembly = built(text, env)
+        built(text, env)
         settings = load(Overrides(), env or {}, tmp_path, tmp_path)
-        return Plan(settings, read_catalogue(tmp_path / "providers"), TODAY, assembly)
+        return lay_out(settings, read_catalogue(tmp_path / "providers"), TODAY)
 
     return build
 

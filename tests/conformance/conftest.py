@@ -11,10 +11,10 @@ import httpx
 import pytest
 import yaml
 
-from freeroute.app import App, Plan
-from freeroute.config.assembly import assemble
+from freeroute.app import App
 from freeroute.config.entries import read_catalogue
 from freeroute.config.load import Overrides, load
+from freeroute.config.overlay import Plan, planned
 from freeroute.resources import config_dir
 from tests.support.clocks import ManualClock
 from tests.support.corpus import Entry
@@ -40,7 +40,7 @@ def plan(provider: str, directory: Path) -> Plan:
     text = yaml.safe_dump({**quiet, "providers": {"corpus": entry}})
     (directory / f"{provider}.yaml").write_text(text)
     settings = load(Overrides(config=str(directory / f"{provider}.yaml")), {}, directory, directory)
-    return Plan(settings, assemble(settings, _catalogue(), dt.date(2026, 11, 1)))
+    return planned(settings, _catalogue(), dt.date(2026, 11, 1))
 
 
 @pytest.fixture(scope="session")

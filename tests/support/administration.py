@@ -11,6 +11,7 @@ from freeroute.engine.maintenance import MaintenanceSwitch
 from freeroute.engine.operations import Operations
 from freeroute.engine.records import ReceiptsWanted, UsageWanted
 from freeroute.surfaces.admin.topics import Administration
+from tests.support.providers import FakeChecks, FakeProviders, at_once
 from tests.support.world import World, provider
 
 
@@ -119,6 +120,7 @@ def administration(
     *,
     clients: FakeBook | None = None,
     operators: FakeBook | None = None,
+    providers: FakeProviders | None = None,
 ) -> Administration:
     given, gateway = gateway is not None, gateway or World(provider("groq")).gateway
     return Administration(
@@ -129,4 +131,7 @@ def administration(
         operations=Operations(gateway) if given else Refused(gateway),
         maintenance=MaintenanceSwitch(gateway),
         records=records or FakeRecords(),
+        providers=providers or FakeProviders(),
+        in_step=at_once,
+        checks=FakeChecks(),
     )

@@ -13,10 +13,10 @@ import httpx
 import msgspec
 import uvicorn
 
-from freeroute.app import App, Plan
-from freeroute.config.assembly import assemble
+from freeroute.app import App
 from freeroute.config.entries import read_catalogue
 from freeroute.config.load import Overrides, load
+from freeroute.config.overlay import Plan, planned
 from freeroute.demo import simulation
 from freeroute.resources import config_dir
 from freeroute.upstreams.aiohttp_transport import AiohttpTransport
@@ -270,7 +270,7 @@ def _settings(
 def _reader(directory: Path) -> Callable[[], Plan]:
     def read() -> Plan:
         settings = load(Overrides(), {}, directory, directory)
-        return Plan(settings, assemble(settings, _catalogue(), dt.date(2026, 11, 1)))
+        return planned(settings, _catalogue(), dt.date(2026, 11, 1))
 
     return read
 

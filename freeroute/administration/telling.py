@@ -1,7 +1,7 @@
 """What operators are told of providers and keys: never a key, only how it ends."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
 
 from freeroute.config.assembly import where_of
 from freeroute.config.entries import merged, models_of, or_else
@@ -27,16 +27,33 @@ def unknown_state(provider: str, label: str) -> dict[str, Any]:
     return {"state": "unknown", "until": None, "reason": None}
 
 
-class Telling:
-    """Tells of *plan* with what was *opened* over it, which together are *laid*."""
+class Knowing(Protocol):
+    """What the settings and what was entered come to."""
 
-    def __init__(self, plan: Plan, opened: Opened, laid: Laid, states: States = unknown_state) -> None:
-        """Ask *states* how keys in use stand."""
-        self._plan = plan
-        self._opened = opened
-        self._laid = laid
+    @property
+    def plan(self) -> Plan:
+        """Return what the settings alone come to."""
+        ...
+
+    @property
+    def opened(self) -> Opened:
+        """Return what was entered."""
+        ...
+
+    @property
+    def laid(self) -> Laid:
+        """Return what both come to."""
+        ...
+
+
+class Telling:
+    """Tells of providers and keys as they are at one moment."""
+
+    def __init__(self, known: Knowing, states: States = unknown_state) -> None:
+        """Tell what is *known*; *states* says how keys in use stand."""
+        self._plan, self._opened, self._laid = known.plan, known.opened, known.laid
         self._states = states
-        assembly = laid.assembly
+        assembly = self._laid.assembly
         self._on = {**assembly.catalogue.providers, **{one.id: one for one in assembly.local}}
         self._why = {line.provider: line.why for line in assembly.switched_on}
 
@@ -65,13 +82,6 @@ class Telling:
             "models_off": sorted(off),
             "keys": [*(self._used(on) if on is not None else ()), *self._hidden(name, on)],
         }
-
-    def key(self, provider: str, label: str) -> dict[str, Any]:
-        """Return what there is to tell of one key that was entered; raises KeyError."""
-        for told in self.provider(provider)["keys"]:
-            if (told["label"], told["source"]) == (label, "entered"):
-                return dict(told)
-        raise KeyError(label)
 
     def _used(self, provider: Provider) -> Iterator[dict[str, Any]]:
         """Tell of the keys of *provider*; calling without one is none."""
@@ -106,18 +116,21 @@ def asked_about(laid: Laid, provider: str, label: str) -> tuple[Provider, Key]:
     """
     known = {**laid.assembly.catalogue.providers, **{one.id: one for one in laid.assembly.local}}
     if provider not in known:
-        close = nearest(provider, known)
-        meant = f"; did you mean {' or '.join(close)}?" if close else ""
-        raise NotFound(f"provider {provider!r} is not switched on{meant}", param="provider")
+        raise NotFound(f"provider {provider!r} is not switched on{meant(provider, known)}", param="provider")
     for key in known[provider].keys:
         if key.label == label:
             why = laid.shut.get((provider, label))
             if not key.enabled and why not in (None, DISABLED):
                 raise Conflict(f"{provider}: {label} is not asked about: {why}", param="label")
             return known[provider], key
-    close = nearest(label, [key.label for key in known[provider].keys])
-    meant = f"; did you mean {' or '.join(close)}?" if close else ""
-    raise NotFound(f"{provider} has no key {label!r}{meant}", param="label")
+    labels = [key.label for key in known[provider].keys]
+    raise NotFound(f"{provider} has no key {label!r}{meant(label, labels)}", param="label")
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """Return the question whether one of those *known* was meant that look like *name*, if any does."""
+    close = nearest(name, known)
+    return f"; did you mean {' or '.join(close)}?" if close else ""
 
 
 def _plain(label: str, account: str, source: str, entered: EnteredKey | None) -> dict[str, Any]:
