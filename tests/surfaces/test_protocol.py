@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import socket
 
 import pytest
@@ -374,8 +375,11 @@ def test_noise_never_gets_a_500(build, noises):
                 async with RawCaller.to(url) as caller:
                     await caller.send(HEAD[:cut] + noise + b"\r\n\r\n")
                     caller.writer.write_eof()
-                    reply = await asyncio.wait_for(caller.reader.read(), 5)
-                    assert not reply.startswith(b"HTTP/1.1 5")
+                    with contextlib.suppress(
+                        ConnectionResetError
+                    ):  # what it would not read was still to come
+                        reply = await asyncio.wait_for(caller.reader.read(), 5)
+                        assert not reply.startswith(b"HTTP/1.1 5")
 
     asyncio.run(main())
 
