@@ -120,13 +120,15 @@ async def answer(route: Route, guard: Guard, request: Request) -> None:
         await handler(request)
     except CallerLeft:
         return
-    except ApiError as error:
-        await request.refuse(error)
     except Exception as error:
-        log_fault(error, request.id)
+        known = error if isinstance(error, ApiError) else None
+        if known is None:
+            log_fault(error, request.id)
         # Once the head is out, all that is left is not to finish: the server then closes the connection.
         if not request.started:
-            await request.refuse(Internal("Something went wrong in the gateway; its log says where."))
+            await request.refuse(
+                known or Internal("Something went wrong in the gateway; its log says where.")
+            )
 
 
 def _admit(route: Route, guard: Guard, request: Request) -> None:

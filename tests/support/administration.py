@@ -47,7 +47,7 @@ class FakeRecords:
     def __init__(self) -> None:
         self.asked: list[UsageWanted | ReceiptsWanted] = []
         self.broken: Exception | None = None
-        self.pieces = [b"one\n", b"two\n"]
+        self.pieces: list[bytes | Exception] = [b"one\n", b"two\n"]
 
     async def usage(self, wanted: UsageWanted) -> dict[str, Any]:
         self._ask(wanted)
@@ -64,6 +64,8 @@ class FakeRecords:
     async def export(self, wanted: ReceiptsWanted, form: str) -> AsyncIterator[bytes]:
         self._ask(wanted)
         for piece in self.pieces:
+            if isinstance(piece, Exception):
+                raise piece
             yield piece
 
     def _ask(self, wanted: UsageWanted | ReceiptsWanted) -> None:

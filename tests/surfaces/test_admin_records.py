@@ -143,12 +143,14 @@ async def test_where_nothing_is_stored_that_is_said(serve, path):
     assert "storage.records" in reply.json()["error"]["message"]
 
 
-async def test_a_caller_that_leaves_a_file_stops_the_reading_of_it(serve, records):
+async def sent_by(app: Any, *, stays: bool) -> list[dict[str, Any]]:
+    """Return what *app* sends to a caller of a file that stays to its end, or leaves at once."""
     sent: list[dict[str, Any]] = []
     messages: list[dict[str, Any]] = [{"type": "http.request", "body": b"", "more_body": False}]
-    records.pieces = [b"x"] * 1000
 
     async def receive() -> dict[str, Any]:
+        if stays and not messages:
+            await asyncio.Event().wait()
         return messages.pop(0) if messages else {"type": "http.disconnect"}
 
     async def send(message: dict[str, Any]) -> None:
@@ -168,6 +170,24 @@ async def test_a_caller_that_leaves_a_file_stops_the_reading_of_it(serve, record
         "client": ("127.0.0.1", 1),
         "server": ("localhost", 80),
     }
-    await serve(records)(scope, receive, send)
+    await app(scope, receive, send)
+    return sent
+
+
+def is_whole(sent: list[dict[str, Any]]) -> bool:
+    return sent[-1].get("more_body") is False
+
+
+async def test_a_caller_that_leaves_a_file_stops_the_reading_of_it(serve, records):
+    records.pieces = [b"x"] * 1000
+    sent = await sent_by(serve(records), stays=False)
     assert len(sent) < 20
-    assert not any(message.get("more_body") is False for message in sent if "body" in message)
+    assert not is_whole(sent)
+
+
+async def test_a_file_that_breaks_off_has_no_end_for_its_caller_to_see(serve, records):
+    assert is_whole(await sent_by(serve(records), stays=True))
+    records.pieces.append(RecordsUnavailable("The records' database does not answer in time."))
+    sent = await sent_by(serve(records), stays=True)
+    assert [message["type"] for message in sent] == ["http.response.start"] + ["http.response.body"] * 2
+    assert not is_whole(sent)

@@ -133,6 +133,7 @@ class RecordsReader:
             task.cancel()
         if not task.done():
             self._drop()
+            self._log.error("records cannot be read", reason="the database does not answer in time")
             raise RecordsUnavailable("The records' database does not answer in time.")
         return task.result()
 

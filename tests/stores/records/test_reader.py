@@ -15,10 +15,10 @@ from structlog.testing import capture_logs
 
 from freeroute.engine.records import ReceiptsWanted, UsageWanted
 from freeroute.errors import InvalidRequest, RecordsUnavailable
-from freeroute.stores.records import reader
 from freeroute.stores.records.database import Database
-from freeroute.stores.records.reader import AT_ONCE, PAGE, RecordsReader
+from freeroute.stores.records.reader import AT_ONCE, PAGE, PATIENCE, RecordsReader
 from freeroute.stores.records.rows import Batch
+from tests.support import postgres
 from tests.support.clocks import EPOCH, ManualClock
 from tests.support.receipts import row
 
@@ -28,9 +28,9 @@ WEEK = 7 * 86400.0
 class Records:
     """A database, and a reader of it."""
 
-    def __init__(self, url: str | None, path: Path) -> None:
+    def __init__(self, url: str | None, path: Path, patience: float = PATIENCE) -> None:
         self.database = Database(url, path)
-        self.reader = RecordsReader(lambda: Database(url, path, migrates=False), ManualClock())
+        self.reader = RecordsReader(lambda: Database(url, path, migrates=False), ManualClock(), patience)
 
     async def write(self, *rows) -> None:
         await self.database.write(Batch("run", 1, rows), EPOCH)
@@ -132,6 +132,29 @@ async def test_a_postgres_that_is_not_there_is_unavailable_and_tells_no_password
     assert "secret-word" not in caught.value.message + str(logs)
 
 
+@pytest.mark.e2e
+async def test_a_postgres_that_is_silent_costs_bounded_time_and_is_read_once_it_speaks(tmp_path):
+    with postgres.server() as server:
+        records = Records(server.url, tmp_path / "none", patience=0.5)
+        await records.write(row(at=EPOCH - 1))
+        wanted = ReceiptsWanted(EPOCH - WEEK, EPOCH)
+        assert (await records.reader.receipts(wanted))["receipts"]
+        server.pause()
+        for _ in range(2):
+            async with asyncio.timeout(5):
+                with pytest.raises(RecordsUnavailable, match="does not answer in time"):
+                    await records.reader.receipts(wanted)
+        server.resume()
+        found = None
+        async with asyncio.timeout(30):
+            while found is None:
+                with contextlib.suppress(RecordsUnavailable):
+                    found = await records.reader.receipts(wanted)
+        assert len(found["receipts"]) == 1
+        await records.reader.close()
+        await records.database.close()
+
+
 class Hanging:
     """A database that never answers, and does not let go either."""
 
@@ -176,4 +199,3 @@ async def test_libraries_are_loaded_beside_the_loop(tmp_path):
     with pytest.raises(RecordsUnavailable):
         await RecordsReader(make, ManualClock()).usage(UsageWanted(EPOCH - WEEK))
     assert threads != [threading.main_thread()]
-    assert reader.PATIENCE <= 10
