@@ -130,6 +130,7 @@ class Quirks(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     With *plain_tool_names* names of tools are letters, digits and underscores. By patterns of models:
     *efforts* are the reasoning efforts they take, *think_tags* those that write thoughts into their text,
     *text_tools* those that write calls into it, with the form. *require_parameters*: a router with this wish.
+    Without *whole_finish* a whole answer that does not say why it ended has ended well, or at its bound.
     *prefill* is how a model is given the beginning of its answer: an assistant's message at the end, alone,
     with ``prefix``, or with ``continue_final_message`` beside it.
     """
@@ -150,6 +151,7 @@ class Quirks(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     flatten_content: bool = False
     tool_call_index: bool = True
     tool_finish: bool = True
+    whole_finish: bool = True
     usage_every_chunk: bool = False
     echo_signature: bool = False
     remote_images: bool = True

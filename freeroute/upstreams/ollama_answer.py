@@ -76,7 +76,8 @@ class Answering:
         message = {"role": "assistant", "content": said.pop("content", None), **said}
         for call in said.get("tool_calls", ()):
             del call["index"]
-        choice = {"index": 0, "message": message, "finish_reason": self._finish(line), **_logprobs(line)}
+        finish = self._finish(line) if line.done else None
+        choice = {"index": 0, "message": message, "finish_reason": finish, **_logprobs(line)}
         usage = self._usage(line)
         told = {"usage": usage} if usage else {}
         return _encode({**self._head(line, "chat.completion"), "choices": [choice], **told})
@@ -134,9 +135,9 @@ class Answering:
         }
 
     def _finish(self, line: Line) -> str:
-        if self._calls:
-            return "tool_calls"
-        return "length" if line.done_reason == "length" else "stop"
+        """Return why it ended; older versions do not say it."""
+        reason = line.done_reason or "stop"
+        return "tool_calls" if self._calls and reason == "stop" else reason
 
     def _usage(self, line: Line) -> dict[str, int] | None:
         """Return the tokens told; older versions leave the prompt out if all of it was cached."""

@@ -32,19 +32,21 @@ from freeroute.upstreams.verdicts import judge_inside, judge_response
 from freeroute.upstreams.wordings import PENALTIES
 from freeroute.upstreams.writing import habits_of
 from freeroute.wire.answers import (
-    SILENT_FINISHES,
     Piece,
     chunk_of,
     error_in,
     estimated_usage,
     inspect,
+    is_finished,
     is_meaningful,
     text_size,
     usage_in,
     usage_of,
+    with_finish,
     with_usage,
 )
 from freeroute.wire.chat import ChatCall
+from freeroute.wire.finishes import SILENT_FINISHES
 from freeroute.wire.lenient import Lenient
 from freeroute.wire.mending import Mender
 from freeroute.wire.sse import SseParser
@@ -298,6 +300,9 @@ class _Attempt:
         if failed is not None or piece is None:
             return Sent(failed or Outcome(Kind.GARBAGE, exchange.status))
         usage = usage_of(usage_in(piece)) or estimated_usage(self._prompt, text_size(piece))
+        if not is_finished(piece):
+            body = with_finish(body, self._presumed(usage))
+            piece = inspect_whole(body) or piece
         read, body = body, self._repairs.whole(body, piece)
         if body is not read and (failed := self._failed(exchange, inspect(body), body)) is not None:
             return Sent(failed)  # tags and nothing else, say
@@ -351,9 +356,19 @@ class _Attempt:
             if piece.object == "error" or said.message or said.codes:
                 return self._inside(body, exchange.headers)
             return Outcome(Kind.GARBAGE, exchange.status, "not a chat completion")
-        if self._terms.probe or is_meaningful(piece) or piece.finish in SILENT_FINISHES:
+        if self._terms.probe:
             return None
-        return Outcome(Kind.EMPTY, exchange.status, "an answer without content")
+        if not is_meaningful(piece) and piece.finish not in SILENT_FINISHES:
+            return Outcome(Kind.EMPTY, exchange.status, "an answer without content")
+        if self._candidate.provider.quirks.whole_finish and not is_finished(piece):
+            return Outcome(Kind.TRUNCATED, exchange.status, "an answer without a finish")
+        return None
+
+    def _presumed(self, usage: Usage) -> str:
+        """Return why an answer ended that does not say so itself: of its bound only if *usage* reached it."""
+        bound = self._bound()
+        is_full = bound is not None and not usage.estimated and usage.completion >= bound
+        return "length" if is_full else "stop"
 
 
 def as_asked(call: ChatCall, candidate: Candidate) -> ChatCall:

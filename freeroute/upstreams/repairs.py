@@ -14,6 +14,7 @@ from freeroute.upstreams.text_tools import Call
 from freeroute.upstreams.tool_calls import ToolCalls, with_ids
 from freeroute.upstreams.writing import Habits, Heard, Writing
 from freeroute.wire.answers import Choice, Piece, Said, delta_chunk, split_parts
+from freeroute.wire.finishes import finish_of
 
 
 class Repairs:
@@ -126,7 +127,7 @@ class Repairs:
         return self._ends_wrongly(choice)
 
     def _ends_wrongly(self, choice: Choice) -> bool:
-        if choice.finish_reason != "stop":
+        if not isinstance(choice.finish_reason, str) or finish_of(choice.finish_reason) != "stop":
             return False
         index = _index(choice)
         begun = not self._quirks.tool_finish and bool(self._calls.get(index))
@@ -146,6 +147,8 @@ class Repairs:
                     call.pop("index", None)
             raw[where] = {**body, "content": None if heard.calls else "", **told}
         if self._ends_wrongly(choice):
+            if choice.finish_reason != "stop":
+                raw.setdefault("native_finish_reason", choice.finish_reason)
             raw["finish_reason"] = "tool_calls"
 
     def _told(self, heard: Heard, index: int, before: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from freeroute.upstreams.structured import Checking
 from freeroute.upstreams.transport import Exchange, TransportError
 from freeroute.upstreams.unmet import Lacking
 from freeroute.wire.answers import (
-    SILENT_FINISHES,
     Choice,
     Piece,
     error_in,
@@ -28,6 +27,7 @@ from freeroute.wire.answers import (
     usage_object,
     usage_of,
 )
+from freeroute.wire.finishes import SILENT_FINISHES
 from freeroute.wire.lenient import Lenient
 from freeroute.wire.mending import Mender, mended_usage
 from freeroute.wire.sse import DONE, EventTooLarge

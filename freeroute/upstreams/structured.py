@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from freeroute.wire.answers import SILENT_FINISHES, Choice, inspect
+from freeroute.wire.answers import Choice, inspect
 from freeroute.wire.conformance import fitted
+from freeroute.wire.finishes import SILENT_FINISHES, finish_of
 
 CHECKED = 4 * 1024 * 1024
 """Characters of a stream that are kept to be checked at its end. Own design: far beyond what JSON takes."""
@@ -53,7 +54,7 @@ def conforming(body: bytes, schema: bytes) -> tuple[bytes, str]:
     mended: dict[int, str] = {}
     for place, choice in enumerate((piece.choices if piece is not None else None) or ()):
         said = choice.message
-        if said is None or said.tool_calls or said.refusal or choice.finish_reason in SILENT_FINISHES:
+        if said is None or said.tool_calls or said.refusal or _is_cut(choice):
             continue
         text = said.content if isinstance(said.content, str) else ""
         found = fitted(text, schema)
@@ -101,6 +102,12 @@ class Checking:
             return ""
         found = fitted(text, self._schema)
         return found.wrong if found.text in (text, None) else "the answer is more than its JSON"
+
+
+def _is_cut(choice: Choice) -> bool:
+    """Say whether *choice* tells, in whatever words, that it was cut."""
+    told = choice.finish_reason
+    return isinstance(told, str) and finish_of(told) in SILENT_FINISHES
 
 
 def _with_contents(body: bytes, contents: dict[int, str]) -> bytes:

@@ -7,38 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from freeroute.domain.usage import Usage, tokens_in
-
-# A finish that explains why there is nothing to read.
-SILENT_FINISHES = frozenset({"length", "content_filter"})
-FINISHES = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
-# Other words for the same, from providers' and servers' documentation; anything else reads as "stop".
-_MEANT = {
-    "max_tokens": "length",
-    "max_length": "length",
-    "max_output_tokens": "length",
-    "model_length": "length",
-    "model_context_window_exceeded": "length",
-    "tool_call": "tool_calls",
-    "tool_use": "tool_calls",
-    "blocklist": "content_filter",
-    "guardrail_intervened": "content_filter",
-    "prohibited_content": "content_filter",
-    "recitation": "content_filter",
-    "refusal": "content_filter",
-    "safety": "content_filter",
-    "sensitive": "content_filter",
-    "spii": "content_filter",
-}
-# A finish that is a failure of the provider: Mistral's, Z.ai's, DeepSeek's, vLLM's and Gemini's words.
-_FAILURES = frozenset(
-    {"error", "network_error", "insufficient_system_resource", "abort", "malformed_function_call"}
-)
-
-
-def finish_of(told: str) -> str:
-    """Return the finish reason *told* in OpenAI's words: Gemini adds details after a colon."""
-    word = told.partition(":")[0].strip().lower().replace("-", "_")
-    return word if word in FINISHES else _MEANT.get(word, "stop")
+from freeroute.wire.finishes import finish_of, is_failure
 
 
 class Said(Struct):
@@ -85,7 +54,7 @@ class Piece(Struct):
     def finish(self) -> str | None:
         """Return the last finish reason given."""
         for choice in reversed(self.choices or ()):
-            if isinstance(choice.finish_reason, str) and choice.finish_reason:
+            if _is_word(choice.finish_reason):
                 return finish_of(choice.finish_reason)
         return None
 
@@ -105,6 +74,15 @@ def inspect(body: bytes) -> Piece | None:
         return _PIECE.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
+
+
+def is_finished(piece: Piece) -> bool:
+    """Say whether every choice of the whole answer *piece* tells why it ended."""
+    return all(_is_word(choice.finish_reason) for choice in piece.choices or ())
+
+
+def _is_word(told: Any) -> bool:
+    return isinstance(told, str) and bool(told)
 
 
 def is_meaningful(piece: Piece) -> bool:
@@ -150,7 +128,7 @@ def error_in(piece: Piece) -> Any:
     for choice in piece.choices or ():
         if choice.error:
             return choice.error
-        if isinstance(choice.finish_reason, str) and choice.finish_reason.lower() in _FAILURES:
+        if isinstance(choice.finish_reason, str) and is_failure(choice.finish_reason):
             return {"message": "the provider ended the answer with an error"}
     return None
 
@@ -327,10 +305,19 @@ def chunk_of(body: bytes) -> bytes:
             if isinstance(call, dict):
                 call["index"] = index
         choice["delta"] = message
-        choice["finish_reason"] = choice.get("finish_reason") or ("tool_calls" if calls else "stop")
     whole["object"] = "chat.completion.chunk"
     whole.pop("usage", None)
     return _ENCODER.encode(whole)
+
+
+def with_finish(body: bytes, finish: str) -> bytes:
+    """Return the whole answer *body* with *finish* where a choice does not tell its own: tool calls do."""
+    answer = msgspec.json.decode(body)
+    for choice in answer["choices"]:
+        if not _is_word(choice.get("finish_reason")):
+            called = (choice.get("message") or {}).get("tool_calls")
+            choice["finish_reason"] = "tool_calls" if called else finish
+    return _ENCODER.encode(answer)
 
 
 def with_usage(body: bytes, usage: Usage) -> bytes:

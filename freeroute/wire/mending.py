@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from freeroute.wire.answers import FINISHES, Piece, finish_of, usage_object, usage_of
+from freeroute.wire.answers import Piece, usage_object, usage_of
+from freeroute.wire.finishes import FINISHES, finish_of
 from freeroute.wire.strict import Logprobs, ServiceTier, fits, has_form, is_usage
 
 _ROLES = ("developer", "system", "user", "assistant", "tool")
@@ -144,7 +145,7 @@ def _mend_part(choice: dict[str, Any]) -> None:
 
 
 def _mend_whole(choice: dict[str, Any]) -> None:
-    """Mend a choice of a whole answer: one without a finish ended all the same."""
+    """Mend a choice of a whole answer."""
     message = choice.get("message")
     if not isinstance(message, dict):
         message = choice["message"] = {}
@@ -162,8 +163,6 @@ def _mend_whole(choice: dict[str, Any]) -> None:
         if called is not None:
             called.setdefault("name", "")
             called.setdefault("arguments", "")
-    if choice["finish_reason"] is None:
-        choice["finish_reason"] = "tool_calls" if message.get("tool_calls") else "stop"
 
 
 def _mend_said(said: dict[str, Any]) -> None:

@@ -142,16 +142,16 @@ async def test_the_gateways_own_errors_have_the_form(asking, path: str, body: by
 
 
 ODD = [
-    b'{"choices":[{"message":{"content":"Hi"}}]}',
+    b'{"choices":[{"finish_reason":"stop","message":{"content":"Hi"}}]}',
     b'{"choices":[{"message":{"content":"Hi","role":"model"},"finish_reason":"SAFETY","index":"0"}],"id":7}',
-    b'{"choices":[{"message":{"content":{"text":"Hi"},"reasoning":"x","refusal":[]}}],"created":1.5}',
-    b'{"choices":[{"message":{"content":"Hi","tool_calls":{}}}],"usage":{"prompt_tokens":null},"model":null}',
-    b'{"choices":[{"message":{"content":"Hi","tool_calls":[7,{"function":{}},{"function":7}]}}]}',
-    b'{"choices":[{"message":{"content":"Hi"},"logprobs":{"tokens":["Hi"]}}],"system_fingerprint":{}}',
-    b'{"choices":[{"message":{"content":"Hi"},"logprobs":{"content":[{"token":"Hi","logprob":-1}]}}]}',
-    b'{"choices":[{"message":{"content":"Hi"}}],"usage":{"prompt_tokens":1.0,"prompt_tokens_details":7}}',
-    b'{"choices":[{"message":{"content":"Hi"}}],"usage":{"total_tokens":2,"prompt_tokens_details":{"a":"1"}}}',
-    b'{"choices":[{"message":{"content":"Hi","function_call":{"name":"f","arguments":{}}}}]}',
+    b'{"choices":[{"finish_reason":"stop","message":{"content":{"text":"Hi"},"reasoning":"x","refusal":[]}}],"created":1.5}',
+    b'{"choices":[{"finish_reason":"stop","message":{"content":"Hi","tool_calls":{}}}],"usage":{"prompt_tokens":null},"model":null}',
+    b'{"choices":[{"finish_reason":"stop","message":{"content":"Hi","tool_calls":[7,{"function":{}},{"function":7}]}}]}',
+    b'{"choices":[{"finish_reason":"stop","message":{"content":"Hi"},"logprobs":{"tokens":["Hi"]}}],"system_fingerprint":{}}',
+    b'{"choices":[{"finish_reason":"stop","message":{"content":"Hi"},"logprobs":{"content":[{"token":"Hi","logprob":-1}]}}]}',
+    b'{"choices":[{"finish_reason":"stop","message":{"content":"Hi"}}],"usage":{"prompt_tokens":1.0,"prompt_tokens_details":7}}',
+    b'{"choices":[{"finish_reason":"stop","message":{"content":"Hi"}}],"usage":{"total_tokens":2,"prompt_tokens_details":{"a":"1"}}}',
+    b'{"choices":[{"finish_reason":"stop","message":{"content":"Hi","function_call":{"name":"f","arguments":{}}}}]}',
 ]
 
 

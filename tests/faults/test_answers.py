@@ -209,6 +209,38 @@ async def test_a_stream_where_a_whole_answer_was_asked_for_is_no_answer(play):
     assert await scene.moves_on(False, "garbage:200") == suspect(1, PROMPT)
 
 
+@pytest.mark.parametrize("told", [None, "", "timeout", "cancelled", "ERROR", "OTHER", "unknown"])
+async def test_an_answer_that_does_not_say_that_it_ended_is_broken(play, stream, told):
+    cut = {"role": "assistant", "content": "The answer is not"}
+    ending = "fault:502" if told else "truncated:200"
+    scene = await play(whole(completion(cut, told, usage=counted(3, 4))))
+    assert await scene.moves_on(stream, ending) == suspect(1, PROMPT)
+
+
+@pytest.mark.parametrize(
+    ("told", "meant"),
+    [("ERROR_LIMIT", "length"), ("ERROR_TOXIC", "content_filter"), ("content_filtered", "content_filter")],
+)
+async def test_an_end_in_another_dialect_means_the_same(play, stream, told, meant):
+    cut = {"role": "assistant", "content": "Hi"}
+    scene = await play(whole(completion(cut, told, usage=counted(3, 2))))
+    reply = await scene.ask(stream)
+    [choice] = reply.events[0]["choices"] if stream else reply.json["choices"]
+    assert (reply.by, choice["finish_reason"], choice["native_finish_reason"]) == ("alpha", meant, told)
+    assert await scene.stands() == SERVED
+
+
+async def test_an_answer_cut_short_in_any_words_is_not_held_to_its_schema(play):
+    form = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}}
+    scene = await play(
+        whole(completion({"role": "assistant", "content": '{"n":'}, "MAX_TOKENS", usage=counted(3, 2))),
+        alpha={"models": [{"id": "large", "capabilities": ["json_object", "json_schema"]}]},
+    )
+    reply = await scene.ask(response_format=form)
+    assert (reply.by, reply.json["choices"][0]["finish_reason"]) == ("alpha", "length")
+    assert await scene.stands() == SERVED
+
+
 async def test_a_filtered_answer_is_served_as_it_is(play, stream):
     filtered = completion({"role": "assistant", "content": ""}, "content_filter", usage=counted(3, 0))
     events = (ROLE, event(finish="content_filter"), DONE)

@@ -239,6 +239,8 @@ async def test_tool_calls_get_ids_and_running_numbers():
     assert calls[0]["id"].startswith("call_")
     assert calls[1]["id"] == "own"
     assert told[-1]["choices"][0]["finish_reason"] == "tool_calls"
+    cut = await chunks(line({"tool_calls": [one]}), line({}, done=True, done_reason="length"))
+    assert cut[-1]["choices"][0]["finish_reason"] == "length"
     answer = (await Talk(json_reply(line({"tool_calls": [one]}, done=True))).ask()).answer
     assert answer is not None
     [choice] = msgspec.json.decode(answer.body)["choices"]
@@ -306,6 +308,7 @@ BUSY = (
         (200, b"{}", Kind.GARBAGE, None),
         (200, b"nonsense", Kind.GARBAGE, None),
         (200, line({}, done=True, done_reason="load"), Kind.EMPTY, None),
+        (200, line({"content": "Hi"}), Kind.TRUNCATED, None),
     ],
 )  # fmt: skip
 async def test_each_refusal_is_understood(status: int, body: bytes, kind: Kind, param: str | None):

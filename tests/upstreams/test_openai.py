@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from freeroute.domain.catalogue import Auth, ErrorRule, Quirks
-from freeroute.domain.outcome import Kind, Next, judge
+from freeroute.domain.outcome import Blame, Kind, Next, blamed, judge
 from freeroute.domain.usage import Usage
 from freeroute.engine.ports import Terms
 from freeroute.upstreams.transport import (
@@ -205,6 +205,34 @@ async def test_refused_penalties_are_put_on_one_the_caller_sent():
 @pytest.mark.parametrize("stream", [True, False])
 async def test_a_200_that_is_no_answer_is_a_failed_attempt(reply: Reply, kind: Kind, stream: bool):
     assert (await ask(PlayedTransport(reply), stream=stream)).outcome.kind is kind
+
+
+def unfinished(told: object, **more: object) -> bytes:
+    choice = {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": told}
+    return msgspec.json.encode({"choices": [choice], **more})
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("told", [None, ""])
+async def test_a_whole_answer_that_does_not_say_why_it_ended_was_cut(told: object, stream: bool):
+    sent = await ask(PlayedTransport(json_reply(unfinished(told))), stream=stream)
+    assert (sent.outcome.kind, blamed(sent.outcome)) == (Kind.TRUNCATED, Blame.PROVIDER)
+
+
+@pytest.mark.parametrize(
+    ("usage", "bound", "finish"),
+    [(None, 5, "stop"), ((3, 5), None, "stop"), ((3, 4), 5, "stop"), ((3, 5), 5, "length")],
+)
+async def test_where_whole_answers_never_say_why_they_ended_only_the_bound_can_have_cut_them(
+    usage, bound, finish
+):
+    counts = dict(zip(("prompt_tokens", "completion_tokens"), usage, strict=True)) if usage else None
+    played = PlayedTransport(json_reply(unfinished(None, usage=counts)))
+    asked = candidate(quirks=Quirks(whole_finish=False))
+    sent = await ask(played, asked=asked, max_tokens=bound)
+    assert sent.answer is not None
+    assert sent.answer.finish == finish
+    assert msgspec.json.decode(sent.answer.body)["choices"][0]["finish_reason"] == finish
 
 
 @pytest.mark.parametrize("finish", ["length", "content_filter"])

@@ -282,6 +282,12 @@ def test_stop_after_a_tool_call_becomes_tool_calls():
     )
 
 
+def test_a_stop_in_another_word_becomes_tool_calls_too_and_the_word_stays():
+    told = repaired(Quirks(tool_finish=False), delta(tool_calls=[{"index": 0, "id": "a"}]), delta("STOP"))
+    choice = told[1]["choices"][0]
+    assert (choice["finish_reason"], choice["native_finish_reason"]) == ("tool_calls", "STOP")
+
+
 def test_usage_in_every_chunk_is_taken_out():
     chunk = {**delta(content="x"), "usage": {"prompt_tokens": 1}}
     assert "usage" not in repaired(Quirks(usage_every_chunk=True), chunk)[0]

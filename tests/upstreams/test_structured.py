@@ -97,7 +97,9 @@ async def test_an_answer_that_does_not_fit_is_none(stream, content):
         answer(None, "tool_calls", tool_calls=[{"id": "a", "function": {"name": "f", "arguments": "{}"}}]),
         answer(None, refusal="No."),
         answer('{"n":', "length"),
+        answer('{"n":', "MAX_TOKENS"),
         answer("", "content_filter"),
+        answer("", "SAFETY"),
     ],
 )
 async def test_an_answer_that_does_not_claim_to_fit_is_passed_on(body):
@@ -106,7 +108,11 @@ async def test_an_answer_that_does_not_claim_to_fit_is_passed_on(body):
 
 
 async def test_each_choice_has_to_fit():
-    body = b'{"choices":[{"message":{"content":"{\\"n\\":1}"}},{"index":1,"message":{"content":"no"}}]}'
+    told = [
+        {"index": at, "message": {"content": said}, "finish_reason": "stop"}
+        for at, said in enumerate(['{"n":1}', "no"])
+    ]
+    body = msgspec.json.encode({"choices": told})
     sent = await ask(PlayedTransport(json_reply(body)), asked=NATIVE, response_format=FORM, n=2)
     assert sent.outcome.kind is Kind.NONCONFORMING
 

@@ -130,7 +130,8 @@ async def test_each_choice_has_thoughts_of_its_own():
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_whole_answer_has_its_thoughts_apart(stream):
-    body = b'{"choices":[{"index":0,"message":{"content":"<think>hm</think>Hi","reasoning_content":"So: "}}]}'
+    said = {"content": "<think>hm</think>Hi", "reasoning_content": "So: "}
+    body = msgspec.json.encode({"choices": [{"index": 0, "message": said, "finish_reason": "stop"}]})
     sent = await ask(PlayedTransport(json_reply(body)), asked=THINKER, stream=stream)
     raw = (await rest(stream_of(sent)))[0] if stream else sent.answer and sent.answer.body
     choice = msgspec.json.decode(raw or b"")["choices"][0]
@@ -139,9 +140,8 @@ async def test_a_whole_answer_has_its_thoughts_apart(stream):
 
 
 async def test_models_without_the_habit_keep_their_tags():
-    body = (
-        b'{"choices":[{"index":0,"message":{"content":"<think>hm</think>Hi"}}],"usage":{"prompt_tokens":1}}'
-    )
+    choice = {"index": 0, "message": {"content": "<think>hm</think>Hi"}, "finish_reason": "stop"}
+    body = msgspec.json.encode({"choices": [choice], "usage": {"prompt_tokens": 1}})
     other = candidate(quirks=Quirks(think_tags=("other*",)))
     sent = await ask(PlayedTransport(json_reply(body)), asked=other)
     assert sent.answer is not None

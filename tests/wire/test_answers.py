@@ -55,12 +55,27 @@ def test_a_finish_is_read():
     assert chunk({}).finish is None
 
 
+@pytest.mark.parametrize("told", [None, "", 7, {}])
+def test_what_is_no_finish_is_none_and_only_tool_calls_speak_for_themselves(told: object):
+    unfinished = {"index": 0, "message": {"content": "Hi"}, "finish_reason": told}
+    called = {"index": 1, "message": {"tool_calls": [{"id": "1"}]}}
+    ended = {"index": 2, "message": None, "finish_reason": "eos"}
+    body = msgspec.json.encode({"choices": [unfinished, called, ended]})
+    before, after = answers.inspect(body), answers.inspect(answers.with_finish(body, "length"))
+    assert before is not None
+    assert after is not None
+    assert not answers.is_finished(before)
+    assert answers.is_finished(after)
+    assert [choice.finish_reason for choice in after.choices or ()] == ["length", "tool_calls", "eos"]
+
+
 @pytest.mark.parametrize(
     "body",
     [
         {"error": {"message": "x"}},
         {"choices": [{"error": {"message": "x"}}]},
         {"choices": [{"delta": {}, "finish_reason": "error"}]},
+        {"choices": [{"delta": {"content": "Hi"}, "finish_reason": "TIMEOUT"}]},
     ],
 )
 def test_an_error_inside_is_found(body: object):
