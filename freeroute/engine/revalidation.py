@@ -85,8 +85,11 @@ class Revalidation:
         return found
 
     async def _ask(self, place: KeyPlace, held: Verdicts) -> None:
-        provider = self._gateway.catalogue.providers[place[0]]
-        key = next(key for key in provider.keys if key.label == place[1])
+        provider = self._gateway.catalogue.providers.get(place[0])
+        keys = () if provider is None else provider.keys
+        key = next((key for key in keys if key.label == place[1] and key.enabled), None)
+        if provider is None or key is None:
+            return  # it was taken away while others were asked about
         verdict = await self._checks.check(provider, key)
         self._log.info("key asked about", provider=place[0], key=place[1], verdict=verdict.state.value)
         for where, hold in held:

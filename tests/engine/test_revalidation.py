@@ -5,8 +5,9 @@ import math
 import random
 
 import pytest
+from structlog.testing import capture_logs
 
-from freeroute.domain.catalogue import Key
+from freeroute.domain.catalogue import Key, catalogue_of
 from freeroute.domain.keys import KeyState, Verdict
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.engine.revalidation import JITTER, LOOK, PAUSE, Revalidation
@@ -119,6 +120,30 @@ async def test_what_no_free_call_can_tell_is_not_asked(given, kind, place):
     scene = await Scene(k1=VALID, **given).held(kind, place).after()
     assert scene.checks.asked == []
     assert scene.places == [place]
+
+
+async def test_nothing_is_asked_of_a_provider_that_an_operator_switched_off():
+    scene = Scene(k1=VALID).held(Kind.KEY_INVALID)
+    scene.standing.switch({"a"})
+    assert (await scene.after()).checks.asked == []
+    scene.standing.switch(())
+    assert (await scene.after()).checks.asked == [("a", "k1")]
+
+
+@pytest.mark.parametrize("left", [[], [provider("a", model("m"), keys=("k1",), key_check="/models")]])
+async def test_a_key_that_is_taken_away_while_others_are_asked_about_is_none_of_our_faults(left):
+    scene = Scene(k1=UNKNOWN).held(Kind.KEY_INVALID).held(Kind.KEY_INVALID, ("key", "a", "k2"))
+    check = scene.checks.check
+
+    async def removing(asked, key):
+        scene.world.gateway.adopt(catalogue_of(left, []))
+        return await check(asked, key)
+
+    scene.checks.check = removing  # type: ignore[method-assign]
+    with capture_logs() as logs:
+        await scene.after()
+    assert scene.checks.asked == [("a", "k1")]
+    assert [log for log in logs if log["log_level"] == "error"] == []
 
 
 async def test_a_hold_that_was_laid_anew_meanwhile_stands():
