@@ -203,7 +203,7 @@ async def test_what_even_the_end_could_not_write_is_counted(tmp_path):
     heard(keeper)
     writing.stop()
     await writing.run()
-    assert (len(keeper), keeper._state.failing) == (0, True)
+    assert (len(keeper), keeper._state.failing, keeper._state.bodies_lost) == (0, True, 2)
 
 
 def test_a_batch_of_a_version_without_bodies_is_read():
