@@ -14,8 +14,8 @@ from freeroute.wire.transcript import Transcript
 WAITING = 16 * 2**20
 """Bytes of texts that wait in memory to be written. Own design: half a second of a busy gateway."""
 
-AT_ONCE = 4 * 2**20
-"""Bytes of texts that are written at once. Own design: some 100 requests, a moment for a database."""
+AT_ONCE = 2**19
+"""Bytes of texts that are written at once. Own design: encoded in a millisecond, for which streams wait."""
 
 
 class Keeping(Struct, frozen=True):

@@ -80,7 +80,8 @@ class Recorder:
         self._origin = secrets.token_hex(8)
         self._number = 0
         self._queue: deque[Receipt] = deque()
-        self._held: tuple[bytes, int] | None = None  # a batch that the spool did not take, and its receipts
+        # A batch that the spool did not take, and how many receipts and texts are in it.
+        self._held: tuple[bytes, int, int] | None = None
         self._tidy_at = clock.now().mono
         self._stopping = asyncio.Event()
         self._more = asyncio.Event()
@@ -130,11 +131,12 @@ class Recorder:
     async def spool(self) -> None:
         """Bring the queue to the spool."""
         while self._held is not None or self._queue or self.bodies:
-            self._held = line, count = self._held or await self._encoded()
+            self._held = line, count, texts = self._held or await self._encoded()
             try:
                 await asyncio.to_thread(self._spool.append, line)
             except SpoolFullError:
                 self.state.lost += count
+                self.state.bodies_lost += texts
                 self._troubled("spool", "the spool is full: receipts are lost")
             except OSError as exc:
                 self._troubled("spool", f"the spool cannot be written: {exc.strerror}")
@@ -146,14 +148,16 @@ class Recorder:
             self._more.set()
 
     def _count_what_is_left(self) -> None:
-        left = len(self._queue) + (self._held[1] if self._held is not None else 0)
+        _, receipts, texts = self._held or (b"", 0, 0)
+        left = len(self._queue) + receipts
+        self.state.bodies_lost += texts
         if self.bodies is not None:
             self.bodies.drop()
         if left:
             self.state.lost += left
             self._log.error("receipts are lost: the spool could not be written until the end", receipts=left)
 
-    async def _encoded(self) -> tuple[bytes, int]:
+    async def _encoded(self) -> tuple[bytes, int, int]:
         rows: list[Row] = []
         while self._queue and len(rows) < BATCH:
             try:
@@ -166,7 +170,7 @@ class Recorder:
                 await asyncio.sleep(0)
         self._number += 1
         batch = Batch(self._origin, self._number, tuple(rows), await self._texts())
-        return msgspec.json.encode(batch), len(rows)
+        return msgspec.json.encode(batch), len(rows), len(batch.bodies)
 
     async def _texts(self) -> tuple[Body, ...]:
         """Return the prompts and answers that are written next; those that there is no room for are lost."""
