@@ -233,7 +233,7 @@ class App:
                     stack.push_async_callback(_cancelled, asyncio.create_task(revalidation.run()))
                 watching = asyncio.create_task(watch(look, on_people))
                 stack.push_async_callback(_cancelled, watching)
-                minding = asyncio.create_task(self.provisioning.watch(on_providers))
+                minding = asyncio.create_task(watch(self.provisioning.look, on_providers))
                 stack.push_async_callback(_cancelled, minding)
                 stack.push_async_callback(local.stop)
                 local.watch(self._wanted())

@@ -187,7 +187,7 @@ def test_a_running_gateway_goes_by_every_change_without_a_restart(run):
         started.terminate()
         _, logged = started.communicate(timeout=PATIENCE)
     assert SECRET not in logged
-    assert "not in use" not in logged
+    assert "needs an operator" not in logged
 
 
 def test_two_commands_at_once_lose_nothing():
