@@ -36,6 +36,7 @@ class Kind(StrEnum):
     DIVERGED = "diverged"  # was to go on with an answer, and began another one
     REDIRECTED = "redirected"
     CALLER_LEFT = "caller_left"
+    CALLER_STALLED = "caller_stalled"  # read nothing for so long that we, or its provider, gave it up
     INTERNAL = "internal_error"  # the gateway itself failed, in words of the error its caller gets
 
 

@@ -63,6 +63,11 @@ class EventStream(Protocol):
     outcome: Outcome | None
 
     @property
+    def unread(self) -> float:
+        """Return for how many seconds nobody asked for more."""
+        ...
+
+    @property
     def lost(self) -> tuple[str, ...]:
         """Return the caller's fields that it does not honour, as far as it has come."""
         ...

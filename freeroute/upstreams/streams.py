@@ -9,6 +9,7 @@ from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.usage import Usage
 from freeroute.upstreams.complaints import is_list_of_errors, read_complaint
 from freeroute.upstreams.faults import before_answer, within_stream
+from freeroute.upstreams.pauses import Pauses
 from freeroute.upstreams.repairs import Repairs
 from freeroute.upstreams.structured import Checking
 from freeroute.upstreams.transport import Exchange, TransportError
@@ -100,6 +101,7 @@ class ChatStream:
         self.outcome: Outcome | None = None
         self.skipped = 0
         self.held = False
+        self._pauses = Pauses()
         self._exchange = exchange
         self._parser = events
         self._repairs = repairs
@@ -159,6 +161,7 @@ class ChatStream:
         """Return the payloads of all events that are ready; empty at the end."""
         loop = asyncio.get_running_loop()
         since = loop.time()
+        self._pauses.end(since)
         while not self._ready and not self._over:
             await self._read_on()
             if not self._ready and loop.time() - since >= WITHOUT_EVENTS * self._patience:
@@ -166,7 +169,9 @@ class ChatStream:
                 self._fail(Outcome(Kind.STALLED, self._exchange.status, told))
         if self._ready:
             ready, self._ready = self._ready, []
+            self._pauses.begin(loop.time())
             return ready
+        self.outcome = self._pauses.judged(self.outcome, loop.time())
         return await self._end()
 
     def abort(self) -> None:
@@ -175,6 +180,11 @@ class ChatStream:
         if self.usage is None:
             self.usage = estimated_usage(self._prompt, self._text)
         self._exchange.abort()
+
+    @property
+    def unread(self) -> float:
+        """Return for how many seconds nobody asked for more."""
+        return self._pauses.unread
 
     @property
     def is_complete(self) -> bool:

@@ -338,6 +338,31 @@ async def test_leaving_a_stream_closes_it_and_keeps_the_account():
     assert await stream.next() == ()
 
 
+@pytest.mark.parametrize(
+    ("away", "then", "kind"),
+    [
+        (6.0, [Truncated("x")], Kind.CALLER_STALLED),
+        (6.0, [], Kind.CALLER_STALLED),
+        (6.0, [HI, Truncated("x")], Kind.CALLER_STALLED),
+        (6.0, [HI, 2.0, Truncated("x")], Kind.TRUNCATED),
+        (4.0, [Truncated("x")], Kind.TRUNCATED),
+        (6.0, [event({"content": ""}, "error")], Kind.FAULT),
+    ],
+)
+def test_a_stream_that_breaks_because_nobody_read_it_is_no_provider_s_fault(away, then, kind):
+    async def scene():
+        stream = stream_of(await streamed(HI, *then))
+        await stream.next()
+        await asyncio.sleep(away)
+        await rest(stream)
+        assert stream.unread == away
+        assert stream.outcome is not None
+        assert stream.outcome.kind is kind
+        assert blamed(stream.outcome) is (Blame.NOBODY if kind is Kind.CALLER_STALLED else Blame.PROVIDER)
+
+    run(scene())
+
+
 # --- what is not honoured ----------------------------------------------------------------------------------
 
 MEASURED = {"content": [{"token": "Hi", "logprob": -0.1, "bytes": None, "top_logprobs": []}]}
