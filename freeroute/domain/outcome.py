@@ -95,6 +95,9 @@ INTERNAL = Outcome(Kind.INTERNAL, detail="the gateway failed")
 PREFILL = "messages[-1]"
 """What a refusal of an answer that the caller began (a last message of the assistant's) names."""
 
+IN_MESSAGES = "messages[]."
+"""Begins what stands for a member of each message, which has no name of its own among the fields."""
+
 # A parameter whose loss changes nothing the caller relies on. Never tools, tool_choice, response_format,
 # n, logprobs, stop, sound, searching or an output bound: those go to a candidate that honours them.
 DROPPABLE = frozenset(

@@ -27,7 +27,7 @@ from freeroute.upstreams.signatures import Signatures, maker_of
 from freeroute.upstreams.streams import ChatStream, Events
 from freeroute.upstreams.structured import Checking, conforming
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
-from freeroute.upstreams.unmet import Lacking, may_lack, unmet
+from freeroute.upstreams.unmet import Lacking, insisted_on, may_lack, not_taken, unmet
 from freeroute.upstreams.verdicts import judge_inside, judge_response
 from freeroute.upstreams.wordings import PENALTIES
 from freeroute.upstreams.writing import habits_of
@@ -140,14 +140,14 @@ class OpenAiUpstream:
         """Return what goes up, or why nothing does."""
         try:
             ready = self._shape.outgoing(call, candidate, terms)
-            lost = next((name for name in ready.dropped if name in call.parameters), None)
+            lost = insisted_on(call, ready.dropped)
         except RecursionError:
             return Outcome(Kind.REJECTED, detail="nested too deeply", counted=False)
         except NotTaken as exc:
             ready, lost = Outgoing(b""), exc.field
         if lost is None:
             return ready
-        return _not_taken(lost, f"{candidate.provider.name} does not take {lost}")
+        return not_taken(lost, f"{candidate.provider.name} does not take {lost}")
 
     async def _exchange(
         self, call: ChatCall, candidate: Candidate, terms: Terms, ready: Outgoing, headers: Headers
@@ -321,11 +321,11 @@ class _Attempt:
 
     def _insisted(self, lost: Sequence[str], exchange: Exchange) -> Sent | None:
         """Return the ending of an answer that has *lost* what its caller insists on; None if it has not."""
-        name = next((name for name in lost if name in self._call.parameters), None)
+        name = insisted_on(self._call, lost)
         if name is None:
             return None
         return Sent(
-            _not_taken(name, f"{self._candidate.provider.name} did not honour {name}", exchange.status)
+            not_taken(name, f"{self._candidate.provider.name} did not honour {name}", exchange.status)
         )
 
     def _told_whole(self, exchange: Exchange, body: bytes, piece: Piece, usage: Usage) -> Sent:
@@ -386,12 +386,6 @@ def _deadlines(terms: Terms) -> Deadlines:
         idle=max(terms.first_event, terms.between_events),
         total=terms.total,
     )
-
-
-def _not_taken(field: str, told: str, status: int | None = None) -> Outcome:
-    """Return the ending of a call whose *field* is not taken there; without *status* it was not sent."""
-    sent = status is not None
-    return Outcome(Kind.BAD_PARAMETER, status, told, param=field, counted=sent, request_error=told)
 
 
 def _as_asked_for(outcome: Outcome, call: ChatCall) -> Outcome:

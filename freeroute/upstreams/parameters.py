@@ -2,12 +2,10 @@
 
 import re
 
-from freeroute.domain.outcome import BINDING, DROPPABLE
+from freeroute.domain.outcome import BINDING, DROPPABLE, IN_MESSAGES
 from freeroute.upstreams import wordings
 from freeroute.upstreams.complaints import Complaint
 
-# Members of messages have no name of their own on the wire; the quirks take them out of each message.
-IN_MESSAGES = "messages[]."
 _NOT_NAMES = frozenset({"model", "messages", "request", "it", "this", "that", "which", "and", "the"})
 
 

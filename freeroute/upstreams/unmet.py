@@ -1,9 +1,11 @@
-"""What an answer lacks of what was asked for: some providers take a field and pass over it."""
+"""What of a request is not honoured: not taken by its provider, or passed over in the answer."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
+from freeroute.domain.outcome import IN_MESSAGES, Kind, Outcome
 from freeroute.wire.chat import ChatCall
 
 
@@ -28,6 +30,25 @@ def unmet(call: ChatCall, body: bytes) -> tuple[str, ...]:
 def _has_logprobs(choice: dict[str, Any]) -> bool:
     """Say whether *choice* has them, or no text that they could be of."""
     return bool(choice.get("logprobs")) or not (choice.get("message") or {}).get("content")
+
+
+def insisted_on(call: ChatCall, lost: Sequence[str]) -> str | None:
+    """Return the first field of *lost* that *call* would rather have no answer than go without.
+
+    Lost may be its value (``temperature=1.5``), or a member of each message (``messages[].name``).
+    """
+    for told in lost:
+        name = told.partition("=")[0]
+        if name in call.parameters or (call.preferences.require_parameters and name.startswith(IN_MESSAGES)):
+            return name
+    return None
+
+
+def not_taken(field: str, told: str, status: int | None = None) -> Outcome:
+    """Return the ending of a call whose *field* is not taken there; without *status* it was not sent."""
+    sent = status is not None
+    param = "messages" if field.startswith(IN_MESSAGES) else field
+    return Outcome(Kind.BAD_PARAMETER, status, told, param=param, counted=sent, request_error=told)
 
 
 class Lacking:
