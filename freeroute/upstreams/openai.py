@@ -20,6 +20,7 @@ from freeroute.upstreams.bodies import ANSWER_LIMIT, error_body, whole_body
 from freeroute.upstreams.complaints import is_list_of_errors, read_complaint
 from freeroute.upstreams.faults import before_answer
 from freeroute.upstreams.heads import content_type, request_headers
+from freeroute.upstreams.parameters import as_asked_for
 from freeroute.upstreams.quirks import NotTaken, Outgoing, outgoing
 from freeroute.upstreams.rates import facts_of
 from freeroute.upstreams.repairs import Repairs
@@ -29,7 +30,6 @@ from freeroute.upstreams.structured import Checking, conforming
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
 from freeroute.upstreams.unmet import Lacking, insisted_on, may_lack, not_taken, unmet
 from freeroute.upstreams.verdicts import judge_inside, judge_response
-from freeroute.upstreams.wordings import PENALTIES
 from freeroute.upstreams.writing import habits_of
 from freeroute.wire.answers import (
     Piece,
@@ -133,7 +133,7 @@ class OpenAiUpstream:
             return Sent(Outcome(Kind.KEY_INVALID, detail="the key cannot stand in a header", counted=False))
         sent = await self._exchange(call, candidate, terms, ready, headers)
         sent.dropped = (*ready.dropped, *sent.dropped)
-        sent.outcome = _as_asked_for(sent.outcome, call)
+        sent.outcome = as_asked_for(sent.outcome, call)
         return sent
 
     def _ready(self, call: ChatCall, candidate: Candidate, terms: Terms) -> Outgoing | Outcome:
@@ -229,7 +229,7 @@ class _Attempt:
         if "html" in kind:
             return Sent(Outcome(Kind.GARBAGE, exchange.status, "an HTML page instead of an answer"))
         if self._call.stream and ("json" not in kind or "ndjson" in kind or "jsonl" in kind):
-            return await self._stream(exchange)
+            return await self._stream(exchange, timer)
         body = await whole_body(exchange)
         if body is None:
             return Sent(Outcome(Kind.GARBAGE, exchange.status, f"an answer of over {ANSWER_LIMIT} bytes"))
@@ -252,9 +252,12 @@ class _Attempt:
     def _inside(self, error: Any, headers: Headers) -> Outcome:
         return judge_inside(error, headers, **self._judging())
 
-    async def _stream(self, exchange: Exchange) -> Sent:
+    async def _stream(self, exchange: Exchange, timer: asyncio.Timeout) -> Sent:
         stream = self._new_stream(exchange)
         failed = await stream.begin(lenient=self._terms.probe)
+        if failed is None and stream.is_unproven:
+            timer.reschedule(None)  # it has begun: what bounds it now is silence, and the total
+            failed = await stream.prove()
         if failed is not None:
             return Sent(failed)
         if (insisted := self._insisted(stream.lost, exchange)) is not None:
@@ -386,13 +389,3 @@ def _deadlines(terms: Terms) -> Deadlines:
         idle=max(terms.first_event, terms.between_events),
         total=terms.total,
     )
-
-
-def _as_asked_for(outcome: Outcome, call: ChatCall) -> Outcome:
-    """Return *outcome* with what only the *call* tells: which "penalties" it sent, and how many choices."""
-    if outcome.param == "n" and not outcome.lasting:
-        return structs.replace(outcome, choices=call.choices)
-    if outcome.param != PENALTIES:
-        return outcome
-    sent = [name for name in ("frequency_penalty", "presence_penalty") if name in call.fields]
-    return structs.replace(outcome, param=sent[0] if sent else None)

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.usage import Usage
+from freeroute.upstreams.bodies import ANSWER_LIMIT
 from freeroute.upstreams.complaints import is_list_of_errors, read_complaint
 from freeroute.upstreams.faults import before_answer, within_stream
 from freeroute.upstreams.pauses import Pauses
@@ -146,6 +147,25 @@ class ChatStream:
         if self._meaningful:
             return None
         return self.outcome or self._nothing(lenient)
+
+    @property
+    def is_unproven(self) -> bool:
+        """Say whether it may still turn out not to honour what its caller insists on."""
+        return self._lacking is not None and self._lacking.is_unproven and not self._over
+
+    async def prove(self) -> Outcome | None:
+        """Read on until it shows whether it honours what its caller insists on, or ends; nothing is told yet.
+
+        Returns how the attempt ended if the stream broke by then.
+        """
+        held = 0
+        while self.is_unproven:
+            known = len(self._ready)
+            await self._read_on()
+            held += sum(map(len, self._ready[known:]))
+            if held > ANSWER_LIMIT:
+                self._fail(Outcome(Kind.GARBAGE, self._exchange.status, f"over {ANSWER_LIMIT} bytes"))
+        return self.outcome
 
     def begin_with(self, chunk: bytes, usage: Usage) -> None:
         """Take a whole answer, repaired and made into one *chunk*, as the stream; nothing more is read."""

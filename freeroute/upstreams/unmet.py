@@ -65,6 +65,7 @@ class Lacking:
         self._finished: set[int] = set()
         self._texts: set[int] = set()
         self._measured: set[int] = set()
+        self._speaks = False  # and does not only think
         self._kept: bytes | None = None
 
     def take(self, chunk: bytes) -> list[bytes]:
@@ -74,6 +75,16 @@ class Lacking:
         known = [chunk] if self._kept is None else [self._kept, chunk]
         self._kept = known.pop() if self._begun == self._finished else None
         return known
+
+    @property
+    def is_unproven(self) -> bool:
+        """Say whether the stream may still turn out not to honour what the caller insists on.
+
+        Its first words show whether they have logprobs, and each choice that there are so many.
+        """
+        insisted = self._call.features.intersection(self._call.parameters)
+        silent = "logprobs" in insisted and not self._speaks
+        return silent or ("n" in insisted and len(self._begun) < self._call.choices)
 
     def rest(self) -> tuple[bytes, ...]:
         """Return what was kept back, which says what the stream lacks: the end has come."""
@@ -99,7 +110,9 @@ class Lacking:
         self._begun.add(index)
         if choice.get("logprobs"):
             self._measured.add(index)
-        if (choice.get("delta") or {}).get("content"):
+        delta = choice.get("delta") or {}
+        if delta.get("content"):
             self._texts.add(index)
+        self._speaks = self._speaks or any(delta.get(name) for name in ("content", "tool_calls", "refusal"))
         if choice.get("finish_reason"):
             self._finished.add(index)
