@@ -7,8 +7,10 @@ from typing import Any, Protocol
 
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.usage import Usage
+from freeroute.upstreams.bodies import ANSWER_LIMIT
 from freeroute.upstreams.complaints import is_list_of_errors, read_complaint
 from freeroute.upstreams.faults import before_answer, within_stream
+from freeroute.upstreams.pauses import Pauses
 from freeroute.upstreams.repairs import Repairs
 from freeroute.upstreams.structured import Checking
 from freeroute.upstreams.transport import Exchange, TransportError
@@ -100,6 +102,7 @@ class ChatStream:
         self.outcome: Outcome | None = None
         self.skipped = 0
         self.held = False
+        self._pauses = Pauses()
         self._exchange = exchange
         self._parser = events
         self._repairs = repairs
@@ -145,6 +148,25 @@ class ChatStream:
             return None
         return self.outcome or self._nothing(lenient)
 
+    @property
+    def is_unproven(self) -> bool:
+        """Say whether it may still turn out not to honour what its caller insists on."""
+        return self._lacking is not None and self._lacking.is_unproven and not self._over
+
+    async def prove(self) -> Outcome | None:
+        """Read on until it shows whether it honours what its caller insists on, or ends; nothing is told yet.
+
+        Returns how the attempt ended if the stream broke by then.
+        """
+        held = 0
+        while self.is_unproven:
+            known = len(self._ready)
+            await self._read_on()
+            held += sum(map(len, self._ready[known:]))
+            if held > ANSWER_LIMIT:
+                self._fail(Outcome(Kind.GARBAGE, self._exchange.status, f"over {ANSWER_LIMIT} bytes"))
+        return self.outcome
+
     def begin_with(self, chunk: bytes, usage: Usage) -> None:
         """Take a whole answer, repaired and made into one *chunk*, as the stream; nothing more is read."""
         if (piece := inspect_chunk(chunk)) is not None:
@@ -159,6 +181,7 @@ class ChatStream:
         """Return the payloads of all events that are ready; empty at the end."""
         loop = asyncio.get_running_loop()
         since = loop.time()
+        self._pauses.end(since)
         while not self._ready and not self._over:
             await self._read_on()
             if not self._ready and loop.time() - since >= WITHOUT_EVENTS * self._patience:
@@ -166,7 +189,9 @@ class ChatStream:
                 self._fail(Outcome(Kind.STALLED, self._exchange.status, told))
         if self._ready:
             ready, self._ready = self._ready, []
+            self._pauses.begin(loop.time())
             return ready
+        self.outcome = self._pauses.judged(self.outcome, loop.time())
         return await self._end()
 
     def abort(self) -> None:
@@ -175,6 +200,11 @@ class ChatStream:
         if self.usage is None:
             self.usage = estimated_usage(self._prompt, self._text)
         self._exchange.abort()
+
+    @property
+    def unread(self) -> float:
+        """Return for how many seconds nobody asked for more."""
+        return self._pauses.unread
 
     @property
     def is_complete(self) -> bool:
