@@ -30,8 +30,6 @@ MOST_COUNTERS = 2000
 MOST_HISTOGRAMS = 500
 """The same of a histogram, each of which is some twenty series."""
 
-CHAT = "chat"  # the only operation so far
-
 _NAMES = frozenset(
     {
         "client",
