@@ -10,7 +10,7 @@ from freeroute.domain.catalogue import Candidate, Pool, Scope, Unit
 from freeroute.domain.leases import Reading
 from freeroute.domain.outcome import Kind
 from freeroute.engine.view import Recording, View
-from freeroute.observe.exposition import Breath, Family, labels_of
+from freeroute.observe.exposition import Breath, Family, Gathered, labels_of
 
 # In the order of how bad it is, so that `max` over candidates and `> 0` in alerts mean something.
 BREAKER = {State.CLOSED: 0.0, State.HALF_OPEN: 1.0, State.OPEN: 2.0}
@@ -40,12 +40,12 @@ def families(view: View, clients: Collection[str]) -> Iterator[Family | None]:
     yield from _clients(view, clients)
 
 
-def _gauge(name: str, text: str) -> Family:
-    return Family(name, "gauge", text)
+def _gauge(name: str, text: str) -> Gathered:
+    return Gathered(name, "gauge", text)
 
 
 def _of(name: str, text: str, value: float, kind: str = "gauge", **labels: str) -> Family:
-    family = Family(name, kind, text)
+    family = Gathered(name, kind, text)
     family.add(labels_of(labels), value)
     return family
 
@@ -81,7 +81,7 @@ def _recording(state: Recording) -> Iterator[Family]:
 def _candidates(view: View) -> Iterator[Family | None]:
     breaker = _gauge("freeroute_breaker_state", "Breaker: 0 closed, 1 half-open, 2 open.")
     text = "Times that the breaker of a candidate opened."
-    opened = Family("freeroute_breaker_openings_total", "counter", text)
+    opened = Gathered("freeroute_breaker_openings_total", "counter", text)
     held = _gauge("freeroute_candidate_held", "1 while a hold forbids the candidate.")
     usable = _gauge("freeroute_candidate_usable", "1 if a short chat could go there now.")
     counts: dict[str, Counter[str]] = {name: Counter() for name in view.catalogue.providers}
@@ -116,7 +116,7 @@ def _providers(view: View) -> Iterator[Family]:
     text = "Breaker of a whole provider: 0 closed, 1 half-open, 2 open."
     state = _gauge("freeroute_provider_breaker_state", text)
     text = "Times that the breaker of a whole provider opened."
-    opened = Family("freeroute_provider_breaker_openings_total", "counter", text)
+    opened = Gathered("freeroute_provider_breaker_openings_total", "counter", text)
     refused = _gauge("freeroute_key_refused", "1 while the provider refuses a key, or it has no credit.")
     for name, provider in view.catalogue.providers.items():
         gate, labels = view.standing.provider_breaker(name), labels_of({"provider": name})

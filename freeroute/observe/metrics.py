@@ -9,8 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
-import prometheus_client
-from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client import ProcessCollector
 
 from freeroute.domain.outcome import Kind
 from freeroute.domain.receipt import AttemptNote, Receipt
@@ -37,16 +36,13 @@ class Metrics:
     """An observer that counts, and renders what it counted beside the gauges of this moment."""
 
     def __init__(self) -> None:
-        """Start from zero, in a registry of its own."""
-        # A second series for each of ours, with the moment it began, would tell nobody anything.
-        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
-        self._registry = CollectorRegistry()
-        self._families = Families(self._registry)
+        """Start from zero."""
+        self._families = Families()
+        self._process = ProcessCollector(registry=None)
         self._look: Look | None = None
         self._asked: dict[str, str] = {}
         self._clients: set[str] = set()
         self._rendering: asyncio.Task[bytes] | None = None
-        ProcessCollector(registry=self._registry)
 
     def watch(self, look: Look) -> None:
         """Read gauges and the names of models off what *look* returns, from now on."""
@@ -71,7 +67,8 @@ class Metrics:
 
     def pieces(self) -> Iterator[bytes]:
         """Return the page in short pieces."""
-        yield from pieces(collected(self._registry))
+        yield from pieces(series.family() for series in self._families.all)
+        yield from pieces(collected(self._process))
         if self._look is not None:
             yield from pieces(gauges.families(self._look(), self._clients))
 
