@@ -3,20 +3,22 @@
 import math
 from collections import Counter
 from collections.abc import Collection, Iterator
+from typing import get_args
 
 from freeroute.clock import Now
 from freeroute.domain.breaker import State
 from freeroute.domain.catalogue import Candidate, Pool, Scope, Unit
 from freeroute.domain.leases import Reading
 from freeroute.domain.outcome import Kind
+from freeroute.domain.standing import ObstacleKind
 from freeroute.engine.view import Recording, View
 from freeroute.observe.exposition import Breath, Family, Gathered, labels_of
 
 # In the order of how bad it is, so that `max` over candidates and `> 0` in alerts mean something.
 BREAKER = {State.CLOSED: 0.0, State.HALF_OPEN: 1.0, State.OPEN: 2.0}
 
-# In one word, why a candidate cannot be used, as `standing.Obstacle` has it; or that it can.
-STATES = ("usable", "proving", "quota", "resting", "spent", "held")
+# In one word, why a candidate cannot be used; or that it can.
+STATES = ("usable", *get_args(ObstacleKind))
 
 AT_ONCE = 50
 """Candidates that are looked at before others have their turn. Own design: two milliseconds."""
