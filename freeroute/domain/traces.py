@@ -31,7 +31,9 @@ def new_span(rng: random.Random) -> str:
     return f"{rng.getrandbits(64) or 1:016x}"
 
 
-def begun(rng: random.Random, share: float) -> Trace:
-    """Return a trace that begins here; *share* (0 to 1) of them are recorded."""
+def begun(rng: random.Random, share: float | None) -> Trace | None:
+    """Return a trace that begins here, of which *share* (0 to 1) are recorded; None if none is to begin."""
+    if share is None:
+        return None
     flags = SAMPLED if rng.random() < share else 0
     return Trace(f"{rng.getrandbits(128) or 1:032x}", new_span(rng), flags=flags)

@@ -33,7 +33,7 @@ from freeroute.engine.ports import Contents, Counters, Observer, Upstream
 from freeroute.engine.refusals import in_maintenance, nothing_fits
 from freeroute.engine.relay import Overheard, Serving
 from freeroute.engine.tally import Tally
-from freeroute.engine.view import TYPICAL, Maintenance, Recording, View
+from freeroute.engine.view import TYPICAL, Maintenance, Recording, View, Waiting
 from freeroute.errors import ApiError, Forbidden, InvalidRequest, NotFound
 from freeroute.wire.chat import CallContext, ChatCall
 from freeroute.wire.splicing import spliceable
@@ -138,8 +138,7 @@ class Gateway:
     # --- the parts of a call -----------------------------------------------------------------------
 
     def _course(self, context: CallContext, asked: str, *, stream: bool) -> Course:
-        if context.trace is None and self.traced is not None:
-            context.trace = begun(self._rng, self.traced)
+        context.trace = context.trace or begun(self._rng, self.traced)
         return Course(context=context, asked=asked, stream=stream)
 
     def _need(self, call: ChatCall, context: CallContext, course: Course) -> Need:
@@ -335,9 +334,7 @@ class Gateway:
             version=self.version,
             clients=self.clients,
             in_flight=self.in_flight,
-            waiting=len(self.loop.room),
-            waiting_room=self.loop.room.size,
-            waiting_for_limits=self.admission.waiting,
+            waiting=Waiting(len(self.loop.room), self.loop.room.size, self.admission.waiting),
             unsaved=self.unsaved,
             recording=self.recording,
             maintenance=self.maintenance,

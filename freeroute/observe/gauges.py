@@ -58,11 +58,11 @@ def _bool(value: bool) -> str:
 
 def _waiting(view: View) -> Iterator[Family]:
     waiting = _gauge("freeroute_waiting_requests", "Requests that wait.")
-    waiting.add(labels_of({"cause": "capacity"}), float(view.waiting))
-    waiting.add(labels_of({"cause": "client_limit"}), float(view.waiting_for_limits))
+    waiting.add(labels_of({"cause": "capacity"}), float(view.waiting.for_capacity))
+    waiting.add(labels_of({"cause": "client_limit"}), float(view.waiting.for_limits))
     yield waiting
     most = "Requests that may wait for capacity at once."
-    yield _of("freeroute_waiting_room_size", most, float(view.waiting_room))
+    yield _of("freeroute_waiting_room_size", most, float(view.waiting.room))
 
 
 def _recording(state: Recording) -> Iterator[Family]:
