@@ -21,7 +21,7 @@ Value = str | int | float | bool | tuple[str, ...]
 NewId = Callable[[], str]
 
 # Endings that are no error of the attempt.
-_FINE = frozenset({Kind.SERVED, Kind.OUTRUN, Kind.CALLER_LEFT})
+_FINE = frozenset({Kind.SERVED, Kind.OUTRUN, Kind.CALLER_LEFT, Kind.CALLER_STALLED})
 
 
 class Span(Struct, frozen=True):
