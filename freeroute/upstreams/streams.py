@@ -2,12 +2,13 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.usage import Usage
 from freeroute.upstreams.complaints import is_list_of_errors, read_complaint
+from freeroute.upstreams.counting import Counting, without_usage
 from freeroute.upstreams.faults import before_answer, within_stream
 from freeroute.upstreams.repairs import Repairs
 from freeroute.upstreams.structured import Checking
@@ -17,19 +18,13 @@ from freeroute.wire.answers import (
     Choice,
     Piece,
     error_in,
-    estimated_usage,
     inspect,
     is_meaningful,
     says_something,
-    text_size,
     usage_chunk,
-    usage_in,
-    usage_object,
-    usage_of,
 )
-from freeroute.wire.finishes import SILENT_FINISHES
 from freeroute.wire.lenient import Lenient
-from freeroute.wire.mending import Mender, mended_usage
+from freeroute.wire.mending import Mender
 from freeroute.wire.sse import DONE, EventTooLarge
 from freeroute.wire.strict import inspect_chunk
 
@@ -84,6 +79,7 @@ class ChatStream:
         include_usage: bool,
         prompt: int,
         bound: int | None,
+        silent: Collection[str],
         between: float,
         watch: bool,
         checking: Checking | None = None,
@@ -92,10 +88,10 @@ class ChatStream:
         """Read *exchange* through *events*, with *between* seconds of silence allowed.
 
         *prompt* tokens are assumed where no usage is told, and *bound* tokens are what all choices together
-        may take. *watch* says whether silence must be timed here, because the transport allows for more.
-        *checking* holds it to a schema, *lacking* watches for what it does not honour.
+        may take. *silent* are the finishes that explain why there is nothing to read. *watch* says whether
+        silence must be timed here, because the transport allows for more. *checking* holds it to a schema,
+        *lacking* watches for what it does not honour.
         """
-        self.usage: Usage | None = None
         self.finish: str | None = None
         self.outcome: Outcome | None = None
         self.skipped = 0
@@ -107,16 +103,15 @@ class ChatStream:
         self._lenient = Lenient()
         self._judge = judge
         self._include_usage = include_usage
-        self._prompt = prompt
+        self._counting = Counting(prompt)
+        self._silent = silent
         self._between = between
         self._watch = watch
         self._checking = checking
         self._lacking = lacking
         self._ready: list[bytes] = []
         self._last: Piece | None = None
-        self._raw_usage: Any = None
         self._told_usage = False
-        self._text = 0
         self._most = math.inf if bound is None else bound * BEYOND_BOUND + BEYOND_ANY_BOUND
         self._unfinished: set[int] = set()
         self._finished: set[int] = set()
@@ -153,7 +148,7 @@ class ChatStream:
         self._ready.append(chunk)
         self._lacking = None  # the whole answer was looked at
         self._over = self._done = True
-        self.usage = usage
+        self._counting.set(usage)
 
     async def next(self) -> Sequence[bytes]:
         """Return the payloads of all events that are ready; empty at the end."""
@@ -172,9 +167,17 @@ class ChatStream:
     def abort(self) -> None:
         """Close the connection and settle what was used so far; safe to call more than once."""
         self._over = self._closed = True
-        if self.usage is None:
-            self.usage = estimated_usage(self._prompt, self._text)
         self._exchange.abort()
+
+    @property
+    def usage(self) -> Usage:
+        """Return what the call has used so far."""
+        return self._counting.usage
+
+    @property
+    def owes_usage(self) -> bool:
+        """Say whether the caller asked for the usage and was not told."""
+        return self._include_usage and not self._told_usage
 
     @property
     def is_complete(self) -> bool:
@@ -251,10 +254,12 @@ class ChatStream:
             self._take_stranger(payload)
             return
         self._note(piece)
-        if self._text > self._most:
+        if self._counting.text > self._most:
             self._fail(Outcome(Kind.GARBAGE, self._exchange.status, "far longer than asked for"))
             return
         if self._travels(piece):
+            if piece.usage is not None and not self._counting.believes(piece):
+                payload = without_usage(payload)
             told = self._repairs.chunk(payload, piece)
             chunk = self._mender.chunk(told, piece)
             self.finish = self._repairs.finish(self.finish)
@@ -270,7 +275,7 @@ class ChatStream:
 
         A tool call in the text has, although it is held back: whoever writes one is at work.
         """
-        if self.finish in SILENT_FINISHES or self._repairs.is_calling:
+        if self.finish in self._silent or self._repairs.is_calling:
             return True
         return told is not None and is_meaningful(told)
 
@@ -304,18 +309,13 @@ class ChatStream:
                     # After another's finish only words begin a choice: an empty one may tell the usage.
                     self._unfinished.add(index)
             self.finish = piece.finish or self.finish
-            self._text += text_size(piece)
-        raw = usage_in(piece)
-        if raw:
-            usage = usage_of(raw)
-            if usage is not None:
-                self.usage, self._raw_usage = usage, raw
+        self._counting.take(piece)
 
     def _travels(self, piece: Piece) -> bool:
         """Say whether the caller gets this chunk: the extra usage chunk only if it asked."""
         if self._repairs.holds_usage:
             return bool(piece.choices)
-        counts = piece.usage is not None and usage_of(piece.usage) is not None
+        counts = piece.usage is not None and self._counting.believes(piece)
         is_extra = piece.is_usage_only or piece.choices is None or self._is_afterword(piece)
         if is_extra and (piece.choices is None or not (self._include_usage and counts)):
             return False
@@ -352,17 +352,14 @@ class ChatStream:
         """Settle the usage, once; return what was held back, then the usage that the caller asked for and the
         provider left out.
         """
-        if self.usage is None:
-            self.usage = estimated_usage(self._prompt, self._text)
         if self._lacking is not None and (kept := self._lacking.rest()):
             return kept
         if not self._closed and (held := self._repairs.rest(self._mender.like(self._last))):
             self.held = True
             return held
-        if self.outcome is None and self._include_usage and not self._told_usage:
+        if self.outcome is None and self.owes_usage:
             self._told_usage = True
-            told = mended_usage(self._raw_usage) if self._raw_usage else None
-            return (usage_chunk(told or usage_object(self.usage), self._mender.like(self._last)),)
+            return (usage_chunk(self._counting.told(), self._mender.like(self._last)),)
         await self._drain()
         return ()
 

@@ -66,6 +66,7 @@ class ScriptedStream:
         self.usage = usage
         self.skipped = 0
         self.held = False
+        self.owes_usage = False
         self.lost: tuple[str, ...] = ()
         self.finish: str | None = None
         self.outcome: Outcome | None = None

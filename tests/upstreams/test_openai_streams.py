@@ -8,7 +8,7 @@ import pytest
 
 from freeroute.domain.catalogue import Quirks
 from freeroute.domain.outcome import Blame, Kind, blamed
-from freeroute.domain.usage import Usage
+from freeroute.domain.usage import Usage, tokens_in
 from freeroute.upstreams.streams import BEYOND_ANY_BOUND, BEYOND_BOUND
 from freeroute.upstreams.transport import (
     Disconnected,
@@ -256,7 +256,16 @@ async def test_usage_that_was_asked_for_and_not_given_is_estimated():
 
 
 @pytest.mark.parametrize(
-    "usage", [{"prompt_tokens": -5, "completion_tokens": 1e30}, {"total_tokens": "x"}, {}, 7]
+    "usage",
+    [
+        {"prompt_tokens": -5, "completion_tokens": 1e30},
+        {"prompt_tokens": -5, "completion_tokens": 2, "total_tokens": -3},
+        {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
+        {"prompt_tokens": 10**10, "completion_tokens": 1, "total_tokens": 10**10 + 1},
+        {"total_tokens": "x"},
+        {},
+        7,
+    ],
 )
 async def test_usage_that_was_asked_for_and_cannot_be_is_estimated_and_marked(usage: Any):
     for told in (
@@ -269,6 +278,16 @@ async def test_usage_that_was_asked_for_and_cannot_be_is_estimated_and_marked(us
         usages = [msgspec.json.decode(payload).get("usage") for payload in await rest(stream)]
         assert usages[-1]["estimated"]
         assert not any(usages[:-1])
+
+
+async def test_usage_that_was_true_while_it_was_told_is_estimated_once_it_no_longer_can_be():
+    begun = event({"content": "a"}, usage={"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4})
+    told = stream_of(await streamed(begun, event({"content": "b" * 50}), STOP, DONE))
+    await rest(told)
+    assert told.usage == Usage(3, 1)
+    overtaken = stream_of(await streamed(begun, event({"content": "b" * 5000}), STOP, DONE))
+    await rest(overtaken)
+    assert overtaken.usage == Usage(3, tokens_in(5001), estimated=True)
 
 
 async def test_cumulative_usage_is_told_once_at_the_end():
@@ -286,9 +305,10 @@ async def test_cumulative_usage_is_told_once_at_the_end():
 
 
 async def test_usage_beside_the_finish_is_found():
-    stream = stream_of(await streamed(HI, event(finish="stop", x_groq={"usage": {"prompt_tokens": 4}}), DONE))
+    counts = {"prompt_tokens": 4, "completion_tokens": 1}
+    stream = stream_of(await streamed(HI, event(finish="stop", x_groq={"usage": counts}), DONE))
     await rest(stream)
-    assert stream.usage == Usage(4, 0)
+    assert stream.usage == Usage(4, 1)
 
 
 async def test_the_finish_that_is_noted_is_the_one_the_caller_gets():
