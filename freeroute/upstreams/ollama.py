@@ -17,7 +17,7 @@ from freeroute.upstreams.ollama_answer import Answering
 from freeroute.upstreams.ollama_request import native
 from freeroute.upstreams.openai import OpenAiUpstream
 from freeroute.upstreams.quirks import Outgoing, adapted
-from freeroute.upstreams.streams import Events
+from freeroute.upstreams.reading import Events
 from freeroute.upstreams.transport import Transport
 from freeroute.wire.chat import ChatCall
 

@@ -21,9 +21,10 @@ from freeroute.upstreams.faults import before_answer
 from freeroute.upstreams.heads import content_type, request_headers
 from freeroute.upstreams.quirks import NotTaken, Outgoing, outgoing
 from freeroute.upstreams.rates import facts_of
+from freeroute.upstreams.reading import Events
 from freeroute.upstreams.repairs import Repairs
 from freeroute.upstreams.signatures import Signatures, maker_of
-from freeroute.upstreams.streams import ChatStream, Events
+from freeroute.upstreams.streams import ChatStream
 from freeroute.upstreams.structured import Checking, conforming
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
 from freeroute.upstreams.unmet import Lacking, may_lack, unmet

@@ -3,24 +3,23 @@
 import asyncio
 import math
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.usage import Usage
 from freeroute.upstreams.complaints import is_list_of_errors, read_complaint
 from freeroute.upstreams.counting import Counting, without_usage
 from freeroute.upstreams.faults import before_answer, within_stream
+from freeroute.upstreams.reading import Choices, Events, is_idle
 from freeroute.upstreams.repairs import Repairs
 from freeroute.upstreams.structured import Checking
 from freeroute.upstreams.transport import Exchange, TransportError
 from freeroute.upstreams.unmet import Lacking
 from freeroute.wire.answers import (
-    Choice,
     Piece,
     error_in,
     inspect,
     is_meaningful,
-    says_something,
     usage_chunk,
 )
 from freeroute.wire.lenient import Lenient
@@ -30,7 +29,8 @@ from freeroute.wire.strict import inspect_chunk
 
 # After the finish only a usage chunk and [DONE] can follow; an answer is not held back for them.
 AFTER_FINISH = 5.0
-# Comments are signs of life, but no answer: they may stand in for events for so many silences. Own design.
+# Comments and empty pieces are signs of life, but no answer: they may stand in for it for so many silences.
+# Own design.
 WITHOUT_EVENTS = 4
 # How long a provider may take to close a finished body, so that its connection can be used again.
 DRAIN = 0.05
@@ -41,23 +41,6 @@ BEYOND_ANY_BOUND = 64 * 1024
 
 # Judges an error object, or the bytes of one, found inside an answer.
 Judge = Callable[[Any], Outcome]
-
-
-class Events(Protocol):
-    """Cuts a body into the payloads of OpenAI's chunks."""
-
-    @property
-    def stray(self) -> bytes | None:
-        """Return bare JSON, outside of every event, that may be an error."""
-        ...
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """Return the payloads that *data* completes; raises EventTooLarge."""
-        ...
-
-    def finish(self) -> list[bytes]:
-        """Return what the end of the body completes."""
-        ...
 
 
 class ChatStream:
@@ -113,8 +96,9 @@ class ChatStream:
         self._last: Piece | None = None
         self._told_usage = False
         self._most = math.inf if bound is None else bound * BEYOND_BOUND + BEYOND_ANY_BOUND
-        self._unfinished: set[int] = set()
-        self._finished: set[int] = set()
+        self._choices = Choices()
+        self._heard = False  # whether anything to read came of late
+        self._unheard = 0.0  # seconds of waiting without that
         self._meaningful = False
         self._over = False  # nothing more will be read
         self._done = False  # [DONE] came
@@ -137,6 +121,7 @@ class ChatStream:
         if self.outcome is not None and self.outcome.kind is Kind.NONCONFORMING:
             return self.outcome  # all of it came at once, and nobody has seen it
         if self._meaningful:
+            self._heard = False  # from here on silence is timed
             return None
         return self.outcome or self._nothing(lenient)
 
@@ -153,16 +138,25 @@ class ChatStream:
     async def next(self) -> Sequence[bytes]:
         """Return the payloads of all events that are ready; empty at the end."""
         loop = asyncio.get_running_loop()
-        since = loop.time()
+        since = loop.time() - self._unheard
         while not self._ready and not self._over:
             await self._read_on()
-            if not self._ready and loop.time() - since >= WITHOUT_EVENTS * self._patience:
-                told = f"no event for {WITHOUT_EVENTS * self._patience:g} s"
-                self._fail(Outcome(Kind.STALLED, self._exchange.status, told))
+            since = self._alive_since(since, loop.time())
+        self._unheard = loop.time() - since
         if self._ready:
             ready, self._ready = self._ready, []
             return ready
         return await self._end()
+
+    def _alive_since(self, since: float, now: float) -> float:
+        """Return since when nothing to read came, *since* or *now*; comments and empty pieces are none."""
+        if self._heard:
+            self._heard = False
+            return now
+        if not self._over and now - since >= WITHOUT_EVENTS * self._patience:
+            told = f"nothing to read for {WITHOUT_EVENTS * self._patience:g} s"
+            self._fail(Outcome(Kind.STALLED, self._exchange.status, told))
+        return since
 
     def abort(self) -> None:
         """Close the connection and settle what was used so far; safe to call more than once."""
@@ -182,7 +176,7 @@ class ChatStream:
     @property
     def is_complete(self) -> bool:
         """Say whether every choice that began has finished."""
-        return self.finish is not None and not self._unfinished
+        return self.finish is not None and self._choices.are_finished
 
     @property
     def lost(self) -> tuple[str, ...]:
@@ -280,36 +274,34 @@ class ChatStream:
         return told is not None and is_meaningful(told)
 
     def _take_unreadable(self, payload: bytes) -> None:
-        """Pass over what is no event of an answer, unless it is half of one from the middle: a gap in the
-        text must not go unnoticed. A list of errors is read.
-        """
+        """Take what cannot be read as JSON of any kind; a list of errors can."""
         if is_list_of_errors(payload):
             self._fail(self._judge(payload))
-            return
-        self.skipped += 1
-        if self._meaningful and payload.lstrip().startswith(b"{"):
-            self._fail(Outcome(Kind.TRUNCATED, self._exchange.status, "an event cannot be read"))
+        else:
+            self._pass_over(payload)
 
     def _take_stranger(self, payload: bytes) -> None:
         """Take an object that is no chunk: an error without an envelope if it has something to say."""
         if read_complaint(payload).message:
             self._fail(self._judge(payload))
         else:
-            self.skipped += 1
+            self._pass_over(payload)
+
+    def _pass_over(self, payload: bytes) -> None:
+        """Pass over *payload*, unless it may have held text: a gap in an answer must not go unnoticed."""
+        self.skipped += 1
+        if not self.is_complete and not is_idle(payload):
+            kind = Kind.TRUNCATED if self._meaningful else Kind.GARBAGE
+            self._fail(Outcome(kind, self._exchange.status, "an event cannot be read"))
 
     def _note(self, piece: Piece) -> None:
+        finish = None
         if piece.choices:
             self._last = piece
-            for choice in piece.choices:
-                index = choice.index if isinstance(choice.index, int) else 0
-                if choice.finish_reason:
-                    self._unfinished.discard(index)
-                    self._finished.add(index)
-                elif index not in self._finished and (self.finish is None or _speaks(choice)):
-                    # After another's finish only words begin a choice: an empty one may tell the usage.
-                    self._unfinished.add(index)
-            self.finish = piece.finish or self.finish
-        self._counting.take(piece)
+            self._choices.note(piece.choices)
+            finish = piece.finish
+            self.finish = finish or self.finish
+        self._heard |= self._counting.take(piece) or finish is not None
 
     def _travels(self, piece: Piece) -> bool:
         """Say whether the caller gets this chunk: the extra usage chunk only if it asked."""
@@ -376,7 +368,3 @@ class ChatStream:
             except (TransportError, TimeoutError):
                 pass
         self._exchange.abort()
-
-
-def _speaks(choice: Choice) -> bool:
-    return choice.said is not None and says_something(choice.said)

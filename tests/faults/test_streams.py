@@ -224,18 +224,53 @@ async def test_an_event_of_a_mebibyte_passes_whole(play):
     assert await scene.stands() == Stand((1, 9003))
 
 
-async def test_events_that_cannot_be_read_are_left_out_and_the_rest_passes(play, log):
+async def test_signs_of_life_among_the_events_are_left_out_and_the_rest_passes(play, log):
     scene = await play(
-        sse(b"data: {oops\n\n", ROLE, b"data: \xff\xfe\n\n", HI, b"data: 17\n\n", STOP, COUNTED, DONE)
+        sse(b"data: ping\n\n", ROLE, b"data: [KEEP-ALIVE]\n\n", HI, b"data: 17\n\n", STOP, COUNTED, DONE)
     )
     await scene.serves(True, HEARD)
     assert await scene.stands() == SERVED
     assert '"skipped":3' in log()
 
 
-async def test_an_event_that_breaks_in_the_middle_ends_the_stream(play):
-    scene = await play(sse(ROLE, HI, b"data: {oops\n\n", event({"content": "!"}), STOP, DONE))
+CUT = ROLE.replace(b'""', b'"The answer is not ')[:120] + b"\n\n"
+HEADLESS = HI.replace(b"data: {", b"data: ")
+WRAPPED = b"data: [" + HI.removeprefix(b"data: ").removesuffix(b"\n\n") + b"]\n\n"
+FIELDLESS = HI.replace(b"data: ", b"ata: ")
+LOST = {
+    "cut": CUT,
+    "headless": HEADLESS,
+    "fieldless": FIELDLESS,
+    "wrapped": WRAPPED,
+    "words": b"data: Internal Server Error\n\n",
+}
+
+
+@pytest.mark.parametrize("lost", LOST.values(), ids=LOST.keys())
+async def test_an_event_that_is_lost_before_anything_was_told_moves_on(play, lost):
+    scene = await play(sse(lost, event({"content": "42."}), STOP, DONE))
+    assert await scene.moves_on(True, "garbage:200") == suspect(1, PROMPT)
+
+
+@pytest.mark.parametrize("lost", LOST.values(), ids=LOST.keys())
+async def test_an_event_that_is_lost_in_the_middle_ends_the_stream(play, lost):
+    scene = await play(sse(ROLE, HI, lost, event({"content": "!"}), STOP, DONE))
     assert await scene.breaks_off("truncated", ROLE + HI) == HI_ALONE
+
+
+async def test_an_event_that_is_lost_after_the_finish_is_not_missed(play):
+    scene = await play(sse(ROLE, HI, STOP, b"data: {oops\n\n", COUNTED, DONE))
+    await scene.serves(True, HEARD)
+    assert await scene.stands() == SERVED
+
+
+async def test_empty_pieces_do_not_make_a_stall_an_answer(play):
+    empty = [event({"content": ""})] * 20_000
+    scene = await play(sse(ROLE, HI, *empty, then=silent), alpha=HASTY)
+    reply = await scene.ask(True)
+    assert (reply.text, reply.error["code"]) == ("Hi", "upstream_failed")
+    assert (await scene.gateway.last_request())["code"] == "stalled"
+    assert (await scene.stands()).state == "suspect"
 
 
 async def test_nothing_but_events_that_cannot_be_read_is_no_answer(play):
