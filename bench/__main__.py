@@ -11,12 +11,13 @@ from bench import machine
 from bench.busy import tool
 from bench.capacity import command as capacity
 from bench.kills import command as kills
-from bench.parts import calls, choose, leaving, start, streams
+from bench.parts import calls, choose, leaving, start, streams, teams
 from bench.processes import BenchFailed, Upstream, upstream
 from bench.report import report
 from bench.results import Results
 
 PARTS = ("start", "calls", "streams", "choose")
+ALONE = ("teams",)
 
 
 def main() -> int:
@@ -47,7 +48,10 @@ def _arguments() -> argparse.Namespace:
     also = "`capacity` and `kills` are benchmarks of their own: see `python -m bench capacity --help`"
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__, epilog=also)
     parser.add_argument(
-        "parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all of them without one"
+        "parts",
+        nargs="*",
+        metavar="PART",
+        help=f"{', '.join(PARTS)} (all of these without one), {', '.join(ALONE)}",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
     parser.add_argument("--seconds", type=float, default=3.0, help="of each closed loop; 3 without it")
@@ -61,8 +65,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--starts", type=int, default=5, help="how many cold starts; 5 without it")
     wanted = parser.parse_args()
-    if unknown := [part for part in wanted.parts if part not in PARTS]:
-        parser.error(f"there is no part {unknown[0]!r}; there are {', '.join(PARTS)}")
+    known = (*PARTS, *ALONE)
+    if unknown := [part for part in wanted.parts if part not in known]:
+        parser.error(f"there is no part {unknown[0]!r}; there are {', '.join(known)}")
     wanted.parts = wanted.parts or list(PARTS)
     return wanted
 
@@ -90,6 +95,8 @@ def _over_sockets(found: Results, wanted: argparse.Namespace, running: Upstream)
         )
     elif "streams" in wanted.parts:
         found.streams = streams.measure(running, wanted.streams)
+    if "teams" in wanted.parts:
+        found.teams = teams.measure(running, wanted.seconds)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from msgspec import Struct
 from bench import machine
 from bench.processes import ROOT, BenchFailed, Target, Upstream, free_port, running, wait_until_served
 
-_PLAIN_KEY = "bench-client-without-limits"
+PLAIN_KEY = "bench-client-without-limits"
 _LIMITED_KEY = "bench-client-with-limits"
 ADMIN_KEY = "bench-admin"
 # Far above what a run can use: what is measured is the counting, not the waiting.
@@ -61,15 +61,15 @@ class Arrangement(Struct, frozen=True):
 
 
 @contextmanager
-def arranged(upstream: Upstream) -> Iterator[Arrangement]:
-    """Write the settings of a gateway in front of *upstream*."""
+def arranged(upstream: Upstream, **changes: object) -> Iterator[Arrangement]:
+    """Write the settings of a gateway in front of *upstream*, with *changes* of whole sections."""
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="freeroute-bench-") as name:
         directory = Path(name)
         settings = directory / "freeroute.yaml"
-        settings.write_bytes(msgspec.yaml.encode(_settings(upstream, directory, port)))
+        settings.write_bytes(msgspec.yaml.encode(_settings(upstream, directory, port) | changes))
         env = {"PATH": os.environ.get("PATH", ""), "HOME": name, "PYTHONPATH": str(ROOT)}
-        env |= {"BENCH_PLAIN_KEY": _PLAIN_KEY, "BENCH_LIMITED_KEY": _LIMITED_KEY}
+        env |= {"BENCHPLAIN_KEY": PLAIN_KEY, "BENCH_LIMITED_KEY": _LIMITED_KEY}
         env["FREEROUTE_ADMIN_KEY"] = ADMIN_KEY
         command = (sys.executable, "-m", "freeroute", "serve", "--config", str(settings))
         yield Arrangement(command, env, directory, port, len(upstream.ports))
@@ -86,7 +86,7 @@ def gateway(upstream: Upstream) -> Iterator[Gateway]:
 
 def plain(plan: Arrangement, pid: int | None = None) -> Target:
     """Return the way through entries with ``keys: []`` and no limits."""
-    return plan.target("freeroute", "plain", _PLAIN_KEY, pid)
+    return plan.target("freeroute", "plain", PLAIN_KEY, pid)
 
 
 def limited(plan: Arrangement, pid: int | None = None) -> Target:
@@ -111,7 +111,7 @@ def _settings(upstream: Upstream, directory: Path, port: int) -> dict[str, objec
         "discovery": {"env": False, "local": False, "keyless": False},
         "providers": providers,
         "clients": [
-            {"name": "plain", "key": "env:BENCH_PLAIN_KEY"},
+            {"name": "plain", "key": "env:BENCHPLAIN_KEY"},
             {"name": "limited", "key": "env:BENCH_LIMITED_KEY", **budget},
         ],
         "logging": {"format": "console", "level": "info"},

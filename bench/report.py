@@ -1,8 +1,9 @@
 """A run as people read it."""
 
+import statistics
 from collections.abc import Iterable, Sequence
 
-from bench.results import NOISE, Calls, Choosing, Leaving, Results, Starting, Streams
+from bench.results import NOISE, Calls, Choosing, Leaving, Results, Starting, Streams, Team
 
 
 def report(found: Results) -> str:
@@ -29,6 +30,8 @@ def report(found: Results) -> str:
         parts.append(_leaving(found.leaving))
     if found.choose is not None:
         parts.append(_choose(found.choose))
+    if found.teams is not None:
+        parts.append(_teams(found.teams))
     return "\n\n".join(parts)
 
 
@@ -78,6 +81,29 @@ def _calls(ways: Sequence[Calls]) -> str:
     title = (
         f"JSON calls (CPU and share of direct: {counts[busiest]} connections; latencies: {direct.rate:g}/s)"
     )
+    return f"{title}\n{table(head, rows)}" + (f"\n{failed} calls FAILED" if failed else "")
+
+
+def _teams(teams: Sequence[Team]) -> str:
+    base = statistics.median(teams[0].cpu_ms)
+    rows = []
+    for team in teams:
+        cost = statistics.median(team.cpu_ms)
+        low, high = min(team.cpu_ms), max(team.cpu_ms)
+        rows.append(
+            (
+                team.name,
+                f"{cost:.3f}",
+                f"{low:.3f} - {high:.3f}",
+                f"{(cost - base) * 1000:+.0f}",
+                f"{cost / base:.2f}",
+                f"{team.first_200:.2f}",
+            )
+        )
+    failed = sum(team.failed for team in teams)
+    rounds = len(teams[0].cpu_ms)
+    title = f"Teams (JSON calls; CPU ms/req is the median of {rounds} turns of each, one after the other)"
+    head = ("", "CPU ms/req", "from - to", "more us", "ratio", "cold start s")
     return f"{title}\n{table(head, rows)}" + (f"\n{failed} calls FAILED" if failed else "")
 
 

@@ -93,6 +93,18 @@ class Choosing(Struct, frozen=True):
     choose_us: float
 
 
+class Team(Struct, frozen=True):
+    """What clients and records cost: a gateway with that much switched on.
+
+    *cpu_ms* is its CPU time for each request, of each round; *first_200* the seconds of its cold start.
+    """
+
+    name: str
+    cpu_ms: tuple[float, ...]
+    first_200: float
+    failed: int
+
+
 class Results(Struct):
     """A whole run; None for a part that was not asked for. *direct_varied* is a share, 0.1 for 10 %."""
 
@@ -105,6 +117,7 @@ class Results(Struct):
     streams: list[Streams] | None = None
     leaving: list[Leaving] | None = None
     choose: list[Choosing] | None = None
+    teams: list[Team] | None = None
 
     @property
     def is_noisy(self) -> bool:

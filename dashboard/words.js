@@ -106,6 +106,7 @@ export const ENDINGS = {
   diverged: "would have said something else",
   redirected: "sent us elsewhere",
   caller_left: "the caller left",
+  caller_stalled: "the caller stopped reading",
   internal_error: "freeroute itself failed",
 };
 

@@ -179,8 +179,8 @@ class App:
             self.gateway.no_train = plan.settings.privacy == "no-train"
             self.gateway.loop.routing = _routing(plan.settings)
             self.scrub.hide(secrets_of(self))
-            found = list(local.found().values())
-            self.gateway.adopt(with_local(self.assembly.catalogue, found), self.enrolment.clients)
+            found = with_local(self.assembly.catalogue, local.still(self.assembly.local))
+            self.gateway.adopt(found, self.enrolment.clients)
             self.gateway.standing.retry_verdicts()
             local.watch(self._wanted())
             providers = sorted(self.gateway.catalogue.providers)
@@ -189,7 +189,7 @@ class App:
 
         def on_providers() -> None:
             self.scrub.hide(secrets_of(self))
-            found = with_local(self.assembly.catalogue, list(local.found().values()))
+            found = with_local(self.assembly.catalogue, local.still(self.assembly.local))
             self.gateway.standing.switch(self.provisioning.off)
             self.gateway.adopt(with_told(found, self.counters.told_of()))
             local.watch(self._wanted())
@@ -233,7 +233,7 @@ class App:
                     stack.push_async_callback(_cancelled, asyncio.create_task(revalidation.run()))
                 watching = asyncio.create_task(watch(look, on_people))
                 stack.push_async_callback(_cancelled, watching)
-                minding = asyncio.create_task(self.provisioning.watch(on_providers))
+                minding = asyncio.create_task(watch(self.provisioning.look, on_providers))
                 stack.push_async_callback(_cancelled, minding)
                 stack.push_async_callback(local.stop)
                 local.watch(self._wanted())

@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from freeroute.config.assembly import SwitchedOn, switched_on, with_local
 from freeroute.domain.catalogue import Provider
@@ -53,6 +53,24 @@ class LocalServers:
         """Return the local servers of the catalogue, by id."""
         known = self._gateway.catalogue.providers
         return {name: provider for name, provider in known.items() if provider.origin == "discovered"}
+
+    def still(self, servers: Iterable[Provider]) -> list[Provider]:
+        """Return those of *servers* that were found before, with the models they had, as they are called now.
+
+        Others are wanted no more, and a key that was taken away is not used until somebody looks.
+        """
+        found = self.found()
+        return [
+            structs.replace(
+                server,
+                keys=server.keys or before.keys,
+                models=before.models,
+                limits=before.limits,
+                origin=before.origin,
+            )
+            for server in servers
+            if (before := found.get(server.id)) is not None
+        ]
 
     async def look(self, wanted: Wanted) -> None:
         """Look once, and route by what is there."""

@@ -1,18 +1,13 @@
 """Which providers there are, and with which keys: what the settings say and what was entered, in step."""
 
-import asyncio
-from collections.abc import Callable
-
 import structlog
 from msgspec import structs
 
 from freeroute.config.assembly import Assembly
 from freeroute.config.overlay import Laid, Plan, laid
-from freeroute.errors import ConfigError, Unavailable
+from freeroute.errors import Unavailable
+from freeroute.stores.followed import Followed
 from freeroute.stores.keysafe import KeySafe, Opened
-
-PAUSE = 0.5
-"""Seconds between looks at the file: a change counts within one. Own design: it costs two system calls."""
 
 
 class Provisioning:
@@ -24,8 +19,7 @@ class Provisioning:
         self.opened = Opened()
         self._safe: KeySafe | None = None
         self._laid = laid(plan, self.opened)
-        self._mark: object = None
-        self._looking = asyncio.Lock()
+        self._kept: Followed[Opened] | None = None
         self._log = structlog.get_logger("freeroute.keys")
 
     @property
@@ -52,7 +46,8 @@ class Provisioning:
 
     def open(self, safe: KeySafe) -> None:
         """Go by what is in *safe* as well; raises ConfigError if it cannot be read."""
-        self._mark, self.opened, self._safe = safe.mark(), safe.read(), safe
+        self._kept = Followed("provider keys", safe)
+        self.opened, self._safe = self._kept.value, safe
         self._put_together()
 
     def give(self, plan: Plan) -> None:
@@ -61,39 +56,20 @@ class Provisioning:
         self._put_together()
 
     async def look(self) -> bool:
-        """Read the file if it has changed; say whether there is anything new.
+        """Read what was entered if it has changed; say whether there is anything new.
 
-        One that is gone or damaged changes nothing, and keys that open no more are used as they were.
+        Keys that open no more are used as they were.
         """
-        async with self._looking:
-            safe = self._safe
-            if safe is None or (mark := safe.mark()) == self._mark:
-                return False
-            self._mark = mark
-            try:
-                if mark is None:
-                    raise ConfigError(f"{safe.path} is gone; what was in it counts until a restart")
-                self.opened = _still_open(await asyncio.to_thread(safe.read), self.opened)
-            except ConfigError as exc:
-                self._log.error(
-                    "entered keys and switches not read again, the old ones stay", reason=str(exc)
-                )
-                return False
-            self._put_together()
-            self._log.info("entered keys or switches changed", keys=len(self.opened.overlay.keys))
-            return True
-
-    async def watch(self, changed: Callable[[], None], pause: float = PAUSE) -> None:
-        """Look every *pause* seconds, for ever, and call *changed* after each change."""
-        while True:
-            await asyncio.sleep(pause)
-            if await self.look():
-                changed()
+        if self._kept is None or not await self._kept.look():
+            return False
+        self.opened = _still_open(self._kept.value, self.opened)
+        self._put_together()
+        return True
 
     def _put_together(self) -> None:
         self._laid = laid(self.plan, self.opened)
         for problem in self._laid.problems:
-            self._log.error("what was entered is not in use", reason=problem)
+            self._log.error("what was entered needs an operator", reason=problem)
 
 
 def _still_open(opened: Opened, before: Opened) -> Opened:

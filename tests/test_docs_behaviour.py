@@ -8,11 +8,10 @@ import pytest
 
 from freeroute import errors
 from freeroute.domain import breaker, counters, effects, keys, selection, speed, usage
-from freeroute.domain.outcome import DROPPABLE, Kind, Outcome, blamed, judge
+from freeroute.domain.outcome import DROPPABLE, IN_MESSAGES, Kind, Outcome, blamed, judge
 from freeroute.engine import probes
 from freeroute.local_servers import PAUSE
 from freeroute.upstreams import local
-from freeroute.upstreams.parameters import IN_MESSAGES
 from tests.support.pages import OPENAPI, OWN_SOURCE, PAGES, ROOT, ROUTING, SOURCE, codes, prose, rows, section
 
 # --- routes, headers, codes ------------------------------------------------------------------------------

@@ -2,9 +2,10 @@
 
 import httpx
 import respx
+from msgspec import structs
 
 from freeroute.config.assembly import SwitchedOn
-from freeroute.domain.catalogue import Provider
+from freeroute.domain.catalogue import Key, Provider
 from freeroute.local_servers import LocalServers, Wanted
 from tests.support.world import World, provider
 
@@ -46,6 +47,20 @@ async def test_a_server_that_falls_silent_stays_and_nothing_is_forgotten():
         router.route().mock(side_effect=httpx.ConnectError("refused"))
         await local.look(wanted)
     assert world.gateway.catalogue is before
+
+
+async def test_what_was_found_is_called_as_it_is_wanted_now_and_not_at_all_if_it_is_not():
+    world = World(provider("a"))
+    local = LocalServers(world.gateway, lambda line: None)
+    with respx.mock(base_url=HOME, assert_all_called=False) as router:
+        answering(router, "llama3.2:3b")
+        await local.look(Wanted(servers=(OLLAMA,), own_port=3000))
+    [same] = local.still([OLLAMA])
+    assert same == local.found()["ollama"]
+    moved = structs.replace(OLLAMA, base_url="http://127.0.0.1:9/v1", keys=(Key("secret", "mine"),))
+    [now] = local.still([moved, structs.replace(OLLAMA, id="never-found")])
+    assert (now.base_url, now.keys, now.models) == (moved.base_url, moved.keys, same.models)
+    assert local.still([]) == []
 
 
 async def test_looking_ends_when_told_to():

@@ -1,6 +1,5 @@
 """What the settings say and what was entered, together and in step."""
 
-import asyncio
 from datetime import date
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from freeroute.config.load import Overrides, load
 from freeroute.config.overlay import Plan, planned
 from freeroute.domain.overlay import Address
 from freeroute.errors import ConfigError, Unavailable
-from freeroute.provisioning import PAUSE, Provisioning
+from freeroute.provisioning import Provisioning
 from freeroute.stores.keysafe import KeySafe
 from freeroute.stores.sealing import new_key
 from tests.support.providers import book, quiet
@@ -119,19 +118,8 @@ async def test_a_start_without_the_encryption_key_goes_on_once_it_is_back(tmp_pa
     with capture_logs() as logs:
         provisioning.open(safe)
     assert labels(provisioning) == {"one": ["key-1"]}
-    assert [log["event"] for log in logs] == ["what was entered is not in use"]
+    assert [log["event"] for log in logs] == ["what was entered needs an operator"]
     assert SECRET not in str(logs)
     safe.key_path.write_text(kept)
     assert await provisioning.look()
     assert labels(provisioning) == {"one": ["key-1", "mine"]}
-
-
-async def test_whoever_watches_is_told_of_each_change(tmp_path):
-    provisioning, safe = opened(tmp_path)
-    told = asyncio.Event()
-    watching = asyncio.create_task(provisioning.watch(told.set, pause=0.0))
-    safe.update(lambda overlay, _: overlay.switched("one", on=False))
-    async with asyncio.timeout(5):
-        await told.wait()
-    watching.cancel()
-    assert PAUSE <= 1.0

@@ -19,7 +19,7 @@ from freeroute.domain.keys import KeyPlace
 from freeroute.domain.overlay import Address, EnteredKey, Overlay, origin_of
 from freeroute.engine.changes import Note
 from freeroute.errors import ConfigError, Conflict, InvalidRequest, NotFound
-from freeroute.stores.keysafe import KeySafe, Sealing
+from freeroute.stores.keysafe import Change, KeySafe, Locked, Sealing
 from freeroute.stores.sealing import Unopened
 
 MOST_KEYS = 1000
@@ -109,7 +109,7 @@ class ProviderBook:
             note(None, _noted(key))
             return overlay.with_key(key)
 
-        self._source.safe.update(entered)
+        self._update(entered)
 
     def switch_key(self, provider: str, label: str, note: Note, *, on: bool) -> None:
         """Use the entered key at this place, or do not."""
@@ -120,7 +120,7 @@ class ProviderBook:
             note(_noted(before), _noted(after))
             return overlay.with_key(after)
 
-        self._source.safe.update(switched)
+        self._update(switched)
 
     def remove_key(self, provider: str, label: str, note: Note) -> None:
         """Forget the entered key at this place."""
@@ -129,7 +129,7 @@ class ProviderBook:
             note(_noted(self._entered(overlay, (provider, label))), None)
             return overlay.without_key((provider, label))
 
-        self._source.safe.update(without)
+        self._update(without)
 
     # --- switches and addresses --------------------------------------------------------------------
 
@@ -152,7 +152,7 @@ class ProviderBook:
             note({"enabled": name not in overlay.off}, {"enabled": on})
             return overlay.switched(name, on=on)
 
-        self._source.safe.update(switched)
+        self._update(switched)
 
     def move(self, provider: str, url: str | UnsetType | None, confirmed: Sequence[str], note: Note) -> None:
         """Have *provider* at *url*: None is where the settings have it, UNSET where it is.
@@ -171,7 +171,7 @@ class ProviderBook:
             note(_noted_address(overlay, known), _noted_address(after, known, confirmed))
             return after
 
-        self._source.safe.update(moved)
+        self._update(moved)
 
     def _confirmed(
         self, overlay: Overlay, known: Provider, label: str, there: str, sealing: Sealing
@@ -189,6 +189,12 @@ class ProviderBook:
         return overlay.with_key(structs.replace(key, sealed=sealed, origin=there))
 
     # --- checks ------------------------------------------------------------------------------------
+
+    def _update(self, change: Change) -> None:
+        try:
+            self._source.safe.update(change)
+        except Locked as exc:
+            raise Conflict(str(exc)) from exc
 
     @property
     def _plan(self) -> Plan:

@@ -67,6 +67,7 @@ class Telling:
         spec = merged(name, settings.providers, self._plan.entries, where_of(name, settings))
         on = self._on.get(name)
         own = self._plan.own(name)
+        home = own.base_url if own is not None else or_else(spec.base_url, None)
         overlay = self._opened.overlay
         off = {model.partition("/")[2] for model in overlay.off if model.startswith(f"{name}/")}
         return {
@@ -75,8 +76,8 @@ class Telling:
             "on": on is not None,
             "enabled": name not in overlay.off,
             "why": self._why.get(name) or ("local server" if on is not None else None),
-            "base_url": on.base_url if on is not None else or_else(spec.base_url, None),
-            "base_url_of_settings": own.base_url if own and name in overlay.addresses else None,
+            "base_url": on.base_url if on is not None else home,
+            "base_url_of_settings": home if name in overlay.addresses else None,
             "signup_url": or_else(spec.signup_url, None),
             "models": len(models_of(spec)),
             "models_off": sorted(off),

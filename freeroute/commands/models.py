@@ -1,6 +1,7 @@
 """``freeroute models`` and ``freeroute explain``: what can be asked for, and who would answer."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -10,6 +11,8 @@ from freeroute.commands import options
 from freeroute.commands.running import Running, environment
 from freeroute.commands.tables import ago, table, tokens
 
+# Efforts differ from model to model: the JSON has them.
+EFFORT = "reasoning_effort"
 TIERS = ("small", "medium", "large", "frontier")
 
 
@@ -84,6 +87,8 @@ def explain(model: str, url: str | None, offline: bool, config: str | None, as_j
     click.echo(f"{found['model']} ({found['strategy']}): {len(candidates)} candidates, {usable} usable now\n")
     head = ["", "MODEL", "KEY", "TIER", "EXPECTED", "QUOTA LEFT", ""]
     click.echo(table(head, [_candidate(candidate) for candidate in candidates]))
+    if otherwise := _otherwise(candidates):
+        click.echo(otherwise)
     return 0
 
 
@@ -103,3 +108,17 @@ def _candidate(entry: dict[str, Any]) -> list[str]:
         f"{entry['quota_left']:.0%}",
         remark,
     ]
+
+
+def _otherwise(candidates: Iterable[dict[str, Any]]) -> str:
+    """Say of each provider of *candidates* what of a request it would not get as it is, if of any."""
+    lines: dict[str, str] = {}
+    for entry in candidates:
+        ranges = [(name, known) for name, known in sorted(entry["changed"].items()) if name != EFFORT]
+        told = [f"{name} from {low:g} to {high:g}" for name, (low, high) in ranges]
+        told += [f"without {', '.join(entry['left_out'])}"] if entry["left_out"] else []
+        if told:
+            lines[entry["provider"]] = "; ".join(told)
+    if not lines:
+        return ""
+    return "\n" + table(["PROVIDER", "CHANGES REQUESTS"], sorted(lines.items()))

@@ -7,7 +7,7 @@ from typing import Any
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Candidate, Privacy, Quirks
 from freeroute.domain.estimates import GENEROUS
-from freeroute.domain.outcome import PREFILL, many
+from freeroute.domain.outcome import DROPPABLE, FEATURES, IN_MESSAGES, PREFILL, many
 from freeroute.domain.patterns import by_pattern
 from freeroute.domain.selection import Fit, Need, Reason
 from freeroute.domain.standing import Standing
@@ -70,6 +70,22 @@ def takes(quirks: Quirks, name: str) -> bool:
     if name in quirks.drops:
         return False
     return quirks.accepts is None or not {name, quirks.renames.get(name)}.isdisjoint(quirks.accepts)
+
+
+def left_out(candidate: Candidate) -> frozenset[str]:
+    """Return the fields that *candidate* is known not to take, and that requests with them lose there."""
+    quirks = candidate.provider.quirks
+    lost = {name for name in DROPPABLE if not takes(quirks, name)}
+    members = () if quirks.message_name else (f"{IN_MESSAGES}name",)
+    return frozenset(lost.union(quirks.drops, members)) - FEATURES - {"stream_options"}
+
+
+def held_to(candidate: Candidate) -> dict[str, tuple[float, float] | tuple[str, ...]]:
+    """Return what values of fields are changed into at *candidate*: a range, or the efforts it knows."""
+    quirks = candidate.provider.quirks
+    efforts = by_pattern(candidate.model.id, quirks.efforts)
+    known = {"reasoning_effort": tuple(efforts)} if efforts and takes(quirks, "reasoning_effort") else {}
+    return {**quirks.clamps, **known}
 
 
 def _honours(candidate: Candidate, name: str, value: Any) -> bool:

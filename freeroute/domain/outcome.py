@@ -36,6 +36,7 @@ class Kind(StrEnum):
     DIVERGED = "diverged"  # was to go on with an answer, and began another one
     REDIRECTED = "redirected"
     CALLER_LEFT = "caller_left"
+    CALLER_STALLED = "caller_stalled"  # read nothing for so long that we, or its provider, gave it up
     INTERNAL = "internal_error"  # the gateway itself failed, in words of the error its caller gets
 
 
@@ -93,6 +94,9 @@ INTERNAL = Outcome(Kind.INTERNAL, detail="the gateway failed")
 
 PREFILL = "messages[-1]"
 """What a refusal of an answer that the caller began (a last message of the assistant's) names."""
+
+IN_MESSAGES = "messages[]."
+"""Begins what stands for a member of each message, which has no name of its own among the fields."""
 
 # A parameter whose loss changes nothing the caller relies on. Never tools, tool_choice, response_format,
 # n, logprobs, stop, sound, searching or an output bound: those go to a candidate that honours them.

@@ -33,10 +33,10 @@ class AttemptNote(Struct, frozen=True):
 class Receipt(Struct, frozen=True):
     """Everything about a finished request except its content. Times are in seconds.
 
-    *code* is that of the error its caller got, the kind in which its stream broke off, or ``caller_left``.
-    *skipped* counts the events of its stream that could not be read, *continued* how often another candidate
-    went on with it. Of a request that was turned away at the door, *unrecorded* is how many were before it
-    that have no receipt.
+    *code* is that of the error its caller got, the kind in which its stream broke off, or how its caller
+    left. *skipped* counts the events of its stream that could not be read, *continued* how often another
+    candidate went on with it. Of a request that was turned away at the door, *unrecorded* is how many were
+    before it that have no receipt.
     """
 
     request_id: str

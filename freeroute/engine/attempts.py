@@ -10,7 +10,7 @@ from freeroute.clock import Clock, Now
 from freeroute.domain import effects
 from freeroute.domain.catalogue import Candidate, Limit, Pool
 from freeroute.domain.leases import LEAST_OUTPUT, Lease, actual_amounts
-from freeroute.domain.outcome import INTERNAL, Blame, Kind, Next, Outcome, blamed, judge
+from freeroute.domain.outcome import IN_MESSAGES, INTERNAL, Blame, Kind, Next, Outcome, blamed, judge
 from freeroute.domain.rates import unheard_of
 from freeroute.domain.receipt import AttemptNote
 from freeroute.domain.selection import Fit, Need, Tried
@@ -116,6 +116,7 @@ class AttemptLoop:
             )
             for tried, ended in await self._made(call, need, fit, leased, course):
                 if isinstance(ended, Won):
+                    course.dropped.update(ended.sent.dropped)
                     return ended
                 again = self.after(ended, tried, need, course) or again
             if course.context.strict and again is None:
@@ -173,7 +174,6 @@ class AttemptLoop:
             awaited.ended(leased.trial.call)
         ended = self.clock.now()
         noted = self._note(call, course, leased, sent.outcome, ended)
-        course.dropped.update(sent.dropped)
         if sent.sent_at is not None and sent.sent_at.mono - leased.at.mono > LAG:
             await self.counters.sent(leased.lease, sent.sent_at)
         if sent.outcome.kind is Kind.SERVED:
@@ -222,7 +222,6 @@ class AttemptLoop:
         timeouts = candidate.provider.timeouts
         refused = self.standing.dropped(candidate) | course.without.get(candidate.name, set())
         without = {name for name in refused if _carries(call, name)}
-        course.dropped.update(without - {USAGE_WISH})
         return Terms(
             connect=timeouts.connect,
             first_event=first_event(call, leased, course, self.standing, self.clock.now()),
@@ -336,4 +335,4 @@ def _carries(call: ChatCall, param: str) -> bool:
     """Say whether *call* has *param*; of messages only the adapter knows, so it is asked to look."""
     if param == USAGE_WISH:
         return call.stream
-    return param in call.fields or param.startswith("messages[].")
+    return param in call.fields or param.startswith(IN_MESSAGES)

@@ -20,7 +20,7 @@ MOST = 3
 """How often one answer may be gone on with. Own design: each time costs quota for what was said already."""
 
 # What a provider that wrote this much may end with through no fault of the request.
-_CURABLE = frozenset({Kind.RATE_LIMITED, Kind.NO_CAPACITY, Kind.DIVERGED})
+_CURABLE = frozenset({Kind.RATE_LIMITED, Kind.NO_CAPACITY, Kind.DIVERGED, Kind.CALLER_STALLED})
 
 
 class Continuation:
@@ -58,7 +58,7 @@ class Continuation:
         """Return who goes on where *dead* ended, if anybody does; *used* is what the calls so far took."""
         if not self._may(dead):
             return None
-        await dead.end(left=False)
+        await dead.end(left=None)
         self._loop.room.stir()
         text = self._told.text
         try:

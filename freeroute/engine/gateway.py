@@ -15,7 +15,7 @@ from freeroute.domain.clients import Client
 from freeroute.domain.fitness import eligible, willing
 from freeroute.domain.knocks import Knocks
 from freeroute.domain.leases import Lease
-from freeroute.domain.outcome import Kind
+from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.overlay import renewed
 from freeroute.domain.resolve import Names, Target
 from freeroute.domain.selection import Need
@@ -244,7 +244,7 @@ class Gateway:
         told = headers.told(course, won.leased.candidate, overhead)
         told.update(self.admission.told(course.context.client))
 
-        async def done(serving: Serving, left: bool) -> None:
+        async def done(serving: Serving, left: Outcome | None) -> None:
             self.in_flight -= 1
             await self.admission.settle(lease, serving.usage)
             self.loop.room.stir()
@@ -380,8 +380,8 @@ class Gateway:
         return Pool(name, limit)
 
 
-def _ending(serving: Serving, course: Course, overhead: float, left: bool) -> Ending:
-    kind = Kind.CALLER_LEFT if left else serving.outcome.kind
+def _ending(serving: Serving, course: Course, overhead: float, left: Outcome | None) -> Ending:
+    kind = (left or serving.outcome).kind
     return Ending(
         status=200,
         code=None if kind is Kind.SERVED else kind.value,
@@ -392,5 +392,5 @@ def _ending(serving: Serving, course: Course, overhead: float, left: bool) -> En
         continued=serving.continued,
         overhead=overhead,
         first_event=serving.first_event_at.mono - course.context.received.mono,
-        caller_left=left,
+        caller_left=left is not None,
     )

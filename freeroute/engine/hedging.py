@@ -13,7 +13,7 @@ from freeroute.domain.selection import Fit, Need, Refusal, choose
 from freeroute.domain.standing import Standing
 from freeroute.engine.course import Course
 from freeroute.engine.leasing import Leased, Leasing, Won
-from freeroute.engine.parts import Part
+from freeroute.engine.parts import LEFT, Part
 from freeroute.engine.ports import Counters
 from freeroute.engine.waiting import WaitingRoom
 from freeroute.wire.chat import ChatCall
@@ -123,7 +123,7 @@ class Hedging:
         part = Part(
             won, course, standing=self._standing, counters=self._counters, clock=self._clock, jitter=0.0
         )
-        await part.end(left=True)
+        await part.end(left=LEFT)
         if outrun:
             course.became(won.note, _OUTRUN)
 

@@ -6,6 +6,7 @@ from typing import Any
 from freeroute.domain import plans
 from freeroute.domain.catalogue import ALIASES, Candidate, Model
 from freeroute.domain.clients import Client
+from freeroute.domain.fitness import held_to, left_out
 from freeroute.domain.plans import Ranked
 from freeroute.domain.resolve import Target
 from freeroute.domain.selection import Need
@@ -143,4 +144,6 @@ def _planned(view: View, entry: Ranked, place: int) -> dict[str, Any]:
         "lead": round(entry.lead, 3),
         "suspect": entry.suspect,
         "dropped": sorted(view.standing.dropped(entry.candidate)),
+        "left_out": sorted(left_out(entry.candidate)),
+        "changed": held_to(entry.candidate),
     }

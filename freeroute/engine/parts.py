@@ -14,7 +14,8 @@ from freeroute.engine.ports import Counters
 
 # An answer this short says nothing about a candidate's rate.
 RATE_SAMPLE = 8
-_LEFT = Outcome(Kind.CALLER_LEFT)
+LEFT = Outcome(Kind.CALLER_LEFT)
+STALLED = Outcome(Kind.CALLER_STALLED, detail="the caller read nothing any more")
 
 
 class Part:
@@ -92,25 +93,25 @@ class Part:
         """Take it for over, with *outcome*, whatever its provider would still say."""
         self._failed, self._over = outcome, True
 
-    async def end(self, *, left: bool) -> None:
-        """Settle what the call used and judge its candidate, once; *left* if the caller wants no more."""
+    async def end(self, *, left: Outcome | None) -> None:
+        """Settle what the call used and judge its candidate, once; *left* is how the caller did, if so."""
         if self._ended:
             return
         self._ended = True
-        left = left or not self._over
+        left = left or (None if self._over else LEFT)
         if self.won.sent.stream is not None:
             self.won.sent.stream.abort()
             self._course.dropped.update(self.won.sent.stream.lost)
             self._course.lasted(self.won.note, self._clock.now().mono - self.won.leased.at.mono)
         self._course.took(self.won.note, self.usage)
-        self._judge(left)
+        self._judge(left=left is not None)
         if self.outcome.kind is not Kind.SERVED:
             self._course.became(self.won.note, self.outcome)
-        elif left:
-            self._course.became(self.won.note, _LEFT)
+        elif left is not None:
+            self._course.became(self.won.note, left)
         await self._settle()
 
-    def _judge(self, left: bool) -> None:
+    def _judge(self, *, left: bool) -> None:
         now = self._clock.now()
         leased = self.won.leased
         if left and self.outcome.kind is Kind.SERVED:
@@ -128,7 +129,8 @@ class Part:
         tokens = self.usage.completion if self.usage else 0
         speed = self._standing.speed(self.won.leased.candidate)
         first_event = self.first_event_at.mono - self.won.leased.at.mono
-        generating = now.mono - self.first_event_at.mono
+        stream = self.won.sent.stream
+        generating = now.mono - self.first_event_at.mono - (stream.unread if stream is not None else 0.0)
         if self.won.whole:
             # A JSON answer shows nothing before its end: its time is split in the proportion expected so far.
             expected = tokens / max(speed.rate, 1.0)

@@ -72,6 +72,11 @@ class EventStream(Protocol):
         ...
 
     @property
+    def unread(self) -> float:
+        """Return for how many seconds nobody asked for more."""
+        ...
+
+    @property
     def lost(self) -> tuple[str, ...]:
         """Return the caller's fields that it does not honour, as far as it has come."""
         ...
@@ -102,8 +107,9 @@ class Sent(Struct):
     """How an attempt went: SERVED brings an *answer* or a *stream*; *head_at* is when the head came.
 
     *sent_at* is when the request went out, if there was an answer: connecting takes time, as does a busy
-    loop. *dropped* names the caller's fields that did not go out, or that the answer does not honour; *facts*
-    are what the answer says of counters.
+    loop. *dropped* names the caller's fields that did not go out, or that the answer does not honour; of one
+    that went out with another value it says which: ``temperature=1.5``. *facts* are what the answer says of
+    counters.
     """
 
     outcome: Outcome

@@ -8,7 +8,7 @@ from typing import Any
 from freeroute.domain.outcome import INTERNAL, Kind, Outcome
 from freeroute.domain.usage import Usage
 from freeroute.engine.continuing import Continuation
-from freeroute.engine.parts import Part
+from freeroute.engine.parts import LEFT, STALLED, Part
 from freeroute.wire.answers import Piece, error_events, inspect, usage_chunk, usage_object
 from freeroute.wire.transcript import Transcript
 
@@ -16,7 +16,7 @@ from freeroute.wire.transcript import Transcript
 class Serving:
     """An answer: one part, or several if its stream died and may be gone on with.
 
-    It satisfies ``served.Served``. *done* is told how it ended, once.
+    It satisfies ``served.Served``. *done* is told once that it ended, and how its caller left if it did.
     """
 
     def __init__(
@@ -24,7 +24,7 @@ class Serving:
         part: Part,
         *,
         headers: dict[str, str],
-        done: Callable[["Serving", bool], Awaitable[None]],
+        done: Callable[["Serving", Outcome | None], Awaitable[None]],
         continuation: Continuation | None = None,
     ) -> None:
         """Begin with *part*."""
@@ -117,12 +117,17 @@ class Serving:
             self._parts[-1].fail(INTERNAL)
         return self._like
 
-    async def finish(self, *, caller_left: bool = False) -> None:
-        """Settle what the calls used and record it; safe to call more than once."""
+    async def finish(self, *, caller_left: bool = False, stalled: bool = False) -> None:
+        """Settle what the calls used and record it; safe to call more than once.
+
+        A caller that left has *stalled* if it only read nothing any more.
+        """
         if self._finished:
             return
         self._finished = True
-        left = caller_left or (self.body is None and not self._over)
+        left = None
+        if caller_left or (self.body is None and not self._over):
+            left = STALLED if stalled else LEFT
         for part in self._parts:
             await part.end(left=left)
         await self._done(self, left)
@@ -147,6 +152,6 @@ class Overheard(Serving):
 
 def _why(outcome: Outcome) -> str:
     """Say why a stream ended as it did, by *outcome*."""
-    if outcome.kind is Kind.NONCONFORMING:
+    if outcome.kind in (Kind.NONCONFORMING, Kind.CALLER_STALLED):
         return outcome.detail
     return f"the provider stopped in the middle of its answer: {outcome.kind.value}"

@@ -27,6 +27,6 @@ class Served(Protocol):
         """Take a fault of the gateway's own for the end; return the identity of the stream, if it has one."""
         ...
 
-    async def finish(self, *, caller_left: bool = False) -> None:
-        """Settle and record. Safe to call more than once."""
+    async def finish(self, *, caller_left: bool = False, stalled: bool = False) -> None:
+        """Settle and record; a caller that left may have *stalled*. Safe to call more than once."""
         ...

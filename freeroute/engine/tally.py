@@ -99,7 +99,7 @@ class ClientTally(Struct):
 
 # Calls that nobody waited for to the end, that we broke ourselves, or whose answer was a good one to another
 # question.
-_NO_FAILURE = frozenset({Kind.CALLER_LEFT, Kind.INTERNAL, Kind.OUTRUN, Kind.DIVERGED})
+_NO_FAILURE = frozenset({Kind.CALLER_LEFT, Kind.CALLER_STALLED, Kind.INTERNAL, Kind.OUTRUN, Kind.DIVERGED})
 
 
 class Tally:

@@ -30,6 +30,7 @@ _GIVEN = {
 
 # What only the operator can mend, though a provider says it.
 _SETTINGS = frozenset({Kind.KEY_INVALID, Kind.NO_CREDIT, Kind.MODEL_GONE, Kind.REDIRECTED})
+_CALLERS = frozenset({Kind.CALLER_LEFT, Kind.CALLER_STALLED})
 _NO_FAULT = frozenset({Kind.SERVED, Kind.OUTRUN})
 
 
@@ -46,7 +47,7 @@ def of_request(code: str | None) -> str:
 def _of_kind(kind: Kind) -> str:
     if kind in _NO_FAULT:
         return NONE
-    if kind is Kind.CALLER_LEFT or blamed(Outcome(kind)) is Blame.REQUEST:
+    if kind in _CALLERS or blamed(Outcome(kind)) is Blame.REQUEST:
         return CALLER
     return GATEWAY if kind in _SETTINGS else PROVIDER
 

@@ -32,7 +32,7 @@ MOST_CLIENTS = 1000
 """Clients with series of their own; the rest share one. Own design: a client has ten series or so."""
 
 # Endings of attempts that no other candidate was asked after, or not for them.
-_NO_FALLBACK = frozenset({Kind.SERVED, Kind.OUTRUN, Kind.CALLER_LEFT})
+_NO_FALLBACK = frozenset({Kind.SERVED, Kind.OUTRUN, Kind.CALLER_LEFT, Kind.CALLER_STALLED})
 # Names that OpenTelemetry gives to providers, where they are not those of the catalogue.
 PROVIDER_NAMES = {"gemini": "gcp.gemini", "mistral": "mistral_ai"}
 

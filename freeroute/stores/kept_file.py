@@ -102,7 +102,12 @@ class KeptFile(Generic[ContentT]):
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Have *content* at *path*, all of it or none, readable by its owner alone; raises OSError."""
+    """Have *content* at *path*, all of it or none, readable by its owner alone; raises OSError.
+
+    Those who write there take turns: what lies beside it was left by one that was killed, and goes.
+    """
+    for left in path.parent.glob(f".{path.name}.*"):
+        left.unlink(missing_ok=True)
     # Made in the same directory, so that it can take the file's place.
     descriptor, made = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:

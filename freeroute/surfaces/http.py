@@ -21,6 +21,9 @@ from freeroute.wire.text import printable
 
 Header = tuple[bytes, bytes]
 
+STALLED = "freeroute.stalled"
+"""Stands in the scope of a request whose caller was given up, since it read nothing any more."""
+
 BODY_LIMIT = 20 * 2**20
 BODY_TIMEOUT = 30.0
 JSON = b"application/json"
@@ -159,6 +162,11 @@ class Request:
     def add_headers(self, headers: Iterable[Header]) -> None:
         """Send *headers* with whatever reply comes."""
         self._added.extend(headers)
+
+    @property
+    def stalled(self) -> bool:
+        """Say whether the server gave the caller up because it read nothing any more."""
+        return STALLED in self.scope
 
     async def body(self, bounds: BodyBounds) -> bytes:
         """Return the whole body; raises InvalidRequest, TooLarge, RequestTimeout and CallerLeft."""

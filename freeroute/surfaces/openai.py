@@ -125,7 +125,7 @@ class OpenAiSurface:
         finally:
             # Before the last byte: a caller that asks again at once finds its slot free and its use counted.
             if served is not None:
-                await _finish(served, watch)
+                await _finish(served, watch, request)
         if watch.left:
             return
         if request.started:
@@ -246,8 +246,8 @@ async def _stream(request: Request, served: Served, comments: _Comments | None) 
             await request.more(b"".join([frame(event) for event in events]))
 
 
-async def _finish(served: Served, watch: CallerWatch) -> None:
-    await to_the_end(lambda: served.finish(caller_left=watch.left))
+async def _finish(served: Served, watch: CallerWatch, request: Request) -> None:
+    await to_the_end(lambda: served.finish(caller_left=watch.left, stalled=request.stalled))
 
 
 def _identity(call: ChatCall, context: CallContext) -> Piece:

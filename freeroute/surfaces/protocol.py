@@ -1,7 +1,9 @@
 """HTTP/1.1 on the socket, within bounds: by itself the server caps neither heads nor its own patience."""
 
 import asyncio
+import math
 import re
+import socket
 from typing import Any
 
 import httptools
@@ -11,7 +13,7 @@ from msgspec import Struct
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from freeroute.errors import ApiError, HeadersTooLarge, InvalidRequest, RequestTimeout
-from freeroute.surfaces.http import new_request_id
+from freeroute.surfaces.http import STALLED, new_request_id
 
 _OFFERING = {b"connection", b"upgrade", b"http2-settings"}
 # A second one may say something else to us than to whatever stands in front of us.
@@ -23,7 +25,10 @@ class Bounds(Struct, frozen=True):
     """What a connection may cost: bytes and count of headers, and seconds of patience.
 
     *head_seconds* is for a request's head; *linger_seconds* and *linger_bytes* are for a body nobody reads,
-    so that a caller still sending it gets to see the answer; *write_seconds* for a caller that reads nothing.
+    so that a caller still sending it gets to see the answer. A caller that reads nothing for *write_seconds*
+    is given up, at the latest after twice as long; nginx gives it a minute (`send_timeout`). One that reads
+    slowly is not: of what it has not read *unread_bytes* are left to the system, which else keeps megabytes
+    back and shows for long that nothing moves.
     """
 
     head_bytes: int = 64 * 1024
@@ -32,6 +37,7 @@ class Bounds(Struct, frozen=True):
     linger_seconds: float = 5.0
     linger_bytes: int = 8 * 1024 * 1024
     write_seconds: float = 30.0
+    unread_bytes: int = 128 * 1024
 
 
 class _Stop(Exception):
@@ -61,6 +67,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a first request soon."""
         super().connection_made(transport)
+        opened = transport.get_extra_info("socket")
+        if opened is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, self.bounds.unread_bytes)
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -206,7 +215,20 @@ class BoundedProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Give a caller that stopped reading some time."""
         super().pause_writing()
-        self._write_timer = self.loop.call_later(self.bounds.write_seconds, self.transport.abort)
+        self._look_later(math.inf)
+
+    def _look_later(self, unread: float) -> None:
+        """See in a while whether the caller has read some of the *unread* bytes."""
+        self._write_timer = self.loop.call_later(self.bounds.write_seconds, self._look, unread)
+
+    def _look(self, unread: float) -> None:
+        still = self.transport.get_write_buffer_size()
+        if still < unread:
+            self._look_later(still)
+            return
+        if self._answering is not None:
+            self._answering.scope[STALLED] = True  # type: ignore[literal-required]
+        self.transport.abort()
 
     def resume_writing(self) -> None:
         """Let a caller that reads again go on."""

@@ -8,6 +8,7 @@ the deadlines of one exchange.
 
 import asyncio
 import functools
+import math
 import socket
 import ssl
 import warnings
@@ -51,6 +52,7 @@ class Attempt:
         self._dispatch.unsent = True
         self._began = mono()
         self._ends_at = self._loop.time() + deadlines.total
+        self._left_at = math.inf  # when the reader of the body went away with a piece of it
         self._phase, self._seconds = Phase.CONNECT, deadlines.connect
         self._wire: Wire | None = None
         self._transport: asyncio.Transport | None = None
@@ -102,10 +104,20 @@ class Attempt:
         except TimeoutError:
             raise TimedOut(self._phase, self._seconds) from None
 
-    def check_total(self) -> None:
-        """Raise if the total is spent; a body that never pauses meets no other timer."""
-        if self._loop.time() >= self._ends_at:
+    def read_on(self) -> None:
+        """Let the total go on, which stood still while nobody read; raise if it is spent.
+
+        A body that never pauses meets no other timer.
+        """
+        now = self._loop.time()
+        self._ends_at += max(now - self._left_at, 0.0)
+        self._left_at = now
+        if now >= self._ends_at:
             raise TimedOut(Phase.TOTAL, self.deadlines.total)
+
+    def handed_over(self) -> None:
+        """Let the total stand still until the reader comes back for more of what took time to come."""
+        self._left_at = self._loop.time()
 
     def on_end(self, callback: Callable[[], object]) -> None:
         """Call *callback* once, when the exchange is over."""

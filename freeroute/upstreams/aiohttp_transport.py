@@ -182,10 +182,12 @@ class AiohttpExchange:
             ready = content.read_nowait()
             if content.is_eof():
                 return ready
-            attempt.check_total()
+            attempt.read_on()
             if ready:
                 return ready
-            return await attempt.within(Phase.IDLE, attempt.deadlines.idle, content.readany())
+            ready = await attempt.within(Phase.IDLE, attempt.deadlines.idle, content.readany())
+            attempt.handed_over()
+            return ready
         except aiohttp.ClientPayloadError:
             self._failure = Truncated("the body ended before its announced end")
         except HttpProcessingError:

@@ -63,6 +63,8 @@ def native(
     effort = _value(fields, "reasoning_effort", None)
     if effort is not None and thinks:
         body.setdefault("think", _THINKING[effort])
+        if _THINKING[effort] not in (effort, False):
+            dropped.append(f"reasoning_effort={_THINKING[effort]}")
     elif effort not in (None, "none"):
         dropped.append("reasoning_effort")
     body["options"] = _options(fields, num_ctx)

@@ -19,6 +19,7 @@ from freeroute.engine.ports import Answer, Sent, Terms, Upstream
 from freeroute.upstreams.bodies import ANSWER_LIMIT, error_body, whole_body
 from freeroute.upstreams.faults import before_answer
 from freeroute.upstreams.heads import content_type, request_headers
+from freeroute.upstreams.parameters import as_asked_for
 from freeroute.upstreams.quirks import NotTaken, Outgoing, outgoing
 from freeroute.upstreams.rates import facts_of
 from freeroute.upstreams.reading import Events
@@ -27,10 +28,9 @@ from freeroute.upstreams.signatures import Signatures, maker_of
 from freeroute.upstreams.streams import ChatStream
 from freeroute.upstreams.structured import Checking, conforming
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
-from freeroute.upstreams.unmet import Lacking, may_lack, unmet
+from freeroute.upstreams.unmet import Lacking, insisted_on, may_lack, not_taken, unmet
 from freeroute.upstreams.verdicts import judge_inside, judge_response
 from freeroute.upstreams.wholes import failure_in, finished, usage_of_whole
-from freeroute.upstreams.wordings import PENALTIES
 from freeroute.upstreams.writing import habits_of
 from freeroute.wire.answers import (
     Piece,
@@ -127,21 +127,21 @@ class OpenAiUpstream:
             return Sent(Outcome(Kind.KEY_INVALID, detail="the key cannot stand in a header", counted=False))
         sent = await self._exchange(call, candidate, terms, ready, headers)
         sent.dropped = (*ready.dropped, *sent.dropped)
-        sent.outcome = _as_asked_for(sent.outcome, call)
+        sent.outcome = as_asked_for(sent.outcome, call)
         return sent
 
     def _ready(self, call: ChatCall, candidate: Candidate, terms: Terms) -> Outgoing | Outcome:
         """Return what goes up, or why nothing does."""
         try:
             ready = self._shape.outgoing(call, candidate, terms)
-            lost = next((name for name in ready.dropped if name in call.parameters), None)
+            lost = insisted_on(call, ready.dropped)
         except RecursionError:
             return Outcome(Kind.REJECTED, detail="nested too deeply", counted=False)
         except NotTaken as exc:
             ready, lost = Outgoing(b""), exc.field
         if lost is None:
             return ready
-        return _not_taken(lost, f"{candidate.provider.name} does not take {lost}")
+        return not_taken(lost, f"{candidate.provider.name} does not take {lost}")
 
     async def _exchange(
         self, call: ChatCall, candidate: Candidate, terms: Terms, ready: Outgoing, headers: Headers
@@ -225,7 +225,7 @@ class _Attempt:
         if "html" in kind:
             return Sent(Outcome(Kind.GARBAGE, exchange.status, "an HTML page instead of an answer"))
         if self._call.stream and ("json" not in kind or "ndjson" in kind or "jsonl" in kind):
-            return await self._stream(exchange)
+            return await self._stream(exchange, timer)
         body = await whole_body(exchange)
         if body is None:
             return Sent(Outcome(Kind.GARBAGE, exchange.status, f"an answer of over {ANSWER_LIMIT} bytes"))
@@ -248,9 +248,12 @@ class _Attempt:
     def _inside(self, error: Any, headers: Headers) -> Outcome:
         return judge_inside(error, headers, **self._judging())
 
-    async def _stream(self, exchange: Exchange) -> Sent:
+    async def _stream(self, exchange: Exchange, timer: asyncio.Timeout) -> Sent:
         stream = self._new_stream(exchange)
         failed = await stream.begin(lenient=self._terms.probe)
+        if failed is None and stream.is_unproven:
+            timer.reschedule(None)  # it has begun: what bounds it now is silence, and the total
+            failed = await stream.prove()
         if failed is not None:
             return Sent(failed)
         if (insisted := self._insisted(stream.lost, exchange)) is not None:
@@ -316,11 +319,11 @@ class _Attempt:
 
     def _insisted(self, lost: Sequence[str], exchange: Exchange) -> Sent | None:
         """Return the ending of an answer that has *lost* what its caller insists on; None if it has not."""
-        name = next((name for name in lost if name in self._call.parameters), None)
+        name = insisted_on(self._call, lost)
         if name is None:
             return None
         return Sent(
-            _not_taken(name, f"{self._candidate.provider.name} did not honour {name}", exchange.status)
+            not_taken(name, f"{self._candidate.provider.name} did not honour {name}", exchange.status)
         )
 
     def _told_whole(self, exchange: Exchange, body: bytes, piece: Piece, usage: Usage) -> Sent:
@@ -366,19 +369,3 @@ def _deadlines(terms: Terms) -> Deadlines:
         idle=max(terms.first_event, terms.between_events),
         total=terms.total,
     )
-
-
-def _not_taken(field: str, told: str, status: int | None = None) -> Outcome:
-    """Return the ending of a call whose *field* is not taken there; without *status* it was not sent."""
-    sent = status is not None
-    return Outcome(Kind.BAD_PARAMETER, status, told, param=field, counted=sent, request_error=told)
-
-
-def _as_asked_for(outcome: Outcome, call: ChatCall) -> Outcome:
-    """Return *outcome* with what only the *call* tells: which "penalties" it sent, and how many choices."""
-    if outcome.param == "n" and not outcome.lasting:
-        return structs.replace(outcome, choices=call.choices)
-    if outcome.param != PENALTIES:
-        return outcome
-    sent = [name for name in ("frequency_penalty", "presence_penalty") if name in call.fields]
-    return structs.replace(outcome, param=sent[0] if sent else None)

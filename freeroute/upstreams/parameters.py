@@ -2,12 +2,13 @@
 
 import re
 
-from freeroute.domain.outcome import BINDING, DROPPABLE
+from msgspec import structs
+
+from freeroute.domain.outcome import BINDING, DROPPABLE, IN_MESSAGES, Outcome
 from freeroute.upstreams import wordings
 from freeroute.upstreams.complaints import Complaint
+from freeroute.wire.chat import ChatCall
 
-# Members of messages have no name of their own on the wire; the quirks take them out of each message.
-IN_MESSAGES = "messages[]."
 _NOT_NAMES = frozenset({"model", "messages", "request", "it", "this", "that", "which", "and", "the"})
 
 
@@ -43,6 +44,16 @@ def is_lasting(said: Complaint, param: str) -> bool:
     if param in (unsupported(said), _worded(said.message)):
         return True
     return param == _pointed_at(said) and any(wordings.UNKNOWN.search(code) for code in said.codes)
+
+
+def as_asked_for(outcome: Outcome, call: ChatCall) -> Outcome:
+    """Return *outcome* with what only the *call* tells: which "penalties" it sent, and how many choices."""
+    if outcome.param == "n" and not outcome.lasting:
+        return structs.replace(outcome, choices=call.choices)
+    if outcome.param != wordings.PENALTIES:
+        return outcome
+    sent = [name for name in ("frequency_penalty", "presence_penalty") if name in call.fields]
+    return structs.replace(outcome, param=sent[0] if sent else None)
 
 
 def _pointed_at(said: Complaint) -> str | None:

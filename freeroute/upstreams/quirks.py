@@ -1,18 +1,18 @@
 """A call as one provider wants it: its quirks applied to the request on the way out."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, get_args
 
 import msgspec
 from msgspec import Raw, Struct
 
 from freeroute.domain.catalogue import Candidate, Effort, Prefill, Quirks
-from freeroute.domain.outcome import droppable
+from freeroute.domain.outcome import IN_MESSAGES, droppable
 from freeroute.domain.patterns import by_pattern
 from freeroute.domain.usage import tokens_in
 from freeroute.engine.ports import Terms
 from freeroute.upstreams import schemas, structured
-from freeroute.upstreams.parameters import IN_MESSAGES
 from freeroute.upstreams.signatures import Signatures, maker_of
 from freeroute.upstreams.wordings import PENALTIES
 from freeroute.wire.chat import ChatCall
@@ -44,7 +44,7 @@ class NotTaken(ValueError):
 
 
 class Outgoing(Struct, frozen=True):
-    """The request body, and which of the caller's fields are not in it."""
+    """The request body, and which of the caller's fields are not in it, or not with their value."""
 
     body: bytes
     dropped: tuple[str, ...] = ()
@@ -66,9 +66,10 @@ def outgoing(
 
 
 def adapted(call: ChatCall, candidate: Candidate, terms: Terms) -> tuple[dict[str, Raw], tuple[str, ...]]:
-    """Return the fields of *call* as *candidate* takes them, and the names of those that are not there.
+    """Return the fields of *call* as *candidate* takes them, and what is not there as the caller wrote it.
 
-    Raises NotTaken if the call would lose something the caller relies on.
+    Of that the names; ``temperature=1.5`` is a field with the value that it has now, ``messages[].name`` a
+    member of messages. Raises NotTaken if the call would lose something the caller relies on.
     """
     quirks = candidate.provider.quirks
     fields = dict(call.fields)
@@ -81,11 +82,12 @@ def adapted(call: ChatCall, candidate: Candidate, terms: Terms) -> tuple[dict[st
     _bound_output(fields, call, quirks, terms, said=tokens_in(len(given.encode())) if given else 0)
     efforts = by_pattern(candidate.model.id, quirks.efforts)
     if efforts and "reasoning_effort" in fields:
-        fields["reasoning_effort"] = _nearest(fields["reasoning_effort"], efforts)
+        dropped += _set(fields, "reasoning_effort", _nearest(fields["reasoning_effort"], efforts))
     dropped += _adapt(fields, quirks)
     members = frozenset(n.removeprefix(IN_MESSAGES) for n in terms.without if n.startswith(IN_MESSAGES))
     if "messages" in fields:
-        fields["messages"] = _messages(fields["messages"], quirks, members)
+        fields["messages"], lost = _messages(fields["messages"], quirks, members)
+        dropped += lost
     if given:
         _begin_answer(fields, given, candidate.prefill)
     if quirks.schema_strips and "tools" in fields:
@@ -97,7 +99,15 @@ def adapted(call: ChatCall, candidate: Candidate, terms: Terms) -> tuple[dict[st
 
 def _leave_out(fields: dict[str, Raw], without: frozenset[str]) -> list[str]:
     meant = [field for name in sorted(without) for field in _MEANT_BY.get(name, (name,))]
-    return [name for name in meant if fields.pop(name, None) is not None or name.startswith(IN_MESSAGES)]
+    return [name for name in meant if fields.pop(name, None) is not None]
+
+
+def _set(fields: dict[str, Raw], name: str, value: Raw) -> list[str]:
+    """Give the field *name* this *value*; return what tells so if the caller's was another."""
+    if value is fields[name] or _ANY.decode(value) == _ANY.decode(fields[name]):
+        return []
+    fields[name] = value
+    return [f"{name}={_ANY.decode(value)}"]
 
 
 def _set_stream(fields: dict[str, Raw], call: ChatCall, quirks: Quirks, terms: Terms) -> None:
@@ -144,11 +154,11 @@ def _begin_answer(fields: dict[str, Raw], begun: str, how: Prefill) -> None:
 
 
 def _adapt(fields: dict[str, Raw], quirks: Quirks) -> list[str]:
-    """Apply drops, clamps, renames and the whitelist; return what was dropped."""
+    """Apply drops, clamps, renames and the whitelist; return what was dropped or changed."""
     dropped = [name for name in quirks.drops if fields.pop(name, None) is not None]
     for name, (low, high) in quirks.clamps.items():
         if name in fields:
-            fields[name] = _clamped(fields[name], low, high)
+            dropped += _set(fields, name, _clamped(fields[name], low, high))
     for name, other in quirks.renames.items():
         if name in fields:
             fields.setdefault(other, fields[name])
@@ -182,33 +192,38 @@ def _clamped(raw: Raw, low: float, high: float) -> Raw:
     return Raw(_encode(int(bound) if bound == int(bound) else bound))
 
 
-def _messages(raw: Raw, quirks: Quirks, members: frozenset[str]) -> Raw:
-    """Return the messages with what the provider does not take changed; untouched if there is nothing."""
+def _messages(raw: Raw, quirks: Quirks, members: frozenset[str]) -> tuple[Raw, list[str]]:
+    """Return the messages with what the provider does not take changed, and which members are lost.
+
+    They are untouched if there is nothing.
+    """
     changes = _changes(bytes(raw), quirks, members)
     if not changes:
-        return raw
+        return raw, []
     messages = _MESSAGES.decode(raw)
-    touched = [change(message) for message in messages for change in changes]
-    return Raw(_encode(messages)) if any(touched) else raw
+    made = [lost for change, lost in changes if sum([change(message) for message in messages])]
+    return Raw(_encode(messages)) if made else raw, [lost for lost in made if lost]
 
 
 Change = Callable[[dict[str, Raw]], bool]
 
 
-def _changes(text: bytes, quirks: Quirks, members: frozenset[str]) -> list[Change]:
-    """Return the changes that *text* may need: a cheap look before anything is decoded."""
-    changes: list[Change] = []
+def _changes(text: bytes, quirks: Quirks, members: frozenset[str]) -> list[tuple[Change, str]]:
+    """Return the changes that *text* may need, each with what the caller loses by it ("" for nothing).
+
+    This is a cheap look before anything is decoded.
+    """
+    changes: list[tuple[Change, str]] = []
     if not quirks.developer_role and b'"developer"' in text:
-        changes.append(_developer_to_system)
+        changes.append((_developer_to_system, ""))
     if not quirks.message_name and b'"name"' in text:
-        changes.append(_without_name)
+        changes.append((_without_name, f"{IN_MESSAGES}name"))
     if not quirks.tool_content_null and b'"tool_calls"' in text:
-        changes.append(_empty_for_null)
+        changes.append((_empty_for_null, ""))
     if quirks.flatten_content and b'"type"' in text:
-        changes.append(_flattened)
-    if members:
-        changes.append(lambda message: _without(message, members))
-    return changes
+        changes.append((_flattened, ""))
+    unwanted = sorted(members - {"role", "content"})
+    return changes + [(partial(_without, member), IN_MESSAGES + member) for member in unwanted]
 
 
 def _role(message: dict[str, Raw]) -> bytes:
@@ -227,11 +242,8 @@ def _without_name(message: dict[str, Raw]) -> bool:
     return _role(message) != b'"function"' and message.pop("name", None) is not None
 
 
-def _without(message: dict[str, Raw], members: frozenset[str]) -> bool:
-    unwanted = [name for name in message if name in members and name not in ("role", "content")]
-    for name in unwanted:
-        del message[name]
-    return bool(unwanted)
+def _without(member: str, message: dict[str, Raw]) -> bool:
+    return message.pop(member, None) is not None
 
 
 def _empty_for_null(message: dict[str, Raw]) -> bool:

@@ -7,9 +7,11 @@ from typing import Any
 
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.usage import Usage
+from freeroute.upstreams.bodies import ANSWER_LIMIT
 from freeroute.upstreams.complaints import is_list_of_errors, read_complaint
 from freeroute.upstreams.counting import Counting, without_usage
 from freeroute.upstreams.faults import before_answer, within_stream
+from freeroute.upstreams.pauses import Pauses
 from freeroute.upstreams.reading import Choices, Events, is_idle
 from freeroute.upstreams.repairs import Repairs
 from freeroute.upstreams.structured import Checking
@@ -79,6 +81,7 @@ class ChatStream:
         self.outcome: Outcome | None = None
         self.skipped = 0
         self.held = False
+        self._pauses = Pauses()
         self._exchange = exchange
         self._parser = events
         self._repairs = repairs
@@ -125,6 +128,25 @@ class ChatStream:
             return None
         return self.outcome or self._nothing(lenient)
 
+    @property
+    def is_unproven(self) -> bool:
+        """Say whether it may still turn out not to honour what its caller insists on."""
+        return self._lacking is not None and self._lacking.is_unproven and not self._over
+
+    async def prove(self) -> Outcome | None:
+        """Read on until it shows whether it honours what its caller insists on, or ends; nothing is told yet.
+
+        Returns how the attempt ended if the stream broke by then.
+        """
+        held = 0
+        while self.is_unproven:
+            known = len(self._ready)
+            await self._read_on()
+            held += sum(map(len, self._ready[known:]))
+            if held > ANSWER_LIMIT:
+                self._fail(Outcome(Kind.GARBAGE, self._exchange.status, f"over {ANSWER_LIMIT} bytes"))
+        return self.outcome
+
     def begin_with(self, chunk: bytes, usage: Usage) -> None:
         """Take a whole answer, repaired and made into one *chunk*, as the stream; nothing more is read."""
         if (piece := inspect_chunk(chunk)) is not None:
@@ -137,15 +159,20 @@ class ChatStream:
 
     async def next(self) -> Sequence[bytes]:
         """Return the payloads of all events that are ready; empty at the end."""
-        loop = asyncio.get_running_loop()
-        since = loop.time() - self._unheard
+        clock = asyncio.get_running_loop().time
+        now = clock()
+        self._pauses.end(now)
+        since = now - self._unheard
         while not self._ready and not self._over:
             await self._read_on()
-            since = self._alive_since(since, loop.time())
-        self._unheard = loop.time() - since
+            now = clock()
+            since = self._alive_since(since, now)
+        self._unheard = now - since
         if self._ready:
             ready, self._ready = self._ready, []
+            self._pauses.begin(now)
             return ready
+        self.outcome = self._pauses.judged(self.outcome, now)
         return await self._end()
 
     def _alive_since(self, since: float, now: float) -> float:
@@ -172,6 +199,11 @@ class ChatStream:
     def owes_usage(self) -> bool:
         """Say whether the caller asked for the usage and was not told."""
         return self._include_usage and not self._told_usage
+
+    @property
+    def unread(self) -> float:
+        """Return for how many seconds nobody asked for more."""
+        return self._pauses.unread
 
     @property
     def is_complete(self) -> bool:
@@ -237,15 +269,12 @@ class ChatStream:
         piece = None if self._lenient.waits else inspect_chunk(payload)
         if piece is None and (mended := self._lenient.mended(payload)) is not None:
             piece, payload = inspect_chunk(mended), mended
-        if piece is None:
-            self._take_unreadable(payload)
-            return
-        error = error_in(piece)
-        if error or piece.object == "error":
+        error = error_in(piece) if piece is not None else None
+        if error or (piece is not None and piece.object == "error"):
             self._fail(self._judge(error or payload))
             return
-        if piece.choices is None and piece.usage is None:
-            self._take_stranger(payload)
+        if piece is None or (piece.choices is None and piece.usage is None):
+            self._take_stranger(payload, piece)
             return
         self._note(piece)
         if self._counting.text > self._most:
@@ -273,16 +302,9 @@ class ChatStream:
             return True
         return told is not None and is_meaningful(told)
 
-    def _take_unreadable(self, payload: bytes) -> None:
-        """Take what cannot be read as JSON of any kind; a list of errors can."""
-        if is_list_of_errors(payload):
-            self._fail(self._judge(payload))
-        else:
-            self._pass_over(payload)
-
-    def _take_stranger(self, payload: bytes) -> None:
-        """Take an object that is no chunk: an error without an envelope if it has something to say."""
-        if read_complaint(payload).message:
+    def _take_stranger(self, payload: bytes, piece: Piece | None) -> None:
+        """Take what is no chunk: an error without an envelope if it has something to say."""
+        if is_list_of_errors(payload) or (piece is not None and read_complaint(payload).message):
             self._fail(self._judge(payload))
         else:
             self._pass_over(payload)

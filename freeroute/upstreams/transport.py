@@ -14,7 +14,10 @@ from freeroute.engine.ports import Dispatch
 
 
 class Deadlines(Struct, frozen=True):
-    """How long each phase of one exchange may take, in seconds."""
+    """How long each phase of one exchange may take, in seconds.
+
+    Time in which nobody asks for the rest of a body is not the peer's: *total* stands still meanwhile.
+    """
 
     pool: float = 5.0
     connect: float = 3.0

@@ -1,9 +1,11 @@
-"""What an answer lacks of what was asked for: some providers take a field and pass over it."""
+"""What of a request is not honoured: not taken by its provider, or passed over in the answer."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
+from freeroute.domain.outcome import IN_MESSAGES, Kind, Outcome
 from freeroute.wire.chat import ChatCall
 
 
@@ -30,6 +32,25 @@ def _has_logprobs(choice: dict[str, Any]) -> bool:
     return bool(choice.get("logprobs")) or not (choice.get("message") or {}).get("content")
 
 
+def insisted_on(call: ChatCall, lost: Sequence[str]) -> str | None:
+    """Return the first field of *lost* that *call* would rather have no answer than go without.
+
+    Lost may be its value (``temperature=1.5``), or a member of each message (``messages[].name``).
+    """
+    for told in lost:
+        name = told.partition("=")[0]
+        if name in call.parameters or (call.preferences.require_parameters and name.startswith(IN_MESSAGES)):
+            return name
+    return None
+
+
+def not_taken(field: str, told: str, status: int | None = None) -> Outcome:
+    """Return the ending of a call whose *field* is not taken there; without *status* it was not sent."""
+    sent = status is not None
+    param = "messages" if field.startswith(IN_MESSAGES) else field
+    return Outcome(Kind.BAD_PARAMETER, status, told, param=param, counted=sent, request_error=told)
+
+
 class Lacking:
     """Watches a stream for what of ``n`` and ``logprobs`` it does not honour, so that its last chunk says so.
 
@@ -44,6 +65,7 @@ class Lacking:
         self._finished: set[int] = set()
         self._texts: set[int] = set()
         self._measured: set[int] = set()
+        self._speaks = False  # and does not only think
         self._kept: bytes | None = None
 
     def take(self, chunk: bytes) -> list[bytes]:
@@ -53,6 +75,16 @@ class Lacking:
         known = [chunk] if self._kept is None else [self._kept, chunk]
         self._kept = known.pop() if self._begun == self._finished else None
         return known
+
+    @property
+    def is_unproven(self) -> bool:
+        """Say whether the stream may still turn out not to honour what the caller insists on.
+
+        Its first words show whether they have logprobs, and each choice that there are so many.
+        """
+        insisted = self._call.features.intersection(self._call.parameters)
+        silent = "logprobs" in insisted and not self._speaks
+        return silent or ("n" in insisted and len(self._begun) < self._call.choices)
 
     def rest(self) -> tuple[bytes, ...]:
         """Return what was kept back, which says what the stream lacks: the end has come."""
@@ -78,7 +110,9 @@ class Lacking:
         self._begun.add(index)
         if choice.get("logprobs"):
             self._measured.add(index)
-        if (choice.get("delta") or {}).get("content"):
+        delta = choice.get("delta") or {}
+        if delta.get("content"):
             self._texts.add(index)
+        self._speaks = self._speaks or any(delta.get(name) for name in ("content", "tool_calls", "refusal"))
         if choice.get("finish_reason"):
             self._finished.add(index)

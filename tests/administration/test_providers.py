@@ -215,6 +215,21 @@ def test_every_change_is_noted_before_it_is_made_and_without_the_key(entering, s
     assert seen[-1][2].off == frozenset()
 
 
+def test_without_the_encryption_key_nothing_is_sealed_and_all_else_can_be_done(entering, safe):
+    entering.add_key("groq", "mine", SECRET, quiet)
+    safe.key_path.unlink()
+    for act in (
+        lambda: entering.add_key("groq", "other", "another-secret", quiet),
+        lambda: entering.move("groq", "https://relay.example", ["mine"], quiet),
+    ):
+        with pytest.raises(Conflict, match="bring that one back"):
+            act()
+    entering.switch_key("groq", "mine", quiet, on=False)
+    entering.move("groq", "https://relay.example", ["key-1"], quiet)
+    entering.remove_key("groq", "mine", quiet)
+    assert not safe.key_path.exists()
+
+
 def test_what_cannot_be_noted_is_not_made(entering, safe):
     def broken(before, after):
         raise Unavailable("the disk is full")

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from bench.machine import Machine
 from bench.report import report
-from bench.results import Calls, Choosing, Leaving, Load, Results, Starting, Streams, quantile
+from bench.results import Calls, Choosing, Leaving, Load, Results, Starting, Streams, Team, quantile
 
 MACHINE = Machine(cpu="a CPU", cores=2, python="3.11.7", kernel="6.1", pinned=True)
 
@@ -70,3 +70,17 @@ def test_streams_that_were_left_are_shown_with_what_stayed_behind():
     assert "NOISY" not in text
     busy = replace(through, kept_waiting=0.3)
     assert "others had the gateway's core for 30% of the time" in report(results(leaving=[direct, busy]))
+
+
+def test_what_a_team_costs_is_shown_beside_a_gateway_without_one():
+    text = report(
+        results(
+            teams=[
+                Team("no client", (0.5, 0.3, 0.4), 0.9, failed=0),
+                Team("receipts", (0.45, 0.5, 0.4), 1.0, failed=2),
+            ]
+        )
+    )
+    line = next(line for line in text.splitlines() if line.startswith("receipts"))
+    assert line.split()[1:] == ["0.450", "0.400", "-", "0.500", "+50", "1.12", "1.00"]
+    assert "2 calls FAILED" in text

@@ -138,6 +138,24 @@ def test_explain_may_use_the_admin_key_and_the_others_never_do(run, gateway, mon
     assert "authorization" not in listed.calls.last.request.headers
 
 
+CANDIDATE = {
+    "place": 1,
+    "provider": "groq",
+    "model": "m",
+    "key": "key-1",
+    "usable": True,
+    "reason": None,
+    "back_at": None,
+    "tier": 1,
+    "expected_seconds": 0.5,
+    "quota_left": 0.5,
+    "suspect": False,
+    "dropped": [],
+    "left_out": [],
+    "changed": {},
+}
+
+
 @pytest.mark.parametrize(
     ("told", "remark"),
     [
@@ -148,22 +166,24 @@ def test_explain_may_use_the_admin_key_and_the_others_never_do(run, gateway, mon
     ],
 )
 def test_explain_says_what_is_amiss_with_a_candidate(run, gateway, told, remark):
-    candidate = {
-        "place": 1,
-        "provider": "groq",
-        "model": "m",
-        "key": "key-1",
-        "usable": True,
-        "reason": None,
-        "back_at": None,
-        "tier": 1,
-        "expected_seconds": 0.5,
-        "quota_left": 0.5,
-        "suspect": False,
-    }
-    plan = {"model": "free", "strategy": "free", "candidates": [{**candidate, "dropped": [], **told}]}
+    plan = {"model": "free", "strategy": "free", "candidates": [{**CANDIDATE, **told}]}
     gateway.get(f"{GATEWAY}/v1/plan").respond(200, json=plan)
     assert run("explain", "free").stdout.rstrip().endswith(f"50%         {remark}".rstrip())
+
+
+def test_explain_says_what_providers_do_not_take_as_it_is(run, gateway):
+    cohere = {"provider": "cohere", "left_out": ["seed"], "changed": {"temperature": [0, 1.5]}}
+    groq = {"left_out": ["user", "messages[].name"], "changed": {"reasoning_effort": ["low", "high"]}}
+    entries = [{**CANDIDATE, **cohere}, {**CANDIDATE, **groq}, {**CANDIDATE, "provider": "ollama"}]
+    plan = {"model": "free", "strategy": "free", "candidates": entries}
+    gateway.get(f"{GATEWAY}/v1/plan").respond(200, json=plan)
+    *_, empty, head, first, second = run("explain", "free").stdout.splitlines()
+    assert [line.split(maxsplit=1) for line in (empty, head, first, second)] == [
+        [],
+        ["PROVIDER", "CHANGES REQUESTS"],
+        ["cohere", "temperature from 0 to 1.5; without seed"],
+        ["groq", "without user, messages[].name"],
+    ]
 
 
 RESET = f"{GATEWAY}/v1/status/providers/groq/reset"

@@ -36,6 +36,7 @@ from freeroute.domain.usage import Usage, tokens_in
         (Kind.DIVERGED, Next.CANDIDATE, Blame.NOBODY),
         (Kind.REDIRECTED, Next.CANDIDATE, Blame.NOBODY),
         (Kind.CALLER_LEFT, Next.STOP, Blame.NOBODY),
+        (Kind.CALLER_STALLED, Next.CANDIDATE, Blame.NOBODY),
         (Kind.INTERNAL, Next.STOP, Blame.NOBODY),
     ],
 )
@@ -45,7 +46,7 @@ def test_every_ending_has_a_sequel_and_a_culprit(kind, then, fault):
 
 
 def test_the_table_above_leaves_no_ending_out():
-    listed = 29
+    listed = 30
     assert len(Kind) == listed
     assert judge(Outcome(Kind.BAD_PARAMETER)) is Next.CANDIDATE
     assert blamed(Outcome(Kind.BAD_PARAMETER)) is Blame.REQUEST

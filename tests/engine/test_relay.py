@@ -92,6 +92,28 @@ async def test_a_caller_that_leaves_midway_aborts_the_stream_and_blames_nobody()
     assert not world.is_suspect("a/m#k1")
 
 
+async def test_a_caller_that_reads_nothing_any_more_is_taken_to_have_left_and_told_apart():
+    world = World(provider("a"))
+    served = await world.gateway.chat(call(stream=True), world.context())
+    await served.next()
+    await served.finish(caller_left=True, stalled=True)
+    told = world.receipts.last
+    assert (told.status, told.code, told.caller_left) == (499, "caller_stalled", True)
+    assert [note.kind for note in told.attempts] == [Kind.CALLER_STALLED]
+    assert not world.is_suspect("a/m#k1")
+    assert world.gateway.tally.providers["a"].failed == 0
+
+
+async def test_a_stream_that_nobody_read_for_long_is_nobody_s_fault():
+    told = "nobody read the answer for 60 s, and its provider gave up"
+    world = World(provider("a"), a=[streamed(ending=Outcome(Kind.CALLER_STALLED, detail=told))])
+    served = await world.gateway.chat(call(stream=True), world.context())
+    assert told.encode() in b"".join(await read(served))
+    await served.finish()
+    assert (world.receipts.last.status, world.receipts.last.code) == (200, "caller_stalled")
+    assert not world.is_suspect("a/m#k1")
+
+
 class Broken(ScriptedStream):
     """A stream that our own code fails to read after its first events."""
 
@@ -175,6 +197,20 @@ async def test_speed_is_learned_from_answers():
     speed = world.gateway.standing.speed(world.candidate("a/m#k1"))
     assert speed.first_token < 1
     assert 80 < speed.rate <= 100
+
+
+async def test_time_in_which_nobody_read_says_nothing_of_a_candidate_s_rate():
+    world = World(provider("a", model(first_token=1.0, tokens_per_second=20)))
+    sent = streamed([b"one"], usage=Usage(10, 100))
+    world.upstream.scripts["a"] = [sent]
+    served = await world.gateway.chat(call(stream=True), world.context())
+    world.clock.advance(61)
+    assert isinstance(sent.stream, ScriptedStream)
+    sent.stream.unread = 60.0
+    await read(served)
+    await served.finish()
+    # 100 tokens in one second move an expectation of 20 a fifth of the way; 100 in 61 s would lower it.
+    assert world.gateway.standing.speed(world.candidate("a/m#k1")).rate == pytest.approx(36.0)
 
 
 @pytest.mark.parametrize(("rate", "seconds"), [(50, 4.0), (1000, 40.0), (2, 0.5)])

@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
-from freeroute.domain.catalogue import Limit, MetaModel, Price, Scope, Unit
+from freeroute.domain.catalogue import Limit, MetaModel, Price, Quirks, Scope, Unit
 from freeroute.domain.clients import Client, hash_key
 from freeroute.domain.measuring import UNKNOWN
 from freeroute.domain.outcome import Kind, Outcome
@@ -107,6 +107,36 @@ async def test_the_plan_names_the_parameters_that_are_left_out_at_a_model():
     assert world.gateway.plan("free", None)["candidates"][0]["dropped"] == ["seed"]
     assert served.headers["x-freeroute-dropped"] == "seed"
     assert world.receipts.last.dropped == ("seed",)
+
+
+async def test_the_plan_tells_what_the_catalogue_knows_a_provider_to_leave_out_or_change():
+    quirks = Quirks(
+        drops=("seed", "n", "top_k"),
+        message_name=False,
+        clamps={"temperature": (0, 1.5)},
+        efforts={"m": ("none", "high")},
+    )
+    choosy = Quirks(accepts=("seed", "user"), efforts={"*": ("low",)})
+    world = World(provider("a", quirks=quirks), provider("b", quirks=choosy), provider("c"))
+    told = {entry["provider"]: entry for entry in world.gateway.plan("free", None)["candidates"]}
+    assert told["a"]["left_out"] == ["messages[].name", "seed", "top_k"]  # with `n` nothing is sent there
+    assert told["a"]["changed"] == {"temperature": (0, 1.5), "reasoning_effort": ("none", "high")}
+    assert {"seed", "user"}.isdisjoint(told["b"]["left_out"])
+    assert {"logit_bias", "reasoning_effort"} <= set(told["b"]["left_out"])
+    assert told["b"]["changed"] == told["c"]["changed"] == {}
+    assert told["c"]["left_out"] == []
+
+
+async def test_what_an_attempt_that_failed_left_out_is_no_matter_of_the_answer():
+    world = World(
+        provider("a", model(quality=90)),
+        provider("b"),
+        a=[Outcome(Kind.BAD_PARAMETER, 400, param="seed"), Kind.FAULT],
+    )
+    served = await world.ask("free-smart", fields=["seed"])
+    assert world.upstream.providers_asked == ["a", "a", "b"]
+    assert "x-freeroute-dropped" not in served.headers
+    assert world.receipts.last.dropped == ()
 
 
 async def test_status_sums_up_providers_and_the_last_requests():

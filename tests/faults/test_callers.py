@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
+from freeroute.surfaces.protocol import Bounds
 from tests.faults.scene import (
     ALPHA_FIRST,
     ANSWER,
     PROMPT,
     PROMPT_TEXT,
+    ROOMY,
     SERVED,
     UNTOUCHED,
     Scene,
@@ -229,7 +231,52 @@ async def test_a_slow_reader_holds_its_own_stream_back_and_nobody_else(play):
             await until(lambda: scene.gateway.app.gateway.in_flight == 0)
     stand = await scene.stands()
     assert (stand.breaker, stand.why) == ("closed", "out of quota")  # by what came, and nobody is to blame
-    assert stand.used[1] > sent / 10
+    assert stand.used[1] > sent / 100
+
+
+async def test_time_in_which_a_caller_does_not_read_is_not_its_provider_s(play):
+    word = event({"content": "x" * 65_000})
+
+    async def flood(peer, request) -> None:
+        await peer.send(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n", ROLE)
+        for _ in range(500):
+            await peer.send(word)
+        await peer.send(STOP + COUNTED + DONE)
+
+    timeouts = {"first_event": "5s", "between_events": "1s", "total": "2s"}
+    scene = await play(flood, alpha={"timeouts": timeouts, **ROOMY})
+    async with calling(scene, True, max_tokens=4_000_000) as caller:
+        await caller.head()
+        caller.stop_reading()
+        await asyncio.sleep(2.5)
+        caller.read_on()
+        read = bytearray()
+        async with asyncio.timeout(10):
+            while DONE not in read[-100:]:
+                read += await caller.reader.read(1 * MIB)
+    assert read.count(b"x" * 65_000) == 500
+    assert (await scene.gateway.last_request())["code"] is None
+    assert (await scene.stands()).state == "healthy"
+
+
+async def test_a_caller_that_reads_nothing_any_more_is_given_up_and_told(play, log):
+    async def flood(peer, request) -> None:
+        await peer.send(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n", ROLE)
+        while True:
+            await peer.send(event({"content": "x" * 65_000}))
+
+    scene = await play(flood, bounds=Bounds(write_seconds=0.1))
+    async with calling(scene, True, max_tokens=4_000_000) as caller:
+        caller.stop_reading()
+        await until(lambda: scene.alpha.busy == 1)
+        await until(lambda: not scene.alpha.busy and scene.gateway.app.gateway.in_flight == 0)
+    last = await scene.gateway.last_request()
+    assert (last["status"], last["code"]) == (499, "caller_stalled")
+    assert [(note["kind"], note["detail"]) for note in last["attempts"]] == [
+        ("caller_stalled", "the caller read nothing any more")
+    ]
+    assert '"code":"caller_stalled"' in log()
+    assert (await scene.stands()).breaker == "closed"
 
 
 async def _stands_still(count) -> None:

@@ -1,5 +1,6 @@
 """Refusals of the request itself: a parameter, its size, its content; and errors when nobody is left."""
 
+import msgspec
 import pytest
 
 from tests.faults.scene import ANSWER, SERVED, UNTOUCHED, Stand
@@ -42,6 +43,23 @@ async def test_a_value_that_is_refused_is_left_out_and_the_parameter_is_not_held
     again = await scene.ask(stream, seed=7)
     assert (again.headers["x-freeroute-attempts"], "x-freeroute-dropped" in again.headers) == ("1", False)
     assert [b"seed" in call.body for call in scene.alpha.calls] == [True, False, True]
+
+
+async def test_what_a_provider_gets_otherwise_than_it_was_asked_is_told(play, stream, log):
+    quirks = {
+        "clamps": {"presence_penalty": [0, 1]},
+        "efforts": {"*": ["none", "high"]},
+        "message_name": False,
+    }
+    scene = await play(alpha={"quirks": quirks})
+    named = [{"role": "user", "content": "Hello!", "name": "walrus"}]
+    reply = await scene.ask(stream, messages=named, presence_penalty=-1.5, reasoning_effort="low")
+    told = "messages[].name,presence_penalty=0,reasoning_effort=high"
+    assert (reply.by, reply.headers["x-freeroute-dropped"]) == ("alpha", told)
+    assert f'"dropped":"{told}"' in log()
+    sent = msgspec.json.decode(scene.alpha.calls[0].body)
+    assert sent["messages"] == [{"role": "user", "content": "Hello!"}]
+    assert (sent["presence_penalty"], sent["reasoning_effort"]) == (0, "high")
 
 
 async def test_usage_that_a_provider_refuses_to_tell_is_not_asked_for_again(play):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.faults.scene import PROMPT, SERVED, Stand, suspect
+from tests.faults.scene import ALPHA_FIRST, PROMPT, SERVED, Stand, suspect
 from tests.support.asking import COUNTED, DONE, HI, ROLE, STOP, WHOLE, event
 from tests.support.provider import closed, raw, reset, silent, sse, whole
 
@@ -337,6 +337,22 @@ async def test_a_stream_with_fewer_choices_than_asked_for_says_so_at_its_end(pla
     assert [chunk.get("freeroute") for chunk in reply.events] == [None, None, {"dropped": ["n"]}]
     assert '"dropped":"n"' in log()
     assert await scene.stands() == SERVED
+
+
+@pytest.mark.parametrize("asked", [{"n": 2}, {"logprobs": True}])
+async def test_who_insists_on_what_a_stream_passes_over_is_served_elsewhere(play, asked):
+    logprobs = {"content": [{"token": "Hi", "logprob": -0.1, "bytes": None, "top_logprobs": []}]}
+    pieces = [
+        event(choices=[{"index": at, "delta": delta, "finish_reason": finish, "logprobs": measured}])
+        for delta, finish, measured in (({"content": "Hi"}, None, logprobs), ({}, "stop", None))
+        for at in (0, 1)
+    ]
+    scene = await play(sse(ROLE, HI, STOP, COUNTED, DONE), beta=sse(*pieces, COUNTED, DONE))
+    insisting = {**ALPHA_FIRST["provider"], "require_parameters": True}
+    reply = await scene.ask(True, **asked, provider=insisting)
+    assert (reply.status, reply.by, reply.trail) == (200, "beta", "alpha/large=bad_parameter:200")
+    assert len(reply.events) == len(pieces)
+    assert (await scene.stands()).state == "healthy"
 
 
 async def test_a_stream_without_the_logprobs_asked_for_says_so_from_the_beginning(play):

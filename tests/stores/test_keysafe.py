@@ -195,6 +195,16 @@ def test_whenever_rekeying_ends_what_is_there_opens(tmp_path, monkeypatch, step)
     assert len(safe.key_path.read_text().split()) == 1
 
 
+def test_what_a_process_that_was_killed_left_is_gone_with_the_next_change(tmp_path):
+    safe = filled(tmp_path)
+    left = [tmp_path / ".encryption_key.abc", tmp_path / ".providers.json.abc"]
+    for path in left:
+        path.write_text(new_key())
+    safe.rekey()
+    assert not [path for path in left if path.exists()]
+    assert safe.read().secrets == {PLACE: SECRET}
+
+
 def test_whoever_reads_meanwhile_never_finds_it_shut(tmp_path):
     safe, seen, over = filled(tmp_path), [], threading.Event()
 

@@ -36,7 +36,7 @@ class FakeServed:
         self.body = body
         self.finished: list[bool] = []
         self.ended = asyncio.Event()
-        self.interrupted = self.failed = False
+        self.interrupted = self.failed = self.stalled = False
         self._batches = list(batches)
 
     async def next(self) -> Sequence[bytes]:
@@ -61,9 +61,10 @@ class FakeServed:
         self.failed = True
         return inspect(chunk(""))
 
-    async def finish(self, *, caller_left: bool = False) -> None:
+    async def finish(self, *, caller_left: bool = False, stalled: bool = False) -> None:
         await asyncio.sleep(0)  # a real one may wait for a store
         self.finished.append(caller_left)
+        self.stalled = stalled
         self.ended.set()
 
 

@@ -19,6 +19,7 @@ from freeroute.config.load import Overrides, load
 from freeroute.config.overlay import Plan, planned
 from freeroute.demo import simulation
 from freeroute.resources import config_dir
+from freeroute.surfaces.protocol import Bounds
 from freeroute.upstreams.aiohttp_transport import AiohttpTransport
 from freeroute.upstreams.simulated.faults import Speed
 from freeroute.upstreams.simulated.http import asgi
@@ -227,12 +228,14 @@ async def live(
     *,
     state: Path | None = None,
     wrapped: Callable[[Transport], Transport] = lambda transport: transport,
+    bounds: Bounds | None = None,
     **sections: Any,
 ) -> AsyncIterator[Live]:
     """Run a gateway with *providers* and further *sections* of its settings, all from a file.
 
     Windows, holds and breakers follow a clock that is moved by hand; time-outs are real. With *state*, a
-    directory, it remembers and records there. *wrapped* puts something around what speaks to providers.
+    directory, it remembers and records there. *wrapped* puts something around what speaks to providers;
+    *bounds* are those of callers' connections.
     """
     clock = ManualClock()
     world = simulation(clock, seed=7)
@@ -246,7 +249,7 @@ async def live(
         if state is not None:
             app.remember(state, "this boot")
             app.record(state)
-        url = await stack.enter_async_context(serving(app.asgi(ADMIN, lambda on: None)))
+        url = await stack.enter_async_context(serving(app.asgi(ADMIN, lambda on: None), bounds))
         client = httpx.AsyncClient(base_url=url, timeout=PATIENCE, verify=PLAIN)
         caller = await stack.enter_async_context(client)
         yield Live(app, url, world, caller, clock, simulated)

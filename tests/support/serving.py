@@ -108,6 +108,9 @@ class RawCaller:
     def stop_reading(self) -> None:
         cast("asyncio.Transport", self.writer.transport).pause_reading()
 
+    def read_on(self) -> None:
+        cast("asyncio.Transport", self.writer.transport).resume_reading()
+
     def leave(self) -> None:
         self.writer.transport.abort()
 

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from freeroute.domain.catalogue import (
     Catalogue,
@@ -67,6 +68,7 @@ class ScriptedStream:
         self.skipped = 0
         self.held = False
         self.owes_usage = False
+        self.unread = 0.0
         self.lost: tuple[str, ...] = ()
         self.finish: str | None = None
         self.outcome: Outcome | None = None
@@ -111,16 +113,16 @@ class Scripted:
         ending = script.pop(0) if script else Kind.SERVED
         if isinstance(ending, BaseException):
             raise ending
+        dropped = tuple(sorted(terms.without - {"stream_options"}))
         if isinstance(ending, Sent):
             return ending
         outcome = ending if isinstance(ending, Outcome) else Outcome(ending)
         if outcome.kind is not Kind.SERVED:
             return Sent(outcome)
         if call.stream:
-            return streamed()
-        return Sent(
-            outcome, answer=Answer(b'{"choices":[]}', Usage(10, 20), "stop"), head_at=self._clock.now()
-        )
+            return structs.replace(streamed(), dropped=dropped)
+        answer = Answer(b'{"choices":[]}', Usage(10, 20), "stop")
+        return Sent(outcome, answer=answer, head_at=self._clock.now(), dropped=dropped)
 
     @property
     def providers_asked(self) -> list[str]:

@@ -242,7 +242,26 @@ async def test_a_caller_that_stops_reading_is_dropped(build, gateway):
         await caller.send(post(HI.replace(b'"free"', b'"free", "stream": true')))
         async with asyncio.timeout(5):
             await served.ended.wait()
-    assert served.finished == [True]
+    assert (served.finished, served.stalled) == ([True], True)
+
+
+async def test_a_caller_that_only_reads_slowly_is_not(build, gateway):
+    served = gateway.answer = FakeServed(batches=[[chunk("x" * 100_000)]] * 100)
+    patience, loop = 0.2, asyncio.get_running_loop()
+    async with serving(build(), Bounds(write_seconds=patience)) as url:
+        with socket.socket() as slow:
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            slow.setblocking(False)
+            await loop.sock_connect(slow, ("127.0.0.1", int(url.rpartition(":")[2])))
+            await loop.sock_sendall(slow, post(HI.replace(b'"free"', b'"free", "stream": true')))
+            until = loop.time() + 6 * patience
+            while loop.time() < until:
+                assert await loop.sock_recv(slow, 20_000)
+                await asyncio.sleep(0.01)
+            assert not served.ended.is_set()
+            while not served.ended.is_set():
+                await loop.sock_recv(slow, 1_000_000)
+    assert (served.finished, served.stalled) == ([False], False)
 
 
 async def test_a_request_behind_it_does_not_hide_that_its_caller_stopped_reading(build, gateway):

@@ -120,6 +120,28 @@ async def test_the_total_ends_a_body_that_never_pauses(transport, tls):
         await server.finished()
 
 
+async def test_time_in_which_nobody_reads_is_not_the_peer_s(transport, tls):
+    back = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(CHUNKED, chunk(b"one"))
+        await happens(back)
+        await peer.send(chunk(b"two"))
+        await peer.gone()
+
+    async with serve(script, tls) as server:
+        exchange = await ask(transport, server, total=4 * SHORT)
+        assert await exchange.next() == b"one"
+        await asyncio.sleep(5 * SHORT)
+        back.set()
+        assert await exchange.next() == b"two"
+        with pytest.raises(TimedOut) as caught:
+            await exchange.next()  # what is waited for is
+        assert caught.value.phase is Phase.TOTAL
+        await server.finished()
+
+
 # Failures
 
 

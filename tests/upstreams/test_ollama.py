@@ -113,6 +113,20 @@ async def test_what_has_no_counterpart_is_left_out_and_named():
     assert {"user", "logit_bias", "novelty", "think"}.isdisjoint(talk.sent)
 
 
+@pytest.mark.parametrize(
+    ("effort", "told"),
+    [
+        ("minimal", ("reasoning_effort=low",)),
+        ("xhigh", ("reasoning_effort=high",)),
+        ("none", ()),
+        ("low", ()),
+    ],
+)
+async def test_an_effort_that_ollama_does_not_know_is_told_as_what_it_became(effort, told):
+    thinker = candidate(capabilities=frozenset({"reasoning"}))
+    assert (await Talk(json_reply(WHOLE)).ask(thinker, reasoning_effort=effort)).dropped == told
+
+
 async def test_a_stream_always_tells_its_usage_so_nothing_is_dropped():
     talk = Talk(ndjson(line({"content": "Hi"}), END))
     answer = await talk.ask(stream=True, stream_options={"include_usage": True})

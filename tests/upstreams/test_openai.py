@@ -319,6 +319,23 @@ async def test_nothing_goes_up_without_a_parameter_that_the_caller_insists_on():
     assert transport.sent == []
 
 
+@pytest.mark.parametrize(
+    ("quirks", "fields", "param", "told"),
+    [
+        (Quirks(clamps={"temperature": (0, 1)}), {"temperature": 2}, "temperature", "temperature"),
+        (Quirks(message_name=False), {}, "messages", "messages[].name"),
+    ],
+)
+async def test_nothing_that_is_changed_goes_up_for_a_caller_that_insists(quirks, fields, param, told):
+    transport = PlayedTransport(json_reply(WHOLE))
+    named = {"messages": [{"role": "user", "content": "Hi", "name": "a"}], **fields}
+    insisting: dict[str, Any] = {"provider": {"require_parameters": True}}
+    outcome = (await ask(transport, asked=candidate(quirks=quirks), **named, **insisting)).outcome
+    assert (outcome.kind, outcome.param, outcome.counted) == (Kind.BAD_PARAMETER, param, False)
+    assert outcome.detail == f"{candidate().provider.name} does not take {told}"
+    assert transport.sent == []
+
+
 async def test_a_provider_that_does_not_take_what_the_caller_relies_on_is_not_asked():
     transport = PlayedTransport()
     asked = candidate(quirks=Quirks(accepts=("tools",)))

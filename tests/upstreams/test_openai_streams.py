@@ -409,58 +409,26 @@ async def test_leaving_a_stream_closes_it_and_keeps_the_account():
     assert await stream.next() == ()
 
 
-# --- what is not honoured ----------------------------------------------------------------------------------
-
-MEASURED = {"content": [{"token": "Hi", "logprob": -0.1, "bytes": None, "top_logprobs": []}]}
-
-
-def part(
-    index: int = 0, text: str | None = None, finish: str | None = None, logprobs: object = None
-) -> bytes:
-    delta = {} if text is None else {"content": text}
-    choice = {"index": index, "delta": delta, "finish_reason": finish, "logprobs": logprobs}
-    return event(choices=[choice])
-
-
 @pytest.mark.parametrize(
-    ("asked", "steps", "at_once", "at_last"),
+    ("away", "then", "kind"),
     [
-        ({"n": 2}, [part(0, "a"), part(0, finish="stop")], (), ["n"]),
-        ({"n": 2}, [part(0, "a"), part(1, "b"), part(1, finish="stop"), part(0, finish="stop")], (), None),
-        ({"n": 2}, [part(0, "a"), part(0, finish="stop"), part(1, "b"), part(1, finish="stop")], (), None),
-        ({"n": 2}, [part(0, "a", "stop")], (), ["n"]),
-        ({"n": 1}, [part(0, "a"), part(0, finish="stop")], (), None),
-        ({"logprobs": True}, [part(0, "a"), part(0, finish="stop")], ("logprobs",), ["logprobs"]),
-        ({"logprobs": True}, [part(0, "a", logprobs=MEASURED), part(0, finish="stop")], (), None),
-        ({"logprobs": True, "n": 3}, [part(0, "a"), part(0, "", "stop")], ("logprobs",), ["logprobs", "n"]),
+        (6.0, [Truncated("x")], Kind.CALLER_STALLED),
+        (6.0, [], Kind.CALLER_STALLED),
+        (6.0, [HI, Truncated("x")], Kind.CALLER_STALLED),
+        (6.0, [HI, 2.0, Truncated("x")], Kind.TRUNCATED),
+        (4.0, [Truncated("x")], Kind.TRUNCATED),
+        (6.0, [event({"content": ""}, "error")], Kind.FAULT),
     ],
 )
-@pytest.mark.parametrize("counted", [False, True])
-async def test_what_a_stream_does_not_honour_is_told_by_its_last_chunk(
-    asked, steps, at_once, at_last, counted
-):
-    options: dict[str, Any] = {"stream_options": {"include_usage": counted}}
-    sent = await streamed(*steps, COUNTED, DONE, **asked, **options)
-    assert sent.dropped == at_once
-    stream = stream_of(sent)
-    told = await rest(stream)
-    *others, last = [msgspec.json.decode(payload) for payload in told]
-    assert len(told) == len(steps) + counted
-    assert not any("freeroute" in chunk for chunk in others)
-    assert last.get("freeroute") == (None if at_last is None else {"dropped": at_last})
-    assert stream.lost == tuple(at_last or ())
+def test_a_stream_that_breaks_because_nobody_read_it_is_no_provider_s_fault(away, then, kind):
+    async def scene():
+        stream = stream_of(await streamed(HI, *then))
+        await stream.next()
+        await asyncio.sleep(away)
+        await rest(stream)
+        assert stream.unread == away
+        assert stream.outcome is not None
+        assert stream.outcome.kind is kind
+        assert blamed(stream.outcome) is (Blame.NOBODY if kind is Kind.CALLER_STALLED else Blame.PROVIDER)
 
-
-async def test_no_chunk_waits_for_the_next_while_a_choice_goes_on():
-    sent = await streamed(part(0, "a"), part(1, "b"), part(0, finish="stop"), HANG, n=2)
-    stream = stream_of(sent)
-    told = [payload for _ in range(3) for payload in await stream.next()]
-    assert len(told) == 3
-    stream.abort()
-    assert stream.lost == ()
-
-
-async def test_a_stream_that_shows_at_once_that_it_does_not_honour_what_the_caller_insists_on_is_none():
-    insisting: dict[str, Any] = {"logprobs": True, "provider": {"require_parameters": True}}
-    outcome = (await streamed(HI, STOP, DONE, **insisting)).outcome
-    assert (outcome.kind, outcome.param, outcome.status) == (Kind.BAD_PARAMETER, "logprobs", 200)
+    run(scene())

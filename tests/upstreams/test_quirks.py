@@ -102,6 +102,33 @@ def test_numbers_are_clamped(given: float, sent_as: float):
     assert sent(Quirks(clamps={"temperature": (0, 1.5)}), temperature=given)["temperature"] == sent_as
 
 
+@pytest.mark.parametrize(
+    ("quirks", "fields", "told"),
+    [
+        (Quirks(clamps={"temperature": (0, 1.5)}), {"temperature": 1.9}, ("temperature=1.5",)),
+        (Quirks(clamps={"temperature": (0, 1.5)}), {"temperature": 1.5}, ()),
+        (Quirks(clamps={"presence_penalty": (0, 1)}), {"presence_penalty": -1.5}, ("presence_penalty=0",)),
+        (Quirks(efforts={"*": ("none", "high")}), {"reasoning_effort": "low"}, ("reasoning_effort=high",)),
+        (Quirks(efforts={"*": ("none", "high")}), {"reasoning_effort": "high"}, ()),
+    ],
+)
+def test_values_that_are_changed_are_told(quirks: Quirks, fields: dict[str, Any], told: tuple[str, ...]):
+    assert send(quirks, **fields).dropped == told
+
+
+def test_members_of_messages_are_told_only_where_there_were_any():
+    terms = Terms(1, 1, 1, 1, without=frozenset({"messages[].mood"}))
+    some = b'[{"role":"user","content":"Hi","name":"a","mood":1},{"role":"user","content":"name"}]'
+    none = b'[{"role":"user","content":"\\"name\\" and mood"}]'
+    assert send(Quirks(message_name=False), terms, some).dropped == ("messages[].name", "messages[].mood")
+    assert send(Quirks(message_name=False), terms, none).dropped == ()
+    assert msgspec.json.decode(send(Quirks(), terms, some).body)["messages"][0].keys() == {
+        "role",
+        "content",
+        "name",
+    }
+
+
 @pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens"])
 def test_the_output_bound_travels_under_the_name_the_provider_reads(field: str):
     body = sent(Quirks(output_field=field), max_tokens=100, max_completion_tokens=50)

@@ -67,6 +67,8 @@ class Timer:
         self.start = self._loop.time()
         # When the provider took the request up: later than its coming where calls queue for a slot.
         self.begun = self.start
+        self._ends = self.start + deadlines.total
+        self._left = math.inf
 
     def now(self) -> float:
         """Return the loop's time."""
@@ -87,14 +89,15 @@ class Timer:
         await self._until(self.begun + after, Phase.FIRST_BYTE, self.start, self._deadlines.first_byte)
 
     async def body(self, due: float) -> None:
-        """Wait for more of the body, at most as long as silence may last."""
+        """Wait for more of the body, at most as long as silence may last and is left in all."""
+        self._ends += max(self.now() - self._left, 0.0)
         await self._until(due, Phase.IDLE, self.now(), self._deadlines.idle)
+        self._left = self.now()
 
     async def _until(self, due: float, phase: Phase, since: float, seconds: float) -> None:
-        ends = self.start + self._deadlines.total
-        if ends < since + seconds:
-            phase, since, seconds = Phase.TOTAL, self.start, self._deadlines.total
         cutoff = since + seconds
+        if self._ends < cutoff:
+            phase, seconds, cutoff = Phase.TOTAL, self._deadlines.total, self._ends
         await asyncio.sleep(min(max(0.0, min(due, cutoff) - self.now()), _LONG))
         if due > cutoff:
             raise TimedOut(phase, seconds)

@@ -109,6 +109,17 @@ async def test_the_total_deadline_ends_a_stream_that_is_not_silent(world):
     assert raised.value.phase is Phase.TOTAL
 
 
+async def test_the_total_deadline_stands_still_while_nobody_reads(world):
+    world["groq"].speed = Speed(0.0, 50.0)
+    exchange = await world.begin("groq", stream=True, deadlines=Deadlines(total=0.01))
+    await exchange.next()
+    await asyncio.sleep(0.2)
+    assert await exchange.next()
+    with pytest.raises(TimedOut) as raised:
+        await hear(exchange)
+    assert raised.value.phase is Phase.TOTAL
+
+
 @pytest.mark.parametrize("name", ALL)
 async def test_a_cut_stream_just_ends_after_its_tokens(world, name):
     world[name].script([Fault("cut", after=4)])

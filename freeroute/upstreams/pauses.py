@@ -1,0 +1,40 @@
+"""Pauses in the reading of a stream, which are its caller's and not its provider's."""
+
+import math
+
+from msgspec import structs
+
+from freeroute.domain.outcome import Kind, Outcome
+
+# A stream that breaks within a second of its reader's return, after nobody read it for so long, broke because
+# nobody read it. Own design: servers wait 10 s and more for a reader, and break by themselves at any time.
+LONG = 5.0
+AT_RETURN = 1.0
+
+
+class Pauses:
+    """When nobody read one stream; times are the event loop's. *unread* is for how many seconds in all."""
+
+    def __init__(self) -> None:
+        """Begin with a reader that is there."""
+        self.unread = 0.0
+        self._since = math.inf
+        self._length, self._until = 0.0, -math.inf  # of the last long one
+
+    def begin(self, now: float) -> None:
+        """Note that the reader has what there was."""
+        self._since = now
+
+    def end(self, now: float) -> None:
+        """Note that the reader asks for more."""
+        length = max(now - self._since, 0.0)
+        self.unread += length
+        if length >= LONG:
+            self._length, self._until = length, now
+
+    def judged(self, outcome: Outcome | None, now: float) -> Outcome | None:
+        """Return the *outcome* of a stream that ended, without blame for a cut that came of a pause."""
+        if outcome is None or outcome.kind is not Kind.TRUNCATED or now - self._until > AT_RETURN:
+            return outcome
+        told = f"nobody read the answer for {self._length:.0f} s, and its provider gave up"
+        return structs.replace(outcome, kind=Kind.CALLER_STALLED, detail=told)
