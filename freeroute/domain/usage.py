@@ -12,6 +12,13 @@ TOKENS_PER_MESSAGE = 4
 # What one image part costs where nothing better is known (a 1024 px tile at OpenAI and Gemini).
 TOKENS_PER_IMAGE = 800
 DEFAULT_OUTPUT = 300
+# The longest token of any vocabulary is 128 blanks (o200k), so an answer has at least so many tokens.
+LONGEST_TOKEN = 128
+# Told figures may be so many times the estimate, and so many tokens beyond: what providers put around a
+# prompt, what they look up for it, and thoughts that nobody is shown are counted too. Own design: as far off
+# as a told limit may be, and as much as a large context holds.
+BEYOND_ESTIMATE = 100
+BEYOND_SIGHT = 1_000_000
 
 
 class Usage(Struct, frozen=True):
@@ -69,3 +76,28 @@ def demand_of(text: bytes, messages: int, images: int, max_output: int | None = 
 def tokens_in(text_bytes: int) -> int:
     """Estimate the tokens of *text_bytes* of UTF-8 that nobody kept."""
     return round(text_bytes / BYTES_PER_TOKEN + 0.5)
+
+
+def believed(told: Usage, prompt: int, text_bytes: int) -> Usage:
+    """Return *told* itself if it can be true of about *prompt* tokens and an answer of *text_bytes*.
+
+    Otherwise what cannot be is estimated, and the whole is marked as that.
+    """
+    output = tokens_in(text_bytes) if text_bytes else 0
+    least = -(-text_bytes // LONGEST_TOKEN)
+    is_prompt = 0 < told.prompt <= _most(prompt) and told.cached <= _most(prompt)
+    # Some providers count thoughts apart.
+    is_output = least <= told.completion + told.reasoning <= _most(output)
+    if is_prompt and is_output:
+        return told
+    return Usage(
+        prompt=told.prompt if is_prompt else prompt,
+        completion=told.completion if is_output else output,
+        reasoning=told.reasoning if is_output else 0,
+        cached=told.cached if is_prompt else 0,
+        estimated=True,
+    )
+
+
+def _most(estimate: int) -> int:
+    return estimate * BEYOND_ESTIMATE + BEYOND_SIGHT

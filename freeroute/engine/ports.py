@@ -58,9 +58,18 @@ class EventStream(Protocol):
 
     skipped: int
     held: bool
-    usage: Usage | None
     finish: str | None
     outcome: Outcome | None
+
+    @property
+    def usage(self) -> Usage | None:
+        """Return the tokens so far."""
+        ...
+
+    @property
+    def owes_usage(self) -> bool:
+        """Say whether the caller asked for the usage and was not told."""
+        ...
 
     @property
     def unread(self) -> float:

@@ -9,7 +9,7 @@ from freeroute.domain.outcome import INTERNAL, Kind, Outcome
 from freeroute.domain.usage import Usage
 from freeroute.engine.continuing import Continuation
 from freeroute.engine.parts import LEFT, STALLED, Part
-from freeroute.wire.answers import Piece, error_events, inspect
+from freeroute.wire.answers import Piece, error_events, inspect, usage_chunk, usage_object
 from freeroute.wire.transcript import Transcript
 
 
@@ -86,8 +86,20 @@ class Serving:
                 continue
             self._over = True
             if part.outcome.kind is not Kind.SERVED:
-                return error_events(_why(self.outcome), code="upstream_failed", like=inspect(self._first))
+                why = error_events(_why(self.outcome), code="upstream_failed", like=self._like)
+                return (*self._owed(), *why)
         return ()
+
+    @property
+    def _like(self) -> Piece | None:
+        return inspect(self._first)
+
+    def _owed(self) -> tuple[bytes, ...]:
+        """Return the usage, if the caller asked for it and was not told: what broke off counts as well."""
+        stream, usage = self._parts[-1].won.sent.stream, self.usage
+        if stream is None or usage is None or not stream.owes_usage:
+            return ()
+        return (usage_chunk(usage_object(usage), self._like),)
 
     async def _passed_on(self, part: Part) -> bool:
         """Let another candidate go on where *part* died, if that may be; say whether one does."""
@@ -103,7 +115,7 @@ class Serving:
         self._over = self._broke = True
         if not self._parts[-1].is_over:
             self._parts[-1].fail(INTERNAL)
-        return inspect(self._first)
+        return self._like
 
     async def finish(self, *, caller_left: bool = False, stalled: bool = False) -> None:
         """Settle what the calls used and record it; safe to call more than once.

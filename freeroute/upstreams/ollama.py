@@ -17,7 +17,7 @@ from freeroute.upstreams.ollama_answer import Answering
 from freeroute.upstreams.ollama_request import native
 from freeroute.upstreams.openai import OpenAiUpstream
 from freeroute.upstreams.quirks import Outgoing, adapted
-from freeroute.upstreams.streams import Events
+from freeroute.upstreams.reading import Events
 from freeroute.upstreams.transport import Transport
 from freeroute.wire.chat import ChatCall
 
@@ -100,7 +100,7 @@ class OllamaUpstream:
         held, ceiling = self._contexts.held(candidate, now), candidate.model.context
         prompt = call.demand.prompt_of(candidate.model.tokenizer)
         num_ctx = wanted_context(prompt, bound, held, ceiling)
-        shape = _Shape(num_ctx, Answering(created=int(now.wall), prompt=prompt))
+        shape = _Shape(num_ctx, Answering(created=int(now.wall)))
         sent = await OpenAiUpstream(self._transport, self._clock, shape).send(call, candidate, terms)
         if sent.outcome.kind is Kind.SERVED and num_ctx is not None:
             self._contexts.used(candidate, num_ctx, self._clock.now())

@@ -50,10 +50,9 @@ class Answering:
 
     stray: bytes | None = None
 
-    def __init__(self, *, created: int, prompt: int) -> None:
-        """Take *created* (Unix seconds) as the time of all chunks, *prompt* tokens where none are told."""
+    def __init__(self, *, created: int) -> None:
+        """Take *created* (Unix seconds) as the time of all chunks."""
         self._created = created
-        self._prompt = prompt
         self._id = f"chatcmpl-{uuid.uuid4().hex[:24]}"
         self._lines = LineParser()
         self._calls = 0
@@ -140,10 +139,10 @@ class Answering:
         return "tool_calls" if self._calls and reason == "stop" else reason
 
     def _usage(self, line: Line) -> dict[str, int] | None:
-        """Return the tokens told; older versions leave the prompt out if all of it was cached."""
+        """Return the tokens told; older versions leave the prompt out if all of it was cached: 0 is none."""
         if line.prompt_eval_count is None and line.eval_count is None:
             return None
-        prompt = self._prompt if line.prompt_eval_count is None else line.prompt_eval_count
+        prompt = line.prompt_eval_count or 0
         completion = line.eval_count or 0
         return {
             "prompt_tokens": prompt,

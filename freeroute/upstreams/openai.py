@@ -17,32 +17,26 @@ from freeroute.domain.rates import RateFact
 from freeroute.domain.usage import Usage
 from freeroute.engine.ports import Answer, Sent, Terms, Upstream
 from freeroute.upstreams.bodies import ANSWER_LIMIT, error_body, whole_body
-from freeroute.upstreams.complaints import is_list_of_errors, read_complaint
 from freeroute.upstreams.faults import before_answer
 from freeroute.upstreams.heads import content_type, request_headers
 from freeroute.upstreams.parameters import as_asked_for
 from freeroute.upstreams.quirks import NotTaken, Outgoing, outgoing
 from freeroute.upstreams.rates import facts_of
+from freeroute.upstreams.reading import Events
 from freeroute.upstreams.repairs import Repairs
 from freeroute.upstreams.signatures import Signatures, maker_of
-from freeroute.upstreams.streams import ChatStream, Events
+from freeroute.upstreams.streams import ChatStream
 from freeroute.upstreams.structured import Checking, conforming
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
 from freeroute.upstreams.unmet import Lacking, insisted_on, may_lack, not_taken, unmet
 from freeroute.upstreams.verdicts import judge_inside, judge_response
+from freeroute.upstreams.wholes import failure_in, finished, usage_of_whole
 from freeroute.upstreams.writing import habits_of
 from freeroute.wire.answers import (
     Piece,
     chunk_of,
-    error_in,
-    estimated_usage,
     inspect,
-    is_finished,
-    is_meaningful,
-    text_size,
-    usage_in,
     usage_of,
-    with_finish,
     with_usage,
 )
 from freeroute.wire.chat import ChatCall
@@ -198,6 +192,8 @@ class _Attempt:
         self._clock = clock
         self._shape = shape
         self._repairs = repairs
+        # Whoever was given the beginning of the answer may have nothing to add.
+        self._silent = SILENT_FINISHES | ({"stop"} if call.begun and candidate.prefill != "none" else set())
 
     async def read(self, exchange: Exchange, timer: asyncio.Timeout) -> Sent:
         """Return how *exchange* went, until *timer* ends it; closes it unless a stream is served."""
@@ -276,6 +272,7 @@ class _Attempt:
             include_usage=self._call.include_usage,
             prompt=self._prompt,
             bound=self._bound(),
+            silent=self._silent,
             between=self._terms.between_events,
             watch=self._terms.first_event > self._terms.between_events,
             checking=Checking(self._call.schema) if self._call.schema is not None else None,
@@ -302,10 +299,8 @@ class _Attempt:
         failed = self._failed(exchange, piece, body)
         if failed is not None or piece is None:
             return Sent(failed or Outcome(Kind.GARBAGE, exchange.status))
-        usage = usage_of(usage_in(piece)) or estimated_usage(self._prompt, text_size(piece))
-        if not is_finished(piece):
-            body = with_finish(body, self._presumed(usage))
-            piece = inspect_whole(body) or piece
+        usage = usage_of_whole(piece, self._prompt)
+        body, piece = finished(body, piece, usage, self._bound())
         read, body = body, self._repairs.whole(body, piece)
         if body is not read and (failed := self._failed(exchange, inspect(body), body)) is not None:
             return Sent(failed)  # tags and nothing else, say
@@ -334,7 +329,7 @@ class _Attempt:
     def _told_whole(self, exchange: Exchange, body: bytes, piece: Piece, usage: Usage) -> Sent:
         """Return the whole answer *body* as the caller asked for it: whole, or as a stream."""
         if not self._call.stream:
-            if usage_of(piece.usage) is None:
+            if usage != usage_of(piece.usage):
                 body = with_usage(body, usage)
             return self._served(exchange, answer=Answer(body, usage, self._repairs.finish(piece.finish)))
         stream = self._new_stream(exchange)
@@ -347,31 +342,16 @@ class _Attempt:
 
     def _failed(self, exchange: Exchange, piece: Piece | None, body: bytes) -> Outcome | None:
         """Return why a whole answer of 2xx is none, or None if it is one."""
-        if piece is None:
-            if is_list_of_errors(body):
-                return self._inside(body, exchange.headers)
-            return Outcome(Kind.GARBAGE, exchange.status, "not a chat completion")
-        error = error_in(piece)
-        if error:
-            return self._inside(error, exchange.headers)
-        if piece.choices is None:
-            said = read_complaint(body)
-            if piece.object == "error" or said.message or said.codes:
-                return self._inside(body, exchange.headers)
-            return Outcome(Kind.GARBAGE, exchange.status, "not a chat completion")
-        if self._terms.probe:
-            return None
-        if not is_meaningful(piece) and piece.finish not in SILENT_FINISHES:
-            return Outcome(Kind.EMPTY, exchange.status, "an answer without content")
-        if self._candidate.provider.quirks.whole_finish and not is_finished(piece):
-            return Outcome(Kind.TRUNCATED, exchange.status, "an answer without a finish")
-        return None
-
-    def _presumed(self, usage: Usage) -> str:
-        """Return why an answer ended that does not say so itself: of its bound only if *usage* reached it."""
-        bound = self._bound()
-        is_full = bound is not None and not usage.estimated and usage.completion >= bound
-        return "length" if is_full else "stop"
+        outcome = failure_in(
+            body,
+            piece,
+            partial(self._inside, headers=exchange.headers),
+            status=exchange.status,
+            silent=self._silent,
+            says_why=self._candidate.provider.quirks.whole_finish,
+        )
+        passes = self._terms.probe and outcome is not None and outcome.kind in (Kind.EMPTY, Kind.TRUNCATED)
+        return None if passes else outcome
 
 
 def as_asked(call: ChatCall, candidate: Candidate) -> ChatCall:

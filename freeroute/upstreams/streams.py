@@ -2,42 +2,37 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.usage import Usage
 from freeroute.upstreams.bodies import ANSWER_LIMIT
 from freeroute.upstreams.complaints import is_list_of_errors, read_complaint
+from freeroute.upstreams.counting import Counting, without_usage
 from freeroute.upstreams.faults import before_answer, within_stream
 from freeroute.upstreams.pauses import Pauses
+from freeroute.upstreams.reading import Choices, Events, is_idle
 from freeroute.upstreams.repairs import Repairs
 from freeroute.upstreams.structured import Checking
 from freeroute.upstreams.transport import Exchange, TransportError
 from freeroute.upstreams.unmet import Lacking
 from freeroute.wire.answers import (
-    Choice,
     Piece,
     error_in,
-    estimated_usage,
     inspect,
     is_meaningful,
-    says_something,
-    text_size,
     usage_chunk,
-    usage_in,
-    usage_object,
-    usage_of,
 )
-from freeroute.wire.finishes import SILENT_FINISHES
 from freeroute.wire.lenient import Lenient
-from freeroute.wire.mending import Mender, mended_usage
+from freeroute.wire.mending import Mender
 from freeroute.wire.sse import DONE, EventTooLarge
 from freeroute.wire.strict import inspect_chunk
 
 # After the finish only a usage chunk and [DONE] can follow; an answer is not held back for them.
 AFTER_FINISH = 5.0
-# Comments are signs of life, but no answer: they may stand in for events for so many silences. Own design.
+# Comments and empty pieces are signs of life, but no answer: they may stand in for it for so many silences.
+# Own design.
 WITHOUT_EVENTS = 4
 # How long a provider may take to close a finished body, so that its connection can be used again.
 DRAIN = 0.05
@@ -48,23 +43,6 @@ BEYOND_ANY_BOUND = 64 * 1024
 
 # Judges an error object, or the bytes of one, found inside an answer.
 Judge = Callable[[Any], Outcome]
-
-
-class Events(Protocol):
-    """Cuts a body into the payloads of OpenAI's chunks."""
-
-    @property
-    def stray(self) -> bytes | None:
-        """Return bare JSON, outside of every event, that may be an error."""
-        ...
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """Return the payloads that *data* completes; raises EventTooLarge."""
-        ...
-
-    def finish(self) -> list[bytes]:
-        """Return what the end of the body completes."""
-        ...
 
 
 class ChatStream:
@@ -86,6 +64,7 @@ class ChatStream:
         include_usage: bool,
         prompt: int,
         bound: int | None,
+        silent: Collection[str],
         between: float,
         watch: bool,
         checking: Checking | None = None,
@@ -94,10 +73,10 @@ class ChatStream:
         """Read *exchange* through *events*, with *between* seconds of silence allowed.
 
         *prompt* tokens are assumed where no usage is told, and *bound* tokens are what all choices together
-        may take. *watch* says whether silence must be timed here, because the transport allows for more.
-        *checking* holds it to a schema, *lacking* watches for what it does not honour.
+        may take. *silent* are the finishes that explain why there is nothing to read. *watch* says whether
+        silence must be timed here, because the transport allows for more. *checking* holds it to a schema,
+        *lacking* watches for what it does not honour.
         """
-        self.usage: Usage | None = None
         self.finish: str | None = None
         self.outcome: Outcome | None = None
         self.skipped = 0
@@ -110,19 +89,19 @@ class ChatStream:
         self._lenient = Lenient()
         self._judge = judge
         self._include_usage = include_usage
-        self._prompt = prompt
+        self._counting = Counting(prompt)
+        self._silent = silent
         self._between = between
         self._watch = watch
         self._checking = checking
         self._lacking = lacking
         self._ready: list[bytes] = []
         self._last: Piece | None = None
-        self._raw_usage: Any = None
         self._told_usage = False
-        self._text = 0
         self._most = math.inf if bound is None else bound * BEYOND_BOUND + BEYOND_ANY_BOUND
-        self._unfinished: set[int] = set()
-        self._finished: set[int] = set()
+        self._choices = Choices()
+        self._heard = False  # whether anything to read came of late
+        self._unheard = 0.0  # seconds of waiting without that
         self._meaningful = False
         self._over = False  # nothing more will be read
         self._done = False  # [DONE] came
@@ -145,6 +124,7 @@ class ChatStream:
         if self.outcome is not None and self.outcome.kind is Kind.NONCONFORMING:
             return self.outcome  # all of it came at once, and nobody has seen it
         if self._meaningful:
+            self._heard = False  # from here on silence is timed
             return None
         return self.outcome or self._nothing(lenient)
 
@@ -175,31 +155,50 @@ class ChatStream:
         self._ready.append(chunk)
         self._lacking = None  # the whole answer was looked at
         self._over = self._done = True
-        self.usage = usage
+        self._counting.set(usage)
 
     async def next(self) -> Sequence[bytes]:
         """Return the payloads of all events that are ready; empty at the end."""
-        loop = asyncio.get_running_loop()
-        since = loop.time()
-        self._pauses.end(since)
+        clock = asyncio.get_running_loop().time
+        now = clock()
+        self._pauses.end(now)
+        since = now - self._unheard
         while not self._ready and not self._over:
             await self._read_on()
-            if not self._ready and loop.time() - since >= WITHOUT_EVENTS * self._patience:
-                told = f"no event for {WITHOUT_EVENTS * self._patience:g} s"
-                self._fail(Outcome(Kind.STALLED, self._exchange.status, told))
+            now = clock()
+            since = self._alive_since(since, now)
+        self._unheard = now - since
         if self._ready:
             ready, self._ready = self._ready, []
-            self._pauses.begin(loop.time())
+            self._pauses.begin(now)
             return ready
-        self.outcome = self._pauses.judged(self.outcome, loop.time())
+        self.outcome = self._pauses.judged(self.outcome, now)
         return await self._end()
+
+    def _alive_since(self, since: float, now: float) -> float:
+        """Return since when nothing to read came, *since* or *now*; comments and empty pieces are none."""
+        if self._heard:
+            self._heard = False
+            return now
+        if not self._over and now - since >= WITHOUT_EVENTS * self._patience:
+            told = f"nothing to read for {WITHOUT_EVENTS * self._patience:g} s"
+            self._fail(Outcome(Kind.STALLED, self._exchange.status, told))
+        return since
 
     def abort(self) -> None:
         """Close the connection and settle what was used so far; safe to call more than once."""
         self._over = self._closed = True
-        if self.usage is None:
-            self.usage = estimated_usage(self._prompt, self._text)
         self._exchange.abort()
+
+    @property
+    def usage(self) -> Usage:
+        """Return what the call has used so far."""
+        return self._counting.usage
+
+    @property
+    def owes_usage(self) -> bool:
+        """Say whether the caller asked for the usage and was not told."""
+        return self._include_usage and not self._told_usage
 
     @property
     def unread(self) -> float:
@@ -209,7 +208,7 @@ class ChatStream:
     @property
     def is_complete(self) -> bool:
         """Say whether every choice that began has finished."""
-        return self.finish is not None and not self._unfinished
+        return self.finish is not None and self._choices.are_finished
 
     @property
     def lost(self) -> tuple[str, ...]:
@@ -270,21 +269,20 @@ class ChatStream:
         piece = None if self._lenient.waits else inspect_chunk(payload)
         if piece is None and (mended := self._lenient.mended(payload)) is not None:
             piece, payload = inspect_chunk(mended), mended
-        if piece is None:
-            self._take_unreadable(payload)
-            return
-        error = error_in(piece)
-        if error or piece.object == "error":
+        error = error_in(piece) if piece is not None else None
+        if error or (piece is not None and piece.object == "error"):
             self._fail(self._judge(error or payload))
             return
-        if piece.choices is None and piece.usage is None:
-            self._take_stranger(payload)
+        if piece is None or (piece.choices is None and piece.usage is None):
+            self._take_stranger(payload, piece)
             return
         self._note(piece)
-        if self._text > self._most:
+        if self._counting.text > self._most:
             self._fail(Outcome(Kind.GARBAGE, self._exchange.status, "far longer than asked for"))
             return
         if self._travels(piece):
+            if piece.usage is not None and not self._counting.believes(piece):
+                payload = without_usage(payload)
             told = self._repairs.chunk(payload, piece)
             chunk = self._mender.chunk(told, piece)
             self.finish = self._repairs.finish(self.finish)
@@ -300,52 +298,38 @@ class ChatStream:
 
         A tool call in the text has, although it is held back: whoever writes one is at work.
         """
-        if self.finish in SILENT_FINISHES or self._repairs.is_calling:
+        if self.finish in self._silent or self._repairs.is_calling:
             return True
         return told is not None and is_meaningful(told)
 
-    def _take_unreadable(self, payload: bytes) -> None:
-        """Pass over what is no event of an answer, unless it is half of one from the middle: a gap in the
-        text must not go unnoticed. A list of errors is read.
-        """
-        if is_list_of_errors(payload):
-            self._fail(self._judge(payload))
-            return
-        self.skipped += 1
-        if self._meaningful and payload.lstrip().startswith(b"{"):
-            self._fail(Outcome(Kind.TRUNCATED, self._exchange.status, "an event cannot be read"))
-
-    def _take_stranger(self, payload: bytes) -> None:
-        """Take an object that is no chunk: an error without an envelope if it has something to say."""
-        if read_complaint(payload).message:
+    def _take_stranger(self, payload: bytes, piece: Piece | None) -> None:
+        """Take what is no chunk: an error without an envelope if it has something to say."""
+        if is_list_of_errors(payload) or (piece is not None and read_complaint(payload).message):
             self._fail(self._judge(payload))
         else:
-            self.skipped += 1
+            self._pass_over(payload)
+
+    def _pass_over(self, payload: bytes) -> None:
+        """Pass over *payload*, unless it may have held text: a gap in an answer must not go unnoticed."""
+        self.skipped += 1
+        if not self.is_complete and not is_idle(payload):
+            kind = Kind.TRUNCATED if self._meaningful else Kind.GARBAGE
+            self._fail(Outcome(kind, self._exchange.status, "an event cannot be read"))
 
     def _note(self, piece: Piece) -> None:
+        finish = None
         if piece.choices:
             self._last = piece
-            for choice in piece.choices:
-                index = choice.index if isinstance(choice.index, int) else 0
-                if choice.finish_reason:
-                    self._unfinished.discard(index)
-                    self._finished.add(index)
-                elif index not in self._finished and (self.finish is None or _speaks(choice)):
-                    # After another's finish only words begin a choice: an empty one may tell the usage.
-                    self._unfinished.add(index)
-            self.finish = piece.finish or self.finish
-            self._text += text_size(piece)
-        raw = usage_in(piece)
-        if raw:
-            usage = usage_of(raw)
-            if usage is not None:
-                self.usage, self._raw_usage = usage, raw
+            self._choices.note(piece.choices)
+            finish = piece.finish
+            self.finish = finish or self.finish
+        self._heard |= self._counting.take(piece) or finish is not None
 
     def _travels(self, piece: Piece) -> bool:
         """Say whether the caller gets this chunk: the extra usage chunk only if it asked."""
         if self._repairs.holds_usage:
             return bool(piece.choices)
-        counts = piece.usage is not None and usage_of(piece.usage) is not None
+        counts = piece.usage is not None and self._counting.believes(piece)
         is_extra = piece.is_usage_only or piece.choices is None or self._is_afterword(piece)
         if is_extra and (piece.choices is None or not (self._include_usage and counts)):
             return False
@@ -382,17 +366,14 @@ class ChatStream:
         """Settle the usage, once; return what was held back, then the usage that the caller asked for and the
         provider left out.
         """
-        if self.usage is None:
-            self.usage = estimated_usage(self._prompt, self._text)
         if self._lacking is not None and (kept := self._lacking.rest()):
             return kept
         if not self._closed and (held := self._repairs.rest(self._mender.like(self._last))):
             self.held = True
             return held
-        if self.outcome is None and self._include_usage and not self._told_usage:
+        if self.outcome is None and self.owes_usage:
             self._told_usage = True
-            told = mended_usage(self._raw_usage) if self._raw_usage else None
-            return (usage_chunk(told or usage_object(self.usage), self._mender.like(self._last)),)
+            return (usage_chunk(self._counting.told(), self._mender.like(self._last)),)
         await self._drain()
         return ()
 
@@ -409,7 +390,3 @@ class ChatStream:
             except (TransportError, TimeoutError):
                 pass
         self._exchange.abort()
-
-
-def _speaks(choice: Choice) -> bool:
-    return choice.said is not None and says_something(choice.said)

@@ -321,7 +321,7 @@ def with_finish(body: bytes, finish: str) -> bytes:
 
 
 def with_usage(body: bytes, usage: Usage) -> bytes:
-    """Return the whole answer *body* with *usage* added; everything else keeps its bytes."""
+    """Return the whole answer *body* with *usage* as its own; everything else keeps its bytes."""
     fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     fields["usage"] = msgspec.Raw(_ENCODER.encode(usage_object(usage)))
     return _ENCODER.encode(fields)

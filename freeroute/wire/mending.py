@@ -86,7 +86,7 @@ def mended_usage(raw: dict[str, Any]) -> dict[str, Any] | None:
     for group in _DETAILS:
         details = raw.get(group)
         if isinstance(details, dict):
-            counts = {name: count for name, count in details.items() if type(count) is int}
+            counts = {name: count for name, count in details.items() if type(count) is int and count >= 0}
             told[group] = counts | told.get(group, {})
     return told
 

@@ -7,6 +7,8 @@ _LIMIT = 4 * 1024 * 1024
 # Bytes of bare JSON over several lines. Own design: an error that says more is not worth reading.
 _STRAY_LIMIT = 64 * 1024
 _FIELDS = (b":", b"event", b"id", b"retry")
+# What every piece of an answer has.
+_CHUNK = b'"choices"'
 
 
 class EventTooLarge(ValueError):
@@ -17,7 +19,8 @@ class SseParser:
     """Cuts a byte stream into the data payloads of its events.
 
     Only ``data`` fields matter here; comments, names, ids and retry times are passed over. What looks like
-    bare JSON is kept aside: some servers report errors that way, instead of a stream or in its middle.
+    bare JSON is kept aside: some servers report errors that way, instead of a stream or in its middle. A line
+    that lost the name of its field is not passed over if it is a piece of an answer: it is data.
     """
 
     def __init__(self, limit: int = _LIMIT) -> None:
@@ -97,10 +100,9 @@ class SseParser:
 
     def _take(self, line: bytes) -> None:
         if line.startswith(b"data:"):
-            value = line[6:] if line[5:6] == b" " else line[5:]
-            self._data.append(value)
-            self._data_size += len(value) + 1
-            self._check()
+            self._add(line[6:] if line[5:6] == b" " else line[5:])
+        elif _CHUNK in line and not self._stray and not line.startswith(_FIELDS):
+            self._add(line)
         elif line == b"data":
             self._data.append(b"")
         elif line.startswith((b"{", b"[")) and self._stray != [b"["]:
@@ -109,6 +111,11 @@ class SseParser:
             self._stray_size += len(line)
             if self._stray_size <= _STRAY_LIMIT:
                 self._stray.append(line)
+
+    def _add(self, value: bytes) -> None:
+        self._data.append(value)
+        self._data_size += len(value) + 1
+        self._check()
 
     def _event(self) -> bytes:
         payload = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)

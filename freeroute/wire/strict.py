@@ -1,10 +1,10 @@
 """OpenAI's own form of answers, to the letter: read so first, since what has it can travel as it came."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from freeroute.wire.answers import Choice, Piece, Said, inspect
 
@@ -106,26 +106,29 @@ class Whole(_Strict, kw_only=True):
     choices: Sequence[_WholeChoice]
 
 
+_Count = Annotated[int, Meta(ge=0)]
+
+
 class _PromptDetails(Struct):
-    audio_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    cached_tokens: int | None = None
-    image_tokens: int | None = None
-    text_tokens: int | None = None
+    audio_tokens: _Count | None = None
+    cache_write_tokens: _Count | None = None
+    cached_tokens: _Count | None = None
+    image_tokens: _Count | None = None
+    text_tokens: _Count | None = None
 
 
 class _CompletionDetails(Struct):
-    accepted_prediction_tokens: int | None = None
-    audio_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    rejected_prediction_tokens: int | None = None
-    text_tokens: int | None = None
+    accepted_prediction_tokens: _Count | None = None
+    audio_tokens: _Count | None = None
+    reasoning_tokens: _Count | None = None
+    rejected_prediction_tokens: _Count | None = None
+    text_tokens: _Count | None = None
 
 
 class _Usage(Struct):
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
+    prompt_tokens: _Count
+    completion_tokens: _Count
+    total_tokens: _Count
     prompt_tokens_details: _PromptDetails | None = None
     completion_tokens_details: _CompletionDetails | None = None
 

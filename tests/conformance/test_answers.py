@@ -93,8 +93,9 @@ async def test_a_whole_answer_to_a_stream_is_a_stream_of_chunks_with_the_form(as
 @named(BROKEN)
 async def test_a_stream_that_fails_ends_with_an_error_of_the_form(asking, entry: Entry):
     answer = await asking(entry)
-    *good, told, alone = payloads(answer.content)
+    *good, counted, told, alone = payloads(answer.content)
     assert good
+    assert check_chunk(counted).usage is not None
     for payload in good:
         assert check_chunk(payload).choices[0].finish_reason is None
     value = msgspec.json.decode(told)

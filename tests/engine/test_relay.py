@@ -40,6 +40,22 @@ async def test_a_stream_that_dies_says_so_in_band_and_counts_as_a_failure(ending
     assert world.receipts.last.code == ending.value
 
 
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_stream_that_dies_tells_the_usage_that_it_still_owes(told):
+    said = b'{"id":"c7","created":5,"model":"m","choices":[]}'
+    sent = streamed([said], ending=Kind.STALLED, usage=Usage(10, 20))
+    assert isinstance(sent.stream, ScriptedStream)
+    sent.stream.owes_usage = not told
+    world = World(provider("a"), a=[sent])
+    served = await world.gateway.chat(call(stream=True), world.context())
+    _, *counted, _, _ = [msgspec.json.decode(payload) for payload in await read(served)]
+    await served.finish()
+    usage = {"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 30}
+    assert [(chunk["id"], chunk["choices"], chunk["usage"]) for chunk in counted] == (
+        [] if told else [("c7", [], usage)]
+    )
+
+
 async def test_an_error_in_a_stream_has_the_stream_s_identity():
     said = b'{"id":"c7","created":5,"model":"m","choices":[]}'
     world = World(provider("a"), a=[streamed([said, b'{"id":"other"}'], ending=Kind.STALLED)])

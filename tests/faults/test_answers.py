@@ -256,6 +256,19 @@ async def test_an_answer_that_was_all_spent_on_thoughts_is_served_as_it_is(play,
     await scene.serves(stream, b"".join(events) if stream else spent)
 
 
+@pytest.mark.parametrize(
+    ("told", "paid"),
+    [((0, 0), (PROMPT, 112)), ((-5, 112), (PROMPT, 112)), ((10**15, 100), (PROMPT, 100)), ((7, 0), (7, 112))],
+)
+async def test_usage_that_cannot_be_true_is_estimated_told_so_and_charged(play, stream, told, paid):
+    said = {"role": "assistant", "content": "x" * 400}
+    scene = await play(whole(completion(said, usage=counted(*told))))
+    reply = await scene.ask(stream, **({"stream_options": {"include_usage": True}} if stream else {}))
+    usage = reply.events[-1]["usage"] if stream else reply.json["usage"]
+    assert usage == {**counted(*paid), "estimated": True}
+    assert await scene.stands() == Stand((1, sum(paid)))
+
+
 # --- compressed --------------------------------------------------------------------------------------------
 
 GZIPPED = b"content-encoding: gzip"

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.faults.scene import ALPHA_FIRST, PROMPT, SERVED, Stand, suspect
-from tests.support.asking import COUNTED, DONE, HI, ROLE, STOP, event
-from tests.support.provider import closed, raw, reset, silent, sse
+from tests.support.asking import COUNTED, DONE, HI, ROLE, STOP, WHOLE, event
+from tests.support.provider import closed, raw, reset, silent, sse, whole
 
 HASTY = {"timeouts": {"between_events": "150ms"}}
 CALLED = event(
@@ -118,6 +118,33 @@ async def test_a_stream_far_longer_than_asked_for_is_ended(play):
     assert stand.used[1] > 15_000  # what came is charged, wanted or not
 
 
+@pytest.mark.parametrize("whole_answer", [False, True], ids=["sse", "json"])
+async def test_whoever_goes_on_may_have_nothing_to_add(play, whole_answer):
+    nothing = whole(WHOLE.replace(b'"Hi"', b'""')) if whole_answer else sse(ROLE, STOP, COUNTED, DONE)
+    scene = await play(
+        sse(ROLE, HI, then=closed), beta=nothing, every={"quirks": {"prefill": "trailing_assistant"}}
+    )
+    wish = {"x-freeroute-continue": "true"}
+    reply = await scene.ask(True, headers=wish, stream_options={"include_usage": True})
+    assert (reply.status, reply.by, reply.error, reply.text) == (200, "alpha", None, "Hi")
+    [mark] = [event for event in reply.events if "freeroute" in event]
+    assert mark["choices"][0]["finish_reason"] == "stop"
+    assert [by["provider"] for by in mark["freeroute"]["continued"]] == ["beta"]
+    [usage] = [event["usage"] for event in reply.events if event.get("usage")]
+    assert usage["total_tokens"] == PROMPT + 1 + 5
+    assert (await scene.stands(), await scene.stands("beta")) == (HI_ALONE, SERVED)
+
+
+async def test_whoever_begins_anew_and_says_nothing_has_not_gone_on(play):
+    scene = await play(sse(ROLE, HI, then=closed), beta=sse(ROLE, STOP, COUNTED, DONE))
+    reply = await scene.ask(True, headers={"x-freeroute-continue": "true"})
+    assert (reply.text, reply.error["code"]) == ("Hi", "upstream_failed")
+    assert [note["kind"] for note in (await scene.gateway.last_request())["attempts"]] == [
+        "truncated",
+        "empty",
+    ]
+
+
 async def test_three_streams_that_die_open_the_breaker(play):
     scene = await play(sse(ROLE, HI))
     for _ in range(3):
@@ -191,23 +218,59 @@ async def test_bytes_that_come_one_by_one_are_the_same_stream(play):
 
 async def test_an_event_of_a_mebibyte_passes_whole(play):
     large = event({"content": "x" * 1024 * 1024})
-    scene = await play(sse(ROLE, large, STOP, COUNTED, DONE))
+    counted = event(choices=[], usage={"prompt_tokens": 3, "completion_tokens": 9000, "total_tokens": 9003})
+    scene = await play(sse(ROLE, large, STOP, counted, DONE))
     await scene.serves(True, ROLE + large + STOP + DONE, max_tokens=40_000)
-    assert await scene.stands() == SERVED
+    assert await scene.stands() == Stand((1, 9003))
 
 
-async def test_events_that_cannot_be_read_are_left_out_and_the_rest_passes(play, log):
+async def test_signs_of_life_among_the_events_are_left_out_and_the_rest_passes(play, log):
     scene = await play(
-        sse(b"data: {oops\n\n", ROLE, b"data: \xff\xfe\n\n", HI, b"data: 17\n\n", STOP, COUNTED, DONE)
+        sse(b"data: ping\n\n", ROLE, b"data: [KEEP-ALIVE]\n\n", HI, b"data: 17\n\n", STOP, COUNTED, DONE)
     )
     await scene.serves(True, HEARD)
     assert await scene.stands() == SERVED
     assert '"skipped":3' in log()
 
 
-async def test_an_event_that_breaks_in_the_middle_ends_the_stream(play):
-    scene = await play(sse(ROLE, HI, b"data: {oops\n\n", event({"content": "!"}), STOP, DONE))
+CUT = ROLE.replace(b'""', b'"The answer is not ')[:120] + b"\n\n"
+HEADLESS = HI.replace(b"data: {", b"data: ")
+WRAPPED = b"data: [" + HI.removeprefix(b"data: ").removesuffix(b"\n\n") + b"]\n\n"
+FIELDLESS = HI.replace(b"data: ", b"ata: ")
+LOST = {
+    "cut": CUT,
+    "headless": HEADLESS,
+    "fieldless": FIELDLESS,
+    "wrapped": WRAPPED,
+    "words": b"data: Internal Server Error\n\n",
+}
+
+
+@pytest.mark.parametrize("lost", LOST.values(), ids=LOST.keys())
+async def test_an_event_that_is_lost_before_anything_was_told_moves_on(play, lost):
+    scene = await play(sse(lost, event({"content": "42."}), STOP, DONE))
+    assert await scene.moves_on(True, "garbage:200") == suspect(1, PROMPT)
+
+
+@pytest.mark.parametrize("lost", LOST.values(), ids=LOST.keys())
+async def test_an_event_that_is_lost_in_the_middle_ends_the_stream(play, lost):
+    scene = await play(sse(ROLE, HI, lost, event({"content": "!"}), STOP, DONE))
     assert await scene.breaks_off("truncated", ROLE + HI) == HI_ALONE
+
+
+async def test_an_event_that_is_lost_after_the_finish_is_not_missed(play):
+    scene = await play(sse(ROLE, HI, STOP, b"data: {oops\n\n", COUNTED, DONE))
+    await scene.serves(True, HEARD)
+    assert await scene.stands() == SERVED
+
+
+async def test_empty_pieces_do_not_make_a_stall_an_answer(play):
+    empty = [event({"content": ""})] * 20_000
+    scene = await play(sse(ROLE, HI, *empty, then=silent), alpha=HASTY)
+    reply = await scene.ask(True)
+    assert (reply.text, reply.error["code"]) == ("Hi", "upstream_failed")
+    assert (await scene.gateway.last_request())["code"] == "stalled"
+    assert (await scene.stands()).state == "suspect"
 
 
 async def test_nothing_but_events_that_cannot_be_read_is_no_answer(play):
@@ -243,6 +306,7 @@ async def test_usage_that_nobody_tells_is_estimated_for_a_caller_that_asks(play)
     "usage",
     [
         {"prompt_tokens": -5, "completion_tokens": -7},
+        {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
         {"prompt_tokens": "3"},
         {"prompt_tokens": 1e18, "completion_tokens": 1e300},
         {"total_tokens": None},
@@ -254,6 +318,16 @@ async def test_usage_that_cannot_be_is_estimated(play, usage):
     scene = await play(sse(ROLE, HI, STOP, event(usage=usage), DONE))
     await scene.serves(True, ROLE + HI + STOP + DONE)
     assert await scene.stands() == Stand((1, PROMPT + 1))
+
+
+async def test_a_stream_that_breaks_tells_what_it_used_to_a_caller_that_asks(play):
+    scene = await play(sse(ROLE, HI, then=reset))
+    reply = await scene.ask(True, stream_options={"include_usage": True})
+    *_, counts, last, alone = reply.events
+    counted = {"prompt_tokens": PROMPT, "completion_tokens": 1, "total_tokens": PROMPT + 1, "estimated": True}
+    assert (counts["choices"], counts["usage"]) == ([], counted)
+    assert last["error"] == alone["error"]
+    assert await scene.stands() == HI_ALONE
 
 
 async def test_a_stream_with_fewer_choices_than_asked_for_says_so_at_its_end(play, log):

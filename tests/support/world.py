@@ -67,6 +67,7 @@ class ScriptedStream:
         self.usage = usage
         self.skipped = 0
         self.held = False
+        self.owes_usage = False
         self.unread = 0.0
         self.lost: tuple[str, ...] = ()
         self.finish: str | None = None

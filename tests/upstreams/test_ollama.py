@@ -274,7 +274,7 @@ async def test_a_cached_prompt_that_is_not_counted_is_estimated_and_no_counts_ar
     ))  # fmt: skip
     await rest(stream)
     assert stream.usage is not None
-    assert (stream.usage.completion, stream.usage.prompt > 0, stream.usage.estimated) == (3, True, False)
+    assert (stream.usage.completion, stream.usage.prompt > 0, stream.usage.estimated) == (3, True, True)
     stream = stream_of(await Talk(ndjson(line({"content": "Hi"}), line({}, done=True))).ask(stream=True))
     await rest(stream)
     assert stream.usage is not None

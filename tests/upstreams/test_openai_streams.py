@@ -8,7 +8,7 @@ import pytest
 
 from freeroute.domain.catalogue import Quirks
 from freeroute.domain.outcome import Blame, Kind, blamed
-from freeroute.domain.usage import Usage
+from freeroute.domain.usage import Usage, tokens_in
 from freeroute.upstreams.streams import BEYOND_ANY_BOUND, BEYOND_BOUND
 from freeroute.upstreams.transport import (
     Disconnected,
@@ -35,6 +35,20 @@ from tests.support.asking import (
 )
 from tests.support.transports import HANG, PlayedTransport, Reply, json_reply, sse_reply
 from tests.support.virtual import run
+
+# Events that cannot be read as a chunk, and may have held text.
+LOST = (
+    b"{broken",
+    b'"choices":[{"index":0,"delta":{"content":"not "}}]}',
+    b'[{"choices":[{"index":0,"delta":{"content":"not "}}]}]',
+    b'{"data":{"choices":[{"index":0,"delta":{"content":"not "}}]}}',
+    b'{"response":"not "}',
+    b'{"choices":"not "}',
+    b"Internal Server Error",
+    b"<html>502</html>",
+    b'"not "',
+    b"\xff\xfe",
+)
 
 
 async def test_a_stream_is_served_from_its_first_meaningful_event_on():
@@ -156,9 +170,37 @@ async def test_an_empty_choice_behind_the_finish_begins_nothing():
     assert stream.outcome is None
 
 
-def commented(times: int) -> list[bytes | float]:
-    """Return a comment every ten seconds."""
-    return [step for _ in range(times) for step in (10.0, b": wait\n\n")]
+def every_ten_seconds(*pieces: bytes, times: int) -> list[bytes | float]:
+    """Return the *pieces* so many times, ten seconds before each."""
+    return [step for _ in range(times) for piece in pieces for step in (10.0, piece)]
+
+
+def test_empty_pieces_keep_a_stream_alive_no_longer_than_comments():
+    async def told(*steps: bytes | float) -> tuple[Kind | None, float]:
+        began = asyncio.get_running_loop().time()
+        stream = stream_of(await streamed(HI, *steps, STOP, DONE))
+        await rest(stream)
+        kind = stream.outcome.kind if stream.outcome is not None else None
+        return kind, asyncio.get_running_loop().time() - began
+
+    empty, image = event({"content": ""}), event({"images": [{"type": "image_url"}]})
+    assert run(told(*every_ten_seconds(empty, times=11))) == (None, 110)
+    assert run(told(*every_ten_seconds(empty, times=100))) == (Kind.STALLED, 120)
+    assert run(told(*every_ten_seconds(empty, b": wait\n\n", times=100))) == (Kind.STALLED, 120)
+    for piece in (event({"content": "a"}), image):
+        assert run(told(*every_ten_seconds(piece, times=100))) == (None, 1000)
+
+
+def test_the_time_in_which_nobody_reads_is_no_silence():
+    async def told() -> Kind | None:
+        empty = every_ten_seconds(event({"content": ""}), times=11)
+        stream = stream_of(await streamed(HI, *empty, STOP, DONE))
+        for _ in range(20):
+            await stream.next()
+            await asyncio.sleep(100)
+        return stream.outcome.kind if stream.outcome is not None else None
+
+    assert run(told()) is None
 
 
 def test_comments_alone_keep_a_stream_alive_for_four_silences():
@@ -169,9 +211,10 @@ def test_comments_alone_keep_a_stream_alive_for_four_silences():
         kind = stream.outcome.kind if stream.outcome is not None else None
         return heard, kind, asyncio.get_running_loop().time() - began
 
-    assert run(told(*commented(11))) == (["Hi", ""], None, 110)
-    assert run(told(*commented(11), HI, *commented(11))) == (["Hi", "Hi", ""], None, 220)
-    assert run(told(*commented(1000))) == (["Hi"], Kind.STALLED, 120)
+    few, many = (every_ten_seconds(b": wait\n\n", times=times) for times in (11, 1000))
+    assert run(told(*few)) == (["Hi", ""], None, 110)
+    assert run(told(*few, HI, *few)) == (["Hi", "Hi", ""], None, 220)
+    assert run(told(*many)) == (["Hi"], Kind.STALLED, 120)
 
 
 async def test_a_stream_that_never_ends_is_ended_far_beyond_its_bound():
@@ -188,18 +231,26 @@ async def test_a_stream_that_never_ends_is_ended_far_beyond_its_bound():
     assert unbounded.outcome is None
 
 
-async def test_what_is_no_event_of_an_answer_is_skipped_and_counted():
-    stream = stream_of(await streamed(b"data: {broken\n\n", HI, b"data: ping\n\n", STOP, DONE))
+async def test_signs_of_life_among_the_events_are_skipped_and_counted():
+    alive = [b"data: " + word + b"\n\n" for word in (b"ping", b'{"type":"ping"}', b"17", b"null", b"{}")]
+    stream = stream_of(await streamed(*alive, HI, *alive, STOP, b"data: {broken\n\n", DONE))
     assert await texts(stream) == ["Hi", ""]
-    assert stream.skipped == 2
+    assert stream.skipped == 11
     assert stream.outcome is None
 
 
-async def test_a_broken_event_in_the_middle_is_a_cut_since_text_may_be_missing():
-    stream = stream_of(await streamed(HI, b"data: {broken\n\n", event({"content": "!"}), STOP, DONE))
+@pytest.mark.parametrize("lost", LOST)
+async def test_an_event_that_may_have_held_text_fails_the_attempt_while_nothing_was_told(lost: bytes):
+    outcome = (await streamed(ROLE, b"data: " + lost + b"\n\n", HI, STOP, DONE)).outcome
+    assert (outcome.kind, blamed(outcome)) == (Kind.GARBAGE, Blame.PROVIDER)
+
+
+@pytest.mark.parametrize("lost", LOST)
+async def test_an_event_that_may_have_held_text_is_a_cut_once_something_was_told(lost: bytes):
+    stream = stream_of(await streamed(HI, b"data: " + lost + b"\n\n", event({"content": "!"}), STOP, DONE))
     assert await texts(stream) == ["Hi"]
     assert stream.outcome is not None
-    assert stream.outcome.kind is Kind.TRUNCATED
+    assert (stream.outcome.kind, stream.skipped) == (Kind.TRUNCATED, 1)
 
 
 def said_as(written: str, more: str = "") -> bytes:
@@ -256,7 +307,16 @@ async def test_usage_that_was_asked_for_and_not_given_is_estimated():
 
 
 @pytest.mark.parametrize(
-    "usage", [{"prompt_tokens": -5, "completion_tokens": 1e30}, {"total_tokens": "x"}, {}, 7]
+    "usage",
+    [
+        {"prompt_tokens": -5, "completion_tokens": 1e30},
+        {"prompt_tokens": -5, "completion_tokens": 2, "total_tokens": -3},
+        {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
+        {"prompt_tokens": 10**10, "completion_tokens": 1, "total_tokens": 10**10 + 1},
+        {"total_tokens": "x"},
+        {},
+        7,
+    ],
 )
 async def test_usage_that_was_asked_for_and_cannot_be_is_estimated_and_marked(usage: Any):
     for told in (
@@ -269,6 +329,16 @@ async def test_usage_that_was_asked_for_and_cannot_be_is_estimated_and_marked(us
         usages = [msgspec.json.decode(payload).get("usage") for payload in await rest(stream)]
         assert usages[-1]["estimated"]
         assert not any(usages[:-1])
+
+
+async def test_usage_that_was_true_while_it_was_told_is_estimated_once_it_no_longer_can_be():
+    begun = event({"content": "a"}, usage={"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4})
+    told = stream_of(await streamed(begun, event({"content": "b" * 50}), STOP, DONE))
+    await rest(told)
+    assert told.usage == Usage(3, 1)
+    overtaken = stream_of(await streamed(begun, event({"content": "b" * 5000}), STOP, DONE))
+    await rest(overtaken)
+    assert overtaken.usage == Usage(3, tokens_in(5001), estimated=True)
 
 
 async def test_cumulative_usage_is_told_once_at_the_end():
@@ -286,9 +356,10 @@ async def test_cumulative_usage_is_told_once_at_the_end():
 
 
 async def test_usage_beside_the_finish_is_found():
-    stream = stream_of(await streamed(HI, event(finish="stop", x_groq={"usage": {"prompt_tokens": 4}}), DONE))
+    counts = {"prompt_tokens": 4, "completion_tokens": 1}
+    stream = stream_of(await streamed(HI, event(finish="stop", x_groq={"usage": counts}), DONE))
     await rest(stream)
-    assert stream.usage == Usage(4, 0)
+    assert stream.usage == Usage(4, 1)
 
 
 async def test_the_finish_that_is_noted_is_the_one_the_caller_gets():

@@ -85,6 +85,17 @@ def test_usage_gets_its_total_and_keeps_what_it_tells_beside():
     assert mended_usage({"prompt_tokens": None}) is None
 
 
+def test_counts_below_nothing_are_none():
+    raw = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
+    details = {"prompt_tokens_details": {"cached_tokens": -3, "text_tokens": 5}}
+    assert mended_usage(raw | details) == raw | {"prompt_tokens_details": {"text_tokens": 5}}
+    assert mended_usage({**raw, "prompt_tokens": -5, "total_tokens": -3}) == {
+        **raw,
+        "prompt_tokens": 0,
+        "total_tokens": 2,
+    }
+
+
 def test_thoughts_that_only_the_total_knows_are_told_as_such():
     raw = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 40}
     assert mended_usage(raw) == {

@@ -36,6 +36,13 @@ def test_a_field_that_only_begins_like_data_is_not_data():
     assert events(b"dataset: x\ndata: y\n\n") == [b"y"]
 
 
+def test_a_piece_of_an_answer_that_lost_its_field_is_data_all_the_same():
+    chunk = b'{"choices":[]}'
+    assert events(chunk + b"\n\ndata: x\n\n") == [chunk, b"x"]
+    assert events(b"ata: " + chunk + b"\n\n") == [b"ata: " + chunk]
+    assert events(b": " + chunk + b"\n\nevent: " + chunk + b"\n\n") == []
+
+
 def test_a_byte_order_mark_at_the_start_is_ignored_even_if_it_comes_in_pieces():
     assert events(b"\xef", b"\xbb", b"\xbfdata: x\n\n") == [b"x"]
     assert events(b"data: \xef\xbb\xbfx\n\n") == [b"\xef\xbb\xbfx"]

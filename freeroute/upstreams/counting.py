@@ -1,0 +1,64 @@
+"""What one stream takes: by what its provider tells, as far as that can be true, else by its text."""
+
+import msgspec
+
+from freeroute.domain.usage import Usage, believed
+from freeroute.wire.answers import (
+    Piece,
+    estimated_usage,
+    is_meaningful,
+    text_size,
+    usage_in,
+    usage_object,
+    usage_of,
+)
+from freeroute.wire.mending import mended_usage
+
+
+class Counting:
+    """Counts *text*, the bytes a stream has brought, and keeps the last usage that its provider told."""
+
+    def __init__(self, prompt: int) -> None:
+        """Take *prompt* tokens where none are told."""
+        self.text = 0
+        self._prompt = prompt
+        self._told: Usage | None = None
+        self._raw: dict[str, object] = {}
+
+    def take(self, piece: Piece) -> bool:
+        """Count *piece*; say whether it brought anything."""
+        size = text_size(piece)
+        self.text += size
+        raw = usage_in(piece)
+        if raw and (told := usage_of(raw)) is not None:
+            self._told, self._raw = told, raw
+        return size > 0 or is_meaningful(piece)
+
+    def set(self, usage: Usage) -> None:
+        """Take *usage* for what was told."""
+        self._told, self._raw = usage, usage_object(usage)
+
+    def believes(self, piece: Piece) -> bool:
+        """Say whether *piece*, the last one taken, tells a usage that can be true."""
+        told = usage_of(piece.usage)
+        return told is not None and believed(told, self._prompt, self.text) is told
+
+    @property
+    def usage(self) -> Usage:
+        """Return what the stream has taken so far."""
+        if self._told is None:
+            return estimated_usage(self._prompt, self.text)
+        return believed(self._told, self._prompt, self.text)
+
+    def told(self) -> dict[str, object]:
+        """Return what the stream has taken in OpenAI's form, with all that its provider told beside it."""
+        usage = self.usage
+        raw = mended_usage(self._raw) if usage is self._told else None
+        return raw or usage_object(usage)
+
+
+def without_usage(payload: bytes) -> bytes:
+    """Return the chunk *payload* without its usage; everything else keeps its bytes."""
+    fields = msgspec.json.decode(payload, type=dict[str, msgspec.Raw])
+    fields["usage"] = msgspec.Raw(b"null")
+    return msgspec.json.encode(fields)

@@ -1,0 +1,53 @@
+"""Whether what a provider tells of tokens can be true."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from freeroute.domain.usage import BEYOND_SIGHT, Usage, believed, tokens_in
+
+PROMPT = 100
+PAGE = 4000
+WRITTEN = tokens_in(PAGE)
+
+
+@pytest.mark.parametrize(
+    ("told", "text"),
+    [
+        (Usage(90, 1000), PAGE),
+        (Usage(20_000, 32), PAGE),  # a large hidden prompt, and 128 blanks a token
+        (Usage(90, 30_000, reasoning=29_000), PAGE),
+        (Usage(90, 2, reasoning=400), PAGE),  # thoughts that are counted apart
+        (Usage(90, 0), 0),
+        (Usage(90, 1000), 0),  # an image
+        (Usage(90, 40, cached=80), 100),
+    ],
+)
+def test_what_can_be_true_is_believed(told: Usage, text: int):
+    assert believed(told, PROMPT, text) is told
+
+
+@pytest.mark.parametrize(
+    ("told", "meant"),
+    [
+        (Usage(0, 0), (PROMPT, WRITTEN)),
+        (Usage(0, 1000), (PROMPT, 1000)),
+        (Usage(90, 0), (90, WRITTEN)),
+        (Usage(90, 31), (90, WRITTEN)),
+        (Usage(10**9, 1000), (PROMPT, 1000)),
+        (Usage(90, 10**9), (90, WRITTEN)),
+        (Usage(90, 1000, reasoning=10**9), (90, WRITTEN)),
+        (Usage(90, 1000, cached=10**9), (PROMPT, 1000)),
+    ],
+)
+def test_what_cannot_be_is_estimated_and_the_whole_is_marked(told: Usage, meant: tuple[int, int]):
+    assert believed(told, PROMPT, PAGE) == Usage(*meant, estimated=True)
+
+
+@given(st.builds(Usage, *[st.integers(0, 10**15)] * 4), st.integers(1, 10**6), st.integers(0, 10**7))
+def test_whatever_is_told_what_is_charged_is_possible(told: Usage, prompt: int, text: int):
+    usage = believed(told, prompt, text)
+    assert believed(usage, prompt, text) is usage
+    assert usage.prompt > 0
+    assert (usage.completion + usage.reasoning > 0) or not text
+    assert usage.total <= 100 * (prompt + text + 1) + 2 * BEYOND_SIGHT
