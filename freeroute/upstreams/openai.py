@@ -254,7 +254,7 @@ class _Attempt:
 
     async def _stream(self, exchange: Exchange, timer: asyncio.Timeout) -> Sent:
         stream = self._new_stream(exchange)
-        failed = await stream.begin(lenient=self._terms.probe)
+        failed = await stream.begin(partial(self._more_time, timer), lenient=self._terms.probe)
         if failed is None and stream.is_unproven:
             timer.reschedule(None)  # it has begun: what bounds it now is silence, and the total
             failed = await stream.prove()
@@ -265,6 +265,11 @@ class _Attempt:
         sent = self._served(exchange, stream=stream)
         sent.dropped = stream.lost
         return sent
+
+    def _more_time(self, timer: asyncio.Timeout) -> None:
+        """Give the attempt the time of a silence between events, from now on, if it has less."""
+        until = asyncio.get_running_loop().time() + self._terms.between_events
+        timer.reschedule(max(until, timer.when() or until))
 
     def _new_stream(self, exchange: Exchange) -> ChatStream:
         return ChatStream(

@@ -42,9 +42,9 @@ class Repairs:
         return self._quirks.usage_every_chunk
 
     @property
-    def is_calling(self) -> bool:
-        """Say whether text is held back that may be a tool call."""
-        return any(writing.is_calling for writing in self._writings.values())
+    def begun(self) -> int:
+        """Return how many characters are held back that may become tool calls."""
+        return sum(writing.begun for writing in self._writings.values())
 
     def finish(self, reason: str | None) -> str | None:
         """Return the finish *reason* as the caller is told it."""

@@ -58,20 +58,20 @@ class Writing:
         self._tools = TextTools(habits.form, habits.tools) if habits.form is not None else None
 
     @property
-    def is_calling(self) -> bool:
-        """Say whether text is held back that may be a tool call."""
-        return self._tools is not None and self._tools.is_calling
+    def begun(self) -> int:
+        """Return how many characters are held back that may become a tool call."""
+        return self._tools.begun if self._tools is not None else 0
 
     def feed(self, text: str) -> Heard:
         """Return what *text* completes."""
         thoughts, answer = self._thoughts.feed(text) if self._thoughts is not None else ("", text)
-        return Heard(self._tools.feed(answer) if self._tools is not None else answer, thoughts)
+        return self._heard(thoughts, answer, ends=False)
 
     def rest(self) -> Heard:
         """Return what was held back, at the end of the text."""
         thoughts, answer = self._thoughts.rest() if self._thoughts is not None else ("", "")
-        if self._tools is None:
-            return Heard(answer, thoughts)
-        told = self._tools.feed(answer)
-        more, calls = self._tools.rest()
-        return Heard(told + more, thoughts, calls)
+        return self._heard(thoughts, answer, ends=True)
+
+    def _heard(self, thoughts: str, answer: str, *, ends: bool) -> Heard:
+        told, calls = self._tools.feed(answer, ends=ends) if self._tools is not None else (answer, [])
+        return Heard(told, thoughts, calls)
