@@ -27,6 +27,7 @@ from freeroute.upstreams.repairs import Repairs
 from freeroute.upstreams.signatures import Signatures, maker_of
 from freeroute.upstreams.streams import ChatStream, Events
 from freeroute.upstreams.structured import Checking, conforming
+from freeroute.upstreams.templates import Templates
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
 from freeroute.upstreams.unmet import Lacking, insisted_on, may_lack, not_taken, unmet
 from freeroute.upstreams.verdicts import judge_inside, judge_response
@@ -119,6 +120,7 @@ class OpenAiUpstream:
         self._transport = transport
         self._clock = clock
         self._signatures = Signatures()
+        self._templates = Templates()
         self._shape = shape or OpenAiShape(self._signatures)
 
     async def send(self, call: ChatCall, candidate: Candidate, terms: Terms) -> Sent:
@@ -155,7 +157,7 @@ class OpenAiUpstream:
         url = self._shape.url(candidate.provider)
         repairs = Repairs(
             candidate.provider.quirks,
-            habits_of(candidate, call),
+            habits_of(candidate, call, self._templates),
             signed=partial(self._signatures.note, maker_of(candidate, terms)),
         )
         attempt = _Attempt(call, candidate, terms, self._clock, self._shape, repairs)
