@@ -27,6 +27,7 @@ from freeroute.upstreams.repairs import Repairs
 from freeroute.upstreams.signatures import Signatures, maker_of
 from freeroute.upstreams.streams import ChatStream
 from freeroute.upstreams.structured import Checking, conforming
+from freeroute.upstreams.templates import Templates
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
 from freeroute.upstreams.unmet import Lacking, insisted_on, may_lack, not_taken, unmet
 from freeroute.upstreams.verdicts import judge_inside, judge_response
@@ -113,6 +114,7 @@ class OpenAiUpstream:
         self._transport = transport
         self._clock = clock
         self._signatures = Signatures()
+        self._templates = Templates()
         self._shape = shape or OpenAiShape(self._signatures)
 
     async def send(self, call: ChatCall, candidate: Candidate, terms: Terms) -> Sent:
@@ -149,7 +151,7 @@ class OpenAiUpstream:
         url = self._shape.url(candidate.provider)
         repairs = Repairs(
             candidate.provider.quirks,
-            habits_of(candidate, call),
+            habits_of(candidate, call, self._templates),
             signed=partial(self._signatures.note, maker_of(candidate, terms)),
         )
         attempt = _Attempt(call, candidate, terms, self._clock, self._shape, repairs)
@@ -250,7 +252,7 @@ class _Attempt:
 
     async def _stream(self, exchange: Exchange, timer: asyncio.Timeout) -> Sent:
         stream = self._new_stream(exchange)
-        failed = await stream.begin(lenient=self._terms.probe)
+        failed = await stream.begin(partial(self._more_time, timer), lenient=self._terms.probe)
         if failed is None and stream.is_unproven:
             timer.reschedule(None)  # it has begun: what bounds it now is silence, and the total
             failed = await stream.prove()
@@ -261,6 +263,11 @@ class _Attempt:
         sent = self._served(exchange, stream=stream)
         sent.dropped = stream.lost
         return sent
+
+    def _more_time(self, timer: asyncio.Timeout) -> None:
+        """Give the attempt the time of a silence between events, from now on, if it has less."""
+        until = asyncio.get_running_loop().time() + self._terms.between_events
+        timer.reschedule(max(until, timer.when() or until))
 
     def _new_stream(self, exchange: Exchange) -> ChatStream:
         return ChatStream(

@@ -42,9 +42,9 @@ class Repairs:
         return self._quirks.usage_every_chunk
 
     @property
-    def is_calling(self) -> bool:
-        """Say whether text is held back that may be a tool call."""
-        return any(writing.is_calling for writing in self._writings.values())
+    def begun(self) -> int:
+        """Return how many characters are held back that may become tool calls."""
+        return sum(writing.begun for writing in self._writings.values())
 
     def finish(self, reason: str | None) -> str | None:
         """Return the finish *reason* as the caller is told it."""
@@ -87,7 +87,7 @@ class Repairs:
 
     def rest(self, like: Piece | None) -> list[bytes]:
         """Return what was held back of choices that never finished, once, as chunks of the answer *like*."""
-        left = [(index, writing.rest()) for index, writing in self._writings.items()]
+        left = [(index, writing.rest(None)) for index, writing in self._writings.items()]
         return [
             delta_chunk(index, self._told(heard, index), like) for index, heard in left if heard != Heard()
         ]
@@ -97,12 +97,15 @@ class Repairs:
         if not self._habits.is_any:
             return None
         index = _index(choice)
-        writing = self._writings.setdefault(index, Writing(self._habits))
-        said = choice.said.content if choice.said is not None else None
-        text = said if isinstance(said, str) else ""
-        heard = writing.feed(text)
+        said = choice.said or Said()
+        text = said.content if isinstance(said.content, str) else ""
+        if index not in self._writings:
+            self._writings[index] = Writing(self._habits, whole=text if choice.delta is None else None)
+        writing = self._writings[index]
+        heard = writing.feed(text, beside=bool(said.reasoning_content or said.reasoning))
         if ends:
-            heard += writing.rest()
+            finish = choice.finish_reason
+            heard += writing.rest(finish if isinstance(finish, str) else None)
         return None if heard == Heard(text) else heard
 
     def _note_signatures(self, choices: Sequence[Choice], repaired: list[list[Any] | None]) -> None:

@@ -107,14 +107,19 @@ class ChatStream:
         self._done = False  # [DONE] came
         self._closed = False
 
-    async def begin(self, *, lenient: bool = False) -> Outcome | None:
+    async def begin(self, at_work: Callable[[], None], *, lenient: bool = False) -> Outcome | None:
         """Read up to the first meaningful event; return how the attempt ended if none came.
 
-        *lenient* takes any well-formed stream, content or not. The caller bounds the time.
+        *lenient* takes any well-formed stream, content or not. The caller bounds the time, and is told when
+        the model is *at_work* on a tool call in its text, which cannot be told before its end.
         """
+        begun = 0
         try:
             while not self._meaningful and not self._over:
                 self._read(await self._exchange.next())
+                before, begun = begun, self._repairs.begun
+                if begun > before:
+                    at_work()
         except TransportError as exc:
             if not (lenient and self.finish):
                 return before_answer(exc, self._exchange.status)
@@ -294,13 +299,10 @@ class ChatStream:
                 self._meaningful = self._begins(piece if told is payload else inspect(told))
 
     def _begins(self, told: Piece | None) -> bool:
-        """Say whether the answer has begun with *told*, which the caller gets: a tag alone tells nothing.
-
-        A tool call in the text has, although it is held back: whoever writes one is at work.
+        """Say whether the answer has begun with *told*, which the caller gets: what is held back tells
+        nothing, be it a tag or the beginning of a tool call.
         """
-        if self.finish in self._silent or self._repairs.is_calling:
-            return True
-        return told is not None and is_meaningful(told)
+        return self.finish in self._silent or (told is not None and is_meaningful(told))
 
     def _take_stranger(self, payload: bytes, piece: Piece | None) -> None:
         """Take what is no chunk: an error without an envelope if it has something to say."""

@@ -15,9 +15,12 @@ LONGEST = 256 * 1024
 """Characters of an answer that are kept, so that another model can go on with it. Own design: hardly any is
 as long."""
 
-ECHO = 16
-"""Characters from which on a text that is repeated before it goes on is taken for that: "1" and again "1" may
-be meant. Own design; Mistral always repeats."""
+REFRAIN = 64
+"""Characters from which on a text is hardly said once more on purpose, behind a blank. Own design: lines of
+songs are shorter."""
+
+RHYTHM = 4096
+"""Characters at the end of a text that are looked at for a rhythm. Own design: "ha ha ha", or lines."""
 
 _THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details")
 _NO_TEXT = ("tool_calls", "function_call", "refusal", "audio", "images")
@@ -87,9 +90,16 @@ class Told:
 class Seam:
     """Finds where the text of a second answer goes beyond what was *told*.
 
-    A model that was given the beginning goes on from it, with or without repeating it, and with or without
-    the blanks at its end: they are not given to it, since some refuse them. One that begins anew must say
-    exactly what was told, blanks before it apart, before anything of it counts.
+    A model that was given the beginning goes on from it, or begins anew as if it had not been given it, and
+    then all that was told is taken off. Which of the two it does is told by how it begins. One that goes on
+    writes the blank first that comes next, for those at the end of what was told are not given to it, since
+    some refuse them; or it goes on in the middle of a word. One that begins anew begins with the first word.
+    So a text that repeats what was told at once is one that begins anew, however short, unless what was told
+    has a rhythm that this keeps; one that does so behind a blank repeats on purpose, unless it is long. With
+    the provider's flag it always begins anew.
+
+    A model that was not given the beginning must say exactly what was told, blanks before it apart, before
+    anything of it counts.
     """
 
     def __init__(self, told: str, how: Prefill) -> None:
@@ -97,10 +107,10 @@ class Seam:
         self._must = how == "none" and bool(told.strip())
         self._want = told.lstrip() if self._must else told.strip()
         self._gap = "" if self._must else told[len(told.rstrip()) :]
+        self._surely = self._must or how == "prefix_flag"
         self._blanks = ""
         self._at = 0
-        repeats = self._must or how == "prefix_flag" or len(self._want) >= ECHO
-        self._matching = repeats and bool(self._want)
+        self._matching = bool(self._want)
 
     def feed(self, text: str) -> str:
         """Return what of *text* is new; raises Diverged."""
@@ -124,13 +134,19 @@ class Seam:
             kept = text.lstrip()
             self._blanks += text[: len(text) - len(kept)]
             text = kept
+            if self._blanks and not self._surely and (self._gap or len(self._want) < REFRAIN):
+                return self._not_repeated(text)
         rest = len(self._want) - self._at
         if self._want.startswith(text[:rest], self._at):
             self._at += min(len(text), rest)
             self._matching = self._at < len(self._want)
-            return text[rest:]
+            is_meant = not (self._matching or self._surely) and _keeps_rhythm(self._want, self._blanks)
+            return self._not_repeated(text[rest:]) if is_meant else text[rest:]
         if self._must:
             raise Diverged
+        return self._not_repeated(text)
+
+    def _not_repeated(self, text: str) -> str:
         self._matching = False
         return self._held() + text
 
@@ -144,6 +160,19 @@ class Seam:
         common = next(size for size in range(shorter, -1, -1) if self._gap.startswith(text[:size]))
         self._gap = self._gap[common:] if common == len(text) else ""
         return text[common:]
+
+
+def _keeps_rhythm(told: str, blanks: str) -> bool:
+    """Say whether *told* is one thing over and over, with a word in it, and goes on so with *blanks* and then
+    *told* again. A rule, a fence or the stars before a title are none.
+    """
+    end = told[-RHYTHM:]
+    periods = range(1, len(end) // 2 + 1)
+    period = next((size for size in periods if end.startswith(end[size:])), 0)
+    if not period or not told.startswith(told[period:]):
+        return False
+    beat = told[-period:]
+    return any(map(str.isalnum, beat)) and (blanks + told).startswith(beat)
 
 
 class Splice:

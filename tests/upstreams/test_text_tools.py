@@ -8,9 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freeroute.domain.catalogue import Quirks
+from freeroute.domain.outcome import Kind
+from freeroute.engine.ports import Terms
 from freeroute.upstreams.text_tools import FORMS, HELD_LIMIT, Call, TextTools
-from tests.support.asking import DONE, STOP, ask, candidate, event, rest, stream_of
-from tests.support.transports import PlayedTransport, json_reply, sse_reply
+from tests.support import virtual
+from tests.support.asking import DONE, IMPATIENT, STOP, ask, candidate, event, rest, stream_of
+from tests.support.transports import HANG, PlayedTransport, Step, json_reply, sse_reply
 
 TOOLS = frozenset({"look", "add"})
 WRITTEN = '<tool_call>{"name":"look","arguments":{"city":"Rome"}}</tool_call>'
@@ -19,9 +22,8 @@ LOOK, ADD = Call("look", '{"city":"Rome"}'), Call("add", '{"a":1}')
 
 def read(form: str, *pieces: str) -> tuple[str, list[Call]]:
     tools = TextTools(form, TOOLS)
-    told = "".join(tools.feed(piece) for piece in pieces)
-    more, calls = tools.rest()
-    return told + more, calls
+    found = [*map(tools.feed, pieces), tools.feed("", ends=True)]
+    return "".join(told for told, _ in found), [call for _, calls in found for call in calls]
 
 
 @pytest.mark.parametrize(
@@ -79,6 +81,10 @@ def test_calls_are_found_in_each_form(form, text, told, calls):
         ("hermes", "a <tool_call is an element"),
         ("hermes", '{"name":"look","arguments":{}}'),
         ("hermes", "<tool_call>" + "[" * 100_000),
+        ("hermes", '<tool_call>{"arguments":' + '{"a":' * 100_000),
+        ("hermes", '<tool_call>{"name":"look","arguments":{"city":"\\x"}}</tool_call>'),
+        ("hermes", '<tool_call>{"arguments":{},"name":"other"}</tool_call>'),
+        ("hermes", '<tool_call>{"arguments":{}}</tool_call>'),
         ("llama", '{"city": "Rome"}'),
         ("llama", '{"name":"look","parameters":{}} and so on'),
         ("llama", 'For example {"name":"look","parameters":{}}'),
@@ -98,7 +104,7 @@ def test_what_is_no_call_of_an_offered_tool_stays_text(form, text):
 
 def test_text_flows_until_a_call_may_begin():
     tools = TextTools("hermes", TOOLS)
-    assert [tools.feed(piece) for piece in ("Let", " me <b>", "look.<tool", "_call>{", "}")] == [
+    assert [tools.feed(piece)[0] for piece in ("Let", " me <b>", "look.<tool", '_call>{"name', '":')] == [
         "Let",
         " me <b>",
         "look.",
@@ -107,17 +113,88 @@ def test_text_flows_until_a_call_may_begin():
     ]
 
 
-def test_a_text_that_is_held_too_long_flows_again():
+@pytest.mark.parametrize(
+    ("form", "begun", "end"),
+    [
+        ("hermes", "Write <tool_call> ", "to"),
+        ("hermes", '<tool_call>{"na', "p"),
+        ("hermes", '<tool_call>{"name": "lo', "t"),
+        ("hermes", '<tool_call>{"name": "look", "arguments": {"city": Ro', "me}"),
+        ("hermes", '<tool_call>{"name": "look", "arguments": []', "}"),
+        ("hermes", '<tool_call>{"name": "look"} ', "is"),
+        ("llama", '{"', "title"),
+        ("llama", '{"name": "', "Bob"),
+        ("llama", '{"type": "func', "y"),
+        ("llama", '{"name": "look", "parameters": {}}', " is"),
+        ("mistral", "[TOOL_CALLS] ", "is"),
+        ("mistral", "[TOOL_CALLS]look", " at"),
+        ("mistral", "[TOOL_CALLS][", "1"),
+    ],
+)
+def test_text_flows_again_as_soon_as_it_cannot_become_a_call(form, begun, end):
+    tools = TextTools(form, TOOLS)
+    told, _ = tools.feed(begun)
+    assert tools.begun
+    assert told + tools.feed(end)[0] == begun + end
+    assert not tools.begun
+    assert tools.feed(" and so on") == (" and so on", [])
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "rest"),
+    [
+        ("hermes", WRITTEN, "Done."),
+        ("mistral", '[TOOL_CALLS]look{"city":"Rome"}', "Done."),
+        ("mistral", '[TOOL_CALLS][{"name":"look","arguments":{"city":"Rome"}}', "]Done."),
+        ("llama", '{"name":"look","parameters":{"city":"Rome"}};{', "}"),
+    ],
+)
+def test_a_call_is_told_as_soon_as_it_is_finished(form, text, rest):
+    tools = TextTools(form, TOOLS)
+    assert [call for piece in text for call in tools.feed(piece)[1]] == [LOOK]
+    told, calls = tools.feed(rest, ends=True)
+    assert (told, calls) == (rest.strip("]") if form != "llama" else "{}", [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Example:\n```\n{WRITTEN}\n```\nThat is the format.",
+        f"Example:\n~~~~xml\n~~~\n{WRITTEN}\n~~~~\nThat is the format.",
+        f"- so:\n  ```xml\n  {WRITTEN}",
+        f"Write `{WRITTEN}` or ``a ` {WRITTEN}``.",
+        f"> ```\n> {WRITTEN}",
+    ],
+)
+def test_a_call_in_code_is_an_example(text):
+    assert read("hermes", text) == (text, [])
+    assert read("hermes", *text) == (text, [])
+
+
+@pytest.mark.parametrize(
+    "before", ["```\nls\n```\n", "Use `ls`. ", "A lone ` in a line.\n", "~~~\n```\n~~~\n", "``` ls ```: "]
+)
+def test_a_call_behind_code_is_one(before):
+    assert read("hermes", before + WRITTEN) == (before, [LOOK])
+    assert read("hermes", *before, *WRITTEN) == (before, [LOOK])
+
+
+def test_behind_a_mark_that_is_none_there_may_be_a_call():
+    text = f"A <tool_call> begins so: {WRITTEN}"
+    assert read("hermes", *text) == ("A <tool_call> begins so: ", [LOOK])
+
+
+def test_a_call_that_is_too_long_flows_as_text():
     tools = TextTools("hermes", TOOLS)
-    assert tools.feed("<tool_call>") == ""
-    assert len(tools.feed("x" * HELD_LIMIT)) == HELD_LIMIT + len("<tool_call>")
-    assert tools.feed("<tool_call>") == "<tool_call>"
-    assert tools.rest() == ("", [])
+    begun = '<tool_call>{"name":"look","arguments":{"city":"'
+    assert tools.feed(begun) == ("", [])
+    assert len(tools.feed("x" * HELD_LIMIT)[0]) == HELD_LIMIT + len(begun)
+    assert tools.feed(WRITTEN) == ("", [LOOK])
 
 
-TAGS = [tag for tag, _, _ in FORMS.values()]
+TAGS = [form.mark for form in FORMS.values()]
 FRAGMENTS = [*TAGS, "</tool_call>", '{"name":"look","arguments":{}}', "[ARGS]", "look", ";", '"look"']
-FRAGMENTS += ["<", "[", "{", "}", " ", "\n", "a"]
+FRAGMENTS += ["<", "[", "{", "}", " ", "\n", "a", "`", "```"]
 
 
 @given(st.sampled_from(sorted(FORMS)), st.lists(st.sampled_from(FRAGMENTS), max_size=12), st.data())
@@ -174,8 +251,36 @@ async def test_a_stream_that_dies_where_a_call_may_have_begun_says_so(begun):
     assert stream.outcome is not None
 
 
-async def test_a_call_in_the_text_is_an_answer_before_it_can_be_told():
-    assert rescued(await said(WRITTEN[:20], WRITTEN[20:]))
+@pytest.mark.parametrize("begun", ["<tool_call>", '<tool_call>{"name": "look", "argu'])
+@pytest.mark.parametrize(("end", "kind"), [([], Kind.TRUNCATED), ([HANG], Kind.TIMED_OUT)])
+async def test_a_call_that_only_began_is_no_answer_yet(begun, end, kind):
+    steps = [event({"content": begun}), *end]
+    sent = await ask(PlayedTransport(sse_reply(*steps)), IMPATIENT, QWEN, stream=True, tools=OFFERED)
+    assert sent.outcome.kind is kind
+
+
+@pytest.mark.parametrize(("pause", "kind"), [(0.9, Kind.SERVED), (1.1, Kind.TIMED_OUT)])
+def test_whoever_writes_a_call_has_the_time_between_events_for_each_piece_of_it(pause, kind):
+    texts = [WRITTEN[at : at + 12] for at in range(0, len(WRITTEN), 12)]
+    steps = [step for text in texts for step in (event({"content": text}), pause)]
+    terms = Terms(connect=1, first_event=1, between_events=1, total=300)
+    played = PlayedTransport(sse_reply(*steps, STOP, DONE))
+    assert virtual.run(ask(played, terms, QWEN, stream=True, tools=OFFERED)).outcome.kind is kind
+
+
+def test_silence_is_no_work_on_a_call():
+    terms = Terms(connect=1, first_event=1, between_events=5, total=300)
+    steps: list[Step] = [event({"content": "<tool_call>"}), 4.0, b": hm\n\n", 4.0]
+    played = PlayedTransport(sse_reply(*steps, event({"content": WRITTEN}), STOP, DONE))
+    sent = virtual.run(ask(played, terms, QWEN, stream=True, tools=OFFERED))
+    assert sent.outcome.kind is Kind.TIMED_OUT
+
+
+async def test_a_call_is_told_before_the_text_behind_it():
+    choices = await said(WRITTEN, " So ", "it goes.")
+    assert rescued(choices[:1]) == [(0, "look", '{"city":"Rome"}')]
+    assert "".join(choice["delta"].get("content") or "" for choice in choices) == "So it goes."
+    assert choices[-1]["finish_reason"] == "tool_calls"
 
 
 async def test_calls_in_the_text_follow_those_beside_it():

@@ -9,9 +9,15 @@ from hypothesis import strategies as st
 
 from freeroute.domain.catalogue import Quirks
 from freeroute.domain.outcome import Kind
-from freeroute.upstreams.thoughts import Thoughts
-from tests.support.asking import DONE, IMPATIENT, STOP, ask, candidate, event, rest, stream_of
-from tests.support.transports import HANG, PlayedTransport, json_reply, sse_reply
+from freeroute.engine.ports import Sent
+from freeroute.upstreams.openai import OpenAiUpstream
+from freeroute.upstreams.templates import KNOWN, Templates
+from freeroute.upstreams.thoughts import Thoughts, closes_unopened
+from freeroute.upstreams.writing import LEARNED_FROM
+from freeroute.wire.decode import decode_chat
+from tests.support.asking import DONE, IMPATIENT, STOP, TERMS, ask, candidate, event, rest, stream_of
+from tests.support.clocks import ManualClock
+from tests.support.transports import HANG, PlayedTransport, Reply, json_reply, sse_reply
 
 THINKER = candidate(quirks=Quirks(think_tags=("vendor/*",)))
 
@@ -41,6 +47,44 @@ def split(*pieces: str) -> tuple[str, str]:
 def test_only_thoughts_at_the_beginning_are_taken_out(text, thoughts, answer):
     assert split(text) == (thoughts, answer)
     assert split(*text) == (thoughts, answer)
+
+
+@pytest.mark.parametrize(
+    ("text", "thoughts", "answer"),
+    [
+        ("\nhm</think>\n\nHi", "hm", "Hi"),
+        ("hm < b </think>Hi </think>", "hm < b ", "Hi </think>"),
+        ("<think>hm</think>Hi", "hm", "Hi"),
+        ("</think>Hi", "", "Hi"),
+        ("hm", "hm", ""),
+        ("<thin", "", "<thin"),
+        (" ", "", " "),
+    ],
+)
+def test_where_the_template_opens_them_a_text_begins_with_thoughts(text, thoughts, answer):
+    for pieces in ([text], text):
+        found = Thoughts(opened=True)
+        told = [found.feed(piece) for piece in pieces] + [found.rest()]
+        assert ("".join(t for t, _ in told), "".join(a for _, a in told)) == (thoughts, answer)
+
+
+@pytest.mark.parametrize(
+    ("text", "closes"),
+    [
+        ("I should think.\n</think>\n\nSeven", True),
+        ("I should think.</think>\nSeven", True),
+        ("I should think.</think>", True),
+        (" </think>Seven", True),
+        ("I should think.</think>Seven", False),
+        ("The tag </think> closes what <think> opens.", False),
+        ("The tag `</think>` closes.\n</think>\n", False),
+        ("<think>hm\n</think>\nSeven", False),
+        ("Write\n<think>\nhm\n</think>\n", False),
+        ("Seven", False),
+    ],
+)
+def test_a_closing_tag_alone_is_told_from_one_that_is_spoken_of(text, closes):
+    assert closes_unopened(text) is closes
 
 
 @given(st.lists(st.sampled_from(["<think>", "</think>", "<", "think", ">", "/", " ", "\n", "a"])), st.data())
@@ -147,3 +191,118 @@ async def test_models_without_the_habit_keep_their_tags():
     assert sent.answer is not None
     [choice] = msgspec.json.decode(sent.answer.body)["choices"]
     assert choice["message"]["content"] == "<think>hm</think>Hi"
+
+
+# --- templates that open the thoughts themselves -----------------------------------------------------------
+
+UNOPENED = "I see.\n</think>\n\nSeven."
+
+
+class Asked:
+    """One upstream that is asked again and again, and remembers."""
+
+    def __init__(self, **facts: Any) -> None:
+        self.candidate = candidate(quirks=Quirks(think_tags=("vendor/*",), **facts))
+        self.calls: list[Any] = []
+        self._transport = PlayedTransport()
+        self._upstream = OpenAiUpstream(self._transport, ManualClock())
+
+    async def _send(self, reply: Reply, **fields: Any) -> Sent:
+        self._transport.replies.append(reply)
+        body = {"model": "free", "messages": [{"role": "user", "content": "Hello!"}], **fields}
+        return await self._upstream.send(decode_chat(msgspec.json.encode(body)), self.candidate, TERMS)
+
+    async def whole(self, text: str, **fields: Any) -> tuple[str, str]:
+        """Return the thoughts and the answer of a whole answer of *text*."""
+        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+        sent = await self._send(json_reply(msgspec.json.encode({"choices": [choice]})), **fields)
+        assert sent.answer is not None
+        message = msgspec.json.decode(sent.answer.body)["choices"][0]["message"]
+        return message.get("reasoning_content") or "", message["content"] or ""
+
+    async def stream(self, *said: str | bytes, finish: str = "stop", **fields: Any) -> tuple[str, str]:
+        """Return the thoughts and the answer of a stream of *said*, in pieces or in events."""
+        steps = [event({"content": one}) if isinstance(one, str) else one for one in said]
+        sent = await self._send(sse_reply(*steps, event(finish=finish), DONE), stream=True, **fields)
+        chunks = [msgspec.json.decode(payload) for payload in await rest(stream_of(sent))]
+        deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+        self.calls = [call for delta in deltas for call in delta.get("tool_calls", ())]
+        told = [[delta.get(name) or "" for delta in deltas] for name in ("reasoning_content", "content")]
+        return "".join(told[0]), "".join(told[1])
+
+
+async def test_a_whole_answer_that_closes_what_it_did_not_open_has_its_thoughts_apart():
+    assert await Asked().whole(UNOPENED) == ("I see.\n", "Seven.")
+
+
+@pytest.mark.parametrize("first", ["whole", "stream"])
+async def test_the_first_answer_teaches_that_a_model_s_template_opens_the_thoughts(first):
+    asked = Asked()
+    if first == "whole":
+        await asked.whole(UNOPENED)
+    else:
+        assert await asked.stream("I see.", "\n</think>\n\nSeven.") == ("", UNOPENED)  # it was told by then
+    for _ in range(2):
+        assert await asked.stream("I see.", "\n</thi", "nk>\n\nSeven.") == ("I see.\n", "Seven.")
+
+
+async def test_an_answer_without_thoughts_is_told_all_the_same_and_unlearns_it():
+    asked = Asked()
+    await asked.whole(UNOPENED)
+    assert await asked.stream("Se", "ven.") == ("Seven.", "Seven.")
+    assert await asked.stream("Se", "ven.") == ("", "Seven.")
+
+
+@pytest.mark.parametrize("finish", ["length", "tool_calls", "MAX_TOKENS"])
+async def test_thoughts_that_were_cut_are_no_answer_and_unlearn_nothing(finish):
+    asked = Asked()
+    await asked.whole(UNOPENED)
+    for _ in range(2):
+        assert await asked.stream("I s", "ee", finish=finish) == ("I see", "")
+
+
+async def test_a_model_that_opens_its_thoughts_itself_is_read_as_ever():
+    asked = Asked()
+    await asked.whole(UNOPENED)
+    assert await asked.stream("<think>I see.</think>", "Seven.") == ("I see.", "Seven.")
+    assert await asked.stream("Seven.") == ("", "Seven.")
+
+
+async def test_where_the_server_tells_thoughts_beside_the_text_there_are_none_in_it():
+    asked = Asked()
+    await asked.whole(UNOPENED)
+    assert await asked.stream(event({"reasoning_content": "I see."}), "Se", "ven.") == ("I see.", "Seven.")
+
+
+async def test_what_is_learned_counts_for_the_same_way_to_ask_alone():
+    asked = Asked()
+    await asked.whole(UNOPENED)
+    off: dict[str, Any] = {"chat_template_kwargs": {"enable_thinking": False}}
+    assert await asked.stream("Seven.", **off) == ("", "Seven.")
+    assert await asked.stream("I see.", "</think>", "Seven.") == ("I see.", "Seven.")
+
+
+async def test_a_tool_call_that_was_taken_for_a_thought_is_made():
+    asked = Asked(text_tools={"*": "hermes"})
+    await asked.whole(UNOPENED)
+    tools = [{"type": "function", "function": {"name": "look"}}]
+    call = '<tool_call>{"name":"look"}</tool_call>'
+    assert await asked.stream(call, tools=tools) == (call, "")
+    assert [made["function"]["name"] for made in asked.calls] == ["look"]
+
+
+async def test_a_text_that_is_too_long_teaches_nothing():
+    asked = Asked()
+    long = "x" * LEARNED_FROM
+    await asked.stream(long, UNOPENED)
+    assert await asked.stream("Seven.") == ("", "Seven.")
+    await asked.whole(UNOPENED)
+    assert await asked.stream(long, "Seven.") == (long + "Seven.", "")
+
+
+def test_a_thousand_templates_are_remembered_the_latest_ones():
+    templates = Templates()
+    for place in range(KNOWN + 1):
+        templates.note(("a/m", place), opens=True)
+    assert not templates.opens(("a/m", 0))
+    assert templates.opens(("a/m", 1))

@@ -68,9 +68,63 @@ def test_what_only_looks_like_a_repeat_is_told(how):
     assert joined(Seam(TOLD, how), "The") == "The"
 
 
-def test_a_short_text_may_be_repeated_on_purpose_unless_the_provider_always_repeats():
-    assert joined(Seam("1", "trailing_assistant"), "1", "0") == "10"
-    assert joined(Seam("1", "prefix_flag"), "1", "0") == "0"
+@pytest.mark.parametrize("how", GIVEN)
+@pytest.mark.parametrize(
+    ("before", "whole"),
+    [
+        ("Hello ", "Hello world"),
+        ("def add(a, b):\n", "def add(a, b):\n    return a + b"),
+        ("The quick bro", "The quick brown fox"),
+        ("The fox jumps over\n", "The fox jumps over\nthe dog"),
+        ("1", "10"),
+        ("**", "**Answer**"),
+        ("```\n", "```\nls\n```"),
+        ("ha ha ha", "ha ha ha ha!"),  # from its first word, not where the rhythm goes on
+        ("tick tock tick", "tick tock tick tock"),
+    ],
+)
+def test_an_answer_begun_anew_loses_what_was_told_however_short(how, before, whole):
+    for parts in ([whole], list(whole)):
+        assert before + joined(Seam(before, how), *parts) == whole
+
+
+@pytest.mark.parametrize("how", ["trailing_assistant", "continue_final_message"])
+@pytest.mark.parametrize(
+    ("before", "whole"),
+    [
+        ("0123456789abcdef\n", "0123456789abcdef\n0123456789abcdef\nend"),
+        ("All work and no play makes Jack a dull boy.", "All work and no play makes Jack a dull boy.\n" * 5),
+        (
+            "All work and no play makes Jack a dull boy.\n" * 3,
+            "All work and no play makes Jack a dull boy.\n" * 9,
+        ),
+        ("ha ha ha ha ha ha ha", "ha " * 20),
+        ("haha", "ha" * 20),
+        ("ha " * 40, "ha " * 90),
+        ("x" * 100, "x" * 300),
+        ("The", "The The were a band"),
+        ("ab" * 5000, "ab" * 20_000),
+    ],
+)
+def test_what_a_model_repeats_on_purpose_is_told(how, before, whole):
+    after = whole[len(before.rstrip()) :]  # as it goes on from what it was given
+    for parts in ([after], list(after)):
+        assert before + joined(Seam(before, how), *parts) == whole
+
+
+@pytest.mark.parametrize("how", GIVEN)
+def test_a_long_text_repeated_behind_a_blank_is_one_begun_anew(how):
+    before = "Mary had a little lamb, its fleece was white as snow, and everywhere"
+    assert joined(Seam(before, how), "\n\n" + before, " that") == " that"
+
+
+def test_a_provider_that_always_repeats_may_do_so_behind_a_blank():
+    assert joined(Seam("Hello", "prefix_flag"), " Hello world") == " world"
+
+
+def test_the_search_for_a_rhythm_is_short_however_long_the_text_is():
+    before = "a" * (LONGEST - 1) + "b"
+    assert joined(Seam(before, "trailing_assistant"), before, "c") == "c"
 
 
 @pytest.mark.parametrize(
