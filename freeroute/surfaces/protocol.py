@@ -61,7 +61,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._ignored = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._linger_timer: asyncio.TimerHandle | None = None
-        self._write_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.Handle | None = None
         self._answering: RequestResponseCycle | None = None  # older than `cycle` where callers pipeline
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -215,7 +215,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Give a caller that stopped reading some time."""
         super().pause_writing()
-        self._look_later(math.inf)
+        self._write_timer = self.loop.call_soon(self._look, math.inf)  # after the whole of this write
 
     def _look_later(self, unread: float) -> None:
         """See in a while whether the caller has read some of the *unread* bytes."""

@@ -27,8 +27,9 @@ class Pauses:
 
     def end(self, now: float) -> None:
         """Note that the reader asks for more."""
-        length = max(now - self._since, 0.0)
-        self.unread += length
+        length = now - self._since
+        if length > 0.0:
+            self.unread += length
         if length >= LONG:
             self._length, self._until = length, now
 

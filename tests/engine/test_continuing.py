@@ -80,6 +80,9 @@ async def hear(world: World, *, continues=True, context=None, **given) -> Heard:
     return Heard(payloads)
 
 
+CURABLE = [Kind.STALLED, Kind.TRUNCATED, Kind.FAULT, Kind.RATE_LIMITED, Kind.CALLER_STALLED]
+
+
 def used(world: World, name: str) -> list[float]:
     pools = world.candidate(f"{name}/m#k1").pools
     return [reading.used for reading in world.counters.readings(pools, world.clock.now())]
@@ -89,7 +92,7 @@ def trail(world: World):
     return [(note.provider, note.kind) for note in world.receipts.last.attempts]
 
 
-@pytest.mark.parametrize("ending", [Kind.STALLED, Kind.TRUNCATED, Kind.FAULT, Kind.RATE_LIMITED])
+@pytest.mark.parametrize("ending", CURABLE)
 async def test_another_candidate_goes_on_with_the_text_so_far(ending):
     world = several(a=[dies("The quick", " brown", ending=ending)], b=[says(" fox", " jumps")])
     heard = await hear(world)
