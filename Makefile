@@ -93,7 +93,7 @@ wheel: $(DEV) ## build the wheel into dist/
 
 .PHONY: lock
 lock: $(DEV) ## resolve the locks anew; ARGS=--upgrade takes newer versions
-	$(COMPILE) $(ARGS) --extra postgres pyproject.toml --output-file requirements.lock
+	$(COMPILE) $(ARGS) --extra otel --extra postgres pyproject.toml --output-file requirements.lock
 	$(COMPILE) $(ARGS) pyproject.toml --group dev --constraint requirements.lock --output-file requirements-dev.lock
 	$(COMPILE) $(ARGS) --group build --constraint requirements-dev.lock --output-file requirements-build.lock
 	for client in $(CLIENTS)/*.in; do $(COMPILE) $(ARGS) $$client --output-file $${client%.in}.lock || exit; done

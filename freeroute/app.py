@@ -54,6 +54,7 @@ from freeroute.surfaces.admin.topics import Administration
 from freeroute.surfaces.guard import Guard, Policy
 from freeroute.surfaces.http import BodyBounds
 from freeroute.surfaces.litestar_app import build_asgi
+from freeroute.tracing import traces_of
 from freeroute.upstreams.keycheck import HttpKeyChecks, NoKeyChecks
 from freeroute.upstreams.kinds import Upstreams
 from freeroute.upstreams.local import OLLAMA_CONTEXT
@@ -62,6 +63,8 @@ from freeroute.version import version
 
 if TYPE_CHECKING:
     from litestar import Litestar
+
+    from freeroute.observe.traces import Traces
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
 
@@ -113,6 +116,7 @@ class App:
         self.recorder: Recorder | None = None
         self.reader: RecordsReader | None = None
         self.maintenance = MaintenanceSwitch(self.gateway)
+        self.traces: Traces | None = None
         self._log = structlog.get_logger("freeroute")
 
     @property
@@ -162,6 +166,13 @@ class App:
             self.gateway.recording = self.recorder.state
             self.gateway.observe(self.recorder)
             self.gateway.keep_contents(self.recorder.bodies)
+
+    def trace(self, env: Mapping[str, str]) -> None:
+        """Send traces from now on, if the settings or the process' *env* ask for it; raises ConfigError."""
+        self.traces = None if self.demo else traces_of(self.settings.traces, env)
+        if self.traces is not None:
+            self.gateway.traced = self.settings.traces.sample
+            self.gateway.observe(self.traces)
 
     def asgi(self, admin_key: str, on_local: AnnounceLocal) -> "Litestar":
         """Return the application; its lifespan begins and ends the background work."""
@@ -226,6 +237,8 @@ class App:
                     await stack.enter_async_context(recorded(self.recorder))
                 if self.reader is not None:
                     stack.push_async_callback(self.reader.close)
+                if self.traces is not None:
+                    stack.push_async_callback(self.traces.close)
                 stack.push_async_callback(self.transport.close)
                 stack.push_async_callback(_cancelled, asyncio.create_task(Probes(self.gateway).run()))
                 if not self.demo:  # simulated providers have no keys to ask about
@@ -309,7 +322,9 @@ def _needs_restart(before: Settings, after: Settings) -> list[str]:
     """Return the settings that differ and that only a start reads."""
     fixed = ("host", "port", "state_dir", "body_limit")
     changed = [name for name in fixed if getattr(before.server, name) != getattr(after.server, name)]
-    sections = [name for name in ("logging", "storage") if getattr(before, name) != getattr(after, name)]
+    sections = [
+        name for name in ("logging", "storage", "traces") if getattr(before, name) != getattr(after, name)
+    ]
     key = ["FREEROUTE_ENCRYPTION_KEY"] if before.encryption_key != after.encryption_key else []
     return [f"server.{name}" for name in changed] + sections + key
 

@@ -55,6 +55,7 @@ def serve(options: ServeOptions, announce: Announce, on_local: AnnounceLocal) ->
         app.remember(state.path, boot_id())
         refuse_wide_bind(settings, app.enrolment.clients)
         app.record(state.path)
+        app.trace(os.environ)
         listening = listen(settings.server.host, settings.server.port)
         stack.callback(listening.close)
         # Whoever reads that it listens may want to administer it at once.

@@ -168,6 +168,27 @@ async def test_a_hangup_reloads_and_survives_bad_settings(home):
         assert await providers(client) == ["two"]
 
 
+async def test_traces_are_sent_if_the_settings_ask_for_it(home):
+    pytest.importorskip("opentelemetry.sdk", reason="the extra `otel` is not installed")
+    app = built(home, f"{TWO}traces: {{endpoint: 'http://127.0.0.1:9', sample: 0.5}}\n")
+    app.trace({})
+    assert app.gateway.traced == 0.5
+    async with running(app):
+        assert app.traces is not None
+
+
+def test_no_trace_begins_if_nobody_asks_for_it(home):
+    app = built(home)
+    app.trace({})
+    assert (app.traces, app.gateway.traced) == (None, None)
+
+
+def test_the_demo_sends_no_traces(tmp_path):
+    app = build(ServeOptions(overrides=Overrides(), demo=True), {}, tmp_path)
+    app.trace({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"})
+    assert app.traces is None
+
+
 async def test_a_limit_that_only_an_answer_told_of_is_known_after_a_restart(home):
     first = built(home)
     first.remember(home, "boot")

@@ -18,6 +18,8 @@ LOCKS = (
     "requirements-dev.lock",
     *(path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("tests/e2e/clients/*.lock"))),
 )
+# What extras bring is imported where it is asked for alone.
+EXTRAS = {"opentelemetry"}
 PIN = re.compile(r"^(?P<name>[a-z0-9._-]+)==(?P<version>[^ ;]+)", re.MULTILINE)
 LINK = re.compile(r"\[[^\]\[]*\]\((?P<target>[^)\s]+)\)")
 MAKE = re.compile(r"`make (?P<target>[a-z0-9-]+)")
@@ -29,8 +31,7 @@ def test_every_import_of_the_package_is_a_declared_dependency():
     undeclared = {
         name
         for name in _imported(ROOT / "freeroute")
-        if name not in sys.stdlib_module_names
-        and name != "freeroute"
+        if name not in {*sys.stdlib_module_names, *EXTRAS, "freeroute"}
         and declared.isdisjoint(_normal(dist) for dist in distributions.get(name, [name]))
     }
     assert undeclared == set()

@@ -23,6 +23,7 @@ from freeroute.config.specs import (
     ServerSpec,
     SettingsSpec,
     StorageSpec,
+    TracesSpec,
 )
 from freeroute.config.values import decode_quantity
 from freeroute.domain.clients import Client, hash_key
@@ -35,6 +36,7 @@ SECTIONS: dict[str, type[Struct]] = {
     "routing": RoutingSpec,
     "logging": LoggingSpec,
     "storage": StorageSpec,
+    "traces": TracesSpec,
 }
 # Variables of the gateway's own besides FREEROUTE_SECTION__FIELD.
 VARIABLES = {
@@ -86,6 +88,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     privacy: str
     logging: LoggingSpec
     storage: StorageSpec
+    traces: TracesSpec
     state_dir: Path
     environ: Mapping[str, str]
     open: bool = False
@@ -137,6 +140,7 @@ def load(args: Overrides, env: Mapping[str, str], cwd: Path, home: Path) -> Sett
         privacy=spec.privacy,
         logging=spec.logging,
         storage=_storage(spec.storage, look_up, where.member("storage")),
+        traces=spec.traces,
         state_dir=state_dir if state_dir.is_absolute() else cwd / state_dir,
         environ=environ,
         open=args.open if args.open is not None else _truth(environ, "FREEROUTE_OPEN"),

@@ -5,6 +5,7 @@ default" stay apart while entries are merged.
 """
 
 import math
+import re
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -34,6 +35,9 @@ SMALLEST_RECORDS = 2**20
 LONGEST_TEXT = 2**20
 """Bytes that `storage.bodies.longest` may not exceed: of a hundred streams at once so much is held in memory.
 Own design."""
+
+
+_RECEIVER = re.compile(r"https?://[^\s?#@]+")
 
 
 def _default(value: Any) -> Any:
@@ -373,6 +377,18 @@ class StorageSpec(Struct, frozen=True, forbid_unknown_fields=True):
         return f"StorageSpec(records={self.records!r})"
 
 
+class TracesSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where traces are sent, by OTLP over HTTP, and the share of those begun here that are."""
+
+    endpoint: str | None = None
+    sample: Annotated[float, Meta(ge=0, le=1)] = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse what is no address, and keys in it: it is told in errors."""
+        if self.endpoint is not None and not _RECEIVER.fullmatch(self.endpoint):
+            raise ValueError("endpoint must be a URL such as http://localhost:4318, without a key in it")
+
+
 class SettingsSpec(Struct, frozen=True, forbid_unknown_fields=True):
     """The settings file. Everything may be left out."""
 
@@ -385,3 +401,4 @@ class SettingsSpec(Struct, frozen=True, forbid_unknown_fields=True):
     privacy: Literal["any", "no-train"] = "any"
     logging: LoggingSpec = field(default_factory=LoggingSpec)
     storage: StorageSpec = field(default_factory=StorageSpec)
+    traces: TracesSpec = field(default_factory=TracesSpec)

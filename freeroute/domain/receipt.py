@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from freeroute.clock import Now
 from freeroute.domain.outcome import Kind
+from freeroute.domain.traces import Trace
 from freeroute.domain.usage import Usage
 
 NOBODY = "-"
@@ -15,7 +16,8 @@ class AttemptNote(Struct, frozen=True):
 
     *first_event* is how long the first event of its stream took; None where there was none. *usage* is what
     its answer took, if it brought one.
-    *clamped* is the output bound that was sent, if the caller had named a larger one.
+    *clamped* is the output bound that was sent, if the caller had named a larger one. It *began* so many
+    seconds after the request arrived, and goes by *span* in the request's trace.
     """
 
     provider: str
@@ -28,6 +30,15 @@ class AttemptNote(Struct, frozen=True):
     first_event: float | None = None
     usage: Usage | None = None
     clamped: int | None = None
+    began: float = 0.0
+    span: str | None = None
+
+
+class Wait(Struct, frozen=True):
+    """A time of waiting: so many seconds after the arrival it *began*, and so many *seconds* it took."""
+
+    began: float
+    seconds: float
 
 
 class Receipt(Struct, frozen=True):
@@ -62,5 +73,6 @@ class Receipt(Struct, frozen=True):
     caller_left: bool = False
     skipped: int = 0
     continued: int = 0
-    traceparent: str | None = None
+    trace: Trace | None = None
+    waits: tuple[Wait, ...] = ()
     unrecorded: int = 0

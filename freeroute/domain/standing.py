@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Iterable, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
@@ -52,14 +52,18 @@ class Room(Protocol):
         ...
 
 
+ObstacleKind = Literal["proving", "quota", "resting", "spent", "held", "off"]
+"""Why a candidate cannot be used, the mildest first.
+
+The first call on its key is under way; it has no quota; it rests; it rests, and not even as a last resort has
+it quota; it is held; an operator switched it off.
+"""
+
+
 class Obstacle(Struct, frozen=True):
-    """Why a candidate cannot be used now, and when (mono) it may be.
+    """Why a candidate cannot be used now, and when (mono) it may be."""
 
-    *kind* is off (an operator's switch), quota, held, resting, spent (it rests, and not even as a last resort
-    has it quota), or proving: the first call on its key is under way.
-    """
-
-    kind: str
+    kind: ObstacleKind
     reason: str
     back_at: float
 

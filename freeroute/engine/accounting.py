@@ -76,7 +76,8 @@ class Accounting:
             caller_left=ending.caller_left,
             skipped=ending.skipped,
             continued=ending.continued,
-            traceparent=context.traceparent,
+            trace=context.trace,
+            waits=tuple(course.waits),
             unrecorded=ending.unrecorded,
         )
         for observer in self._observers:

@@ -48,7 +48,7 @@ class Admission:
                 raise _over_limit(client, lease, now)
             await self._pause(lease.until - now.mono)
             now = self._clock.now()
-            course.queued += now.mono - began.mono
+            course.waited(began, now)
             began = now
         return lease
 

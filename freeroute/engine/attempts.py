@@ -15,6 +15,7 @@ from freeroute.domain.rates import unheard_of
 from freeroute.domain.receipt import AttemptNote
 from freeroute.domain.selection import Fit, Need, Tried
 from freeroute.domain.standing import Standing
+from freeroute.domain.traces import new_span
 from freeroute.domain.usage import Usage
 from freeroute.engine.course import Course
 from freeroute.engine.hedging import Hedging
@@ -149,7 +150,8 @@ class AttemptLoop:
     ) -> Won | Outcome:
         """Make one upstream call with what was *leased*, which is ended unless the call is won."""
         candidate = leased.candidate
-        terms = self._terms(call, leased, course, probe=probe)
+        span = new_span(self._rng) if course.context.trace is not None else None
+        terms = self._terms(call, leased, course, span, probe=probe)
         awaited = self.standing.awaited(candidate)
         awaited.began(leased.trial.call, self._due(call, leased))
         try:
@@ -160,7 +162,7 @@ class AttemptLoop:
             self.standing.give_back(candidate, leased.trial)
             ours = isinstance(exc, Exception)
             outcome = INTERNAL if ours else Outcome(Kind.CALLER_LEFT)
-            noted = self._note(call, course, leased, outcome, ended)
+            noted = self._note(call, course, leased, outcome, ended, span)
             if terms.dispatch.unsent:
                 await self.counters.cancel(leased.lease, ended)
             else:
@@ -173,7 +175,7 @@ class AttemptLoop:
         finally:
             awaited.ended(leased.trial.call)
         ended = self.clock.now()
-        noted = self._note(call, course, leased, sent.outcome, ended)
+        noted = self._note(call, course, leased, sent.outcome, ended, span)
         if sent.sent_at is not None and sent.sent_at.mono - leased.at.mono > LAG:
             await self.counters.sent(leased.lease, sent.sent_at)
         if sent.outcome.kind is Kind.SERVED:
@@ -217,7 +219,9 @@ class AttemptLoop:
         else:
             await self.counters.settle(lease, None, now)
 
-    def _terms(self, call: ChatCall, leased: Leased, course: Course, *, probe: bool) -> Terms:
+    def _terms(
+        self, call: ChatCall, leased: Leased, course: Course, span: str | None, *, probe: bool
+    ) -> Terms:
         candidate, bound = leased.candidate, leased.max_output
         timeouts = candidate.provider.timeouts
         refused = self.standing.dropped(candidate) | course.without.get(candidate.name, set())
@@ -230,7 +234,7 @@ class AttemptLoop:
             without=frozenset(without),
             max_output=bound,
             probe=probe,
-            traceparent=course.context.traceparent,
+            traceparent=trace.header(span) if (trace := course.context.trace) is not None else None,
             hop=course.context.hop + 1,
             client=course.context.client.name if course.context.client is not None else "",
         )
@@ -241,7 +245,15 @@ class AttemptLoop:
         first = self.standing.speed(candidate).first(candidate.model, leased.at)
         return leased.at.mono + first + unseen(call, leased, self.standing, leased.at, pressed=True)
 
-    def _note(self, call: ChatCall, course: Course, leased: Leased, outcome: Outcome, ended: Now) -> int:
+    def _note(
+        self,
+        call: ChatCall,
+        course: Course,
+        leased: Leased,
+        outcome: Outcome,
+        ended: Now,
+        span: str | None,
+    ) -> int:
         """Note an attempt; return its place among the notes."""
         asked, sent = call.demand.max_output, leased.max_output
         seconds = ended.mono - leased.at.mono
@@ -260,6 +272,8 @@ class AttemptLoop:
                 status=outcome.status,
                 detail=outcome.detail,
                 clamped=sent if asked is not None and sent is not None and sent < asked else None,
+                began=leased.at.mono - course.context.received.mono,
+                span=span,
             )
         )
         return len(course.notes) - 1

@@ -6,8 +6,9 @@ from operator import add
 
 from msgspec import Struct, field, structs
 
+from freeroute.clock import Now
 from freeroute.domain.outcome import Kind, Outcome
-from freeroute.domain.receipt import AttemptNote
+from freeroute.domain.receipt import AttemptNote, Wait
 from freeroute.domain.selection import Tried
 from freeroute.domain.usage import Usage
 from freeroute.wire.chat import CallContext
@@ -22,7 +23,7 @@ class Course(Struct):
     marks second goes already given; *rejected* and *too_long* are the first such endings, *misfit* the first
     answer that did not fit the schema asked for, *refused* the last of a request that asked for what a
     provider does not offer; *without* are parameters that models refused of this one, by the models' names;
-    *upstream* is seconds spent with providers and *queued* in the waiting room. It
+    *upstream* is seconds spent with providers and *queued* with waiting, in *waits*. It
     may wait *until*, and start attempts until *last_start* (both mono). *conversation* is what it goes by in
     ``Affinity``, None while nothing is remembered. *hedged* says that two attempts ran side by side once,
     *pressed* that somebody else can be asked if the attempt under way takes too long. *transcript* takes down
@@ -46,12 +47,22 @@ class Course(Struct):
     misfit: Outcome | None = None
     upstream: float = 0.0
     queued: float = 0.0
+    waits: list[Wait] = field(default_factory=list)
     until: float = -math.inf
     last_start: float = math.inf
     conversation: bytes | None = None
     hedged: bool = False
     pressed: bool = False
     transcript: Transcript | None = None
+
+    def waited(self, began: Now, ended: Now) -> None:
+        """Note that the time from *began* to *ended* went by waiting; what follows at once is one wait."""
+        start, seconds = began.mono - self.context.received.mono, ended.mono - began.mono
+        self.queued += seconds
+        if self.waits and start <= self.waits[-1].began + self.waits[-1].seconds:
+            last = self.waits.pop()
+            start, seconds = last.began, last.seconds + seconds
+        self.waits.append(Wait(start, seconds))
 
     def became(self, note: int, outcome: Outcome) -> None:
         """Say in the *note* of an attempt, made at its first event, what became of it."""

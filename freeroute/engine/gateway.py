@@ -20,6 +20,7 @@ from freeroute.domain.overlay import renewed
 from freeroute.domain.resolve import Names, Target
 from freeroute.domain.selection import Need
 from freeroute.domain.standing import Standing
+from freeroute.domain.traces import begun
 from freeroute.engine import headers, listing, shares, status
 from freeroute.engine.accounting import Accounting, Ending
 from freeroute.engine.admission import Admission
@@ -32,7 +33,7 @@ from freeroute.engine.ports import Contents, Counters, Observer, Upstream
 from freeroute.engine.refusals import in_maintenance, nothing_fits
 from freeroute.engine.relay import Overheard, Serving
 from freeroute.engine.tally import Tally
-from freeroute.engine.view import TYPICAL, Maintenance, Recording, View
+from freeroute.engine.view import TYPICAL, Maintenance, Recording, View, Waiting
 from freeroute.errors import ApiError, Forbidden, InvalidRequest, NotFound
 from freeroute.wire.chat import CallContext, ChatCall
 from freeroute.wire.splicing import spliceable
@@ -76,6 +77,7 @@ class Gateway:
         self.in_flight = 0
         self.clients: tuple[Client, ...] = ()
         self.no_train = no_train
+        self.traced: float | None = None  # the share of traces begun here that are recorded; None begins none
         self._rng = rng or random.Random()
         routing = routing or Routing()
         self._accounting = Accounting(clock, (self.tally, *observers))
@@ -93,7 +95,7 @@ class Gateway:
 
     async def chat(self, call: ChatCall, context: CallContext) -> Serving:
         """Return the answer to *call*, its first event already there; raises the ApiError to answer with."""
-        course = Course(context=context, asked=call.model, stream=call.stream)
+        course = self._course(context, call.model, stream=call.stream)
         if self.loop.routing.affinity > 0:
             course.conversation = self.affinity.key(context.queue, context.session, call.opening)
         if self._accounting.contents is not None:
@@ -123,7 +125,7 @@ class Gateway:
 
     def refuse(self, context: CallContext, asked: str, error: ApiError, *, stream: bool = False) -> None:
         """Record a request that was refused before it could be a call."""
-        self._failed(error, Course(context=context, asked=asked, stream=stream))
+        self._failed(error, self._course(context, asked, stream=stream))
 
     def turn_away(self, context: CallContext, error: ApiError) -> None:
         """Record a request that was turned away at the door; of a flood only some, which say of how many."""
@@ -134,6 +136,10 @@ class Gateway:
             self._accounting.record(course, structs.replace(ending, unrecorded=unrecorded))
 
     # --- the parts of a call -----------------------------------------------------------------------
+
+    def _course(self, context: CallContext, asked: str, *, stream: bool) -> Course:
+        context.trace = context.trace or begun(self._rng, self.traced)
+        return Course(context=context, asked=asked, stream=stream)
 
     def _need(self, call: ChatCall, context: CallContext, course: Course) -> Need:
         targets = self._targets(call, context, course)
@@ -328,9 +334,7 @@ class Gateway:
             version=self.version,
             clients=self.clients,
             in_flight=self.in_flight,
-            waiting=len(self.loop.room),
-            waiting_room=self.loop.room.size,
-            waiting_for_limits=self.admission.waiting,
+            waiting=Waiting(len(self.loop.room), self.loop.room.size, self.admission.waiting),
             unsaved=self.unsaved,
             recording=self.recording,
             maintenance=self.maintenance,

@@ -7,7 +7,7 @@ from freeroute.domain.breaker import State
 from freeroute.domain.catalogue import Candidate, Key, Provider, Scope
 from freeroute.domain.clients import Client
 from freeroute.domain.leases import Reading
-from freeroute.domain.receipt import Receipt
+from freeroute.domain.receipt import AttemptNote, Receipt
 from freeroute.domain.standing import Obstacle
 from freeroute.engine import shares
 from freeroute.engine.tally import ProviderTally
@@ -165,6 +165,19 @@ def _pool(view: View, reading: Reading, candidate: Candidate) -> dict[str, Any]:
     }
 
 
+def _attempt(note: AttemptNote) -> dict[str, Any]:
+    return {
+        "provider": note.provider,
+        "model": note.model,
+        "kind": note.kind.value,
+        "began": round(note.began, 4),
+        "first_event": round(note.first_event, 4) if note.first_event is not None else None,
+        "seconds": round(note.seconds, 4),
+        "status": note.status,
+        "detail": note.detail,
+    }
+
+
 def _request(receipt: Receipt) -> dict[str, Any]:
     usage = receipt.usage
     first = receipt.first_event
@@ -178,17 +191,8 @@ def _request(receipt: Receipt) -> dict[str, Any]:
         "status": receipt.status,
         "code": receipt.code,
         "stream": receipt.stream,
-        "attempts": [
-            {
-                "provider": note.provider,
-                "model": note.model,
-                "kind": note.kind.value,
-                "seconds": round(note.seconds, 4),
-                "status": note.status,
-                "detail": note.detail,
-            }
-            for note in receipt.attempts
-        ],
+        "attempts": [_attempt(note) for note in receipt.attempts],
+        "waits": [{"began": round(w.began, 4), "seconds": round(w.seconds, 4)} for w in receipt.waits],
         "first_event_ms": round(first * 1000, 1) if first is not None else None,
         "total_ms": round(receipt.total * 1000, 1),
         "queue_ms": round(receipt.queued * 1000, 1),

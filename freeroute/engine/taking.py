@@ -80,7 +80,7 @@ class Taking:
         try:
             return await self._room.wait(ticket)
         finally:
-            course.queued += self._clock.now().mono - began.mono
+            course.waited(began, self._clock.now())
 
 
 class _Seeking(Struct):

@@ -40,10 +40,17 @@ class Maintenance(Struct, frozen=True):
     message: str = ""
 
 
+class Waiting(Struct, frozen=True):
+    """Requests that wait *for_capacity*, at most as many as *room*, and *for_limits* of their clients."""
+
+    for_capacity: int = 0
+    room: int = 0
+    for_limits: int = 0
+
+
 class View(Struct, frozen=True):
     """Everything a report reads, at the instant *now*; *in_flight* are requests that are being answered.
 
-    *waiting* wait for capacity, of *waiting_room* at most, and *waiting_for_limits* of their own clients.
     *unsaved* says that what changes is not being saved, *recording* how receipts are stored, if they are.
     """
 
@@ -59,9 +66,7 @@ class View(Struct, frozen=True):
     version: str
     clients: tuple[Client, ...] = ()
     in_flight: int = 0
-    waiting: int = 0
-    waiting_room: int = 0
-    waiting_for_limits: int = 0
+    waiting: Waiting = Waiting()
     unsaved: bool = False
     recording: Recording | None = None
     maintenance: Maintenance | None = None

@@ -24,6 +24,12 @@ class Family(Struct):
     name: str
     kind: str
     text: str
+    lines: Iterable[tuple[str, float]]
+
+
+class Gathered(Family):
+    """A family whose samples are gathered one by one."""
+
     lines: list[tuple[str, float]] = []
 
     def add(self, labels: str, value: float) -> None:
@@ -49,9 +55,9 @@ def pieces(families: Iterable[Family | None]) -> Iterator[bytes]:
             yield b""
             continue
         text = [f"# HELP {family.name} {family.text}\n# TYPE {family.name} {family.kind}\n"]
-        for number, (name, value) in enumerate(family.lines, 1):
-            text.append(f"{name} {_number(value)}\n")
-            if number % PIECE == 0:
+        for count, (name, value) in enumerate(family.lines, 1):
+            text.append(f"{name} {number(value)}\n")
+            if count % PIECE == 0:
                 yield "".join(text).encode()
                 text.clear()
         yield "".join(text).encode()
@@ -61,9 +67,8 @@ def collected(collector: Collector) -> Iterator[Family]:
     """Return what *collector* of the client library counts."""
     for metric in collector.collect():
         name = f"{metric.name}_total" if metric.type == "counter" else metric.name
-        family = Family(name, metric.type, metric.documentation)
-        family.lines = [(sample.name + labels_of(sample.labels), sample.value) for sample in metric.samples]
-        yield family
+        lines = [(sample.name + labels_of(sample.labels), sample.value) for sample in metric.samples]
+        yield Family(name, metric.type, metric.documentation, lines)
 
 
 def _escaped(value: Any) -> str:
@@ -71,7 +76,8 @@ def _escaped(value: Any) -> str:
     return text if text.isalnum() else text.translate(_ESCAPED)
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Return *value* as Prometheus reads it."""
     if math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
     return "NaN" if math.isnan(value) else repr(value)

@@ -6,9 +6,8 @@ Development, as of October 2026): dots become underscores, and the unit is added
 
 from collections.abc import Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
-
-from freeroute.observe.series import Series
+from freeroute.observe.exposition import Family
+from freeroute.observe.series import Counter, Histogram, Series
 
 # The conventions' buckets, with more at the end where a gateway that fails over may take longer than one
 # provider, and at the start where a provider is faster than the conventions expect.
@@ -30,8 +29,6 @@ MOST_COUNTERS = 2000
 MOST_HISTOGRAMS = 500
 """The same of a histogram, each of which is some twenty series."""
 
-CHAT = "chat"  # the only operation so far
-
 _NAMES = frozenset(
     {
         "client",
@@ -47,11 +44,11 @@ _SERVED = (*_OPERATION, "gen_ai_response_model")
 
 
 class Families:
-    """All of them, in *registry*."""
+    """All of them, each by a name of its own."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self) -> None:
         """Define them."""
-        self._registry = registry
+        self.all: list[Series[Histogram] | Series[Counter]] = []
         self._to_callers()
         self._to_providers()
         self._of_our_own()
@@ -142,8 +139,12 @@ class Families:
     def _histogram(
         self, name: str, text: str, labels: Sequence[str], buckets: tuple[float, ...]
     ) -> Series[Histogram]:
-        metric = Histogram(name, text, labels, buckets=buckets, registry=self._registry)
-        return Series(metric, labels, _NAMES, MOST_HISTOGRAMS)
+        family = Family(name, "histogram", text, ())
+        series = Series(family, lambda: Histogram(buckets), labels, _NAMES, MOST_HISTOGRAMS)
+        self.all.append(series)
+        return series
 
     def _counter(self, name: str, text: str, labels: Sequence[str]) -> Series[Counter]:
-        return Series(Counter(name, text, labels, registry=self._registry), labels, _NAMES, MOST_COUNTERS)
+        series = Series(Family(name, "counter", text, ()), Counter, labels, _NAMES, MOST_COUNTERS)
+        self.all.append(series)
+        return series

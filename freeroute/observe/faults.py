@@ -28,8 +28,8 @@ _GIVEN = {
     "too_many_wrong_tokens": CALLER,
 }
 
-# What only the operator can mend, though a provider says it.
-_SETTINGS = frozenset({Kind.KEY_INVALID, Kind.NO_CREDIT, Kind.MODEL_GONE, Kind.REDIRECTED})
+# What freeroute is to blame for, and what only its operator can mend, though a provider says it.
+_OURS = frozenset({Kind.INTERNAL, Kind.KEY_INVALID, Kind.NO_CREDIT, Kind.MODEL_GONE, Kind.REDIRECTED})
 _CALLERS = frozenset({Kind.CALLER_LEFT, Kind.CALLER_STALLED})
 _NO_FAULT = frozenset({Kind.SERVED, Kind.OUTRUN})
 
@@ -49,7 +49,7 @@ def _of_kind(kind: Kind) -> str:
         return NONE
     if kind in _CALLERS or blamed(Outcome(kind)) is Blame.REQUEST:
         return CALLER
-    return GATEWAY if kind in _SETTINGS else PROVIDER
+    return GATEWAY if kind in _OURS else PROVIDER
 
 
 def _errors(root: type[ApiError]) -> Iterator[type[ApiError]]:

@@ -3,20 +3,22 @@
 import math
 from collections import Counter
 from collections.abc import Collection, Iterator
+from typing import get_args
 
 from freeroute.clock import Now
 from freeroute.domain.breaker import State
 from freeroute.domain.catalogue import Candidate, Pool, Scope, Unit
 from freeroute.domain.leases import Reading
 from freeroute.domain.outcome import Kind
+from freeroute.domain.standing import ObstacleKind
 from freeroute.engine.view import Recording, View
-from freeroute.observe.exposition import Breath, Family, labels_of
+from freeroute.observe.exposition import Breath, Family, Gathered, labels_of
 
 # In the order of how bad it is, so that `max` over candidates and `> 0` in alerts mean something.
 BREAKER = {State.CLOSED: 0.0, State.HALF_OPEN: 1.0, State.OPEN: 2.0}
 
-# In one word, why a candidate cannot be used, as `standing.Obstacle` has it; or that it can.
-STATES = ("usable", "proving", "quota", "resting", "spent", "held")
+# In one word, why a candidate cannot be used; or that it can.
+STATES = ("usable", *get_args(ObstacleKind))
 
 AT_ONCE = 50
 """Candidates that are looked at before others have their turn. Own design: two milliseconds."""
@@ -40,12 +42,12 @@ def families(view: View, clients: Collection[str]) -> Iterator[Family | None]:
     yield from _clients(view, clients)
 
 
-def _gauge(name: str, text: str) -> Family:
-    return Family(name, "gauge", text)
+def _gauge(name: str, text: str) -> Gathered:
+    return Gathered(name, "gauge", text)
 
 
 def _of(name: str, text: str, value: float, kind: str = "gauge", **labels: str) -> Family:
-    family = Family(name, kind, text)
+    family = Gathered(name, kind, text)
     family.add(labels_of(labels), value)
     return family
 
@@ -56,11 +58,11 @@ def _bool(value: bool) -> str:
 
 def _waiting(view: View) -> Iterator[Family]:
     waiting = _gauge("freeroute_waiting_requests", "Requests that wait.")
-    waiting.add(labels_of({"cause": "capacity"}), float(view.waiting))
-    waiting.add(labels_of({"cause": "client_limit"}), float(view.waiting_for_limits))
+    waiting.add(labels_of({"cause": "capacity"}), float(view.waiting.for_capacity))
+    waiting.add(labels_of({"cause": "client_limit"}), float(view.waiting.for_limits))
     yield waiting
     most = "Requests that may wait for capacity at once."
-    yield _of("freeroute_waiting_room_size", most, float(view.waiting_room))
+    yield _of("freeroute_waiting_room_size", most, float(view.waiting.room))
 
 
 def _recording(state: Recording) -> Iterator[Family]:
@@ -81,7 +83,7 @@ def _recording(state: Recording) -> Iterator[Family]:
 def _candidates(view: View) -> Iterator[Family | None]:
     breaker = _gauge("freeroute_breaker_state", "Breaker: 0 closed, 1 half-open, 2 open.")
     text = "Times that the breaker of a candidate opened."
-    opened = Family("freeroute_breaker_openings_total", "counter", text)
+    opened = Gathered("freeroute_breaker_openings_total", "counter", text)
     held = _gauge("freeroute_candidate_held", "1 while a hold forbids the candidate.")
     usable = _gauge("freeroute_candidate_usable", "1 if a short chat could go there now.")
     counts: dict[str, Counter[str]] = {name: Counter() for name in view.catalogue.providers}
@@ -116,7 +118,7 @@ def _providers(view: View) -> Iterator[Family]:
     text = "Breaker of a whole provider: 0 closed, 1 half-open, 2 open."
     state = _gauge("freeroute_provider_breaker_state", text)
     text = "Times that the breaker of a whole provider opened."
-    opened = Family("freeroute_provider_breaker_openings_total", "counter", text)
+    opened = Gathered("freeroute_provider_breaker_openings_total", "counter", text)
     refused = _gauge("freeroute_key_refused", "1 while the provider refuses a key, or it has no credit.")
     for name, provider in view.catalogue.providers.items():
         gate, labels = view.standing.provider_breaker(name), labels_of({"provider": name})

@@ -221,7 +221,7 @@ def _line(receipt: Receipt) -> dict[str, Any]:
         "unrecorded": receipt.unrecorded or None,
         "client": receipt.client if receipt.client != "-" else None,
         "id": receipt.request_id,
-        "trace": receipt.traceparent,
+        "trace": receipt.trace.header() if receipt.trace else None,
     }
     return {name: value for name, value in line.items() if value is not None}
 

@@ -9,8 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
-import prometheus_client
-from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client import ProcessCollector
 
 from freeroute.domain.outcome import Kind
 from freeroute.domain.receipt import AttemptNote, Receipt
@@ -18,14 +17,12 @@ from freeroute.domain.resolve import Target
 from freeroute.domain.usage import Usage
 from freeroute.engine.view import View
 from freeroute.observe import faults, gauges
+from freeroute.observe.conventions import CHAT, error_type, provider_name
 from freeroute.observe.exposition import CONTENT_TYPE, collected, pieces
-from freeroute.observe.families import CHAT, Families
+from freeroute.observe.families import Families
 from freeroute.observe.series import OTHER
 
 Look = Callable[[], View]
-
-# OpenTelemetry's word for an error.type that is not in the list.
-OTHER_ERROR = "_OTHER"
 
 _MOST_NAMES = 1024
 MOST_CLIENTS = 1000
@@ -33,24 +30,19 @@ MOST_CLIENTS = 1000
 
 # Endings of attempts that no other candidate was asked after, or not for them.
 _NO_FALLBACK = frozenset({Kind.SERVED, Kind.OUTRUN, Kind.CALLER_LEFT, Kind.CALLER_STALLED})
-# Names that OpenTelemetry gives to providers, where they are not those of the catalogue.
-PROVIDER_NAMES = {"gemini": "gcp.gemini", "mistral": "mistral_ai"}
 
 
 class Metrics:
     """An observer that counts, and renders what it counted beside the gauges of this moment."""
 
     def __init__(self) -> None:
-        """Start from zero, in a registry of its own."""
-        # A second series for each of ours, with the moment it began, would tell nobody anything.
-        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
-        self._registry = CollectorRegistry()
-        self._families = Families(self._registry)
+        """Start from zero."""
+        self._families = Families()
+        self._process = ProcessCollector(registry=None)
         self._look: Look | None = None
         self._asked: dict[str, str] = {}
         self._clients: set[str] = set()
         self._rendering: asyncio.Task[bytes] | None = None
-        ProcessCollector(registry=self._registry)
 
     def watch(self, look: Look) -> None:
         """Read gauges and the names of models off what *look* returns, from now on."""
@@ -75,7 +67,8 @@ class Metrics:
 
     def pieces(self) -> Iterator[bytes]:
         """Return the page in short pieces."""
-        yield from pieces(collected(self._registry))
+        yield from pieces(series.family() for series in self._families.all)
+        yield from pieces(collected(self._process))
         if self._look is not None:
             yield from pieces(gauges.families(self._look(), self._clients))
 
@@ -84,7 +77,7 @@ class Metrics:
     def saw(self, receipt: Receipt) -> None:
         """Take note of a finished request."""
         to, asked, client = self._families, self._name(receipt), self._client(receipt.client)
-        error = _error(receipt)
+        error = error_type(receipt)
         fault = faults.of_request(error or None)
         count = 1 + receipt.unrecorded
         to.requests.of(receipt.surface, asked, str(receipt.status), error, fault).inc(count)
@@ -102,7 +95,7 @@ class Metrics:
 
     def _server_side(self, receipt: Receipt, asked: str, error: str) -> None:
         to = self._families
-        provider = _provider(receipt.provider or "")
+        provider = provider_name(receipt.provider)
         labels = (CHAT, provider, asked, receipt.model or "")
         to.duration.of(*labels, error).observe(receipt.total)
         if not receipt.stream or receipt.first_event is None:
@@ -113,7 +106,7 @@ class Metrics:
             to.per_token.of(*labels).observe((receipt.total - receipt.first_event) / rest)
 
     def _client_side(self, note: AttemptNote) -> None:
-        to, kind, provider = self._families, note.kind, _provider(note.provider)
+        to, kind, provider = self._families, note.kind, provider_name(note.provider)
         to.attempts.of(note.provider, note.model, kind.value, faults.of_attempt(kind)).inc()
         error = "" if kind is Kind.SERVED else kind.value
         to.operation.of(CHAT, provider, note.model, error).observe(note.seconds)
@@ -125,7 +118,7 @@ class Metrics:
     def _used(self, provider: str, model: str, client: str, usage: Usage) -> None:
         to = self._families
         for kind, amount in (("input", usage.prompt), ("output", usage.completion)):
-            to.usage.of(CHAT, _provider(provider), model, kind).observe(amount)
+            to.usage.of(CHAT, provider_name(provider), model, kind).observe(amount)
             to.tokens.of(provider, model, kind).inc(max(amount, 0))
             to.client_tokens.of(client, kind).inc(max(amount, 0))
         for kind, amount in (("cached", usage.cached), ("reasoning", usage.reasoning)):
@@ -165,13 +158,3 @@ class Metrics:
                 return OTHER
             self._clients.add(name)
         return name
-
-
-def _provider(name: str) -> str:
-    return PROVIDER_NAMES.get(name, name)
-
-
-def _error(receipt: Receipt) -> str:
-    if receipt.code is None:
-        return ""
-    return receipt.code if receipt.code in faults.CODES else OTHER_ERROR

@@ -95,7 +95,9 @@ class Guard:
         """Return who calls; raises Misdirected, Forbidden, LoopDetected, InvalidApiKey and RateLimited."""
         if access is Access.OPEN:
             return Caller()
-        if not self.policy.clients or access is Access.SESSION:
+        # Where a key opens the metrics, no page can send it, and who scrapes calls by whatever name.
+        keyed = access is Access.METRICS and not self.policy.loopback
+        if (not self.policy.clients and not keyed) or access is Access.SESSION:
             self._check_host(headers)
             if access is not Access.PAGE:
                 self._check_origin(headers)

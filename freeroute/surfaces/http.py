@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from freeroute.domain.clients import Client
 from freeroute.domain.operators import Operator
+from freeroute.domain.traces import Trace
 from freeroute.errors import ApiError, InvalidRequest, RequestTimeout, TooLarge
 from freeroute.wire.text import printable
 
@@ -66,15 +67,15 @@ def new_request_id() -> str:
     return "req_" + secrets.token_hex(12)
 
 
-def child_traceparent(value: str | None) -> str | None:
-    """Return a traceparent for a span of ours below the caller's; None if theirs is missing or malformed."""
+def trace_of(value: str | None) -> Trace | None:
+    """Return a span of ours below that of the caller's ``traceparent``; None if that is missing or wrong."""
     match = _TRACEPARENT.fullmatch(value) if value else None
     if match is None:
         return None
     version, trace, parent, flags, rest = match.groups()
     if version == "ff" or (version == "00" and rest) or not int(trace, 16) or not int(parent, 16):
         return None
-    return f"00-{trace}-{secrets.token_hex(8)}-{flags}"
+    return Trace(trace, secrets.token_hex(8), parent, int(flags, 16))
 
 
 def encode_headers(headers: Mapping[str, str]) -> list[Header]:

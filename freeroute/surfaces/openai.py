@@ -12,7 +12,7 @@ from freeroute.domain.clients import Client
 from freeroute.engine.served import Served
 from freeroute.errors import ApiError, Internal, InvalidRequest
 from freeroute.surfaces.guard import Access
-from freeroute.surfaces.http import BodyBounds, CallerWatch, Request, child_traceparent, log_fault, to_the_end
+from freeroute.surfaces.http import BodyBounds, CallerWatch, Request, log_fault, to_the_end, trace_of
 from freeroute.surfaces.routes import Route
 from freeroute.wire.answers import Piece, error_events
 from freeroute.wire.chat import CallContext, ChatCall
@@ -145,7 +145,7 @@ class OpenAiSurface:
             surface="openai",
             client=caller.client,
             queue=caller.queue,
-            traceparent=child_traceparent(request.header(b"traceparent")),
+            trace=trace_of(request.header(b"traceparent")),
             dice=self._dice(),
             hop=caller.hop,
         )

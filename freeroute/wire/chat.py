@@ -6,6 +6,7 @@ from msgspec import Raw, Struct
 
 from freeroute.clock import Now
 from freeroute.domain.clients import Client
+from freeroute.domain.traces import Trace
 from freeroute.domain.usage import Demand
 
 # Fields that speak to the gateway, never to a provider.
@@ -72,7 +73,7 @@ class CallContext(Struct, kw_only=True):
     max_wait: float | None = None
     strict: bool = False
     session: str | None = None
-    traceparent: str | None = None
+    trace: Trace | None = None
     dice: float = 0.5
     hop: int = 0
     continues: bool | None = None

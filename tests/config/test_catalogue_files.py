@@ -194,6 +194,6 @@ def test_the_example_settings_are_valid(tmp_path):
 def test_the_example_settings_show_every_section_and_default():
     text = (config_dir() / "freeroute.example.yaml").read_text(encoding="utf-8")
     defaults = load(Overrides(), {}, Path("/nowhere"), Path("/nowhere"))
-    for section in ("server", "discovery", "routing", "logging", "storage"):
+    for section in ("server", "discovery", "routing", "logging", "storage", "traces"):
         for field in getattr(defaults, section).__struct_fields__:
             assert re.search(rf"^  {field}: ", text, re.MULTILINE), field

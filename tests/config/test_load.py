@@ -202,6 +202,7 @@ DATABASE = "expected postgresql://user:password@host/database"
 HOST = "expected a name such as gateway.example.com, without scheme, path or `*`"
 
 # What stands in the file, and the error after the file's name.
+RECEIVER = "endpoint must be a URL such as http://localhost:4318, without a key in it"
 BAD_FILES = [
     ("servr: {}", "servr: unknown field; did you mean `server`?"),
     ("server: 3", "server: expected mapping, got integer"),
@@ -229,6 +230,9 @@ BAD_FILES = [
     ("routing: {deadline: 0}", "routing: deadline must be longer than zero"),
     ("routing: {affinity: 401d}", "routing.affinity: may be 400 days at most"),
     ("storage: {keep: 30s}", "storage: keep must be a minute or more; `records: false` stores nothing"),
+    ("traces: {endpoint: localhost:4318}", f"traces: {RECEIVER}"),
+    ("traces: {endpoint: 'https://me:secret@a.example'}", f"traces: {RECEIVER}"),
+    ("traces: {sample: 2}", "traces.sample: expected number <= 1.0"),
     ("storage: {max_size: 1MB}", "storage: max_size must be 1MiB or more"),
     ("storage: {url: mysql://a/b}", f"storage.url: {DATABASE}"),
     ("storage: {url: 'postgresql:'}", f"storage.url: {DATABASE}"),

@@ -6,6 +6,7 @@ from freeroute.domain.catalogue import Limit, Privacy, Unit
 from freeroute.domain.clients import Client, hash_key
 from freeroute.domain.knocks import BURST, RATE
 from freeroute.domain.outcome import Kind, Outcome
+from freeroute.domain.traces import Trace
 from freeroute.engine.view import Recording
 from freeroute.errors import (
     CapacityExhausted,
@@ -289,8 +290,44 @@ async def test_a_reload_keeps_what_candidates_that_stay_have_learned():
 
 async def test_the_hop_and_the_trace_travel_on():
     world = World(provider("a"))
-    await world.ask(context=world.context(hop=1, traceparent="00-trace"))
-    assert (world.upstream.terms[0].hop, world.upstream.terms[0].traceparent) == (2, "00-trace")
+    trace = Trace("a" * 32, "b" * 16, flags=1)
+    await world.ask(context=world.context(hop=1, trace=trace))
+    (terms,), (note,) = world.upstream.terms, world.receipts.last.attempts
+    assert (terms.hop, terms.traceparent) == (2, trace.header(note.span))
+    assert note.span not in (None, trace.span)
+    assert world.receipts.last.trace is trace
+
+
+async def test_each_attempt_is_a_span_of_its_own():
+    world = World(provider("a"), provider("b"), a=[Kind.FAULT], seconds=0.5)
+    await world.ask(context=world.context(trace=Trace("a" * 32, "b" * 16)))
+    first, second = world.receipts.last.attempts
+    assert first.span != second.span
+    assert (first.began, second.began) == (0.0, 0.5)
+
+
+async def test_without_a_trace_nothing_of_one_is_made():
+    world = World(provider("a"))
+    await world.ask()
+    assert world.upstream.terms[0].traceparent is None
+    assert (world.receipts.last.trace, world.receipts.last.attempts[0].span) == (None, None)
+
+
+async def test_a_trace_begins_here_if_that_is_wanted_and_none_came():
+    world = World(provider("a"))
+    world.gateway.traced = 1.0
+    await world.ask()
+    begun = world.receipts.last.trace
+    assert begun is not None
+    assert (begun.parent, begun.sampled) == (None, True)
+    came = Trace("a" * 32, "b" * 16, "c" * 16)
+    await world.ask(context=world.context(trace=came))
+    assert world.receipts.last.trace is came
+    world.gateway.traced = 0.0
+    await world.ask()
+    unrecorded = world.receipts.last.trace
+    assert unrecorded is not None
+    assert not unrecorded.sampled
 
 
 async def test_a_reload_applies_new_limits_to_what_was_used():

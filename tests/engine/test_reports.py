@@ -9,6 +9,7 @@ from freeroute.domain.catalogue import Limit, MetaModel, Price, Quirks, Scope, U
 from freeroute.domain.clients import Client, hash_key
 from freeroute.domain.measuring import UNKNOWN
 from freeroute.domain.outcome import Kind, Outcome
+from freeroute.domain.receipt import Wait
 from freeroute.errors import (
     InvalidRequest,
     NoProvider,
@@ -245,3 +246,17 @@ async def test_status_sums_a_provider_up_as_its_best_candidate_stands():
     assert states["gone"]["breaker"]["until"] > world.clock.now().wall
     assert (states["ill"]["state"], states["ill"]["breaker"]["state"]) == ("open", "closed")
     assert states["off"]["state"] == "no-key"
+
+
+async def test_the_status_says_when_each_attempt_and_each_wait_of_a_request_began():
+    world = World(provider("a"), provider("b"), a=[Kind.FAULT], seconds=0.5)
+    await world.ask(stream=True)
+    (told,) = world.gateway.status()["requests"]
+    assert [(one["began"], one["first_event"], one["seconds"]) for one in told["attempts"]] == [
+        (0.0, None, 0.5),
+        (0.5, 0.5, 0.5),
+    ]
+    assert told["waits"] == []
+    waited = msgspec.structs.replace(world.receipts.last, waits=(Wait(0.25, 1.0),))
+    world.gateway.tally.saw(waited)
+    assert world.gateway.status()["requests"][0]["waits"] == [{"began": 0.25, "seconds": 1.0}]

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from freeroute.observe.exposition import PIECE, Breath, Family, labels_of, pieces
+from freeroute.observe.exposition import PIECE, Breath, Gathered, labels_of, pieces
 
 
-def gauge(*samples) -> Family:
-    family = Family("freeroute_x", "gauge", "What it is.")
+def gauge(*samples) -> Gathered:
+    family = Gathered("freeroute_x", "gauge", "What it is.")
     for labels, value in samples:
         family.add(labels_of(labels), value)
     return family

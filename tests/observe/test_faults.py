@@ -17,6 +17,7 @@ from freeroute.observe import faults
         (Kind.RATE_LIMITED, "provider"),
         (Kind.STALLED, "provider"),
         (Kind.KEY_INVALID, "gateway"),
+        (Kind.INTERNAL, "gateway"),
         (Kind.REDIRECTED, "gateway"),
     ],
 )

@@ -249,6 +249,7 @@ async def live(
         if state is not None:
             app.remember(state, "this boot")
             app.record(state)
+        app.trace({})
         url = await stack.enter_async_context(serving(app.asgi(ADMIN, lambda on: None), bounds))
         client = httpx.AsyncClient(base_url=url, timeout=PATIENCE, verify=PLAIN)
         caller = await stack.enter_async_context(client)

@@ -220,6 +220,16 @@ def test_keys_end_by_the_calendar_that_is_believed_whichever_way_it_was_set():
         assert opens(b"sk-new")
 
 
+def test_who_scrapes_with_a_key_may_call_the_gateway_by_any_name():
+    elsewhere = {b"host": b"gateway:3000"}
+    wide = Policy(metrics_key="gauge", loopback=False)
+    admit({**elsewhere, b"authorization": b"Bearer gauge"}, wide, Access.METRICS)
+    with pytest.raises(InvalidApiKey):
+        admit(elsewhere, wide, Access.METRICS)
+    with pytest.raises(Misdirected):
+        admit({**elsewhere, b"authorization": b"Bearer gauge"}, Policy(metrics_key="gauge"), Access.METRICS)
+
+
 def test_the_admin_key_opens_no_route_of_a_client():
     with pytest.raises(InvalidApiKey, match="This key is unknown"):
         admit({b"authorization": b"Bearer boss"}, KEYED)

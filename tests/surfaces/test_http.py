@@ -22,11 +22,11 @@ from freeroute.surfaces.http import (
     CallerLeft,
     CallerWatch,
     Request,
-    child_traceparent,
     encode_headers,
     error_headers,
     log_fault,
     to_the_end,
+    trace_of,
 )
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -105,12 +105,15 @@ def test_any_other_request_id_is_replaced(given):
 
 
 def test_a_trace_goes_on_under_a_span_of_our_own():
-    child = child_traceparent(TRACE)
-    assert child is not None
-    assert child[:36] == TRACE[:36]
-    assert child[-3:] == "-01"
-    assert child != TRACE
-    assert child_traceparent(TRACE.replace("00-", "cc-", 1) + "-later") is not None
+    trace = trace_of(TRACE)
+    assert trace is not None
+    assert trace.header(trace.parent) == TRACE
+    assert trace.header() != TRACE
+    assert trace.sampled
+    unrecorded = trace_of(TRACE[:-2] + "00")
+    assert unrecorded is not None
+    assert not unrecorded.sampled
+    assert trace_of(TRACE.replace("00-", "cc-", 1) + "-later") is not None
 
 
 @pytest.mark.parametrize(
@@ -121,7 +124,7 @@ def test_a_trace_goes_on_under_a_span_of_our_own():
     ],
 )
 def test_a_malformed_trace_is_ignored(given):
-    assert child_traceparent(given) is None
+    assert trace_of(given) is None
 
 
 @given(st.text(max_size=2000))

@@ -84,11 +84,10 @@ async def test_headers_tell_the_gateway_what_the_caller_wants(ask, gateway):
     [(_, first), (_, second)] = gateway.calls
     assert (first.max_wait, first.strict, first.session, first.hop) == (2.5, True, "conversation-1", 1)
     assert (first.store, second.store) == (False, True)
-    assert first.traceparent[:36] == TRACE[:36]
-    assert first.traceparent != TRACE
+    assert first.trace.header(first.trace.parent) == TRACE
     assert first.queue.startswith("key:")
     assert 0 <= first.dice < 1
-    assert (second.max_wait, second.strict, second.session, second.traceparent) == (None, False, None, None)
+    assert (second.max_wait, second.strict, second.session, second.trace) == (None, False, None, None)
     assert second.queue.startswith("peer:")
 
 
