@@ -29,9 +29,10 @@ class Counting:
         """Count *piece*; say whether it brought anything."""
         size = text_size(piece)
         self.text += size
-        raw = usage_in(piece)
-        if raw and (told := usage_of(raw)) is not None:
-            self._told, self._raw = told, raw
+        if piece.usage is not None or piece.x_groq is not None:
+            raw = usage_in(piece)
+            if (told := usage_of(raw)) is not None:
+                self._told, self._raw = told, raw
         return size > 0 or is_meaningful(piece)
 
     def set(self, usage: Usage) -> None:

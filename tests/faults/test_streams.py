@@ -97,6 +97,12 @@ async def test_a_quota_refused_in_the_middle_rests_the_candidate_and_is_no_failu
     assert await scene.breaks_off("rate_limited", ROLE + HI) == stand
 
 
+@pytest.mark.parametrize("told", ["timeout", "cancelled", "ERROR_INTERNAL", "OTHER"])
+async def test_a_stream_that_its_provider_gave_up_has_not_ended(play, told):
+    scene = await play(sse(ROLE, HI, event({"content": "!"}, told), DONE))
+    assert await scene.breaks_off("fault", ROLE + HI) == HI_ALONE
+
+
 async def test_chunks_that_are_no_chunks_in_the_middle_are_a_cut(play):
     scene = await play(sse(ROLE, HI, then=raw(b"zz\r\nno\r\n")))
     assert await scene.breaks_off("truncated", ROLE + HI) == HI_ALONE
