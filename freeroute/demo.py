@@ -8,7 +8,8 @@ from msgspec import UNSET, UnsetType, structs
 from freeroute.clock import Clock
 from freeroute.config.entries import models_of
 from freeroute.config.load import Overrides, Settings, load
-from freeroute.config.specs import DiscoverySpec, KeySpec, ModelSpec, OnlyModels, ProviderSpec
+from freeroute.config.provider_specs import KeySpec, ModelSpec, OnlyModels, ProviderSpec
+from freeroute.config.specs import DiscoverySpec
 from freeroute.upstreams.simulated.simulation import SimulatedProvider, Simulation, demo_providers
 
 ADMIN_KEY = "demo"

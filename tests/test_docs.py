@@ -16,9 +16,10 @@ from freeroute.config import load as config
 from freeroute.config.assembly import assemble
 from freeroute.config.entries import INHERITED, or_else
 from freeroute.config.load import Overrides, load
+from freeroute.config.provider_specs import ProviderSpec
 from freeroute.config.schema import Field, Where, convert, fields
 from freeroute.config.sources import parse_yaml
-from freeroute.config.specs import ProviderSpec, SettingsSpec
+from freeroute.config.specs import SettingsSpec
 from freeroute.domain.catalogue import Model, Provider, Timeouts
 from freeroute.domain.quantities import duration, size
 from tests.support import command_help

@@ -8,9 +8,9 @@ from msgspec import Struct, UnsetType
 
 from freeroute.config.entries import merged, models_of, or_else, unknown
 from freeroute.config.load import Settings
+from freeroute.config.provider_specs import ProviderSpec
 from freeroute.config.providers import provider_of, set_variable
 from freeroute.config.schema import Where
-from freeroute.config.specs import ProviderSpec
 from freeroute.domain.catalogue import Catalogue, MetaModel, Privacy, Provider, catalogue_of
 from freeroute.domain.families import family_of
 from freeroute.domain.resolve import members

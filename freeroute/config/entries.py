@@ -6,9 +6,9 @@ from typing import TypeVar
 
 from msgspec import UNSET, Struct, UnsetType, structs
 
+from freeroute.config.provider_specs import ModelSpec, OnlyModels, ProviderSpec, SpeedSpec, TimeoutsSpec
 from freeroute.config.schema import Where, convert
 from freeroute.config.sources import parse_yaml, read_text
-from freeroute.config.specs import ModelSpec, OnlyModels, ProviderSpec, SpeedSpec, TimeoutsSpec
 from freeroute.domain.resolve import nearest
 
 S = TypeVar("S", bound=Struct)

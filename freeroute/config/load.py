@@ -10,15 +10,14 @@ import msgspec
 from msgspec import UNSET, Struct, structs
 
 from freeroute.config.clients import clients_of
+from freeroute.config.provider_specs import KeySpec, ProviderSpec
 from freeroute.config.references import References, checked, expanded
 from freeroute.config.schema import Where, convert, explain
 from freeroute.config.sources import parse_env, parse_yaml, read_text
 from freeroute.config.specs import (
     DiscoverySpec,
-    KeySpec,
     LoggingSpec,
     MetaModelSpec,
-    ProviderSpec,
     RoutingSpec,
     ServerSpec,
     SettingsSpec,

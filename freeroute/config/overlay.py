@@ -8,8 +8,8 @@ from msgspec import Struct, structs
 from freeroute.config.assembly import Assembly, SwitchedOn, assemble, hints_of, switched_on, where_of
 from freeroute.config.entries import merged
 from freeroute.config.load import Settings
+from freeroute.config.provider_specs import ProviderSpec
 from freeroute.config.providers import address_problem, provider_of
-from freeroute.config.specs import ProviderSpec
 from freeroute.domain.catalogue import Key, Provider, catalogue_of
 from freeroute.domain.keys import KeyPlace
 from freeroute.domain.overlay import EnteredKey, Overlay, origin_of

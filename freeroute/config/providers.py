@@ -11,9 +11,16 @@ from msgspec import UnsetType, structs
 
 from freeroute.config.entries import models_of, or_else, unknown
 from freeroute.config.load import Settings
+from freeroute.config.provider_specs import (
+    LimitSpec,
+    ModelSpec,
+    ProviderSpec,
+    SpeedSpec,
+    TermsSpec,
+    TimeoutsSpec,
+)
 from freeroute.config.references import split
 from freeroute.config.schema import Where
-from freeroute.config.specs import LimitSpec, ModelSpec, ProviderSpec, SpeedSpec, TermsSpec, TimeoutsSpec
 from freeroute.config.values import SPANS
 from freeroute.domain.catalogue import (
     Auth,

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import NODEFAULT, UNSET, Struct, inspect
 
-from freeroute.config.specs import ProviderSpec, SettingsSpec
+from freeroute.config.provider_specs import ProviderSpec
+from freeroute.config.specs import SettingsSpec
 from freeroute.config.values import (
     LONGEST,
     PATTERNS,

@@ -2,9 +2,15 @@
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta, UnsetType, field
 
 from freeroute.domain import quantities
+
+Positive = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$(?!\n)")]
 
 
 class Duration(float):
@@ -78,3 +84,16 @@ _EXPECTED: dict[type, str] = {
     HostName: "expected a name such as gateway.example.com, without scheme, path or `*`",
     Origin: "expected an origin such as https://app.example.com, or `*`",
 }
+
+
+def default(value: Any) -> Any:
+    """Return a field with this default *value*."""
+    # A plain default would have to be encoded for the JSON Schema, and msgspec does not know these types.
+    return field(default_factory=lambda: value)
+
+
+def refuse_unprintable(**texts: str | UnsetType) -> None:
+    """Refuse what would break a line of the log or reach a terminal as a command."""
+    for name, text in texts.items():
+        if not isinstance(text, UnsetType) and not text.isprintable():
+            raise ValueError(f"{name} holds a line break or another control character")

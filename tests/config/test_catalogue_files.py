@@ -11,9 +11,9 @@ from msgspec import structs
 from freeroute.config.assembly import assemble
 from freeroute.config.entries import models_of, or_else, read_catalogue
 from freeroute.config.load import Overrides, load
+from freeroute.config.provider_specs import KeySpec, ProviderSpec
 from freeroute.config.providers import provider_of
 from freeroute.config.schema import Where
-from freeroute.config.specs import KeySpec, ProviderSpec
 from freeroute.domain.catalogue import Catalogue, Limit, Privacy, Scope, Unit, WindowKind
 from freeroute.domain.resolve import Names, Target
 from freeroute.resources import config_dir

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from freeroute.config.provider_specs import ProviderSpec, TimeoutsSpec
 from freeroute.config.schema import SCHEMAS, Where, convert, fields, json_schema
-from freeroute.config.specs import ProviderSpec, RoutingSpec, ServerSpec, SettingsSpec, TimeoutsSpec
+from freeroute.config.specs import RoutingSpec, ServerSpec, SettingsSpec
 from freeroute.config.values import LONGEST
 from freeroute.errors import ConfigError
 from freeroute.resources import config_dir
