@@ -6,8 +6,8 @@ from msgspec import structs
 
 from freeroute.domain.outcome import Kind, Outcome
 
-# A stream that breaks within a second of its reader's return, after nobody read it for so long, broke because
-# nobody read it. Own design: servers wait 10 s and more for a reader, and break by themselves at any time.
+# A stream that breaks after nobody read it for so long, before a second was spent waiting for more of it, broke
+# because nobody read it. Own design: servers wait 10 s and more for a reader, and break by themselves any time.
 LONG = 5.0
 AT_RETURN = 1.0
 
@@ -19,7 +19,10 @@ class Pauses:
         """Begin with a reader that is there."""
         self.unread = 0.0
         self._since = math.inf
-        self._length, self._until = 0.0, -math.inf  # of the last long one
+        self._length, self._waited = (
+            0.0,
+            -math.inf,
+        )  # of the last long one; what its stream had been waited for
 
     def begin(self, now: float) -> None:
         """Note that the reader has what there was."""
@@ -31,11 +34,12 @@ class Pauses:
         if length > 0.0:
             self.unread += length
         if length >= LONG:
-            self._length, self._until = length, now
+            self._length, self._waited = length, now - self.unread
 
     def judged(self, outcome: Outcome | None, now: float) -> Outcome | None:
         """Return the *outcome* of a stream that ended, without blame for a cut that came of a pause."""
-        if outcome is None or outcome.kind is not Kind.TRUNCATED or now - self._until > AT_RETURN:
+        waited = now - self.unread - self._waited
+        if outcome is None or outcome.kind is not Kind.TRUNCATED or waited > AT_RETURN:
             return outcome
         told = f"nobody read the answer for {self._length:.0f} s, and its provider gave up"
         return structs.replace(outcome, kind=Kind.CALLER_STALLED, detail=told)
