@@ -6,8 +6,9 @@ from msgspec import structs
 
 from freeroute.domain.outcome import Kind, Outcome
 
-# A stream that breaks after nobody read it for so long, before a second was spent waiting for more of it, broke
-# because nobody read it. Own design: servers wait 10 s and more for a reader, and break by themselves any time.
+# A stream that breaks after nobody read it for so long, and before more of it was waited for a second, broke
+# because nobody read it. Own design: servers wait 10 s and more for a reader, and break by themselves at any
+# time.
 LONG = 5.0
 AT_RETURN = 1.0
 
@@ -19,10 +20,8 @@ class Pauses:
         """Begin with a reader that is there."""
         self.unread = 0.0
         self._since = math.inf
-        self._length, self._waited = (
-            0.0,
-            -math.inf,
-        )  # of the last long one; what its stream had been waited for
+        # Of the last long one; and the time by then, less all pauses.
+        self._length, self._waited = 0.0, -math.inf
 
     def begin(self, now: float) -> None:
         """Note that the reader has what there was."""
