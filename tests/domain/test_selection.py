@@ -1,72 +1,19 @@
 """Choosing: what each strategy prefers, what filters reject, and the plan that agrees with the choice."""
 
-import asyncio
 import random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from freeroute.domain.catalogue import Limit, LocalRank, Privacy, Quirks, Unit, WindowKind, catalogue_of
-from freeroute.domain.fitness import eligible, unfit, willing
+from freeroute.domain.catalogue import LocalRank, Privacy, WindowKind
+from freeroute.domain.fitness import eligible, willing
 from freeroute.domain.keys import PROVING
-from freeroute.domain.leases import Lease
 from freeroute.domain.outcome import Kind
-from freeroute.domain.plans import obstacles, plan, summary
-from freeroute.domain.resolve import Names, Target
-from freeroute.domain.selection import Choice, Need, Refusal, Tried, another, choose
-from freeroute.domain.standing import Standing
-from freeroute.domain.usage import Demand
-from freeroute.stores.memory import MemoryCounters
-from tests.support.clocks import ManualClock
+from freeroute.domain.plans import obstacles, plan
+from freeroute.domain.selection import Choice, Refusal, Tried, another, choose
+from tests.support.fields import DAY, Field, per, tokens
 from tests.support.world import model, provider
-
-DAY = 86_400.0
-DATA_ONLY = Quirks(remote_images=False)
-PLAIN = "takes tools with names of letters, digits and underscores only"
-RENAMED = Quirks(accepts=("random_seed",), renames={"seed": "random_seed"})
-CLAMPED = Quirks(clamps={"temperature": (0, 1.5)})
-EFFORTS = Quirks(efforts={"other": ("low",), "M*": ("none", "high")})
-
-
-class Field:
-    """Candidates, their counters and their standing, without a gateway."""
-
-    def __init__(self, *providers) -> None:
-        self.catalogue = catalogue_of(list(providers), [])
-        self.names = Names(self.catalogue)
-        self.counters = MemoryCounters()
-        self.standing = Standing(self.counters)
-        self.clock = ManualClock()
-
-    def need(self, *names, prompt=10, max_output=None, **given) -> Need:
-        targets = tuple(self._target(name) for name in names or ("free",))
-        return Need(targets=targets, demand=Demand(prompt, max_output), **given)
-
-    def _target(self, name) -> Target:
-        target = self.names.resolve(name)
-        assert isinstance(target, Target)
-        return target
-
-    def choose(self, need, tried=None):
-        fit, _ = eligible(need, self.standing, self.clock.now())
-        return choose(need, fit, self.standing, tried or Tried(), self.clock.now())
-
-    def take(self, need) -> str:
-        """Choose and charge; the call is served at once, as fast as expected. Returns the provider."""
-        choice = self.choose(need)
-        assert isinstance(choice, Choice)
-        lease = asyncio.run(self.counters.acquire(choice.charges, self.clock.now()))
-        assert isinstance(lease, Lease)
-        asyncio.run(self.counters.settle(lease, None, self.clock.now()))
-        found = choice.candidate.model
-        speed = self.standing.speed(choice.candidate)
-        speed.measured(found.first_token, 100, 100 / found.tokens_per_second, self.clock.now())
-        return choice.candidate.provider.id
-
-
-def per(amount, seconds=60.0, **given) -> Limit:
-    return Limit(Unit.REQUESTS, amount, seconds, **given)
 
 
 def test_smart_never_leaves_a_tier_while_it_has_room():
@@ -153,104 +100,6 @@ def test_free_ends_with_the_used_shares_close_together():
     assert max(shares) - min(shares) <= 0.05
 
 
-def tokens(amount, seconds=60.0, **given) -> Limit:
-    return Limit(Unit.TOKENS, amount, seconds, **given)
-
-
-@pytest.mark.parametrize("strategy", ["free", "free-fast", "free-smart"])
-def test_among_near_equals_a_small_call_leaves_the_roomy_pool_to_large_ones(strategy):
-    world = Field(
-        provider("roomy", limits=(tokens(6000),)),
-        provider("tight", limits=(tokens(2000),)),
-        provider("endless"),
-    )
-    assert world.take(world.need(strategy, prompt=50)) == "tight"
-    assert world.take(world.need(strategy, prompt=3000)) == "roomy"
-    assert world.take(world.need(strategy, prompt=9000)) == "endless"
-
-
-def test_what_is_back_in_a_minute_is_used_up_before_a_roomy_pool_is_touched():
-    world = Field(provider("roomy", limits=(tokens(6000),)), provider("tight", limits=(tokens(2000),)))
-    need = world.need("free", prompt=100)
-    assert [world.take(need) for _ in range(25)] == ["tight"] * 20 + ["roomy"] * 5
-
-
-def test_sparing_a_roomy_day_costs_no_more_than_a_tenth_of_the_others():
-    world = Field(
-        provider("roomy", limits=(tokens(6000, DAY, window=WindowKind.CALENDAR, span="day"),)),
-        provider("tight", limits=(tokens(2000, DAY, window=WindowKind.CALENDAR, span="day"),)),
-    )
-    need = world.need("free", prompt=100)
-    taken = [world.take(need) for _ in range(40)]
-    shares = taken.count("roomy") * 100 / 6000, taken.count("tight") * 100 / 2000
-    assert 0 <= shares[1] - shares[0] <= 0.15
-
-
-def frontier(name, amount, *limits, **speed):
-    day = per(amount, DAY, window=WindowKind.CALENDAR, span="day")
-    return provider(name, model(quality=85, **speed), limits=(day, *limits))
-
-
-def spend_a_day(world, strategy, calls_every_half_hour) -> list[tuple[float, str]]:
-    """Ask in bursts from midnight to midnight; returns when, in hours, who was asked."""
-    world.clock = ManualClock(1000.0, 1_790_000_000.0 // DAY * DAY)
-    taken = []
-    for half_hour in range(48):
-        taken += [(half_hour / 2, world.take(world.need(strategy))) for _ in range(calls_every_half_hour)]
-        world.clock.advance(1800)
-    return taken
-
-
-@pytest.mark.parametrize("strategy", ["free-smart", "free-fast"])
-def test_a_scarce_day_quota_lasts_through_the_day_where_an_equal_is_nearly_as_fast(strategy):
-    world = Field(
-        frontier("scarce", 20, first_token=0.9),
-        frontier("plenty", 480, per(10), first_token=1.0),
-        provider("lesser", model(quality=50, first_token=5.0)),
-    )
-    taken = spend_a_day(world, strategy, 10)
-    scarce = [hour for hour, name in taken if name == "scarce"]
-    assert "lesser" not in {name for _, name in taken}
-    assert len(scarce) >= 15
-    assert sum(hour < 12 for hour in scarce) <= 13
-    assert scarce[-1] >= 22
-
-
-def test_a_burst_goes_to_what_is_back_in_a_minute_rather_than_to_what_is_back_tomorrow():
-    world = Field(frontier("scarce", 20), provider("minutely", model(quality=85), limits=(per(10),)))
-    world.clock = ManualClock(1000.0, 1_790_000_000.0 // DAY * DAY)
-    taken = [world.take(world.need("free-smart")) for _ in range(12)]
-    assert taken == ["minutely"] * 10 + ["scarce"] * 2
-
-
-def test_smart_still_takes_what_is_twice_as_fast_at_the_price_of_a_third_of_its_quota():
-    world = Field(
-        frontier("quick", 30, first_token=0.5, tokens_per_second=200),
-        frontier("slow", 30, first_token=1.0, tokens_per_second=100),
-    )
-    taken = [world.take(world.need("free-smart")) for _ in range(20)]
-    assert 8 <= taken[:12].count("quick") <= 12
-    assert "slow" in taken
-
-
-def test_free_spends_first_what_would_expire_unused():
-    day = 86400.0
-    world = Field(
-        provider("monthly", limits=(per(1000, 30 * day, window=WindowKind.CALENDAR, span="month"),)),
-        provider("minutely", limits=(per(30, 60.0),)),
-    )
-    assert world.take(world.need("free")) == "minutely"
-
-
-def test_scarcity_orders_but_never_refuses():
-    world = Field(provider("a", limits=(per(3, 86400.0, window=WindowKind.CALENDAR, span="day"),)))
-    need = world.need("free")
-    assert [world.take(need) for _ in range(3)] == ["a"] * 3
-    refused = world.choose(need)
-    assert isinstance(refused, Refusal)
-    assert refused.back_at > world.clock.now().mono
-
-
 @pytest.mark.parametrize(
     ("rank", "strategy", "first"),
     [
@@ -296,104 +145,6 @@ def test_the_caller_s_order_comes_before_the_strategy():
 def test_earlier_targets_come_before_later_ones():
     world = Field(provider("a", model("x", quality=90)), provider("b", model("y")))
     assert world.take(world.need("b/y", "a/x")) == "b"
-
-
-def test_a_candidate_named_twice_is_listed_once():
-    world = Field(provider("a", model("x")))
-    fit, _ = eligible(world.need("a/x", "x"), world.standing, world.clock.now())
-    assert [(group, c.id) for group, c in fit] == [(0, "a/x#k1")]
-
-
-def test_what_was_tried_is_not_chosen_again():
-    world = Field(provider("a", model("x", context=1000), model("y"), keys=("k1", "k2")), provider("b"))
-    need = world.need("free")
-    a = [c for c in world.catalogue.candidates if c.provider.id == "a"]
-
-    def left(**tried):
-        out = Tried(**tried)
-        return {c.id for c in world.catalogue.candidates if not out.covers(c, world.standing)}
-
-    assert "a/x#k1" not in left(candidates={"a/x#k1"})
-    assert left(keys={("a", "k1")}) == {"a/x#k2", "a/y#k2", "b/m#k1"}
-    assert left(models={"a/x"}) == {"a/y#k1", "a/y#k2", "b/m#k1"}
-    assert left(providers={"a"}) == {"b/m#k1"}
-    assert left(context=1000) == {"a/y#k1", "a/y#k2", "b/m#k1"}
-    assert isinstance(world.choose(need, Tried(providers={"a", "b"})), Refusal)
-    assert len(a) == 4
-
-
-def test_a_prompt_fits_anywhere_if_nobody_knows_how_long_one_may_be():
-    world = Field(provider("a", model(context=None)))
-    need = world.need("free", prompt=10_000_000)
-    assert unfit(world.catalogue.candidates[0], need, world.standing, world.clock.now()) is None
-
-
-@pytest.mark.parametrize(
-    ("facts", "asked", "why"),
-    [
-        ({}, {"only": ("b",)}, "excluded by the request"),
-        ({}, {"ignore": ("a",)}, "excluded by the request"),
-        ({}, {"no_train": True}, "privacy is unknown, no-train is required"),
-        ({"privacy": Privacy.TRAINS}, {"no_train": True}, "privacy is trains, no-train is required"),
-        ({"privacy": Privacy.LOCAL}, {"no_train": True}, None),
-        ({}, {"capabilities": frozenset({"tools", "images"})}, "no images, tools"),
-        (
-            {"quirks": Quirks(remote_images=False)},
-            {"remote_images": True},
-            "takes images as base64 data only",
-        ),
-        ({}, {"capabilities": frozenset({"json_schema"})}, "no json_schema"),
-        ({"quirks": Quirks(drops=("n",))}, {"features": frozenset({"n", "logprobs"})}, "does not take n"),
-        ({"quirks": Quirks(accepts=("n",))}, {"features": frozenset({"n"})}, None),
-        (
-            {"quirks": Quirks(accepts=())},
-            {"features": frozenset({"n", "logprobs"})},
-            "does not take logprobs, n",
-        ),
-        (
-            {"quirks": Quirks(drops=("seed",))},
-            {"parameters": {"seed": 7, "top_k": None}},
-            "does not take seed",
-        ),
-        ({"quirks": RENAMED}, {"parameters": {"seed": 7}}, None),
-        ({"quirks": RENAMED}, {"parameters": {"top_k": None}}, "does not take top_k"),
-        ({"quirks": CLAMPED}, {"parameters": {"temperature": 1.5, "top_k": None}}, None),
-        ({"quirks": CLAMPED}, {"parameters": {"temperature": 1.6}}, "does not take temperature"),
-        ({"quirks": EFFORTS}, {"parameters": {"reasoning_effort": "high"}}, None),
-        ({"quirks": EFFORTS}, {"parameters": {"reasoning_effort": "low"}}, "does not take reasoning_effort"),
-        ({}, {"parameters": {"reasoning_effort": "low"}}, None),
-        ({"quirks": Quirks(max_tools=2)}, {"tools": ("a", "b", "c")}, "takes 2 tools at most"),
-        ({"quirks": Quirks(max_tools=2)}, {"tools": ("a", "b")}, None),
-        ({"quirks": Quirks(plain_tool_names=True)}, {"tools": ("a", "b-c")}, PLAIN),
-        ({"quirks": Quirks(plain_tool_names=True)}, {"tools": ("größe",)}, PLAIN),
-        ({"quirks": Quirks(plain_tool_names=True)}, {"tools": ("a_B1",)}, None),
-        ({}, {"tools": ("a.b",) * 1000}, None),
-        ({}, {"prompt": 200_000}, "context of 100000 tokens is too small"),
-        ({}, {"prompt": 90_000, "max_output": 60_000}, "context of 100000 tokens is too small"),
-        ({}, {}, None),
-    ],
-)
-def test_filters_say_what_is_missing(facts, asked, why):
-    world = Field(provider("a", **facts))
-    need = world.need("free", **asked)
-    assert unfit(world.catalogue.candidates[0], need, world.standing, world.clock.now()) == why
-    _, rest = eligible(need, world.standing, world.clock.now())
-    assert summary(rest) == (f"{why} (1)" if why else "")
-
-
-def test_what_a_model_was_found_to_refuse_counts_for_those_who_insist():
-    world = Field(provider("a"))
-    candidate = world.catalogue.candidates[0]
-    world.standing.learn_refusal(candidate, "seed", world.clock.now())
-    assert (
-        unfit(candidate, world.need("free", parameters={"seed": 7}), world.standing, world.clock.now())
-        == "does not take seed"
-    )
-    assert (
-        unfit(candidate, world.need("free", parameters={"stop": ["x"]}), world.standing, world.clock.now())
-        is None
-    )
-    assert unfit(candidate, world.need("free"), world.standing, world.clock.now()) is None
 
 
 def test_models_that_only_write_json_come_after_those_that_know_schemas():
