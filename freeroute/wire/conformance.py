@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from freeroute.wire.unfolding import PLAIN, STEP, STEPS, Steps, counted, unfolded
+from freeroute.wire.unfolding import STEP, WORK, Extent, Steps, counted, unfolded, written
 
 if TYPE_CHECKING:
     from jsonschema_rs import Validator
 
 SCHEMA_LIMIT = 64 * 1024
 """Bytes of a schema. Own design: OpenAI's own are far smaller, and this one compiles in some milliseconds."""
+PATTERNS = 200
+"""Patterns of a schema, and lists without repeats. Own design: to compile one may take a millisecond."""
+EXPLAINED = 200_000
+"""Looks up to which an answer is told the keyword that it breaks. Own design: all that a value might be is
+gone through to find it."""
 _CACHED = 64  # compiled schemas: applications ask with the same few, over and over
 # What one pattern may cost, in steps back and in bytes compiled: it is the caller's, and so is the prompt.
 _BACKTRACKS = 10_000
@@ -46,14 +51,14 @@ def check(schema: bytes) -> None:
 def fitted(text: str, schema: bytes) -> Fitted:
     """Return the part of *text* that fits *schema*: all of it, or the one JSON value that words surround."""
     wrong = "the answer is not JSON"
-    for written in dict.fromkeys((text, *_inside(text))):
+    for part in dict.fromkeys((text, *_inside(text))):
         try:
-            value = msgspec.json.decode(written)
+            value = msgspec.json.decode(part)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             continue
-        misses = _compiled(schema).misses(value)
+        misses = _compiled(schema).misses(value, len(part))
         if misses is None:
-            return Fitted(written)
+            return Fitted(part)
         wrong = misses
     return Fitted(wrong=wrong)
 
@@ -74,34 +79,61 @@ def _inside(text: str) -> list[str]:
 
 
 class _Form:
-    """A compiled schema; the *steps* of a check are counted if it may lead through itself again and again."""
+    """A compiled schema; where a check may take much, the same once more, to count what it takes."""
 
-    def __init__(self, validator: "Validator", steps: Steps | None) -> None:
-        self._validator = validator
-        self._steps = steps
+    def __init__(self, schema: Any) -> None:
+        if written(schema).scans > PATTERNS:
+            raise BadSchema(f"more than {PATTERNS} patterns")
+        self._schema = schema
+        self._extent: Extent = unfolded(schema)
+        self._plain = _validator(schema) if self._extent.is_plain else None
+        self._counting = None if self._plain else self._counted()
 
-    def misses(self, value: Any) -> str | None:
-        """Return why *value* does not fit, or None: with the keyword, where that is cheap."""
+    def _counted(self) -> "tuple[Validator, Steps]":
+        steps = Steps(self._schema)
+        return _validator(counted(self._schema), {STEP: steps.keyword}), steps
+
+    def misses(self, value: Any, length: int) -> str | None:
+        """Return why *value*, of *length* characters, does not fit, or None: with the keyword, where that is
+        cheap.
+        """
         from jsonschema_rs import ValidationError
 
+        work = self._extent.work(length)
         try:
-            if self._steps is None:
-                self._validator.validate(value)
-                return None
-            self._steps.left = STEPS
-            fits = self._validator.is_valid(value)
+            if self._plain is None or work > WORK:
+                return self._misses_counted(value)
+            if work <= EXPLAINED:
+                self._plain.validate(value)
+            return None if work <= EXPLAINED or self._plain.is_valid(value) else _UNFIT
         except ValidationError as exc:
             return f"{_UNFIT}: {exc.kind.name}"
         except (ValueError, RecursionError):
             return f"{_UNFIT}: nested too deeply"
-        if self._steps.left < 0:
-            return f"the answer takes more than {STEPS} steps to check"
+
+    def _misses_counted(self, value: Any) -> str | None:
+        self._counting = self._counting or self._counted()
+        validator, steps = self._counting
+        try:
+            steps.begin(value)
+            fits = validator.is_valid(value)
+        except (ValueError, RecursionError):
+            fits = False
+        if steps.left < 0:
+            return "the answer takes too long to check"
         return None if fits else _UNFIT
 
 
 @lru_cache(maxsize=_CACHED)
 def _compiled(schema: bytes) -> _Form:
     """Return what validates by *schema*; raises BadSchema."""
+    try:
+        return _Form(msgspec.json.decode(schema))
+    except (msgspec.MsgspecError, RecursionError):
+        raise BadSchema("not a valid JSON Schema") from None
+
+
+def _validator(schema: Any, keywords: Any = None) -> "Validator":
     from jsonschema_rs import FancyRegexOptions, ReferencingError, ValidationError, validator_for
 
     elsewhere: list[str] = []
@@ -111,17 +143,13 @@ def _compiled(schema: bytes) -> _Form:
         raise ValueError("nothing is fetched")
 
     try:
-        told = msgspec.json.decode(schema)
-        steps = None if unfolded(told) <= PLAIN else Steps()
-        keywords: Any = {} if steps is None else {STEP: steps.keyword}
-        validator = validator_for(
-            told if steps is None else counted(told),
-            keywords=keywords,
+        return validator_for(
+            schema,
+            keywords=keywords or {},
             validate_formats=False,
             retriever=refuse,
             pattern_options=FancyRegexOptions(backtrack_limit=_BACKTRACKS, size_limit=_PATTERN_SIZE),
         )
-        return _Form(validator, steps)
     except (ValidationError, ReferencingError, TypeError, ValueError, RecursionError):
         why = "refers to another document, and none is fetched" if elsewhere else "not a valid JSON Schema"
         raise BadSchema(why) from None
