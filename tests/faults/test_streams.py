@@ -4,13 +4,18 @@ import pytest
 
 from tests.faults.scene import ALPHA_FIRST, PROMPT, SERVED, Stand, suspect
 from tests.support.asking import COUNTED, DONE, HI, ROLE, STOP, WHOLE, event
-from tests.support.provider import closed, raw, reset, silent, sse, whole
+from tests.support.provider import closed, ended, raw, reset, silent, sse, whole
 
 HASTY = {"timeouts": {"between_events": "150ms"}}
 CALLED = event(
     {"tool_calls": [{"index": 0, "id": "c1", "function": {"name": "look", "arguments": '{"at":'}}]}
 )
 TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+WRITTEN = '<tool_call>{"name": "look", "arguments": {}}</tool_call>'
+BY_TEXT = {
+    "quirks": {"text_tools": {"*": "hermes"}},
+    "models": [{"id": "large", "capabilities": ["tools"]}],
+}
 # Two bytes of text are one token.
 HI_ALONE = suspect(1, PROMPT + 1)
 
@@ -73,6 +78,24 @@ async def test_a_cut_inside_a_letter_leaves_no_half_of_it(play, then):
     half = event({"content": "naïve"}).split(b"\xaf")[0]
     scene = await play(sse(ROLE, HI, half, then=then) if then else sse(ROLE, HI, half))
     assert await scene.breaks_off("truncated", ROLE + HI) == HI_ALONE
+
+
+@pytest.mark.parametrize(
+    ("then", "kind"), [(reset, "truncated"), (silent, "timed_out"), (ended, "truncated")]
+)
+@pytest.mark.parametrize("begun", ["<tool_call>", '<tool_call>{"name": "look", "arg'])
+async def test_a_tool_call_in_the_text_that_only_began_is_no_answer_yet(play, begun, then, kind):
+    hasty = {"timeouts": {"first_event": "200ms", "between_events": "150ms"}}
+    scene = await play(sse(event({"content": begun}), then=then), every=BY_TEXT, alpha=hasty)
+    reply = await scene.ask(True, tools=[TOOL])
+    assert (reply.status, reply.by, reply.trail) == (200, "beta", f"alpha/large={kind}:200")
+    assert (await scene.stands()).state == "suspect"
+
+
+async def test_an_example_of_a_tool_call_stays_text(play):
+    example = event({"content": f"So:\n```\n{WRITTEN}\n```\nThat is it."})
+    scene = await play(sse(ROLE, example, STOP, COUNTED, DONE), every=BY_TEXT)
+    await scene.serves(True, ROLE + example + STOP + DONE, tools=[TOOL])
 
 
 @pytest.mark.parametrize("last", [(), (DONE,)], ids=["ended", "done"])

@@ -162,6 +162,11 @@ def test_a_recursive_union_is_checked_at_once_however_deep_its_answer(leaf, fits
     assert time.perf_counter() - began < 1
 
 
+@pytest.mark.parametrize("schema", [b'{"type":"object"}', TREE])
+def test_what_is_nested_deeper_than_a_check_goes_fits_nothing(schema):
+    assert fitted('{"kind":' * 300 + "{}" + "}" * 300, schema).text is None
+
+
 ANY_INTEGER = {"type": "integer"}
 AB = "".join(random.Random(1).choices("ab", k=200_000))
 
