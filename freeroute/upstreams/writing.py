@@ -117,6 +117,7 @@ class Lesson:
         A text that was cut, or that stopped for a tool call, may have been all thoughts.
         """
         text = "".join(self._texts) if self._size <= LEARNED_FROM else ""
+        self._texts.clear()  # some finish twice
         if closes_unopened(text):
             self._template.note(opens=True)
         elif text.strip() and finish is not None and finish_of(finish) == "stop":

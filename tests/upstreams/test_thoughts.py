@@ -253,6 +253,12 @@ async def test_an_answer_without_thoughts_is_told_all_the_same_and_unlearns_it()
     assert await asked.stream("Se", "ven.") == ("", "Seven.")
 
 
+async def test_such_an_answer_is_told_once_although_its_provider_finishes_twice():
+    asked = Asked()
+    await asked.whole(UNOPENED)
+    assert await asked.stream("Seven.", STOP) == ("Seven.", "Seven.")
+
+
 @pytest.mark.parametrize("finish", ["length", "tool_calls", "MAX_TOKENS"])
 async def test_thoughts_that_were_cut_are_no_answer_and_unlearn_nothing(finish):
     asked = Asked()
