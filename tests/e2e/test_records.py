@@ -152,10 +152,10 @@ async def test_a_database_that_is_not_there_at_the_start_is_found_later(tmp_path
 
 
 async def test_a_server_that_takes_connections_and_says_nothing_holds_up_nobody(tmp_path):
-    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError):
-            await reader.read()
-        writer.close()
+    taken: list[asyncio.StreamWriter] = []
+
+    async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        taken.append(writer)
 
     listener = await asyncio.start_server(silent, "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
@@ -164,4 +164,7 @@ async def test_a_server_that_takes_connections_and_says_nothing_holds_up_nobody(
             await asked(running, 20)
         await is_told(running, failing=True)
     listener.close()
+    for writer in taken:
+        writer.close()
+    await asyncio.gather(*(writer.wait_closed() for writer in taken), return_exceptions=True)
     assert (tmp_path / "state" / "records.spool").stat().st_size > 0
