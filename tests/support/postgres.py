@@ -45,7 +45,8 @@ class Postgres:
     def _signal(self, number: signal.Signals) -> None:
         chief = int((self._directory / "files" / "postmaster.pid").read_text().split()[0])
         for process in (chief, *_children(chief)):
-            os.kill(process, number)
+            with contextlib.suppress(ProcessLookupError):  # some live for a moment alone
+                os.kill(process, number)
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self._programs / program), "-D", f"{self._directory}/files", *arguments]
