@@ -14,10 +14,11 @@ from freeroute.domain.resolve import Target, names
 LONGEST_KEY = 512
 """Characters of a key. Own design: ours have 46; what is longer is refused before it costs a hash."""
 
+LEAST_WEIGHT, MOST_WEIGHT = 0.001, 1000.0
+"""Shares of clients. Own design: a million to one tells any two apart, and its turns are still exact."""
 
 MOST_FORMER = 8
 """Keys of one client that were replaced and open the door still. Own design: rotations are days apart."""
-
 
 SETTLING = 5.0
 """Seconds in which a key that a rotation made is not replaced at once by another. Own design: two operators

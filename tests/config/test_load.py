@@ -281,7 +281,12 @@ BAD_FILES = [
         ),
     ),
     ("clients: {alice: {}}", "clients: expected list, got mapping"),
-    ("clients: [{name: a, key: k, weight: 0}]", "clients[0].weight: expected number > 0.0"),
+    ("clients: [{name: a, key: k, weight: 0}]", "clients[0].weight: expected number >= 0.001"),
+    ("clients: [{name: a, key: k, weight: 1.0e-320}]", "clients[0].weight: expected number >= 0.001"),
+    (
+        f"clients: [{{name: a, key: k, tokens_per_day: 1{'0' * 309}}}]",
+        "clients[0].tokens_per_day: expected integer <= 1000000000000000",
+    ),
     ("clients: [{key: a}]", "clients[0].name: is required"),
     ("clients: [{name: a}]", "clients[0]: give either `key` or `key_hash`"),
     ("clients: [{name: a, key: k}, {name: a, key: l}]", "clients[1].name: another client has this name"),
