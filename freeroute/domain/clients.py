@@ -62,9 +62,14 @@ class Client(Struct, frozen=True, dict=True):
         return "expired" if self.expires is not None and self.expires <= wall else "active"
 
     @cached_property
+    def holder(self) -> str:
+        """Return what everything of it is remembered under."""
+        return holder_of(self.name, self.created)
+
+    @cached_property
     def pools(self) -> tuple[Pool, ...]:
         """Return the counters this client charges."""
-        return tuple(Pool(f"client:{self.name}/{limit.label}", limit) for limit in self.limits)
+        return tuple(Pool(f"client:{self.holder}/{limit.label}", limit) for limit in self.limits)
 
     def may_ask(self, name: str, target: Target) -> bool:
         """Say whether *name*, which stands for *target*, is on its list.
@@ -78,6 +83,19 @@ class Client(Struct, frozen=True, dict=True):
 
     def _lists(self, name: str) -> bool:
         return any(fnmatchcase(name, pattern) for pattern in self.models or ())
+
+
+def holder_of(name: str, created: float | None) -> str:
+    """Return who is meant by *name*: a client that was added anew is not the one that had the name before.
+
+    No name holds an ``@``.
+    """
+    return name if created is None else f"{name}@{created}"
+
+
+def name_of(holder: str) -> str:
+    """Return the name of *holder*."""
+    return holder.partition("@")[0]
 
 
 def hash_key(key: str) -> bytes:
