@@ -93,7 +93,7 @@ function returnOf(provider) {
 }
 
 function countsOf(provider) {
-  const parts = [plural(provider.requests, "request")];
+  const parts = provider.requests === null ? [] : [plural(provider.requests, "request")]; // a client is not told
   if (provider.failed) parts.push(`${number(provider.failed)} failed`);
   const { first_event_p50: first, total_p50: total } = provider.latency ?? {};
   if (first) parts.push(`first word after ${millis(first * 1000)}`);
@@ -230,7 +230,7 @@ function moreDetails() {
       latest = provider;
       const counted = [plural(provider.models, "model")];
       if (provider.keys.length) counted.push(plural(provider.keys.length, "key"));
-      counted.push(plural(provider.pools.length, "limit"));
+      if (provider.requests !== null) counted.push(plural(provider.pools.length, "limit"));
       text(summary, counted.join(", "));
       refresh();
     },

@@ -14,6 +14,7 @@ import structlog
 from msgspec import Struct
 
 from freeroute.administration.clients import ClientBook
+from freeroute.administration.doors import own_key
 from freeroute.administration.operators import OperatorBook
 from freeroute.administration.providers import ProviderBook
 from freeroute.clock import Clock, SystemClock
@@ -268,7 +269,9 @@ class App:
                 operations=Operations(self.gateway),
                 maintenance=self.maintenance,
                 records=self.reader,
-                providers=ProviderBook(self.provisioning, self.clock, self._key_state, self._found),
+                providers=ProviderBook(
+                    self.provisioning, self.clock, self._key_state, self._found, self._own_key
+                ),
                 in_step=in_step,
                 checks=NoKeyChecks() if self.demo else HttpKeyChecks(self.clock),
             ),
@@ -284,6 +287,12 @@ class App:
         """Say whether a local server was found to have *model*."""
         known = self.gateway.catalogue.providers.get(provider)
         return known is not None and any(one.id == model for one in known.models)
+
+    def _own_key(self, key: str) -> str | None:
+        """Return whose *key* it is at this gateway's own doors."""
+        policy = self.guard.policy
+        told = {"the admin key": policy.admin_key, "the metrics key": policy.metrics_key}
+        return own_key(key, told, policy.clients, policy.operators)
 
     def _policy(self, admin_key: str) -> Policy:
         server = self.settings.server

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from msgspec import UnsetType, structs
 
+from freeroute.administration.doors import OwnKey, nobodys
 from freeroute.administration.telling import Knowing, States, Telling, asked_about, meant, unknown_state
 from freeroute.clock import Clock
 from freeroute.config.overlay import Plan
@@ -58,12 +59,17 @@ class ProviderBook:
         clock: Clock,
         states: States = unknown_state,
         found: Callable[[str, str], bool] = _none_found,
+        own: OwnKey = nobodys,
     ) -> None:
-        """Go by *source*; *states* tells how keys in use stand, *found* knows models of local servers."""
+        """Go by *source*; *states* tells how keys in use stand, *found* knows models of local servers.
+
+        *own* knows keys that open a door of the gateway itself.
+        """
         self._source = source
         self._clock = clock
         self._states = states
         self._found = found
+        self._own = own
 
     # --- looking -----------------------------------------------------------------------------------
 
@@ -95,6 +101,8 @@ class ProviderBook:
         _check_name("label", label)
         _check_name("account", account)
         secret = _sound(secret)
+        if owner := self._own(secret):
+            raise InvalidRequest(f"key: is {owner} of this gateway, and no provider's", param="key")
         if label in _labels(known):
             raise Conflict(f"{provider}: the settings have a key {label}; it is changed there", param="label")
         if any(key.secret == secret for key in known.keys):

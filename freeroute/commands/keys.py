@@ -11,12 +11,13 @@ import click
 
 from freeroute.clock import SystemClock
 from freeroute.commands import options
-from freeroute.commands.running import Failed, Running, environment
+from freeroute.commands.running import Failed, Running, environment, kept_admin_key
 from freeroute.commands.tables import table
 
 if TYPE_CHECKING:
     from freeroute.administration.providers import ProviderBook
     from freeroute.commands.offline import Offline
+    from freeroute.config.load import Settings
     from freeroute.domain.catalogue import Key, Provider
     from freeroute.domain.keys import Verdict
     from freeroute.engine.changes import Note
@@ -199,7 +200,22 @@ def _read(config: str | None, state_dir: str | None) -> "Offline":
 def _book(read: "Offline") -> "ProviderBook":
     from freeroute.administration.providers import ProviderBook
 
-    return ProviderBook(read, SystemClock())
+    return ProviderBook(read, SystemClock(), own=lambda key: _own_key(read.plan.settings, key))
+
+
+def _own_key(settings: "Settings", key: str) -> str | None:
+    """Return whose *key* it is at the gateway's own doors; raises ConfigError if that cannot be read."""
+    from freeroute.administration.doors import own_key
+    from freeroute.stores.clients_file import ClientsFile
+    from freeroute.stores.operators_file import OperatorsFile
+
+    directory = settings.state_dir
+    told = {
+        "the admin key": settings.admin_key or kept_admin_key(directory),
+        "the metrics key": settings.server.metrics_key,
+    }
+    clients = (*settings.clients, *ClientsFile(directory).read())
+    return own_key(key, told, clients, OperatorsFile(directory).read())
 
 
 def _noted(read: "Offline", what: str, *target: str) -> "AbstractContextManager[Note]":

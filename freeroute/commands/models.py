@@ -102,7 +102,7 @@ def _candidate(entry: dict[str, Any]) -> list[str]:
     return [
         str(entry["place"] or "-"),
         f"{entry['provider']}/{entry['model']}",
-        entry["key"],
+        entry["key"] or "-",  # a client is not told
         TIERS[entry["tier"]],
         f"{entry['expected_seconds']:.1f} s",
         f"{entry['quota_left']:.0%}",

@@ -41,6 +41,14 @@ def environment() -> Mapping[str, str]:
     return {**parse_env(read_text(path, ".env"), ".env"), **os.environ}
 
 
+def kept_admin_key(directory: Path) -> str | None:
+    """Return the admin key that a gateway made in its state *directory*; None if there is none to be read."""
+    try:
+        return (directory / "admin_key").read_text(encoding="utf-8").strip() or None
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
 class Running:
     """A gateway at an address."""
 
@@ -89,10 +97,9 @@ class Running:
 
         try:
             settings = load(Overrides(config=config), self._env, Path.cwd(), Path.home())
-            kept = (settings.state_dir / "admin_key").read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
+        except OSError:
             return None
-        return kept.strip() or None
+        return kept_admin_key(settings.state_dir)
 
     def get(self, path: str, *, operator: bool = False, **query: str) -> dict[str, Any]:
         """Return the JSON object at *path*; raises Failed."""

@@ -119,22 +119,27 @@ def load(args: Overrides, env: Mapping[str, str], cwd: Path, home: Path) -> Sett
             "is the same key as FREEROUTE_ADMIN_KEY: a key that reads /metrics may open nothing else"
         )
     taken = {"server.metrics_key": metrics_key, "FREEROUTE_ADMIN_KEY": admin_key}
+    hashes = {hash_key(key): name for name, key in taken.items() if key is not None}
+    clients = clients_of(
+        spec.clients,
+        look_up.one,
+        where.member("clients"),
+        own=_own_key(environ, "FREEROUTE_API_KEY"),
+        taken=hashes,
+    )
+    hashes |= {client.key_hash: f"that of the client {client.name}" for client in clients}
     state_dir = expanded(spec.server.state_dir, home)
     return Settings(
         server=structs.replace(spec.server, metrics_key=metrics_key),
         discovery=spec.discovery,
         providers={
-            name: structs.replace(entry, keys=_keys(entry, look_up, where.member("providers").entry(name)))
+            name: structs.replace(
+                entry, keys=_keys(entry, look_up, where.member("providers").entry(name), hashes)
+            )
             for name, entry in spec.providers.items()
         },
         meta_models=spec.meta_models,
-        clients=clients_of(
-            spec.clients,
-            look_up.one,
-            where.member("clients"),
-            own=_own_key(environ, "FREEROUTE_API_KEY"),
-            taken={hash_key(key): name for name, key in taken.items() if key is not None},
-        ),
+        clients=clients,
         routing=spec.routing,
         privacy=spec.privacy,
         logging=spec.logging,
@@ -258,8 +263,11 @@ def _truth(env: Mapping[str, str], name: str) -> bool:
 # --- keys and storage ----------------------------------------------------------------------------------
 
 
-def _keys(entry: ProviderSpec, look_up: References, where: Where) -> Any:
-    """Return the entry's keys as KeySpecs with their secrets in place; UNSET stays UNSET."""
+def _keys(entry: ProviderSpec, look_up: References, where: Where, own: Mapping[bytes, str]) -> Any:
+    """Return the entry's keys as KeySpecs with their secrets in place; UNSET stays UNSET.
+
+    *own* are hashes of keys that open a door of this gateway: no provider is shown them.
+    """
     if entry.keys is UNSET:
         return UNSET
     found: list[KeySpec] = []
@@ -270,6 +278,8 @@ def _keys(entry: ProviderSpec, look_up: References, where: Where) -> Any:
             label = spec.label if spec.label is None or number == 1 else f"{spec.label}-{number}"
             if secret in [other.key for other in found]:
                 raise place.error("repeats an earlier key")
+            if owner := own.get(hash_key(secret)):
+                raise place.error(f"is the same key as {owner}: no provider is shown a key of this gateway")
             found.append(structs.replace(spec, key=secret, label=label))
     return tuple(found)
 

@@ -54,8 +54,6 @@ class LimitSpec(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         """Refuse combinations that mean nothing."""
-        if not math.isfinite(self.amount):
-            raise ValueError("amount must be a finite number")
         if self.unit is Unit.CONCURRENCY and self.per is not UNSET:
             raise ValueError("concurrency is counted now, not per span: leave out `per`")
         if self.unit is not Unit.CONCURRENCY and self.per is UNSET:

@@ -7,6 +7,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from freeroute.config.provider_specs import Capability, ProviderSpec
 from freeroute.config.values import Count, Duration, HostName, Name, Origin, Size, default, refuse_unprintable
+from freeroute.domain.clients import LEAST_WEIGHT, MOST_WEIGHT
 
 SMALLEST_BODY = 1024
 """Bytes that `body_limit` may not be below: the shortest of chat requests still fits. Own design."""
@@ -73,7 +74,7 @@ class ClientSpec(Struct, frozen=True, forbid_unknown_fields=True):
     concurrency: Count | None = None
     models: tuple[str, ...] | None = None
     expires: str | None = None
-    weight: Annotated[float, Meta(gt=0, le=1000)] = 1.0
+    weight: Annotated[float, Meta(ge=LEAST_WEIGHT, le=MOST_WEIGHT)] = 1.0
     privacy: Literal["any", "no-train"] = "any"
     max_wait: Duration | None = None
     note: Annotated[str, Meta(max_length=256)] = ""

@@ -8,8 +8,11 @@ from msgspec import Meta, UnsetType, field
 
 from freeroute.domain import quantities
 
-Positive = Annotated[float, Meta(gt=0)]
-Count = Annotated[int, Meta(ge=1)]
+MOST = 10**15
+"""The most that a count or an amount may be. Own design: floats hold it exactly, and nobody uses as much."""
+
+Positive = Annotated[float, Meta(gt=0, le=MOST)]
+Count = Annotated[int, Meta(ge=1, le=MOST)]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$(?!\n)")]
 
 

@@ -14,10 +14,11 @@ from freeroute.domain.resolve import Target, names
 LONGEST_KEY = 512
 """Characters of a key. Own design: ours have 46; what is longer is refused before it costs a hash."""
 
+LEAST_WEIGHT, MOST_WEIGHT = 0.001, 1000.0
+"""Shares of clients. Own design: a million to one tells any two apart, and its turns are still exact."""
 
 MOST_FORMER = 8
 """Keys of one client that were replaced and open the door still. Own design: rotations are days apart."""
-
 
 SETTLING = 5.0
 """Seconds in which a key that a rotation made is not replaced at once by another. Own design: two operators
@@ -61,9 +62,14 @@ class Client(Struct, frozen=True, dict=True):
         return "expired" if self.expires is not None and self.expires <= wall else "active"
 
     @cached_property
+    def holder(self) -> str:
+        """Return what everything of it is remembered under."""
+        return holder_of(self.name, self.created)
+
+    @cached_property
     def pools(self) -> tuple[Pool, ...]:
         """Return the counters this client charges."""
-        return tuple(Pool(f"client:{self.name}/{limit.label}", limit) for limit in self.limits)
+        return tuple(Pool(f"client:{self.holder}/{limit.label}", limit) for limit in self.limits)
 
     def may_ask(self, name: str, target: Target) -> bool:
         """Say whether *name*, which stands for *target*, is on its list.
@@ -77,6 +83,19 @@ class Client(Struct, frozen=True, dict=True):
 
     def _lists(self, name: str) -> bool:
         return any(fnmatchcase(name, pattern) for pattern in self.models or ())
+
+
+def holder_of(name: str, created: float | None) -> str:
+    """Return who is meant by *name*: a client that was added anew is not the one that had the name before.
+
+    No name holds an ``@``.
+    """
+    return name if created is None else f"{name}@{created}"
+
+
+def name_of(holder: str) -> str:
+    """Return the name of *holder*."""
+    return holder.partition("@")[0]
 
 
 def hash_key(key: str) -> bytes:

@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from freeroute.clock import Now
+from freeroute.domain.clients import holder_of
 from freeroute.domain.outcome import Kind
 from freeroute.domain.traces import Trace
 from freeroute.domain.usage import Usage
@@ -47,7 +48,7 @@ class Receipt(Struct, frozen=True):
     *code* is that of the error its caller got, the kind in which its stream broke off, or how its caller
     left. *skipped* counts the events of its stream that could not be read, *continued* how often another
     candidate went on with it. Of a request that was turned away at the door, *unrecorded* is how many were
-    before it that have no receipt.
+    before it that have no receipt. *created* is when its client was added, if it was.
     """
 
     request_id: str
@@ -76,3 +77,9 @@ class Receipt(Struct, frozen=True):
     trace: Trace | None = None
     waits: tuple[Wait, ...] = ()
     unrecorded: int = 0
+    created: float | None = None
+
+    @property
+    def holder(self) -> str:
+        """Return its client, told apart from others that had the name before."""
+        return holder_of(self.client, self.created)

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from msgspec import Struct
 
 from freeroute.clock import Now
+from freeroute.domain.clients import LEAST_WEIGHT, MOST_WEIGHT
 from freeroute.domain.leases import Charge, charges_of
 from freeroute.domain.selection import Fit, Need, Tried, demand_at
 from freeroute.domain.standing import Room, Standing
@@ -29,12 +30,19 @@ MOST_AWAY = 1024
 
 
 class _Queue(Generic[T]):
-    """The waiters of one client, and how far it is served: one turn costs 1 / weight."""
+    """The waiters of one client, and how far it is served: one turn costs 1 / weight.
+
+    Weights are held to their bounds: a file of a former freeroute may have others.
+    """
 
     def __init__(self, weight: float, served: float) -> None:
-        self.weight = weight
+        self.weigh(weight)
         self.served = served
         self.waiters: deque[T] = deque()
+
+    def weigh(self, weight: float) -> None:
+        """Go by another *weight*."""
+        self.weight = min(max(LEAST_WEIGHT, weight), MOST_WEIGHT)
 
     def turn(self, place: int) -> float:
         """Return the moment, in served turns, at which the waiter at *place* is due."""
@@ -70,7 +78,7 @@ class Turns(Generic[T]):
         found = self._queues.get(queue)
         if found is None:
             found = self._queues[queue] = self._returned(queue, weight)
-        found.weight = weight
+        found.weigh(weight)
         found.waiters.append(waiter)
         self._count += 1
 

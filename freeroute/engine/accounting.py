@@ -57,6 +57,7 @@ class Accounting:
             at=context.received,
             surface=context.surface,
             client=context.client.name if context.client else NOBODY,
+            created=context.client.created if context.client else None,
             asked=course.asked,
             asked_known=course.known,
             stream=course.stream,

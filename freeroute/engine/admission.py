@@ -3,6 +3,8 @@
 import asyncio
 import math
 
+from msgspec import structs
+
 from freeroute.clock import Clock, Now
 from freeroute.domain.catalogue import Unit
 from freeroute.domain.clients import Client
@@ -62,11 +64,21 @@ class Admission:
         """End the *lease* of a request that nobody served: it counts, and of tokens only what was *taken*."""
         await self.settle(lease, taken or Usage())
 
-    def told(self, client: Client | None) -> dict[str, str]:
-        """Return OpenAI's rate headers for *client*; none if it has no limits."""
+    def told(
+        self, client: Client | None, lease: Lease | None = None, usage: Usage | None = None
+    ) -> dict[str, str]:
+        """Return OpenAI's rate headers for *client*; none if it has no limits.
+
+        If the *usage* of the answer that they come with is known already, its *lease* counts as settled.
+        """
         if client is None or not client.limits:
             return {}
-        return headers.client_limits(self._counters.readings(client.pools, self._clock.now()))
+        readings = self._counters.readings(client.pools, self._clock.now())
+        owed = {} if lease is None or usage is None else _owed(lease, usage.total)
+        return headers.client_limits(
+            structs.replace(reading, used=reading.used + owed.get(reading.pool.id, 0.0))
+            for reading in readings
+        )
 
     async def _pause(self, seconds: float) -> None:
         self.waiting += 1
@@ -85,6 +97,12 @@ def _charges(client: Client, demand: Demand) -> list[Charge]:
 def _tokens(lease: Lease, total: int) -> dict[str, float]:
     """Return *total* for each pool of a client's *lease* that counts tokens."""
     return {c.pool.id: float(total) for c in lease.charges if c.pool.limit.unit not in _ONE_EACH}
+
+
+def _owed(lease: Lease, total: int) -> dict[str, float]:
+    """Return how much more, or less, *total* is for each pool than the *lease* took beforehand."""
+    taken = {charge.pool.id: charge.amount for charge in lease.charges}
+    return {name: amount - taken[name] for name, amount in _tokens(lease, total).items()}
 
 
 def _over_limit(client: Client, denied: Denied, now: Now) -> ApiError:

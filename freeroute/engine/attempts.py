@@ -236,7 +236,7 @@ class AttemptLoop:
             probe=probe,
             traceparent=trace.header(span) if (trace := course.context.trace) is not None else None,
             hop=course.context.hop + 1,
-            client=course.context.client.name if course.context.client is not None else "",
+            client=course.context.client.holder if course.context.client is not None else "",
         )
 
     def _due(self, call: ChatCall, leased: Leased) -> float:

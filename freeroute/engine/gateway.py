@@ -248,7 +248,7 @@ class Gateway:
     ) -> Serving:
         overhead = self._overhead(course)
         told = headers.told(course, won.leased.candidate, overhead)
-        told.update(self.admission.told(course.context.client))
+        told.update(self.admission.told(course.context.client, lease, won.known))
 
         async def done(serving: Serving, left: Outcome | None) -> None:
             self.in_flight -= 1
@@ -282,14 +282,14 @@ class Gateway:
             no_train=self._wants_no_train(client),
             ties=self.ties,
         )
-        return listing.plan(self.view(), model, need)
+        return listing.plan(self.view(), model, need, labels=client is None)
 
     def key(self, client: Client | None) -> dict[str, Any]:
         """Return what *client* may use, has used and has left."""
         return shares.key(self.view(), client)
 
     def status(self, client: Client | None = None) -> dict[str, Any]:
-        """Return providers, breakers, pools, clients and the last requests; a *client* sees its own alone."""
+        """Return how everything stands; a *client* sees what is its own, and how models stand."""
         return status.status(self.view(), client)
 
     def reset(self, provider_id: str) -> dict[str, Any]:

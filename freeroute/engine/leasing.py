@@ -7,6 +7,7 @@ from freeroute.domain.catalogue import Candidate
 from freeroute.domain.leases import Denied, Lease
 from freeroute.domain.selection import Choice
 from freeroute.domain.standing import Standing, Trial
+from freeroute.domain.usage import Usage
 from freeroute.engine.ports import Counters, Sent
 
 
@@ -32,6 +33,11 @@ class Won(Struct):
     estimated: int = 0
     whole: bool = False
     note: int = -1
+
+    @property
+    def known(self) -> Usage | None:
+        """Return what a whole answer took; what a stream does is known at its end."""
+        return self.sent.answer.usage if self.sent.answer is not None else None
 
 
 class Leasing:

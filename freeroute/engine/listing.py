@@ -117,23 +117,23 @@ def _availability(view: View, candidates: tuple[Candidate, ...]) -> dict[str, An
     return {"available": False, "back_at": view.wall(back_at)}
 
 
-def plan(view: View, asked: str, need: Need) -> dict[str, Any]:
-    """Return the body of ``GET /v1/plan``."""
+def plan(view: View, asked: str, need: Need, *, labels: bool = True) -> dict[str, Any]:
+    """Return the body of ``GET /v1/plan``; keys are named by their *labels*, or not at all."""
     entries = plans.plan(need, view.standing, view.now)
     return {
         "model": asked,
         "strategy": need.targets[0].strategy,
-        "candidates": [_planned(view, entry, place) for place, entry in enumerate(entries, 1)],
+        "candidates": [_planned(view, entry, place, labels=labels) for place, entry in enumerate(entries, 1)],
     }
 
 
-def _planned(view: View, entry: Ranked, place: int) -> dict[str, Any]:
+def _planned(view: View, entry: Ranked, place: int, *, labels: bool) -> dict[str, Any]:
     reason = entry.reason
     return {
         "place": place if reason is None else None,
         "provider": entry.candidate.provider.id,
         "model": entry.candidate.model.id,
-        "key": entry.candidate.key.label,
+        "key": entry.candidate.key.label if labels else None,
         "usable": reason is None,
         "reason": reason.text if reason else None,
         "back_at": view.wall(reason.back_at) if reason else None,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from freeroute.domain.catalogue import Unit
-from freeroute.domain.clients import Client
+from freeroute.domain.clients import Client, name_of
 from freeroute.domain.leases import Reading
 from freeroute.engine.tally import ClientTally
 from freeroute.engine.view import View
@@ -17,11 +17,25 @@ LISTED = 100
 def clients(view: View, only: Client | None) -> list[dict[str, Any]]:
     """Return what the status says of clients: of *only* alone, or of all where an operator asks."""
     if only is not None:
-        return [_client(view, only.name, only)]
-    known = {client.name: client for client in view.clients}
+        return [_client(view, only.holder, only)]
+    known = {client.holder: client for client in view.clients}
     used = view.tally.clients
-    names = [*sorted(used, key=lambda name: -used[name].last_used), *(n for n in known if n not in used)]
-    return [_client(view, name, known.get(name)) for name in names[:LISTED]]
+    holders = [
+        *sorted(used, key=lambda one: -used[one].last_used),
+        *(one for one in known if one not in used),
+    ]
+    return [_client(view, holder, known.get(holder)) for holder in holders[:LISTED]]
+
+
+def totals(view: View, client: Client) -> dict[str, int]:
+    """Return what the status sums up for *client*: its own requests."""
+    tally = _tally(view, client.holder)
+    return {
+        "requests": tally.requests,
+        "served": tally.served,
+        "failed": tally.failed,
+        "tokens": tally.prompt + tally.completion,
+    }
 
 
 def key(view: View, client: Client | None) -> dict[str, Any]:
@@ -36,7 +50,9 @@ def key(view: View, client: Client | None) -> dict[str, Any]:
             "is_free_tier": True,
             "is_provisioning_key": False,
             "rate_limit": _rate(limits),
-            "freeroute": None if client is None else {**_client(view, client.name, client), **_rules(client)},
+            "freeroute": None
+            if client is None
+            else {**_client(view, client.holder, client), **_rules(client)},
         }
     }
 
@@ -58,10 +74,14 @@ def _rate(limits: Sequence[Reading]) -> dict[str, Any]:
     return {"requests": round(least.limit), "interval": f"{least.pool.limit.seconds:g}s"}
 
 
-def _client(view: View, name: str, client: Client | None) -> dict[str, Any]:
-    tally = view.tally.clients.get(name) or ClientTally()
+def _tally(view: View, holder: str) -> ClientTally:
+    return view.tally.clients.get(holder) or ClientTally()
+
+
+def _client(view: View, holder: str, client: Client | None) -> dict[str, Any]:
+    tally = _tally(view, holder)
     return {
-        "name": name,
+        "name": name_of(holder),
         "requests": tally.requests,
         "served": tally.served,
         "last_used": tally.last_used or None,

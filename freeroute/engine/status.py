@@ -15,9 +15,9 @@ from freeroute.engine.view import View
 
 
 def status(view: View, client: Client | None = None) -> dict[str, Any]:
-    """Return the body of ``GET /v1/status``; a *client* sees of clients and their requests its own alone."""
+    """Return the body of ``GET /v1/status``; a *client* sees what is its own, and how models stand."""
     now = view.now
-    tally = view.tally
+    entries = view.catalogue.providers.values()
     return {
         "version": view.version,
         "now": round(now.wall, 3),
@@ -27,20 +27,44 @@ def status(view: View, client: Client | None = None) -> dict[str, Any]:
         "maintenance": None
         if view.maintenance is None
         else {"since": round(view.maintenance.since, 3), "message": view.maintenance.message},
-        "totals": {
-            "requests": tally.requests,
-            "served": tally.served,
-            "failed": tally.failed,
-            "tokens": tally.tokens,
-        },
-        "providers": [provider(view, entry) for entry in view.catalogue.providers.values()],
+        "totals": _totals(view) if client is None else shares.totals(view, client),
+        "providers": [provider(view, one) if client is None else _offered(view, one) for one in entries],
         "clients": shares.clients(view, client),
         "requests": [
             _request(receipt)
-            for receipt in reversed(tally.recent)
-            if client is None or receipt.client == client.name
+            for receipt in reversed(view.tally.recent)
+            if client is None or receipt.holder == client.holder
         ],
     }
+
+
+def _totals(view: View) -> dict[str, int]:
+    tally = view.tally
+    return {
+        "requests": tally.requests,
+        "served": tally.served,
+        "failed": tally.failed,
+        "tokens": tally.tokens,
+    }
+
+
+def _offered(view: View, entry: Provider) -> dict[str, Any]:
+    """Return what a client is told of a provider: how its models stand, whoever else uses them.
+
+    Keys, their accounts and quotas, and the calls that all clients made, are the operator's.
+    """
+    told = provider(view, entry)
+    nothing = dict.fromkeys(("requests", "served", "failed", "last_used", "last_error", "latency"))
+    lines = _by_model(entry, told["candidates"])
+    return {**told, **nothing, "keys": [], "pools": [], "candidates": lines}
+
+
+def _by_model(entry: Provider, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return of each model the line of the key that stands best, without the key."""
+    best: dict[str, dict[str, Any]] = {}
+    for line in sorted(lines, key=lambda line: (_WORDS.index(line["state"]), line["back_at"] or math.inf)):
+        best.setdefault(line["model"], {**line, "id": f"{entry.id}/{line['model']}", "key": None})
+    return [best[model] for model in dict.fromkeys(line["model"] for line in lines)]
 
 
 def provider(view: View, entry: Provider) -> dict[str, Any]:
@@ -77,6 +101,10 @@ def provider(view: View, entry: Provider) -> dict[str, Any]:
     }
 
 
+# How a candidate can stand, the best first.
+_WORDS = ("healthy", "suspect", "half-open", "resting", "open", "held", "off")
+
+
 def _state(lines: list[dict[str, Any]], breaker: State) -> str:
     """Sum a provider up in one word, as good as its best candidate."""
     if not lines:
@@ -86,9 +114,7 @@ def _state(lines: list[dict[str, Any]], breaker: State) -> str:
     if breaker is not State.CLOSED:
         return breaker.value
     states = {line["state"] for line in lines}
-    return next(
-        word for word in ("healthy", "suspect", "half-open", "resting", "open", "held") if word in states
-    )
+    return next(word for word in _WORDS if word in states)
 
 
 def _candidate(view: View, candidate: Candidate) -> dict[str, Any]:

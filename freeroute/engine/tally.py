@@ -79,6 +79,7 @@ class ClientTally(Struct):
 
     requests: int = 0
     served: int = 0
+    failed: int = 0
     last_used: float = 0.0
     uses: dict[tuple[str, str], Use] = field(default_factory=dict)
 
@@ -114,7 +115,7 @@ class Tally:
         self._let_in: deque[Receipt] = deque(maxlen=RECENT)
         self._turned_away: deque[Receipt] = deque(maxlen=TURNED_AWAY)
         self.providers: dict[str, ProviderTally] = {}
-        self.clients: dict[str, ClientTally] = {}
+        self.clients: dict[str, ClientTally] = {}  # by their `Client.holder`
 
     def saw(self, receipt: Receipt) -> None:
         """Take note of a finished request."""
@@ -127,7 +128,7 @@ class Tally:
         for note in receipt.attempts:
             self._attempt(note, receipt)
         if receipt.client != NOBODY or receipt.attempts:
-            self._client(receipt, served=not failed)
+            self._client(receipt, failed=failed)
 
     @property
     def recent(self) -> list[Receipt]:
@@ -136,10 +137,11 @@ class Tally:
             (*self._turned_away, *self._let_in), key=lambda receipt: receipt.at.mono + receipt.total
         )
 
-    def _client(self, receipt: Receipt, *, served: bool) -> None:
-        tally = _bounded(self.clients, receipt.client, OTHER, CLIENTS, ClientTally)
+    def _client(self, receipt: Receipt, *, failed: bool) -> None:
+        tally = _bounded(self.clients, receipt.holder, OTHER, CLIENTS, ClientTally)
         tally.requests += 1
-        tally.served += served
+        tally.served += not failed
+        tally.failed += failed and not receipt.caller_left
         tally.last_used = receipt.at.wall + receipt.total
         for note in receipt.attempts:
             if note.kind is Kind.SERVED or note.usage is not None:

@@ -86,10 +86,24 @@ class KeptFile(Generic[ContentT]):
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with turn(self._lock, patience=self._patience):
                 content = change(self.read())
-                write_whole(self.path, msgspec.json.encode(content))
+                write_whole(self.path, self._legible(content))
         except OSError as exc:
             raise ConfigError(f"{self.path}: cannot be written: {exc.strerror}") from exc
         return content
+
+    def _legible(self, content: ContentT) -> bytes:
+        """Return *content* as it is written; raises ConfigError if it could not be read again as it is.
+
+        Whatever slips through the checks before: a file that nobody can read is worse than a change refused.
+        """
+        written = msgspec.json.encode(content)
+        try:
+            again = msgspec.json.decode(written, type=type(self._empty))
+        except (msgspec.DecodeError, RecursionError) as exc:
+            raise ConfigError(f"{self.path}: could not be read again: {exc}; nothing is changed") from exc
+        if again != content:
+            raise ConfigError(f"{self.path}: would read otherwise than it was written; nothing is changed")
+        return written
 
     def mark(self) -> object:
         """Return what differs once the file has been changed; None while there is none."""

@@ -310,7 +310,7 @@ def _holder(admin_key: str | None) -> Operator:
 
 def _queue(client: Client | None, key: str | None, peer: str) -> str:
     if client is not None:
-        return client.name
+        return client.holder
     if key is None:
         return f"peer:{peer}"
     secret = key.encode("utf-8", "surrogateescape")

@@ -4,7 +4,8 @@ import threading
 
 import pytest
 
-from freeroute.administration.clients import MOST, TERMS, ClientBook
+from freeroute.administration.clients import LIMITS, MOST, TERMS, ClientBook
+from freeroute.config.values import MOST as MOST_COUNTED
 from freeroute.domain.clients import SETTLING, Client, Roster
 from freeroute.errors import ConfigError, Conflict, NotFound
 from freeroute.stores.clients_file import ClientsFile
@@ -75,6 +76,9 @@ def test_an_amendment_changes_what_it_names_and_a_replacement_everything(clients
     ("field", "value"),
     [
         ("weight", 0),
+        ("weight", 1e-320),
+        ("weight", 1001),
+        *((field, amount) for field in LIMITS for amount in (0, MOST_COUNTED + 1, 10**30, 10**400)),
         ("weight", None),
         ("expires", "soon"),
         ("expires", True),

@@ -248,3 +248,13 @@ def test_a_disk_that_is_full_is_told(entering, safe):
     safe.path.parent.write_text("not a directory")
     with pytest.raises(ConfigError, match="cannot be written"):
         entering.switch("groq", quiet, on=False)
+
+
+def test_a_key_that_opens_a_door_of_the_gateway_is_no_provider_s(planned, safe):
+    entering = book(planned(env=GROQ), safe, own={"fa-walrus": "the admin key"}.get)
+    with pytest.raises(InvalidRequest, match="is the admin key of this gateway") as caught:
+        entering.add_key("groq", "mine", "fa-walrus", quiet)
+    assert caught.value.param == "key"
+    assert "walrus" not in caught.value.message
+    assert safe.mark() is None
+    entering.add_key("groq", "mine", SECRET, quiet)

@@ -116,7 +116,13 @@ def test_its_limits_are_those_of_the_settings(run):
 @pytest.mark.parametrize(
     ("option", "value", "told"),
     [
-        ("--weight", "0", "clients: weight: expected number > 0.0"),
+        ("--weight", "0", "clients: weight: expected number >= 0.001"),
+        ("--weight", "1e-320", "clients: weight: expected number >= 0.001"),
+        (
+            "--tokens-per-day",
+            f"1{'0' * 309}",
+            "clients: tokens_per_day: expected integer <= 1000000000000000",
+        ),
         ("--max-wait", "soon", "clients: max_wait: expected a duration such as"),
         ("--expires", "soon", "clients: expires: expected a date such as 2027-01-31"),
         ("--note", "a\nb", "clients: note: holds a line break"),

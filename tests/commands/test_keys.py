@@ -205,3 +205,17 @@ def test_two_commands_at_once_lose_nothing():
         assert one.returncode == 0, told
     kept = json.loads((state() / "providers.json").read_text())["overlay"]["keys"]
     assert sorted(key["label"] for key in kept) == ["key-of-0", "key-of-1", "key-of-2"]
+
+
+def test_no_key_of_the_gateway_itself_is_entered_for_a_provider(run):
+    client = json.loads(run("clients", "add", "alice", "--json").stdout)["key"]
+    operator = json.loads(run("operators", "add", "ann", "--scope", "read", "--json").stdout)["token"]
+    admin = "fa-of-the-state-directory"
+    (state() / "admin_key").write_text(f"{admin}\n")
+    for own, whose in ((client, "client alice"), (operator, "operator ann"), (admin, "the admin key")):
+        result = run("keys", "add", "groq", "mine", input=own)
+        assert result.exit_code != 0
+        assert whose in result.stderr
+        assert own not in result.stderr
+    assert not (state() / "providers.json").exists()
+    added(run)

@@ -190,7 +190,7 @@ def test_no_key_shows_in_what_is_printed(here):
     text = """
 server: {metrics_key: hush4}
 providers: {groq: {keys: [hush, {key: hush2, label: a}]}}
-clients: [{name: a, key: hush}]
+clients: [{name: a, key: hush5}]
 """
     settings = read(here, text, {"FREEROUTE_ADMIN_KEY": "hush3"})
     for part in (settings, settings.server, settings.providers, settings.providers["groq"].keys):
@@ -270,6 +270,20 @@ BAD_FILES = [
     ("providers: {groq: {keys: ['']}}", "providers.groq.keys[0]: is empty"),
     ("providers: {groq: {keys: [a, a]}}", "providers.groq.keys[1]: repeats an earlier key"),
     (
+        "{providers: {groq: {keys: [a, k]}}, clients: [{name: alice, key: k}]}",
+        (
+            "providers.groq.keys[1]: is the same key as that of the client alice:"
+            " no provider is shown a key of this gateway"
+        ),
+    ),
+    (
+        "{providers: {groq: {keys: [m]}}, server: {metrics_key: m}}",
+        (
+            "providers.groq.keys[0]: is the same key as server.metrics_key:"
+            " no provider is shown a key of this gateway"
+        ),
+    ),
+    (
         "meta_models: {coding: {strategy: best}}",
         "meta_models.coding.strategy: expected one of fast, free, smart",
     ),
@@ -281,7 +295,12 @@ BAD_FILES = [
         ),
     ),
     ("clients: {alice: {}}", "clients: expected list, got mapping"),
-    ("clients: [{name: a, key: k, weight: 0}]", "clients[0].weight: expected number > 0.0"),
+    ("clients: [{name: a, key: k, weight: 0}]", "clients[0].weight: expected number >= 0.001"),
+    ("clients: [{name: a, key: k, weight: 1.0e-320}]", "clients[0].weight: expected number >= 0.001"),
+    (
+        f"clients: [{{name: a, key: k, tokens_per_day: 1{'0' * 309}}}]",
+        "clients[0].tokens_per_day: expected integer <= 1000000000000000",
+    ),
     ("clients: [{key: a}]", "clients[0].name: is required"),
     ("clients: [{name: a}]", "clients[0]: give either `key` or `key_hash`"),
     ("clients: [{name: a, key: k}, {name: a, key: l}]", "clients[1].name: another client has this name"),

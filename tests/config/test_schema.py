@@ -33,7 +33,7 @@ ABLE = (
         ),
         (
             {"limits": [{"unit": "requests", "amount": float("inf"), "per": "minute"}]},
-            "limits[0]: amount must be a finite number",
+            "limits[0].amount: expected number <= 1000000000000000.0",
         ),
         ({"limits": [{"unit": "requests", "amount": 1}]},
          "limits[0]: `per` is required: second ... month, or a duration like 5h"),

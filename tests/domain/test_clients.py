@@ -15,6 +15,7 @@ from freeroute.domain.clients import (
     Roster,
     enrolled,
     hash_key,
+    name_of,
     rotated,
 )
 from freeroute.domain.resolve import Names, Target
@@ -158,3 +159,12 @@ def test_a_name_or_a_key_of_the_settings_is_theirs():
     same_name = Client("alice", hash_key("x"))
     same_key = Client("other", hash_key("a"))
     assert enrolled([ALICE], [same_name, BOB, same_key]) == ((ALICE, BOB), ("alice", "other"))
+
+
+def test_a_client_that_was_added_anew_is_another_one_of_the_same_name():
+    limits = (Limit(Unit.REQUESTS, 1, 60.0, span="minute"),)
+    given, first, second = (Client("a", b"a", limits=limits, created=at) for at in (None, 1.5, 2.5))
+    assert len({one.holder for one in (given, first, second)}) == 3
+    assert len({one.pools[0].id for one in (given, first, second)}) == 3
+    assert {name_of(one.holder) for one in (given, first, second)} == {"a"}
+    assert structs.replace(first, limits=(), key_hash=b"b").holder == first.holder

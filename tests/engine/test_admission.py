@@ -250,3 +250,26 @@ def test_a_caller_that_leaves_is_charged_its_question_once_that_went_out(after, 
         assert reading.used == (usage.total if usage else 0)
 
     run(scene())
+
+
+def test_a_whole_answer_is_told_with_what_it_took_itself():
+    async def scene():
+        place = world()
+        client = alice(Limit(Unit.TOKENS, 100, WINDOW, span="minute"), PER_MINUTE)
+        served = await place.ask(context=place.context(client=client))
+        assert served.headers["x-ratelimit-remaining-tokens"] == "70"
+        assert served.headers["x-ratelimit-remaining-requests"] == "0"
+        limits = place.gateway.key(client)["data"]["freeroute"]["limits"]
+        assert [limit["remaining"] for limit in limits] == [70, 0]
+
+    run(scene())
+
+
+def test_a_stream_is_told_with_what_its_prompt_took():
+    async def scene():
+        place = world()
+        client = alice(Limit(Unit.TOKENS, 100, WINDOW, span="minute"))
+        served = await place.ask(stream=True, context=place.context(client=client))
+        assert served.headers["x-ratelimit-remaining-tokens"] == "90"
+
+    run(scene())

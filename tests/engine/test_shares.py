@@ -1,7 +1,10 @@
 """Who used what of which provider, and what a client is told of itself."""
 
+import math
+
 import msgspec
 import pytest
+from msgspec import structs
 
 from freeroute.domain.catalogue import Limit, Unit
 from freeroute.domain.clients import Client
@@ -51,6 +54,53 @@ async def test_a_client_sees_nobody_s_use_and_requests_but_its_own():
     assert [one["client"] for one in seen["requests"]] == ["bob"]
     assert "alice" not in msgspec.json.encode(seen).decode()
     assert len(world.gateway.status()["requests"]) == 2
+
+
+async def test_a_client_is_told_totals_of_its_own():
+    world = team(provider("a"), a=[Kind.FAULT])
+    await world.fails(UpstreamFailed, context=world.context(client=BOB))
+    await world.ask(context=world.context(client=ALICE))
+    await world.ask(context=world.context(client=BOB))
+    assert world.gateway.status(BOB)["totals"] == {"requests": 2, "served": 1, "failed": 1, "tokens": 30}
+    assert world.gateway.status(ALICE)["totals"]["requests"] == 1
+    assert world.gateway.status()["totals"]["requests"] == 3
+
+
+async def test_a_client_is_told_how_models_stand_and_neither_keys_nor_what_others_do_there():
+    keys = ("hidden-1", "hidden-2")
+    world = team(provider("a", model("x"), model("y"), keys=keys, limits=(MINUTE,)))
+    await world.ask("a/x", context=world.context())
+    world.gateway.standing.hold(("key", "a", "hidden-1"), math.inf, "key was refused as invalid")
+    [told] = world.gateway.status(BOB)["providers"]
+    assert "hidden" not in msgspec.json.encode(world.gateway.status(BOB)).decode()
+    assert "hidden" not in msgspec.json.encode(world.gateway.plan("free", BOB)).decode()
+    assert "hidden" in msgspec.json.encode(world.gateway.plan("free", None)).decode()
+    assert [(one["id"], one["state"], one["key"]) for one in told["candidates"]] == [
+        ("a/x", "healthy", None),
+        ("a/y", "healthy", None),
+    ]
+    assert (told["state"], told["models"], told["keys"], told["pools"]) == ("healthy", 2, [], [])
+    assert {told[name] for name in ("requests", "served", "failed", "last_used", "last_error")} == {None}
+    world.gateway.standing.hold(("key", "a", "hidden-2"), world.clock.now().mono + 5, "key was throttled")
+    [told] = world.gateway.status(BOB)["providers"]
+    held = told["candidates"][0]
+    assert (held["state"], held["back_at"]) == ("held", world.clock.now().wall + 5)
+    assert set(told) == set(world.gateway.status()["providers"][0])
+
+
+async def test_who_is_added_anew_under_a_name_is_told_nothing_of_the_former_and_starts_whole():
+    world = team()
+    former = structs.replace(ALICE, key_hash=b"1", created=1.0)
+    anew = structs.replace(ALICE, key_hash=b"2", created=2.0)
+    world.gateway.adopt(world.gateway.catalogue, (former, BOB))
+    await world.ask(context=world.context(client=former))
+    world.gateway.enrol((anew, BOB))
+    told, seen = world.gateway.key(anew)["data"]["freeroute"], world.gateway.status(anew)
+    assert (told["name"], told["requests"], told["use"], told["last_used"]) == ("alice", 0, [], None)
+    assert [limit["used"] for limit in told["limits"]] == [0, 0]
+    assert (seen["requests"], seen["totals"]["requests"]) == ([], 0)
+    listed = [(one["name"], one["requests"], one["weight"]) for one in world.gateway.status()["clients"]]
+    assert sorted(listed, key=str) == [("alice", 0, 1.0), ("alice", 1, None), ("bob", 0, 2.0)]
 
 
 async def test_what_failed_is_counted_but_used_nothing():

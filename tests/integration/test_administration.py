@@ -44,6 +44,22 @@ async def test_what_is_changed_counts_from_the_moment_it_is_answered(gateway):
     assert (await gateway.ask(headers=alice)).status == 401
 
 
+async def test_a_client_that_is_added_anew_starts_afresh_and_is_shown_nothing_of_the_former(gateway):
+    http = gateway.http
+    for _ in range(2):
+        made = await http.post(
+            "/admin/clients", headers=AS_ADMIN, json={"name": "alice", "requests_per_minute": 1}
+        )
+        alice = bearer(made.json()["key"])
+        told = (await http.get("/v1/key", headers=alice)).json()["data"]["freeroute"]
+        assert (told["requests"], told["use"], told["limits"][0]["remaining"]) == (0, [], 1)
+        seen = (await http.get("/v1/status", headers=alice)).json()
+        assert (seen["requests"], seen["totals"]["requests"]) == ([], 0)
+        assert [(await gateway.ask(headers=alice)).status for _ in range(2)] == [200, 429]
+        await http.post("/admin/clients/alice/revoke", headers=AS_ADMIN)
+        gateway.clock.advance(1)
+
+
 async def test_of_two_rotations_at_the_same_time_one_gives_a_key_that_works(gateway):
     http = gateway.http
     old = (await http.post("/admin/clients", headers=AS_ADMIN, json={"name": "alice"})).json()["key"]

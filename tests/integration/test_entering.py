@@ -237,3 +237,14 @@ def test_the_log_may_be_told_of_secrets_later():
     assert scrub(None, "info", {"a": "first-secret second-secret"}) == {"a": "[redacted] [redacted]"}
     scrub.hide(["third-secret"])
     assert scrub(None, "info", {"a": "second-secret"}) == {"a": "[redacted]"}
+
+
+async def test_no_key_of_the_gateway_itself_is_entered_for_a_provider(tmp_path):
+    async with entered(tmp_path, clients=[{"name": "alice", "key": "fr-alice"}]) as gateway:
+        made = await call(gateway, "POST", "/operators", {"name": "ann", "scope": "read"}, 201)
+        admin = AS_ADMIN["authorization"].removeprefix("Bearer ")
+        for own in (admin, "fr-alice", made["token"]):
+            refused = await call(gateway, "POST", "/providers/alpha/keys", {"label": "mine", "key": own}, 400)
+            assert refused["error"]["param"] == "key"
+            assert own not in refused["error"]["message"]
+        assert "mine" not in await keys(gateway)

@@ -98,3 +98,10 @@ async def counted(team: Live, name: str, label: str) -> float:
     lines = (await team.metrics()).splitlines()
     [value] = [line.rpartition(" ")[2] for line in lines if line.startswith(f"{name}{{") and label in line]
     return float(value)
+
+
+async def test_a_whole_answer_says_what_is_left_after_it(team):
+    answer = await team.ask(headers=bearer("fr-alice"))
+    told = (await team.http.get("/v1/key", headers=bearer("fr-alice"))).json()["data"]["freeroute"]
+    tokens = next(limit for limit in told["limits"] if limit["label"] == "tokens/day")
+    assert answer.headers["x-ratelimit-remaining-tokens"] == f"{tokens['remaining']:.0f}"

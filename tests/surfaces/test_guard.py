@@ -266,6 +266,11 @@ def test_any_key_or_none_will_do_while_none_is_configured():
 
 def test_turns_are_named_by_client_then_key_then_peer():
     assert admit({b"authorization": b"Bearer sk-alice"}, KEYED).queue == "alice"
+    former, anew = (
+        admit({b"authorization": b"Bearer k"}, Policy(clients=(Client("a", hash_key("k"), created=at),)))
+        for at in (1.0, 2.0)
+    )
+    assert former.queue != anew.queue
     assert admit(LOCAL).queue == "peer:10.0.0.9"
     first = admit({**LOCAL, b"authorization": b"Bearer one"}).queue
     assert first.startswith("key:")
