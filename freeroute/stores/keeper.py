@@ -19,7 +19,7 @@ from freeroute.domain.keepsake import Kept, KeptGuard, KeptPool, Moment, Name, R
 from freeroute.domain.standing import Standing
 from freeroute.errors import ConfigError
 from freeroute.stores.memory import MemoryCounters
-from freeroute.stores.state_file import StateFile, StateFileError
+from freeroute.stores.state_file import StateFile, StateFileError, StateFileReplacedError
 
 PAUSE = 1.0
 """Seconds between two savings: at most so much is lost to a crash (docs/limits.md)."""
@@ -232,6 +232,10 @@ class Keeper:
 
     def _failed(self, exc: StateFileError | ConfigError) -> None:
         """Move a file that is damaged aside for another; tell once of one that cannot be used."""
+        if isinstance(exc, StateFileReplacedError):
+            self._all_anew()
+            self._log.warning("the state file was removed or replaced while it was open: all is written anew")
+            return
         if isinstance(exc, StateFileError) and exc.damaged:
             try:
                 self._begin_anew(str(exc))
@@ -248,14 +252,17 @@ class Keeper:
 
     def _begin_anew(self, reason: str) -> None:
         aside = self._file.set_aside(_stamp(self._clock.now().wall))
-        self._anew = True
-        self._counters.touch_all()
-        self._standing.touch_all()
+        self._all_anew()
         self._log.error(
             "the state file is damaged and was moved aside; what it held is forgotten",
             reason=reason,
             moved_to=str(aside),
         )
+
+    def _all_anew(self) -> None:
+        self._anew = True
+        self._counters.touch_all()
+        self._standing.touch_all()
 
 
 def _run_in(head: bytes | None) -> _Run | None:

@@ -1,13 +1,13 @@
 """The file that outlives the process: names and bytes in SQLite. See docs/decisions/0006-sqlite.md."""
 
 import contextlib
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from freeroute.errors import ConfigError
+from freeroute.stores import sqlite_file
 
 FORMAT = 1
 """The format of the file, as its ``user_version``."""
@@ -43,6 +43,14 @@ class StateFileError(Exception):
         self.damaged = damaged
 
 
+class StateFileReplacedError(StateFileError):
+    """The file, or the log beside it, was removed or replaced: what was written may not be in it."""
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__("it was removed or replaced while it was open", damaged=False)
+
+
 class StateFile:
     """A table of names and bytes, changed by whole batches. Any thread may use it, one at a time."""
 
@@ -51,6 +59,7 @@ class StateFile:
         self.path = path
         self._bound = bound
         self._connection: sqlite3.Connection | None = None
+        self._opened_files: sqlite_file.Inodes = ()
         self._lock = threading.Lock()
 
     def read(self) -> dict[str, bytes]:
@@ -66,7 +75,10 @@ class StateFile:
         return dict(rows)
 
     def write(self, states: Mapping[str, bytes | None], *, anew: bool = False) -> None:
-        """Set *states*, all or nothing; None deletes one, *anew* all others. Raises StateFileError."""
+        """Set *states*, all or nothing; None deletes one, *anew* all others. Raises StateFileError.
+
+        A StateFileReplacedError asks for everything *anew*: the next use opens what is there then.
+        """
         there = [(name, state) for name, state in states.items() if state is not None]
         gone = [(name,) for name, state in states.items() if state is None]
         with self._using() as connection:
@@ -102,6 +114,8 @@ class StateFile:
             try:
                 if self._connection is None:
                     self._connection = self._opened()
+                elif sqlite_file.was_replaced(self.path, self._opened_files):
+                    raise StateFileReplacedError
                 yield self._connection
             except sqlite3.Error as exc:
                 # What went wrong may have to do with this connection: the next use opens another one.
@@ -114,7 +128,7 @@ class StateFile:
 
     def _opened(self) -> sqlite3.Connection:
         try:
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            sqlite_file.make(self.path)
         except OSError as exc:
             raise StateFileError(str(exc.strerror), damaged=False) from exc
         connection = sqlite3.connect(
@@ -125,6 +139,7 @@ class StateFile:
         except BaseException:
             connection.close()
             raise
+        self._opened_files = sqlite_file.inodes(self.path)
         return connection
 
     def _set_up(self, connection: sqlite3.Connection) -> None:

@@ -457,6 +457,27 @@ async def test_a_file_that_is_damaged_while_it_runs_is_replaced_by_all_that_is_k
     assert second.back_in() == 600
 
 
+@pytest.mark.parametrize("gone", ["state.db*", "state.db-*"])
+async def test_a_file_that_is_taken_away_while_it_runs_is_replaced_by_all_that_is_known(run, tmp_path, gone):
+    first = run().start()
+    await first.take(2)
+    await first.keeper.flush()
+    for path in tmp_path.glob(gone):
+        path.unlink()
+    first.ends(Kind.RATE_LIMITED, retry_after=600.0)
+    with capture_logs() as log:
+        await first.keeper.flush()
+    assert [(line["log_level"], "removed or replaced" in line["event"]) for line in log] == [
+        ("warning", True)
+    ]
+    await first.keeper.flush()
+    assert first.trouble == []
+    first.crash()
+    second = run().start()
+    assert second.used()[1] >= 2
+    assert second.back_in() == 600
+
+
 async def test_a_damaged_file_that_cannot_be_moved_is_told_and_left(run, clock, tmp_path):
     (tmp_path / "state.db").write_bytes(b"nonsense" * 1_000)
     (tmp_path / "state.db.corrupt-20260921T141320Z").mkdir()

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freeroute.errors import ConfigError
-from freeroute.stores.state_file import StateFile, StateFileError
+from freeroute.stores.state_file import StateFile, StateFileError, StateFileReplacedError
+from tests.support.elsewhere import asked
 
 
 @pytest.fixture
@@ -138,3 +139,14 @@ def test_a_row_of_another_type_makes_it_a_damaged_file(file, state):
     with pytest.raises(StateFileError, match="rows that freeroute did not write") as caught:
         file.read()
     assert caught.value.damaged
+
+
+@pytest.mark.parametrize("gone", ["state.db", "state.db-wal"])
+def test_a_file_that_was_taken_away_is_told_once_and_begun_anew(file, gone):
+    file.write({"a": b"1"})
+    file.path.with_name(gone).unlink()
+    with pytest.raises(StateFileReplacedError, match="removed or replaced") as caught:
+        file.write({"a": b"2"})
+    assert not caught.value.damaged
+    file.write({"a": b"3"}, anew=True)
+    assert asked(file.path, "SELECT state FROM kept") == "b'3'"

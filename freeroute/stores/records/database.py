@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import os
 import sqlite3
 from collections.abc import Sequence
 from functools import cache
@@ -15,8 +14,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, Dialect, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from freeroute.errors import ConfigError
+from freeroute.stores import sqlite_file
 from freeroute.stores.records import schema
 from freeroute.stores.records.bodies import Keeping
 from freeroute.stores.records.rows import Batch, Row
@@ -74,6 +75,7 @@ class Database:
         self._path = path if url is None else None
         self._migrates = migrates
         self._engine: AsyncEngine | None = None
+        self._opened_files: sqlite_file.Inodes = ()
         self.shown = self._url.render_as_string(hide_password=True) if url else str(path)
 
     # --- opening and closing -------------------------------------------------------------------------
@@ -81,9 +83,10 @@ class Database:
     async def engine(self) -> AsyncEngine:
         """Return the engine to read and write with; the tables have their present form.
 
-        Raises ConfigError if they have another that may not be changed.
+        It is another one once the file, or the log beside it, was removed or replaced. Raises ConfigError if
+        the tables have a form that may not be changed.
         """
-        if self._engine is None or self._was_removed():
+        if self._engine is None or self._was_replaced():
             await self.close()
             self._engine = await self._opened()
         return self._engine
@@ -111,7 +114,7 @@ class Database:
         return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
 
     async def _opened(self) -> AsyncEngine:
-        if not self._migrates and self._was_removed():
+        if not self._migrates and self._path is not None and not self._path.exists():
             raise ConfigError(f"there are no records at {self.shown} yet; `freeroute serve` makes them")
         # Drivers are imported here: not on the loop, where requests would wait for it.
         engine = await asyncio.to_thread(self._made)
@@ -125,6 +128,8 @@ class Database:
                         "`freeroute serve` brings it up to date"
                     )
                 await self._upgrade(engine, revision)
+            if self._path is not None:
+                self._opened_files = sqlite_file.inodes(self._path)
         except BaseException:
             await engine.dispose()
             raise
@@ -132,8 +137,8 @@ class Database:
 
     def _made(self) -> AsyncEngine:
         if self._path is not None and self._migrates:  # made by us, it is for its owner alone
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
-        return engine_for(self._url)
+            sqlite_file.make(self._path)
+        return engine_for(self._url, pooled=self._migrates)
 
     async def _upgrade(self, engine: AsyncEngine, revision: str | None) -> None:
         if self._path is not None and revision is not None:
@@ -142,18 +147,18 @@ class Database:
         async with engine.begin() as connection:
             await connection.run_sync(schema.upgrade)
 
-    def _was_removed(self) -> bool:
-        """Say whether somebody took the file away: what is written to it now, nobody could read."""
-        return self._path is not None and not self._path.exists()
+    def _was_replaced(self) -> bool:
+        return self._path is not None and sqlite_file.was_replaced(self._path, self._opened_files)
 
     # --- writing -------------------------------------------------------------------------------------
 
     async def write(self, batch: Batch, now: float) -> bool:
         """Write *batch*, all of it or nothing; say whether that was new. *now* is Unix time.
 
-        Raises BatchRefusedError if it never can be, and other exceptions if it may later.
+        It goes where those before it went; that the file is still there is looked after by `engine`. Raises
+        BatchRefusedError if it never can be written, and other exceptions if it may later.
         """
-        engine = await self.engine()
+        engine = self._engine or await self.engine()
         try:
             async with engine.begin() as connection:
                 if not await _claimed(connection, batch, now):
@@ -165,6 +170,20 @@ class Database:
         except (DataError, IntegrityError, OverflowError) as exc:
             raise BatchRefusedError(str(getattr(exc, "orig", exc))) from exc
         return True
+
+    async def settled(self) -> bool:
+        """Say whether all that was written since `engine` is in the database, whatever becomes of its log.
+
+        SQLite's log is brought into the file for that, as far as those who read it let go of it.
+        """
+        engine = self._engine
+        if self._path is None or engine is None:
+            return engine is not None
+        async with engine.connect() as connection:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            async with driver.execute("PRAGMA wal_checkpoint(PASSIVE)") as cursor:
+                busy, logged, moved = await cursor.fetchone()
+        return not busy and logged == moved and not self._was_replaced()
 
     # --- what becomes too old or too much --------------------------------------------------------------
 
@@ -190,12 +209,17 @@ class Database:
         return False
 
 
-def engine_for(url: URL) -> AsyncEngine:
-    """Return an engine for *url*; connections are made when they are needed."""
+def engine_for(url: URL, *, pooled: bool = True) -> AsyncEngine:
+    """Return an engine for *url*; connections are made when they are needed.
+
+    Those to a SQLite file end with their use unless they are *pooled*: a log that was removed under the
+    process is let go of once no connection has it, and only then a writer finds the new one.
+    """
     if url.get_backend_name() == "postgresql":
         told = {"connect_timeout": _POSTGRES_WAIT}
         return create_async_engine(url, hide_parameters=True, pool_size=2, connect_args=told)
-    engine = create_async_engine(url, hide_parameters=True, connect_args={"timeout": _SQLITE_WAIT})
+    pool: dict[str, Any] = {} if pooled else {"poolclass": NullPool}
+    engine = create_async_engine(url, hide_parameters=True, connect_args={"timeout": _SQLITE_WAIT}, **pool)
 
     @event.listens_for(engine.sync_engine, "connect")
     def set_up(connection: Any, _: object) -> None:

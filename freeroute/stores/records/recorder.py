@@ -2,11 +2,13 @@
 
 Queue, spool, database: a request appends to the queue in memory; twice a second that goes to the spool, a
 file, which outlives the process; from there batches are written to the database, whenever it takes them.
+They stay in the spool until the database has them for good: what it lost with its log is written again.
 """
 
 import asyncio
 import contextlib
 import datetime as dt
+import math
 import secrets
 from collections import deque
 from collections.abc import Callable
@@ -23,6 +25,8 @@ from freeroute.stores.records.rows import Batch, Body, Row, row_of
 from freeroute.stores.records.spool import BOUND, Spool, SpoolFullError
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
     from freeroute.stores.records.database import Database
 
 PAUSE = 0.5
@@ -36,6 +40,10 @@ BATCH = 250
 
 TIDY_EVERY = 600.0
 """Seconds between two looks for what is too old or too much. Own design."""
+
+SETTLE = 10.0
+"""Seconds after which what was written is brought from the database's log into its file. Own design: a few
+writes to the disk, and some megabytes of the spool at the busiest."""
 
 PATIENCE = 10.0
 """Seconds that the database may take for a batch. Own design: one that takes longer is as good as gone."""
@@ -71,6 +79,7 @@ class Recorder:
         self._spool = spool
         self._make = database
         self._database: Database | None = None
+        self._engine: AsyncEngine | None = None
         self._clock = clock
         self._keep = keep
         self._most = most
@@ -83,6 +92,8 @@ class Recorder:
         # A batch that the spool did not take, and how many receipts and texts are in it.
         self._held: tuple[bytes, int, int] | None = None
         self._tidy_at = clock.now().mono
+        self._settle_at = math.inf  # nothing was written since the last time
+        self._seen: dict[str, int] = {}  # by run the last batch that was counted
         self._stopping = asyncio.Event()
         self._more = asyncio.Event()
         self._ended = False
@@ -205,32 +216,63 @@ class Recorder:
                 await self._until_more()
 
     async def _until_more(self) -> None:
+        at = min(self._tidy_at, self._settle_at)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(self._tidy_at - self._clock.now().mono, PAUSE)):
+            async with asyncio.timeout(max(at - self._clock.now().mono, PAUSE)):
                 await self._more.wait()
 
     async def _step(self) -> bool:
         """Write a batch or tidy up a little; say whether there is more to do."""
         batch = await asyncio.to_thread(self._first)
-        if batch is None and self._stopping.is_set():
-            return False
+        ending = batch is None and self._stopping.is_set()
         if self._database is None:
+            if ending:
+                return False
             self._database = await asyncio.to_thread(self._make)
-        await self._database.engine()  # as long as it takes: tables may have to be given another form
-        from freeroute.stores.records.database import BatchRefusedError  # loaded by now
-
+        # As long as it takes: tables may have to be given another form.
+        if (engine := await self._database.engine()) is not self._engine:
+            await self._go_back(engine)
+            return True
         async with asyncio.timeout(PATIENCE):
+            if ending or self._clock.now().mono >= self._settle_at:
+                await self._settle(self._database)
             if batch is None:
-                return await self._tidy(self._database)
-            try:
-                if await self._database.write(batch, self._clock.now().wall):
-                    self.state.written += len(batch.rows)
-            except BatchRefusedError as exc:
-                self.state.lost += len(batch.rows)
-                self._log.error("receipts were lost: the database refuses them", reason=str(exc))
-            await asyncio.to_thread(self._spool.done)
+                return not ending and await self._tidy(self._database)
+            await self._write(self._database, batch)
         self.state.spooled = await asyncio.to_thread(self._spool.size)
         return True
+
+    async def _go_back(self, engine: "AsyncEngine") -> None:
+        """Go on with *engine*, from where it is certain that the database has all: it may be another file."""
+        if self._engine is not None:
+            self._log.warning(
+                "the records' file, or the log beside it, was removed or replaced while it was open:"
+                " it was opened anew, and what it may lack is written again"
+            )
+        self._engine = engine
+        await asyncio.to_thread(self._spool.again)
+
+    async def _write(self, database: "Database", batch: Batch) -> None:
+        from freeroute.stores.records.database import BatchRefusedError  # loaded by now
+
+        is_ours = batch.origin == self._origin
+        counts = batch.number > self._seen.get(batch.origin, 0)
+        try:
+            if (await database.write(batch, self._clock.now().wall) or is_ours) and counts:
+                self.state.written += len(batch.rows)
+        except BatchRefusedError as exc:
+            self.state.lost += len(batch.rows) if counts else 0
+            self._log.error("receipts were lost: the database refuses them", reason=str(exc))
+        self._seen[batch.origin] = max(batch.number, self._seen.get(batch.origin, 0))
+        await asyncio.to_thread(self._spool.done)
+        self._settle_at = min(self._settle_at, self._clock.now().mono + SETTLE)
+
+    async def _settle(self, database: "Database") -> None:
+        """Let the spool forget what the database has for good."""
+        self._settle_at = self._clock.now().mono + SETTLE
+        if await database.settled():
+            await asyncio.to_thread(self._spool.settled)
+            self._settle_at = math.inf
 
     def _first(self) -> Batch | None:
         batch = self._spool.first()
@@ -254,7 +296,7 @@ class Recorder:
 
     async def _went_wrong(self, exc: Exception) -> None:
         reason = "it does not answer in time" if isinstance(exc, TimeoutError) else str(exc)
-        database = self._database
+        database, self._engine = self._database, None
         await self._close()
         if database is not None and database.is_damage(exc):
             reason = self._moved_aside(database) or reason

@@ -1,13 +1,13 @@
 """Which form the tables have, and how an older one becomes the present one."""
 
 import contextlib
-import os
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from freeroute.errors import ConfigError
+from freeroute.stores import sqlite_file
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -55,7 +55,7 @@ def back_up(path: Path, revision: str) -> Path:
     """
     copy = path.with_name(f"{path.name}.before-{REVISIONS[-1]}-was-{revision}")
     copy.unlink(missing_ok=True)
-    os.close(os.open(copy, os.O_WRONLY | os.O_CREAT, 0o600))
+    sqlite_file.make(copy)
     with (
         contextlib.closing(sqlite3.connect(path, timeout=5.0)) as old,
         contextlib.closing(sqlite3.connect(copy)) as new,

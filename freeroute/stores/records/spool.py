@@ -21,7 +21,11 @@ class SpoolFullError(Exception):
 
 
 class Spool:
-    """Batches, first in, first out, one a line. Any thread may use it; its calls exclude each other."""
+    """Batches, first in, first out, one a line. Any thread may use it; its calls exclude each other.
+
+    A batch that is done stays in the file until it is `settled`, or its room is needed: till then `again`
+    gives it once more.
+    """
 
     def __init__(self, path: Path, bound: int = BOUND) -> None:
         """Keep batches in *path*, of at most *bound* bytes; nothing is opened yet."""
@@ -29,12 +33,15 @@ class Spool:
         self._bound = bound
         self._lock = threading.Lock()
         self.strange = 0  # lines that were passed over
-        self._at = 0  # where the oldest batch begins that is not done
+        self._settled = 0  # where the oldest batch begins that is not settled
+        self._at = 0  # where the oldest one begins that is not done
         self._next = 0  # where the one behind it begins, once it was read
 
     def append(self, line: bytes) -> None:
         """Add a batch, a *line* without its end, or nothing; raises SpoolFullError or OSError."""
         with self._lock:
+            if self._settled < self._at and self._length() + len(line) + 2 > self._bound:
+                self._settle()
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
             try:
                 size = os.fstat(descriptor).st_size
@@ -55,21 +62,26 @@ class Spool:
                 try:
                     return _decode.decode(line)
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                    if self._settled == self._at:
+                        self._settled = self._next
                     self._at = self._next
                     self.strange += bool(line.strip())
         return None
 
     def done(self) -> None:
-        """Forget the batch that `first` returned; the file is emptied after the last. Raises OSError."""
+        """Go on to the batch behind the one that `first` returned."""
         with self._lock:
             self._at = self._next
-            length = self._length()
-            if self._at >= length:
-                if length:
-                    os.truncate(self.path, 0)
-                self._at = self._next = 0
-            elif self._at > self._bound // 2:
-                self._drop_what_is_done()
+
+    def again(self) -> None:
+        """Go back to the oldest batch that is not settled."""
+        with self._lock:
+            self._at = self._next = self._settled
+
+    def settled(self) -> None:
+        """Forget the batches that are done; the file is emptied if all are. Raises OSError."""
+        with self._lock:
+            self._settle()
 
     def size(self) -> int:
         """Return the bytes that wait; raises OSError."""
@@ -78,7 +90,7 @@ class Spool:
 
     def _lines(self) -> Iterator[bytes]:
         if self._length() < self._at:  # somebody else emptied it
-            self._at = 0
+            self._settled = self._at = 0
         if not self._length():
             return
         with self.path.open("rb") as file:
@@ -93,6 +105,17 @@ class Spool:
         except FileNotFoundError:
             return 0
 
+    def _settle(self) -> None:
+        length = self._length()
+        if self._at >= length:
+            if length:
+                os.truncate(self.path, 0)
+            self._settled = self._at = self._next = 0
+        elif self._at > self._bound // 2:
+            self._drop_what_is_done()
+        else:
+            self._settled = self._at
+
     def _drop_what_is_done(self) -> None:
         with self.path.open("rb") as file:
             file.seek(self._at)
@@ -102,7 +125,7 @@ class Spool:
         with os.fdopen(descriptor, "wb") as file:
             file.write(rest)
         beside.replace(self.path)
-        self._at = self._next = 0
+        self._settled = self._at = self._next = 0
 
     @staticmethod
     def _end_of_a_torn_line(descriptor: int, size: int) -> bytes:

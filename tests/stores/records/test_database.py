@@ -15,6 +15,7 @@ from freeroute.stores.records.database import (
 from freeroute.stores.records.rows import Batch
 from freeroute.stores.records.tables import daily, hourly, metadata, receipts, writers
 from tests.support.clocks import EPOCH
+from tests.support.elsewhere import asked, take_log
 from tests.support.receipts import row
 
 DAY = 86400.0
@@ -144,8 +145,46 @@ async def test_a_file_that_was_removed_is_made_anew(tmp_path):
     await database.write(Batch("run", 1, (row(),)), EPOCH)
     for path in tmp_path.iterdir():
         path.unlink()
+    await database.engine()
     assert await database.write(Batch("run", 2, (row(request_id="req_2"),)), EPOCH)
     assert [found["request_id"] for found in await stored(database)] == ["req_2"]
+    await database.close()
+
+
+async def test_a_writer_that_is_opened_anew_takes_no_lock_from_a_reader(tmp_path):
+    path = tmp_path / "records.db"
+    writer, reader = Database(None, path), Database(None, path, migrates=False)
+    await writer.write(Batch("run", 1, (row(),)), EPOCH)
+    async with (await reader.engine()).connect() as reading:
+        assert (await reading.execute(select(receipts.c.id))).scalars().all() == [1]
+        await writer.close()
+        await writer.write(Batch("run", 2, (row(),)), EPOCH)
+        assert asked(path, "SELECT count(*) FROM receipts") == "2"
+        assert (tmp_path / "records.db-wal").exists()
+    await reader.close()
+    await writer.close()
+
+
+async def test_what_was_written_is_settled_once_it_is_in_the_database_itself(database, tmp_path):
+    assert not await database.settled()
+    await database.write(Batch("run", 1, (row(),)), EPOCH)
+    assert await database.settled()
+
+
+async def test_what_is_only_in_a_log_that_somebody_reads_or_took_away_is_not_settled(tmp_path):
+    path = tmp_path / "records.db"
+    database = Database(None, path)
+    await database.write(Batch("run", 1, (row(),)), EPOCH)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM receipts").fetchone()
+        await database.write(Batch("run", 2, (row(),)), EPOCH)
+        assert not await database.settled()
+    assert await database.settled()
+    before = await database.engine()
+    take_log(path)
+    assert not await database.settled()
+    assert await database.engine() is not before
     await database.close()
 
 

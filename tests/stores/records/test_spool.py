@@ -38,14 +38,38 @@ def test_what_went_in_first_comes_out_first(spool):
     assert drained(spool) == [1, 2, 3]
 
 
-def test_a_file_whose_batches_are_done_is_empty_and_only_its_owner_can_read_it(spool):
+def test_a_file_whose_batches_are_settled_is_empty_and_only_its_owner_can_read_it(spool):
     spool.append(line(1))
     assert spool.size() == len(line(1)) + 1
-    spool.done()
-    spool.append(line(1))
     assert spool.path.stat().st_mode & 0o777 == 0o600
     drained(spool)
+    assert spool.size() == 0
+    assert spool.path.stat().st_size > 0
+    spool.settled()
     assert (spool.size(), spool.path.stat().st_size) == (0, 0)
+
+
+def test_what_is_done_is_given_again_until_it_is_settled(spool):
+    for number in (1, 2, 3):
+        spool.append(line(number))
+    assert spool.first() == batch(1)
+    spool.done()
+    spool.settled()
+    assert spool.first() == batch(2)
+    spool.done()
+    spool.again()
+    assert drained(spool) == [2, 3]
+    spool.settled()
+    spool.again()
+    assert drained(spool) == []
+
+
+def test_what_was_done_and_is_not_settled_gives_way_to_what_comes(tmp_path):
+    spool = Spool(tmp_path / "records.spool", bound=1_000)
+    for number in range(50):
+        spool.append(line(number))
+        assert drained(spool) == [number]
+    assert spool.path.stat().st_size <= 1_000
 
 
 def test_another_process_finds_what_was_left(spool):

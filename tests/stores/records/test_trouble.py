@@ -9,17 +9,21 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from sqlalchemy import select
 
-from freeroute.stores.records.recorder import QUEUE
+from freeroute.stores.records.database import Database
+from freeroute.stores.records.recorder import QUEUE, SETTLE
+from freeroute.stores.records.tables import receipts
 from tests.stores.records.test_recorder import Bench, ids, numbered
 from tests.support.disks import full, read_only
+from tests.support.elsewhere import asked, take_log
 
 
 @pytest.fixture(autouse=True)
-def _log():
+def log():
     # What is logged meanwhile goes to a file too, where the disk is full for all of this process.
-    with structlog.testing.capture_logs():
-        yield
+    with structlog.testing.capture_logs() as lines:
+        yield lines
 
 
 @pytest.fixture
@@ -51,10 +55,10 @@ async def goes_on(bench, trouble) -> None:
 
 
 @contextlib.contextmanager
-def locked(path) -> Iterator[None]:
+def locked(path, kind="EXCLUSIVE") -> Iterator[None]:
     """Hold the file as a backup that takes its time does."""
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN EXCLUSIVE")
+        other.execute(f"BEGIN {kind}")
         yield
         other.execute("ROLLBACK")
 
@@ -98,3 +102,52 @@ async def test_a_directory_that_became_read_only_costs_nothing(bench, tmp_path):
     await bench.until(lambda: not bench.state.failing)
     await bench.until(lambda: bench.state.written == 21)
     assert await bench.stored() == ids(21)
+
+
+# --- taken away ---------------------------------------------------------------------------------------------
+
+
+async def test_a_log_that_is_taken_away_with_what_was_written_costs_nothing(bench):
+    bench.recorder.saw(*numbered(1, first=1))
+    await bench.until(lambda: bench.state.written == 2)
+    take_log(bench.path)
+    bench.recorder.saw(*numbered(1, first=2))
+    await bench.until(lambda: bench.state.written == 3 and bench.spool.size() == 0)
+    assert asked(bench.path, "SELECT count(*), group_concat(request_id) FROM receipts") == "3"
+    assert await bench.stored() == ids(3)
+    assert (bench.state.lost, bench.state.failing) == (0, False)
+
+
+async def test_a_file_that_was_replaced_gets_what_was_not_settled_and_what_comes(bench, log):
+    bench.clock.advance(SETTLE + 1)
+    bench.recorder.saw(*numbered(1, first=1))  # before this is written, what was there is settled
+    await bench.until(lambda: bench.state.written == 2)
+    for path in bench.path.parent.glob("records.db*"):
+        path.unlink()
+    bench.recorder.saw(*numbered(1, first=2))
+    await bench.until(lambda: bench.state.written == 3 and bench.spool.size() == 0)
+    assert await bench.stored() == ["req_1", "req_2"]
+    assert [line["log_level"] for line in log if "removed or replaced" in line["event"]] == ["warning"]
+
+
+async def test_a_lock_that_ends_leaves_the_file_locked_by_us(bench):
+    reader = Database(None, bench.path, migrates=False)
+    async with (await reader.engine()).connect() as reading:
+        await reading.execute(select(receipts.c.id))
+        with locked(bench.path, "IMMEDIATE"):
+            bench.recorder.saw(*numbered(1, first=1))
+            await bench.until(lambda: bench.state.failing)
+        await bench.until(lambda: not bench.state.failing and bench.state.written == 2)
+        assert asked(bench.path, "SELECT count(*) FROM receipts") == "2"
+        assert bench.path.with_name("records.db-wal").exists()
+    await reader.close()
+
+
+async def test_the_end_settles_what_was_written(tmp_path):
+    bench = Bench(tmp_path)
+    async with bench.running():
+        bench.recorder.saw(*numbered(1))
+        await bench.until(lambda: bench.state.written == 1)
+        assert bench.spool.path.stat().st_size > 0
+    assert bench.spool.path.stat().st_size == 0
+    assert not bench.path.with_name("records.db-wal").exists()
