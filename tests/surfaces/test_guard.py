@@ -251,12 +251,12 @@ def test_a_key_counts_from_the_next_request_on():
 def test_ten_thousand_wrong_keys_cost_little_and_lock_nobody_out():
     many = tuple(Client(f"c{number}", hash_key(f"sk-{number}")) for number in range(10_000))
     door = guard(Policy(clients=many))
-    began = time.perf_counter()
+    began = time.process_time()
     for number in range(10_000):
         with pytest.raises(InvalidApiKey):
             door.admit({b"authorization": b"Bearer wrong-%d" % number}, "10.0.0.9", Access.CLIENT)
     # A tenth of a second; looking at every client each time would take most of a minute.
-    assert time.perf_counter() - began < 5.0
+    assert time.process_time() - began < 5.0
     assert door.admit({b"authorization": b"Bearer sk-9999"}, "10.0.0.9", Access.CLIENT).queue == "c9999"
 
 
