@@ -1,6 +1,6 @@
 """The file ``providers.json``: what operators entered, and the keys among it under seal."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from msgspec import Struct, structs
@@ -9,6 +9,7 @@ from freeroute.domain.keys import KeyPlace
 from freeroute.domain.overlay import EnteredKey, Overlay
 from freeroute.errors import ConfigError
 from freeroute.stores.kept_file import KeptFile, write_whole
+from freeroute.stores.permissions import open_to_others
 from freeroute.stores.sealing import VARIABLE, Seal, Unopened, key_of, new_key
 
 NAME = "providers.json"
@@ -53,7 +54,7 @@ class Locked(ConfigError):
 class Sealing:
     """The keys of one content, by the encryption key that it goes by."""
 
-    def __init__(self, check: str, seals: Callable[[], Sequence[Seal]], made: Callable[[], Seal]) -> None:
+    def __init__(self, check: str, seals: Callable[[], Iterable[Seal]], made: Callable[[], Seal]) -> None:
         """Go by *check*. *seals* are the encryption keys there are, *made* gives one if nothing is sealed."""
         self.check = check
         self._seals = seals
@@ -161,7 +162,9 @@ class KeySafe:
             found = self.key_path.stat()
         except OSError:
             return self._file.mark()
-        return self._file.mark() and (self._file.mark(), found.st_mtime_ns, found.st_ino, found.st_size)
+        # As of the other file, whoever mends its permissions is noticed too.
+        changed = found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size
+        return self._file.mark() and (self._file.mark(), changed)
 
     # --- inside ------------------------------------------------------------------------------------
 
@@ -187,13 +190,13 @@ class KeySafe:
             return Opened(content.overlay, problem=str(exc))
         return Opened(content.overlay, secrets, damaged=frozenset(damaged))
 
-    def _seals(self) -> list[Seal]:
-        return [*self.told, *self._kept()]
+    def _seals(self) -> Iterator[Seal]:
+        yield from self.told
+        yield from self._kept()
 
     def _first(self) -> Seal:
         """Return what the first key is sealed with: what is told, or there, or made now."""
-        seals = self._seals()
-        return seals[0] if seals else self._make([])
+        return next(self._seals(), None) or self._make([])
 
     def _next(self, sealing: Sealing) -> Seal:
         """Return what all keys are to be sealed with instead."""
@@ -227,6 +230,11 @@ class KeySafe:
 
     def _lines(self) -> list[str]:
         try:
+            if mode := open_to_others(self.key_path.resolve()):
+                raise Locked(
+                    f"{self.key_path}: others than its owner can use it (mode {mode:04o}): chmod 600, and if"
+                    " somebody may have read it, `freeroute keys rekey`"
+                )
             return self.key_path.read_text(encoding="ascii").split()
         except FileNotFoundError:
             return []

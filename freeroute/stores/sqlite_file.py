@@ -8,6 +8,8 @@ process then believes to be the last one, and removes the log beside the file wh
 import os
 from pathlib import Path
 
+from freeroute.stores.permissions import open_to_others
+
 BESIDE = ("-wal", "-shm")
 """What SQLite keeps beside a file while it is open."""
 
@@ -15,12 +17,14 @@ Inodes = tuple[tuple[int, int] | None, ...]
 
 
 def make(path: Path) -> None:
-    """Make an empty file at *path* that its owner alone can read, unless there is one; raises OSError."""
+    """Make an empty file at *path*, unless there is one, that its owner alone can use; raises OSError."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        return
-    os.close(descriptor)
+        if open_to_others(path):
+            path.chmod(0o600)
+    else:
+        os.close(descriptor)
 
 
 def inodes(path: Path) -> Inodes:

@@ -6,18 +6,25 @@ import secrets
 from pathlib import Path
 from typing import IO
 
+import structlog
+
 from freeroute.errors import ConfigError
+from freeroute.stores.permissions import shut
 
 
 class StateDir:
     """A directory only its owner can read, locked for the life of one process."""
 
     def __init__(self, path: Path) -> None:
-        """Make *path* if need be and lock it; raises ConfigError if another process holds it."""
+        """Make *path* if need be and lock it; raises ConfigError if another process holds it.
+
+        What others can read in it is taken from them, before anything in it is opened.
+        """
         self.path = path
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock: IO[str] | None = (path / "lock").open("a")
+            descriptor = os.open(path / "lock", os.O_WRONLY | os.O_CREAT, 0o600)
+            self._lock: IO[str] | None = os.fdopen(descriptor, "w")
         except OSError as exc:
             raise ConfigError(f"server.state_dir: cannot use {path}: {exc.strerror}") from exc
         try:
@@ -28,6 +35,7 @@ class StateDir:
                 f"server.state_dir: another freeroute already runs on {path}; "
                 "stop it, or give this one its own server.state_dir"
             ) from exc
+        self._shut()
 
     def admin_key(self) -> str:
         """Return the admin key kept here, made on the first call; raises ConfigError if it cannot be read."""
@@ -41,6 +49,20 @@ class StateDir:
         if not key:
             raise ConfigError(f"{path}: is empty; delete it, and a new admin key is made")
         return key
+
+    def _shut(self) -> None:
+        log = structlog.get_logger("freeroute.state")
+        found = shut(self.path)
+        if found.shut:
+            log.warning(
+                "others could use files of the state directory; now only its owner can", files=found.shut
+            )
+        if found.open:
+            log.error(
+                "others can use the state directory, and that is not changed by itself: "
+                "give freeroute a directory of its own, or take the right from them with chmod go=",
+                files=found.open,
+            )
 
     @staticmethod
     def _write_key(path: Path) -> None:

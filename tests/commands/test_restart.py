@@ -181,9 +181,10 @@ def test_a_damaged_state_file_costs_a_message_and_no_start(tmp_path, upstream):
 
 def test_a_state_file_of_a_newer_freeroute_is_one_line_and_exit_2(tmp_path):
     state = state_of(tmp_path)
-    state.parent.mkdir(parents=True)
+    state.parent.mkdir(parents=True, mode=0o700)
     with contextlib.closing(sqlite3.connect(state)) as newer:
         newer.execute("PRAGMA user_version = 99")
+    state.chmod(0o600)
     with process("serve", "--port", "0", directory=tmp_path) as started:
         _, err = started.communicate(timeout=PATIENCE)
     assert started.returncode == 2

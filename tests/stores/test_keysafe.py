@@ -57,6 +57,30 @@ def test_a_key_is_kept_sealed_and_both_files_are_the_owners_alone(tmp_path):
     assert SECRET not in repr(safe.read())
 
 
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o602])
+def test_an_encryption_key_that_others_can_use_opens_and_seals_nothing(tmp_path, mode):
+    safe = filled(tmp_path)
+    safe.key_path.chmod(mode)
+    before = safe.mark()
+    opened = safe.read()
+    assert opened.secrets == {}
+    assert "chmod 600" in (opened.problem or "")
+    for change in (lambda: safe.update(entered(("groq", "other"))), safe.rekey):
+        with pytest.raises(Locked, match="others than its owner"):
+            change()
+    safe.key_path.chmod(0o600)
+    assert safe.mark() != before
+    assert safe.read().secrets == {PLACE: SECRET}
+
+
+def test_a_key_that_is_told_needs_no_file_that_others_can_use(tmp_path):
+    told = new_key()
+    filled(tmp_path, told)
+    (tmp_path / "encryption_key").write_text(new_key())
+    (tmp_path / "encryption_key").chmod(0o644)
+    assert KeySafe(tmp_path, told).read().secrets == {PLACE: SECRET}
+
+
 def test_switches_need_no_encryption_key(tmp_path):
     safe = KeySafe(tmp_path, None)
     safe.update(lambda overlay, _: overlay.switched("groq", on=False))

@@ -30,6 +30,13 @@ def test_a_file_that_is_made_is_empty_and_its_owners_alone(path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_what_somebody_else_made_for_all_to_read_is_the_owners_alone(path):
+    path.touch()
+    path.chmod(0o644)
+    make(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
 def test_where_it_cannot_be_made_that_is_an_error(path):
     with pytest.raises(OSError, match="No such file"):
         make(path / "below")

@@ -3,6 +3,7 @@
 import stat
 
 import pytest
+from structlog.testing import capture_logs
 
 from freeroute.errors import ConfigError
 from freeroute.stores.state_dir import StateDir
@@ -37,3 +38,39 @@ def test_a_path_that_is_no_directory_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"server\.state_dir: cannot use .*/file/state"):
         StateDir(tmp_path / "file" / "state")
+
+
+def test_what_others_could_read_is_the_owners_alone_from_the_start_on_and_told(tmp_path):
+    path = tmp_path / "state"
+    path.mkdir()
+    path.chmod(0o755)
+    for name in ("records.db", "state.db-wal", "encryption_key", ".clients.json.x1", "records.spool"):
+        (path / name).touch()
+        (path / name).chmod(0o644)
+    (path / "notes.txt").touch(mode=0o644)
+    with capture_logs() as log:
+        StateDir(path).close()
+    assert [(line["log_level"], len(line["files"])) for line in log] == [("warning", 6)]
+    assert f"{path} (0755)" in log[0]["files"]
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in (path, *path.iterdir())}
+    assert modes.pop("state") == 0o700
+    assert modes.pop("notes.txt") == 0o644
+    assert set(modes.values()) == {0o600}
+    with capture_logs() as log:
+        StateDir(path).close()
+    assert log == []
+
+
+def test_what_it_makes_its_owner_alone_can_read(tmp_path):
+    StateDir(tmp_path / "state").close()
+    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "state" / "lock").stat().st_mode) == 0o600
+
+
+def test_a_directory_that_others_work_in_is_told_and_left(tmp_path):
+    tmp_path.chmod(0o755)
+    (tmp_path / "theirs").mkdir()
+    with capture_logs() as log:
+        StateDir(tmp_path).close()
+    assert [(line["log_level"], line["files"]) for line in log] == [("error", (f"{tmp_path} (0755)",))]
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755

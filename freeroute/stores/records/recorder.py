@@ -45,6 +45,10 @@ SETTLE = 10.0
 """Seconds after which what was written is brought from the database's log into its file. Own design: a few
 writes to the disk, and some megabytes of the spool at the busiest."""
 
+LOOK = 1.0
+"""Seconds between two looks, while nothing comes, for whether the database is still the one that was opened:
+whoever reads it otherwise may fail for so long. Own design: some calls of the system."""
+
 PATIENCE = 10.0
 """Seconds that the database may take for a batch. Own design: one that takes longer is as good as gone."""
 
@@ -216,9 +220,8 @@ class Recorder:
                 await self._until_more()
 
     async def _until_more(self) -> None:
-        at = min(self._tidy_at, self._settle_at)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(at - self._clock.now().mono, PAUSE)):
+            async with asyncio.timeout(LOOK):
                 await self._more.wait()
 
     async def _step(self) -> bool:

@@ -130,6 +130,13 @@ async def test_a_file_that_was_replaced_gets_what_was_not_settled_and_what_comes
     assert [line["log_level"] for line in log if "removed or replaced" in line["event"]] == ["warning"]
 
 
+async def test_a_log_that_is_taken_away_is_noticed_while_nothing_comes(bench, log):
+    take_log(bench.path)
+    await bench.until(lambda: any("removed or replaced" in line["event"] for line in log))
+    await bench.until(lambda: bench.spool.size() == 0)
+    assert asked(bench.path, "SELECT count(*) FROM receipts") == "1"
+
+
 async def test_a_lock_that_ends_leaves_the_file_locked_by_us(bench):
     reader = Database(None, bench.path, migrates=False)
     async with (await reader.engine()).connect() as reading:
