@@ -182,8 +182,8 @@ def test_what_dangles_or_contradicts_is_refused_by_name(built, text, error):
         (
             {"GROQ_API_KEY": "a,b", "FREEROUTE_ADMIN_KEY": "b"},
             (
-                "environment: GROQ_API_KEY: is the same key as FREEROUTE_ADMIN_KEY: no provider is shown a key"
-                " of this gateway"
+                "environment: GROQ_API_KEY: is the same key as FREEROUTE_ADMIN_KEY: no provider is shown a"
+                " key of this gateway"
             ),
         ),
         (
