@@ -75,7 +75,8 @@ _FLAGS = {
 class Settings(Struct, frozen=True, kw_only=True):
     """Everything that was set, by whatever way. *environ* includes `.env`; *shown* names the file in errors.
 
-    Keys are resolved: no reference is left in *providers*, *clients* or *server*.
+    Keys are resolved: no reference is left in *providers*, *clients* or *server*. *doors* names, by their
+    hashes, the keys among these that open something at this gateway: no provider is shown them.
     """
 
     server: ServerSpec
@@ -93,6 +94,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     open: bool = False
     admin_key: str | None = None
     encryption_key: str | None = None
+    doors: Mapping[bytes, str] = {}
     file: Path | None = None
     shown: str = "freeroute.yaml"
 
@@ -119,22 +121,22 @@ def load(args: Overrides, env: Mapping[str, str], cwd: Path, home: Path) -> Sett
             "is the same key as FREEROUTE_ADMIN_KEY: a key that reads /metrics may open nothing else"
         )
     taken = {"server.metrics_key": metrics_key, "FREEROUTE_ADMIN_KEY": admin_key}
-    hashes = {hash_key(key): name for name, key in taken.items() if key is not None}
+    doors = {hash_key(key): name for name, key in taken.items() if key is not None}
     clients = clients_of(
         spec.clients,
         look_up.one,
         where.member("clients"),
         own=_own_key(environ, "FREEROUTE_API_KEY"),
-        taken=hashes,
+        taken=doors,
     )
-    hashes |= {client.key_hash: f"that of the client {client.name}" for client in clients}
+    doors |= {client.key_hash: f"that of the client {client.name}" for client in clients}
     state_dir = expanded(spec.server.state_dir, home)
     return Settings(
         server=structs.replace(spec.server, metrics_key=metrics_key),
         discovery=spec.discovery,
         providers={
             name: structs.replace(
-                entry, keys=_keys(entry, look_up, where.member("providers").entry(name), hashes)
+                entry, keys=_keys(entry, look_up, where.member("providers").entry(name), doors)
             )
             for name, entry in spec.providers.items()
         },
@@ -150,6 +152,7 @@ def load(args: Overrides, env: Mapping[str, str], cwd: Path, home: Path) -> Sett
         open=args.open if args.open is not None else _truth(environ, "FREEROUTE_OPEN"),
         admin_key=admin_key,
         encryption_key=environ.get("FREEROUTE_ENCRYPTION_KEY") or None,
+        doors=doors,
         file=path,
         shown=shown,
     )
@@ -263,10 +266,10 @@ def _truth(env: Mapping[str, str], name: str) -> bool:
 # --- keys and storage ----------------------------------------------------------------------------------
 
 
-def _keys(entry: ProviderSpec, look_up: References, where: Where, own: Mapping[bytes, str]) -> Any:
+def _keys(entry: ProviderSpec, look_up: References, where: Where, doors: Mapping[bytes, str]) -> Any:
     """Return the entry's keys as KeySpecs with their secrets in place; UNSET stays UNSET.
 
-    *own* are hashes of keys that open a door of this gateway: no provider is shown them.
+    *doors* is that of `Settings`.
     """
     if entry.keys is UNSET:
         return UNSET
@@ -278,10 +281,15 @@ def _keys(entry: ProviderSpec, look_up: References, where: Where, own: Mapping[b
             label = spec.label if spec.label is None or number == 1 else f"{spec.label}-{number}"
             if secret in [other.key for other in found]:
                 raise place.error("repeats an earlier key")
-            if owner := own.get(hash_key(secret)):
-                raise place.error(f"is the same key as {owner}: no provider is shown a key of this gateway")
+            check_none_of_ours(secret, doors, place)
             found.append(structs.replace(spec, key=secret, label=label))
     return tuple(found)
+
+
+def check_none_of_ours(secret: str, doors: Mapping[bytes, str], where: Where) -> None:
+    """Raise ConfigError if *secret*, which a provider would be shown, opens one of *doors*."""
+    if owner := doors.get(hash_key(secret)):
+        raise where.error(f"is the same key as {owner}: no provider is shown a key of this gateway")
 
 
 def _storage(spec: StorageSpec, look_up: References, where: Where) -> StorageSpec:

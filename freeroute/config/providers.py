@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from msgspec import UnsetType, structs
 
 from freeroute.config.entries import models_of, or_else, unknown
-from freeroute.config.load import Settings
+from freeroute.config.load import Settings, check_none_of_ours
 from freeroute.config.provider_specs import (
     LimitSpec,
     ModelSpec,
@@ -186,9 +186,11 @@ def _keys(spec: ProviderSpec, settings: Settings, where: Where, *, listed: bool)
     variable = set_variable(spec, settings.environ, listed=listed)
     secrets = split(settings.environ[variable]) if variable else []
     if secrets and (listed or settings.discovery.env):
+        place = Where("environment", variable or "")
         for number, secret in enumerate(secrets, 1):
             if not re.fullmatch(r"[!-~]+", secret):
-                raise Where("environment", variable or "").error("holds a character that no key has")
+                raise place.error("holds a character that no key has")
+            check_none_of_ours(secret, settings.doors, place)
             yield Key(secret, f"key-{number}", source="environment")
     elif or_else(spec.keyless, False) or not isinstance(spec.engine, UnsetType):
         yield Key("", "anonymous")

@@ -111,7 +111,7 @@ class Gateway:
             fit, rest = eligible(need, self.standing, self.clock.now())
             if not fit:
                 any_provider = bool(self.catalogue.candidates)
-                raise nothing_fits(need, rest, call.model, self.standing, any_provider=any_provider)
+                raise nothing_fits(need, rest, course, self.standing, any_provider=any_provider)
             asked = willing(need, fit, self.standing, self.clock.now())
             won = await self.loop.run(call, need, asked, course)
         except BaseException as exc:

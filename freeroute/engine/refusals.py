@@ -45,9 +45,10 @@ def in_maintenance(maintenance: Maintenance) -> ApiError:
 
 
 def nothing_fits(
-    need: Need, reasons: Sequence[Reason], asked: str, standing: Standing, *, any_provider: bool
+    need: Need, reasons: Sequence[Reason], course: Course, standing: Standing, *, any_provider: bool
 ) -> ApiError:
     """Return the error for a request that no candidate of its targets could ever serve."""
+    asked = course.asked
     if any_provider and not any(target.candidates for target in need.targets):
         return NoProvider(
             f"{asked}: no model that is switched on belongs to it; `freeroute models` lists what there is, "
@@ -59,7 +60,7 @@ def nothing_fits(
             "or run with --keyless or --demo"
         )
     told = f"{asked}: no configured model can serve this request: {summary(reasons)}"
-    metadata = {"candidates": [_line(reason, Now(0.0, 0.0)) for reason in reasons[:LISTED]]}
+    metadata = {"candidates": _lines(reasons, Now(0.0, 0.0), course)}
     too_small = [reason.candidate for reason in reasons if reason.text.startswith("context of")]
     if too_small:  # looked at last: all else fits
         numbers = _overflow(need, too_small, standing)
@@ -128,7 +129,7 @@ def gave_up(
     reasons = obstacles(need, fit, standing, now)
     metadata: dict[str, Any] = {
         "attempts": attempts_told(course.notes),
-        "candidates": [_line(reason, now) for reason in reasons[:LISTED]],
+        "candidates": _lines(reasons, now, course),
     }
     back_at = min((reason.back_at for reason in reasons if reason.kind in _QUOTA), default=math.inf)
     if back_at < math.inf:
@@ -180,12 +181,18 @@ def attempts_told(notes: Sequence[AttemptNote]) -> list[dict[str, Any]]:
     ]
 
 
-def _line(reason: Reason, now: Now) -> dict[str, Any]:
+def _lines(reasons: Sequence[Reason], now: Now, course: Course) -> list[dict[str, Any]]:
+    """Return why candidates cannot be used. Clients are not told which keys there are."""
+    labels = course.context.client is None
+    return [_line(reason, now, labels=labels) for reason in reasons[:LISTED]]
+
+
+def _line(reason: Reason, now: Now, *, labels: bool) -> dict[str, Any]:
     known = reason.back_at < math.inf
     return {
         "provider": reason.candidate.provider.id,
         "model": reason.candidate.model.id,
-        "key": reason.candidate.key.label,
+        "key": reason.candidate.key.label if labels else None,
         "reason": reason.text,
         "back_in": round(max(reason.back_at - now.mono, 0.0), 1) if known else None,
     }

@@ -180,6 +180,13 @@ def test_what_dangles_or_contradicts_is_refused_by_name(built, text, error):
     [
         ({"GROQ_API_KEY": "sk secret"}, "environment: GROQ_API_KEY: holds a character that no key has"),
         (
+            {"GROQ_API_KEY": "a,b", "FREEROUTE_ADMIN_KEY": "b"},
+            (
+                "environment: GROQ_API_KEY: is the same key as FREEROUTE_ADMIN_KEY: no provider is shown a"
+                " key of this gateway"
+            ),
+        ),
+        (
             {"OLLAMA_HOST": "a b"},
             "environment: OLLAMA_HOST: expected an address such as https://api.example.com/v1",
         ),

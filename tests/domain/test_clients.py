@@ -19,6 +19,7 @@ from freeroute.domain.clients import (
     rotated,
 )
 from freeroute.domain.resolve import Names, Target
+from tests.support.receipts import receipt
 from tests.support.world import catalogue, model, provider
 
 ALICE, BOB = Client("alice", hash_key("a")), Client("bob", hash_key("b"))
@@ -168,3 +169,10 @@ def test_a_client_that_was_added_anew_is_another_one_of_the_same_name():
     assert len({one.pools[0].id for one in (given, first, second)}) == 3
     assert {name_of(one.holder) for one in (given, first, second)} == {"a"}
     assert structs.replace(first, limits=(), key_hash=b"b").holder == first.holder
+
+
+def test_a_receipt_says_which_holder_of_the_name_it_is_of():
+    client = Client("a", b"a", created=1.5)
+    first = receipt(client="a", created=1.5)
+    assert first.holder == client.holder
+    assert receipt(client="a").holder == "a"

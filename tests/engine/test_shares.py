@@ -13,7 +13,7 @@ from freeroute.domain.usage import Usage
 from freeroute.engine import tally
 from freeroute.engine.shares import LISTED
 from freeroute.engine.tally import CLIENTS, OTHER, USES, Tally
-from freeroute.errors import InvalidApiKey, UpstreamFailed
+from freeroute.errors import InvalidApiKey, NoProvider, UpstreamFailed
 from tests.support.world import World, model, provider, streamed
 
 MINUTE = Limit(Unit.REQUESTS, 20, 60.0, span="minute")
@@ -82,6 +82,9 @@ async def test_a_client_is_told_how_models_stand_and_neither_keys_nor_what_other
     assert (told["state"], told["models"], told["keys"], told["pools"]) == ("healthy", 2, [], [])
     assert {told[name] for name in ("requests", "served", "failed", "last_used", "last_error")} == {None}
     world.gateway.standing.hold(("key", "a", "hidden-2"), world.clock.now().mono + 5, "key was throttled")
+    for client, labels in ((BOB, {None}), (None, {"hidden-1", "hidden-2"})):
+        refused = await world.fails(NoProvider, context=world.context(client=client))
+        assert {line["key"] for line in (refused.metadata or {})["candidates"]} == labels
     [told] = world.gateway.status(BOB)["providers"]
     held = told["candidates"][0]
     assert (held["state"], held["back_at"]) == ("held", world.clock.now().wall + 5)
