@@ -19,6 +19,11 @@ LONGEST_TEXT = 2**20
 """Bytes that `storage.bodies.longest` may not exceed: of a hundred streams at once so much is held in memory.
 Own design."""
 
+MOST_PATTERNS = 1000
+"""Patterns of models that one client may have. Own design: several for each model of the catalogue."""
+
+Pattern = Annotated[str, Meta(min_length=1, max_length=256)]
+
 _RECEIVER = re.compile(r"https?://[^\s?#@]+")
 
 Strategy = Literal["free", "fast", "smart"]
@@ -72,7 +77,7 @@ class ClientSpec(Struct, frozen=True, forbid_unknown_fields=True):
     tokens_per_day: Count | None = None
     tokens_per_month: Count | None = None
     concurrency: Count | None = None
-    models: tuple[str, ...] | None = None
+    models: Annotated[tuple[Pattern, ...], Meta(max_length=MOST_PATTERNS)] | None = None
     expires: str | None = None
     weight: Annotated[float, Meta(ge=LEAST_WEIGHT, le=MOST_WEIGHT)] = 1.0
     privacy: Literal["any", "no-train"] = "any"
@@ -81,7 +86,7 @@ class ClientSpec(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         """Refuse what would be ambiguous or is not enforced."""
-        refuse_unprintable(note=self.note)
+        refuse_unprintable(note=self.note, models="".join(self.models or ()))
         if (self.key is None) == (self.key_hash is None):
             raise ValueError("give either `key` or `key_hash`")
 

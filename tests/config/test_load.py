@@ -318,6 +318,14 @@ BAD_FILES = [
         'clients: [{name: a, key: k, note: "a\\nb"}]',
         "clients[0]: note holds a line break or another control character",
     ),
+    (
+        'clients: [{name: a, key: k, models: ["free*", "m\\0"]}]',
+        "clients[0]: models holds a line break or another control character",
+    ),
+    (
+        "clients: [{name: a, key: k, models: ['']}]",
+        "clients[0].models[0]: expected str of length >= 1",
+    ),
 ]
 
 ALONE = "a key that callers hold may open nothing else"
