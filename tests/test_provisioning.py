@@ -120,6 +120,7 @@ async def test_a_start_without_the_encryption_key_goes_on_once_it_is_back(tmp_pa
     assert labels(provisioning) == {"one": ["key-1"]}
     assert [log["event"] for log in logs] == ["what was entered needs an operator"]
     assert SECRET not in str(logs)
+    safe.key_path.touch(mode=0o600)
     safe.key_path.write_text(kept)
     assert await provisioning.look()
     assert labels(provisioning) == {"one": ["key-1", "mine"]}
