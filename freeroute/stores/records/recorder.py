@@ -235,7 +235,7 @@ class Recorder:
         # As long as it takes: tables may have to be given another form.
         if (engine := await self._database.engine()) is not self._engine:
             await self._go_back(engine)
-            return True
+            return await self._step()
         async with asyncio.timeout(PATIENCE):
             if ending or self._clock.now().mono >= self._settle_at:
                 await self._settle(self._database)
