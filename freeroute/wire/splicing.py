@@ -1,6 +1,8 @@
 """One answer told by several models: what the caller has of it, and where the next one's text goes on."""
 
+import re
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 import msgspec
@@ -19,8 +21,22 @@ REFRAIN = 64
 """Characters from which on a text is hardly said once more on purpose, behind a blank. Own design: lines of
 songs are shorter."""
 
+ALIKE = 24
+"""Characters that nobody goes on with by chance, where they are the first of the text already. Own design."""
+
+ALIKE_WORDS = 3
+"""Words that nobody goes on with by chance, where they are the first of the text already. Own design."""
+
 RHYTHM = 4096
 """Characters at the end of a text that are looked at for a rhythm. Own design: "ha ha ha", or lines."""
+
+# Letters of scripts that have them, and blanks between words: neither Thai and its like nor CJK nor Hangul.
+_LETTERLESS = (
+    r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\ud7ff\uf900-\ufaff\uff66-\uffdc\U00020000-\U0003ffff"
+)
+_LETTER = rf"[^\W\d_{_LETTERLESS}]"
+_WORD = re.compile(_LETTER + "+")
+_SAYING = re.compile(_LETTER + "{3}")
 
 _THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details")
 _NO_TEXT = ("tool_calls", "function_call", "refusal", "audio", "images")
@@ -90,13 +106,16 @@ class Told:
 class Seam:
     """Finds where the text of a second answer goes beyond what was *told*.
 
-    A model that was given the beginning goes on from it, or begins anew as if it had not been given it, and
-    then all that was told is taken off. Which of the two it does is told by how it begins. One that goes on
-    writes the blank first that comes next, for those at the end of what was told are not given to it, since
-    some refuse them; or it goes on in the middle of a word. One that begins anew begins with the first word.
-    So a text that repeats what was told at once is one that begins anew, however short, unless what was told
-    has a rhythm that this keeps; one that does so behind a blank repeats on purpose, unless it is long. With
-    the provider's flag it always begins anew.
+    A model that was given the beginning is trusted to go on from it. Some begin anew all the same, as if
+    they had not been given it, and then all that was told is taken off. What tells the two apart is how
+    they begin. One that goes on writes the blank first that comes next, for those at the end of what was
+    told are not given to it, since some refuse them; or it goes on in the middle of a word. So what
+    repeats all that was told at once, from word to word, is begun anew, unless what was told has a rhythm
+    that this keeps. Behind a blank a repeat is on purpose, unless it is long, or breaks into a sentence,
+    or what was told begins with that blank. Where too little was told to say, as a sign, a number or a
+    few letters, nothing is taken off. With the provider's flag a model always begins anew.
+
+    A model that begins anew and soon words it otherwise has told another answer.
 
     A model that was not given the beginning must say exactly what was told, blanks before it apart, before
     anything of it counts.
@@ -107,6 +126,7 @@ class Seam:
         self._must = how == "none" and bool(told.strip())
         self._want = told.lstrip() if self._must else told.strip()
         self._gap = "" if self._must else told[len(told.rstrip()) :]
+        self._lead = told[: len(told) - len(told.lstrip())]
         self._surely = self._must or how == "prefix_flag"
         self._blanks = ""
         self._at = 0
@@ -122,29 +142,70 @@ class Seam:
         """Return what is left at the end of the text; raises Diverged if too little came."""
         if not self._matching:
             return ""
-        self._matching = False
         if self._must:
+            self._matching = False
             if self._want[self._at :].strip():
                 raise Diverged
             return ""
-        return self._beyond_gap(self._held())
+        return self._beyond_gap(self._decide(""))
 
     def _match(self, text: str) -> str:
         if not self._at:
             kept = text.lstrip()
             self._blanks += text[: len(text) - len(kept)]
             text = kept
-            if self._blanks and not self._surely and (self._gap or len(self._want) < REFRAIN):
+            if not text:
+                return ""
+            if self._is_led and not self._breaks_in:
                 return self._not_repeated(text)
         rest = len(self._want) - self._at
-        if self._want.startswith(text[:rest], self._at):
-            self._at += min(len(text), rest)
-            self._matching = self._at < len(self._want)
-            is_meant = not (self._matching or self._surely) and _keeps_rhythm(self._want, self._blanks)
-            return self._not_repeated(text[rest:]) if is_meant else text[rest:]
-        if self._must:
+        if not self._want.startswith(text[:rest], self._at):
+            return self._decide(text)
+        self._at += min(len(text), rest)
+        is_known = text[rest:] or self._surely  # else the next letter tells whether the last word ended
+        return self._decide(text[rest:]) if self._at == len(self._want) and is_known else ""
+
+    def _decide(self, text: str) -> str:
+        """Return what is new once *text* comes, or the end, behind all that is like what was told."""
+        self._matching = False
+        if self._at == len(self._want):
+            return text if self._surely or self._begins_anew(text) else self._not_repeated(text)
+        if self._must or (not self._is_led and self._is_other(text)):
             raise Diverged
         return self._not_repeated(text)
+
+    @property
+    def _is_led(self) -> bool:
+        """Say whether a blank comes first that is none of a text begun anew."""
+        is_gap = bool(self._gap) and self._blanks.startswith(self._gap)
+        return not self._surely and bool(self._blanks) and (self._blanks != self._lead or is_gap)
+
+    @property
+    def _breaks_in(self) -> bool:
+        """Say whether a repeat behind a blank would be none on purpose."""
+        is_open = self._is_of_words and self._want[-1].isalpha()
+        return not self._gap and (is_open or len(self._want) >= REFRAIN)
+
+    @property
+    def _is_of_words(self) -> bool:
+        return _SAYING.search(self._want) is not None and len(_WORD.findall(self._want)) > 1
+
+    def _begins_anew(self, after: str) -> bool:
+        """Say whether all that was told was repeated since the model began anew, and goes on with *after*."""
+        if _keeps_rhythm(self._want, self._blanks):
+            return False
+        is_word = _SAYING.search(self._want) is not None and not _is_inside(self._want, after)
+        return is_word or self._is_of_words or len(self._want) >= REFRAIN
+
+    def _is_other(self, text: str) -> bool:
+        """Say whether the model began anew, and words it otherwise with *text*."""
+        pairs = zip(self._want[self._at : self._at + len(text)], text, strict=False)
+        size = self._at + sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        alike, said = self._want[:size], text[size - self._at :]
+        words = len(_WORD.findall(alike))
+        if _is_inside(alike, self._want[size:]) or _is_inside(alike, said):
+            words -= 1
+        return (size >= ALIKE or words >= ALIKE_WORDS) and not _period(alike[-RHYTHM:])
 
     def _not_repeated(self, text: str) -> str:
         self._matching = False
@@ -162,13 +223,22 @@ class Seam:
         return text[common:]
 
 
+def _is_inside(before: str, after: str) -> bool:
+    """Say whether *after* goes on in the last word of *before*."""
+    return before[-1:].isalnum() and after[:1].isalnum()
+
+
+def _period(text: str) -> int:
+    """Return after how many characters *text* comes again, 0 if it does not."""
+    return next((size for size in range(1, len(text) // 2 + 1) if text.startswith(text[size:])), 0)
+
+
 def _keeps_rhythm(told: str, blanks: str) -> bool:
     """Say whether *told* is one thing over and over, with a word in it, and goes on so with *blanks* and then
     *told* again. A rule, a fence or the stars before a title are none.
     """
     end = told[-RHYTHM:]
-    periods = range(1, len(end) // 2 + 1)
-    period = next((size for size in periods if end.startswith(end[size:])), 0)
+    period = _period(end)
     if not period or not told.startswith(told[period:]):
         return False
     beat = told[-period:]

@@ -21,6 +21,13 @@ def joined(seam: Seam, *texts: str) -> str:
     return "".join([*map(seam.feed, texts), seam.end()])
 
 
+def outcome(seam: Seam, *texts: str) -> str | None:
+    try:
+        return joined(seam, *texts)
+    except Diverged:
+        return None
+
+
 def chunk(text=None, *, finish=None, **given) -> bytes:
     delta = {} if text is None else {"content": text}
     choice = {"index": 0, "delta": {**delta, **given.pop("delta", {})}, "finish_reason": finish}
@@ -76,10 +83,13 @@ def test_what_only_looks_like_a_repeat_is_told(how):
         ("def add(a, b):\n", "def add(a, b):\n    return a + b"),
         ("The quick bro", "The quick brown fox"),
         ("The fox jumps over\n", "The fox jumps over\nthe dog"),
-        ("1", "10"),
-        ("**", "**Answer**"),
-        ("```\n", "```\nls\n```"),
-        ("ha ha ha", "ha ha ha ha!"),  # from its first word, not where the rhythm goes on
+        (" Hello there my", " Hello there my friend"),
+        ("\n\nHello", "\n\nHello world"),
+        ("    call()\n", "    call()\n    y()\n"),
+        ("    if x:\n        y()\nfor", "    if x:\n        y()\nfor z"),
+        ("Привет", "Привет, мир"),
+        ("We will, we will rock you! ", "We will, we will rock you! Sing it"),
+        ("Hello world", "Hello world"),
         ("tick tock tick", "tick tock tick tock"),
     ],
 )
@@ -88,10 +98,58 @@ def test_an_answer_begun_anew_loses_what_was_told_however_short(how, before, who
         assert before + joined(Seam(before, how), *parts) == whole
 
 
+@pytest.mark.parametrize("how", GIVEN)
+@pytest.mark.parametrize(
+    ("before", "anew", "whole"),
+    [
+        (" Hello there my", "Hello there my friend", " Hello there my friend"),
+        ("\n\nHello there", "Hello there friend", "\n\nHello there friend"),
+        ("Hello there my", " Hello there my friend", "Hello there my friend"),
+        ("Hello there", "\n\nHello there friend", "Hello there friend"),
+    ],
+)
+def test_blanks_before_an_answer_begun_anew_may_be_others(how, before, anew, whole):
+    for parts in ([anew], list(anew)):
+        assert before + joined(Seam(before, how), *parts) == whole
+
+
 @pytest.mark.parametrize("how", ["trailing_assistant", "continue_final_message"])
 @pytest.mark.parametrize(
     ("before", "whole"),
     [
+        ("谢", "谢谢你的问题"),
+        ("哈哈", "哈哈哈哈,好"),
+        ("慢慢", "慢慢慢慢来"),
+        ("감사합", "감사합감사합"),
+        ("红红火火恍恍惚惚。", "红红火火恍恍惚惚。红红火火恍恍惚惚。完。"),
+        ("#", "## Title\ntext"),
+        ("*", "**bold** text"),
+        ("-", "--- \ntitle: x"),
+        (">", ">>> print(1)"),
+        ("`", "```py\nx=1\n```"),
+        ("{", "{{ name }} is"),
+        ('"', '""" doc """'),
+        ("_", "__init__ is"),
+        ("/", "// comment"),
+        ("(", "((a+b)*c)"),
+        ("[", "[[1,2],[3]]"),
+        ("=", "== yes"),
+        (".", "... well"),
+        ("<", "<<EOF"),
+        ("0", "000123"),
+        ("1", "11 is prime"),
+        ("01", "0101010"),
+        ("42", "4242"),
+        ("0,", "0,0,0\n1"),
+        ("-" * 40, "-" * 66 + "\n"),
+        ("ACGT", "ACGTACGTAC"),
+        ("A", "AAA battery"),
+        ("la", "lala land"),
+        ("😀😀", "😀😀😀😀 yes"),
+        ("the ", "the the band"),
+        ("Row, row, row your boat\n", "Row, row, row your boat\nRow, row, row your boat\nGently"),
+        ("\n- an item on it\n", "\n- an item on it\n- an item on top"),
+        ("x = 1\n", "x = 1\nx = 1\ny = 2\n"),
         ("0123456789abcdef\n", "0123456789abcdef\n0123456789abcdef\nend"),
         ("All work and no play makes Jack a dull boy.", "All work and no play makes Jack a dull boy.\n" * 5),
         (
@@ -116,6 +174,54 @@ def test_what_a_model_repeats_on_purpose_is_told(how, before, whole):
 def test_a_long_text_repeated_behind_a_blank_is_one_begun_anew(how):
     before = "Mary had a little lamb, its fleece was white as snow, and everywhere"
     assert joined(Seam(before, how), "\n\n" + before, " that") == " that"
+
+
+@pytest.mark.parametrize("before", ["1", "#", "**", "谢"])
+def test_a_provider_that_always_repeats_may_do_so_however_short_the_text_is(before):
+    assert joined(Seam(before, "prefix_flag"), before + "0") == "0"
+
+
+@pytest.mark.parametrize("how", GIVEN)
+@pytest.mark.parametrize(
+    ("before", "other"),
+    [
+        (
+            "Photosynthesis is the process by which green plants live",
+            "Photosynthesis is the process by which",
+        ),
+        ("Photosynthesis is the process by which green", "Photosynthesis is the way of plants"),
+        (
+            "光合作用是绿色植物利用光能将二氧化碳和水转化为有机物的过程",
+            "光合作用是绿色植物利用光能将二氧化碳和水转化为有机物并放出氧",
+        ),
+        (TOLD, "The quick brown dog"),
+        (TOLD, "The quick brown"),
+        ("  " + TOLD, "  The quick brown dog"),
+    ],
+)
+def test_an_answer_begun_anew_in_other_words_is_another_one(how, before, other):
+    for parts in ([other], list(other)):
+        with pytest.raises(Diverged):
+            joined(Seam(before, how), *parts)
+
+
+@pytest.mark.parametrize("how", ["trailing_assistant", "continue_final_message"])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (TOLD, "The quick red fox"),
+        (TOLD, "The quick brownie"),
+        (TOLD, "the quick brown dog"),
+        (TOLD, " The quick brown dog"),
+        (TOLD, "fox jumps"),
+        ("-" * 40, "-" * 30 + "\n"),
+        ("ha ha ha ha ho", "ha ha ha ha he"),
+        ("The answer is", "Sure! The answer is 42."),
+    ],
+)
+def test_what_begins_alike_by_chance_is_told(how, before, after):
+    for parts in ([after], list(after)):
+        assert joined(Seam(before, how), *parts) == after
 
 
 def test_a_provider_that_always_repeats_may_do_so_behind_a_blank():
@@ -180,9 +286,9 @@ def test_it_does_not_matter_where_the_next_text_is_cut(how, before, after, data)
     cuts = data.draw(st.lists(st.integers(0, len(after))))
     points = sorted({0, len(after), *cuts})
     parts = [after[start:end] for start, end in pairwise(points)]
+    assert outcome(Seam(before, how), *parts) == outcome(Seam(before, how), after)
     for text in (after, before + after, before.rstrip() + after):
-        assert joined(Seam(before, how), *parts) == joined(Seam(before, how), after)
-        assert text.endswith(joined(Seam(before, how), text))
+        assert text.endswith(outcome(Seam(before, how), text) or "")
 
 
 # --- chunks --------------------------------------------------------------------------------------------
