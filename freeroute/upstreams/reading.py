@@ -1,12 +1,15 @@
 """What stands between the pieces of a stream: signs of life, and what may have held text."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
 
-from freeroute.wire.answers import Choice, says_something
+from freeroute.wire.answers import Choice, Piece, error_in, says_something
+from freeroute.wire.lenient import Lenient
+from freeroute.wire.plain import Unclear, plain
+from freeroute.wire.strict import inspect_chunk, inspect_whole
 
 # What servers and proxies send to keep a connection alive, where a comment would do.
 _SIGNS_OF_LIFE = frozenset({b"", b"heartbeat", b"keepalive", b"ping", b"processing", b"waiting"})
@@ -30,6 +33,34 @@ class Events(Protocol):
     def finish(self) -> list[bytes]:
         """Return what the end of the body completes."""
         ...
+
+
+def read_chunk(payload: bytes, lenient: Lenient) -> tuple[bytes, Piece | None]:
+    """Return the chunk *payload* with its text where OpenAI has it, and what it says; None if it is unclear.
+
+    What is not quite JSON, *lenient* reads.
+    """
+    return _read(payload, lenient, inspect_chunk)
+
+
+def read_whole(body: bytes) -> tuple[bytes, Piece | None]:
+    """Return the same of the whole answer *body*."""
+    return _read(body, Lenient(), inspect_whole)
+
+
+def _read(
+    payload: bytes, lenient: Lenient, inspect: Callable[[bytes], Piece | None]
+) -> tuple[bytes, Piece | None]:
+    piece = None if lenient.waits else inspect(payload)
+    if piece is None and (mended := lenient.mended(payload)) is not None:
+        piece, payload = inspect(mended), mended
+    if piece is None or error_in(piece):
+        return payload, piece
+    try:
+        told = plain(payload, piece)
+    except Unclear:
+        return payload, None
+    return told, piece if told is payload else inspect(told)
 
 
 def is_idle(payload: bytes) -> bool:
