@@ -22,7 +22,7 @@ from freeroute.upstreams.heads import content_type, request_headers
 from freeroute.upstreams.parameters import as_asked_for
 from freeroute.upstreams.quirks import NotTaken, Outgoing, outgoing
 from freeroute.upstreams.rates import facts_of
-from freeroute.upstreams.reading import Events
+from freeroute.upstreams.reading import Events, read_whole
 from freeroute.upstreams.repairs import Repairs
 from freeroute.upstreams.signatures import Signatures, maker_of
 from freeroute.upstreams.streams import ChatStream
@@ -42,10 +42,8 @@ from freeroute.wire.answers import (
 )
 from freeroute.wire.chat import ChatCall
 from freeroute.wire.finishes import SILENT_FINISHES
-from freeroute.wire.lenient import Lenient
 from freeroute.wire.mending import Mender
 from freeroute.wire.sse import SseParser
-from freeroute.wire.strict import inspect_whole
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -300,9 +298,7 @@ class _Attempt:
         return Sent(Outcome(Kind.SERVED, exchange.status), answer=answer, stream=stream)
 
     def _whole(self, exchange: Exchange, body: bytes) -> Sent:
-        piece = inspect_whole(body)
-        if piece is None and (mended := Lenient().mended(body)) is not None:
-            piece, body = inspect_whole(mended), mended
+        body, piece = read_whole(body)
         failed = self._failed(exchange, piece, body)
         if failed is not None or piece is None:
             return Sent(failed or Outcome(Kind.GARBAGE, exchange.status))

@@ -1,18 +1,33 @@
 """What stands between the pieces of a stream: signs of life, and what may have held text."""
 
 import re
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import msgspec
 
-from freeroute.wire.answers import Choice, says_something
+from freeroute.wire.answers import Choice, Piece, error_in, says_something
+from freeroute.wire.lenient import Lenient
+from freeroute.wire.plain import Unclear, plain
+from freeroute.wire.strict import inspect_chunk, inspect_whole
 
-# What servers and proxies send to keep a connection alive, where a comment would do.
-_SIGNS_OF_LIFE = frozenset({b"", b"heartbeat", b"keepalive", b"ping", b"processing", b"waiting"})
+# Words that servers and proxies send to keep a connection alive, where a comment would do:
+# - ping, heartbeat, keep-alive, waiting: proxies and frameworks, whose pings are meant as comments;
+# - processing: OpenRouter's comment, without its colon;
+# - queued, loading: servers that start a model, or have more callers than places.
+_SIGN = rb"(?:openrouter\s+)?(?:ping|heart[-_ ]?beat|keep[-_ ]?alive|waiting|processing|queued|loading)"
+_ALONE = re.compile(_SIGN, re.IGNORECASE)
+# A date, a place in a queue or the name of a model may follow on the line. Not in quotes, which may be text,
+# nor with quotes or brackets of its own, which may be a piece of an answer.
+_ON_A_LINE = re.compile(rb"[\s:.]*" + _SIGN + rb"(?![a-z])[^\r\n\"{}\[\]<>\\]{0,200}\s*", re.IGNORECASE)
 _AROUND = b" \t\r\n\"'[]<>():."
+_TIME = re.compile(rb"\s*\d{4}-\d\d-\d\d(?:[T ][\d:.,+Z-]*)?\s*")  # what pings bring
 # The names under which APIs for chat send text: OpenAI's three, Cloudflare's, Google's, Hugging Face's own.
-_TEXT = re.compile(rb'"(?:choices|delta|content|text|response|parts|token|generated_text|output)"')
+_TEXT = frozenset(
+    {"choices", "delta", "content", "text", "response", "parts", "token", "generated_text", "output"}
+)
+# Words beside the text, in objects that would hold it: what kind it is, whose, and how far.
+_LABELS = frozenset({"type", "object", "id", "role", "model", "status", "finish_reason"})
 
 
 class Events(Protocol):
@@ -32,19 +47,62 @@ class Events(Protocol):
         ...
 
 
+def read_chunk(payload: bytes, lenient: Lenient) -> tuple[bytes, Piece | None]:
+    """Return the chunk *payload* with its text where OpenAI has it, and what it says; None if it is unclear.
+
+    What is not quite JSON, *lenient* reads.
+    """
+    return _read(payload, lenient, inspect_chunk)
+
+
+def read_whole(body: bytes) -> tuple[bytes, Piece | None]:
+    """Return the same of the whole answer *body*."""
+    return _read(body, Lenient(), inspect_whole)
+
+
+def _read(
+    payload: bytes, lenient: Lenient, inspect: Callable[[bytes], Piece | None]
+) -> tuple[bytes, Piece | None]:
+    piece = None if lenient.waits else inspect(payload)
+    if piece is None and (mended := lenient.mended(payload)) is not None:
+        piece, payload = inspect(mended), mended
+    if piece is None or error_in(piece):
+        return payload, piece
+    try:
+        told = plain(payload, piece)
+    except Unclear:
+        return payload, None
+    return told, piece if told is payload else inspect(told)
+
+
 def is_idle(payload: bytes) -> bool:
     """Say whether *payload*, which is no piece of an answer, cannot have held any text of one.
 
-    By its form: a word that keeps connections alive, a number, true, false, null, or an object of which no
-    name is one that text goes by.
+    By its form: words that keep connections alive, a time, a number, true, false, null, or an object in which
+    nothing goes by a name that text has, but what is empty and the labels beside it.
     """
-    if payload.strip(_AROUND).lower().translate(None, b"-_ ") in _SIGNS_OF_LIFE:
+    bare = payload.strip(_AROUND)
+    if not bare or _TIME.fullmatch(bare) or _ALONE.fullmatch(bare) or _ON_A_LINE.fullmatch(payload):
         return True
     try:
         value = msgspec.json.decode(payload)
+        return not value or (not isinstance(value, str | list) and not _holds_text(value))
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return False
-    return not value or (not isinstance(value, str | list) and _TEXT.search(payload) is None)
+
+
+def _holds_text(value: Any, name: str = "", *, below: bool = False) -> bool:
+    """Say whether *value*, which goes by *name*, may hold text; it may be *below* a name of text."""
+    if isinstance(value, dict):
+        below = below or name in _TEXT
+        return any(_holds_text(inner, key, below=below) for key, inner in value.items())
+    if isinstance(value, list):
+        return any(_holds_text(inner, name, below=below) for inner in value)
+    if value is None or value == "":
+        return False
+    if name in _TEXT or not below:
+        return name in _TEXT
+    return name not in _LABELS if isinstance(value, str) else name == "id"  # a number may be a token's
 
 
 class Choices:

@@ -12,7 +12,7 @@ from freeroute.upstreams.complaints import is_list_of_errors, read_complaint
 from freeroute.upstreams.counting import Counting, without_usage
 from freeroute.upstreams.faults import before_answer, within_stream
 from freeroute.upstreams.pauses import Pauses
-from freeroute.upstreams.reading import Choices, Events, is_idle
+from freeroute.upstreams.reading import Choices, Events, is_idle, read_chunk
 from freeroute.upstreams.repairs import Repairs
 from freeroute.upstreams.structured import Checking
 from freeroute.upstreams.transport import Exchange, TransportError
@@ -271,9 +271,7 @@ class ChatStream:
             return
         if not payload or payload.isspace():
             return
-        piece = None if self._lenient.waits else inspect_chunk(payload)
-        if piece is None and (mended := self._lenient.mended(payload)) is not None:
-            piece, payload = inspect_chunk(mended), mended
+        payload, piece = read_chunk(payload, self._lenient)
         error = error_in(piece) if piece is not None else None
         if error or (piece is not None and piece.object == "error"):
             self._fail(self._judge(error or payload))

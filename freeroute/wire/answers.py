@@ -24,13 +24,14 @@ class Said(Struct):
 
 
 class Choice(Struct):
-    """One of an answer's choices; *delta* in a stream, *message* in a whole answer."""
+    """One of an answer's choices; *delta* in a stream, *message* in a whole answer, *text* of old."""
 
     index: Any = 0
     delta: Said | None = None
     message: Said | None = None
     finish_reason: Any = None
     error: Any = None
+    text: Any = None
 
     @property
     def said(self) -> Said | None:
@@ -135,10 +136,11 @@ def error_in(piece: Piece) -> Any:
 
 def text_size(piece: Piece) -> int:
     """Return how many bytes of generated text *piece* holds; for estimates."""
-    return sum(_said_size(choice.said) for choice in piece.choices or () if choice.said is not None)
+    return sum(said_size(choice.said) for choice in piece.choices or () if choice.said is not None)
 
 
-def _said_size(said: Said) -> int:
+def said_size(said: Said) -> int:
+    """Return how many bytes of generated text *said* holds."""
     size = _size(said.content) if not isinstance(said.content, list) else len(_parts_text(said.content))
     size += _size(said.reasoning_content) or _size(said.reasoning)
     size += _size(said.refusal)

@@ -363,3 +363,18 @@ async def test_a_failed_exchange_is_told_by_its_kind_and_without_an_address(
     failure: TransportError, told: str
 ):
     assert (await ask(PlayedTransport(failure))).outcome.detail == told
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [(b"42", "42"), (b"4.20", "4.20"), (b'{"type":"text","text":"Hi"}', "Hi"), (b"true", None)],
+)
+async def test_the_text_of_a_whole_answer_is_read_where_it_is_plain_what_it_says(
+    content: bytes, text: str | None
+):
+    sent = await ask(PlayedTransport(json_reply(WHOLE.replace(b'"Hi"', content))))
+    if text is None:
+        assert sent.outcome.kind is Kind.GARBAGE
+        return
+    assert sent.answer is not None
+    assert msgspec.json.decode(sent.answer.body)["choices"][0]["message"]["content"] == text

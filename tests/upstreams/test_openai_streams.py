@@ -271,6 +271,45 @@ async def test_text_that_is_not_quite_json_arrives():
     assert (stream.skipped, stream.outcome) == (0, None)
 
 
+@pytest.mark.parametrize(
+    ("told", "text"),
+    [
+        (event({"content": 4}), "4"),
+        (event({"content": 1.50}).replace(b"1.5", b"1.50"), "1.50"),
+        (event({"content": {"type": "text", "text": "two"}}), "two"),
+        (event({"content": {"type": "text", "text": 2}}), "2"),
+        (event({"content": ["a", 4, {"text": 2}, None, {"type": "image_url", "image_url": {}}]}), "a42"),
+        (event(choices=[{"index": 0, "text": "old"}]), "old"),
+        (event(choices=[{"index": 0, "text": "old", "delta": {"role": "assistant", "content": ""}}]), "old"),
+        (event(choices=[{"index": 0, "text": "new", "delta": {"content": "new"}}]), "new"),
+        (event({"content": {}}), ""),
+        (event({"content": []}), ""),
+    ],
+)
+async def test_text_in_another_form_is_read_where_it_is_plain_what_it_says(told: bytes, text: str):
+    stream = stream_of(await streamed(HI, told, STOP, DONE))
+    assert await texts(stream) == ["Hi", text, ""]
+    assert (stream.skipped, stream.outcome) == (0, None)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        event({"content": True}),
+        event({"content": {"value": "not "}}),
+        event({"content": [{"type": "text", "content": "not "}]}),
+        event({"content": {"text": ["not "]}}),
+        event(choices=[{"index": 0, "delta": {}, "text": {"value": "not "}}]),
+        event({"content": 4}).replace(b": 4", b":4").replace(b":4", b":[" * 900 + b"4" + b"]" * 900),
+    ],
+)
+async def test_text_of_which_it_is_not_plain_what_it_says_is_a_gap(told: bytes):
+    stream = stream_of(await streamed(HI, told, STOP, DONE))
+    assert await texts(stream) == ["Hi"]
+    assert stream.outcome is not None
+    assert stream.outcome.kind is Kind.TRUNCATED
+
+
 async def test_the_usage_chunk_goes_only_to_those_who_asked():
     stream = stream_of(await streamed(HI, STOP, COUNTED, DONE))
     assert await texts(stream) == ["Hi", ""]
