@@ -1,5 +1,6 @@
 // The page: asks for the status, shows it, and passes on what the operator does.
 
+import { refreshClients } from "/dashboard/desk.js";
 import { attr, byId, icon, keyed, line, make, paint, show, text } from "/dashboard/dom.js";
 import { Poller } from "/dashboard/poller.js";
 import { providerCard, unusedLine } from "/dashboard/providers.js";
@@ -32,6 +33,7 @@ async function load() {
   show(byId("board"), true);
   render(status);
   announceChanges(status.providers);
+  refreshClients(status.clients, notice);
   showLive();
 }
 
@@ -197,7 +199,7 @@ async function act(action) {
   try {
     await action();
   } catch (error) {
-    if (error instanceof Refused && [401, 403].includes(error.status)) {
+    if (error instanceof Refused && error.wantsKey) {
       const given = keyOf("admin");
       keep("admin", null);
       return openAdmin(action, given ? "That key was not accepted." : "");
@@ -218,7 +220,7 @@ function openAdmin(action, complaint) {
   show(byId("admin-forget"), keyOf("admin"));
   text(byId("admin-why"), keyOf("admin")
     ? "You are signed in. Another key replaces the one in use."
-    : "Resetting a breaker and changing the routing need it.");
+    : "Clients, resets and the routing are for operators.");
   if (!byId("admin-dialog").open) byId("admin-dialog").showModal();
   byId("admin-key").focus();
 }
@@ -229,8 +231,9 @@ function useAdmin(event) {
   keep("admin", byId("admin-key").value.trim());
   byId("admin-dialog").close();
   showLive();
-  if (action) act(action);
-  else notice("The admin key will be used with the next action.");
+  if (action) return act(action);
+  notice("The key will be used from now on.");
+  return poller.ask();
 }
 
 function forgetAdmin() {
@@ -238,6 +241,7 @@ function forgetAdmin() {
   byId("admin-dialog").close();
   notice("The admin key is forgotten.");
   showLive();
+  poller.ask();
 }
 
 function signIn(event) {

@@ -3,11 +3,18 @@
 const SLOTS = { client: "freeroute.client-key", admin: "freeroute.admin-key" };
 const memory = new Map(); // for browsers that forbid storage
 
-/** The gateway said no, or said nothing sensible. */
+/** The gateway said no, or said nothing sensible. *param* names the field that is wrong, if one is. */
 export class Refused extends Error {
-  constructor(status, message) {
+  constructor(status, message, { code, param } = {}) {
     super(message);
     this.status = status;
+    this.code = code;
+    this.param = param;
+  }
+
+  /** Whether another key would help; one of too small a scope is known, and kept. */
+  get wantsKey() {
+    return this.status === 401 || (this.status === 403 && this.code !== "insufficient_scope");
   }
 }
 
@@ -32,13 +39,36 @@ export function keep(slot, key) {
 }
 
 /** Everything the page shows. */
-export const readStatus = () => call("GET", "/v1/status", keyOf("admin") ?? keyOf("client"));
+export const readStatus = () => call("GET", "/v1/status", operatorKey());
 
 /** Close a provider's breakers and lift its holds. */
 export const resetProvider = (id) => act("POST", `/v1/status/providers/${encodeURIComponent(id)}/reset`);
 
 /** Change the tie order inside `free`. */
 export const setStrategy = (strategy) => act("PATCH", "/v1/status/routing", { strategy });
+
+/** The key that goes with what an operator does, or null. */
+export const operatorKey = () => keyOf("admin") ?? keyOf("client");
+
+/** Whose token it is, and its scope. */
+export const whoAmI = () => act("GET", "/admin/whoami");
+
+/** All clients, those of the settings first. */
+export const readClients = async () => (await act("GET", "/admin/clients")).data;
+
+/** Let a client in; the answer holds its key. */
+export const addClient = (terms) => act("POST", "/admin/clients", terms);
+
+/** Give a client another key, which the answer holds; the one it has works on for *overlap*. */
+export const rotateClient = (name, overlap) => act("POST", `${clientPath(name)}/rotate`, { overlap });
+
+/** End all keys of a client. */
+export const revokeClient = (name) => act("POST", `${clientPath(name)}/revoke`);
+
+/** Forget a client. */
+export const removeClient = (name) => act("DELETE", clientPath(name));
+
+const clientPath = (name) => `/admin/clients/${encodeURIComponent(name)}`;
 
 /** In demo mode the gateway hands out its admin key. Says whether it did. */
 export async function signInDemo() {
@@ -52,7 +82,7 @@ export async function signInDemo() {
 }
 
 // Someone who opened the page with the admin key need not paste it twice.
-const act = (method, path, body) => call(method, path, keyOf("admin") ?? keyOf("client"), body);
+const act = (method, path, body) => call(method, path, operatorKey(), body);
 
 async function call(method, path, key, body) {
   const headers = { accept: "application/json" };
@@ -70,6 +100,9 @@ async function call(method, path, key, body) {
     signal: AbortSignal.timeout(10000),
   });
   const said = await reply.json().catch(() => null);
-  if (!reply.ok) throw new Refused(reply.status, said?.error?.message ?? `The gateway answered ${reply.status}.`);
+  if (!reply.ok) {
+    const told = said?.error ?? {};
+    throw new Refused(reply.status, told.message ?? `The gateway answered ${reply.status}.`, told);
+  }
   return said;
 }

@@ -6,15 +6,16 @@ from itertools import product
 
 import pytest
 
+from freeroute.administration.clients import TERMS
 from freeroute.domain.outcome import Kind
 from freeroute.resources import dashboard_dir
 
 FILES = {path.name: path.read_text() for path in sorted(dashboard_dir().iterdir()) if path.is_file()}
 SCRIPTS = sorted(name for name in FILES if name.endswith(".js"))
-BUDGET = 60_000
+BUDGET = 90_000
 STATES = ("healthy", "suspect", "resting", "open", "half-open", "held", "off", "no-key")
 SVG = "http://www.w3.org/2000/svg"
-GROUNDS = (("on-accent", "accent"), ("text", "bad-wash"), ("page", "text"))
+GROUNDS = (("on-accent", "accent"), ("card", "bad"), ("text", "bad-wash"), ("page", "text"))
 IMPORT = re.compile(r"^(?:import|export) .*?from \"([^\"]+)\";", re.MULTILINE | re.DOTALL)
 EXPORT = re.compile(r"^export (?:async )?(?:const|function|class) (\w+)", re.MULTILINE)
 COLOURS = ("text", "soft", "accent", "good", "warn", "rest", "bad")
@@ -108,10 +109,28 @@ def test_every_reference_between_elements_holds(page):
 
 def test_every_key_field_has_a_label_and_is_never_remembered(page):
     labelled = set(page.values("for"))
-    fields = [attrs for tag, attrs in page.elements if tag == "input" and attrs["type"] != "radio"]
-    assert len(fields) == 2
+    fields = [attrs for tag, attrs in page.elements if tag == "input" and attrs["type"] == "password"]
+    assert {field["id"] for field in fields} == {"signin-key", "admin-key"}
     assert {field["id"] for field in fields} <= labelled
-    assert {(field["type"], field["autocomplete"]) for field in fields} == {("password", "off")}
+    assert {field["autocomplete"] for field in fields} == {"off"}
+
+
+def test_every_field_has_a_name_for_those_who_hear_the_page(page):
+    labelled = set(page.values("for"))
+    fields = [attrs for tag, attrs in page.elements if tag in {"input", "select"}]
+    nameless = [one for one in fields if one.get("id") not in labelled and "aria-label" not in one]
+    assert {one["type"] for one in nameless} == {"radio"}  # theirs is around them
+
+
+def test_the_form_asks_for_what_may_be_said_of_a_client(page):
+    asked = {attrs.get("name") for tag, attrs in page.elements if tag in {"input", "select"}}
+    assert asked - {None, "strategy"} == {"name", *TERMS} - {"max_wait"}
+
+
+def test_a_key_that_is_shown_once_is_not_closed_by_a_slip_and_not_kept():
+    script = FILES["desk.js"]
+    assert '"cancel", (event) => event.preventDefault()' in script
+    assert 'byId("key-value").value = "";' in script
 
 
 def test_the_page_has_its_landmarks_and_a_polite_live_region(page):

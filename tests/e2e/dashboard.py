@@ -4,7 +4,7 @@
     python tests/e2e/dashboard.py --url http://127.0.0.1:3000 --screenshots /tmp/shots
 
 It needs Playwright for Python and a Chromium; neither is a dependency of freeroute. ``--axe`` takes
-axe-core's axe.min.js to check the page against WCAG as well.
+axe-core's axe.min.js to check the page against WCAG as well. A demo is good for one walk: it ends with a client.
 """
 
 import argparse
@@ -170,6 +170,76 @@ def an_outage_is_told(walk: Walk) -> None:
     walk.complaints[:] = [one for one in walk.complaints if "ERR_INTERNET_DISCONNECTED" not in one]
 
 
+def clients_come_and_go(walk: Walk) -> None:
+    """An operator adds a client, is shown its key once, and rotates, revokes and removes with a yes."""
+    for name in ("alice", "bob"):
+        walk.page.get_by_role("button", name="Add a client").click()
+        walk.page.get_by_label("Name", exact=True).fill(name)
+        walk.page.get_by_label("Requests per minute").fill("20")
+        walk.page.get_by_label("Models", exact=True).fill("free*, groq/*")
+        walk.page.get_by_role("button", name="Add", exact=True).click()
+        _take_key(walk, name)
+        walk.see("#clients tr", name)
+    for verb, button, seen in (
+        ("New key", "Make the key", "former key works until"),
+        ("Revoke", "Revoke", "Revoked"),
+    ):
+        walk.page.get_by_role("button", name=f"{verb}: alice").click()
+        walk.page.locator("#sure-dialog").get_by_role("button", name=button).click()
+        if verb == "New key":
+            _take_key(walk, "alice")
+        walk.see("#clients tr", seen)
+    walk.page.get_by_role("button", name="Remove: alice").click()
+    walk.page.keyboard.press("Escape")
+    walk.see("#clients tr", "alice")
+    walk.page.get_by_role("button", name="Remove: alice").click()
+    walk.page.locator("#sure-do").click()
+    walk.page.locator("#clients tr", has_text="alice").wait_for(state="detached")
+
+
+def a_wrong_field_is_named(walk: Walk) -> None:
+    """The gateway's words about a name stand in the form, and the focus is on the field."""
+    walk.page.get_by_role("button", name="Add a client").click()
+    field = walk.page.get_by_label("Name", exact=True)
+    field.fill("not a name")
+    field.press("Enter")
+    walk.see("#client-error", "a name has up to 64 letters")
+    assert field.get_attribute("aria-invalid") == "true"
+    walk.page.keyboard.press("Escape")
+    walk.complaints[:] = [one for one in walk.complaints if "400" not in one]
+
+
+def a_small_scope_is_told(walk: Walk) -> None:
+    """With a token that may read, changes are off and say why; a refused one keeps the token."""
+    reply = walk.page.request.post(
+        f"{walk.url}/admin/operators",
+        data={"name": "reader", "scope": "read"},
+        headers={"authorization": f"Bearer {ADMIN_KEY}"},
+    )
+    assert reply.ok, reply.text()
+    walk.page.get_by_role("button", name="Admin key").click()
+    walk.page.locator("#admin-key").fill(reply.json()["token"])
+    walk.page.locator("#admin-key").press("Enter")
+    walk.see("#clients-scope", "reader has scope read")
+    assert walk.page.get_by_role("button", name="Add a client").is_disabled()
+    assert walk.page.get_by_role("button", name="Revoke: bob").is_disabled()
+    walk.page.get_by_role("button", name="Reset ").first.click()
+    walk.see("#notice", "reader has scope read")
+    walk.see("#live", "signed in")
+    walk.complaints[:] = [one for one in walk.complaints if "403" not in one]
+
+
+def _take_key(walk: Walk, name: str) -> None:
+    """Find the key of *name* shown, and that it is gone when its dialog is."""
+    walk.see("#key-title", name)
+    field = walk.page.locator("#key-value")
+    assert field.input_value().startswith("fr-")
+    walk.page.keyboard.press("Escape")
+    assert field.is_visible()
+    walk.page.get_by_role("button", name="I have kept it").click()
+    walk.page.wait_for_function("document.getElementById('key-value').value === ''")
+
+
 STEPS: tuple[Callable[[Walk], None], ...] = (
     cards_show_every_provider,
     a_request_appears,
@@ -180,6 +250,9 @@ STEPS: tuple[Callable[[Walk], None], ...] = (
     the_keyboard_reaches_everything,
     updates_can_be_paused,
     an_outage_is_told,
+    clients_come_and_go,  # from here on the gateway asks for keys
+    a_wrong_field_is_named,
+    a_small_scope_is_told,
 )
 
 
@@ -189,10 +262,12 @@ def look(browser: Any, url: str, view: str, axe: str, into: Path | None) -> None
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
     walk = Walk(context.new_page(), url)
     walk.open()
+    walk.see("#clients tr", "bob")
+    walk.complaints[:] = [one for one in walk.complaints if "401" not in one]  # before the demo gave its key
     overflow = walk.page.evaluate("document.documentElement.scrollWidth - innerWidth")
     assert overflow <= 0, f"{view}: {overflow} px too wide"
     if into:
-        walk.page.screenshot(path=str(into / f"{view}.png"))
+        walk.page.screenshot(path=str(into / f"{view}.png"), full_page=True)
     if axe:
         walk.page.evaluate(f"{axe}\n;0")
         found = walk.page.evaluate("(tags) => axe.run(document, {runOnly: tags})", list(WCAG))["violations"]

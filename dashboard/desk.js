@@ -1,0 +1,239 @@
+// The clients' section: who may see it, the list, and the dialogs that add, rotate, revoke and remove.
+
+import { clientRow, joined } from "/dashboard/clients.js";
+import { attr, byId, keyed, line, show, text } from "/dashboard/dom.js";
+import {
+  Refused, addClient, keyOf, operatorKey, readClients, removeClient, revokeClient, rotateClient, whoAmI,
+} from "/dashboard/session.js";
+import { number } from "/dashboard/words.js";
+
+const EVERY = 10000; // ms between two lists: they change by an operator's hand, their use comes with the status
+const MOST = 200; // rows at once; the others are found by name
+const FINDABLE = 12; // from how many clients there is a field to find one
+const MAY_CHANGE = ["operate", "admin"];
+
+const VERBS = {
+  rotate: {
+    title: (name) => `Give ${name} a new key?`,
+    why: "The new key is shown once. Its limits and what it has used stay.",
+    button: "Make the key",
+    work: (name) => rotateClient(name, byId("overlap").value),
+    told: (name) => `${name} has a new key.`,
+  },
+  revoke: {
+    title: (name) => `Revoke ${name}?`,
+    why: "All of its keys end at once, for good. It stays listed, and the name can be added again as a new client.",
+    button: "Revoke",
+    work: revokeClient,
+    told: (name) => `${name} was revoked.`,
+  },
+  remove: {
+    title: (name) => `Remove ${name}?`,
+    why: "All of its keys end at once, and it is forgotten. Its records stay.",
+    button: "Remove",
+    work: removeClient,
+    told: (name) => `${name} was removed.`,
+  },
+};
+
+let operator = null; // {name, scope} of the key that was asked about, or null
+let asked = null; // that key
+let clients = [];
+let standing = [];
+let listedAt = 0;
+let busy = false;
+let chosen = null; // {verb, name} that waits for a yes
+let notice = () => {};
+
+/** Bring the section up to date; *latest* is what the status tells of clients, *tell(words)* shows a notice. */
+export async function refreshClients(latest, tell) {
+  standing = latest ?? [];
+  notice = tell;
+  if (busy) return;
+  busy = true;
+  try {
+    await learnWho();
+    if (operator && Date.now() - listedAt >= EVERY) await list();
+  } catch (error) {
+    line(byId("clients-trouble"), error instanceof Refused ? error.message : "The clients could not be read.");
+  } finally {
+    busy = false;
+  }
+  render();
+}
+
+// Each key is asked about once: a client's key is refused every time, and a wrong one is counted.
+async function learnWho() {
+  const key = operatorKey();
+  if (key === asked) return;
+  asked = key;
+  operator = null;
+  clients = [];
+  listedAt = 0;
+  if (!key) return;
+  try {
+    operator = await whoAmI();
+  } catch (error) {
+    if (!(error instanceof Refused && [401, 403].includes(error.status))) {
+      asked = null; // nobody said no: ask again
+      throw error;
+    }
+    if (keyOf("admin") === key) notice(error.message, "bad"); // a client's key is no operator's, and need not be
+  }
+}
+
+async function list() {
+  clients = await readClients();
+  listedAt = Date.now();
+  line(byId("clients-trouble"), "");
+}
+
+async function listAgain() {
+  listedAt = 0;
+  await refreshClients(standing, notice);
+}
+
+const barred = () => (operator && !MAY_CHANGE.includes(operator.scope)
+  ? `This needs a token of scope operate; ${operator.name} has scope ${operator.scope}.`
+  : "");
+
+function render() {
+  show(byId("clients-section"), operator);
+  if (!operator) return;
+  const sought = byId("clients-find").value.trim().toLowerCase();
+  const found = clients.filter((one) => `${one.name} ${one.note}`.toLowerCase().includes(sought));
+  const shown = joined(clients, standing).filter((one) => found.some((other) => other.name === one.name)).slice(0, MOST);
+  text(byId("clients-count"), clients.length ? String(clients.length) : "");
+  line(byId("clients-scope"), barred());
+  attr(byId("client-new"), "disabled", Boolean(barred()));
+  attr(byId("client-new"), "title", barred() || null);
+  show(byId("clients-find"), clients.length >= FINDABLE || sought);
+  show(byId("clients-none"), listedAt && !clients.length);
+  show(byId("clients-box"), shown.length);
+  line(byId("clients-more"), found.length === clients.length && found.length <= MOST
+    ? ""
+    : `${number(shown.length)} of ${number(clients.length)} are shown.`);
+  keyed(byId("clients"), shown, (one) => `${one.from} ${one.name}`, () => clientRow(askWhetherSure, barred));
+}
+
+// ---- adding
+
+function openForm() {
+  byId("client-form").reset();
+  complain(null);
+  byId("client-dialog").showModal();
+  byId("client-name").focus();
+}
+
+/** What the form says, in the fields of the API; what is empty is left out. */
+function termsOf(form) {
+  const terms = {};
+  for (const field of form.elements) {
+    const written = field.name ? field.value.trim() : "";
+    if (!written) continue;
+    terms[field.name] = field.type === "number" ? Number(written) : written;
+  }
+  if (terms.models) terms.models = terms.models.split(/[\s,]+/).filter(Boolean);
+  return terms;
+}
+
+async function add(event) {
+  event.preventDefault();
+  const terms = termsOf(byId("client-form"));
+  complain(null);
+  const added = await attempt(byId("client-add"), () => addClient(terms), complain);
+  if (!added) return;
+  byId("client-dialog").close();
+  showKey(added);
+}
+
+// Say what is wrong, and lead to the field that it is about.
+function complain(error) {
+  text(byId("client-error"), error ? wordsOf(error) : "");
+  for (const field of byId("client-form").elements) {
+    const wrong = Boolean(error?.param) && field.name === error.param;
+    attr(field, "aria-invalid", wrong ? "true" : null);
+    if (wrong) field.focus();
+  }
+}
+
+// ---- rotating, revoking, removing
+
+function askWhetherSure(verb, { name }) {
+  chosen = { verb, name };
+  const { title, why, button } = VERBS[verb];
+  text(byId("sure-title"), title(name));
+  text(byId("sure-why"), why);
+  text(byId("sure-do"), button);
+  text(byId("sure-error"), "");
+  show(byId("overlap-field"), verb === "rotate");
+  attr(byId("sure-do"), "class", verb === "rotate" ? "primary" : "danger");
+  byId("sure-dialog").showModal();
+  byId(verb === "rotate" ? "overlap" : "sure-cancel").focus();
+}
+
+async function doChosen(event) {
+  event.preventDefault();
+  const { verb, name } = chosen;
+  const complaint = (error) => text(byId("sure-error"), wordsOf(error));
+  const done = await attempt(byId("sure-do"), async () => (await VERBS[verb].work(name)) ?? {}, complaint);
+  if (!done) return;
+  byId("sure-dialog").close();
+  if (done.key) showKey(done);
+  notice(VERBS[verb].told(name));
+}
+
+/** Do *work* once, with its button off meanwhile; a failure goes to *complaint*. Returns the answer, or null. */
+async function attempt(button, work, complaint) {
+  if (button.disabled) return null;
+  button.disabled = true;
+  try {
+    return await work();
+  } catch (error) {
+    complaint(error);
+    return null;
+  } finally {
+    button.disabled = false;
+    listAgain();
+  }
+}
+
+const wordsOf = (error) => (error instanceof Refused
+  ? error.message
+  : "The gateway did not answer in time. See in the list whether it was done.");
+
+// ---- the key, this once
+
+function showKey({ name, key }) {
+  text(byId("key-title"), `The key of ${name}`);
+  byId("key-value").value = key;
+  text(byId("key-told"), "");
+  byId("key-dialog").showModal();
+  byId("key-copy").focus();
+}
+
+async function copyKey() {
+  const field = byId("key-value");
+  try {
+    await navigator.clipboard.writeText(field.value); // is not there on a page without TLS, except on localhost
+    text(byId("key-told"), "Copied.");
+  } catch {
+    field.focus();
+    field.select();
+    text(byId("key-told"), "Selected: copy it with the keyboard or the menu.");
+  }
+}
+
+byId("client-new").addEventListener("click", openForm);
+byId("client-form").addEventListener("submit", add);
+byId("client-cancel").addEventListener("click", () => byId("client-dialog").close());
+byId("clients-find").addEventListener("input", render);
+byId("sure-form").addEventListener("submit", doChosen);
+byId("sure-cancel").addEventListener("click", () => byId("sure-dialog").close());
+byId("key-copy").addEventListener("click", copyKey);
+byId("key-done").addEventListener("click", () => byId("key-dialog").close());
+byId("key-dialog").addEventListener("cancel", (event) => event.preventDefault()); // a slip must not lose the key
+byId("key-dialog").addEventListener("close", () => {
+  byId("key-value").value = "";
+  listAgain();
+});
