@@ -2,7 +2,9 @@
 
 import re
 
-_LINE_LIMIT = 4096  # characters of a line that are looked at. Own design: the latest ones
+LINE_LIMIT = 4096
+"""Characters of a line that are looked at. Own design: no sentence is as long."""
+
 _FENCE = re.compile(r"[\s>]*(`{3,}|~{3,})([^`]*)$")
 _TICKS = re.compile(r"`+")
 
@@ -20,17 +22,26 @@ class CodeMarks:
         *ended, self._line = (self._line + text).split("\n")
         for line in ended:
             self._end(line)
-        self._line = self._line[-_LINE_LIMIT:]
+        self._line = self._line[-LINE_LIMIT:]
 
     @property
-    def is_open(self) -> bool:
-        """Say whether what comes next is code."""
-        if self._fence or _FENCE.match(self._line):
-            return True
+    def is_fenced(self) -> bool:
+        """Say whether what comes next stands in a fence."""
+        return bool(self._fence or _FENCE.match(self._line))
+
+    def is_quoted(self, after: str, *, ends: bool) -> bool | None:
+        """Say whether what comes next, and *after* behind it, stands between backticks. Those that nothing
+        closes in the line of *after* are none. None if that is not known yet, unless *after* *ends* the text.
+        """
         opened = ""
         for ticks in _TICKS.findall(self._line):
             opened = "" if ticks == opened else opened or ticks
-        return bool(opened)
+        if not opened:
+            return False
+        line, newline, _ = after[:LINE_LIMIT].partition("\n")
+        is_whole = ends or bool(newline) or len(line) == LINE_LIMIT
+        closing = _TICKS.findall(line if is_whole else line.rstrip("`"))
+        return opened in closing or (False if is_whole else None)
 
     def _end(self, line: str) -> None:
         mark = _FENCE.match(line)

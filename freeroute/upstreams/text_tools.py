@@ -82,7 +82,7 @@ class TextTools:
             mark = before + mark  # blanks before the first call go with it
         else:
             self._flow(told, len(before))
-        if self._code.is_open:
+        if self._code.is_fenced:
             self._flow(told, len(mark))
             return True
         self._begun = _Begun(form, self._tools, mark)
@@ -96,11 +96,14 @@ class TextTools:
         self._held = ""
         try:
             call = begun.read(ends=ends)
+            is_quoted = call and self._code.is_quoted(begun.text[begun.seen :], ends=ends)
+            if is_quoted:
+                raise ValueError("an example")
         except (msgspec.MsgspecError, ValueError):
             self._begun, self._held = None, begun.text
             self._flow(told, max(begun.opening, 1))
             return True
-        if call is None:
+        if call is None or is_quoted is None:
             return False
         self._begun, self._held = None, begun.text[begun.seen :]
         self._untold, self._called = False, True
@@ -127,12 +130,15 @@ class _Begun:
         self._start = 0
         self._object = GrowingObject()
         self._call: Call | None = None
+        self._closed = False
 
     def feed(self, text: str) -> None:
         self.text += text
 
     def read(self, *, ends: bool) -> Call | None:
         """Return the call once it is there, with *seen* behind it; raises ValueError if there is none."""
+        if self._closed:
+            return self._call
         if len(self.text) > HELD_LIMIT:
             raise ValueError("too long")
         if self._call is None:
@@ -143,6 +149,7 @@ class _Begun:
                 raise ValueError("not closed")
             return None
         self.seen += size
+        self._closed = True
         return self._call
 
     def _read_object(self) -> Call | None:

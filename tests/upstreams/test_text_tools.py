@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from freeroute.domain.catalogue import Quirks
 from freeroute.domain.outcome import Kind
 from freeroute.engine.ports import Terms
+from freeroute.upstreams.code_marks import LINE_LIMIT
 from freeroute.upstreams.text_tools import FORMS, HELD_LIMIT, Call, TextTools
 from tests.support import virtual
 from tests.support.asking import DONE, IMPATIENT, STOP, ask, candidate, event, rest, stream_of
@@ -164,6 +165,9 @@ def test_a_call_is_told_as_soon_as_it_is_finished(form, text, rest):
         f"- so:\n  ```xml\n  {WRITTEN}",
         f"Write `{WRITTEN}` or ``a ` {WRITTEN}``.",
         f"> ```\n> {WRITTEN}",
+        f"Write ```{WRITTEN}``` alone.",
+        f"`{WRITTEN}`",
+        f"`{WRITTEN} and {WRITTEN}` are two.",
     ],
 )
 def test_a_call_in_code_is_an_example(text):
@@ -177,6 +181,25 @@ def test_a_call_in_code_is_an_example(text):
 def test_a_call_behind_code_is_one(before):
     assert read("hermes", before + WRITTEN) == (before, [LOOK])
     assert read("hermes", *before, *WRITTEN) == (before, [LOOK])
+
+
+@pytest.mark.parametrize(
+    "before", ["Don`t worry: ", "The ` is odd. ", "Use ``` for code. ", "A ` and `code`: ", "A `` and `: "]
+)
+@pytest.mark.parametrize("after", ["", "\n", " Done.\nUse `ls`.", " ```` \n", " ````"])
+def test_a_backtick_that_nothing_closes_in_its_line_makes_no_code(before, after):
+    text = before + WRITTEN + after
+    told = before + after.lstrip()
+    assert read("hermes", text) == (told, [LOOK])
+    assert read("hermes", *text) == (told, [LOOK])
+
+
+def test_behind_an_open_backtick_a_call_waits_for_the_end_of_its_line_but_not_for_long():
+    tools = TextTools("hermes", TOOLS)
+    assert tools.feed(f"Don`t: {WRITTEN} so") == ("Don`t: ", [])
+    assert tools.feed("\n") == ("so\n", [LOOK])
+    assert tools.feed(f"Don`t: {WRITTEN}") == ("Don`t: ", [])
+    assert tools.feed("x" * LINE_LIMIT) == ("x" * LINE_LIMIT, [LOOK])
 
 
 def test_behind_a_mark_that_is_none_there_may_be_a_call():
