@@ -217,7 +217,7 @@ def test_a_call_that_is_too_long_flows_as_text():
 
 TAGS = [form.mark for form in FORMS.values()]
 FRAGMENTS = [*TAGS, "</tool_call>", '{"name":"look","arguments":{}}', "[ARGS]", "look", ";", '"look"']
-FRAGMENTS += ["<", "[", "{", "}", " ", "\n", "a", "`", "```"]
+FRAGMENTS += [WRITTEN, "<", "[", "{", "}", " ", "\n", "a", "`", "```"]
 
 
 @given(st.sampled_from(sorted(FORMS)), st.lists(st.sampled_from(FRAGMENTS), max_size=12), st.data())
