@@ -19,6 +19,10 @@ LONGEST_TOKEN = 128
 # as a told limit may be, and as much as a large context holds.
 BEYOND_ESTIMATE = 100
 BEYOND_SIGHT = 1_000_000
+# An answer without thoughts that may be hidden has only its text, in few bytes a token at worst, and perhaps
+# an image or sound. Own design: eight times the estimate is less than half a byte a token.
+BEYOND_TEXT = 8
+BESIDE_TEXT = 20_000
 
 
 class Usage(Struct, frozen=True):
@@ -78,16 +82,20 @@ def tokens_in(text_bytes: int) -> int:
     return round(text_bytes / BYTES_PER_TOKEN + 0.5)
 
 
-def believed(told: Usage, prompt: int, text_bytes: int) -> Usage:
+def believed(told: Usage, prompt: int, text_bytes: int, *, thinks: bool = False) -> Usage:
     """Return *told* itself if it can be true of about *prompt* tokens and an answer of *text_bytes*.
 
-    Otherwise what cannot be is estimated, and the whole is marked as that.
+    Otherwise what cannot be is estimated, and the whole is marked as that; more cached than the prompt has
+    and more thoughts than the output has are left out. A model that *thinks* may hide thoughts, and tell of
+    none.
     """
+    told = _without_impossible_parts(told)
     output = tokens_in(text_bytes) if text_bytes else 0
     least = -(-text_bytes // LONGEST_TOKEN)
-    is_prompt = 0 < told.prompt <= _most(prompt) and told.cached <= _most(prompt)
-    # Some providers count thoughts apart.
-    is_output = least <= told.completion + told.reasoning <= _most(output)
+    hides = thinks or told.reasoning > 0
+    most = _most(output) if hides else output * BEYOND_TEXT + BESIDE_TEXT
+    is_prompt = 0 < told.prompt <= _most(prompt)
+    is_output = least <= told.completion <= most
     if is_prompt and is_output:
         return told
     return Usage(
@@ -97,6 +105,14 @@ def believed(told: Usage, prompt: int, text_bytes: int) -> Usage:
         cached=told.cached if is_prompt else 0,
         estimated=True,
     )
+
+
+def _without_impossible_parts(told: Usage) -> Usage:
+    cached = told.cached if told.cached <= told.prompt else 0
+    reasoning = told.reasoning if told.reasoning <= told.completion else 0
+    if (cached, reasoning) == (told.cached, told.reasoning):
+        return told
+    return Usage(told.prompt, told.completion, reasoning, cached, told.estimated)
 
 
 def _most(estimate: int) -> int:

@@ -18,9 +18,10 @@ from freeroute.wire.mending import mended_usage
 class Counting:
     """Counts *text*, the bytes a stream has brought, and keeps the last usage that its provider told."""
 
-    def __init__(self, prompt: int) -> None:
-        """Take *prompt* tokens where none are told."""
+    def __init__(self, prompt: int, *, thinks: bool) -> None:
+        """Take *prompt* tokens where none are told; a model that *thinks* may hide its thoughts."""
         self.text = 0
+        self._thinks = thinks
         self._prompt = prompt
         self._told: Usage | None = None
         self._raw: dict[str, object] = {}
@@ -42,14 +43,17 @@ class Counting:
     def believes(self, piece: Piece) -> bool:
         """Say whether *piece*, the last one taken, tells a usage that can be true."""
         told = usage_of(piece.usage)
-        return told is not None and believed(told, self._prompt, self.text) is told
+        return told is not None and self._believed(told) is told
 
     @property
     def usage(self) -> Usage:
         """Return what the stream has taken so far."""
         if self._told is None:
             return estimated_usage(self._prompt, self.text)
-        return believed(self._told, self._prompt, self.text)
+        return self._believed(self._told)
+
+    def _believed(self, told: Usage) -> Usage:
+        return believed(told, self._prompt, self.text, thinks=self._thinks)
 
     def told(self) -> dict[str, object]:
         """Return what the stream has taken in OpenAI's form, with all that its provider told beside it."""

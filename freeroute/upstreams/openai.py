@@ -17,6 +17,7 @@ from freeroute.domain.rates import RateFact
 from freeroute.domain.usage import Usage
 from freeroute.engine.ports import Answer, Sent, Terms, Upstream
 from freeroute.upstreams.bodies import ANSWER_LIMIT, error_body, whole_body
+from freeroute.upstreams.counting import Counting
 from freeroute.upstreams.faults import before_answer
 from freeroute.upstreams.heads import content_type, request_headers
 from freeroute.upstreams.parameters import as_asked_for
@@ -275,7 +276,7 @@ class _Attempt:
             mender=self._mender(),
             judge=partial(self._inside, headers=exchange.headers),
             include_usage=self._call.include_usage,
-            prompt=self._prompt,
+            counting=Counting(self._prompt, thinks=self._thinks()),
             bound=self._bound(),
             silent=self._silent,
             between=self._terms.between_events,
@@ -286,6 +287,9 @@ class _Attempt:
 
     def _mender(self) -> Mender:
         return Mender(model=self._candidate.model.id, created=int(self._clock.now().wall))
+
+    def _thinks(self) -> bool:
+        return "reasoning" in self._candidate.model.capabilities
 
     def _bound(self) -> int | None:
         """Return the tokens that all choices of the answer may take, if they are bounded."""
@@ -302,7 +306,7 @@ class _Attempt:
         failed = self._failed(exchange, piece, body)
         if failed is not None or piece is None:
             return Sent(failed or Outcome(Kind.GARBAGE, exchange.status))
-        usage = usage_of_whole(piece, self._prompt)
+        usage = usage_of_whole(piece, self._prompt, thinks=self._thinks())
         body, piece = finished(body, piece, usage, self._bound())
         read, body = body, self._repairs.whole(body, piece)
         if body is not read and (failed := self._failed(exchange, inspect(body), body)) is not None:

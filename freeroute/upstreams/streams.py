@@ -62,7 +62,7 @@ class ChatStream:
         mender: Mender,
         judge: Judge,
         include_usage: bool,
-        prompt: int,
+        counting: Counting,
         bound: int | None,
         silent: Collection[str],
         between: float,
@@ -72,10 +72,10 @@ class ChatStream:
     ) -> None:
         """Read *exchange* through *events*, with *between* seconds of silence allowed.
 
-        *prompt* tokens are assumed where no usage is told, and *bound* tokens are what all choices together
-        may take. *silent* are the finishes that explain why there is nothing to read. *watch* says whether
-        silence must be timed here, because the transport allows for more. *checking* holds it to a schema,
-        *lacking* watches for what it does not honour.
+        *counting* keeps what it takes, and *bound* tokens are what all choices together may take. *silent*
+        are the finishes that explain why there is nothing to read. *watch* says whether silence must be timed
+        here, because the transport allows for more. *checking* holds it to a schema, *lacking* watches for
+        what it does not honour.
         """
         self.finish: str | None = None
         self.outcome: Outcome | None = None
@@ -89,7 +89,7 @@ class ChatStream:
         self._lenient = Lenient()
         self._judge = judge
         self._include_usage = include_usage
-        self._counting = Counting(prompt)
+        self._counting = counting
         self._silent = silent
         self._between = between
         self._watch = watch

@@ -52,10 +52,13 @@ def failure_in(
     return None
 
 
-def usage_of_whole(piece: Piece, prompt: int) -> Usage:
-    """Return what the answer *piece* to *prompt* tokens took, as told if that can be true."""
+def usage_of_whole(piece: Piece, prompt: int, *, thinks: bool) -> Usage:
+    """Return what the answer *piece* to *prompt* tokens took, as told if that can be true.
+
+    A model that *thinks* may hide its thoughts.
+    """
     told, size = usage_of(usage_in(piece)), text_size(piece)
-    return estimated_usage(prompt, size) if told is None else believed(told, prompt, size)
+    return estimated_usage(prompt, size) if told is None else believed(told, prompt, size, thinks=thinks)
 
 
 def finished(body: bytes, piece: Piece, usage: Usage, bound: int | None) -> tuple[bytes, Piece]:

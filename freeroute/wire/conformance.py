@@ -21,9 +21,13 @@ EXPLAINED = 200_000
 """Looks up to which an answer is told the keyword that it breaks. Own design: all that a value might be is
 gone through to find it."""
 _CACHED = 64  # compiled schemas: applications ask with the same few, over and over
-# What one pattern may cost, in steps back and in bytes compiled: it is the caller's, and so is the prompt.
+# What one pattern may cost, in steps back and in MiB compiled, and all of a schema together, where each may
+# cost one: they are the caller's, and so is the prompt. Own design: 10 MiB are the 2048 characters of an
+# address, or 200 letters of any script, and compile in some 50 ms; 200 MiB in about a second.
 _BACKTRACKS = 10_000
-_PATTERN_SIZE = 1024 * 1024
+_PATTERN_SIZE = 10
+_PATTERNS_SIZE = 200
+_COUNTED = re.compile(r"\{\d+(,\d*)?\}")
 
 _UNFIT = "the answer does not fit the schema"
 _FENCED = re.compile(r"```[\w-]*[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL)
@@ -82,16 +86,18 @@ class _Form:
     """A compiled schema; where a check may take much, the same once more, to count what it takes."""
 
     def __init__(self, schema: Any) -> None:
-        if written(schema).scans > PATTERNS:
+        scans = written(schema).scans
+        if scans > PATTERNS:
             raise BadSchema(f"more than {PATTERNS} patterns")
         self._schema = schema
+        self._size = max(1, min(_PATTERN_SIZE, _PATTERNS_SIZE // max(scans, 1)))
         self._extent: Extent = unfolded(schema)
-        self._plain = _validator(schema) if self._extent.is_plain else None
+        self._plain = _validator(schema, self._size) if self._extent.is_plain else None
         self._counting = None if self._plain else self._counted()
 
     def _counted(self) -> "tuple[Validator, Steps]":
         steps = Steps(self._schema)
-        return _validator(counted(self._schema), {STEP: steps.keyword}), steps
+        return _validator(counted(self._schema), self._size, {STEP: steps.keyword}), steps
 
     def misses(self, value: Any, length: int) -> str | None:
         """Return why *value*, of *length* characters, does not fit, or None: with the keyword, where that is
@@ -133,7 +139,8 @@ def _compiled(schema: bytes) -> _Form:
         raise BadSchema("not a valid JSON Schema") from None
 
 
-def _validator(schema: Any, keywords: Any = None) -> "Validator":
+def _validator(schema: Any, size: int, keywords: Any = None) -> "Validator":
+    """Compile *schema*, each pattern to *size* MiB at most; raises BadSchema."""
     from jsonschema_rs import FancyRegexOptions, ReferencingError, ValidationError, validator_for
 
     elsewhere: list[str] = []
@@ -148,8 +155,28 @@ def _validator(schema: Any, keywords: Any = None) -> "Validator":
             keywords=keywords or {},
             validate_formats=False,
             retriever=refuse,
-            pattern_options=FancyRegexOptions(backtrack_limit=_BACKTRACKS, size_limit=_PATTERN_SIZE),
+            pattern_options=FancyRegexOptions(backtrack_limit=_BACKTRACKS, size_limit=size * 1024 * 1024),
         )
-    except (ValidationError, ReferencingError, TypeError, ValueError, RecursionError):
-        why = "refers to another document, and none is fetched" if elsewhere else "not a valid JSON Schema"
+    except (ValidationError, ReferencingError, TypeError, ValueError, RecursionError) as exc:
+        why = "not a valid JSON Schema"
+        if elsewhere:
+            why = "refers to another document, and none is fetched"
+        elif isinstance(exc, ValidationError) and _is_too_large(exc.instance):
+            why = f"a pattern takes more than {size} MiB compiled"
         raise BadSchema(why) from None
+
+
+def _is_too_large(wrong: Any) -> bool:
+    """Say whether *wrong*, at which compiling failed, is a pattern, fine but for its counts."""
+    from jsonschema_rs import FancyRegexOptions, ValidationError, validator_for
+
+    if not isinstance(wrong, str) or not _COUNTED.search(wrong):
+        return False
+    try:
+        validator_for(
+            {"pattern": _COUNTED.sub("{1}", wrong)},
+            pattern_options=FancyRegexOptions(backtrack_limit=_BACKTRACKS, size_limit=1024 * 1024),
+        )
+    except (ValidationError, ValueError):
+        return False
+    return True

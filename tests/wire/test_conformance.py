@@ -83,7 +83,9 @@ def test_a_pattern_that_would_take_for_ever_is_given_up():
         (b'{"type":"objekt"}', "not a valid JSON Schema"),
         (b"5", "not a valid JSON Schema"),
         (b'{"$schema":"https://example.com/own"}', "refers to another document"),
-        (b'{"pattern":"((a{1,1000}){1,1000}){1,1000}"}', "not a valid JSON Schema"),
+        (b'{"pattern":"((a{1,1000}){1,1000}){1,1000}"}', "a pattern takes more than 10 MiB compiled"),
+        (b'{"pattern":"a{2}("}', "not a valid JSON Schema"),
+        (b'{"pattern":"("}', "not a valid JSON Schema"),
         (b'{"items":' * 3000 + b"{}" + b"}" * 3000, "not a valid JSON Schema"),
         (b'{"$ref":"http://example.com/x"}', "refers to another document, and none is fetched"),
         (b'{"$ref":"file:///etc/passwd"}', "refers to another document, and none is fetched"),
@@ -211,6 +213,22 @@ def test_a_long_answer_is_held_to_a_large_schema_all_the_same():
     good = msgspec.json.encode([{"p1": 1}] * 5000).decode()
     assert fitted(good, told).text == good
     assert fitted(good.replace("1}]", '"1"}]'), told).wrong == "the answer does not fit the schema"
+
+
+ADDRESS = r"^https?://[^\s]{1,2048}$"
+
+
+@pytest.mark.parametrize("pattern", [ADDRESS, r"^[\p{L}]{1,200}$"])
+def test_a_pattern_may_count_as_far_as_names_and_addresses_are_long(pattern: str):
+    schema = msgspec.json.encode({"pattern": pattern})
+    assert fitted('"https://example.com"', schema).text or fitted('"word"', schema).text
+    assert fitted('"1 2"', schema).text is None
+
+
+def test_many_patterns_share_what_they_may_take():
+    schema = {"properties": {f"p{at}": {"pattern": f"{at}|{ADDRESS}"} for at in range(100)}}
+    with pytest.raises(BadSchema, match="a pattern takes more than 2 MiB compiled"):
+        check(msgspec.json.encode(schema))
 
 
 def test_a_schema_of_very_many_patterns_is_none():
