@@ -17,7 +17,9 @@ const STATES = {
   "hidden by the settings": { word: "Hidden", tone: "held" },
 };
 const LOW = 0.8;
-const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short", timeZone: "UTC" });
+const DAY = 86400;
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
+const minute = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short", timeZone: "UTC" });
 
 /** What an operator can do with a client: the word on the button, and whether it makes sense. */
 const VERBS = {
@@ -66,7 +68,7 @@ export function clientRow(choose, barred) {
     line(unlimited, told.length ? "" : "no limit");
     text(models, client.models === null ? "all" : client.models.join(", ") || "none");
     text(weight, String(client.weight));
-    text(expires, client.expires === null ? "never" : `${DAY.format(client.expires * 1000)} UTC`);
+    text(expires, expiry(client.expires));
     text(source, client.from);
     line(fixed, client.fixed);
     for (const [verb, button] of buttons) {
@@ -120,6 +122,12 @@ function limitLine() {
       fill(strip, [share]);
     },
   };
+}
+
+// In UTC, as it is entered.
+function expiry(at) {
+  if (at === null) return "never";
+  return `${(at % DAY ? minute : day).format(at * 1000)} UTC`;
 }
 
 function formerKeys(client) {

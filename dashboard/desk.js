@@ -38,7 +38,7 @@ const VERBS = {
 
 let operator = null; // {name, scope} of the key that was asked about, or null
 let asked = null; // that key
-let clients = [];
+let clients = null; // as they were listed last; null before
 let standing = [];
 let listedAt = 0;
 let busy = false;
@@ -55,7 +55,7 @@ export async function refreshClients(latest, tell) {
     await learnWho();
     if (operator && Date.now() - listedAt >= EVERY) await list();
   } catch (error) {
-    line(byId("clients-trouble"), error instanceof Refused ? error.message : "The clients could not be read.");
+    text(byId("clients-trouble"), error instanceof Refused ? error.message : "The clients could not be read.");
   } finally {
     busy = false;
   }
@@ -68,13 +68,13 @@ async function learnWho() {
   if (key === asked) return;
   asked = key;
   operator = null;
-  clients = [];
+  clients = null;
   listedAt = 0;
   if (!key) return;
   try {
     operator = await whoAmI();
   } catch (error) {
-    if (!(error instanceof Refused && [401, 403].includes(error.status))) {
+    if (!(error instanceof Refused) || error.status >= 500) {
       asked = null; // nobody said no: ask again
       throw error;
     }
@@ -83,9 +83,14 @@ async function learnWho() {
 }
 
 async function list() {
-  clients = await readClients();
   listedAt = Date.now();
-  line(byId("clients-trouble"), "");
+  try {
+    clients = await readClients();
+    text(byId("clients-trouble"), "");
+  } catch (error) {
+    if (error instanceof Refused && error.wantsKey) operator = null; // the token has ended meanwhile
+    throw error;
+  }
 }
 
 async function listAgain() {
@@ -100,17 +105,25 @@ const barred = () => (operator && !MAY_CHANGE.includes(operator.scope)
 function render() {
   show(byId("clients-section"), operator);
   if (!operator) return;
-  const sought = byId("clients-find").value.trim().toLowerCase();
-  const found = clients.filter((one) => `${one.name} ${one.note}`.toLowerCase().includes(sought));
-  const shown = joined(clients, standing).filter((one) => found.some((other) => other.name === one.name)).slice(0, MOST);
-  text(byId("clients-count"), clients.length ? String(clients.length) : "");
+  renderScope();
+  if (clients) renderClients();
+}
+
+function renderScope() {
   line(byId("clients-scope"), barred());
   attr(byId("client-new"), "disabled", Boolean(barred()));
   attr(byId("client-new"), "title", barred() || null);
+}
+
+function renderClients() {
+  const sought = byId("clients-find").value.trim().toLowerCase();
+  const found = joined(clients, standing).filter((one) => `${one.name} ${one.note}`.toLowerCase().includes(sought));
+  const shown = found.slice(0, MOST);
+  text(byId("clients-count"), clients.length ? String(clients.length) : "");
   show(byId("clients-find"), clients.length >= FINDABLE || sought);
-  show(byId("clients-none"), listedAt && !clients.length);
+  show(byId("clients-none"), !clients.length);
   show(byId("clients-box"), shown.length);
-  line(byId("clients-more"), found.length === clients.length && found.length <= MOST
+  line(byId("clients-more"), shown.length === clients.length
     ? ""
     : `${number(shown.length)} of ${number(clients.length)} are shown.`);
   keyed(byId("clients"), shown, (one) => `${one.from} ${one.name}`, () => clientRow(askWhetherSure, barred));
@@ -180,6 +193,7 @@ async function doChosen(event) {
   if (!done) return;
   byId("sure-dialog").close();
   if (done.key) showKey(done);
+  else byId("clients-box").focus(); // the button that led here goes away
   notice(VERBS[verb].told(name));
 }
 

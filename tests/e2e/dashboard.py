@@ -237,7 +237,8 @@ def _take_key(walk: Walk, name: str) -> None:
     walk.page.keyboard.press("Escape")
     assert field.is_visible()
     walk.page.get_by_role("button", name="I have kept it").click()
-    walk.page.wait_for_function("document.getElementById('key-value').value === ''")
+    field.wait_for(state="hidden")
+    assert field.input_value() == ""
 
 
 STEPS: tuple[Callable[[Walk], None], ...] = (
