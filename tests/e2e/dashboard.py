@@ -4,7 +4,7 @@
     python tests/e2e/dashboard.py --url http://127.0.0.1:3000 --screenshots /tmp/shots
 
 It needs Playwright for Python and a Chromium; neither is a dependency of freeroute. ``--axe`` takes
-axe-core's axe.min.js to check the page against WCAG as well. A demo is good for one walk: it ends with a client.
+axe-core's axe.min.js to check the page against WCAG as well. A demo is good for one walk: it leaves a client.
 """
 
 import argparse
