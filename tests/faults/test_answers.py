@@ -113,7 +113,7 @@ ODD = [
     b'{"choices":[[]]}',
     b'{"choices":[{"message":null,"delta":null}]}',
     b'{"choices":[{"message":7,"delta":7}]}',
-    b'{"choices":[{"message":{"content":7},"delta":{"content":7}}]}',
+    b'{"choices":[{"message":{"content":true},"delta":{"content":true}}]}',
     b'{"choices":[{"message":{"tool_calls":{}},"delta":{"tool_calls":{}}}]}',
     b'{"choices":[{"message":{"tool_calls":[null]},"delta":{"tool_calls":[null]}}]}',
     b'{"choices":[{"index":"a","finish_reason":{},"message":{},"delta":{}}]}',
