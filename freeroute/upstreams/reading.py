@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from freeroute.wire.answers import Choice, Piece, error_in, says_something
+from freeroute.wire.answers import Choice, Piece, error_in, is_meaningful, says_something
 from freeroute.wire.lenient import Lenient
 from freeroute.wire.plain import Unclear, plain
 from freeroute.wire.strict import inspect_chunk, inspect_whole
@@ -112,11 +112,18 @@ class Choices:
         """Begin with none."""
         self._unfinished: set[int] = set()
         self._finished: set[int] = set()
+        self._closed: set[int] = set()  # by a finish that stood alone: some tell one beside every word
 
     @property
     def are_finished(self) -> bool:
         """Say whether every choice that began has finished."""
         return bool(self._finished) and not self._unfinished
+
+    def are_over(self, piece: Piece) -> bool:
+        """Say whether *piece* says or finishes something, and only of choices that were closed before."""
+        if not piece.choices or not all(_index(choice) in self._closed for choice in piece.choices):
+            return False
+        return piece.finish is not None or is_meaningful(piece)
 
     def note(self, choices: Sequence[Choice]) -> None:
         """Take in the *choices* of a chunk.
@@ -125,12 +132,18 @@ class Choices:
         """
         began = not self._finished
         for choice in choices:
-            index = choice.index if isinstance(choice.index, int) else 0
+            index = _index(choice)
             if choice.finish_reason:
                 self._unfinished.discard(index)
                 self._finished.add(index)
+                if not _speaks(choice):
+                    self._closed.add(index)
             elif index not in self._finished and (began or _speaks(choice)):
                 self._unfinished.add(index)
+
+
+def _index(choice: Choice) -> int:
+    return choice.index if isinstance(choice.index, int) else 0
 
 
 def _speaks(choice: Choice) -> bool:

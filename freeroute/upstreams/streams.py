@@ -279,6 +279,10 @@ class ChatStream:
         if piece is None or (piece.choices is None and piece.usage is None):
             self._take_stranger(payload, piece)
             return
+        if self._choices.are_over(piece):
+            self._counting.take(piece)
+            self.skipped += 1
+            return
         self._note(piece)
         if self._counting.text > self._most:
             self._fail(Outcome(Kind.GARBAGE, self._exchange.status, "far longer than asked for"))

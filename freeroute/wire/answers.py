@@ -65,6 +65,7 @@ class Piece(Struct):
         return not self.choices and self.usage is not None
 
 
+_CALL_LABELS = frozenset({"index", "id", "type", "function"})
 _PIECE = msgspec.json.Decoder(Piece)
 _ENCODER = msgspec.json.Encoder()
 
@@ -115,7 +116,15 @@ def says_something(said: Said) -> bool:
 
 
 def _has_call(calls: Any) -> bool:
-    return isinstance(calls, list) and any(isinstance(call, dict) and call for call in calls)
+    return isinstance(calls, list) and any(_says_call(call) for call in calls if isinstance(call, dict))
+
+
+def _says_call(call: dict[str, Any]) -> bool:
+    """Say whether *call* names or asks anything: an id alone may be all that ever comes."""
+    function = call.get("function")
+    if isinstance(function, dict) and (function.get("name") or function.get("arguments")):
+        return True
+    return any(value for name, value in call.items() if name not in _CALL_LABELS)
 
 
 def _has_text(value: Any) -> bool:

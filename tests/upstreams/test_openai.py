@@ -262,6 +262,7 @@ async def test_a_probe_takes_any_well_formed_answer():
     assert (await ask(PlayedTransport(json_reply(b"<")))).outcome.kind is Kind.GARBAGE
 
 
+LOOK = {"id": "a", "function": {"name": "look"}}
 LOGPROBS = {"content": [{"token": "Hi", "logprob": -0.1, "bytes": None, "top_logprobs": []}]}
 
 
@@ -274,7 +275,7 @@ LOGPROBS = {"content": [{"token": "Hi", "logprob": -0.1, "bytes": None, "top_log
         ({"n": 1}, [{}], ()),
         ({"logprobs": True}, [{}], ("logprobs",)),
         ({"logprobs": True}, [{"logprobs": LOGPROBS}], ()),
-        ({"logprobs": True}, [{"message": {"content": None, "tool_calls": [{"id": "a"}]}}], ()),
+        ({"logprobs": True}, [{"message": {"content": None, "tool_calls": [LOOK]}}], ()),
         ({"logprobs": False}, [{}], ()),
         ({"n": 2, "logprobs": True}, [{"logprobs": None}], ("logprobs", "n")),
     ],

@@ -170,6 +170,28 @@ async def test_an_empty_choice_behind_the_finish_begins_nothing():
     assert stream.outcome is None
 
 
+async def test_text_after_the_finish_is_passed_over():
+    late = event({"content": "b"}, "length", usage={"prompt_tokens": 3, "completion_tokens": 2})
+    stream = stream_of(await streamed(HI, STOP, late, STOP, DONE, stream_options={"include_usage": True}))
+    assert await texts(stream) == ["Hi", "", "usage"]
+    assert (stream.finish, stream.outcome, stream.skipped) == ("stop", None, 2)
+    assert stream.usage == Usage(3, 2)
+
+
+async def test_a_finish_beside_every_word_ends_nothing():
+    stream = stream_of(await streamed(event({"content": "a"}, "stop"), event({"content": "b"}, "stop"), DONE))
+    assert await texts(stream) == ["a", "b"]
+
+
+async def test_a_tool_call_without_a_name_is_no_answer_yet():
+    call = {"index": 0, "id": "c1", "type": "function", "function": {"name": "", "arguments": ""}}
+    assert (await streamed(event({"tool_calls": [call]}))).outcome.kind is Kind.TRUNCATED
+    named = {**call, "function": {"name": "look", "arguments": ""}}
+    for calling in (named, {"index": 0, "custom": {"name": "look"}}):
+        stream = stream_of(await streamed(event({"tool_calls": [call]}), event({"tool_calls": [calling]})))
+        assert len(await rest(stream)) == 2
+
+
 def every_ten_seconds(*pieces: bytes, times: int) -> list[bytes | float]:
     """Return the *pieces* so many times, ten seconds before each."""
     return [step for _ in range(times) for piece in pieces for step in (10.0, piece)]

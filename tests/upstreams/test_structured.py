@@ -157,18 +157,21 @@ async def test_a_stream_that_does_not_fit_and_comes_at_once_is_none():
 
 
 @pytest.mark.parametrize(
-    "steps",
+    ("steps", "ending"),
     [
-        [said('{"n":'), said("1} \n")],
-        [said('{"n":'), said("1}", "stop")],  # and once more by the end
-        [said('{"n":'), said("", "length")],
-        [said("", tool_calls=[{"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}])],
-        [said("", refusal="No.")],
+        ([said('{"n":'), said("1} \n")], "stop"),
+        ([said('{"n":'), said("1}", "stop")], "stop"),  # and once more by the end
+        ([said('{"n":'), said("", "length")], "length"),
+        (
+            [said("", tool_calls=[{"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}])],
+            "stop",
+        ),
+        ([said("", refusal="No.")], "stop"),
     ],
 )
-async def test_a_stream_that_fits_or_makes_no_claim_to_ends_as_it_does(steps):
+async def test_a_stream_that_fits_or_makes_no_claim_to_ends_as_it_does(steps, ending):
     _, finish, outcome = await streamed(*steps)
-    assert (finish, outcome) == ("stop", None)
+    assert (finish, outcome) == (ending, None)
 
 
 async def test_each_choice_of_a_stream_has_to_fit():

@@ -24,7 +24,7 @@ def chunk(delta: object, **choice: object) -> answers.Piece:
         {"reasoning": "Hm"},
         {"reasoning_content": "Hm"},
         {"refusal": "No"},
-        {"tool_calls": [{"id": "1"}]},
+        {"tool_calls": [{"id": "1", "function": {"name": "look"}}]},
     ],
 )
 def test_something_to_read_is_meaningful(delta: object):
@@ -41,7 +41,7 @@ def test_something_to_read_is_meaningful(delta: object):
         {"content": None, "reasoning": None},
         {"content": []},
         {"tool_calls": []},
-        {"tool_calls": [None, {}]},
+        {"tool_calls": [None, {}, {"id": "1", "function": {"name": ""}}]},
         {"tool_calls": {"name": "look"}},
     ],
 )
