@@ -180,6 +180,14 @@ class App:
         self.guard.policy = self._policy(admin_key)
         local = LocalServers(self.gateway, on_local)
 
+        def go_by_what_is_known() -> None:
+            """Route by what settings, operators, local servers and answers have told so far."""
+            self.scrub.hide(secrets_of(self))
+            found = with_local(self.assembly.catalogue, local.still(self.assembly.local))
+            self.gateway.standing.switch(self.provisioning.off)
+            self.gateway.adopt(with_told(found, self.counters.told_of()), self.enrolment.clients)
+            local.watch(self._wanted())
+
         def reload() -> dict[str, Any]:
             """Read the settings again; raises ConfigError, and then nothing has changed."""
             plan = self._read()
@@ -190,25 +198,15 @@ class App:
             self.guard.policy = self._policy(admin_key)
             self.gateway.no_train = plan.settings.privacy == "no-train"
             self.gateway.loop.routing = _routing(plan.settings)
-            self.scrub.hide(secrets_of(self))
-            found = with_local(self.assembly.catalogue, local.still(self.assembly.local))
-            self.gateway.adopt(found, self.enrolment.clients)
+            go_by_what_is_known()
             self.gateway.standing.retry_verdicts()
-            local.watch(self._wanted())
             providers = sorted(self.gateway.catalogue.providers)
             self._log.info("settings reloaded", providers=len(providers), needs_restart=waits or None)
             return {"status": "reloaded", "providers": providers, "needs_restart": waits}
 
-        def on_providers() -> None:
-            self.scrub.hide(secrets_of(self))
-            found = with_local(self.assembly.catalogue, local.still(self.assembly.local))
-            self.gateway.standing.switch(self.provisioning.off)
-            self.gateway.adopt(with_told(found, self.counters.told_of()))
-            local.watch(self._wanted())
-
         async def in_step() -> None:
             if await self.provisioning.look():
-                on_providers()
+                go_by_what_is_known()
 
         def on_people() -> None:
             self.guard.policy = self._policy(admin_key)
@@ -247,7 +245,7 @@ class App:
                     stack.push_async_callback(_cancelled, asyncio.create_task(revalidation.run()))
                 watching = asyncio.create_task(watch(look, on_people))
                 stack.push_async_callback(_cancelled, watching)
-                minding = asyncio.create_task(watch(self.provisioning.look, on_providers))
+                minding = asyncio.create_task(watch(self.provisioning.look, go_by_what_is_known))
                 stack.push_async_callback(_cancelled, minding)
                 stack.push_async_callback(local.stop)
                 local.watch(self._wanted())

@@ -208,6 +208,17 @@ async def test_a_limit_that_only_an_answer_told_of_is_known_after_a_restart(home
     second.keeper.close()
 
 
+async def test_a_limit_that_only_an_answer_told_of_outlives_a_reload(home):
+    app = built(home)
+    async with running(app) as client:
+        [limit] = unheard_of([MONTH], ())
+        pool = app.gateway.loop.discovered(app.gateway.catalogue.candidates[0], limit)
+        assert pool is not None
+        await app.gateway.counters.begin(pool, MONTH, app.clock.now())
+        assert (await client.post("/admin/reload")).status_code == 200
+        assert app.gateway.catalogue.candidates[0].pools[-1] == pool
+
+
 async def test_the_demo_knows_the_simulated_providers_and_nothing_else(tmp_path):
     options = ServeOptions(overrides=Overrides(), demo=True)
     app = build(options, {"GROQ_API_KEY": "gsk_real", "FREEROUTE_API_KEY": "x"}, tmp_path)

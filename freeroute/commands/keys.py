@@ -1,16 +1,14 @@
 """``freeroute keys``: provider keys that are kept sealed in the state directory."""
 
-import datetime as dt
 import json
 import sys
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from freeroute.clock import SystemClock
-from freeroute.commands import options
+from freeroute.commands import options, state
 from freeroute.commands.running import Failed, Running, environment, kept_admin_key
 from freeroute.commands.tables import table
 
@@ -20,12 +18,9 @@ if TYPE_CHECKING:
     from freeroute.config.load import Settings
     from freeroute.domain.catalogue import Key, Provider
     from freeroute.domain.keys import Verdict
-    from freeroute.engine.changes import Note
 
 LONGEST_INPUT = 65536
 """Characters read of a key that is piped in. Own design: more than any key has, so that a mistake is told."""
-
-_state_dir = click.option("--state-dir", metavar="DIR", help="The gateway's, if not the one of the settings.")
 
 
 @click.group()
@@ -37,11 +32,6 @@ def keys() -> None:
     """
 
 
-def _where(command: options.Decorated) -> options.Decorated:
-    """Add the options of where the keys are kept."""
-    return options.config(_state_dir(options.as_json(command)))
-
-
 # --- commands ------------------------------------------------------------------------------------------
 
 
@@ -49,7 +39,7 @@ def _where(command: options.Decorated) -> options.Decorated:
 @click.argument("provider")
 @click.argument("label")
 @click.option("--account", default="default", help="Whose quota it uses; keys of one account share it.")
-@_where
+@state.where
 def add(
     provider: str, label: str, account: str, config: str | None, state_dir: str | None, as_json: bool
 ) -> int:
@@ -61,7 +51,7 @@ def add(
     """
     read = _read(config, state_dir)
     secret = _secret()
-    with _noted(read, "key.add", provider, label) as note:
+    with state.making(read.plan.settings, "key.add", f"{provider}/{label}") as note:
         _book(read).add_key(provider, label, secret, note, account)
     return _told(provider, label, config, state_dir, as_json)
 
@@ -70,7 +60,7 @@ def add(
 @click.argument("provider", required=False)
 @options.url
 @options.offline
-@_where
+@state.where
 def list_(
     provider: str | None,
     url: str | None,
@@ -111,24 +101,20 @@ def list_(
 @keys.command("enable")
 @click.argument("provider")
 @click.argument("label")
-@_where
+@state.where
 def enable(provider: str, label: str, config: str | None, state_dir: str | None, as_json: bool) -> int:
     """Use the key LABEL of PROVIDER again."""
-    read = _read(config, state_dir)
-    with _noted(read, "key.enable", provider, label) as note:
-        _book(read).switch_key(provider, label, note, on=True)
+    _switch(provider, label, config, state_dir, on=True)
     return _told(provider, label, config, state_dir, as_json)
 
 
 @keys.command("disable")
 @click.argument("provider")
 @click.argument("label")
-@_where
+@state.where
 def disable(provider: str, label: str, config: str | None, state_dir: str | None, as_json: bool) -> int:
     """Make no further call with the key LABEL of PROVIDER, until it is enabled."""
-    read = _read(config, state_dir)
-    with _noted(read, "key.disable", provider, label) as note:
-        _book(read).switch_key(provider, label, note, on=False)
+    _switch(provider, label, config, state_dir, on=False)
     return _told(provider, label, config, state_dir, as_json)
 
 
@@ -136,11 +122,11 @@ def disable(provider: str, label: str, config: str | None, state_dir: str | None
 @click.argument("provider")
 @click.argument("label")
 @options.config
-@_state_dir
+@state.directory
 def remove(provider: str, label: str, config: str | None, state_dir: str | None) -> int:
     """Forget the key LABEL of PROVIDER."""
     read = _read(config, state_dir)
-    with _noted(read, "key.remove", provider, label) as note:
+    with state.making(read.plan.settings, "key.remove", f"{provider}/{label}") as note:
         _book(read).remove_key(provider, label, note)
     click.echo(f"{provider}: {label} is removed.")
     return 0
@@ -149,7 +135,7 @@ def remove(provider: str, label: str, config: str | None, state_dir: str | None)
 @keys.command("test")
 @click.argument("provider")
 @click.argument("label")
-@_where
+@state.where
 def test(provider: str, label: str, config: str | None, state_dir: str | None, as_json: bool) -> int:
     """Ask PROVIDER whether the key LABEL is good, by a call that costs no quota.
 
@@ -173,7 +159,7 @@ def test(provider: str, label: str, config: str | None, state_dir: str | None, a
 
 @keys.command("rekey")
 @options.config
-@_state_dir
+@state.directory
 def rekey(config: str | None, state_dir: str | None) -> int:
     """Seal all entered keys with a new encryption key: all of them, or none.
 
@@ -181,7 +167,7 @@ def rekey(config: str | None, state_dir: str | None) -> int:
     that are set there: NEW,OLD.
     """
     read = _read(config, state_dir)
-    with _noted(read, "key.rekey", "all") as note:
+    with state.making(read.plan.settings, "key.rekey", "all") as note:
         note(None, None)
         count = read.safe.rekey()
     click.echo(f"{count} {'key is' if count == 1 else 'keys are'} sealed with the new encryption key.")
@@ -218,14 +204,11 @@ def _own_key(settings: "Settings", key: str) -> str | None:
     return own_key(key, told, clients, OperatorsFile(directory).read())
 
 
-def _noted(read: "Offline", what: str, *target: str) -> "AbstractContextManager[Note]":
-    """Give what writes down a change before it is made."""
-    from freeroute.domain.operators import COMMAND_LINE
-    from freeroute.engine.changes import Changes
-    from freeroute.stores.audit_file import AuditFile
-
-    changes = Changes(AuditFile(read.plan.settings.state_dir), SystemClock())
-    return changes.making(COMMAND_LINE, what, "/".join(target))
+def _switch(provider: str, label: str, config: str | None, state_dir: str | None, *, on: bool) -> None:
+    read = _read(config, state_dir)
+    what = "key.enable" if on else "key.disable"
+    with state.making(read.plan.settings, what, f"{provider}/{label}") as note:
+        _book(read).switch_key(provider, label, note, on=on)
 
 
 def _secret() -> str:
@@ -260,9 +243,9 @@ def _told(provider: str, label: str, config: str | None, state_dir: str | None, 
 
 
 def _line(line: Mapping[str, Any]) -> list[str]:
-    state = line["state"]
+    stands = line["state"]
     if line["until"] is not None:
-        state += f" until {dt.datetime.fromtimestamp(line['until'], dt.UTC):%Y-%m-%d %H:%M UTC}"
+        stands += f" until {state.moment(line['until'])}"
     ends = f"…{line['ends_with']}" if line["ends_with"] else "-"
     return [
         line["provider"],
@@ -270,6 +253,6 @@ def _line(line: Mapping[str, Any]) -> list[str]:
         line["account"],
         line["source"],
         ends,
-        state,
+        stands,
         line["reason"] or "",
     ]

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from freeroute.config.load import Settings
     from freeroute.engine.changes import Note
 
-_state_dir = click.option("--state-dir", metavar="DIR", help="The gateway's, if not the one of the settings.")
+directory = click.option("--state-dir", metavar="DIR", help="The gateway's, if not the one of the settings.")
 
 
 def where(command: options.Decorated) -> options.Decorated:
     """Add the options of where the state directory is, and of how to answer."""
-    return options.config(_state_dir(options.as_json(command)))
+    return options.config(directory(options.as_json(command)))
 
 
 def settings(config: str | None, state_dir: str | None) -> "Settings":

@@ -93,7 +93,7 @@ def _limit_of(fact: RateFact) -> Limit:
 
 
 def with_told(catalogue: Catalogue, limits: Mapping[str, Limit]) -> Catalogue:
-    """Return *catalogue* with the *limits*, by their pools' ids, that answers told of in an earlier run."""
+    """Return *catalogue* with the *limits*, by their pools' ids, that answers told of before."""
     for name, limit in limits.items():
         for candidate in catalogue.candidates:
             if name == pool_id(candidate.provider, candidate.model, candidate.key, limit):
