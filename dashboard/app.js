@@ -1,18 +1,19 @@
-// The page: asks for the status, shows it, and passes on what the operator does.
+// The shell around the pages: asks for the status, signs in, tells what happened.
 
-import { refreshClients } from "/dashboard/desk.js";
-import { attr, byId, icon, keyed, line, make, paint, show, text } from "/dashboard/dom.js";
+import { attr, byId, icon, line, make, paint, show, text } from "/dashboard/dom.js";
 import { Poller } from "/dashboard/poller.js";
-import { providerCard, unusedLine } from "/dashboard/providers.js";
-import { requestRow } from "/dashboard/requests.js";
-import { Refused, keep, keyOf, readStatus, resetProvider, setStrategy, signInDemo } from "/dashboard/session.js";
+import { Router } from "/dashboard/router.js";
+import { Refused, call, keep, keyOf, open, readStatus, signInDemo, whoAmI } from "/dashboard/session.js";
 import { tick, ticking } from "/dashboard/ticker.js";
-import { brief, moment, number, setClock, span, stateOf } from "/dashboard/words.js";
+import { moment, setClock, span, stateOf } from "/dashboard/words.js";
+
+const RANKS = ["read", "operate", "admin"];
+const NOBODY = { name: null, scope: null, client: null };
 
 let latest = null;
-let slowest = 0;
+let who = NOBODY;
+let asked = null; // the key that *who* was told of
 let demoTried = false;
-let routingBusy = false;
 let retryAt = null;
 let pending = null; // the action that waits for the admin key
 const states = new Map();
@@ -21,19 +22,48 @@ const liveWord = make("span");
 
 const poller = new Poller(load, failed);
 
+/** What every page works with. */
+const desk = {
+  /** What the gateway said last (docs/status.md), or null. */
+  status: () => latest,
+  /** Who is signed in: {name, scope, client}. */
+  who: () => who,
+  /** Why somebody of less than this *scope* is not let do something; empty for who may. */
+  may(scope) {
+    if (RANKS.indexOf(who.scope) >= RANKS.indexOf(scope)) return "";
+    return who.scope
+      ? `This needs a token of scope ${scope}; ${who.name} has scope ${who.scope}.`
+      : "This needs the key of an operator.";
+  },
+  ask: call,
+  open,
+  act,
+  notice,
+  sure,
+  refresh: () => poller.ask(),
+  /** Open a page, at a *place* of it. */
+  go(page, place) {
+    location.hash = place ? `${page}/${encodeURIComponent(place)}` : page;
+  },
+};
+const router = new Router(desk);
+
 async function load() {
   const status = await readStatus();
   if (status.demo) await tryDemo();
+  const first = !latest;
   latest = status;
   setClock(status.now);
   retryAt = null;
+  await learnWho();
   show(byId("trouble"), false);
   show(byId("signin"), false);
   show(byId("loading"), false);
-  show(byId("board"), true);
-  render(status);
+  show(byId("pages"), true);
+  renderShell(status);
+  if (first) await router.go(false);
+  else router.update(status);
   announceChanges(status.providers);
-  refreshClients(status.clients, notice);
   showLive();
 }
 
@@ -41,6 +71,21 @@ async function tryDemo() {
   if (demoTried || keyOf("admin")) return false;
   demoTried = true;
   return signInDemo();
+}
+
+// Each key is asked about once: a client's key is refused every time, and a wrong one is counted.
+async function learnWho() {
+  const key = keyOf("admin") ?? keyOf("client");
+  if (key === asked) return;
+  asked = key;
+  who = NOBODY;
+  if (!key) return;
+  try {
+    who = { ...NOBODY, ...(await whoAmI()) };
+  } catch (error) {
+    if (!(error instanceof Refused) || error.status >= 500) asked = null; // nobody said no: ask again
+    else if (keyOf("admin") === key) notice(error.message, "bad"); // a client's key is no operator's, and need not be
+  }
 }
 
 async function failed(error, next) {
@@ -64,7 +109,7 @@ function askForKey(error) {
   keep("admin", null);
   keep("client", null);
   poller.pause();
-  show(byId("board"), false);
+  show(byId("pages"), false);
   show(byId("trouble"), false);
   show(byId("signin"), true);
   text(byId("signin-error"), given ? `That key was not accepted. ${error.message}` : "");
@@ -74,65 +119,12 @@ function askForKey(error) {
 
 // ---- showing
 
-function render(status) {
+function renderShell(status) {
   text(byId("version"), status.version);
   show(byId("demo"), status.demo);
-  renderMaintenance(status.maintenance);
+  const message = status.maintenance?.message ? `: ${status.maintenance.message}` : "";
+  line(byId("maintenance"), status.maintenance && `Maintenance, no requests are let in${message}`);
   ticking(byId("uptime"), "up", status.now - status.uptime, "Up for");
-  renderTotals(status);
-  renderRouting(status.strategy);
-  renderProviders(status.providers);
-  renderRequests(status.requests);
-}
-
-function renderMaintenance(maintenance) {
-  const message = maintenance?.message ? `: ${maintenance.message}` : "";
-  line(byId("maintenance"), maintenance && `Maintenance, no requests are let in${message}`);
-}
-
-function renderTotals({ totals, providers }) {
-  const on = providers.filter(isOn);
-  const ready = on.filter((one) => ["healthy", "suspect", "half-open"].includes(one.state));
-  const rate = totals.requests ? `${number((100 * totals.served) / totals.requests)} %` : "–";
-  const facts = [
-    ["Ready", `${ready.length} of ${on.length}`],
-    ["Requests", brief(totals.requests)],
-    ["Served", rate],
-    ["Failed", brief(totals.failed)],
-    ["Tokens", brief(totals.tokens)],
-  ];
-  keyed(byId("totals"), facts, ([name]) => name, ([name]) => {
-    const value = make("dd");
-    const root = make("div", {}, make("dt", {}, name), value);
-    return { root, update: ([, written]) => text(value, written) };
-  });
-}
-
-function renderRouting(strategy) {
-  if (routingBusy) return;
-  for (const choice of byId("routing").elements.strategy) choice.checked = choice.value === strategy;
-}
-
-const isOn = (provider) => provider.state !== "no-key";
-
-function renderProviders(providers) {
-  const on = providers.filter(isOn);
-  const off = providers.filter((one) => !isOn(one));
-  text(byId("providers-count"), on.length ? String(on.length) : "");
-  show(byId("nothing"), !on.length);
-  keyed(byId("providers"), on, (one) => one.id, (one) => providerCard(one, reset));
-  show(byId("unused"), off.length);
-  text(byId("unused-title"), `${off.length} more without a key or a model`);
-  keyed(byId("unused-list"), off, (one) => one.id, unusedLine);
-}
-
-function renderRequests(requests) {
-  const newest = [...requests].sort((a, b) => b.at - a.at).slice(0, 50);
-  slowest = Math.max(0, ...newest.map((request) => request.total_ms));
-  text(byId("requests-count"), newest.length ? String(newest.length) : "");
-  show(byId("silence"), !newest.length);
-  show(byId("requests-box"), newest.length);
-  keyed(byId("requests"), newest, (request) => `${request.id} ${request.at}`, () => requestRow(() => slowest));
 }
 
 function liveness() {
@@ -169,6 +161,7 @@ function announceChanges(providers) {
 
 let noticeTimer = null;
 
+/** Tell something in passing. */
 function notice(words, tone = "good") {
   const node = byId("notice");
   text(node, words);
@@ -179,38 +172,39 @@ function notice(words, tone = "good") {
 
 // ---- doing
 
-const reset = (provider) => act(async () => {
-  await resetProvider(provider.id);
-  notice(`${provider.name} was reset.`);
-});
-
-function changeStrategy(event) {
-  const choice = event.target;
-  act(async () => {
-    await setStrategy(choice.value);
-    latest.strategy = choice.value;
-    notice(`Equals in free are now ordered: ${choice.parentNode.textContent.trim().toLowerCase()}.`);
-  });
-}
-
-/** Do it; when the gateway wants the admin key, ask for it and do it again. */
+/** Do it; when the gateway wants a key, ask for it and do it again. Returns whether it was done. */
 async function act(action) {
-  routingBusy = true;
   try {
     await action();
   } catch (error) {
     if (error instanceof Refused && error.wantsKey) {
       const given = keyOf("admin");
       keep("admin", null);
-      return openAdmin(action, given ? "That key was not accepted." : "");
+      openAdmin(action, given ? "That key was not accepted." : "");
+      return false;
     }
     notice(error instanceof Refused ? error.message : "The gateway does not answer; nothing was changed.", "bad");
+    return false;
   } finally {
-    routingBusy = false;
-    if (latest) renderRouting(latest.strategy);
     showLive();
   }
-  return poller.ask();
+  poller.ask();
+  return true;
+}
+
+/** Ask whether somebody is sure. Returns a promise of the answer. */
+function sure({ title, why = "", button, danger = false }) {
+  const dialog = byId("ask-dialog");
+  text(byId("ask-title"), title);
+  text(byId("ask-why"), why);
+  text(byId("ask-yes"), button);
+  attr(byId("ask-yes"), "class", danger ? "danger" : "primary");
+  dialog.returnValue = "no";
+  dialog.showModal();
+  byId(danger ? "ask-no" : "ask-yes").focus();
+  return new Promise((answer) => {
+    dialog.addEventListener("close", () => answer(dialog.returnValue === "yes"), { once: true });
+  });
 }
 
 function openAdmin(action, complaint) {
@@ -220,7 +214,7 @@ function openAdmin(action, complaint) {
   show(byId("admin-forget"), keyOf("admin"));
   text(byId("admin-why"), keyOf("admin")
     ? "You are signed in. Another key replaces the one in use."
-    : "Clients, resets and the routing are for operators.");
+    : "Whatever changes something is for operators.");
   if (!byId("admin-dialog").open) byId("admin-dialog").showModal();
   byId("admin-key").focus();
 }
@@ -237,6 +231,7 @@ function useAdmin(event) {
 }
 
 function forgetAdmin() {
+  demoTried = true; // what was forgotten on purpose is not fetched again
   keep("admin", null);
   byId("admin-dialog").close();
   notice("The admin key is forgotten.");
@@ -259,8 +254,10 @@ function togglePause() {
 
 byId("live").append(liveIcon, liveWord);
 showLive();
-byId("routing").addEventListener("change", changeStrategy);
-byId("routing").addEventListener("submit", (event) => event.preventDefault());
+byId("skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the address names the page
+  byId("main").focus();
+});
 byId("admin").addEventListener("click", () => openAdmin(null, ""));
 byId("admin-form").addEventListener("submit", useAdmin);
 byId("admin-forget").addEventListener("click", forgetAdmin);
@@ -273,10 +270,6 @@ byId("admin-dialog").addEventListener("close", () => {
 byId("signin-form").addEventListener("submit", signIn);
 byId("pause").addEventListener("click", togglePause);
 byId("retry").addEventListener("click", () => poller.ask());
-text(byId("first-call"), [
-  `curl ${location.origin}/v1/chat/completions \\`,
-  `  -d '{"model": "free-fast", "messages": [{"role": "user", "content": "Hello!"}]}'`,
-].join("\n"));
 setInterval(() => {
   if (document.hidden || poller.paused) return;
   tick();

@@ -39,41 +39,41 @@ export function keep(slot, key) {
 }
 
 /** Everything the page shows. */
-export const readStatus = () => call("GET", "/v1/status", operatorKey());
+export const readStatus = () => call("GET", "/v1/status");
 
 /** Close a provider's breakers and lift its holds. */
-export const resetProvider = (id) => act("POST", `/v1/status/providers/${encodeURIComponent(id)}/reset`);
+export const resetProvider = (id) => call("POST", `/v1/status/providers/${encodeURIComponent(id)}/reset`);
 
 /** Change the tie order inside `free`. */
-export const setStrategy = (strategy) => act("PATCH", "/v1/status/routing", { strategy });
+export const setStrategy = (strategy) => call("PATCH", "/v1/status/routing", { strategy });
 
 /** The key that goes with what an operator does, or null. */
 export const operatorKey = () => keyOf("admin") ?? keyOf("client");
 
 /** Whose token it is, and its scope. */
-export const whoAmI = () => act("GET", "/admin/whoami");
+export const whoAmI = () => call("GET", "/admin/whoami");
 
 /** All clients, those of the settings first. */
-export const readClients = async () => (await act("GET", "/admin/clients")).data;
+export const readClients = async () => (await call("GET", "/admin/clients")).data;
 
 /** Let a client in; the answer holds its key. */
-export const addClient = (terms) => act("POST", "/admin/clients", terms);
+export const addClient = (terms) => call("POST", "/admin/clients", terms);
 
 /** Give a client another key, which the answer holds; the one it has works on for *overlap*. */
-export const rotateClient = (name, overlap) => act("POST", `${clientPath(name)}/rotate`, { overlap });
+export const rotateClient = (name, overlap) => call("POST", `${clientPath(name)}/rotate`, { overlap });
 
 /** End all keys of a client. */
-export const revokeClient = (name) => act("POST", `${clientPath(name)}/revoke`);
+export const revokeClient = (name) => call("POST", `${clientPath(name)}/revoke`);
 
 /** Forget a client. */
-export const removeClient = (name) => act("DELETE", clientPath(name));
+export const removeClient = (name) => call("DELETE", clientPath(name));
 
 const clientPath = (name) => `/admin/clients/${encodeURIComponent(name)}`;
 
 /** In demo mode the gateway hands out its admin key. Says whether it did. */
 export async function signInDemo() {
   try {
-    const { admin_key: key } = await call("GET", "/dashboard/session.json", null);
+    const { admin_key: key } = await send("GET", "/dashboard/session.json", null);
     if (typeof key === "string") keep("admin", key);
     return typeof key === "string";
   } catch {
@@ -81,22 +81,17 @@ export async function signInDemo() {
   }
 }
 
-// Someone who opened the page with the admin key need not paste it twice.
-const act = (method, path, body) => call(method, path, operatorKey(), body);
+/** Ask the gateway; returns what it says as JSON, null if nothing. Raises Refused, or what a dead network raises. */
+export const call = (method, path, body) => send(method, path, operatorKey(), body);
 
-async function call(method, path, key, body) {
-  const headers = { accept: "application/json" };
-  // A key that cannot be a header value would throw a TypeError and look like a dead network.
-  if (key && !/^[\x21-\x7e]+$/.test(key)) throw new Refused(401, "A key has no spaces and no special letters.");
-  if (key) headers.authorization = `Bearer ${key}`;
-  if (body) headers["content-type"] = "application/json";
-  const reply = await fetch(path, {
+/** Ask for something that is read as it comes: returns the Response, of whatever status. *init* is as for fetch. */
+export const open = (path, init = {}) => request(path, operatorKey(), init);
+
+async function send(method, path, key, body) {
+  const reply = await request(path, key, {
     method,
-    headers,
+    headers: { accept: "application/json", ...(body && { "content-type": "application/json" }) },
     body: body && JSON.stringify(body),
-    cache: "no-store",
-    credentials: "omit",
-    redirect: "error",
     signal: AbortSignal.timeout(10000),
   });
   const said = await reply.json().catch(() => null);
@@ -105,4 +100,11 @@ async function call(method, path, key, body) {
     throw new Refused(reply.status, told.message ?? `The gateway answered ${reply.status}.`, told);
   }
   return said;
+}
+
+function request(path, key, init) {
+  // A key that cannot be a header value would throw a TypeError and look like a dead network.
+  if (key && !/^[\x21-\x7e]+$/.test(key)) throw new Refused(401, "A key has no spaces and no special letters.");
+  const headers = { ...init.headers, ...(key && { authorization: `Bearer ${key}` }) };
+  return fetch(path, { ...init, headers, cache: "no-store", credentials: "omit", redirect: "error" });
 }

@@ -14,9 +14,9 @@ import time
 import httpx
 import pytest
 
-from tests.e2e import dashboard
+from tests.e2e.dashboard import journey
 
-CHROMIUM = dashboard.find_chromium()
+CHROMIUM = journey.find_chromium()
 START_TIMEOUT = 30
 
 
@@ -51,7 +51,7 @@ def demo_url(tmp_path):
 )
 def test_the_dashboard_works_in_a_browser(demo_url):
     assert CHROMIUM is not None
-    dashboard.run(demo_url, CHROMIUM)
+    journey.run(demo_url, CHROMIUM)
 
 
 def _wait_for(url, process, said):

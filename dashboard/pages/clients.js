@@ -1,16 +1,13 @@
-// The clients' section: who may see it, the list, and the dialogs that add, rotate, revoke and remove.
+// The clients: the list, and the dialogs that add, rotate, revoke and remove.
 
-import { clientRow, joined } from "/dashboard/clients.js";
+import { clientRow, joined } from "/dashboard/client_row.js";
 import { attr, byId, keyed, line, show, text } from "/dashboard/dom.js";
-import {
-  Refused, addClient, keyOf, operatorKey, readClients, removeClient, revokeClient, rotateClient, whoAmI,
-} from "/dashboard/session.js";
+import { Refused, addClient, readClients, removeClient, revokeClient, rotateClient } from "/dashboard/session.js";
 import { number } from "/dashboard/words.js";
 
 const EVERY = 10000; // ms between two lists: they change by an operator's hand, their use comes with the status
 const MOST = 200; // rows at once; the others are found by name
 const FINDABLE = 12; // from how many clients there is a field to find one
-const MAY_CHANGE = ["operate", "admin"];
 
 const VERBS = {
   rotate: {
@@ -36,76 +33,66 @@ const VERBS = {
   },
 };
 
-let operator = null; // {name, scope} of the key that was asked about, or null
-let asked = null; // that key
+let desk = null;
 let clients = null; // as they were listed last; null before
-let standing = [];
+let listedFor = null; // the operator who was shown them
 let listedAt = 0;
 let busy = false;
 let chosen = null; // {verb, name} that waits for a yes
-let notice = () => {};
 
-/** Bring the section up to date; *latest* is what the status tells of clients, *tell(words)* shows a notice. */
-export async function refreshClients(latest, tell) {
-  standing = latest ?? [];
-  notice = tell;
-  if (busy) return;
-  busy = true;
-  try {
-    await learnWho();
-    if (operator && Date.now() - listedAt >= EVERY) await list();
-  } catch (error) {
-    text(byId("clients-trouble"), error instanceof Refused ? error.message : "The clients could not be read.");
-  } finally {
-    busy = false;
+/** Build the page. */
+export function build(given) {
+  desk = given;
+  byId("client-new").addEventListener("click", openForm);
+  byId("client-form").addEventListener("submit", add);
+  byId("client-cancel").addEventListener("click", () => byId("client-dialog").close());
+  byId("clients-find").addEventListener("input", render);
+  byId("sure-form").addEventListener("submit", doChosen);
+  byId("sure-cancel").addEventListener("click", () => byId("sure-dialog").close());
+  byId("key-copy").addEventListener("click", copyKey);
+  byId("key-done").addEventListener("click", () => {
+    byId("key-value").value = "";
+    byId("key-dialog").close();
+  });
+  byId("key-dialog").addEventListener("cancel", (event) => event.preventDefault()); // a slip must not lose the key
+  byId("key-dialog").addEventListener("close", listAgain);
+  return { root: byId("page-clients"), update: refresh };
+}
+
+async function refresh() {
+  const { name, scope } = desk.who();
+  if (listedFor !== name) {
+    clients = null;
+    listedFor = name;
+    listedAt = 0;
   }
+  if (scope && !busy && Date.now() - listedAt >= EVERY) await list();
   render();
 }
 
-// Each key is asked about once: a client's key is refused every time, and a wrong one is counted.
-async function learnWho() {
-  const key = operatorKey();
-  if (key === asked) return;
-  asked = key;
-  operator = null;
-  clients = null;
-  listedAt = 0;
-  if (!key) return;
-  try {
-    operator = await whoAmI();
-  } catch (error) {
-    if (!(error instanceof Refused) || error.status >= 500) {
-      asked = null; // nobody said no: ask again
-      throw error;
-    }
-    if (keyOf("admin") === key) notice(error.message, "bad"); // a client's key is no operator's, and need not be
-  }
-}
-
 async function list() {
+  busy = true;
   listedAt = Date.now();
   try {
     clients = await readClients();
     text(byId("clients-trouble"), "");
   } catch (error) {
-    if (error instanceof Refused && error.wantsKey) operator = null; // the token has ended meanwhile
-    throw error;
+    text(byId("clients-trouble"), error instanceof Refused ? error.message : "The clients could not be read.");
+  } finally {
+    busy = false;
   }
 }
 
 async function listAgain() {
   listedAt = 0;
-  await refreshClients(standing, notice);
+  await refresh();
 }
 
-const barred = () => (operator && !MAY_CHANGE.includes(operator.scope)
-  ? `This needs a token of scope operate; ${operator.name} has scope ${operator.scope}.`
-  : "");
+const barred = () => desk.may("operate");
 
 function render() {
-  show(byId("clients-section"), operator);
-  if (!operator) return;
   renderScope();
+  for (const id of ["clients-none", "clients-box", "clients-find"]) if (!clients) show(byId(id), false);
   if (clients) renderClients();
 }
 
@@ -117,7 +104,7 @@ function renderScope() {
 
 function renderClients() {
   const sought = byId("clients-find").value.trim().toLowerCase();
-  const found = joined(clients, standing).filter((one) => `${one.name} ${one.note}`.toLowerCase().includes(sought));
+  const found = joined(clients, desk.status()?.clients).filter((one) => `${one.name} ${one.note}`.toLowerCase().includes(sought));
   const shown = found.slice(0, MOST);
   text(byId("clients-count"), clients.length ? String(clients.length) : "");
   show(byId("clients-find"), clients.length >= FINDABLE || sought);
@@ -194,7 +181,7 @@ async function doChosen(event) {
   byId("sure-dialog").close();
   if (done.key) showKey(done);
   else byId("clients-box").focus(); // the button that led here goes away
-  notice(VERBS[verb].told(name));
+  desk.notice(VERBS[verb].told(name));
 }
 
 /** Do *work* once, with its button off meanwhile; a failure goes to *complaint*. Returns the answer, or null. */
@@ -237,17 +224,3 @@ async function copyKey() {
     text(byId("key-told"), "Selected: copy it with the keyboard or the menu.");
   }
 }
-
-byId("client-new").addEventListener("click", openForm);
-byId("client-form").addEventListener("submit", add);
-byId("client-cancel").addEventListener("click", () => byId("client-dialog").close());
-byId("clients-find").addEventListener("input", render);
-byId("sure-form").addEventListener("submit", doChosen);
-byId("sure-cancel").addEventListener("click", () => byId("sure-dialog").close());
-byId("key-copy").addEventListener("click", copyKey);
-byId("key-done").addEventListener("click", () => byId("key-dialog").close());
-byId("key-dialog").addEventListener("cancel", (event) => event.preventDefault()); // a slip must not lose the key
-byId("key-dialog").addEventListener("close", () => {
-  byId("key-value").value = "";
-  listAgain();
-});

@@ -1,0 +1,53 @@
+"""One browser tab on the dashboard, and what it hears and asks."""
+
+from typing import Any
+
+ADMIN_KEY = "demo"
+
+
+class Walk:
+    """One browser tab on the dashboard at *url*; *complaints* fill with what the browser objects to."""
+
+    def __init__(self, page: Any, url: str) -> None:
+        self.page = page
+        self.url = url.rstrip("/")
+        self.complaints: list[str] = []
+        self.foreign: list[str] = []
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", self._asked)
+
+    def _heard(self, message: Any) -> None:
+        if message.type in {"error", "warning"}:
+            self.complaints.append(message.text)
+
+    def _asked(self, request: Any) -> None:
+        if not request.url.startswith((self.url + "/", "data:")):
+            self.foreign.append(request.url)
+
+    def open(self) -> None:
+        """Open the page and wait until it shows the gateway's state."""
+        self.page.goto(f"{self.url}/dashboard")
+        self.page.locator("#page-overview").wait_for()
+
+    def turn_to(self, name: str) -> None:
+        """Open the page that the navigation calls *name*."""
+        self.page.locator("#nav").get_by_role("link", name=name, exact=True).click()
+        self.page.locator("#nav [aria-current=page]", has_text=name).wait_for()
+
+    def status(self) -> Any:
+        """Return what the gateway says at this moment."""
+        return self.page.request.get(f"{self.url}/v1/status").json()
+
+    def next_update(self) -> None:
+        """Wait for the page's next answer from the gateway."""
+        with self.page.expect_response(f"{self.url}/v1/status"):
+            pass
+
+    def forgive(self, text: str) -> None:
+        """Forget complaints that hold *text*: they were provoked."""
+        self.complaints[:] = [one for one in self.complaints if text not in one]
+
+    def see(self, selector: str, text: str) -> None:
+        """Wait until an element that matches *selector* holds *text*."""
+        self.page.locator(selector, has_text=text).first.wait_for()
