@@ -32,6 +32,9 @@ _KEY_LIKE = (
     r"|(?<=key=)[^\s&\"']{6,}|(?<=token=)[^\s&\"']{6,}"
 )
 HIDDEN = "[redacted]"
+# Texts that were cleaned are remembered, so many and so long. Own design: the names of a large catalogue, 0.5 MB.
+_REMEMBERED = 4096
+_REMEMBERED_LENGTH = 96
 
 # What an operator has to do something about, whatever became of the request.
 _TOLD = {
@@ -48,6 +51,7 @@ class Scrub:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         """Hide *secrets* wherever they stand."""
         self._former: set[str] = set()
+        self._cleaned: dict[str, str] = {}
         self.hide(secrets)
 
     def hide(self, secrets: Iterable[str]) -> None:
@@ -55,6 +59,7 @@ class Scrub:
         now = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
         exact = sorted(now | self._former, key=len, reverse=True)
         self._pattern = re.compile("|".join([*map(re.escape, exact), _KEY_LIKE]))
+        self._cleaned.clear()
         self._former = now
 
     def __call__(self, logger: object, method: str, event: Event) -> Event:
@@ -70,10 +75,21 @@ class Scrub:
             return {str(name): self._clean(inner) for name, inner in value.items()}
         if isinstance(value, (list, tuple)):
             return [self._clean(inner) for inner in value]
-        text = self._pattern.sub(HIDDEN, str(value))
-        if keep_lines or text.isprintable():
-            return text
-        return "".join(char if char.isprintable() else "?" for char in text)
+        text = str(value)
+        return self._pattern.sub(HIDDEN, text) if keep_lines else self._one_line(text)
+
+    def _one_line(self, text: str) -> str:
+        """Return *text* without secrets and control characters; names that lines repeat are looked up."""
+        if (known := self._cleaned.get(text)) is not None:
+            return known
+        clean = self._pattern.sub(HIDDEN, text)
+        if not clean.isprintable():
+            clean = "".join(char if char.isprintable() else "?" for char in clean)
+        if len(text) <= _REMEMBERED_LENGTH:
+            if len(self._cleaned) >= _REMEMBERED:
+                self._cleaned.clear()
+            self._cleaned[text] = clean
+        return clean
 
 
 def set_up(form: str, level: str, secrets: Iterable[str] = ()) -> Scrub:
