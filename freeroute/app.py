@@ -372,9 +372,9 @@ def build(
 def _transport(options: ServeOptions, clock: Clock) -> Transport:
     if options.demo:
         return simulation(clock, options.seed)
-    from freeroute.upstreams.aiohttp_transport import AiohttpTransport
+    from freeroute.upstreams.http_transport import HttpTransport
 
-    return AiohttpTransport()
+    return HttpTransport()
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

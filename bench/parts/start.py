@@ -11,7 +11,7 @@ from bench.processes import ROOT, Upstream, running, wait_until_served
 from bench.results import Starting
 
 # What `serve` has imported by its first answer.
-_MODULES = ("__main__", "app", "upstreams.aiohttp_transport", "surfaces.protocol", "surfaces.litestar_app")
+_MODULES = ("__main__", "app", "upstreams.http_transport", "surfaces.protocol", "surfaces.litestar_app")
 _IMPORTS = "import " + ", ".join(f"freeroute.{module}" for module in _MODULES)
 # An idle gateway is one that has answered once and been left alone this long, in seconds.
 _SETTLED = 0.5

@@ -32,7 +32,7 @@ _KEY_LIKE = (
     r"|(?<=key=)[^\s&\"']{6,}|(?<=token=)[^\s&\"']{6,}"
 )
 HIDDEN = "[redacted]"
-# Texts that were cleaned are remembered, so many and so long. Own design: the names of a large catalogue, 0.5 MB.
+# Texts that were cleaned are remembered, so many and so long. Own design: a large catalogue's names, 0.5 MB.
 _REMEMBERED = 4096
 _REMEMBERED_LENGTH = 96
 

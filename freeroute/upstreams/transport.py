@@ -1,7 +1,7 @@
 """The seam under every upstream: one HTTP exchange as bytes, with deadlines and typed failures.
 
-Nothing here retries, follows a redirect, keeps a cookie or knows what an LLM is. The aiohttp adapter is
-in ``aiohttp_transport``; the simulated providers implement the same protocol.
+Nothing here retries, follows a redirect, keeps a cookie or knows what an LLM is. The adapter over
+sockets is ``http_transport``; the simulated providers implement the same protocol.
 """
 
 from collections.abc import Sequence

@@ -12,7 +12,7 @@ from tests.commands.conftest import PATIENCE, ROOT, process, url_of
 
 COMMANDS = "serve demo check models explain chat clients operators keys usage receipts".split()
 HEAVY = [
-    "aiohttp",
+    "aiohappyeyeballs",
     "alembic",
     "asyncio",
     "httpx",

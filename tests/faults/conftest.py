@@ -1,8 +1,8 @@
 """Every fault a provider, the way to it, a caller or a clock can have, each in a test of its own.
 
-The gateway runs as it does in production: on a real socket, over real sockets to its providers, with aiohttp
-between. What stands there is played byte by byte (`tests.support.provider`) or simulated with a provider's
-own words. Windows, holds and breakers follow a clock that is moved by hand; time-outs are real and short.
+The gateway runs as it does in production: on a real socket, over real sockets to its providers. What stands
+there is played byte by byte (`tests.support.provider`) or simulated with a provider's own words. Windows,
+holds and breakers follow a clock that is moved by hand; time-outs are real and short.
 
 Each test says three things: what the caller got (status, headers, and the body or the events, to the byte),
 what was charged, and who was blamed. The fourth is asked after each of them by the fixtures: nothing is left

@@ -20,7 +20,7 @@ from freeroute.config.overlay import Plan, planned
 from freeroute.demo import simulation
 from freeroute.resources import config_dir
 from freeroute.surfaces.protocol import Bounds
-from freeroute.upstreams.aiohttp_transport import AiohttpTransport
+from freeroute.upstreams.http_transport import HttpTransport
 from freeroute.upstreams.simulated.faults import Speed
 from freeroute.upstreams.simulated.http import asgi
 from freeroute.upstreams.simulated.simulation import SimulatedProvider, Simulation
@@ -245,7 +245,7 @@ async def live(
         simulated = await stack.enter_async_context(listening(_plain(world)))
         written = msgspec.json.encode(_settings(providers, sections, simulated, world))
         (directory / "freeroute.yaml").write_bytes(written)  # JSON is YAML, and written in no time
-        app = App(_reader(directory), transport=wrapped(AiohttpTransport()), clock=clock, demo=False)
+        app = App(_reader(directory), transport=wrapped(HttpTransport()), clock=clock, demo=False)
         if state is not None:
             app.remember(state, "this boot")
             app.record(state)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 import pytest
 import uvloop
 
-from freeroute.upstreams.aiohttp_transport import AiohttpTransport
+from freeroute.upstreams.http_transport import HttpTransport
 from tests.support.servers import Certificates
 
 ONE_LOOP: Mapping[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
@@ -18,7 +18,7 @@ def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Return both loops for the transport's tests, and the standard one for all others."""
-    return BOTH_LOOPS if item.path.name.startswith("test_aiohttp_") else ONE_LOOP
+    return BOTH_LOOPS if item.path.name.startswith("test_http_") else ONE_LOOP
 
 
 @pytest.fixture(scope="session")
@@ -33,15 +33,15 @@ def tls(request, certificates) -> ssl.SSLContext | None:
 
 
 @pytest.fixture
-async def transport(certificates) -> AsyncIterator[AiohttpTransport]:
-    transport = AiohttpTransport(tls=certificates.client)
+async def transport(certificates) -> AsyncIterator[HttpTransport]:
+    transport = HttpTransport(tls=certificates.client)
     yield transport
     await transport.close()
 
 
 @pytest.fixture
-async def narrow(certificates) -> AsyncIterator[AiohttpTransport]:
+async def narrow(certificates) -> AsyncIterator[HttpTransport]:
     """A transport with room for one exchange an origin."""
-    transport = AiohttpTransport(per_origin=1, tls=certificates.client)
+    transport = HttpTransport(per_origin=1, tls=certificates.client)
     yield transport
     await transport.close()

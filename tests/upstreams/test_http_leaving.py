@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from freeroute.upstreams.aiohttp_transport import AiohttpTransport
+from freeroute.upstreams.http_transport import HttpTransport
 from freeroute.upstreams.transport import (
     Disconnected,
     Refused,
@@ -130,7 +130,7 @@ async def test_a_reader_whose_exchange_is_aborted_elsewhere_hears_of_it(transpor
 
 
 async def test_closing_lets_go_of_everything_and_refuses_what_comes_later(certificates, tls):
-    transport = AiohttpTransport(tls=certificates.client)
+    transport = HttpTransport(tls=certificates.client)
     idle, busy, silent = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def script(peer: Peer) -> None:

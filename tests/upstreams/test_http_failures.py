@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from freeroute.upstreams.aiohttp_transport import AiohttpTransport
+from freeroute.upstreams.http_transport import HttpTransport
 from freeroute.upstreams.transport import (
     Deadlines,
     Disconnected,
@@ -174,7 +174,7 @@ async def test_a_header_that_would_break_the_request_is_not_sent(transport):
 
 
 async def test_a_certificate_nobody_vouches_for_fails_unless_it_need_not_be_checked(certificates):
-    suspicious = AiohttpTransport()
+    suspicious = HttpTransport()
     async with serve(answers, certificates.server) as server:
         with pytest.raises(TlsFailed, match="certificate"):
             await ask(suspicious, server)

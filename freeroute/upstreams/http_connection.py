@@ -1,0 +1,272 @@
+"""One HTTP/1.1 connection to a peer: a request goes out, its answer is parsed as it comes, within bounds."""
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from freeroute.upstreams.transport import Disconnected, ProtocolError, TransportError, Truncated
+
+_HEAD_BYTES = 32 * 1024
+_HEAD_FIELDS = 128
+_READ_AHEAD = 128 * 1024  # the peer is slowed down once so much is waiting to be read
+_PIECE = 64 * 1024  # a body goes out in such pieces: TLS would copy a larger one whole, and keep the room
+
+
+class Answer:
+    """An answer as it comes. *head* is done when its head is there, or has failed before.
+
+    *reused* tells whether its connection had answered before. *on_end* is called once, when the connection
+    is free of it or gone.
+    """
+
+    __slots__ = (
+        "complete",
+        "failure",
+        "framed",
+        "head",
+        "headers",
+        "on_end",
+        "pieces",
+        "received",
+        "reused",
+        "size",
+        "status",
+        "waiter",
+    )
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, on_end: Callable[["Answer"], None], *, reused: bool
+    ) -> None:
+        """Expect an answer."""
+        self.head: asyncio.Future[None] = loop.create_future()
+        self.on_end = on_end
+        self.reused = reused
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.framed = False  # whether the head says where the body ends
+        self.received = 0
+        self.pieces: list[bytes] = []
+        self.size = 0
+        self.complete = False
+        self.failure: TransportError | None = None
+        self.waiter: asyncio.Future[None] | None = None
+
+    def wake(self) -> None:
+        """Let whoever waits for more look again."""
+        waiter, self.waiter = self.waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def fail(self, failure: TransportError) -> None:
+        """End here, unless it has ended."""
+        if self.complete or self.failure is not None:
+            return
+        self.failure = failure
+        if not self.head.done():
+            self.head.set_exception(failure)
+            self.head.exception()  # it is told, whether or not somebody still waits for it
+        self.wake()
+
+
+class Connection(asyncio.Protocol):
+    """A connection in the pool, or with one answer under way."""
+
+    def __init__(self, where: str) -> None:
+        """Belong to the peer at *where*, as errors name it."""
+        self.where = where
+        self.uses = 0
+        self.idle_since = 0.0
+        self.is_open = False
+        self.answer: Answer | None = None
+        self.keeps_alive = False
+        self._transport: asyncio.Transport | None = None
+        self._parser = HttpResponseParser(self)
+        self._interim = False
+        self._head_size = 0
+        self._paused = False
+        self._sending = False
+        self._writable: asyncio.Future[None] | None = None
+
+    # --- what is asked ---------------------------------------------------------------------------------
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """What carries it, once it is made."""
+        assert self._transport is not None
+        return self._transport
+
+    @transport.setter
+    def transport(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    def expect(self, answer: Answer) -> None:
+        """Take what comes from now on as *answer*."""
+        self.answer = answer
+        self.uses += 1
+        self._head_size = 0
+
+    async def send(self, head: bytes, body: bytes) -> None:
+        """Send a request; a large body in pieces as the peer takes them, and no more once it has answered."""
+        if len(body) <= _PIECE:
+            self.transport.write(head + body)
+            return
+        answer = self.answer
+        assert answer is not None
+        self._sending = True
+        self.transport.write(head)
+        view = memoryview(body)
+        for at in range(0, len(body), _PIECE):
+            if answer.head.done() or not self.is_open:
+                return  # the rest is never sent: no other request can follow
+            self.transport.write(view[at : at + _PIECE])
+            if self._writable is not None:
+                await asyncio.wait((self._writable, answer.head), return_when=asyncio.FIRST_COMPLETED)
+        self._sending = False
+
+    def begin_again(self) -> None:
+        """Forget the answer, whose connection leads on to somebody else."""
+        self.answer = None
+        self.uses = 0
+        self._parser = HttpResponseParser(self)
+
+    def take(self, answer: Answer) -> bytes:
+        """Return what is ready of *answer*, and let more come."""
+        pieces = answer.pieces
+        ready = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        answer.size = 0
+        if self._paused and self.answer is answer and self.is_open:
+            self._paused = False
+            self.transport.resume_reading()
+        return ready
+
+    def abort(self, failure: TransportError | None = None) -> None:
+        """Close the socket now; what is under way fails with *failure*."""
+        self.is_open = False
+        if self._transport is not None:
+            self._transport.abort()
+        self._end(failure or Disconnected(f"{self.where}: the connection was closed here"))
+
+    # --- what the transport says -----------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self._transport = cast("asyncio.Transport", transport)
+        self.is_open = True
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came; what nobody asked for ends the connection."""
+        answer = self.answer
+        if answer is None:
+            self.abort()  # whoever uses it next would take this for the answer
+            return
+        answer.received += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade):
+            self.abort(ProtocolError(f"{self.where}: not an answer in HTTP as we know it"))
+            return
+        if answer.status == 0 and answer.received > _HEAD_BYTES:
+            self.abort(ProtocolError(f"{self.where}: the answer's head is larger than {_HEAD_BYTES} bytes"))
+            return
+        answer.wake()
+        if answer.size > _READ_AHEAD and not self._paused and self.answer is answer:
+            self._paused = True
+            self.transport.pause_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End; a body without a length ends with its connection, if that ended in peace."""
+        self.is_open = False
+        self.resume_writing()
+        answer = self.answer
+        if answer is None:
+            return
+        if answer.status == 0:
+            text = f"{self.where} closed the connection"
+            self._end(Disconnected(text, reused=answer.reused, received=answer.received))
+        elif answer.framed or exc is not None:
+            self._end(Truncated("the body ended before its announced end"))
+        else:
+            self.keeps_alive = False
+            self._completed(answer)
+
+    def pause_writing(self) -> None:
+        """Hold a large body back until the peer takes more."""
+        self._writable = asyncio.get_running_loop().create_future()
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        writable, self._writable = self._writable, None
+        if writable is not None and not writable.done():
+            writable.set_result(None)
+
+    # --- what the parser says --------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """Notice an answer after the one that was asked for."""
+        if self.answer is None:
+            self.abort()
+
+    def on_status(self, reason: bytes) -> None:
+        """Count it."""
+        self._head_size += len(reason)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header; raises ProtocolError beyond the bounds."""
+        answer = self.answer
+        if answer is None or answer.status:  # a trailer
+            return
+        self._head_size += len(name) + len(value)
+        if self._head_size > _HEAD_BYTES or len(answer.headers) >= _HEAD_FIELDS:
+            raise ProtocolError("the answer's head is too large")
+        answer.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Tell that the head is there; an interim one is passed over."""
+        answer = self.answer
+        if answer is None:
+            return
+        status = self._parser.get_status_code()
+        if status < 200:
+            self._interim = True
+            answer.headers.clear()
+            return
+        answer.framed = any(
+            name.lower() in (b"content-length", b"transfer-encoding") for name, _ in answer.headers
+        )
+        self.keeps_alive = self._parser.should_keep_alive() and not self._sending
+        answer.status = status
+        if not answer.head.done():
+            answer.head.set_result(None)
+
+    def on_body(self, data: bytes) -> None:
+        """Keep a piece of the body."""
+        answer = self.answer
+        if answer is not None:
+            answer.pieces.append(data)
+            answer.size += len(data)
+
+    def on_message_complete(self) -> None:
+        """Let go of the answer: the connection may be used again."""
+        if self._interim:
+            self._interim = False
+        elif self.answer is not None:
+            self._completed(self.answer)
+
+    def _completed(self, answer: Answer) -> None:
+        self.answer = None
+        answer.complete = True
+        if self._paused:
+            self._paused = False
+            if self.is_open:
+                self.transport.resume_reading()
+        answer.wake()
+        answer.on_end(answer)
+
+    def _end(self, failure: TransportError) -> None:
+        answer, self.answer = self.answer, None
+        if answer is not None:
+            answer.fail(failure)
+            answer.on_end(answer)

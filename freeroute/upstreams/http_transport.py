@@ -1,0 +1,322 @@
+"""The transport seam over sockets: a pool of HTTP/1.1 connections, our deadlines, bounds and errors."""
+
+import asyncio
+import functools
+import math
+import re
+import ssl
+from collections import deque
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
+
+from freeroute.clock import mono
+from freeroute.engine.ports import Dispatch
+from freeroute.upstreams.content_coding import Inflate, coding_of
+from freeroute.upstreams.http_connection import Answer, Connection
+from freeroute.upstreams.http_dial import Target, dial, target_of
+from freeroute.upstreams.transport import (
+    Deadlines,
+    Disconnected,
+    Phase,
+    ProtocolError,
+    Refused,
+    TimedOut,
+)
+
+T = TypeVar("T")
+Origin = tuple[str, int, bool, object, bool]
+
+_BREAKS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+class HttpTransport:
+    """HTTP/1.1 over pooled connections, at most *per_origin* exchanges at a time with each origin."""
+
+    def __init__(
+        self, *, per_origin: int = 1024, keepalive: float = 50.0, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """Keep idle connections for *keepalive* seconds; *tls* replaces the system's trust."""
+        self._per_origin = per_origin
+        self._keepalive = keepalive
+        self._tls = {True: tls} if tls is not None else {}
+        self._idle: dict[Origin, deque[Connection]] = {}
+        self._slots: dict[Origin, asyncio.Semaphore] = {}
+        self._busy: set[Connection] = set()
+        self._sweep: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    async def open(
+        self,
+        method: str,
+        url: str,
+        headers: Sequence[tuple[bytes, bytes]],
+        body: bytes,
+        deadlines: Deadlines,
+        *,
+        verify_tls: bool = True,
+        proxy: str | None = None,
+        dispatch: Dispatch | None = None,
+    ) -> "HttpExchange":
+        """Send a request and return once the head of its answer is there.
+
+        The exchange holds one of its origin's slots until its body is complete, it fails or is aborted.
+        """
+        target = target_of(url, proxy)
+        head = _head(method, target, headers, len(body))
+        patience = Patience(deadlines)
+        dispatch = dispatch or Dispatch()
+        dispatch.unsent = True
+        origin = (target.host, target.port, target.is_tls, target.proxy, verify_tls)
+        slots = self._slots.get(origin)
+        if slots is None:
+            slots = self._slots[origin] = asyncio.Semaphore(self._per_origin)
+        if slots.locked():
+            await patience.within(Phase.POOL, deadlines.pool, slots.acquire())
+        else:
+            await slots.acquire()  # at once, and without the price of a timer
+        try:
+            if self._closed:
+                raise Refused("the transport is closed")
+            connection = self._pooled(origin) or await self._made(target, verify_tls, patience)
+        except BaseException:
+            slots.release()
+            raise
+
+        def ended(_: Answer) -> None:
+            slots.release()
+            self._returned(origin, connection)
+
+        answer = Answer(asyncio.get_running_loop(), ended, reused=connection.uses > 0)
+        self._busy.add(connection)
+        connection.expect(answer)
+        try:
+            dispatch.unsent = False
+            sending = connection.send(head, body)
+            at = patience.until(Phase.FIRST_BYTE, deadlines.first_byte)
+            await patience.head(sending, answer, at)
+            return HttpExchange(connection, answer, patience)
+        except BaseException:
+            if connection.answer is answer:  # else it has ended, and the connection is somebody else's
+                connection.abort()
+            raise
+
+    async def close(self) -> None:
+        """Close every connection, idle or not; nothing can be opened afterwards."""
+        self._closed = True
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for connection in [*self._busy, *(one for idle in self._idle.values() for one in idle)]:
+            connection.abort(Disconnected(f"{connection.where}: the transport was closed"))
+        self._busy.clear()
+        self._idle.clear()
+
+    # --- the pool --------------------------------------------------------------------------------------
+
+    def _pooled(self, origin: Origin) -> Connection | None:
+        """Return the connection that was used last, which is the likeliest to live."""
+        idle = self._idle.get(origin)
+        oldest = asyncio.get_running_loop().time() - self._keepalive
+        while idle:
+            connection = idle.pop()
+            if connection.is_open and connection.idle_since >= oldest:
+                return connection
+            connection.abort()
+        return None
+
+    async def _made(self, target: Target, verify: bool, patience: "Patience") -> Connection:
+        connect = patience.deadlines.connect
+        context = await self._context(verify=verify) if target.is_tls else None
+        connection = await patience.within(Phase.CONNECT, connect, dial(target, context))
+        if self._closed:
+            connection.abort()
+            raise Refused("the transport is closed")
+        return connection
+
+    async def _context(self, *, verify: bool) -> ssl.SSLContext:
+        if verify not in self._tls:
+            # On a thread: the system's certificates are read from the disk.
+            self._tls[verify] = await asyncio.to_thread(_trust, verify=verify)
+        return self._tls[verify]
+
+    def _returned(self, origin: Origin, connection: Connection) -> None:
+        self._busy.discard(connection)
+        if not (connection.is_open and connection.keeps_alive) or self._closed:
+            connection.abort()
+            return
+        loop = asyncio.get_running_loop()
+        connection.idle_since = loop.time()
+        self._idle.setdefault(origin, deque()).append(connection)
+        if self._sweep is None:
+            self._sweep = loop.call_later(self._keepalive, self._swept)
+
+    def _swept(self) -> None:
+        """Close what has been idle for too long."""
+        self._sweep = None
+        loop = asyncio.get_running_loop()
+        oldest = loop.time() - self._keepalive
+        for origin, idle in list(self._idle.items()):
+            while idle and (idle[0].idle_since <= oldest or not idle[0].is_open):
+                idle.popleft().abort()
+            if not idle:
+                del self._idle[origin]
+        if self._idle:
+            self._sweep = loop.call_later(self._keepalive / 2, self._swept)
+
+
+def _trust(*, verify: bool) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+class Patience:
+    """The deadlines of one exchange, and which of them runs."""
+
+    __slots__ = ("_left_at", "_loop", "_phase", "_seconds", "began", "deadlines", "ends_at", "sent_in")
+
+    def __init__(self, deadlines: Deadlines) -> None:
+        """Begin now."""
+        self._loop = asyncio.get_running_loop()
+        self.deadlines = deadlines
+        self.began = mono()
+        self.sent_in = 0.0
+        self.ends_at = self._loop.time() + deadlines.total
+        self._left_at = math.inf  # when the reader of the body went away with a piece of it
+        self._phase, self._seconds = Phase.TOTAL, deadlines.total
+
+    def until(self, phase: Phase, seconds: float) -> float:
+        """Make *phase* the one that is timed and return when it ends; the total comes first if shorter."""
+        at = self._loop.time() + seconds
+        if at > self.ends_at:
+            phase, seconds, at = Phase.TOTAL, self.deadlines.total, self.ends_at
+        self._phase, self._seconds = phase, seconds
+        return at
+
+    async def within(self, phase: Phase, seconds: float, awaited: Awaitable[T]) -> T:
+        """Await something, for at most *seconds* and what is left of the total."""
+        timer = asyncio.timeout_at(self.until(phase, seconds))
+        try:
+            async with timer:
+                return await awaited
+        except TimeoutError:
+            raise TimedOut(self._phase, self._seconds) from None
+
+    async def head(self, sending: Awaitable[None], answer: Answer, at: float) -> None:
+        """Have the request sent, and await the head of its *answer* until *at*."""
+        timer = self._loop.call_at(at, self._expire, answer.head)
+        try:
+            await sending
+            self.sent_in = mono() - self.began
+            await answer.head
+        finally:
+            timer.cancel()
+
+    async def more(self, answer: Answer) -> None:
+        """Await more of the body of *answer*."""
+        waiter = answer.waiter = self._loop.create_future()
+        timer = self._loop.call_at(self.until(Phase.IDLE, self.deadlines.idle), self._expire, waiter)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+            answer.waiter = None
+        self._left_at = self._loop.time()
+
+    def read_on(self) -> None:
+        """Let the total go on, which stood still while nobody read; raise if it is spent.
+
+        A body that never pauses meets no other timer.
+        """
+        now = self._loop.time()
+        self.ends_at += max(now - self._left_at, 0.0)
+        self._left_at = now
+        if now >= self.ends_at:
+            raise TimedOut(Phase.TOTAL, self.deadlines.total)
+
+    def _expire(self, waiting: "asyncio.Future[None]") -> None:
+        if not waiting.done():
+            waiting.set_exception(TimedOut(self._phase, self._seconds))
+
+
+class HttpExchange:
+    """One answer; to be read to its end or aborted."""
+
+    def __init__(self, connection: Connection, answer: Answer, patience: Patience) -> None:
+        """Prepare to read the body."""
+        self.sent_in = patience.sent_in
+        self.status = answer.status
+        self.headers: Sequence[tuple[bytes, bytes]] = answer.headers
+        self._connection = connection
+        self._answer = answer
+        self._patience = patience
+        coding = coding_of(self.headers)
+        self._inflate = Inflate(coding) if coding else None
+        if coding:
+            spent = (b"content-encoding", b"content-length")
+            self.headers = [pair for pair in self.headers if pair[0].lower() not in spent]
+
+    async def next(self) -> bytes:
+        """Return all body bytes that are ready, waiting for at least one; ``b""`` at the end."""
+        try:
+            return await self._read() if self._inflate is None else await self._inflated(self._inflate)
+        except BaseException:
+            self.abort()
+            raise
+
+    def abort(self) -> None:
+        """Close the connection now, unless the body is complete and it can be used again."""
+        if self._connection.answer is self._answer:
+            self._connection.abort()
+
+    async def _inflated(self, inflate: Inflate) -> bytes:
+        while not (piece := inflate.take()):
+            raw = await self._read()
+            if not raw:
+                inflate.finish()
+                return b""
+            inflate.feed(raw)
+        return piece
+
+    async def _read(self) -> bytes:
+        answer, patience = self._answer, self._patience
+        while not answer.pieces:
+            if answer.complete:
+                return b""
+            if answer.failure is not None:
+                raise answer.failure
+            patience.read_on()
+            await patience.more(answer)
+        if not answer.complete and answer.failure is None:
+            patience.read_on()
+        return self._connection.take(answer)
+
+
+@functools.lru_cache(maxsize=4096)
+def _field(name: bytes, value: bytes) -> bytes:
+    """Return a header as it is sent; raises ProtocolError if it would break the request."""
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        raise ProtocolError("the request cannot be sent") from None
+    if not _NAME.fullmatch(name) or _BREAKS.search(value):
+        raise ProtocolError("the request cannot be sent")
+    return b"%b: %b\r\n" % (name, value)
+
+
+def _head(method: str, target: Target, headers: Sequence[tuple[bytes, bytes]], length: int) -> bytes:
+    """Return the head of a request, which asks for an answer without compression unless *headers* do not."""
+    if method == "HEAD":
+        raise ProtocolError("the request cannot be sent")
+    fields = [_field(name, value) for name, value in headers]
+    if not any(name.lower() == b"accept-encoding" for name, _ in headers):
+        fields.append(b"accept-encoding: identity\r\n")
+    if length:
+        fields.append(b"content-length: %d\r\n" % length)
+    if target.proxy is not None and not target.is_tls:
+        fields.append(target.proxy.authorization)
+    line = b"%b %b HTTP/1.1\r\nhost: %b\r\n" % (method.encode(), target.line, target.host_header)
+    return b"%b%b\r\n" % (line, b"".join(fields))
