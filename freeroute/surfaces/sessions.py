@@ -21,7 +21,7 @@ _BOUNDS = BodyBounds(limit=4096)
 class SigningIn(Struct, frozen=True, forbid_unknown_fields=True):
     """The body of ``POST /dashboard/session``."""
 
-    key: str
+    key: str | None = None
 
 
 class SessionSurface:
@@ -37,18 +37,16 @@ class SessionSurface:
         return [Route("/dashboard/session", methods, Access.SESSION)]
 
     async def show(self, request: Request) -> None:
-        """Say who is signed in; a demo signs in by itself."""
-        holder = request.caller.client or request.caller.operator
-        given = self._guard.sign_in_demo() if holder is None else None
-        if given is not None:
-            name, holder = given
-            _set_cookie(request, name, LONGEST)
-        await request.reply_json(self._told(holder))
+        """Say who is signed in."""
+        await request.reply_json(self._told(request.caller.client or request.caller.operator))
 
     async def sign_in(self, request: Request) -> None:
-        """Begin a session for the holder of a key, in place of the one there may be."""
-        key = _decode(await request.body(_BOUNDS)).key.strip()
-        name, holder = self._guard.sign_in(key, request.peer)
+        """Begin a session for the holder of a key, in place of the one before; a demo asks for no key."""
+        key = _decode(await request.body(_BOUNDS)).key
+        if key is None:
+            name, holder = self._guard.sign_in_demo()
+        else:
+            name, holder = self._guard.sign_in(key.strip(), request.peer)
         self._guard.sign_out(request.headers)
         _set_cookie(request, name, LONGEST)
         await request.reply_json(self._told(holder))
