@@ -63,7 +63,10 @@ export class Signing {
   /** Find out whether the session still stands. */
   async learn() {
     const before = this.#who.name;
-    this.#become(await whoAmI());
+    const who = await whoAmI();
+    // Somebody else signed in, in another tab.
+    if (before && who.name && who.name !== before) return location.reload();
+    this.#become(who);
     if (before && this.wanted) this.demand(ENDED);
   }
 

@@ -137,8 +137,8 @@ class Guard:
 
         A cookie is sent by the browser, whoever's page asks for it, so it counts from our own page alone.
         """
-        name = session_name(headers)
-        if name is None or not is_own_page(headers):
+        name = session_name(headers) if is_own_page(headers) else None
+        if name is None:
             return None
         key_hash = self._sessions.use(name, self._clock.now())
         if key_hash is None:
