@@ -1,39 +1,36 @@
-// The shell around the pages: asks for the status, signs in, tells what happened.
+// The shell around the pages: asks for the status, does what operators want, tells what happened.
 
 import { attr, byId, icon, line, make, paint, show, text } from "/dashboard/dom.js";
 import { Poller } from "/dashboard/poller.js";
 import { Router } from "/dashboard/router.js";
-import { Refused, call, keep, keyOf, open, readStatus, signInDemo, whoAmI } from "/dashboard/session.js";
+import { Refused, call, open, readStatus } from "/dashboard/session.js";
+import { Signing } from "/dashboard/signing.js";
 import { tick, ticking } from "/dashboard/ticker.js";
 import { moment, setClock, span, stateOf } from "/dashboard/words.js";
 
 const RANKS = ["read", "operate", "admin"];
-const NOBODY = { name: null, scope: null, client: null };
 
 let latest = null;
-let who = NOBODY;
-let asked = null; // the key that *who* was told of
-let demoTried = false;
 let retryAt = null;
-let pending = null; // the action that waits for the admin key
 const states = new Map();
 const liveIcon = icon("none");
 const liveWord = make("span");
 
 const poller = new Poller(load, failed);
+const signing = new Signing({ changed: turned, act });
 
 /** What every page works with. */
 const desk = {
   /** What the gateway said last (docs/status.md), or null. */
   status: () => latest,
-  /** Who is signed in: {name, scope, client}. */
-  who: () => who,
+  /** Who is signed in: {name, scope, client, demo, needs_key}. */
+  who: () => signing.who,
   /** Why somebody of less than this *scope* is not let do something; empty for who may. */
   may(scope) {
-    if (RANKS.indexOf(who.scope) >= RANKS.indexOf(scope)) return "";
-    return who.scope
-      ? `This needs a token of scope ${scope}; ${who.name} has scope ${who.scope}.`
-      : "This needs the key of an operator.";
+    const { name, scope: has, client } = signing.who;
+    if (RANKS.indexOf(has) >= RANKS.indexOf(scope)) return "";
+    if (has) return `This needs a token of scope ${scope}; ${name} has scope ${has}.`;
+    return `This needs the key of an operator${client ? `; ${client} is a client` : ": sign in"}.`;
   },
   ask: call,
   open,
@@ -49,15 +46,14 @@ const desk = {
 const router = new Router(desk);
 
 async function load() {
+  await signing.start();
+  if (signing.wanted) return askForKey();
   const status = await readStatus();
-  if (status.demo) await tryDemo();
   const first = !latest;
   latest = status;
   setClock(status.now);
   retryAt = null;
-  await learnWho();
   show(byId("trouble"), false);
-  show(byId("signin"), false);
   show(byId("loading"), false);
   show(byId("pages"), true);
   renderShell(status);
@@ -67,32 +63,18 @@ async function load() {
   showLive();
 }
 
-async function tryDemo() {
-  if (demoTried || keyOf("admin")) return false;
-  demoTried = true;
-  return signInDemo();
-}
-
-// Each key is asked about once: a client's key is refused every time, and a wrong one is counted.
-async function learnWho() {
-  const key = keyOf("admin") ?? keyOf("client");
-  if (key === asked) return;
-  asked = key;
-  who = NOBODY;
-  if (!key) return;
-  try {
-    who = { ...NOBODY, ...(await whoAmI()) };
-  } catch (error) {
-    if (!(error instanceof Refused) || error.status >= 500) asked = null; // nobody said no: ask again
-    else if (keyOf("admin") === key) notice(error.message, "bad"); // a client's key is no operator's, and need not be
-  }
+// Somebody else looks on now, or nobody any more: they may see more, or less.
+function turned() {
+  if (signing.wanted) return askForKey();
+  if (latest) router.update(latest);
+  poller.resume();
 }
 
 async function failed(error, next) {
   show(byId("loading"), false);
-  if (error instanceof Refused && (error.status === 401 || error.status === 403)) {
-    if (!keyOf("admin") && (await tryDemo())) return poller.ask();
-    return askForKey(error);
+  if (error instanceof Refused && error.status === 401) {
+    await signing.learn().catch(() => {});
+    if (signing.wanted) return askForKey();
   }
   retryAt = next / 1000;
   const told = error instanceof Refused
@@ -104,16 +86,12 @@ async function failed(error, next) {
   showLive();
 }
 
-function askForKey(error) {
-  const given = keyOf("admin") ?? keyOf("client");
-  keep("admin", null);
-  keep("client", null);
+function askForKey() {
   poller.pause();
+  show(byId("loading"), false);
   show(byId("pages"), false);
   show(byId("trouble"), false);
-  show(byId("signin"), true);
-  text(byId("signin-error"), given ? `That key was not accepted. ${error.message}` : "");
-  byId("signin-key").focus();
+  signing.demand();
   showLive();
 }
 
@@ -128,7 +106,7 @@ function renderShell(status) {
 }
 
 function liveness() {
-  if (!byId("signin").hidden) return ["Needs a key", "held"];
+  if (signing.demanding) return ["Needs a key", "held"];
   if (poller.paused) return ["Paused", "rest"];
   if (retryAt) return ["Interrupted", "bad"];
   return latest ? ["Live", "good"] : ["Connecting", "none"];
@@ -137,8 +115,9 @@ function liveness() {
 function showLive() {
   const [word, tone] = liveness();
   paint(liveIcon, tone);
-  text(liveWord, word + (keyOf("admin") ? ", signed in" : ""));
-  show(byId("pause"), byId("signin").hidden);
+  text(liveWord, word);
+  show(byId("pause"), !signing.demanding);
+  show(byId("nav"), !signing.demanding);
   text(byId("pause"), poller.paused ? "Resume updates" : "Pause updates");
   attr(byId("pause"), "aria-pressed", String(poller.paused));
 }
@@ -178,9 +157,7 @@ async function act(action) {
     await action();
   } catch (error) {
     if (error instanceof Refused && error.wantsKey) {
-      const given = keyOf("admin");
-      keep("admin", null);
-      openAdmin(action, given ? "That key was not accepted." : "");
+      await signing.askFor(action);
       return false;
     }
     notice(error instanceof Refused ? error.message : "The gateway does not answer; nothing was changed.", "bad");
@@ -207,45 +184,6 @@ function sure({ title, why = "", button, danger = false }) {
   });
 }
 
-function openAdmin(action, complaint) {
-  pending = action;
-  byId("admin-key").value = "";
-  text(byId("admin-error"), complaint);
-  show(byId("admin-forget"), keyOf("admin"));
-  text(byId("admin-why"), keyOf("admin")
-    ? "You are signed in. Another key replaces the one in use."
-    : "Whatever changes something is for operators.");
-  if (!byId("admin-dialog").open) byId("admin-dialog").showModal();
-  byId("admin-key").focus();
-}
-
-function useAdmin(event) {
-  event.preventDefault();
-  const action = pending;
-  keep("admin", byId("admin-key").value.trim());
-  byId("admin-dialog").close();
-  showLive();
-  if (action) return act(action);
-  notice("The key will be used from now on.");
-  return poller.ask();
-}
-
-function forgetAdmin() {
-  demoTried = true; // what was forgotten on purpose is not fetched again
-  keep("admin", null);
-  byId("admin-dialog").close();
-  notice("The admin key is forgotten.");
-  showLive();
-  poller.ask();
-}
-
-function signIn(event) {
-  event.preventDefault();
-  keep("client", byId("signin-key").value.trim());
-  byId("signin-key").value = "";
-  poller.resume();
-}
-
 function togglePause() {
   if (poller.paused) poller.resume();
   else poller.pause();
@@ -258,16 +196,6 @@ byId("skip").addEventListener("click", (event) => {
   event.preventDefault(); // the address names the page
   byId("main").focus();
 });
-byId("admin").addEventListener("click", () => openAdmin(null, ""));
-byId("admin-form").addEventListener("submit", useAdmin);
-byId("admin-forget").addEventListener("click", forgetAdmin);
-byId("admin-cancel").addEventListener("click", () => byId("admin-dialog").close());
-byId("admin-dialog").addEventListener("close", () => {
-  if (byId("admin-dialog").open) return; // a refusal opened it again before this event came
-  pending = null;
-  byId("admin-key").value = "";
-});
-byId("signin-form").addEventListener("submit", signIn);
 byId("pause").addEventListener("click", togglePause);
 byId("retry").addEventListener("click", () => poller.ask());
 setInterval(() => {

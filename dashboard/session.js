@@ -1,7 +1,5 @@
-// Talking to the gateway, and the keys for it. Keys live in sessionStorage: this tab, until it closes.
-
-const SLOTS = { client: "freeroute.client-key", admin: "freeroute.admin-key" };
-const memory = new Map(); // for browsers that forbid storage
+// Talking to the gateway. A cookie that no script can read stands for the key that somebody signed in with, and counts
+// only beside the header that our own page sends: no key is kept here.
 
 /** The gateway said no, or said nothing sensible. *param* names the field that is wrong, if one is. */
 export class Refused extends Error {
@@ -18,26 +16,6 @@ export class Refused extends Error {
   }
 }
 
-/** Return the key kept in a slot, "client" or "admin". */
-export function keyOf(slot) {
-  try {
-    return sessionStorage.getItem(SLOTS[slot]);
-  } catch {
-    return memory.get(slot) ?? null;
-  }
-}
-
-/** Keep a key, or forget it with null. */
-export function keep(slot, key) {
-  try {
-    if (key === null) sessionStorage.removeItem(SLOTS[slot]);
-    else sessionStorage.setItem(SLOTS[slot], key);
-  } catch {
-    if (key === null) memory.delete(slot);
-    else memory.set(slot, key);
-  }
-}
-
 /** Everything the page shows. */
 export const readStatus = () => call("GET", "/v1/status");
 
@@ -47,11 +25,14 @@ export const resetProvider = (id) => call("POST", `/v1/status/providers/${encode
 /** Change the tie order inside `free`. */
 export const setStrategy = (strategy) => call("PATCH", "/v1/status/routing", { strategy });
 
-/** The key that goes with what an operator does, or null. */
-export const operatorKey = () => keyOf("admin") ?? keyOf("client");
+/** Who is signed in: {name, scope, client, demo, needs_key}. */
+export const whoAmI = () => call("GET", SESSION);
 
-/** Whose token it is, and its scope. */
-export const whoAmI = () => call("GET", "/admin/whoami");
+/** Sign in with the key of an operator or a client; a demo asks for none. Returns who it is. */
+export const signIn = (key) => call("POST", SESSION, { key });
+
+/** Sign out; returns what is left, as whoAmI does. */
+export const signOut = () => call("DELETE", SESSION);
 
 /** All clients, those of the settings first. */
 export const readClients = async () => (await call("GET", "/admin/clients")).data;
@@ -68,27 +49,12 @@ export const revokeClient = (name) => call("POST", `${clientPath(name)}/revoke`)
 /** Forget a client. */
 export const removeClient = (name) => call("DELETE", clientPath(name));
 
+const SESSION = "/dashboard/session";
 const clientPath = (name) => `/admin/clients/${encodeURIComponent(name)}`;
 
-/** In demo mode the gateway hands out its admin key. Says whether it did. */
-export async function signInDemo() {
-  try {
-    const { admin_key: key } = await send("GET", "/dashboard/session.json", null);
-    if (typeof key === "string") keep("admin", key);
-    return typeof key === "string";
-  } catch {
-    return false;
-  }
-}
-
 /** Ask the gateway; returns what it says as JSON, null if nothing. Raises Refused, or what a dead network raises. */
-export const call = (method, path, body) => send(method, path, operatorKey(), body);
-
-/** Ask for something that is read as it comes: returns the Response, of whatever status. *init* is as for fetch. */
-export const open = (path, init = {}) => request(path, operatorKey(), init);
-
-async function send(method, path, key, body) {
-  const reply = await request(path, key, {
+export async function call(method, path, body) {
+  const reply = await open(path, {
     method,
     headers: { accept: "application/json", ...(body && { "content-type": "application/json" }) },
     body: body && JSON.stringify(body),
@@ -102,9 +68,8 @@ async function send(method, path, key, body) {
   return said;
 }
 
-function request(path, key, init) {
-  // A key that cannot be a header value would throw a TypeError and look like a dead network.
-  if (key && !/^[\x21-\x7e]+$/.test(key)) throw new Refused(401, "A key has no spaces and no special letters.");
-  const headers = { ...init.headers, ...(key && { authorization: `Bearer ${key}` }) };
-  return fetch(path, { ...init, headers, cache: "no-store", credentials: "omit", redirect: "error" });
+/** Ask for something that is read as it comes: returns the Response, of whatever status. *init* is as for fetch. */
+export function open(path, init = {}) {
+  const headers = { ...init.headers, "x-freeroute-dashboard": "1" };
+  return fetch(path, { ...init, headers, cache: "no-store", credentials: "same-origin", redirect: "error" });
 }

@@ -170,9 +170,11 @@ class Roster:
         nobody can choose the bytes, and the dict finds it by a hash of that under a secret of the process:
         bytes are compared only where all of those 64 bits are the same.
         """
-        if len(key) > LONGEST_KEY:
-            return Problem.OVERLONG
-        client, former = self._holders.get(hash_key(key), (None, None))
+        return Problem.OVERLONG if len(key) > LONGEST_KEY else self.holding(hash_key(key), wall)
+
+    def holding(self, key_hash: bytes, wall: float) -> Client | Problem:
+        """Return the client whose key has this hash at *wall* (Unix time), or why nobody does."""
+        client, former = self._holders.get(key_hash, (None, None))
         if client is None:
             return Problem.UNKNOWN
         if client.revoked is not None:

@@ -63,9 +63,11 @@ class Tokens:
 
     def find(self, token: str, wall: float) -> Operator | Problem:
         """Return who holds *token* at *wall* (Unix time), or why nobody does."""
-        if len(token) > LONGEST_KEY:
-            return Problem.OVERLONG
-        operator = self._holders.get(hash_key(token))
+        return Problem.OVERLONG if len(token) > LONGEST_KEY else self.holding(hash_key(token), wall)
+
+    def holding(self, token_hash: bytes, wall: float) -> Operator | Problem:
+        """Return whose token has this hash at *wall* (Unix time), or why nobody's does."""
+        operator = self._holders.get(token_hash)
         if operator is None:
             return Problem.UNKNOWN
         if operator.revoked is not None:

@@ -1,31 +1,22 @@
 """Who may pass: the one check in front of every route of every surface."""
 
-import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Mapping
 from enum import Enum, auto
-from functools import lru_cache
 
 from msgspec import Struct
 
 from freeroute.clock import Clock
 from freeroute.domain.clients import LONGEST_KEY, Client, Problem, Roster, hash_key
 from freeroute.domain.operators import ADMIN_KEY, METRICS_KEY, Operator, Scope, Tokens
+from freeroute.domain.sessions import Sessions
 from freeroute.domain.wrong_tokens import WrongTokens
-from freeroute.errors import Forbidden, InvalidApiKey, LoopDetected, Misdirected, RateLimited
+from freeroute.errors import Forbidden, InvalidApiKey, RateLimited
 from freeroute.surfaces.http import Caller, Header
-from freeroute.wire.text import printable
+from freeroute.surfaces.origins import Origins, check_own_page, is_own_page
+from freeroute.surfaces.sent import Headers, bearer, hop_of, other_keys, queue_of, session_name
 
-Headers = Mapping[bytes, bytes]
-
-LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
-_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]/@\s]+)(?::(\d{0,5}))?")
-_ORIGIN = re.compile(r"(https?)://([^/]+)")
-_DEFAULT_PORTS = {"http": "80", "https": "443"}
-# Bearer strings name queues only under a key that dies with the process.
-_QUEUE_KEY = secrets.token_bytes(16)
 # An admin key that freeroute made: 256 random bits, which nobody can guess.
 _MADE = re.compile(r"fa-[\w-]{43}", re.ASCII)
 
@@ -35,8 +26,9 @@ class Access(Enum):
 
     OPEN = auto()  # health: says nothing about anybody, and probes name a host of their own
     PAGE = auto()  # static files: no data in them, so a link from elsewhere may lead here
-    SESSION = auto()  # hands out a key (demo only): our own page alone
-    CLIENT = auto()
+    SESSION = auto()  # signing in and out: our own page alone
+    CLIENT = auto()  # answers of models: a client, or an operator at the dashboard
+    MODELS = auto()  # what could be asked: likewise, and whoever looks on there
     STATUS = auto()  # a client or the operator
     METRICS = auto()
     READ = auto()  # an operator, whose token has this scope or more
@@ -45,11 +37,16 @@ class Access(Enum):
 
     @property
     def scope(self) -> Scope:
-        """Return what an operator's token needs here."""
+        """Return what an operator's token, or session, needs here."""
         return _SCOPES.get(self, Scope.READ)
 
+    @property
+    def for_clients(self) -> bool:
+        """Say whether the key of a client is asked for, and no operator's token will do."""
+        return self in {Access.CLIENT, Access.MODELS}
 
-_SCOPES = {Access.OPERATE: Scope.OPERATE, Access.ADMIN: Scope.ADMIN}
+
+_SCOPES = {Access.CLIENT: Scope.OPERATE, Access.OPERATE: Scope.OPERATE, Access.ADMIN: Scope.ADMIN}
 
 
 class Policy(Struct, frozen=True):
@@ -78,6 +75,7 @@ class Guard:
         self.policy = policy
         self._clock = clock
         self._wrong = WrongTokens()
+        self._sessions = Sessions()
 
     @property
     def policy(self) -> Policy:
@@ -87,43 +85,109 @@ class Guard:
     @policy.setter
     def policy(self, policy: Policy) -> None:
         self._policy = policy
+        self._origins = Origins(policy.hosts, policy.cors)
         self._roster = Roster(policy.clients)
-        made = policy.admin_key is not None and _MADE.fullmatch(policy.admin_key) is not None
-        self._tokens = Tokens([*policy.operators, *([_holder(policy.admin_key)] if made else [])])
+        self._admin = _holder(ADMIN_KEY, Scope.ADMIN, policy.admin_key)
+        self._metrics = _holder(METRICS_KEY, Scope.READ, policy.metrics_key)
+        made = self._admin is not None and _MADE.fullmatch(policy.admin_key or "") is not None
+        self._tokens = Tokens([*policy.operators, *([self._admin] if self._admin and made else [])])
 
     def admit(self, headers: Headers, peer: str, access: Access) -> Caller:
         """Return who calls; raises Misdirected, Forbidden, LoopDetected, InvalidApiKey and RateLimited."""
         if access is Access.OPEN:
             return Caller()
-        # Where a key opens the metrics, no page can send it, and who scrapes calls by whatever name.
-        keyed = access is Access.METRICS and not self.policy.loopback
-        if (not self.policy.clients and not keyed) or access is Access.SESSION:
-            self._check_host(headers)
-            if access is not Access.PAGE:
-                self._check_origin(headers)
-        hop = _hop(headers)
-        key, others = bearer(headers), _other_keys(headers)
+        self._check_page(headers, access)
+        hop = hop_of(headers)
+        key, others = bearer(headers), other_keys(headers)
         if self.policy.clients and len({key, *others} - {None}) > 1:
             raise _ambiguous()
-        found = self._found(key if key is not None else next(iter(others), None))
+        sent = key if key is not None else next(iter(others), None)
+        found = self._found(sent) if sent is not None else self._signed_in(headers)
+        if isinstance(found, Operator):
+            if not self._is_open(access, None):
+                check_scope(found, access.scope)
+            return Caller(None, f"operator:{found.name}", hop, found)
         client, problem = (found, None) if isinstance(found, Client) else (None, found)
         operator = None
         if not self._is_open(access, client):
             if client is not None:
                 raise Forbidden(f"The key of a client is not enough here: send {_wanted(access)}.")
             operator = self._operator(access, headers, peer, problem)
-        return Caller(client, _queue(client, key, peer), hop, operator)
+        return Caller(client, queue_of(client, key, peer), hop, operator)
 
-    def _found(self, key: str | None) -> Client | Problem | None:
+    def _check_page(self, headers: Headers, access: Access) -> None:
+        """Raise Misdirected or Forbidden if no browser should be calling like this."""
+        # Where a key opens the metrics, no page can send it, and who scrapes calls by whatever name.
+        keyed = access is Access.METRICS and not self.policy.loopback
+        # Who looks at a demo is signed in without a key, so that the name it is called by must be ours.
+        given = access is Access.SESSION and self.policy.demo
+        if (not self.policy.clients and not keyed) or given:
+            self._origins.check_host(headers)
+            if access is not Access.PAGE:
+                self._origins.check_origin(headers)
+        if access is Access.SESSION:
+            check_own_page(headers)
+
+    def _found(self, key: str) -> Client | Problem | None:
         """Return who holds *key*, or why nobody does; None if that does not matter."""
-        if key is None or not self.policy.clients:
+        return self._roster.find(key, self._wall) if self.policy.clients else None
+
+    def _signed_in(self, headers: Headers) -> Client | Operator | Problem | None:
+        """Return whose session was sent, or why its key opens nothing; None if there is no session.
+
+        A cookie is sent by the browser, whoever's page asks for it, so it counts from our own page alone.
+        """
+        name = session_name(headers) if is_own_page(headers) else None
+        if name is None:
             return None
-        return self._roster.find(key, self._clock.now().wall)
+        key_hash = self._sessions.use(name, self._clock.now())
+        if key_hash is None:
+            return None
+        holder = self._holding(key_hash)
+        if isinstance(holder, Problem):
+            self._sessions.end(name)
+        return holder
+
+    def _holding(self, key_hash: bytes) -> Client | Operator | Problem:
+        client = self._roster.holding(key_hash, self._wall)
+        if isinstance(client, Client):
+            return client
+        if self._admin is not None and _is_of(self._admin, key_hash):
+            return self._admin
+        operator = self._tokens.holding(key_hash, self._wall)
+        return client if operator is Problem.UNKNOWN else operator
+
+    def sign_in(self, key: str, peer: str) -> tuple[str, Client | Operator]:
+        """Return the name of a new session, and who holds *key*; raises InvalidApiKey and RateLimited."""
+        found = self._roster.find(key, self._wall)
+        holder = found if isinstance(found, Client) else self._judged(Access.SESSION, key, peer, found)
+        return self._begun(hash_key(key)), holder
+
+    def sign_in_demo(self) -> tuple[str, Client | Operator]:
+        """Return the name of a new session of a demo's operator; raises InvalidApiKey where it is none."""
+        if not self.policy.demo or self._admin is None:
+            raise _refusal(Access.SESSION, "Only a demo signs in without a key")
+        return self._begun(self._admin.token_hash), self._admin
+
+    def sign_out(self, headers: Headers) -> None:
+        """End the session that was sent."""
+        name = session_name(headers)
+        if name is not None:
+            self._sessions.end(name)
+
+    def _begun(self, key_hash: bytes) -> str:
+        name = secrets.token_urlsafe(32)
+        self._sessions.begin(name, key_hash, self._clock.now())
+        return name
+
+    @property
+    def _wall(self) -> float:
+        return self._clock.now().wall
 
     def _is_open(self, access: Access, client: Client | None) -> bool:
         """Say whether *client*, or anybody if it is None, may pass without an operator's token."""
         match access:
-            case Access.CLIENT | Access.STATUS:
+            case Access.CLIENT | Access.MODELS | Access.STATUS:
                 return client is not None or not self.policy.clients
             case Access.METRICS:
                 return self.policy.loopback and not self.policy.clients
@@ -138,15 +202,20 @@ class Guard:
         Raises InvalidApiKey, Forbidden and RateLimited.
         """
         token = bearer(headers)
-        if token is None or access is Access.CLIENT:
+        if token is None or access.for_clients:
             raise _refusal(access, _problem(headers, problem))
-        holder = self._tokens.find(token, self._clock.now().wall)
+        holder = self._judged(access, token, peer, problem)
+        check_scope(holder, access.scope)
+        return holder
+
+    def _judged(self, access: Access, token: str, peer: str, problem: Problem | None) -> Operator:
+        """Return who holds *token*; raises InvalidApiKey and RateLimited."""
+        holder = self._tokens.find(token, self._wall)
         if holder is Problem.UNKNOWN and problem in {None, Problem.UNKNOWN}:
             holder = self._chosen(access, token, peer)
         if not isinstance(holder, Operator):
             told = holder if holder is not Problem.UNKNOWN else problem or holder
             raise _refusal(access, _PROBLEMS[told])
-        check_scope(holder, access.scope)
         return holder
 
     def _chosen(self, access: Access, token: str, peer: str) -> Operator | Problem:
@@ -162,55 +231,15 @@ class Guard:
                 code="too_many_wrong_tokens",
                 retry_after=wait,
             )
-        if _same(token, self.policy.admin_key):
-            return _holder(token)
-        if access is Access.METRICS and _same(token, self.policy.metrics_key):
-            return Operator(METRICS_KEY, Scope.READ, b"")
+        for holder in (self._admin, self._metrics if access is Access.METRICS else None):
+            if holder is not None and _is_of(holder, hash_key(token)):
+                return holder
         self._wrong.count(peer, now)
         return Problem.UNKNOWN
 
-    def _check_host(self, headers: Headers) -> None:
-        host = headers.get(b"host", b"").decode("latin-1")
-        name = _host_name(host)
-        if name not in LOCAL_HOSTS and name not in _names(self.policy.hosts):
-            raise Misdirected(
-                f"Host {printable(host)!r} is not one this gateway answers to while no client key is"
-                " required: call it as localhost, or list the name in server.hosts.",
-                param="host",
-            )
-
-    def _check_origin(self, headers: Headers) -> None:
-        origin = headers.get(b"origin")
-        if origin is None:
-            foreign = headers.get(b"sec-fetch-site") == b"cross-site"
-        else:
-            foreign = not self._same_origin(headers, origin) and not self._listed(origin)
-        if foreign:
-            raise _foreign(origin)
-
-    def _same_origin(self, headers: Headers, origin: bytes) -> bool:
-        host = headers.get(b"host", b"").decode("latin-1")
-        match = _ORIGIN.fullmatch(origin.decode("latin-1").lower())
-        return match is not None and _with_port(match[2], match[1]) == _with_port(host, match[1])
-
-    def _listed(self, origin: bytes) -> bool:
-        cors = self.policy.cors
-        return "*" in cors or origin.decode("latin-1").lower() in {item.lower().rstrip("/") for item in cors}
-
     def cors_headers(self, headers: Headers) -> list[Header]:
         """Return what lets a page of a listed origin read the reply."""
-        if not self.policy.cors:
-            return []
-        origin = headers.get(b"origin")
-        varies = [(b"vary", b"origin")]
-        if origin is None or not self._listed(origin):
-            return varies
-        allowed = printable(origin.decode("latin-1")).encode("ascii")
-        return [
-            *varies,
-            (b"access-control-allow-origin", allowed),
-            (b"access-control-expose-headers", b"*"),
-        ]
+        return self._origins.cors_headers(headers)
 
     def preflight(self, headers: Headers, methods: str) -> dict[str, str]:
         """Return what a browser wants to know before it calls; raises Misdirected and Forbidden.
@@ -218,16 +247,8 @@ class Guard:
         A preflight carries no key, so it is judged by Host and Origin alone.
         """
         if not self.policy.clients:
-            self._check_host(headers)
-        origin = headers.get(b"origin")
-        if origin is None or not self._listed(origin):
-            raise _foreign(origin)
-        asked = headers.get(b"access-control-request-headers", b"").decode("latin-1")
-        return {
-            "access-control-allow-methods": methods,
-            "access-control-allow-headers": printable(asked, 1024),
-            "access-control-max-age": "600",
-        }
+            self._origins.check_host(headers)
+        return self._origins.preflight(headers, methods)
 
 
 def check_scope(operator: Operator | None, needed: Scope) -> None:
@@ -243,19 +264,6 @@ def check_scope(operator: Operator | None, needed: Scope) -> None:
     )
 
 
-def bearer(headers: Headers) -> str | None:
-    """Return the key of ``Authorization: Bearer``, or None."""
-    scheme, _, key = headers.get(b"authorization", b"").strip().partition(b" ")
-    key = key.strip()
-    return key.decode("utf-8", "surrogateescape") if scheme.lower() == b"bearer" and key else None
-
-
-def _other_keys(headers: Headers) -> list[str]:
-    """Return the keys in the other headers that may hold one."""
-    keys = (headers.get(name, b"").strip() for name in (b"x-api-key", b"api-key"))
-    return [key.decode("utf-8", "surrogateescape") for key in keys if key]
-
-
 _PROBLEMS = {
     Problem.UNKNOWN: "This key is unknown",
     Problem.OVERLONG: f"This is no key: it has more than {LONGEST_KEY} characters",
@@ -268,7 +276,9 @@ _PROBLEMS = {
 def _wanted(access: Access) -> str:
     """Return what passes at *access*, in words."""
     match access:
-        case Access.CLIENT | Access.STATUS:
+        case Access.SESSION:
+            return "the admin key, the token of an operator or the key of a client"
+        case Access.CLIENT | Access.MODELS | Access.STATUS:
             return "a client key of this gateway"
         case Access.METRICS:
             return "the admin key, an operator's token or server.metrics_key"
@@ -280,54 +290,28 @@ def _wanted(access: Access) -> str:
 
 
 def _refusal(access: Access, problem: str) -> InvalidApiKey:
-    return InvalidApiKey(
-        f"{problem}: send {_wanted(access)} as `Authorization: Bearer ...`.",
-        headers={"www-authenticate": "Bearer"},
-    )
+    wanted = _wanted(access) + ("" if access is Access.SESSION else " as `Authorization: Bearer ...`")
+    return InvalidApiKey(f"{problem}: send {wanted}.", headers={"www-authenticate": "Bearer"})
 
 
 def _problem(headers: Headers, found: Problem | None) -> str:
-    """Say what is wrong with the key that was sent, if one was."""
+    """Say what is wrong with the key or the session that was sent, if one was."""
     if found is not None:
         return _PROBLEMS[found]
-    if bearer(headers) is not None or _other_keys(headers):
+    if bearer(headers) is not None or other_keys(headers):
         return "This key is not enough here"
     if headers.get(b"authorization", b"").strip():
         return "The Authorization header is not `Bearer` and a key"
-    return "No key was sent"
+    return "No key was sent" if session_name(headers) is None else "This session is over"
 
 
-def _same(given: str | None, wanted: str | None) -> bool:
-    if not given or not wanted:
-        return False
+def _holder(name: str, scope: Scope, key: str | None) -> Operator | None:
+    return Operator(name, scope, hash_key(key)) if key else None
+
+
+def _is_of(holder: Operator, key_hash: bytes) -> bool:
     # Hashes have one length, so that not even the length of a key can be measured.
-    return hmac.compare_digest(hash_key(given), hash_key(wanted))
-
-
-def _holder(admin_key: str | None) -> Operator:
-    return Operator(ADMIN_KEY, Scope.ADMIN, hash_key(admin_key or ""))
-
-
-def _queue(client: Client | None, key: str | None, peer: str) -> str:
-    if client is not None:
-        return client.holder
-    if key is None:
-        return f"peer:{peer}"
-    secret = key.encode("utf-8", "surrogateescape")
-    return "key:" + hashlib.blake2b(secret, digest_size=8, key=_QUEUE_KEY).hexdigest()
-
-
-def _hop(headers: Headers) -> int:
-    value = headers.get(b"x-freeroute-hop", b"").strip()
-    if not value.isdigit():
-        return 0
-    if len(value) > 3 or int(value) > 1:
-        raise LoopDetected(
-            "This request has passed through more than one freeroute gateway: one of them lists the other"
-            " as a provider. Take it out of the providers.",
-            param="x-freeroute-hop",
-        )
-    return int(value)
+    return hmac.compare_digest(holder.token_hash, key_hash)
 
 
 def _ambiguous() -> InvalidApiKey:
@@ -336,30 +320,3 @@ def _ambiguous() -> InvalidApiKey:
         "Two different keys were sent: send one, as `Authorization: Bearer ...` or as `x-api-key`.",
         headers={"www-authenticate": "Bearer"},
     )
-
-
-def _foreign(origin: bytes | None) -> Forbidden:
-    named = printable(origin.decode("latin-1")) if origin is not None else "another site"
-    return Forbidden(
-        f"Pages of {named} may not call this gateway: list the origin in server.cors.",
-        code="forbidden_origin",
-        param="origin",
-    )
-
-
-@lru_cache(256)
-def _host_name(host: str) -> str | None:
-    """Return the name in a Host header without its port, in lower case."""
-    match = _HOST.fullmatch(host.strip().lower())
-    return None if match is None else match[1].rstrip(".")
-
-
-@lru_cache(16)
-def _names(hosts: frozenset[str]) -> frozenset[str | None]:
-    """Return the names in *hosts*, with which a port may have been written."""
-    return frozenset(_host_name(host) for host in hosts) - {None}
-
-
-def _with_port(host: str, scheme: str) -> tuple[str, str] | None:
-    match = _HOST.fullmatch(host.strip().lower())
-    return None if match is None else (match[1].rstrip("."), match[2] or _DEFAULT_PORTS[scheme])

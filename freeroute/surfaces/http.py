@@ -46,7 +46,7 @@ class CallerLeft(Exception):
 class Caller(Struct, frozen=True):
     """Who asks: the *client* if keys are in use, the name of its *queue*, and how many gateways it passed.
 
-    *operator* is who holds the token it sent, on a route that asks for one.
+    *operator* is who holds the token it sent, on a route that asks for one, or whose session it is.
     """
 
     client: Client | None = None

@@ -21,6 +21,7 @@ from freeroute.surfaces.http import BodyBounds, Request, error_headers, log_faul
 from freeroute.surfaces.openai import ChatGateway, OpenAiSurface
 from freeroute.surfaces.operator import OperatorGateway, OperatorSurface, Render
 from freeroute.surfaces.routes import Route, handlers
+from freeroute.surfaces.sessions import SessionSurface
 from freeroute.surfaces.static import DashboardSurface
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
@@ -46,7 +47,8 @@ def routes(
         *OpenAiSurface(gateway, clock, bounds).routes(),
         *OperatorSurface(gateway, render, desk).routes(),
         *topics.routes(desk, administration, reload),
-        *DashboardSurface(dashboard, guard).routes(),
+        *SessionSurface(guard).routes(),
+        *DashboardSurface(dashboard).routes(),
     ]
 
 

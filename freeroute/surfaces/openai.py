@@ -89,9 +89,9 @@ class OpenAiSurface:
                 mirrored=True,
                 refused=self.refused,
             ),
-            Route("/v1/models", {"GET": self.list_models}, Access.CLIENT, mirrored=True),
-            Route("/v1/models/{model:path}", {"GET": self.show_model}, Access.CLIENT, mirrored=True),
-            Route("/v1/key", {"GET": self.show_key}, Access.CLIENT, mirrored=True),
+            Route("/v1/models", {"GET": self.list_models}, Access.MODELS, mirrored=True),
+            Route("/v1/models/{model:path}", {"GET": self.show_model}, Access.MODELS, mirrored=True),
+            Route("/v1/key", {"GET": self.show_key}, Access.MODELS, mirrored=True),
         ]
 
     async def complete(self, request: Request) -> None:

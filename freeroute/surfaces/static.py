@@ -5,7 +5,7 @@ import hashlib
 from pathlib import Path
 
 from freeroute.errors import NotFound
-from freeroute.surfaces.guard import Access, Guard
+from freeroute.surfaces.guard import Access
 from freeroute.surfaces.http import Request
 from freeroute.surfaces.routes import Route
 
@@ -36,18 +36,16 @@ _HEADERS = {
 
 
 class DashboardSurface:
-    """The files of the dashboard; in a demo also the key that signs it in."""
+    """The files of the dashboard."""
 
-    def __init__(self, directory: Path, guard: Guard) -> None:
+    def __init__(self, directory: Path) -> None:
         """Serve the files in *directory*."""
         self._directory = directory.resolve()
-        self._guard = guard
 
     def routes(self) -> list[Route]:
         """Return what is served."""
         return [
             Route("/dashboard", {"GET": self.index}, Access.PAGE),
-            Route("/dashboard/session.json", {"GET": self.session}, Access.SESSION),
             Route("/dashboard/{file:path}", {"GET": self.file}, Access.PAGE),
         ]
 
@@ -58,13 +56,6 @@ class DashboardSurface:
     async def file(self, request: Request) -> None:
         """Give one of the page's files."""
         await self._give(request, request.params["file"])
-
-    async def session(self, request: Request) -> None:
-        """Sign the page in, in a demo only."""
-        policy = self._guard.policy
-        if not policy.demo or policy.admin_key is None:
-            raise NotFound("Only a demo signs the dashboard in by itself.")
-        await request.reply_json({"admin_key": policy.admin_key})
 
     async def _give(self, request: Request, name: str) -> None:
         content = await asyncio.to_thread(self._read, name)

@@ -122,7 +122,7 @@ def test_every_reference_between_elements_holds(page):
 def test_every_key_field_has_a_label_and_is_never_remembered(page):
     labelled = set(page.values("for"))
     fields = [attrs for tag, attrs in page.elements if tag == "input" and attrs["type"] == "password"]
-    assert {field["id"] for field in fields} == {"signin-key", "admin-key"}
+    assert {field["id"] for field in fields} == {"signin-key", "dialog-key"}
     assert {field["id"] for field in fields} <= labelled
     assert {field["autocomplete"] for field in fields} == {"off"}
 

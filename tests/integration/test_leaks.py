@@ -278,15 +278,20 @@ async def everything(stage: Stage) -> None:
     await administered(stage)
 
 
+OWN_PAGE = {"x-freeroute-dashboard": "1"}
 PATHS = (
     *("/v1/status", "/v1/key", "/v1/plan?model=free", "/v1/models", "/v1/models/large", "/metrics"),
-    *("/readyz", "/livez", "/openapi.json", "/dashboard", "/dashboard/session.json", "/v1/nowhere"),
+    *("/readyz", "/livez", "/openapi.json", "/dashboard", "/dashboard/session", "/v1/nowhere"),
 )
 
 
 async def administered(stage: Stage) -> None:
     """Look at all there is to look at, and change what can be changed, with a good token and with others."""
     http = stage.gateway.http
+    for key in (WRONG, ALICE, ADMIN):
+        answer = await http.post("/dashboard/session", json={"key": key}, headers=OWN_PAGE)
+        stage.told.append(("nobody", answer.content + repr(answer.headers.raw).encode()))
+        stage.told.append(("nobody", (await http.get("/dashboard/session", headers=OWN_PAGE)).content))
     for headers in (bearer(WRONG), bearer(ALICE), AS_ADMIN):
         for topic in ADMINISTERED:
             await stage.get(f"/admin/{topic}", headers, "nobody")

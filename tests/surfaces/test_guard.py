@@ -3,6 +3,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from freeroute.domain.clients import LONGEST_KEY, Client, FormerKey, hash_key
 from freeroute.domain.operators import Operator, Scope
@@ -331,9 +332,9 @@ def test_a_link_from_elsewhere_may_lead_to_the_dashboard():
     "headers", [{b"host": b"evil.example"}, {**LOCAL, b"origin": b"https://evil.example"}]
 )
 @pytest.mark.parametrize("policy", [Policy(), KEYED])
-def test_the_demo_session_is_for_our_own_page_whatever_the_policy(headers, policy):
+def test_the_session_of_a_demo_is_for_our_own_page_whatever_the_policy(headers, policy):
     with pytest.raises((Misdirected, Forbidden)):
-        admit(headers, policy, Access.SESSION)
+        admit({**headers, b"x-freeroute-dashboard": b"1"}, structs.replace(policy, demo=True), Access.SESSION)
 
 
 @pytest.mark.parametrize(("value", "hop"), [(b"0", 0), (b"1", 1), (b"x", 0), (b"-5", 0), (b"", 0)])

@@ -69,7 +69,9 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("GET", "/readyz"): ANYONE,
     ("GET", "/openapi.json"): ANYONE,
     ("GET", "/dashboard"): ANYONE,
-    ("GET", "/dashboard/session.json"): ANYONE,
+    ("GET", "/dashboard/session"): ANYONE,
+    ("POST", "/dashboard/session"): ANYONE,
+    ("DELETE", "/dashboard/session"): ANYONE,
     ("GET", "/dashboard/{file:path}"): ANYONE,
     ("GET", "/admin/holds"): READ,
     ("DELETE", "/admin/holds"): OPERATE,
@@ -110,6 +112,7 @@ TABLE: dict[tuple[str, str], set[str]] = {
 BODIES = {
     "/v1/chat/completions": '{"model": "free", "messages": [{"role": "user", "content": "Hi"}]}',
     "/v1/status/routing": '{"strategy": "random"}',
+    "/dashboard/session": '{"key": "fo-read"}',
     "/admin/maintenance": '{"on": true}',
     "/admin/providers/{provider}": '{"enabled": false}',
     "/admin/providers/{provider}/keys": '{"label": "mine", "key": "gsk-secret"}',
@@ -152,6 +155,8 @@ async def call(client: httpx.AsyncClient, method: str, path: str, key: str | Non
     if key:
         headers["authorization"] = f"Bearer {key}"
     content = BODIES.get(path.removeprefix("/api"))
+    if path == "/dashboard/session":
+        headers["x-freeroute-dashboard"] = "1"
     query = {"model": "free"} if path.endswith("/plan") else None
     return await client.request(method, concrete(path), headers=headers, content=content, params=query)
 
@@ -182,6 +187,48 @@ async def test_once_keys_are_in_use_a_route_takes_its_own_and_no_other(ask, meth
                     "insufficient_scope" if scoped else "forbidden" if name == "client" else "invalid_api_key"
                 )
             assert reply.headers["x-request-id"]
+
+
+OWN = {"x-freeroute-dashboard": "1"}
+# What operators' sessions open that their tokens do not: the playground.
+ALSO = {("POST", "/v1/chat/completions"): OPERATE} | {
+    ("GET", path): READ for path in ("/v1/models", "/v1/models/{model:path}", "/v1/key")
+}
+
+
+async def sign_in(client: httpx.AsyncClient, key: str | None) -> None:
+    reply = await client.post("/dashboard/session", json={"key": key}, headers=OWN)
+    assert reply.status_code == 200
+
+
+@pytest.mark.parametrize(("method", "path", "passing"), places())
+async def test_a_session_opens_what_its_key_does(ask, method, path, passing):
+    opened = passing | ALSO.get((method, path.removeprefix("/api")), set())
+    async with ask(KEYED) as client:
+        for name in sorted(GOOD):
+            await sign_in(client, KEYS[name])
+            reply = await call(client, method, path, None, **OWN)
+            assert reply.status_code < 400 if name in opened else reply.status_code == 403, name
+
+
+@pytest.mark.parametrize(("method", "path", "passing"), places())
+async def test_a_cookie_alone_or_from_another_page_or_signed_out_opens_nothing(ask, method, path, passing):
+    asked = passing != ANYONE
+    async with ask(structs.replace(KEYED, cors=frozenset({"https://app.example"}))) as client:
+        for name in ("client", "admin key"):
+            await sign_in(client, KEYS[name])
+            for headers in (
+                {},
+                {**OWN, "origin": "https://app.example"},
+                {**OWN, "sec-fetch-site": "same-site"},
+            ):
+                reply = await call(client, method, path, None, **headers)
+                assert reply.status_code == 401 or not asked
+            cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+            await client.delete("/dashboard/session", headers=OWN)
+            client.cookies.clear()
+            reply = await call(client, method, path, None, cookie=cookie, **OWN)
+            assert reply.status_code == 401 or not asked
 
 
 @pytest.mark.parametrize(("method", "path", "passing"), places())

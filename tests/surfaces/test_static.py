@@ -1,6 +1,5 @@
 import pytest
 
-from freeroute.surfaces.guard import Policy
 from tests.support.serving import RawCaller, serving
 
 
@@ -50,12 +49,3 @@ async def test_nothing_outside_the_directory_is_served(build, path):
         reply = await caller.answer()
     assert reply.status == 404
     assert b"not yours" not in reply.body
-
-
-async def test_only_a_demo_signs_the_page_in(ask):
-    async with ask(Policy(admin_key="boss", demo=True)) as client:
-        assert (await client.get("/dashboard/session.json")).json() == {"admin_key": "boss"}
-    async with ask(Policy(admin_key="boss")) as client:
-        reply = await client.get("/dashboard/session.json")
-    assert reply.status_code == 404
-    assert "boss" not in reply.text

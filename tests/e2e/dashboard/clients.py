@@ -55,16 +55,16 @@ def a_small_scope_is_told(walk: Walk) -> None:
         headers={"authorization": f"Bearer {ADMIN_KEY}"},
     )
     assert reply.ok, reply.text()
-    walk.page.get_by_role("button", name="Admin key").click()
-    walk.page.locator("#admin-key").fill(reply.json()["token"])
-    walk.page.locator("#admin-key").press("Enter")
+    walk.page.get_by_role("button", name="Sign out").click()
+    walk.page.locator("#signin-key").fill(reply.json()["token"])
+    walk.page.locator("#signin-key").press("Enter")
     walk.see("#clients-scope", "reader has scope read")
     assert walk.page.get_by_role("button", name="Add a client").is_disabled()
     assert walk.page.get_by_role("button", name="Revoke: bob").is_disabled()
     walk.turn_to("Overview")
     walk.page.get_by_role("button", name="Reset ").first.click()
     walk.see("#notice", "reader has scope read")
-    walk.see("#live", "signed in")
+    walk.see("#who", "Signed in as reader (read)")
     walk.forgive("403")
 
 

@@ -1,25 +1,118 @@
-"""Signing in, and what small scopes are told."""
+"""Signing in and out, and what small scopes are told."""
 
 from collections.abc import Callable
+from typing import Any
 
 from tests.e2e.dashboard.walk import ADMIN_KEY, Walk
 
+SCOPE = "This needs a token of scope operate; onlooker has scope read."
 
-def a_wrong_admin_key_is_refused(walk: Walk) -> None:
-    """Without a key the page asks for it, says when it is wrong, and then does what was wanted."""
+
+def a_demo_signs_in_by_itself(walk: Walk) -> None:
+    """Whoever opens a demo is signed in, and no key is anywhere in the browser."""
+    walk.see("#who", "Signed in as admin")
+    kept = "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])"
+    assert walk.page.evaluate(kept) == '[{},{},""]'
+    [cookie] = walk.page.context.cookies()
+    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+    assert ADMIN_KEY not in cookie["value"]
+
+
+def a_wrong_key_is_refused(walk: Walk) -> None:
+    """Who has signed out is asked for a key, told that it is wrong, and then gets what was wanted."""
     walk.turn_to("Overview")
     name = walk.page.locator(".card h3").first.inner_text()
-    walk.page.get_by_role("button", name="Admin key").click()
-    walk.page.get_by_role("button", name="Forget it").click()
+    walk.page.get_by_role("button", name="Sign out").click()
+    walk.page.get_by_role("button", name="Sign in").wait_for()
     walk.page.get_by_role("button", name=f"Reset {name}", exact=True).click()
-    field = walk.page.locator("#admin-key")
+    field = walk.page.locator("#dialog-key")
     field.fill("wrong")
     field.press("Enter")
-    walk.see("#admin-error", "not accepted")
+    walk.see("#dialog-error", "This key is unknown")
+    assert field.is_visible()
     field.fill(ADMIN_KEY)
     field.press("Enter")
     walk.see("#notice", f"{name} was reset")
+    walk.see("#who", "Signed in as admin")
     walk.forgive("401")  # the two refusals just provoked
 
 
-STEPS: tuple[Callable[[Walk], None], ...] = (a_wrong_admin_key_is_refused,)
+def an_onlooker_sees_what_is_off_and_why(walk: Walk) -> None:
+    """With a token that may read, what changes something is off, and says why."""
+    token = _ask(walk, "POST", "/admin/operators", name="onlooker", scope="read")["token"]
+    walk.page.get_by_role("button", name="Sign out").click()
+    _sign_in(walk, token)
+    walk.see("#who", "Signed in as onlooker (read)")
+    walk.turn_to("Clients")
+    walk.see("#clients-scope", SCOPE)
+    button = walk.page.get_by_role("button", name="Add a client")
+    assert button.is_disabled()
+    assert button.get_attribute("title") == SCOPE
+
+
+def a_session_ends_with_its_token(walk: Walk) -> None:
+    """Once the token is revoked nobody is signed in any more, and the page says so by itself."""
+    _ask(walk, "DELETE", "/admin/operators/onlooker")
+    walk.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # instead of within a minute
+    walk.page.get_by_role("button", name="Sign in").wait_for()
+    assert walk.page.locator("#who").is_hidden()
+    _sign_in(walk, ADMIN_KEY)
+    walk.see("#who", "Signed in as admin")
+
+
+def the_panel_asks_for_a_key(walk: Walk) -> None:
+    """Where clients are configured nothing is seen before somebody signs in, as a client for example."""
+    key = _ask(walk, "POST", "/admin/clients", name="carol")["key"]
+    walk.page.get_by_role("button", name="Sign out").click()
+    walk.see("#signin-title", "This gateway asks for a key")
+    walk.see("#live", "Needs a key")
+    assert walk.page.locator("#pages").is_hidden()
+    field = walk.page.locator("#signin-key")
+    assert walk.page.evaluate("document.activeElement.id") == "signin-key"
+    field.fill("wrong")
+    field.press("Enter")
+    walk.see("#signin-error", "This key is unknown")
+    field.fill(key)
+    field.press("Enter")
+    walk.see("#who", "Signed in as carol (client)")
+    walk.turn_to("Overview")
+    walk.see(".card h3", walk.page.locator(".card h3").first.inner_text())
+    walk.forgive("401")
+
+
+def a_client_that_is_revoked_is_signed_out(walk: Walk) -> None:
+    """Once its key is revoked, a client sees the panel again, and why."""
+    _ask(walk, "POST", "/admin/clients/carol/revoke")
+    walk.see("#signin-error", "You were signed out")
+    walk.page.locator("#signin-key").fill(ADMIN_KEY)
+    walk.page.locator("#signin-key").press("Enter")
+    walk.see("#who", "Signed in as admin")
+    _ask(walk, "DELETE", "/admin/clients/carol")
+    walk.forgive("401")
+
+
+def _sign_in(walk: Walk, key: str) -> None:
+    walk.page.get_by_role("button", name="Sign in").click()
+    walk.page.locator("#dialog-key").fill(key)
+    walk.page.locator("#dialog-key").press("Enter")
+    walk.page.locator("#signin-dialog").wait_for(state="hidden")
+
+
+def _ask(walk: Walk, method: str, path: str, **body: str) -> Any:
+    headers = {"authorization": f"Bearer {ADMIN_KEY}"}
+    reply = walk.page.request.fetch(f"{walk.url}{path}", method=method, data=body or None, headers=headers)
+    assert reply.ok, reply.text()
+    return reply.json() if reply.text() else None
+
+
+STEPS: tuple[Callable[[Walk], None], ...] = (
+    a_demo_signs_in_by_itself,
+    a_wrong_key_is_refused,
+    an_onlooker_sees_what_is_off_and_why,
+    a_session_ends_with_its_token,
+)
+# Once there are clients.
+KEYED_STEPS: tuple[Callable[[Walk], None], ...] = (
+    the_panel_asks_for_a_key,
+    a_client_that_is_revoked_is_signed_out,
+)

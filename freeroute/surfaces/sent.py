@@ -1,0 +1,77 @@
+"""What the head of a request says of who sends it: keys, the cookie of a session, gateways it passed."""
+
+import hashlib
+import re
+import secrets
+from collections.abc import Mapping
+
+from freeroute.domain.clients import Client
+from freeroute.errors import LoopDetected
+
+Headers = Mapping[bytes, bytes]
+
+DASHBOARD = "x-freeroute-dashboard"
+"""The header that our own page sends with everything, and no other page can unless we let it."""
+
+# Cookies do not tell ports apart: with its port in the name, each gateway of a computer has its own.
+_PORT = re.compile(rb".*:(\d{1,5})", re.DOTALL)
+# Bearer strings name queues only under a key that dies with the process.
+_QUEUE_KEY = secrets.token_bytes(16)
+
+
+def bearer(headers: Headers) -> str | None:
+    """Return the key of ``Authorization: Bearer``, or None."""
+    scheme, _, key = headers.get(b"authorization", b"").strip().partition(b" ")
+    key = key.strip()
+    return key.decode("utf-8", "surrogateescape") if scheme.lower() == b"bearer" and key else None
+
+
+def other_keys(headers: Headers) -> list[str]:
+    """Return the keys in the other headers that may hold one."""
+    keys = (headers.get(name, b"").strip() for name in (b"x-api-key", b"api-key"))
+    return [key.decode("utf-8", "surrogateescape") for key in keys if key]
+
+
+def from_dashboard(headers: Headers) -> bool:
+    """Say whether a request has the header that our own page sends."""
+    return headers.get(DASHBOARD.encode("ascii"), b"").strip() == b"1"
+
+
+def cookie_name(headers: Headers) -> str:
+    """Return what the cookie of a session is called at the host that *headers* name."""
+    port = _PORT.fullmatch(headers.get(b"host", b""))
+    return "freeroute_session" + (f"_{port[1].decode('ascii')}" if port else "")
+
+
+def session_name(headers: Headers) -> str | None:
+    """Return the name of the session that was sent as a cookie, or None."""
+    wanted = cookie_name(headers).encode("ascii")
+    for cookie in headers.get(b"cookie", b"").split(b";"):
+        name, _, value = cookie.strip().partition(b"=")
+        if name == wanted and value:
+            return value.decode("latin-1")
+    return None
+
+
+def queue_of(client: Client | None, key: str | None, peer: str) -> str:
+    """Return the name of the queue that waits for turns together: a client's, a key's or a computer's."""
+    if client is not None:
+        return client.holder
+    if key is None:
+        return f"peer:{peer}"
+    secret = key.encode("utf-8", "surrogateescape")
+    return "key:" + hashlib.blake2b(secret, digest_size=8, key=_QUEUE_KEY).hexdigest()
+
+
+def hop_of(headers: Headers) -> int:
+    """Return how many gateways a request has passed; raises LoopDetected if that is one too many."""
+    value = headers.get(b"x-freeroute-hop", b"").strip()
+    if not value.isdigit():
+        return 0
+    if len(value) > 3 or int(value) > 1:
+        raise LoopDetected(
+            "This request has passed through more than one freeroute gateway: one of them lists the other"
+            " as a provider. Take it out of the providers.",
+            param="x-freeroute-hop",
+        )
+    return int(value)
