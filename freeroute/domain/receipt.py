@@ -1,5 +1,7 @@
 """The record of a finished request: the only thing metrics, logs, ledger and dashboard read."""
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 from freeroute.clock import Now
@@ -18,7 +20,8 @@ class AttemptNote(Struct, frozen=True):
     *first_event* is how long the first event of its stream took; None where there was none. *usage* is what
     its answer took, if it brought one.
     *clamped* is the output bound that was sent, if the caller had named a larger one. It *began* so many
-    seconds after the request arrived, and goes by *span* in the request's trace.
+    seconds after the request arrived, was *sent* so many later (None: nobody answered), and goes by *span* in
+    the request's trace. It was *expected* to take so many seconds to an answer of up to 300 tokens.
     """
 
     provider: str
@@ -33,6 +36,21 @@ class AttemptNote(Struct, frozen=True):
     clamped: int | None = None
     began: float = 0.0
     span: str | None = None
+    sent: float | None = None
+    expected: float | None = None
+
+
+class Grounds(Struct, frozen=True):
+    """What a request's candidates were chosen by: the *strategy* that put them in order.
+
+    Of those that the names asked for stand for, *named*, so many were *able* to serve it, whatever their
+    state; of several names, whoever goes by two counts twice. Its conversation *had* this one last (an id).
+    """
+
+    strategy: str
+    able: int
+    named: int
+    had: str | None = None
 
 
 class Wait(Struct, frozen=True):
@@ -48,7 +66,8 @@ class Receipt(Struct, frozen=True):
     *code* is that of the error its caller got, the kind in which its stream broke off, or how its caller
     left. *skipped* counts the events of its stream that could not be read, *continued* how often another
     candidate went on with it. Of a request that was turned away at the door, *unrecorded* is how many were
-    before it that have no receipt. *created* is when its client was added, if it was.
+    before it that have no receipt. *created* is when its client was added, if it was. *headers* are those of
+    its answer that tell how it came to be; *grounds* None says that it came to no choice.
     """
 
     request_id: str
@@ -78,6 +97,8 @@ class Receipt(Struct, frozen=True):
     waits: tuple[Wait, ...] = ()
     unrecorded: int = 0
     created: float | None = None
+    headers: Mapping[str, str] = {}
+    grounds: Grounds | None = None
 
     @property
     def holder(self) -> str:

@@ -80,6 +80,8 @@ class Accounting:
             trace=context.trace,
             waits=tuple(course.waits),
             unrecorded=ending.unrecorded,
+            headers=course.headers,
+            grounds=course.grounds,
         )
         for observer in self._observers:
             try:

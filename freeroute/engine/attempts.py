@@ -12,7 +12,7 @@ from freeroute.domain.catalogue import Candidate, Limit, Pool
 from freeroute.domain.leases import LEAST_OUTPUT, Lease, actual_amounts
 from freeroute.domain.outcome import IN_MESSAGES, INTERNAL, Blame, Kind, Next, Outcome, blamed, judge
 from freeroute.domain.rates import unheard_of
-from freeroute.domain.receipt import AttemptNote
+from freeroute.domain.receipt import AttemptNote, Grounds
 from freeroute.domain.selection import Fit, Need, Tried
 from freeroute.domain.standing import Standing
 from freeroute.domain.traces import new_span
@@ -105,6 +105,7 @@ class AttemptLoop:
 
     async def run(self, call: ChatCall, need: Need, fit: Fit, course: Course) -> Won:
         """Return the first attempt that is served; raises the ApiError the caller should see."""
+        course.grounds = course.grounds or _grounds(need, fit)
         again: Leased | None = None
         while True:
             now = self.clock.now()
@@ -162,7 +163,7 @@ class AttemptLoop:
             self.standing.give_back(candidate, leased.trial)
             ours = isinstance(exc, Exception)
             outcome = INTERNAL if ours else Outcome(Kind.CALLER_LEFT)
-            noted = self._note(call, course, leased, outcome, ended, span)
+            noted = self._note(call, course, leased, Sent(outcome), ended, span)
             if terms.dispatch.unsent:
                 await self.counters.cancel(leased.lease, ended)
             else:
@@ -175,7 +176,7 @@ class AttemptLoop:
         finally:
             awaited.ended(leased.trial.call)
         ended = self.clock.now()
-        noted = self._note(call, course, leased, sent.outcome, ended, span)
+        noted = self._note(call, course, leased, sent, ended, span)
         if sent.sent_at is not None and sent.sent_at.mono - leased.at.mono > LAG:
             await self.counters.sent(leased.lease, sent.sent_at)
         if sent.outcome.kind is Kind.SERVED:
@@ -250,14 +251,14 @@ class AttemptLoop:
         call: ChatCall,
         course: Course,
         leased: Leased,
-        outcome: Outcome,
+        sent: Sent,
         ended: Now,
         span: str | None,
     ) -> int:
         """Note an attempt; return its place among the notes."""
-        asked, sent = call.demand.max_output, leased.max_output
+        asked, bound = call.demand.max_output, leased.max_output
         seconds = ended.mono - leased.at.mono
-        candidate = leased.candidate
+        candidate, outcome = leased.candidate, sent.outcome
         course.upstream += seconds
         # A walk over keys, and what was never sent, uses up none of the attempts.
         unsent = outcome.kind is Kind.BAD_PARAMETER and not outcome.counted
@@ -271,9 +272,11 @@ class AttemptLoop:
                 seconds=seconds,
                 status=outcome.status,
                 detail=outcome.detail,
-                clamped=sent if asked is not None and sent is not None and sent < asked else None,
+                clamped=bound if asked is not None and bound is not None and bound < asked else None,
                 began=leased.at.mono - course.context.received.mono,
                 span=span,
+                sent=sent.sent_at.mono - leased.at.mono if sent.sent_at is not None else None,
+                expected=leased.expected,
             )
         )
         return len(course.notes) - 1
@@ -333,6 +336,11 @@ class AttemptLoop:
             raise misfitted(outcome, course)
         course.misfit = outcome
         course.tried.models.add(candidate.name)
+
+
+def _grounds(need: Need, fit: Fit) -> Grounds:
+    named = sum(len(target.candidates) for target in need.targets)
+    return Grounds(need.targets[0].strategy, able=len(fit), named=named, had=need.preferred)
 
 
 def _asks_less_next(leased: Leased, tried: Tried) -> bool:

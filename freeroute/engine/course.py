@@ -8,7 +8,7 @@ from msgspec import Struct, field, structs
 
 from freeroute.clock import Now
 from freeroute.domain.outcome import Kind, Outcome
-from freeroute.domain.receipt import AttemptNote, Wait
+from freeroute.domain.receipt import AttemptNote, Grounds, Wait
 from freeroute.domain.selection import Tried
 from freeroute.domain.usage import Usage
 from freeroute.wire.chat import CallContext
@@ -27,7 +27,8 @@ class Course(Struct):
     may wait *until*, and start attempts until *last_start* (both mono). *conversation* is what it goes by in
     ``Affinity``, None while nothing is remembered. *hedged* says that two attempts ran side by side once,
     *pressed* that somebody else can be asked if the attempt under way takes too long. *transcript* takes down
-    what it says, if that is kept.
+    what it says, if that is kept. *grounds* are what its first candidate was chosen by, *headers* what its
+    caller is told of all this.
     """
 
     context: CallContext
@@ -54,6 +55,8 @@ class Course(Struct):
     hedged: bool = False
     pressed: bool = False
     transcript: Transcript | None = None
+    grounds: Grounds | None = None
+    headers: dict[str, str] = {}
 
     def waited(self, began: Now, ended: Now) -> None:
         """Note that the time from *began* to *ended* went by waiting; what follows at once is one wait."""

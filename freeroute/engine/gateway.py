@@ -217,8 +217,8 @@ class Gateway:
     def _told(self, error: ApiError, course: Course) -> Ending:
         """Let *error* say how its client stands and what became of *course*, and return the ending it is."""
         overhead = self._overhead(course)
-        told = {**headers.told(course, None, overhead), **self.admission.told(course.context.client)}
-        for name, value in told.items():
+        course.headers = told = headers.told(course, None, overhead)
+        for name, value in (told | self.admission.told(course.context.client)).items():
             error.headers.setdefault(name, value)
         return Ending(status=error.status, code=error.code, overhead=overhead)
 
@@ -247,8 +247,8 @@ class Gateway:
         self, won: Won, course: Course, lease: Lease | None, continuation: Continuation | None
     ) -> Serving:
         overhead = self._overhead(course)
-        told = headers.told(course, won.leased.candidate, overhead)
-        told.update(self.admission.told(course.context.client, lease, won.known))
+        course.headers = headers.told(course, won.leased.candidate, overhead)
+        told = course.headers | self.admission.told(course.context.client, lease, won.known)
 
         async def done(serving: Serving, left: Outcome | None) -> None:
             self.in_flight -= 1

@@ -7,18 +7,22 @@ from freeroute.domain.catalogue import Candidate
 from freeroute.domain.leases import Denied, Lease
 from freeroute.domain.selection import Choice
 from freeroute.domain.standing import Standing, Trial
-from freeroute.domain.usage import Usage
+from freeroute.domain.usage import DEFAULT_OUTPUT, Usage
 from freeroute.engine.ports import Counters, Sent
 
 
 class Leased(Struct, frozen=True):
-    """A candidate that a call may use now, taken at *at*, with the output bound to send."""
+    """A candidate that a call may use now, taken at *at*, with the output bound to send.
+
+    It is *expected* to take so many seconds to an answer of up to 300 tokens.
+    """
 
     candidate: Candidate
     lease: Lease
     trial: Trial
     at: Now
     max_output: int | None = None
+    expected: float | None = None
 
 
 class Won(Struct):
@@ -56,7 +60,9 @@ class Leasing:
         if isinstance(lease, Denied):
             return None
         trial = self._standing.begin(choice.candidate, now)
-        return Leased(choice.candidate, lease, trial, now, choice.max_output)
+        output = min(choice.max_output or DEFAULT_OUTPUT, DEFAULT_OUTPUT)
+        expected = self._standing.expected(choice.candidate, output, now)
+        return Leased(choice.candidate, lease, trial, now, choice.max_output, expected)
 
     async def give_back(self, leased: Leased) -> None:
         """End a lease that was never used."""

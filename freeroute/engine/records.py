@@ -24,7 +24,8 @@ class UsageWanted(Struct, frozen=True):
 class ReceiptsWanted(Struct, frozen=True):
     """At most *most* receipts (None: all) from *since* to before *until*, the *newest* first or last.
 
-    *client* and *outcome* name the only ones to look at; *after* is the mark of one they come after.
+    *client*, *outcome* and *request_id* name the only ones to look at; *after* is the mark of one they come
+    after.
     """
 
     since: float
@@ -34,6 +35,7 @@ class ReceiptsWanted(Struct, frozen=True):
     client: str | None = None
     outcome: Outcome | None = None
     after: str | None = None
+    request_id: str | None = None
 
 
 class Records(Protocol):

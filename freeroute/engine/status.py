@@ -197,8 +197,10 @@ def _attempt(note: AttemptNote) -> dict[str, Any]:
         "model": note.model,
         "kind": note.kind.value,
         "began": round(note.began, 4),
-        "first_event": round(note.first_event, 4) if note.first_event is not None else None,
+        "sent": _seconds(note.sent),
+        "first_event": _seconds(note.first_event),
         "seconds": round(note.seconds, 4),
+        "expected": _seconds(note.expected),
         "status": note.status,
         "detail": note.detail,
     }
@@ -224,4 +226,28 @@ def _request(receipt: Receipt) -> dict[str, Any]:
         "queue_ms": round(receipt.queued * 1000, 1),
         "overhead_ms": round(receipt.overhead * 1000, 2),
         "tokens": {"prompt": usage.prompt, "completion": usage.completion} if usage else None,
+        "finish": receipt.finish,
+        "continued": receipt.continued,
+        "choice": _choice(receipt),
+        "headers": receipt.headers,
     }
+
+
+def _choice(receipt: Receipt) -> dict[str, Any] | None:
+    grounds = receipt.grounds
+    if grounds is None:
+        return None
+    return {
+        "strategy": grounds.strategy,
+        "named": grounds.named,
+        "able": grounds.able,
+        "conversation": _is_again(receipt.attempts[:1], grounds.had),
+    }
+
+
+def _is_again(notes: tuple[AttemptNote, ...], had: str | None) -> bool:
+    return any(f"{note.provider}/{note.model}#{note.key}" == had for note in notes)
+
+
+def _seconds(value: float | None) -> float | None:
+    return round(value, 4) if value is not None else None

@@ -260,3 +260,44 @@ async def test_the_status_says_when_each_attempt_and_each_wait_of_a_request_bega
     waited = msgspec.structs.replace(world.receipts.last, waits=(Wait(0.25, 1.0),))
     world.gateway.tally.saw(waited)
     assert world.gateway.status()["requests"][0]["waits"] == [{"began": 0.25, "seconds": 1.0}]
+
+
+async def test_the_status_says_how_long_an_attempt_took_to_be_sent_and_what_was_expected_of_it():
+    quick = model(first_token=0.5, tokens_per_second=100.0)
+    world = World(provider("a", quick), provider("b"), seconds=0.5)
+    sent = streamed()
+    sent.sent_at = world.clock.now().later(0.125)
+    world.upstream.scripts["a"] = [sent]
+    await world.ask("a/m", stream=True)
+    await world.ask("a/m", max_output=100)
+    later, first = world.gateway.status()["requests"]
+    (attempt,) = first["attempts"]
+    assert (attempt["sent"], attempt["expected"]) == (0.125, pytest.approx(3.5, abs=0.01))
+    (attempt,) = later["attempts"]
+    assert (attempt["sent"], attempt["expected"]) == (None, pytest.approx(1.5, abs=0.5))
+
+
+async def test_the_status_says_what_a_request_was_chosen_by_and_what_its_caller_was_told():
+    world = World(provider("a"), provider("b", model(capabilities=["tools"])), b=[Outcome(Kind.FAULT, 503)])
+    failed = await world.fails(UpstreamFailed, "free-smart", needs=["tools"])
+    (told,) = world.gateway.status()["requests"]
+    assert told["choice"] == {"strategy": "smart", "named": 2, "able": 1, "conversation": False}
+    assert told["headers"] == {
+        name: value for name, value in failed.headers.items() if name.startswith("x-freeroute-")
+    }
+    assert told["headers"]["x-freeroute-trail"] == "b/m=fault:503"
+    served = await world.ask()
+    told = world.gateway.status()["requests"][0]
+    assert told["headers"] == served.headers
+    assert (told["finish"], told["continued"]) == ("stop", 0)
+    await world.fails(NotFound, "nope")
+    assert world.gateway.status()["requests"][0]["choice"] is None
+
+
+async def test_the_status_says_that_a_conversation_went_back_to_who_had_it():
+    world = World(provider("a"), provider("b"))
+    for again in (False, True):
+        context = world.context()
+        context.session = "s"
+        await world.ask(context=context)
+        assert world.gateway.status()["requests"][0]["choice"]["conversation"] is again

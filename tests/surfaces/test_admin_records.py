@@ -80,9 +80,11 @@ async def test_receipts_are_a_page_with_the_mark_of_the_next(ask, records):
     reply = await ask("/admin/receipts")
     assert reply.json() == {"data": [{"request_id": "r1"}], "next": "1-1"}
     await ask("/admin/receipts?since=2d&until=1d&client=bob&outcome=failed&order=oldest&after=1-1&limit=1000")
+    await ask(f"/admin/receipts?id={'x' * 128}")
     assert records.asked == [
         ReceiptsWanted(WEEK_AGO, EPOCH + AHEAD, 100),
         ReceiptsWanted(EPOCH - 2 * 86400, EPOCH - 86400, 1000, False, "bob", "failed", "1-1"),
+        ReceiptsWanted(WEEK_AGO, EPOCH + AHEAD, 100, request_id="x" * 128),
     ]
 
 
@@ -116,6 +118,7 @@ async def test_a_file_of_nothing_is_empty_and_heads_have_no_body(ask, records):
         ("usage?client=a%00b", "client"),
         ("usage?client=" + "x" * 65, "client"),
         ("receipts?outcome=good", "outcome"),
+        ("receipts?id=" + "x" * 129, "id"),
         ("receipts?order=random", "order"),
         ("receipts?limit=0", "limit"),
         ("receipts?limit=1001", "limit"),

@@ -93,18 +93,22 @@ async def page(
     newest: bool = True,
     client: str | None = None,
     outcome: str | None = None,
+    request_id: str | None = None,
     after: str | None = None,
 ) -> Page:
     """Return *most* receipts from *since* to before *until*, the *newest* first or last.
 
-    They begin where the page with the mark *after* ended. *client* and *outcome* (served, failed or left)
-    name the only ones to look at. Raises ValueError for a mark that is none.
+    They begin where the page with the mark *after* ended. *client*, *outcome* (served, failed or left) and
+    *request_id*, which callers may choose, name the only ones to look at. Raises ValueError for a mark that
+    is none.
     """
     wanted = [receipts.c.at >= since, receipts.c.at < until]
     if client is not None:
         wanted.append(receipts.c.client == client)
     if outcome is not None:
         wanted.append(_ended(outcome))
+    if request_id is not None:
+        wanted.append(receipts.c.request_id == request_id)
     if after is not None:
         wanted.append(_beyond(after, newest=newest))
     place = (receipts.c.at, receipts.c.id)

@@ -109,6 +109,7 @@ class RecordsReader:
                 newest=wanted.newest,
                 client=wanted.client,
                 outcome=wanted.outcome,
+                request_id=wanted.request_id,
                 after=after,
             )
 

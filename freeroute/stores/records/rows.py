@@ -123,12 +123,18 @@ def _trail(notes: tuple[AttemptNote, ...]) -> str:
 
 
 def _hop(note: AttemptNote) -> dict[str, object]:
-    told = {"status": note.status, "detail": printable(note.detail) or None}
+    first = note.first_event
+    told = {
+        "first_event": round(first, 4) if first is not None else None,
+        "status": note.status,
+        "detail": printable(note.detail) or None,
+    }
     return {
         "provider": note.provider,
         "model": note.model,
         "key": printable(note.key),
         "kind": note.kind.value,
+        "began": round(note.began, 4),
         "seconds": round(note.seconds, 4),
         **{name: value for name, value in told.items() if value is not None},
     }

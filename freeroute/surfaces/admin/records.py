@@ -25,7 +25,7 @@ AHEAD = 60.0
 _BY: Final = ("client", "provider", "model")
 _STEPS: Final = {"hour": 3600, "day": 86400}
 _CSV, _JSON_LINES = b"text/csv; charset=utf-8", b"application/jsonl; charset=utf-8"
-_LONGEST_NAME = 64
+_LONGEST_NAME, _LONGEST_ID = 64, 128
 
 
 class RecordsTopic:
@@ -77,6 +77,7 @@ class RecordsTopic:
             newest=_one_of(request, "order", ("newest", "oldest")) == "newest",
             client=_name(request, "client"),
             outcome=None if outcome == "all" else cast("Outcome", outcome),
+            request_id=_name(request, "id", _LONGEST_ID),
             after=request.query("after"),
         )
         if form == "json":
@@ -114,9 +115,9 @@ def _listed(request: Request, name: str, words: tuple[str, ...], default: str) -
     return list(dict.fromkeys(found))
 
 
-def _name(request: Request, name: str) -> str | None:
+def _name(request: Request, name: str, longest: int = _LONGEST_NAME) -> str | None:
     text = request.query(name)
-    if text is not None and not (len(text) <= _LONGEST_NAME and text.isprintable()):
+    if text is not None and not (len(text) <= longest and text.isprintable()):
         raise InvalidRequest(f"{name} is no name.", param=name)
     return text
 

@@ -122,6 +122,7 @@ async def test_receipts_are_found_by_who_asked_and_how_it_ended(database):
     assert {name for names in await pages(engine, outcome="failed") for name in names} == {"bad", "late"}
     assert await pages(engine, client="bob", outcome="failed") == [["bad"]]
     assert await pages(engine, client="carol") == [[]]
+    assert await pages(engine, request_id="gone") == [["gone"]]
 
 
 @pytest.mark.parametrize(

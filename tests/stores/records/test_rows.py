@@ -24,18 +24,28 @@ def test_a_row_says_what_its_receipt_says():
 
 
 def test_the_trail_holds_who_did_not_serve_and_why():
-    attempts = (REFUSED, AttemptNote("groq", "m", "k1", Kind.UNREACHABLE, 0.01), SERVED)
+    stalled = AttemptNote("groq", "m", "k1", Kind.STALLED, 0.51, first_event=0.4, began=0.1)
+    attempts = (REFUSED, stalled, SERVED)
     assert json.loads(row_of(receipt(attempts=attempts)).trail) == [
         {
             "provider": "gemini",
             "model": "gemini-3.5-flash",
             "key": "k2",
             "kind": "rate_limited",
+            "began": 0.0,
             "seconds": 0.1,
             "status": 429,
             "detail": "slow? down",
         },
-        {"provider": "groq", "model": "m", "key": "k1", "kind": "unreachable", "seconds": 0.01},
+        {
+            "provider": "groq",
+            "model": "m",
+            "key": "k1",
+            "kind": "stalled",
+            "began": 0.1,
+            "seconds": 0.51,
+            "first_event": 0.4,
+        },
     ]
     assert row_of(receipt()).trail == ""
 
