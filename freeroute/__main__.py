@@ -13,7 +13,7 @@ from freeroute.commands.clients import clients
 from freeroute.commands.demo import demo
 from freeroute.commands.keys import keys
 from freeroute.commands.models import explain, models
-from freeroute.commands.operations import holds, limits, maintenance
+from freeroute.commands.operations import holds, limits, maintenance, switch
 from freeroute.commands.operators import operators
 from freeroute.commands.reset import reset
 from freeroute.commands.serve import serve
@@ -101,6 +101,7 @@ for _command in (
     reset,
     holds,
     limits,
+    switch,
     maintenance,
     clients,
     operators,

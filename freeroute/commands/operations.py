@@ -1,8 +1,8 @@
-"""``freeroute holds``, ``limits`` and ``maintenance``: what keeps a running gateway back."""
+"""``freeroute holds``, ``limits``, ``switch`` and ``maintenance``: what keeps a running gateway back."""
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -109,6 +109,44 @@ def _lesson(model: Mapping[str, Any]) -> str:
     told += [f"refuses {name}" for name in (*model["refuses"], *model["spared"])]
     told += [f"prompts like one of {one['tokens']:,} tokens are too long" for one in model["overlong"]]
     return f"{model['id']}: {', '.join(told)}"
+
+
+@click.command()
+@click.argument("target", required=False)
+@click.argument("to", required=False, metavar="[on|off]", type=click.Choice(["on", "off"]))
+@options.url
+@options.config
+@options.as_json
+def switch(target: str | None, to: str | None, url: str | None, config: str | None, as_json: bool) -> int:
+    """Switch a provider or a model off or on.
+
+    TARGET is a provider, or PROVIDER/MODEL. What is off gets no further call, also over restarts; answers
+    under way go on. Without TARGET it lists what is off. It needs the admin key or a token, as `freeroute
+    holds` does.
+
+    \b
+    freeroute switch groq off
+    freeroute switch groq/openai/gpt-oss-120b on
+    """
+    if target is not None and to is None:
+        raise click.UsageError("say `on` or `off`")
+    running = Running(url, environment())
+    admin = running.admin_key(config)
+    if target is not None:
+        kind = "models" if "/" in target else "providers"
+        running.change("PATCH", f"/admin/{kind}/{quote(target)}", admin, {"enabled": to == "on"})
+    off = sorted(_off(running.read("/admin/providers", admin)["data"]))
+    lines = [json.dumps(off)] if as_json else [f"{name} is off" for name in off]
+    click.echo("\n".join(lines) or "nothing is off")
+    return 0
+
+
+def _off(providers: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Return what operators switched off."""
+    for provider in providers:
+        if not provider["enabled"]:
+            yield provider["id"]
+        yield from (f"{provider['id']}/{model}" for model in provider["models_off"])
 
 
 @click.command()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 _BY = ("client", "provider", "model")
-_STEPS = {"hour": 3600, "day": 86400}
+_STEPS = {"minute": 60, "hour": 3600, "day": 86400}
 
 
 def _seconds(ctx: click.Context, param: click.Parameter, value: str) -> float:
@@ -44,7 +44,7 @@ _state_dir = click.option("--state-dir", metavar="DIR", help="Where the gateway 
 
 @click.command()
 @click.option("--by", multiple=True, type=click.Choice(_BY), help="What to tell apart; may be given again.")
-@click.option("--per", type=click.Choice([*_STEPS]), help="A line for each hour or day (UTC).")
+@click.option("--per", type=click.Choice([*_STEPS]), help="A line for each of them (UTC).")
 @_since
 @_client
 @options.config
@@ -63,11 +63,12 @@ def usage(
 ) -> int:
     """Show who used what, from the records of the gateway.
 
-    Whole hours are summed up, and beyond two months whole days (UTC). It reads the database of the settings,
-    whether the gateway runs or not.
+    Whole hours are summed up, and beyond two months whole days (UTC); minutes are there for 24 hours.
+    It reads the database of the settings, whether the gateway runs or not.
 
     \b
     freeroute usage --by client --since 30d
+    freeroute usage --per minute --since 1h
     freeroute usage --by provider --by model --per day --csv
     """
     import asyncio

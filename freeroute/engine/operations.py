@@ -14,6 +14,7 @@ from freeroute.domain.remembered import Hold
 from freeroute.domain.resolve import nearest
 from freeroute.domain.returning import Place
 from freeroute.engine.gateway import Gateway
+from freeroute.engine.inventory import inventory
 from freeroute.engine.view import View
 from freeroute.errors import NotFound
 
@@ -113,6 +114,15 @@ class Operations:
         if told:
             gateway.adopt(without_limits(gateway.catalogue, told))
         gateway.loop.room.stir()
+
+    # --- models ------------------------------------------------------------------------------------
+
+    async def models(self, provider: str | None = None) -> Entry:
+        """Return the models of one *provider* or of all, and who orders them, as `inventory` tells."""
+        self._known(provider)
+        view = self._gateway.view()
+        entries = view.catalogue.providers
+        return await inventory(view, entries.values() if provider is None else [entries[provider]])
 
     def _known(self, provider: str | None) -> None:
         providers = self._gateway.catalogue.providers

@@ -1,6 +1,7 @@
 """How the gateway stands, as ``GET /v1/status`` and the dashboard show it. Built on demand, read-only."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from freeroute.domain.breaker import State
@@ -61,16 +62,23 @@ def _offered(view: View, entry: Provider) -> dict[str, Any]:
 
 def _by_model(entry: Provider, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return of each model the line of the key that stands best, without the key."""
-    best: dict[str, dict[str, Any]] = {}
-    for line in sorted(lines, key=lambda line: (_WORDS.index(line["state"]), line["back_at"] or math.inf)):
-        best.setdefault(line["model"], {**line, "id": f"{entry.id}/{line['model']}", "key": None})
-    return [best[model] for model in dict.fromkeys(line["model"] for line in lines)]
+    models: dict[str, list[dict[str, Any]]] = {}
+    for line in lines:
+        models.setdefault(line["model"], []).append(line)
+    return [
+        {**best(of_model), "id": f"{entry.id}/{model}", "key": None} for model, of_model in models.items()
+    ]
+
+
+def best(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the candidate of *lines* that stands best."""
+    return min(lines, key=lambda line: (_WORDS.index(line["state"]), line["back_at"] or math.inf))
 
 
 def provider(view: View, entry: Provider) -> dict[str, Any]:
     """Return what ``GET /v1/status`` says of one provider."""
     candidates = [c for c in view.catalogue.candidates if c.provider.id == entry.id]
-    lines = [_candidate(view, candidate) for candidate in candidates]
+    lines = [line_of(view, candidate) for candidate in candidates]
     whole = view.standing.provider_breaker(entry.id)
     breaker = whole.state(view.now)
     tally = view.tally.providers.get(entry.id, ProviderTally())
@@ -78,7 +86,7 @@ def provider(view: View, entry: Provider) -> dict[str, Any]:
     return {
         "id": entry.id,
         "name": entry.name,
-        "state": _state(lines, breaker),
+        "state": state_of(lines, breaker),
         "privacy": entry.privacy.value,
         "terms": entry.terms,
         "local": entry.is_local,
@@ -105,7 +113,7 @@ def provider(view: View, entry: Provider) -> dict[str, Any]:
 _WORDS = ("healthy", "suspect", "half-open", "resting", "open", "held", "off")
 
 
-def _state(lines: list[dict[str, Any]], breaker: State) -> str:
+def state_of(lines: Sequence[dict[str, Any]], breaker: State) -> str:
     """Sum a provider up in one word, as good as its best candidate."""
     if not lines:
         return "no-key"
@@ -117,7 +125,8 @@ def _state(lines: list[dict[str, Any]], breaker: State) -> str:
     return next(word for word in _WORDS if word in states)
 
 
-def _candidate(view: View, candidate: Candidate) -> dict[str, Any]:
+def line_of(view: View, candidate: Candidate) -> dict[str, Any]:
+    """Return what ``GET /v1/status`` says of one candidate."""
     breaker = view.standing.breaker(candidate).state(view.now)
     suspect = view.standing.suspect(candidate, view.now)
     obstacle = view.obstacle(candidate)

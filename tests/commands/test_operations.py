@@ -1,4 +1,4 @@
-"""``freeroute holds``, ``limits`` and ``maintenance``, asking a gateway."""
+"""``freeroute holds``, ``limits``, ``switch`` and ``maintenance``, asking a gateway."""
 
 import json
 
@@ -113,3 +113,30 @@ def test_maintenance_is_turned_on_and_off_and_shown(run, gateway):
 @pytest.mark.parametrize("args", [("off", "-m", "x"), ("-m", "x"), ("maybe",)])
 def test_nothing_else_is_taken(run, args):
     assert run("maintenance", *args).exit_code == 2
+
+
+PROVIDERS = f"{GATEWAY}/admin/providers"
+SWITCHED = [
+    {"id": "groq", "enabled": True, "models_off": ["openai/gpt-oss-120b"]},
+    {"id": "gemini", "enabled": False, "models_off": []},
+]
+
+
+def test_what_is_off_is_listed(run, gateway):
+    gateway.get(PROVIDERS).respond(200, json={"data": SWITCHED})
+    assert run("switch").stdout == "gemini is off\ngroq/openai/gpt-oss-120b is off\n"
+    assert json.loads(run("switch", "--json").stdout) == ["gemini", "groq/openai/gpt-oss-120b"]
+    gateway.get(PROVIDERS).respond(200, json={"data": []})
+    assert run("switch").stdout == "nothing is off\n"
+
+
+def test_a_provider_or_a_model_is_switched(run, gateway):
+    gateway.get(PROVIDERS).respond(200, json={"data": []})
+    provider = gateway.patch(f"{PROVIDERS}/groq").respond(200, json={})
+    model = gateway.patch(f"{GATEWAY}/admin/models/groq/openai/gpt%231").respond(200, json={})
+    assert run("switch", "groq", "off").exit_code == 0
+    assert run("switch", "groq/openai/gpt#1", "on").exit_code == 0
+    asked = [json.loads(route.calls.last.request.content) for route in (provider, model)]
+    assert asked == [{"enabled": False}, {"enabled": True}]
+    assert run("switch", "groq").exit_code == 2
+    assert run("switch", "groq", "maybe").exit_code == 2

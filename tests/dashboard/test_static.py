@@ -175,6 +175,17 @@ def test_text_stands_out_from_its_ground_as_wcag_aa_asks(scheme):
     assert {pair: ratio for pair, ratio in weak.items() if ratio < 4.5} == {}
 
 
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_what_is_drawn_stands_out_from_its_ground_as_wcag_aa_asks(scheme):
+    grounds, shades = (
+        [_palette(block) for block in re.findall(r":root \{([^}]+)\}", FILES[name])]
+        for name in ("style.css", "pages/usage.css")
+    )
+    assert len(shades[scheme]) == 8
+    ratios = {name: _contrast(colour, grounds[scheme]["card"]) for name, colour in shades[scheme].items()}
+    assert {name: ratio for name, ratio in ratios.items() if ratio < 3} == {}
+
+
 def _object(name):
     found = re.search(rf"export const {name} = \{{(.*?)^\}};", FILES["words.js"], re.MULTILINE | re.DOTALL)
     assert found

@@ -62,10 +62,12 @@ async def test_usage_is_by_provider_over_a_week_unless_told_otherwise(ask, recor
     assert reply.json() == {"since": 0, "until": 3600, "data": [line]}
     await ask("/admin/usage?by=day,client,client,model&since=30d&client=alice")
     await ask("/admin/usage?by=hour")
+    await ask("/admin/usage?by=model,minute&since=1h")
     assert records.asked == [
         UsageWanted(WEEK_AGO, ("provider",)),
         UsageWanted(EPOCH - 30 * 86400, ("client", "model"), 86400, "alice"),
         UsageWanted(WEEK_AGO, (), 3600),
+        UsageWanted(EPOCH - 3600, ("model",), 60),
     ]
 
 

@@ -108,6 +108,7 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("DELETE", "/admin/providers/{provider}/keys/{label}"): ADMIN,
     ("POST", "/admin/providers/{provider}/keys/{label}/test"): OPERATE,
     ("PATCH", "/admin/models/{provider}/{model:path}"): OPERATE,
+    ("GET", "/admin/models"): READ,
 }
 BODIES = {
     "/v1/chat/completions": '{"model": "free", "messages": [{"role": "user", "content": "Hi"}]}',

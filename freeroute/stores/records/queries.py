@@ -4,15 +4,41 @@ import re
 from collections.abc import AsyncIterator, Sequence
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    and_,
+    case,
+    cast,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from freeroute.stores.records.database import HOURS_KEPT
-from freeroute.stores.records.tables import DAY, DIMENSIONS, HOUR, SECONDS, SPANS, SUMS, bodies, receipts
+from freeroute.stores.records.tables import (
+    DAY,
+    DIMENSIONS,
+    HOUR,
+    MINUTE,
+    SECONDS,
+    SPANS,
+    SUMS,
+    bodies,
+    receipts,
+)
 
 FINE = 62 * 86400.0
 """Seconds up to which usage is read by the hour; beyond, by the day. Own design: two months, 1,488 hours."""
 
+FINEST = 86400.0
+"""Seconds up to which usage is read by the minute, from the receipts. Own design: a day, 1,440 minutes; the
+receipts of a busy one, a million, are summed up in some seconds."""
+
+_SUMMED = (*DIMENSIONS, *SUMS, *SECONDS)
 _MARK = re.compile(r"(\d{1,15}(?:\.\d{1,17})?)-(\d{1,18})", re.ASCII)
 _PIECE = 500  # receipts fetched at once
 _FEW = 50  # of those that come with their texts
@@ -46,17 +72,21 @@ async def usage(
 ) -> Usage:
     """Return what was used since *since*, told apart *by* some of `tables.DIMENSIONS`, most requests first.
 
-    With *step*, 3600 or 86400, one line for each such span, the oldest first. *client* names the only one to
-    look at. Raises ValueError for other words and steps, and for more than *most* lines.
+    With *step*, 60, 3600 or 86400, one line for each such span, the oldest first; minutes for `FINEST` at
+    most. *client* names the only one to look at. Raises ValueError for other words and steps, for times of
+    which there is nothing so fine, and for more than *most* lines.
     """
     if not set(by) <= set(DIMENSIONS):
         raise ValueError(f"usage is told apart by {', '.join(DIMENSIONS)}")
-    if step is not None and step not in SPANS:
-        raise ValueError(f"a step is {HOUR} or {DAY} seconds")
+    if step not in (None, MINUTE, *SPANS):
+        raise ValueError(f"a step is {MINUTE}, {HOUR} or {DAY} seconds")
     span = step or (HOUR if now - since <= FINE else DAY)
     if span == HOUR and now - since > HOURS_KEPT:
         raise ValueError("usage by the hour is kept for 400 days")
-    table, start = SPANS[span], int(since // span * span)
+    if span == MINUTE and now - since > FINEST:
+        raise ValueError("usage by the minute is there for 24 hours at most")
+    start = int(since // span * span)
+    table = _minutes(start) if span == MINUTE else SPANS[span]
     names = (*(("start",) if step else ()), *by)
     groups = [table.c[name] for name in names]
     totals = [func.sum(table.c[name]).label(name) for name in (*SUMS, *SECONDS)]
@@ -70,6 +100,25 @@ async def usage(
         raise ValueError(f"this is more than {most} lines: ask about less time, or tell less apart")
     lines = [_plain(dict(line)) for line in found if line["requests"]]
     return Usage(start, int(now // span * span) + span, lines)
+
+
+def _minutes(start: int) -> FromClause:
+    """Return the receipts from *start* on, as if each were the sum of its minute."""
+    told = {
+        "requests": literal_column("1"),
+        "failed": _one_if(_ended("failed")),
+        "callers_left": _one_if(receipts.c.caller_left.is_(True)),
+        "first_events": _one_if(receipts.c.first_event.is_not(None)),
+        "first_event": func.coalesce(receipts.c.first_event, 0.0),
+    }
+    minute = cast(func.floor(receipts.c.at / MINUTE), BigInteger) * MINUTE
+    columns = {name: told[name] if name in told else receipts.c[name] for name in _SUMMED}
+    named = (column.label(name) for name, column in columns.items())
+    return select(minute.label("start"), *named).where(receipts.c.at >= start).subquery("minutes")
+
+
+def _one_if(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return case((condition, 1), else_=0)
 
 
 def _plain(line: Line) -> Line:

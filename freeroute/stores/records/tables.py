@@ -123,7 +123,7 @@ def _usage(name: str) -> Table:
 hourly = _usage("usage_hourly")
 daily = _usage("usage_daily")
 
-HOUR, DAY = 3600, 86400
+MINUTE, HOUR, DAY = 60, 3600, 86400
 
 SPANS = {HOUR: hourly, DAY: daily}
 """Seconds that a row of usage is about, from *start* (Unix time, UTC), and the table of such rows."""

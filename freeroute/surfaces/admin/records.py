@@ -23,7 +23,7 @@ AHEAD = 60.0
 """Seconds that a receipt may lie in the future: gateways that share a database have clocks of their own."""
 
 _BY: Final = ("client", "provider", "model")
-_STEPS: Final = {"hour": 3600, "day": 86400}
+_STEPS: Final = {"minute": 60, "hour": 3600, "day": 86400}
 _CSV, _JSON_LINES = b"text/csv; charset=utf-8", b"application/jsonl; charset=utf-8"
 _LONGEST_NAME, _LONGEST_ID = 64, 128
 
@@ -49,7 +49,7 @@ class RecordsTopic:
         names = _listed(request, "by", (*_BY, *_STEPS), "provider")
         steps = [_STEPS[name] for name in names if name in _STEPS]
         if len(steps) > 1:
-            raise InvalidRequest("by takes hour or day, not both.", param="by")
+            raise InvalidRequest("by takes one of minute, hour and day.", param="by")
         wanted = UsageWanted(
             since=self._since(request),
             by=tuple(name for name in names if name in _BY),

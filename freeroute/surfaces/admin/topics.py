@@ -11,6 +11,7 @@ from freeroute.engine.records import Records
 from freeroute.surfaces.admin.audit import AuditTopic
 from freeroute.surfaces.admin.clients import ClientAdmin, ClientTopic
 from freeroute.surfaces.admin.desk import Desk, Refresh
+from freeroute.surfaces.admin.models import ModelsTopic
 from freeroute.surfaces.admin.operations import OperationsTopic, Reload
 from freeroute.surfaces.admin.operators import OperatorAdmin, OperatorTopic
 from freeroute.surfaces.admin.providers import Providers, ProvidersTopic
@@ -40,6 +41,7 @@ def routes(desk: Desk, needs: Administration, reload: Reload) -> list[Route]:
         *ClientTopic(desk, needs.clients).routes(),
         *OperatorTopic(desk, needs.operators).routes(),
         *OperationsTopic(desk, needs.operations, needs.maintenance, reload).routes(),
+        *ModelsTopic(needs.operations).routes(),
         *RecordsTopic(desk, needs.records).routes(),
         *ProvidersTopic(desk, needs.providers, needs.in_step, needs.checks).routes(),
     ]

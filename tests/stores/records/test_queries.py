@@ -10,7 +10,7 @@ from freeroute.stores.records.database import HOURS_KEPT, Database
 from freeroute.stores.records.queries import page, stored, usage
 from freeroute.stores.records.rows import Batch, Row
 from freeroute.stores.records.sums import sums
-from freeroute.stores.records.tables import DAY, DIMENSIONS, HOUR, SECONDS, SUMS
+from freeroute.stores.records.tables import DAY, DIMENSIONS, HOUR, MINUTE, SECONDS, SUMS
 from tests.support.clocks import EPOCH
 from tests.support.receipts import row
 
@@ -66,11 +66,23 @@ async def test_a_step_gives_a_line_for_each_span_in_which_something_was_asked(da
     assert [line["requests"] for line in by_day.lines] == [1, 3]
 
 
+async def test_a_minute_is_read_from_the_receipts_and_begins_with_the_clocks(database):
+    engine = await written(database, *(row(at=NOON - back) for back in (0.5, 59.9, 60.0, 61.0, 3601.0)))
+    found = await usage(engine, ["client"], NOON - 90, NOON, step=MINUTE)
+    assert [(line["start"], line["client"], line["requests"]) for line in found.lines] == [
+        (NOON - 120, "alice", 1),
+        (NOON - 60, "alice", 3),
+    ]
+    assert (found.since, found.until) == (NOON - 120, NOON + 60)
+    assert (await usage(engine, [], NOON - 90, NOON, step=MINUTE, client="nobody")).lines == []
+
+
 @pytest.mark.parametrize(
     ("by", "since", "step", "error"),
     [
         (["key"], 0.0, None, "told apart by client, provider, model"),
-        ([], 0.0, 60, "a step is 3600 or 86400"),
+        ([], 0.0, 61, "a step is 60, 3600 or 86400"),
+        ([], DAY + 1.0, MINUTE, "there for 24 hours"),
         ([], HOURS_KEPT + DAY, HOUR, "kept for 400 days"),
     ],
 )
@@ -145,7 +157,7 @@ async def test_more_lines_of_usage_than_wanted_are_refused(database):
 names = st.sampled_from(["", "a", "b"])
 rows_of_any_kind = st.builds(
     row,
-    at=st.floats(NOON - 200 * DAY, NOON),
+    at=st.floats(NOON - 200 * DAY, NOON) | st.floats(NOON - DAY + MINUTE, NOON),
     client=names,
     provider=names,
     model=names,
@@ -205,11 +217,12 @@ async def test_stored_sums_equal_stored_receipts_whatever_the_batches(tmp_path_f
     for number, rows in enumerate(batches):
         await database.write(Batch("run", number, tuple(rows)), NOON)
     engine = await database.engine()
-    for span in (HOUR, DAY):
-        found = await usage(engine, DIMENSIONS, NOON - 300 * DAY, NOON, step=span)
+    for span, back in ((MINUTE, DAY), (HOUR, 300 * DAY), (DAY, 300 * DAY)):
+        found = await usage(engine, DIMENSIONS, NOON - back, NOON, step=span)
         read = {
             tuple(line.pop(name) for name in ("start", *DIMENSIONS)): pytest.approx(line)
             for line in found.lines
         }
-        assert naive([one for rows in batches for one in rows], span) == read
+        every = [one for rows in batches for one in rows if one.at >= NOON - back]
+        assert naive(every, span) == read
     await database.close()

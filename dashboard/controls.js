@@ -1,0 +1,41 @@
+// Fields to choose with, and tables, made by a script.
+
+import { keyed, make } from "/dashboard/dom.js";
+
+/** Buttons of which one is pressed; *options* are [value, words]. Returns {root, set(value)}. */
+export function choice(words, options, changed) {
+  const group = `choice-${words}`;
+  const fields = options.map(([value, label]) => {
+    const input = make("input", { type: "radio", name: group, value });
+    return { input, root: make("label", {}, input, make("span", {}, label)) };
+  });
+  const root = make("fieldset", {},
+    make("legend", {}, words),
+    make("div", { class: "switch" }, ...fields.map((one) => one.root)));
+  root.addEventListener("change", ({ target }) => changed(target.value));
+  return { root, set: (value) => fields.forEach(({ input }) => { input.checked = input.value === value; }) };
+}
+
+let pickers = 0;
+
+/** A list to pick from. Returns {root, set(value, options)}; without options they stay. */
+export function picker(words, options, changed) {
+  const field = make("select", { id: `picker-${++pickers}` });
+  const set = (value, given = options) => {
+    keyed(field, given, ([id]) => id, ([id, label]) => ({ root: make("option", { value: id }, label), update() {} }));
+    if (field.value !== value) field.value = value;
+  };
+  field.addEventListener("change", () => changed(field.value));
+  set(options[0][0]);
+  return { root: make("div", { class: "pick" }, make("label", { for: field.id }, words), field), set };
+}
+
+/** A table in a box that scrolls, with these words above its columns. Returns {root, heads, body}. */
+export function tabled(name, words) {
+  const heads = words.map((each) => make("th", { role: "columnheader", scope: "col" }, each));
+  const body = make("tbody", { role: "rowgroup" });
+  const top = make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, ...heads));
+  const root = make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": name },
+    make("table", { role: "table" }, top, body));
+  return { root, heads, body };
+}

@@ -1,0 +1,233 @@
+// What can be asked for: who serves it, what it can, how it stands and how fast it proved; with switches.
+
+import { choice, picker, tabled } from "/dashboard/controls.js";
+import { attr, keyed, line, make, show, text } from "/dashboard/dom.js";
+import { CAN, familyRow, isReady, limitWords, modelRow, pace, pressing } from "/dashboard/model_row.js";
+import { Refused } from "/dashboard/session.js";
+import { ticking } from "/dashboard/ticker.js";
+import { number, plural, privacy, stateOf } from "/dashboard/words.js";
+
+const EVERY = 20000; // ms between two readings
+const PIECE = 150; // rows that are shown at once; more on demand
+
+const ORDERS = {
+  free: "Spends first what comes back soonest.",
+  fast: "Whoever is expected to finish first.",
+  smart: "The best models first, then headroom and speed.",
+};
+const STANDING = {
+  all: ["All", () => true],
+  ready: ["Ready", isReady],
+  not: ["Not ready", (one) => !isReady(one) && one.state !== "off"],
+  off: ["Off", (one) => one.state === "off"],
+};
+const SORTS = {
+  quality: ["quality", (one) => -one.quality],
+  speed: ["speed", (one) => -pace(one).tokens_per_second],
+  context: ["context", (one) => -(one.context ?? 0)],
+  name: ["name", () => 0],
+};
+const HEADS = ["Served by", "State", "Context", "Can", "Quality", "Speed", "Limits", "Change"];
+const named = (entries) => Object.entries(entries).map(([id, [words]]) => [id, words]);
+
+/** Build the page. */
+export function build(desk) {
+  const wanted = { standing: "all", can: "", provider: "", sort: "quality", sought: "" };
+  let found = null; // as GET /admin/models tells it
+  let readFor = null;
+  let readAt = 0;
+  let most = PIECE;
+
+  const plan = planDialog(desk);
+  const rest = providerLine(turnProvider);
+  const notice = make("p", { class: "note", role: "status" });
+  const barred = make("p", { class: "note" });
+  const metas = make("ul", { class: "cards" });
+  const field = make("input", { type: "search", "aria-label": "Find by name", placeholder: "Find" });
+  const standing = choice("Show", named(STANDING), (id) => change("standing", id));
+  const can = picker("Can", [["", "anything"], ...Object.entries(CAN)], (id) => change("can", id));
+  const provider = picker("Provider", [["", "all"]], (id) => change("provider", id));
+  const sort = picker("Sort by", named(SORTS), (id) => change("sort", id));
+  const filters = make("div", { class: "strip" }, field, standing.root, can.root, provider.root, sort.root);
+  const { root: box, body } = tabled("Table of models", HEADS);
+  const more = pressing("Show more", () => {
+    most += PIECE;
+    render();
+  });
+  const count = make("span", { class: "count" });
+  const title = make("h2", { id: "models-title", tabindex: -1 }, "Models ", count);
+  const root = make("section", { class: "models", "aria-labelledby": "models-title" },
+    title, metas, filters, barred, notice, rest.root, box, more, plan.root);
+  field.addEventListener("input", () => change("sought", field.value.trim().toLowerCase()));
+
+  function change(name, value) {
+    wanted[name] = value;
+    most = PIECE;
+    render();
+  }
+
+  async function read() {
+    readAt = Date.now();
+    readFor = desk.who().name;
+    if (!found) text(notice, "Asking the gateway…");
+    try {
+      const callers = desk.may("read");
+      found = callers ? asCallersSee(await desk.ask("GET", "/v1/models")) : await desk.ask("GET", "/admin/models");
+      text(notice, found.data.length ? "" : "No provider is on yet. The overview says how to get going.");
+    } catch (error) {
+      text(notice, error instanceof Refused ? error.message : "The gateway does not answer; what you see may be old.");
+    }
+    render();
+  }
+
+  const turnModel = (one) => turn(`/admin/models/${[one.provider, ...one.model.split("/")].map(encodeURIComponent).join("/")}`, one.id, one);
+  function turnProvider(one) {
+    turn(`/admin/providers/${encodeURIComponent(one.id)}`, one.name, one);
+  }
+
+  async function turn(path, name, { enabled }) {
+    await desk.act(async () => {
+      await desk.ask("PATCH", path, { enabled: !enabled });
+      desk.notice(`${name} is ${enabled ? "off: it gets no further call" : "on again"}.`);
+    });
+    await read();
+  }
+
+  const fits = (one) => STANDING[wanted.standing][1](one)
+    && (!wanted.can || one.capabilities.includes(wanted.can))
+    && (!wanted.provider || one.provider === wanted.provider)
+    && `${one.id} ${one.family}`.toLowerCase().includes(wanted.sought);
+
+  function render() {
+    standing.set(wanted.standing);
+    sort.set(wanted.sort);
+    const told = desk.may("operate");
+    line(barred, told);
+    for (const node of [filters, box, more]) show(node, found?.data.length);
+    if (!found) return;
+    const providers = new Map(found.providers.map((one) => [one.id, { ...one, barred: told }]));
+    provider.set(wanted.provider, [["", "all"], ...found.providers.map(({ id, name }) => [id, name])]);
+    rest.update(providers.get(wanted.provider));
+    keyed(metas, found.meta_models, (one) => one.name, () => metaCard(plan));
+    const chosen = found.data.filter(fits);
+    text(count, chosen.length === found.data.length ? number(chosen.length) : `${number(chosen.length)} of ${number(found.data.length)}`);
+    const lines = grouped(chosen, SORTS[wanted.sort][1]);
+    show(more, lines.length > most);
+    const shown = lines.slice(0, most).map((one) => (one.members ? one : { ...one, barred: told, whole: providers.get(one.provider) }));
+    keyed(body, shown, (one) => one.key, (one) => (one.members ? familyRow(plan) : modelRow(plan, turnModel)));
+  }
+
+  return {
+    root,
+    shown(place) {
+      if (place) change("sought", (field.value = place).toLowerCase());
+      read();
+    },
+    update() {
+      if (readFor !== desk.who().name || Date.now() - readAt >= EVERY) read();
+    },
+  };
+}
+
+/** The models, and a line above those of a family that several serve. */
+function grouped(models, rank) {
+  const families = new Map();
+  for (const one of models) families.set(one.family, [...(families.get(one.family) ?? []), { ...one, key: one.id }]);
+  const best = (members) => Math.min(...members.map(rank));
+  return [...families]
+    .sort(([a, x], [b, y]) => best(x) - best(y) || a.localeCompare(b))
+    .flatMap(([family, members]) => {
+      if (members.length === 1) return members;
+      members.sort((a, b) => rank(a) - rank(b) || a.id.localeCompare(b.id));
+      return [{ key: `family ${family}`, family, members }, ...members.map((one) => ({ ...one, member: true }))];
+    });
+}
+
+/** What callers are told, in the form in which operators are, as far as it goes. */
+function asCallersSee({ data }) {
+  const takes = { json_schema: "structured_outputs", json_object: "response_format" };
+  const models = data.filter((one) => !one.freeroute.meta).map((one) => ({
+    ...one.freeroute,
+    id: one.id,
+    model: one.id.slice(one.freeroute.provider.length + 1),
+    context: one.context_length,
+    state: one.freeroute.available ? "healthy" : "resting",
+    capabilities: Object.keys(CAN).filter((name) => one.supported_parameters.includes(takes[name] ?? name)),
+    limits: [],
+    enabled: true,
+  }));
+  const providers = [...new Set(models.map((one) => one.provider))].map((id) => ({ id, name: id }));
+  return { data: models, providers, meta_models: data.filter((one) => one.freeroute.meta).map(({ id: name }) => ({ name })) };
+}
+
+function metaCard(explain) {
+  const name = make("h3");
+  const words = make("p");
+  const facts = make("p", { class: "facts" });
+  const button = pressing("Explain", () => explain(name.textContent));
+  return {
+    root: make("li", { class: "card", "data-tone": "none" }, make("div", { class: "head" }, name, button), words, facts),
+    update(one) {
+      text(name, one.name);
+      attr(button, "aria-label", `Explain ${one.name}`);
+      line(words, ORDERS[one.strategy ?? one.name.replace("free-", "")]);
+      const told = [
+        one.models === undefined ? "" : plural(one.models, "model"),
+        one.patterns ? `of ${one.patterns.join(", ")}` : "",
+        one.require?.length ? `with ${one.require.join(", ")}` : "",
+        one.aliases?.length ? `also called ${one.aliases.join(", ")}` : "",
+      ];
+      text(facts, told.filter(Boolean).join(" · "));
+    },
+  };
+}
+
+/** The provider that was picked: what all of its models share, and its switch. */
+function providerLine(turn) {
+  let latest = null;
+  const words = make("p");
+  const button = pressing("", () => turn(latest));
+  const root = make("div", { class: "panel head" }, words, button);
+  return {
+    root,
+    update(one) {
+      show(root, one?.limits);
+      if (!one?.limits) return;
+      latest = one;
+      text(words, [`${one.name}: ${stateOf(one.state).word}`, privacy(one.privacy), ...one.limits.map(limitWords)].join(" · "));
+      text(button, `Switch ${one.name} ${one.enabled ? "off" : "on"}`);
+      attr(button, "disabled", Boolean(one.barred));
+      attr(button, "title", one.barred || null);
+    },
+  };
+}
+
+/** Return what shows who would answer for a model now, and why not the others. */
+function planDialog(desk) {
+  const title = make("h2", { id: "plan-title" });
+  const told = make("p", { class: "note" });
+  const list = make("ol", { class: "plan", tabindex: 0 });
+  const close = make("button", {}, "Close");
+  const root = make("dialog", { class: "wide", "aria-labelledby": "plan-title" },
+    make("form", { method: "dialog" }, title, told, list, make("div", { class: "actions" }, close)));
+  const explain = (model) => desk.act(async () => {
+    const { candidates } = await desk.ask("GET", `/v1/plan?${new URLSearchParams({ model })}`);
+    text(title, `Who would answer for ${model} now`);
+    const usable = candidates.filter((one) => one.usable).length;
+    text(told, `In this order they would be asked; ${number(usable)} of ${number(candidates.length)} can be used.`);
+    list.replaceChildren(...candidates.slice(0, PIECE).map(planned));
+    root.showModal();
+    close.focus();
+  });
+  return Object.assign(explain, { root });
+}
+
+function planned(one) {
+  const name = `${one.provider}/${one.model}${one.key && one.key !== "key-1" ? ` (${one.key})` : ""}`;
+  const why = one.usable
+    ? `an answer in ${number(one.expected_seconds)} s, ${number(100 * one.quota_left)} % of its quota left${one.suspect ? ", failed last time" : ""}`
+    : one.reason;
+  const back = make("span");
+  ticking(back, "until", one.back_at, one.back_at ? ", back" : "");
+  return make("li", { class: one.usable ? null : "out" }, make("span", { class: "model" }, name), `: ${why}`, back);
+}
