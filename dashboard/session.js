@@ -53,23 +53,6 @@ export const operatorKey = () => keyOf("admin") ?? keyOf("client");
 /** Whose token it is, and its scope. */
 export const whoAmI = () => call("GET", "/admin/whoami");
 
-/** All clients, those of the settings first. */
-export const readClients = async () => (await call("GET", "/admin/clients")).data;
-
-/** Let a client in; the answer holds its key. */
-export const addClient = (terms) => call("POST", "/admin/clients", terms);
-
-/** Give a client another key, which the answer holds; the one it has works on for *overlap*. */
-export const rotateClient = (name, overlap) => call("POST", `${clientPath(name)}/rotate`, { overlap });
-
-/** End all keys of a client. */
-export const revokeClient = (name) => call("POST", `${clientPath(name)}/revoke`);
-
-/** Forget a client. */
-export const removeClient = (name) => call("DELETE", clientPath(name));
-
-const clientPath = (name) => `/admin/clients/${encodeURIComponent(name)}`;
-
 /** In demo mode the gateway hands out its admin key. Says whether it did. */
 export async function signInDemo() {
   try {
