@@ -1,6 +1,7 @@
 """The page that says what to write where."""
 
 from collections.abc import Callable
+from typing import Any
 
 from tests.e2e.dashboard.walk import Walk
 
@@ -55,6 +56,19 @@ def a_text_is_copied_and_it_is_said(walk: Walk) -> None:
     assert walk.page.evaluate("getSelection().toString()").startswith("curl ")
 
 
+def the_address_is_that_of_the_page(walk: Walk) -> None:
+    """Where the page is served below a path, by a proxy, the address of the gateway is below it too."""
+
+    def proxied(route: Any) -> None:
+        route.fulfill(response=route.fetch(url=f"{walk.url}/dashboard"))
+
+    walk.page.route("**/below/it/dashboard", proxied)
+    walk.page.goto(f"{walk.url}/below/it/dashboard#connect")
+    walk.see("article", f"curl {walk.url}/below/it/v1/chat/completions")
+    walk.page.unroute("**/below/it/dashboard")
+    walk.open()
+
+
 def no_key_is_asked_for_while_there_is_no_client(walk: Walk) -> None:
     """Without clients the texts say that no key is needed, and lead to where one is made."""
     walk.turn_to("Connect")
@@ -68,5 +82,6 @@ STEPS: tuple[Callable[[Walk], None], ...] = (
     every_recipe_names_this_gateway_and_the_chosen_model,
     what_cannot_work_yet_is_said,
     a_text_is_copied_and_it_is_said,
+    the_address_is_that_of_the_page,
     no_key_is_asked_for_while_there_is_no_client,
 )
