@@ -1,7 +1,7 @@
 // A row for each client: what it may do, what it has used, and what an operator can do about it.
 
-import { attr, bar, fill, icon, keyed, line, make, paint, show, text } from "/dashboard/dom.js";
-import { brief, moment, now, until } from "/dashboard/words.js";
+import { allow, attr, bar, cell, fill, icon, keyed, line, make, paint, show, text } from "/dashboard/dom.js";
+import { brief, expiry, moment, now, plural, until } from "/dashboard/words.js";
 
 const LIMITS = {
   requests_per_minute: "requests/minute",
@@ -17,19 +17,17 @@ const STATES = {
   "hidden by the settings": { word: "Hidden", tone: "held" },
 };
 const LOW = 0.8;
-const DAY = 86400;
-const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
-const minute = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short", timeZone: "UTC" });
 
 /** What an operator can do with a client: the word on the button, and whether it makes sense. */
 const VERBS = {
+  change: { word: "Change", fits: (client) => client.revoked === null },
   rotate: { word: "New key", fits: (client) => client.revoked === null },
   revoke: { word: "Revoke", fits: (client) => client.revoked === null },
   remove: { word: "Remove", fits: () => true },
 };
 
-/** Return the view of one client. *choose(verb, client)* is called by its buttons; *barred()* says why they are off. */
-export function clientRow(choose, barred) {
+/** Return the view of one client. Its buttons call one of *verbs* with the client; *barred()* says why they are off. */
+export function clientRow(verbs, barred) {
   let latest = null;
   const name = make("strong");
   const note = make("span", { class: "trail" });
@@ -40,15 +38,16 @@ export function clientRow(choose, barred) {
   const unlimited = make("span", { class: "small" });
   const [models, weight, expires, source] = ["span", "span", "span", "span"].map((tag) => make(tag));
   const fixed = make("span", { class: "small" });
+  const use = useView();
   const buttons = Object.entries(VERBS).map(([verb, { word: label }]) => {
     const button = make("button", { type: "button" }, label);
-    button.addEventListener("click", () => choose(verb, latest));
+    button.addEventListener("click", () => verbs[verb](latest));
     return [verb, button];
   });
   const root = make("tr", { role: "row" },
     cell("Client", "who", name, note),
     cell("State", "result", sign, word, former),
-    cell("Limits", "limits", limits, unlimited),
+    cell("Limits", "limits", limits, unlimited, use.root),
     cell("Models", "patterns", models),
     cell("Weight", "weight", weight),
     cell("Expires", "expires", expires),
@@ -66,6 +65,7 @@ export function clientRow(choose, barred) {
     const told = limitsOf(client);
     keyed(limits, told, (one) => one.label, limitLine);
     line(unlimited, told.length ? "" : "no limit");
+    use.update(client);
     text(models, client.models === null ? "all" : client.models.join(", ") || "none");
     text(weight, String(client.weight));
     text(expires, expiry(client.expires));
@@ -74,8 +74,7 @@ export function clientRow(choose, barred) {
     for (const [verb, button] of buttons) {
       show(button, !client.fixed && VERBS[verb].fits(client));
       attr(button, "aria-label", `${VERBS[verb].word}: ${client.name}`);
-      attr(button, "disabled", Boolean(barred()));
-      attr(button, "title", barred() || null);
+      allow(button, barred());
     }
   };
   return { root, update };
@@ -83,11 +82,11 @@ export function clientRow(choose, barred) {
 
 /** Join the *clients* of the administration with the *standing* that the status tells: their use, and why some are fixed. */
 export function joined(clients, standing) {
-  const uses = new Map((standing ?? []).map((one) => [one.name, one.limits]));
+  const standings = new Map((standing ?? []).map((one) => [one.name, one]));
   const given = new Set(clients.filter((one) => one.from !== "added").map((one) => one.name));
   return clients.map((client) => ({
     ...client,
-    used: client.state === "active" ? uses.get(client.name) : undefined,
+    standing: client.state === "active" ? standings.get(client.name) : undefined,
     fixed: whyFixed(client, given),
   }));
 }
@@ -98,10 +97,36 @@ function whyFixed(client, given) {
 }
 
 function limitsOf(client) {
-  const used = new Map((client.used ?? []).map((limit) => [limit.label, limit]));
+  const used = new Map((client.standing?.limits ?? []).map((limit) => [limit.label, limit]));
   return Object.entries(LIMITS)
     .filter(([field]) => client[field] !== null && client[field] !== undefined)
     .map(([field, label]) => ({ label, limit: client[field], ...used.get(label) }));
+}
+
+/** What it has used since the start, by provider and model, and where more about it is. */
+function useView() {
+  const title = make("summary");
+  const lines = make("ul", { class: "plain small" });
+  const links = ["requests", "usage"].map((page) => [page, make("a", {}, page === "usage" ? "Its usage" : "Its requests")]);
+  const root = make("details", { class: "use" }, title, lines, make("p", { class: "actions" }, ...links.map(([, link]) => link)));
+  return {
+    root,
+    update({ name, standing }) {
+      const { requests = 0, tokens = { prompt: 0, completion: 0 }, use = [] } = standing ?? {};
+      text(title, requests ? `${plural(requests, "request")}, ${brief(tokens.prompt + tokens.completion)} tokens` : "Not used yet");
+      keyed(lines, use, (one) => `${one.provider}/${one.model}`, useLine);
+      for (const [page, link] of links) attr(link, "href", `#${page}/${encodeURIComponent(`client=${name}`)}`);
+    },
+  };
+}
+
+function useLine({ provider, model }) {
+  const root = make("li");
+  return {
+    root,
+    update: (one) => text(root,
+      `${provider}, ${model}: ${plural(one.requests, "request")}, ${brief(one.prompt)} in, ${brief(one.completion)} out`),
+  };
 }
 
 function limitLine() {
@@ -124,17 +149,9 @@ function limitLine() {
   };
 }
 
-// In UTC, as it is entered.
-function expiry(at) {
-  if (at === null) return "never";
-  return `${(at % DAY ? minute : day).format(at * 1000)} UTC`;
-}
-
 function formerKeys(client) {
   const ends = client.former_keys.filter((end) => end > now());
   if (!ends.length || client.revoked !== null) return "";
   const last = moment(Math.max(...ends));
   return ends.length === 1 ? `former key works until ${last}` : `${ends.length} former keys work until ${last}`;
 }
-
-const cell = (label, name, ...children) => make("td", { role: "cell", class: name, "data-label": label }, ...children);

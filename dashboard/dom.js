@@ -38,6 +38,25 @@ export function line(node, value) {
   show(node, Boolean(value));
 }
 
+/** Switch a button off with the reason *why*, or on if there is none. */
+export function allow(button, why) {
+  attr(button, "disabled", Boolean(why));
+  attr(button, "title", why || null);
+}
+
+/** A table that stays one for screen readers where a phone shows it as cards; returns its {box, rows}. */
+export function table(id, name, columns) {
+  const rows = make("tbody", { id, role: "rowgroup" });
+  const heads = columns.map((words) => make("th", { role: "columnheader", scope: "col" }, words));
+  const head = make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, ...heads));
+  const box = make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": name },
+    make("table", { role: "table" }, head, rows));
+  return { box, rows };
+}
+
+/** A cell of such a table; *label* is the name of its column, shown on a phone. */
+export const cell = (label, className, ...children) => make("td", { role: "cell", class: className, "data-label": label }, ...children);
+
 /** An icon from the sprite in the page; decoration beside a word. */
 export function icon(tone) {
   const svg = document.createElementNS(SVG, "svg");

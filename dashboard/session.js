@@ -34,23 +34,7 @@ export const signIn = (key) => call("POST", SESSION, { key });
 /** Sign out; returns what is left, as whoAmI does. */
 export const signOut = () => call("DELETE", SESSION);
 
-/** All clients, those of the settings first. */
-export const readClients = async () => (await call("GET", "/admin/clients")).data;
-
-/** Let a client in; the answer holds its key. */
-export const addClient = (terms) => call("POST", "/admin/clients", terms);
-
-/** Give a client another key, which the answer holds; the one it has works on for *overlap*. */
-export const rotateClient = (name, overlap) => call("POST", `${clientPath(name)}/rotate`, { overlap });
-
-/** End all keys of a client. */
-export const revokeClient = (name) => call("POST", `${clientPath(name)}/revoke`);
-
-/** Forget a client. */
-export const removeClient = (name) => call("DELETE", clientPath(name));
-
 const SESSION = "/dashboard/session";
-const clientPath = (name) => `/admin/clients/${encodeURIComponent(name)}`;
 
 /** Ask the gateway; returns what it says as JSON, null if nothing. Raises Refused, or what a dead network raises. */
 export async function call(method, path, body) {

@@ -55,6 +55,13 @@ export function moment(at) {
   return (sameDay ? clock : dated).format(date);
 }
 
+const DAY = 86400;
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
+const minute = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short", timeZone: "UTC" });
+
+/** When something ends, in UTC, as it is entered. */
+export const expiry = (at) => (at === null ? "never" : `${(at % DAY ? minute : day).format(at * 1000)} UTC`);
+
 /** "12 s ago". */
 export const ago = (at) => (now() - at < 2 ? "just now" : `${span(now() - at)} ago`);
 

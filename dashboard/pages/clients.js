@@ -1,226 +1,168 @@
-// The clients: the list, and the dialogs that add, rotate, revoke and remove.
+// Clients: the list, and the dialogs that add, change, rotate, revoke and remove.
 
 import { clientRow, joined } from "/dashboard/client_row.js";
-import { attr, byId, keyed, line, show, text } from "/dashboard/dom.js";
-import { Refused, addClient, readClients, removeClient, revokeClient, rotateClient } from "/dashboard/session.js";
+import { allow, keyed, line, make, show, table, text } from "/dashboard/dom.js";
+import { formDialog } from "/dashboard/forms.js";
+import { showOnce } from "/dashboard/once.js";
 import { number } from "/dashboard/words.js";
 
 const EVERY = 10000; // ms between two lists: they change by an operator's hand, their use comes with the status
 const MOST = 200; // rows at once; the others are found by name
 const FINDABLE = 12; // from how many clients there is a field to find one
+const COLUMNS = ["Client", "State", "Limits and use", "Models", "Weight", "Expires", "Source", "Change"];
 
-const VERBS = {
-  rotate: {
-    title: (name) => `Give ${name} a new key?`,
-    why: "The new key is shown once. Its limits and what it has used stay.",
-    button: "Make the key",
-    work: (name) => rotateClient(name, byId("overlap").value),
-    told: (name) => `${name} has a new key.`,
-  },
-  revoke: {
-    title: (name) => `Revoke ${name}?`,
-    why: "All of its keys end at once, for good. It stays listed, and the name can be added again as a new client.",
-    button: "Revoke",
-    work: revokeClient,
-    told: (name) => `${name} was revoked.`,
-  },
-  remove: {
-    title: (name) => `Remove ${name}?`,
-    why: "All of its keys end at once, and it is forgotten. Its records stay.",
-    button: "Remove",
-    work: removeClient,
-    told: (name) => `${name} was removed.`,
-  },
-};
+const AMOUNT = { type: "number", min: 1, max: 1e15, step: 1, inputmode: "numeric", placeholder: "no limit" };
+const FIELDS = [
+  { name: "name", label: "Name", wide: true, required: true, maxlength: 64 },
+  { name: "requests_per_minute", label: "Requests per minute", ...AMOUNT },
+  { name: "tokens_per_minute", label: "Tokens per minute", ...AMOUNT },
+  { name: "tokens_per_day", label: "Tokens per day", ...AMOUNT },
+  { name: "tokens_per_month", label: "Tokens per month", ...AMOUNT },
+  { name: "concurrency", label: "Requests at once", ...AMOUNT },
+  { name: "weight", label: "Weight", type: "number", min: 0.001, max: 1000, step: "any", inputmode: "decimal", placeholder: "1" },
+  { name: "models", label: "Models", wide: true, list: true, placeholder: "all", note: "Patterns with commas between, such as free*, groq/*." },
+  { name: "expires", label: "Expires", type: "date", note: "When that day begins, in UTC." },
+  { name: "privacy", label: "Privacy", options: [["any", "Any provider"], ["no-train", "None that may train"]], note: "Where its prompts may go." },
+  { name: "note", label: "Note", wide: true, maxlength: 256 },
+];
+const OVERLAPS = [["24h", "24 hours"], ["0s", "no time: it ends at once"], ["1h", "1 hour"], ["7d", "7 days"], ["30d", "30 days"]];
 
-let desk = null;
-let clients = null; // as they were listed last; null before
-let listedFor = null; // the operator who was shown them
-let listedAt = 0;
-let busy = false;
-let chosen = null; // {verb, name} that waits for a yes
+const pathOf = (client) => `/admin/clients/${encodeURIComponent(client.name)}`;
 
-/** Build the page. */
-export function build(given) {
-  desk = given;
-  byId("client-new").addEventListener("click", openForm);
-  byId("client-form").addEventListener("submit", add);
-  byId("client-cancel").addEventListener("click", () => byId("client-dialog").close());
-  byId("clients-find").addEventListener("input", render);
-  byId("sure-form").addEventListener("submit", doChosen);
-  byId("sure-cancel").addEventListener("click", () => byId("sure-dialog").close());
-  byId("key-copy").addEventListener("click", copyKey);
-  byId("key-done").addEventListener("click", () => {
-    byId("key-value").value = "";
-    byId("key-dialog").close();
+/** Build the page. Its places: "+" opens the form for a new client, anything else is sought in the list. */
+export function build(desk) {
+  let clients = null; // as they were listed last; null before
+  let listedFor = null; // the operator who was shown them
+  let listedAt = 0;
+  const count = make("span", { class: "count" });
+  const find = make("input", { type: "search", "aria-label": "Find clients by name or note", placeholder: "Find" });
+  const add = make("button", { type: "button", class: "primary" }, "Add a client");
+  const scope = make("p", { id: "clients-scope", class: "note" });
+  const trouble = make("p", { class: "error", role: "alert" });
+  const none = make("p", { class: "panel" },
+    "No client yet: whoever reaches this gateway may use it. With the first client, every request needs a key.");
+  const { box, rows } = table("clients", "Table of clients", COLUMNS);
+  const more = make("p", { class: "note" });
+  const form = formDialog("client", FIELDS);
+  const rotation = formDialog("rotation", [{ name: "overlap", label: "The present key works on for", wide: true, options: OVERLAPS }]);
+  const root = make("section", { class: "clients", "aria-labelledby": "clients-title" },
+    make("div", { class: "title" }, make("h2", { id: "clients-title", tabindex: "-1" }, "Clients ", count), find, add),
+    scope, trouble, none, box, more, form.root, rotation.root);
+
+  const list = async () => {
+    listedAt = Date.now();
+    try {
+      clients = (await desk.ask("GET", "/admin/clients")).data;
+      text(trouble, "");
+    } catch (error) {
+      text(trouble, `The clients could not be read. ${error.message}`);
+    }
+    render();
+  };
+
+  const refresh = async () => {
+    const { name, scope: may } = desk.who();
+    if (listedFor !== name) {
+      clients = null;
+      listedFor = name;
+      listedAt = 0;
+    }
+    if (may && Date.now() - listedAt >= EVERY) await list();
+    else render();
+  };
+
+  const render = () => {
+    const barred = desk.may("operate");
+    line(scope, barred);
+    allow(add, barred);
+    for (const each of [none, box, find]) show(each, false);
+    if (!clients) return;
+    const sought = find.value.trim().toLowerCase();
+    const found = joined(clients, desk.status()?.clients).filter((one) => `${one.name} ${one.note}`.toLowerCase().includes(sought));
+    const shown = found.slice(0, MOST);
+    text(count, clients.length ? String(clients.length) : "");
+    show(find, clients.length >= FINDABLE || sought);
+    show(none, !clients.length);
+    show(box, shown.length);
+    line(more, shown.length === clients.length ? "" : `${number(shown.length)} of ${number(clients.length)} are shown.`);
+    keyed(rows, shown, (one) => `${one.from} ${one.name}`, () => clientRow(verbs, () => desk.may("operate")));
+  };
+
+  const showKey = async ({ name, key }) => {
+    await showOnce(`The key of ${name}`, "Key", key);
+    await list();
+  };
+
+  const openNew = () => form.open({
+    title: "Add a client",
+    why: "An empty limit is no limit. The key is made by the gateway and shown once.",
+    button: "Add",
+    work: (terms) => desk.ask("POST", "/admin/clients", terms),
+    done: showKey,
   });
-  byId("key-dialog").addEventListener("cancel", (event) => event.preventDefault()); // a slip must not lose the key
-  byId("key-dialog").addEventListener("close", listAgain);
-  return { root: byId("page-clients"), update: refresh };
+
+  /** Revoke or remove, with a yes. */
+  const end = async (client, { title, why, button, method, path, told }) => {
+    if (!await desk.sure({ title, why, button, danger: true })) return;
+    await desk.act(async () => {
+      await desk.ask(method, path);
+      desk.notice(told);
+      box.focus(); // the button that led here goes away
+      await list();
+    });
+  };
+
+  const verbs = {
+    change: (client) => form.open({
+      title: `Change ${client.name}`,
+      why: "An empty limit is no limit. Its key and what it has used stay.",
+      button: "Change",
+      values: writtenOf(client),
+      fixed: ["name"],
+      async work(terms, changed) {
+        const wanted = Object.fromEntries(changed.map((field) => [field, terms[field]]));
+        if (changed.length) await desk.ask("PATCH", pathOf(client), wanted);
+        desk.notice(changed.length ? `${client.name} was changed.` : `Nothing of ${client.name} was changed.`);
+        await list();
+      },
+    }),
+    rotate: (client) => rotation.open({
+      title: `Give ${client.name} a new key?`,
+      why: "The new key is shown once. Its limits and what it has used stay.",
+      button: "Make the key",
+      work: (terms) => desk.ask("POST", `${pathOf(client)}/rotate`, terms),
+      done: showKey,
+    }),
+    revoke: (client) => end(client, {
+      title: `Revoke ${client.name}?`,
+      why: "All of its keys end at once, for good. It stays listed, and the name can be added again as a new client.",
+      button: "Revoke", method: "POST", path: `${pathOf(client)}/revoke`, told: `${client.name} was revoked.`,
+    }),
+    remove: (client) => end(client, {
+      title: `Remove ${client.name}?`,
+      why: "All of its keys end at once, and it is forgotten. Its records stay.",
+      button: "Remove", method: "DELETE", path: pathOf(client), told: `${client.name} was removed.`,
+    }),
+  };
+
+  add.addEventListener("click", openNew);
+  find.addEventListener("input", render);
+  return {
+    root,
+    update: refresh,
+    shown(place) {
+      find.value = place === "+" ? "" : place;
+      if (place === "+" && !desk.may("operate")) openNew();
+      refresh();
+    },
+  };
 }
 
-async function refresh() {
-  const { name, scope } = desk.who();
-  if (listedFor !== name) {
-    clients = null;
-    listedFor = name;
-    listedAt = 0;
-  }
-  if (scope && !busy && Date.now() - listedAt >= EVERY) await list();
-  render();
-}
-
-async function list() {
-  busy = true;
-  listedAt = Date.now();
-  try {
-    clients = await readClients();
-    text(byId("clients-trouble"), "");
-  } catch (error) {
-    text(byId("clients-trouble"), error instanceof Refused ? error.message : "The clients could not be read.");
-  } finally {
-    busy = false;
-  }
-}
-
-async function listAgain() {
-  listedAt = 0;
-  await refresh();
-}
-
-const barred = () => desk.may("operate");
-
-function render() {
-  renderScope();
-  for (const id of ["clients-none", "clients-box", "clients-find"]) if (!clients) show(byId(id), false);
-  if (clients) renderClients();
-}
-
-function renderScope() {
-  line(byId("clients-scope"), barred());
-  attr(byId("client-new"), "disabled", Boolean(barred()));
-  attr(byId("client-new"), "title", barred() || null);
-}
-
-function renderClients() {
-  const sought = byId("clients-find").value.trim().toLowerCase();
-  const found = joined(clients, desk.status()?.clients).filter((one) => `${one.name} ${one.note}`.toLowerCase().includes(sought));
-  const shown = found.slice(0, MOST);
-  text(byId("clients-count"), clients.length ? String(clients.length) : "");
-  show(byId("clients-find"), clients.length >= FINDABLE || sought);
-  show(byId("clients-none"), !clients.length);
-  show(byId("clients-box"), shown.length);
-  line(byId("clients-more"), shown.length === clients.length
-    ? ""
-    : `${number(shown.length)} of ${number(clients.length)} are shown.`);
-  keyed(byId("clients"), shown, (one) => `${one.from} ${one.name}`, () => clientRow(askWhetherSure, barred));
-}
-
-// ---- adding
-
-function openForm() {
-  byId("client-form").reset();
-  complain(null);
-  byId("client-dialog").showModal();
-  byId("client-name").focus();
-}
-
-/** What the form says, in the fields of the API; what is empty is left out. */
-function termsOf(form) {
-  const terms = {};
-  for (const field of form.elements) {
-    const written = field.name ? field.value.trim() : "";
-    if (!written) continue;
-    terms[field.name] = field.type === "number" ? Number(written) : written;
-  }
-  if (terms.models) terms.models = terms.models.split(/[\s,]+/).filter(Boolean);
-  return terms;
-}
-
-async function add(event) {
-  event.preventDefault();
-  const terms = termsOf(byId("client-form"));
-  complain(null);
-  const added = await attempt(byId("client-add"), () => addClient(terms), complain);
-  if (!added) return;
-  byId("client-dialog").close();
-  showKey(added);
-}
-
-// Say what is wrong, and lead to the field that it is about.
-function complain(error) {
-  text(byId("client-error"), error ? wordsOf(error) : "");
-  for (const field of byId("client-form").elements) {
-    const wrong = Boolean(error?.param) && field.name === error.param;
-    attr(field, "aria-invalid", wrong ? "true" : null);
-    if (wrong) field.focus();
-  }
-}
-
-// ---- rotating, revoking, removing
-
-function askWhetherSure(verb, { name }) {
-  chosen = { verb, name };
-  const { title, why, button } = VERBS[verb];
-  text(byId("sure-title"), title(name));
-  text(byId("sure-why"), why);
-  text(byId("sure-do"), button);
-  text(byId("sure-error"), "");
-  show(byId("overlap-field"), verb === "rotate");
-  attr(byId("sure-do"), "class", verb === "rotate" ? "primary" : "danger");
-  byId("sure-dialog").showModal();
-  byId(verb === "rotate" ? "overlap" : "sure-cancel").focus();
-}
-
-async function doChosen(event) {
-  event.preventDefault();
-  const { verb, name } = chosen;
-  const complaint = (error) => text(byId("sure-error"), wordsOf(error));
-  const done = await attempt(byId("sure-do"), async () => (await VERBS[verb].work(name)) ?? {}, complaint);
-  if (!done) return;
-  byId("sure-dialog").close();
-  if (done.key) showKey(done);
-  else byId("clients-box").focus(); // the button that led here goes away
-  desk.notice(VERBS[verb].told(name));
-}
-
-/** Do *work* once, with its button off meanwhile; a failure goes to *complaint*. Returns the answer, or null. */
-async function attempt(button, work, complaint) {
-  if (button.disabled) return null;
-  button.disabled = true;
-  try {
-    return await work();
-  } catch (error) {
-    complaint(error);
-    return null;
-  } finally {
-    button.disabled = false;
-    listAgain();
-  }
-}
-
-const wordsOf = (error) => (error instanceof Refused
-  ? error.message
-  : "The gateway did not answer in time. See in the list whether it was done.");
-
-// ---- the key, this once
-
-function showKey({ name, key }) {
-  text(byId("key-title"), `The key of ${name}`);
-  byId("key-value").value = key;
-  text(byId("key-told"), "");
-  byId("key-dialog").showModal();
-  byId("key-copy").focus();
-}
-
-async function copyKey() {
-  const field = byId("key-value");
-  try {
-    await navigator.clipboard.writeText(field.value); // is not there on a page without TLS, except on localhost
-    text(byId("key-told"), "Copied.");
-  } catch {
-    field.focus();
-    field.select();
-    text(byId("key-told"), "Selected: copy it with the keyboard or the menu.");
-  }
+/** What holds for *client*, as the form has it. */
+function writtenOf(client) {
+  return {
+    ...client,
+    models: client.models === null ? "" : client.models.join(", "),
+    expires: client.expires === null ? "" : new Date(client.expires * 1000).toISOString().slice(0, 10),
+  };
 }

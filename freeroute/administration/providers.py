@@ -77,6 +77,10 @@ class ProviderBook:
         """Return all providers: those that are on, then those that a key would switch on."""
         return Telling(self._source, self._states).all()
 
+    def problems(self) -> tuple[str, ...]:
+        """Return what of all that was entered is not used, and why: an operator should see to it."""
+        return self._source.laid.problems
+
     def show(self, provider: str) -> dict[str, Any]:
         """Return one provider; raises NotFound."""
         self._check(provider)

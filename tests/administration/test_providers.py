@@ -217,7 +217,9 @@ def test_every_change_is_noted_before_it_is_made_and_without_the_key(entering, s
 
 def test_without_the_encryption_key_nothing_is_sealed_and_all_else_can_be_done(entering, safe):
     entering.add_key("groq", "mine", SECRET, quiet)
+    assert entering.problems() == ()
     safe.key_path.unlink()
+    assert ["bring that one back" in problem for problem in entering.problems()] == [True]
     for act in (
         lambda: entering.add_key("groq", "other", "another-secret", quiet),
         lambda: entering.move("groq", "https://relay.example", ["mine"], quiet),

@@ -7,8 +7,11 @@ from itertools import product
 import pytest
 
 from freeroute.administration.clients import TERMS
+from freeroute.domain.operators import Scope
 from freeroute.domain.outcome import Kind
 from freeroute.resources import dashboard_dir
+from freeroute.surfaces.admin.providers import Entered
+from tests.support.pages import OPENAPI
 
 FILES = {
     path.relative_to(dashboard_dir()).as_posix(): path.read_text()
@@ -20,7 +23,7 @@ BUDGET = 150_000
 STATES = ("healthy", "suspect", "resting", "open", "half-open", "held", "off", "no-key")
 SVG = "http://www.w3.org/2000/svg"
 GROUNDS = (("on-accent", "accent"), ("card", "bad"), ("text", "bad-wash"), ("page", "text"))
-IMPORT = re.compile(r"^(?:import|export) .*?from \"([^\"]+)\";", re.MULTILINE | re.DOTALL)
+IMPORT = re.compile(r"^(?:import|export) [^\"'`]*?from \"([^\"]+)\";", re.MULTILINE)
 EXPORT = re.compile(r"^export (?:async )?(?:const|function|class) (\w+)", re.MULTILINE)
 COLOURS = ("text", "soft", "accent", "good", "warn", "rest", "bad")
 
@@ -125,6 +128,14 @@ def test_every_key_field_has_a_label_and_is_never_remembered(page):
     assert {field["id"] for field in fields} == {"signin-key", "dialog-key"}
     assert {field["id"] for field in fields} <= labelled
     assert {field["autocomplete"] for field in fields} == {"off"}
+    # Fields that scripts make come from one place, which labels them, and empties them when their form goes.
+    made = FILES["forms.js"]
+    assert [
+        name for name in SCRIPTS if re.search(r"createElement\(|make\(\"input\".*password", FILES[name])
+    ] == ["dom.js"]
+    assert 'make("label", { for: id }, label)' in made
+    assert 'make("input", { id, name, autocomplete: "off"' in made
+    assert '"close", () => form.reset()' in made
 
 
 def test_every_field_has_a_name_for_those_who_hear_the_page(page):
@@ -134,15 +145,42 @@ def test_every_field_has_a_name_for_those_who_hear_the_page(page):
     assert {one["type"] for one in nameless} == {"radio"}  # theirs is around them
 
 
-def test_the_form_asks_for_what_may_be_said_of_a_client(page):
-    asked = {attrs.get("name") for tag, attrs in page.elements if tag in {"input", "select"}}
-    assert asked - {None, "strategy"} == {"name", *TERMS} - {"max_wait"}
+def test_the_form_asks_for_what_may_be_said_of_a_client():
+    assert set(_fields("pages/clients.js")) == {"name", *TERMS} - {"max_wait"}
 
 
-def test_a_key_that_is_shown_once_is_not_closed_by_a_slip_and_not_kept():
-    script = FILES["pages/clients.js"]
+def test_the_form_asks_for_what_may_be_said_of_a_key():
+    assert set(_fields("pages/keys.js")) == {"provider", *Entered.__struct_fields__}
+
+
+def test_the_form_offers_every_scope_of_an_operator():
+    told = re.search(r"const SCOPES = \{(.*?)^\};", FILES["operators.js"], re.MULTILINE | re.DOTALL)
+    assert told
+    assert re.findall(r"^  (\w+): \"\1: ", told[1], re.MULTILINE) == [scope.value for scope in Scope]
+
+
+def test_every_state_and_verdict_of_a_key_has_words():
+    schemas = OPENAPI["components"]["schemas"]
+    test = OPENAPI["paths"]["/admin/providers/{provider}/keys/{label}/test"]["post"]["responses"]["200"]
+    verdicts = test["content"]["application/json"]["schema"]["properties"]["verdict"]["enum"]
+    for name, known in (
+        ("STATES", [*schemas["ProviderKey"]["properties"]["state"]["enum"], "unknown"]),
+        ("VERDICTS", verdicts),
+        ("SOURCES", schemas["ProviderKey"]["properties"]["source"]["enum"]),
+    ):
+        told = re.search(rf"const {name} = \{{(.*?)\}};$", FILES["pages/keys.js"], re.MULTILINE | re.DOTALL)
+        assert told
+        assert set(re.findall(r"(?:^|[{,]) *\"?([\w-]+)\"?: [{\"]", told[1], re.MULTILINE)) - {
+            "word",
+            "tone",
+            "means",
+        } == set(known)
+
+
+def test_a_secret_that_is_shown_once_is_not_closed_by_a_slip_and_not_kept():
+    script = FILES["once.js"]
     assert '"cancel", (event) => event.preventDefault()' in script
-    assert 'byId("key-value").value = "";' in script
+    assert 'field.value = "";' in script
 
 
 def test_the_page_has_its_landmarks_and_a_polite_live_region(page):
@@ -184,6 +222,13 @@ def test_what_is_drawn_stands_out_from_its_ground_as_wcag_aa_asks(scheme):
     assert len(shades[scheme]) == 8
     ratios = {name: _contrast(colour, grounds[scheme]["card"]) for name, colour in shades[scheme].items()}
     assert {name: ratio for name, ratio in ratios.items() if ratio < 3} == {}
+
+
+def _fields(name):
+    """Return the names of the fields of the first form in the script *name*."""
+    found = re.search(r"^const FIELDS = \[(.*?)^\];", FILES[name], re.MULTILINE | re.DOTALL)
+    assert found
+    return re.findall(r"\{ name: \"(\w+)\"", found[1])
 
 
 def _object(name):

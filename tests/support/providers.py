@@ -49,6 +49,9 @@ class FakeProviders:
     def list(self) -> list[dict[str, Any]]:
         return [self.show("groq")]
 
+    def problems(self) -> tuple[str, ...]:
+        return ("a key does not open",)
+
     def show(self, provider: str) -> dict[str, Any]:
         if provider != "groq":
             raise NotFound(f"there is no provider {provider!r}", param="provider")

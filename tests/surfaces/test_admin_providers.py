@@ -113,7 +113,8 @@ async def test_moving_passes_on_what_was_given_and_what_was_not(scene):
 
 
 async def test_whoever_reads_sees_all_and_changes_nothing(scene):
-    assert (await scene.call("GET", "/providers", scope="read")).json() == {"data": [{"id": "groq"}]}
+    told = (await scene.call("GET", "/providers", scope="read")).json()
+    assert told == {"data": [{"id": "groq"}], "problems": ["a key does not open"]}
     assert (await scene.call("GET", "/providers/groq", scope="read")).json() == {"id": "groq"}
     assert (await scene.call("GET", "/providers/grok", scope="read")).status_code == 404
     for method, path, scope in (

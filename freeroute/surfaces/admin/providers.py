@@ -23,6 +23,10 @@ class Providers(Protocol):
         """Return all providers, those that are on first."""
         ...
 
+    def problems(self) -> Sequence[str]:
+        """Return what of all that was entered is not used, and why."""
+        ...
+
     def show(self, provider: str) -> dict[str, Any]:
         """Return one provider with its keys; raises NotFound."""
         ...
@@ -111,8 +115,8 @@ class ProvidersTopic:
         ]
 
     async def list(self, request: Request) -> None:
-        """Give all providers."""
-        await request.reply_json({"data": self._providers.list()})
+        """Give all providers, and what was entered and is not used."""
+        await request.reply_json({"data": self._providers.list(), "problems": self._providers.problems()})
 
     async def show(self, request: Request) -> None:
         """Give one provider."""

@@ -1,0 +1,98 @@
+// Dialogs that ask for something: one form, whose complaints stand beside the field that they are about.
+
+import { attr, line, make, text } from "/dashboard/dom.js";
+import { Refused } from "/dashboard/session.js";
+
+const UNSURE = "The gateway did not answer in time. See in the list whether it was done.";
+
+/** What to say of *error* where something was to be changed. */
+export const wordsOf = (error) => (error instanceof Refused ? error.message : UNSURE);
+
+/**
+ * Return {root, open, inputs} of a dialog. *fields* are {name, label, note, wide, options, ...attributes of the input};
+ * with options it is a choice among them, [value, words] each, with list a text of several. open({title, why, button, values,
+ * fixed, work, done}) shows it; *work(terms, changed)* gets a value or null for each field and the names of those that are
+ * no more as they were; what it throws is told in the form, what it returns is *done* with once the form is gone.
+ */
+export function formDialog(id, fields) {
+  const views = fields.map((field) => [field.name, fieldView(id, field)]);
+  const inputs = Object.fromEntries(views.map(([name, view]) => [name, view.input]));
+  const title = make("h2", { id: `${id}-title` });
+  const why = make("p", { class: "note" });
+  const error = make("p", { class: "error", role: "alert", id: `${id}-error` });
+  const cancel = make("button", { type: "button" }, "Cancel");
+  const submit = make("button", { type: "submit", class: "primary" });
+  const form = make("form", {}, title, why, make("div", { class: "fields" }, ...views.map(([, view]) => view.root)), error,
+    make("div", { class: "actions" }, cancel, submit));
+  const root = make("dialog", { id, class: "wide", "aria-labelledby": `${id}-title` }, form);
+  const before = {};
+  let task = null; // {work, done}
+
+  const complain = (problem) => {
+    text(error, problem ? wordsOf(problem) : "");
+    for (const [name, input] of Object.entries(inputs)) {
+      const wrong = Boolean(problem?.param) && name === problem.param;
+      attr(input, "aria-invalid", wrong ? "true" : null);
+      if (wrong) input.focus();
+    }
+  };
+  const run = async () => {
+    if (submit.disabled) return;
+    submit.disabled = true;
+    complain(null);
+    try {
+      const changed = Object.keys(inputs).filter((name) => inputs[name].value !== before[name]);
+      const made = await task.work(termsOf(fields, inputs), changed);
+      root.close();
+      task.done?.(made);
+    } catch (problem) {
+      complain(problem);
+    } finally {
+      submit.disabled = false;
+    }
+  };
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    run();
+  });
+  cancel.addEventListener("click", () => root.close());
+  root.addEventListener("close", () => form.reset()); // a key must not stay in a field
+
+  const open = ({ title: named, why: told, button, values = {}, fixed = [], work, done }) => {
+    task = { work, done };
+    form.reset();
+    complain(null);
+    text(title, named);
+    line(why, told);
+    text(submit, button);
+    for (const [name, input] of Object.entries(inputs)) {
+      if (values[name] !== undefined) input.value = values[name] ?? "";
+      attr(input, "disabled", fixed.includes(name));
+      before[name] = input.value;
+    }
+    root.showModal();
+    Object.values(inputs).find((input) => !input.disabled)?.focus();
+  };
+  return { root, open, inputs };
+}
+
+function fieldView(form, { name, label, note, wide, list, options, ...attributes }) {
+  const id = `${form}-${name}`;
+  const described = { "aria-describedby": note ? `${id}-note ${form}-error` : `${form}-error` };
+  const input = options
+    ? make("select", { id, name, ...described, ...attributes }, ...options.map(([value, words]) => make("option", { value }, words)))
+    : make("input", { id, name, autocomplete: "off", autocapitalize: "off", spellcheck: "false", ...described, ...attributes });
+  const root = make("div", { class: wide ? "whole" : null }, make("label", { for: id }, label), input);
+  if (note) root.append(make("p", { id: `${id}-note`, class: "note" }, note));
+  return { input, root };
+}
+
+/** What the form says: text without the spaces around it, numbers as numbers, nothing as null. */
+function termsOf(fields, inputs) {
+  return Object.fromEntries(fields.map(({ name, type, list }) => {
+    const written = inputs[name].value.trim();
+    if (!written) return [name, null];
+    if (list) return [name, written.split(/[\s,]+/).filter(Boolean)];
+    return [name, type === "number" ? Number(written) : written];
+  }));
+}
