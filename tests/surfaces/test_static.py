@@ -35,6 +35,22 @@ async def test_an_unchanged_file_is_not_sent_again(ask, dashboard):
 
 
 @pytest.mark.parametrize(
+    "accepted", ["gzip", "br, gzip;q=0.5", "GZIP", "identity", "", "gzip; q=0", "gzipped"]
+)
+async def test_a_file_comes_compressed_to_whoever_takes_that(ask, accepted):
+    async with ask() as client:
+        plain = await client.get("/dashboard/app.js", headers={"accept-encoding": "identity"})
+        reply = await client.get("/dashboard/app.js", headers={"accept-encoding": accepted})
+        takes = accepted in {"gzip", "br, gzip;q=0.5", "GZIP"}
+        assert reply.headers.get("content-encoding") == ("gzip" if takes else None)
+        assert reply.text == plain.text
+        assert (reply.headers["etag"] != plain.headers["etag"]) is takes
+        assert reply.headers["vary"] == "accept-encoding"
+        known = {"accept-encoding": accepted, "if-none-match": reply.headers["etag"]}
+        assert (await client.get("/dashboard/app.js", headers=known)).status_code == 304
+
+
+@pytest.mark.parametrize(
     "path",
     [
         *("../secret.txt", "..%2fsecret.txt", "%2e%2e/secret.txt", "parts/../../secret.txt", "link.txt"),
