@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.e2e.dashboard import clients, overview, requests, signing
+from tests.e2e.dashboard import clients, overview, playground, requests, signing
 from tests.e2e.dashboard.walk import Walk
 
 WCAG = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 # Clients come last: from then on the gateway asks for keys.
-STEPS = (*overview.STEPS, *requests.STEPS, *signing.STEPS, *clients.STEPS)
+STEPS = (*overview.STEPS, *requests.STEPS, *signing.STEPS, *playground.STEPS, *clients.STEPS)
 VIEWS = {
     "desktop-light": (1440, 900, "light"),
     "desktop-dark": (1440, 900, "dark"),
