@@ -59,10 +59,10 @@ export function factsOf(head, answer, { first, total }) {
   const speed = written && total - first >= MEASURABLE ? written / ((total - first) / 1000) : 0;
   return [
     ["Attempts", head.attempts && number(head.attempts)],
-    ["Before that", head.trail.join("; ")],
+    ["On the way", head.trail.join("; ")],
     ["Waited for room", head.queue >= 1 && millis(head.queue)],
     ["First token", first && millis(first)],
-    ["Whole answer", total && millis(total)],
+    ["Total", total && millis(total)],
     ["Speed", speed && `${number(speed)} tokens/s`],
     ["Tokens", usage && `${brief(usage.prompt_tokens)} in, ${brief(written)} out${usage.estimated ? ", estimated" : ""}`],
     ["Freeroute's part", head.attempts && millis(head.overhead)],
@@ -84,7 +84,7 @@ export function listPlan(parent, plan, head) {
   const more = candidates.length - LISTED;
   parent.replaceChildren(
     make("p", { class: "note" }, `${plural(candidates.length, "candidate")} for ${plan.model}, ${number(usable)} with room.`),
-    make("ol", {}, ...candidates.slice(0, LISTED).map((one) => candidate(one, head))),
+    make("ol", { tabindex: 0, "aria-label": "Candidates" }, ...candidates.slice(0, LISTED).map((one) => candidate(one, head))),
     more > 0 ? make("p", { class: "note" }, `And ${number(more)} more.`) : "");
 }
 

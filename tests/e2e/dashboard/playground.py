@@ -42,7 +42,7 @@ def an_answer_streams_beside_its_plan(walk: Walk) -> None:
     walk.see(".turn .answer", "simulated answer")
     _finished(walk, 1)
     facts = walk.page.locator(".turn .told").inner_text()
-    assert all(name in facts for name in ("First token", "Whole answer", "Tokens")), facts
+    assert all(name in facts for name in ("First token", "Total", "Tokens")), facts
     who = walk.page.locator(".turn .answer h3").inner_text()
     assert who.split(", ")[1] in walk.page.locator(".turn .answer > div .prose").inner_text()
     walk.page.get_by_text("The plan when it was asked").click()
