@@ -1,6 +1,6 @@
 // Playground: a conversation with any model, and beside each answer how it came about. It lives in memory alone.
 
-import { attr, make, show, text } from "/dashboard/dom.js";
+import { attr, line, make, show, text } from "/dashboard/dom.js";
 import { Answer, CutShort, eventsOf } from "/dashboard/events.js";
 import { imagesView } from "/dashboard/images.js";
 import { curlOf, optionsView } from "/dashboard/options.js";
@@ -29,8 +29,9 @@ export function build(desk) {
   const draft = make("textarea", { rows: 2, "aria-label": "Message", placeholder: "Ask anything. Ctrl+Enter sends." });
   const send = make("button", { type: "submit", class: "primary" }, "Send");
   const stop = make("button", { type: "button", hidden: true, title: "Escape does it, too" }, "Stop");
+  const silence = make("p", { class: "note", hidden: true });
   const composer = make("form", { class: "composer panel" },
-    complaint, images.previews, draft, make("div", { class: "actions" }, images.button, send, stop));
+    silence, complaint, images.previews, draft, make("div", { class: "actions" }, images.button, send, stop));
   const news = make("p", { class: "hidden", role: "status" });
   const root = make("section", { class: "playground", "aria-labelledby": "playground-title" },
     make("div", { class: "title" },
@@ -48,6 +49,15 @@ export function build(desk) {
   function barred() {
     const takes = models.find((one) => one.id === model.value)?.architecture?.input_modalities;
     return takes && !takes.includes("image") ? `${model.value} takes no images.` : "";
+  }
+
+  // Where there are clients, those ask, and operators who may change something.
+  function update() {
+    const { needs_key: keyed, client } = desk.who();
+    const why = keyed && !client ? desk.may("operate") : "";
+    line(silence, why);
+    attr(send, "disabled", Boolean(why));
+    attr(send, "title", why || null);
   }
 
   function idea(words) {
@@ -96,7 +106,7 @@ export function build(desk) {
   function submit(event) {
     event?.preventDefault();
     const messages = drafted();
-    if (stopper || !messages.length || !options.valid() || !images.check()) return;
+    if (stopper || send.disabled || !messages.length || !options.valid() || !images.check()) return;
     const fits = JSON.stringify(bodyOf(messages)).length <= LARGEST;
     text(complaint, fits ? "" : "That is more than a request may be. Send fewer or smaller images, or begin anew.");
     if (!fits) return;
@@ -190,7 +200,7 @@ export function build(desk) {
   async function copy() {
     if (!options.valid()) return;
     const messages = drafted();
-    command.value = curlOf(PATH, messages.length || !sent ? bodyOf(messages) : sent, options.headers(), desk.who()?.needs_key);
+    command.value = curlOf(PATH, messages.length || !sent ? bodyOf(messages) : sent, options.headers(), desk.who().needs_key);
     try {
       await navigator.clipboard.writeText(command.value); // is not there on a page without TLS, except on localhost
       desk.notice("Copied.");
@@ -212,7 +222,7 @@ export function build(desk) {
     if (event.key === "Escape") stopper?.abort();
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) submit();
   });
-  return { root, shown: learn };
+  return { root, shown: learn, update };
 }
 
 // Meta-models first, then each provider's; a name that is not among them can be asked for all the same.
