@@ -26,7 +26,7 @@ STATES = ("healthy", "suspect", "resting", "open", "half-open", "held", "off", "
 SVG = "http://www.w3.org/2000/svg"
 GROUNDS = (("on-accent", "accent"), ("card", "bad"), ("text", "bad-wash"), ("page", "text"))
 IMPORT = re.compile(r"^(?:import|export) [^\"'`]*?from \"([^\"]+)\";", re.MULTILINE)
-EXPORT = re.compile(r"^export (?:async )?(?:const|function|class) (\w+)", re.MULTILINE)
+EXPORT = re.compile(r"^export (?:async )?(?:const|function\*?|class) (\w+)", re.MULTILINE)
 COLOURS = ("text", "soft", "accent", "good", "warn", "rest", "bad")
 
 

@@ -1,10 +1,9 @@
-"""Walk through the dashboard of a running demo in a real browser: what a test of files cannot see.
+"""Walk through the dashboard of a demo in a real browser: what a test of files cannot see.
 
-    freeroute demo
-    python -m tests.e2e.dashboard.journey --url http://127.0.0.1:3000 --screenshots /tmp/shots
+    python -m tests.e2e.dashboard.journey --screenshots /tmp/shots
 
 It needs Playwright for Python and a Chromium; neither is a dependency of freeroute. ``--axe`` takes
-axe-core's axe.min.js to check the page against WCAG as well. A demo is good for one walk: it leaves a client.
+axe-core's axe.min.js to check the pages against WCAG as well.
 """
 
 import argparse
@@ -13,9 +12,9 @@ import shutil
 import sys
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from tests.e2e.dashboard import clients, connect, keys, models, overview, requests, signing, usage
+from tests.e2e.dashboard import clients, connect, keys, models, overview, playground, requests, signing, usage
+from tests.e2e.dashboard.stage import Stage, staged
 from tests.e2e.dashboard.walk import Walk
 
 WCAG = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
@@ -25,6 +24,7 @@ STEPS = (
     *requests.STEPS,
     *usage.STEPS,
     *models.STEPS,
+    *playground.STEPS,
     *signing.STEPS,
     *keys.STEPS,
     *connect.STEPS,
@@ -40,11 +40,11 @@ VIEWS = {
 }
 
 
-def look(browser: Any, url: str, view: str, axe: str, into: Path | None) -> None:
+def look(browser: Any, stage: Stage, view: str, axe: str, into: Path | None) -> None:
     """Open every page in one view: nothing overflows, nothing breaks a WCAG rule; keep a picture of each."""
     width, height, scheme = VIEWS[view]
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
-    walk = Walk(context.new_page(), url)
+    walk = Walk(context.new_page(), stage)
     walk.open()
     for name in walk.page.locator("#nav a").all_inner_texts():
         walk.turn_to(name)
@@ -68,14 +68,13 @@ def _look_at(walk: Walk, name: str, axe: str, into: Path | None) -> None:
         assert not found, f"{name}: {told}"
 
 
-def run(url: str, chromium: str, axe: str = "", into: Path | None = None) -> None:
+def run(stage: Stage, chromium: str, axe: str = "", into: Path | None = None) -> None:
     """Do every step and open every view; an AssertionError or a timeout says what failed."""
-    assert urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}, "the demo listens on loopback only"
     playwright = importlib.import_module("playwright.sync_api")
     with playwright.sync_playwright() as driver:
         # Chromium's sandbox does not start for root, which is who containers and CI jobs run as.
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        walk = Walk(browser.new_page(), url)
+        walk = Walk(browser.new_page(), stage)
         walk.page.set_default_timeout(15_000)
         walk.open()
         for step in STEPS:
@@ -84,7 +83,7 @@ def run(url: str, chromium: str, axe: str = "", into: Path | None = None) -> Non
         assert not walk.complaints, walk.complaints
         assert not walk.foreign, walk.foreign
         for view in VIEWS:
-            look(browser, url, view, axe, into)
+            look(browser, stage, view, axe, into)
             print(f"ok  {view}")
         browser.close()
 
@@ -96,8 +95,7 @@ def find_chromium() -> str | None:
 
 def main() -> int:
     """Read the arguments and walk."""
-    parser = argparse.ArgumentParser(description="Walk through the dashboard of a running demo.")
-    parser.add_argument("--url", default="http://127.0.0.1:3000")
+    parser = argparse.ArgumentParser(description="Walk through the dashboard of a demo.")
     parser.add_argument("--chromium", default=find_chromium())
     parser.add_argument("--screenshots", type=Path, help="a directory for pictures of each view")
     parser.add_argument("--axe", type=Path, help="axe-core's axe.min.js")
@@ -106,7 +104,8 @@ def main() -> int:
         parser.error("no Chromium found; name one with --chromium")
     if chosen.screenshots:
         chosen.screenshots.mkdir(parents=True, exist_ok=True)
-    run(chosen.url, chosen.chromium, chosen.axe.read_text() if chosen.axe else "", chosen.screenshots)
+    with staged() as stage:
+        run(stage, chosen.chromium, chosen.axe.read_text() if chosen.axe else "", chosen.screenshots)
     return 0
 
 

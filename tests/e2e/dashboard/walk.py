@@ -2,15 +2,18 @@
 
 from typing import Any
 
+from tests.e2e.dashboard.stage import Stage
+
 ADMIN_KEY = "demo"
 
 
 class Walk:
-    """One browser tab on the dashboard at *url*; *complaints* fill with what the browser objects to."""
+    """One browser tab on the dashboard of *stage*; *complaints* fill with what the browser objects to."""
 
-    def __init__(self, page: Any, url: str) -> None:
+    def __init__(self, page: Any, stage: Stage) -> None:
         self.page = page
-        self.url = url.rstrip("/")
+        self.stage = stage
+        self.url = stage.url
         self.complaints: list[str] = []
         self.foreign: list[str] = []
         page.on("console", self._heard)

@@ -1,0 +1,107 @@
+// What an answer's head, its end and the plan tell, in words.
+
+import { make } from "/dashboard/dom.js";
+import { brief, ending, millis, number, plural, span } from "/dashboard/words.js";
+
+const MEASURABLE = 50; // ms; what comes at once has no speed
+const LISTED = 50; // candidates of a plan; a large catalogue has thousands
+
+const REMEDIES = {
+  capacity_exhausted: "Try again then, allow a longer wait in the options, or choose another model.",
+  context_length_exceeded: "Begin anew, or choose a model with a larger context.",
+  model_not_allowed: "Choose a model that this client may use.",
+  model_not_found: "Choose one from the list.",
+  no_provider_configured: "Add a key on the page Keys.",
+  rate_limit_exceeded: "It is the limit of this client, not a provider's.",
+  request_too_large: "Send fewer or smaller images.",
+  unsupported_capability: "Choose another model, or leave out what this one cannot take.",
+  upstream_failed: "Try again, or choose another model.",
+  upstream_timeout: "Try again, or choose another model.",
+};
+
+const FINISHES = {
+  length: "cut off: the most tokens allowed were reached",
+  content_filter: "stopped by a content filter",
+};
+
+/** A failure and what to do about it. */
+export const failureOf = ({ message, code }) => `${message.replace(/\.$/, "")}. ${REMEDIES[code] ?? ""}`.trim();
+
+/** What the *headers* of an answer tell. */
+export function headOf(headers) {
+  const told = (name) => headers.get(`x-freeroute-${name}`);
+  return {
+    id: headers.get("x-request-id"),
+    provider: told("provider"),
+    model: told("model"),
+    attempts: Number(told("attempts") ?? 0),
+    trail: (told("trail") ?? "").split("; ").filter(Boolean).map(hop),
+    queue: Number(told("queue-ms") ?? 0),
+    overhead: Number(told("overhead-ms") ?? 0),
+    dropped: told("dropped"),
+  };
+}
+
+// "groq/qwen/qwen3=rate_limited:429": the last sign parts them, since names may hold it too.
+function hop(written) {
+  const at = written.lastIndexOf("=");
+  const [kind, detail] = written.slice(at + 1).split(":");
+  const name = written.slice(0, at);
+  if (kind === "unknown") return `no model is called ${name}`;
+  if (kind === "clamped") return `${name} was asked for ${detail} tokens at most`;
+  return `${name} ${ending(kind, Number(detail))}`;
+}
+
+/** Pairs of a name and its value for what is known: the head, the *answer* so far, its *times* in ms. */
+export function factsOf(head, answer, { first, total }) {
+  const usage = answer.usage;
+  const written = usage?.completion_tokens;
+  const speed = written && total - first >= MEASURABLE ? written / ((total - first) / 1000) : 0;
+  return [
+    ["Attempts", head.attempts && number(head.attempts)],
+    ["On the way", head.trail.join("; ")],
+    ["Waited for room", head.queue >= 1 && millis(head.queue)],
+    ["First token", first && millis(first)],
+    ["Total", total && millis(total)],
+    ["Speed", speed && `${number(speed)} tokens/s`],
+    ["Tokens", usage && `${brief(usage.prompt_tokens)} in, ${brief(written)} out${usage.estimated ? ", estimated" : ""}`],
+    ["Freeroute's part", head.attempts && millis(head.overhead)],
+    ["Left out", [head.dropped, ...answer.dropped].filter(Boolean).join(", ")],
+    ["Went on", answer.continued.map((one) => `${one.provider}, ${one.model}`).join("; ")],
+    ["Ended", FINISHES[answer.finish]],
+  ].filter(([, value]) => value);
+}
+
+/** A list of terms that shows *facts*, pairs. */
+export function listFacts(list, facts) {
+  list.replaceChildren(...facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
+}
+
+/** Let *parent* show a *plan*; the candidate that *head* names is marked. */
+export function listPlan(parent, plan, head) {
+  const { candidates } = plan;
+  const usable = candidates.filter((one) => one.usable).length;
+  const more = candidates.length - LISTED;
+  parent.replaceChildren(
+    make("p", { class: "note" }, `${plural(candidates.length, "candidate")} for ${plan.model}, ${number(usable)} with room.`),
+    make("ol", { tabindex: 0, "aria-label": "Candidates" }, ...candidates.slice(0, LISTED).map((one) => candidate(one, head))),
+    more > 0 ? make("p", { class: "note" }, `And ${number(more)} more.`) : "");
+}
+
+function candidate(one, head) {
+  const answered = one.provider === head.provider && one.model === head.model;
+  const row = make("li", {}, make("strong", {}, one.provider), ` ${one.model} `, make("span", { class: "note" }, why(one)));
+  if (answered) row.append(make("span", { class: "chip" }, "answered"));
+  return row;
+}
+
+function why(one) {
+  if (!one.usable) return `${one.reason}${one.back_at ? `, back in ${span(one.back_at - Date.now() / 1000)}` : ""}`;
+  const parts = [
+    one.expected_seconds !== null && `about ${number(one.expected_seconds)} s`,
+    one.quality !== null && `quality ${number(one.quality)}`,
+    one.quota_left !== null && `${number(100 * one.quota_left)} % of its quota left`,
+    one.suspect && "failed lately",
+  ];
+  return parts.filter(Boolean).join(", ");
+}

@@ -1,0 +1,166 @@
+// One turn of the playground: what was asked, the answer as it grows, and beside it who gives it and how.
+
+import { attr, keyed, line, make, show, text } from "/dashboard/dom.js";
+import { failureOf, factsOf, headOf, listFacts, listPlan } from "/dashboard/told.js";
+import { ticking } from "/dashboard/ticker.js";
+import { now } from "/dashboard/words.js";
+
+const FENCE = /^```[^\n]*\n?/m;
+const NOBODY = headOf(new Headers());
+
+/**
+ * The view of a turn with the messages *asked*. *again()* asks once more, *give(messages)* goes on with the results of
+ * its tools, *look(id)* leads to the request.
+ */
+export function turnView(asked, { again, give, look }) {
+  const words = answerView({ again, give });
+  const aside = asideView(look);
+  const root = make("li", { class: "turn" }, make("div", {}, ...asked.map(askedView), words.root), aside.root);
+  let head = NOBODY;
+  let planned = null;
+  return {
+    root,
+    /** It goes out to *model*; *answer* is still empty. */
+    begin(model, answer) {
+      head = NOBODY;
+      words.begin(model);
+      words.grow(answer);
+    },
+    /** The head of its answer came. */
+    head(headers) {
+      head = headOf(headers);
+      if (head.provider) words.name(`${head.provider}, ${head.model}`);
+    },
+    /** The *answer* grew. */
+    grow: (answer) => words.grow(answer),
+    /** It is over, after *times*: told in full, *stopped*, or with a *failure* {message, code, back}. */
+    end(answer, times, stopped, failure) {
+      words.grow(answer);
+      words.end(answer, stopped, failure);
+      aside.end(factsOf(head, answer, times), head.id);
+      if (planned) aside.plan(planned, head);
+    },
+    /** The plan came, as it stood when this was asked. */
+    plan(plan) {
+      planned = plan;
+      aside.plan(plan, head);
+    },
+    /** The conversation has gone on: there is nothing more to do here. */
+    close: words.close,
+    /** What was given as results of the tools that it calls, messages. */
+    results: words.results,
+  };
+}
+
+/** A message of the user, or the result of a tool. */
+function askedView({ role, content }) {
+  const parts = typeof content === "string" ? [{ type: "text", text: content }] : content;
+  return make("div", { class: "mine" },
+    make("h3", {}, role === "tool" ? "Result of a tool" : "You"),
+    ...parts.map((part) => (part.type === "text"
+      ? make("p", { class: "prose" }, part.text)
+      : make("img", { src: part.image_url.url, alt: "An image that was sent" }))));
+}
+
+function answerView({ again, give }) {
+  const who = make("h3");
+  const state = make("p", { class: "note" });
+  const thoughts = make("p", { class: "prose" });
+  const thinking = make("details", { class: "thoughts", hidden: true }, make("summary", {}, "Thoughts"), thoughts);
+  const said = make("div");
+  const calls = make("ul", { class: "plain calls" });
+  const results = make("button", { type: "button", class: "primary", hidden: true }, "Send the results");
+  const wrong = make("p", { class: "error", role: "alert" });
+  const room = make("p", { class: "note", hidden: true });
+  const retry = make("button", { type: "button", hidden: true }, "Try again");
+  const root = make("div", { class: "answer" }, who, state, thinking, said, calls, results, wrong, room, retry);
+  const boxes = () => [...calls.querySelectorAll("textarea")];
+  const given = () => boxes().map((box) => ({ role: "tool", tool_call_id: box.dataset.call, content: box.value }));
+
+  function close() {
+    for (const part of [results, retry, room]) show(part, false);
+    for (const box of boxes()) box.disabled = true;
+  }
+  retry.addEventListener("click", again);
+  results.addEventListener("click", () => give(given()));
+  return {
+    root,
+    close,
+    results: given,
+    name: (written) => text(who, written),
+    begin(model) {
+      close();
+      text(who, model);
+      text(wrong, "");
+      ticking(state, "up", now(), "Asking for");
+      attr(root, "aria-busy", "true");
+    },
+    grow(answer) {
+      if (answer.speaks) ticking(state, null, null, "");
+      if (answer.thoughts && thinking.hidden) thinking.open = true; // until there is something better to read
+      if (answer.text && !said.textContent) thinking.open = false;
+      show(thinking, answer.thoughts);
+      text(thoughts, answer.thoughts);
+      write(said, answer.text);
+      keyed(calls, answer.calls.filter(Boolean), (call) => call.id ?? call.function.name, callView);
+    },
+    end(answer, stopped, failure) {
+      ticking(state, null, null, stopped ? "Stopped." : answer.speaks || failure ? "" : "It said nothing.");
+      attr(root, "aria-busy", null);
+      line(wrong, failure && failureOf(failure));
+      show(retry, failure || !answer.speaks);
+      show(room, failure?.back);
+      if (failure?.back) ticking(room, "until", failure.back, "There is room");
+      const waits = !stopped && !failure && answer.calls.length;
+      show(results, waits);
+      if (!waits) calls.replaceChildren(); // half a call is none
+    },
+  };
+}
+
+function callView() {
+  const name = make("strong");
+  const given = make("code", { class: "prose" });
+  const box = make("textarea", { rows: 2, spellcheck: "false" });
+  const root = make("li", {}, "Calls ", name, given, make("label", {}, "What it returned", box));
+  return {
+    root,
+    update(latest) {
+      attr(box, "data-call", latest.id);
+      text(name, latest.function.name);
+      text(given, latest.function.arguments);
+    },
+  };
+}
+
+function asideView(look) {
+  const facts = make("dl", { class: "told" });
+  const request = make("button", { type: "button", hidden: true }, "See the request");
+  const candidates = make("div");
+  const plan = make("details", { hidden: true }, make("summary", {}, "The plan when it was asked"), candidates);
+  let id = null;
+  request.addEventListener("click", () => look(id));
+  return {
+    root: make("div", { class: "beside" }, facts, plan, request),
+    end(told, known) {
+      id = known;
+      listFacts(facts, told);
+      show(request, id);
+    },
+    plan(known, head) {
+      listPlan(candidates, known, head);
+      show(plan, true);
+    },
+  };
+}
+
+// What stands between code fences gets a box of its own; nothing is ever markup.
+function write(parent, words) {
+  const parts = words ? words.split(FENCE) : [];
+  parts.forEach((part, index) => {
+    const node = parent.children[index] ?? make(index % 2 ? "pre" : "p", { class: "prose" });
+    if (!node.parentNode) parent.append(node);
+    text(node, part);
+  });
+  while (parent.children.length > parts.length) parent.lastChild.remove();
+}
