@@ -17,6 +17,7 @@ from freeroute.commands.operations import holds, limits, maintenance, switch
 from freeroute.commands.operators import operators
 from freeroute.commands.reset import reset
 from freeroute.commands.serve import serve
+from freeroute.commands.top import top
 from freeroute.commands.usage import receipts, usage
 from freeroute.errors import ApiError, ConfigError
 
@@ -98,6 +99,7 @@ for _command in (
     models,
     explain,
     chat,
+    top,
     reset,
     holds,
     limits,
