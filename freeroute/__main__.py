@@ -11,6 +11,7 @@ from freeroute.commands.chat import chat
 from freeroute.commands.check import check
 from freeroute.commands.clients import clients
 from freeroute.commands.demo import demo
+from freeroute.commands.doctor import doctor
 from freeroute.commands.keys import keys
 from freeroute.commands.models import explain, models
 from freeroute.commands.operations import holds, limits, maintenance, switch
@@ -96,6 +97,7 @@ for _command in (
     serve,
     demo,
     check,
+    doctor,
     models,
     explain,
     chat,

@@ -57,6 +57,11 @@ class Running:
         self.url = base_url(url, env)
         self._env = env
 
+    @property
+    def is_local(self) -> bool:
+        """Say whether it is on this machine."""
+        return urlsplit(self.url).hostname in LOCAL
+
     @contextmanager
     def client(self, *, operator: bool = False, admin: str | None = None) -> Iterator["httpx.Client"]:
         """Give a client for it, with the *admin* key if given.
@@ -83,7 +88,7 @@ class Running:
             "headers": {"authorization": f"Bearer {key}"} if key else {},
             "timeout": httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
             # A proxy is for what is far away.
-            "trust_env": urlsplit(self.url).hostname not in LOCAL,
+            "trust_env": not self.is_local,
         }
 
     @contextmanager
@@ -106,7 +111,7 @@ class Running:
     def admin_key(self, config: str | None) -> str | None:
         """Return the admin key of a gateway: as told, or the one that it made for itself on this machine."""
         told = self._env.get("FREEROUTE_ADMIN_KEY")
-        if told or urlsplit(self.url).hostname not in LOCAL:
+        if told or not self.is_local:
             return told or None
         from freeroute.config.load import Overrides, load
 
