@@ -16,6 +16,7 @@ from freeroute.commands.keys import keys
 from freeroute.commands.models import explain, models
 from freeroute.commands.operations import holds, limits, maintenance, switch
 from freeroute.commands.operators import operators
+from freeroute.commands.probe import probe
 from freeroute.commands.reset import reset
 from freeroute.commands.serve import serve
 from freeroute.commands.top import top
@@ -98,6 +99,7 @@ for _command in (
     demo,
     check,
     doctor,
+    probe,
     models,
     explain,
     chat,

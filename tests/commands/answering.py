@@ -9,11 +9,12 @@ from typing import Any
 
 
 class Answering:
-    """*answers* are by path: a status, a JSON value (or text), and headers; else a 404 as *other* says it."""
+    """*answers* are by path, *asked* is what came: its path and headers, and beside it its body."""
 
     def __init__(self, answers: dict[str, Any]) -> None:
         self.answers = answers
         self.asked: list[tuple[str, dict[str, str]]] = []
+        self.bodies: list[bytes] = []
         self.url = ""
 
 
@@ -25,6 +26,7 @@ def answering(**answers: Any) -> Iterator[Answering]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             played.asked.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
+            played.bodies.append(self.rfile.read(int(self.headers.get("content-length", "0"))))
             answer = played.answers.get(self.path.strip("/").removeprefix("v1/") or "front", (404, {}, {}))
             status, value, headers = answer if isinstance(answer, tuple) else (200, answer, {})
             body = value.encode() if isinstance(value, str) else json.dumps(value).encode()
