@@ -11,12 +11,15 @@ from freeroute.commands.chat import chat
 from freeroute.commands.check import check
 from freeroute.commands.clients import clients
 from freeroute.commands.demo import demo
+from freeroute.commands.doctor import doctor
 from freeroute.commands.keys import keys
 from freeroute.commands.models import explain, models
 from freeroute.commands.operations import holds, limits, maintenance, switch
 from freeroute.commands.operators import operators
+from freeroute.commands.probe import probe
 from freeroute.commands.reset import reset
 from freeroute.commands.serve import serve
+from freeroute.commands.top import top
 from freeroute.commands.usage import receipts, usage
 from freeroute.errors import ApiError, ConfigError
 
@@ -95,9 +98,12 @@ for _command in (
     serve,
     demo,
     check,
+    doctor,
+    probe,
     models,
     explain,
     chat,
+    top,
     reset,
     holds,
     limits,

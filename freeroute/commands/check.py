@@ -1,7 +1,6 @@
 """``freeroute check``: are the settings sound, and is each key good?"""
 
 import json
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,9 +12,6 @@ if TYPE_CHECKING:
     from freeroute.config.assembly import Assembly
     from freeroute.domain.catalogue import Key, Provider
     from freeroute.domain.keys import Verdict
-
-# Enough to be quick, few enough that no provider takes it for an attack.
-AT_ONCE = 8
 
 
 @click.command()
@@ -34,14 +30,17 @@ def check(providers: tuple[str, ...], config: str | None, no_network: bool, as_j
     freeroute check groq gemini
     freeroute check --no-network --json
     """
+    import asyncio
+
+    from freeroute.commands.keychecks import ask_every, keys_of
     from freeroute.commands.offline import settings_and_assembly
     from freeroute.serving import refuse_wide_bind
     from freeroute.stores.clients_file import ClientsFile
 
     settings, assembly = settings_and_assembly(config)
     refuse_wide_bind(settings, ClientsFile(settings.state_dir).read())
-    keys = _keys(assembly, providers)
-    verdicts = [] if no_network else _ask_all(keys)
+    keys = keys_of(assembly, providers)
+    verdicts = [] if no_network else asyncio.run(ask_every(keys))
     results = [_result(provider, key, None) for provider, key in keys]
     if verdicts:
         results = [_result(*pair, verdict) for pair, verdict in zip(keys, verdicts, strict=True)]
@@ -52,41 +51,6 @@ def check(providers: tuple[str, ...], config: str | None, no_network: bool, as_j
     else:
         click.echo(_told(file, results, assembly, no_network=no_network))
     return 1 if any(result["verdict"] == "invalid" for result in results) else 0
-
-
-def _keys(assembly: "Assembly", wanted: Sequence[str]) -> "list[tuple[Provider, Key]]":
-    known = {**assembly.catalogue.providers, **{server.id: server for server in assembly.local}}
-    for name in wanted:
-        if name not in known:
-            on = ", ".join(sorted(known)) or "none"
-            raise click.BadParameter(f"{name!r} is not switched on; there is: {on}", param_hint="PROVIDER")
-    return [
-        (provider, key)
-        for provider in known.values()
-        if not wanted or provider.id in wanted
-        for key in provider.keys
-        if key.enabled and (key.secret or provider.engine is None)
-    ]
-
-
-def _ask_all(keys: "Sequence[tuple[Provider, Key]]") -> "list[Verdict]":
-    import asyncio
-
-    from freeroute.clock import SystemClock
-    from freeroute.upstreams.keycheck import check as ask
-    from freeroute.upstreams.keycheck import new_client
-
-    async def every() -> "list[Verdict]":
-        gate = asyncio.Semaphore(AT_ONCE)
-        async with new_client() as client:
-
-            async def one(provider: "Provider", key: "Key") -> "Verdict":
-                async with gate:
-                    return await ask(provider, key, client, SystemClock().now())
-
-            return await asyncio.gather(*(one(provider, key) for provider, key in keys))
-
-    return asyncio.run(every())
 
 
 def _result(provider: "Provider", key: "Key", verdict: "Verdict | None") -> dict[str, Any]:

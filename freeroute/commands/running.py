@@ -57,6 +57,11 @@ class Running:
         self.url = base_url(url, env)
         self._env = env
 
+    @property
+    def is_local(self) -> bool:
+        """Say whether it is on this machine."""
+        return urlsplit(self.url).hostname in LOCAL
+
     @contextmanager
     def client(self, *, operator: bool = False, admin: str | None = None) -> Iterator["httpx.Client"]:
         """Give a client for it, with the *admin* key if given.
@@ -65,19 +70,34 @@ class Running:
         """
         import httpx
 
+        with self.explaining(), httpx.Client(**self.terms(operator=operator, admin=admin)) as client:
+            yield client
+
+    def terms(self, *, operator: bool = False, admin: str | None = None) -> dict[str, Any]:
+        """Return what a client of httpx for it is made with; raises Failed for a key that cannot be sent."""
+        import httpx
+
         key = admin or self._env.get("FREEROUTE_API_KEY")
         if not key and operator:
             key = self._env.get("FREEROUTE_ADMIN_KEY")
         if key and not (key.isascii() and key.isprintable()):
             name = "the admin key" if admin else "FREEROUTE_API_KEY"
             raise Failed(f"{name} holds a character that no key has")
-        headers = {"authorization": f"Bearer {key}"} if key else {}
-        # A proxy is for what is far away.
-        far = urlsplit(self.url).hostname not in LOCAL
-        timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
+        return {
+            "base_url": self.url,
+            "headers": {"authorization": f"Bearer {key}"} if key else {},
+            "timeout": httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            # A proxy is for what is far away.
+            "trust_env": not self.is_local,
+        }
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """Turn what goes wrong between here and there into Failed."""
+        import httpx
+
         try:
-            with httpx.Client(base_url=self.url, headers=headers, timeout=timeout, trust_env=far) as client:
-                yield client
+            yield
         except httpx.ConnectError as exc:
             told = f"no gateway answers at {self.url}; start one with `freeroute serve` or name it with --url"
             raise Failed(told) from exc
@@ -91,7 +111,7 @@ class Running:
     def admin_key(self, config: str | None) -> str | None:
         """Return the admin key of a gateway: as told, or the one that it made for itself on this machine."""
         told = self._env.get("FREEROUTE_ADMIN_KEY")
-        if told or urlsplit(self.url).hostname not in LOCAL:
+        if told or not self.is_local:
             return told or None
         from freeroute.config.load import Overrides, load
 

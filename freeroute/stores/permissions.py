@@ -40,13 +40,32 @@ def shut(directory: Path) -> Shut:
     found: dict[bool, list[str]] = {True: [], False: []}
     with contextlib.suppress(OSError):
         names = sorted(os.listdir(directory))  # noqa: PTH208 - names are what is asked for
-        for path in (directory, *(directory / name for name in names if _is_ours(name))):
+        for path in _places(directory, names):
             with contextlib.suppress(FileNotFoundError):
                 if mode := open_to_others(path):
                     may = path != directory or not _is_shared(directory, names)
                     done = may and _without_others(path, mode)
-                    found[done].append(f"{path if path == directory else path.name} ({mode:04o})")
+                    found[done].append(_told(path, directory, mode))
     return Shut(tuple(found[True]), tuple(found[False]))
+
+
+def reachable(directory: Path) -> tuple[str, ...]:
+    """Return what others may use of *directory* and of the files of a gateway in it, each with its mode."""
+    found = []
+    with contextlib.suppress(OSError):
+        for path in _places(directory, sorted(os.listdir(directory))):  # noqa: PTH208 - names are what is asked for
+            with contextlib.suppress(FileNotFoundError):
+                if mode := open_to_others(path):
+                    found.append(_told(path, directory, mode))
+    return tuple(found)
+
+
+def _places(directory: Path, names: list[str]) -> tuple[Path, ...]:
+    return (directory, *(directory / name for name in names if _is_ours(name)))
+
+
+def _told(path: Path, directory: Path, mode: int) -> str:
+    return f"{path if path == directory else path.name} ({mode:04o})"
 
 
 def open_to_others(path: Path) -> int:

@@ -7,7 +7,7 @@ from freeroute.engine.ports import Terms
 from freeroute.version import version
 from freeroute.wire.chat import ChatCall
 
-_FIXED: tuple[tuple[bytes, bytes], ...] = (
+FIXED: tuple[tuple[bytes, bytes], ...] = (
     (b"content-type", b"application/json"),
     (b"accept-encoding", b"identity"),
     (b"user-agent", f"freeroute/{version()}".encode()),
@@ -24,7 +24,7 @@ def request_headers(
     """
     provider = candidate.provider
     hop = (b"x-freeroute-hop", str(terms.hop).encode())
-    headers = [*_FIXED, hop, (b"accept", accept) if call.stream else _WHOLE]
+    headers = [*FIXED, hop, (b"accept", accept) if call.stream else _WHOLE]
     headers += [
         (name.lower().encode("ascii"), value.encode("latin-1")) for name, value in provider.headers.items()
     ]

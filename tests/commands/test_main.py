@@ -10,7 +10,9 @@ import pytest
 
 from tests.commands.conftest import PATIENCE, ROOT, process, url_of
 
-COMMANDS = "serve demo check models explain chat clients operators keys usage receipts".split()
+COMMANDS = (
+    "serve demo check doctor probe models explain chat top clients operators keys usage receipts".split()
+)
 HEAVY = [
     "aiohappyeyeballs",
     "alembic",

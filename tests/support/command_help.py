@@ -15,7 +15,7 @@ _INTRODUCTION = """\
 
 What each command says of itself with `--help`. After `make demo` or `make serve` they are in `.venv/bin`.
 Those that talk to a running gateway (`models`, `explain`, `chat`) send `FREEROUTE_API_KEY` if it is set;
-`reset` sends the admin key. Where output is data, `--json` gives it whole.
+`reset` and `top` send the admin key. Where output is data, `--json` gives it whole.
 """
 
 
