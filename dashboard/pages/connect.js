@@ -37,7 +37,7 @@ export function build(desk) {
     ...groups.map((group) => group.root));
 
   const render = () => {
-    const needsKey = desk.who().needs_key ?? desk.status()?.clients.some((one) => one.name !== NOBODY);
+    const needsKey = desk.who().needs_key || desk.status()?.clients.some((one) => one.name !== NOBODY);
     const made = recipes({ address: address(), model: model.value || "free", key: needsKey ? PLACEHOLDER : NO_KEY });
     for (const { kind, list } of groups) {
       keyed(list, made.filter((one) => one.kind === kind), (one) => one.id, (one) => recipeView(desk, one));
