@@ -87,10 +87,10 @@ def _network(read: "Offline") -> "list[Finding]":
 
     from freeroute.clock import SystemClock
     from freeroute.commands.checkup import network
-    from freeroute.upstreams.aiohttp_transport import AiohttpTransport
+    from freeroute.upstreams.http_transport import HttpTransport
 
     async def examined() -> "list[Finding]":
-        transport = AiohttpTransport()
+        transport = HttpTransport()
         try:
             return await network.examine(read, transport, SystemClock())
         finally:

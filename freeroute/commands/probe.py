@@ -130,10 +130,10 @@ def _make(planned: "Sequence[Planned]") -> "list[Made]":
 
     from freeroute.clock import SystemClock
     from freeroute.commands.probing.calls import make
-    from freeroute.upstreams.aiohttp_transport import AiohttpTransport
+    from freeroute.upstreams.http_transport import HttpTransport
 
     async def every() -> "list[Made]":
-        transport = AiohttpTransport()
+        transport = HttpTransport()
         try:
             # One after the other: what the second is told of counters is to show the first.
             return [await make(one, transport, SystemClock()) for one in planned]
