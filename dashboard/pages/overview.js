@@ -43,7 +43,7 @@ export function build(desk) {
     root: byId("page-overview"),
     update(status) {
       renderTotals(status);
-      line(byId("overview-scope"), barred());
+      line(byId("overview-scope"), barred() && `Resets and the order of equals are off. ${barred()}`);
       renderRouting(status.strategy);
       renderProviders(status.providers, reset, barred);
     },
