@@ -7,8 +7,8 @@ import { brief, ending, millis, number, plural, privacy, remedy, source, stateOf
 const BARS = 4;
 const TROUBLES = 3;
 
-/** Return the view of one provider's card. *reset(provider)* is called by its button. */
-export function providerCard(first, reset) {
+/** Return the view of one provider's card. *reset(provider)* is called by its button, *barred()* says why that is off. */
+export function providerCard(first, reset, barred) {
   let latest = first;
   const title = make("h3", { id: `provider-${first.id}` });
   const stateIcon = icon("none");
@@ -42,7 +42,8 @@ export function providerCard(first, reset) {
     text(stateWord, state.word);
     paint(stateIcon, state.tone);
     attr(button, "aria-label", `Reset ${provider.name}`);
-    attr(button, "title", "Close the breakers and lift the holds");
+    attr(button, "disabled", Boolean(barred()));
+    attr(button, "title", barred() || "Close the breakers and lift the holds");
     text(why, explain(provider, state));
     const returns = returnOf(provider);
     ticking(back, "until", returns, returns ? "Back" : "");

@@ -30,11 +30,12 @@ export class Signing {
       byId("dialog-key").value = "";
       if (!byId("signin-dialog").open) this.#pending = null;
     });
-    // A key may end, or another tab sign in or out, while nothing is asked here.
+    // A key may end, a first client be added, or another tab sign in or out, while nothing is asked here.
     const look = () => {
       if (!document.hidden && (this.#who.name || this.demanding)) this.learn().catch(() => {});
     };
     document.addEventListener("visibilitychange", look);
+    window.addEventListener("hashchange", look);
     setInterval(look, EVERY);
   }
 

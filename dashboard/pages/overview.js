@@ -1,6 +1,6 @@
 // How everything stands, on one screen.
 
-import { byId, keyed, make, show, text } from "/dashboard/dom.js";
+import { attr, byId, keyed, line, make, show, text } from "/dashboard/dom.js";
 import { providerCard, unusedLine } from "/dashboard/provider_card.js";
 import { resetProvider, setStrategy } from "/dashboard/session.js";
 import { brief, number } from "/dashboard/words.js";
@@ -10,6 +10,8 @@ const isOn = (provider) => provider.state !== "no-key";
 /** Build the page. */
 export function build(desk) {
   let changing = false;
+  // Whoever is signed in is told at once; nobody is asked for a key, once something is wanted.
+  const barred = () => (desk.who().name ? desk.may("operate") : "");
 
   const reset = (provider) => desk.act(async () => {
     await resetProvider(provider.id);
@@ -18,7 +20,10 @@ export function build(desk) {
 
   function renderRouting(strategy) {
     if (changing) return;
-    for (const choice of byId("routing").elements.strategy) choice.checked = choice.value === strategy;
+    for (const choice of byId("routing").elements.strategy) {
+      choice.checked = choice.value === strategy;
+      attr(choice, "disabled", Boolean(barred()));
+    }
   }
 
   async function changeStrategy({ target: choice }) {
@@ -38,8 +43,9 @@ export function build(desk) {
     root: byId("page-overview"),
     update(status) {
       renderTotals(status);
+      line(byId("overview-scope"), barred() && `Resets and the order of equals are off. ${barred()}`);
       renderRouting(status.strategy);
-      renderProviders(status.providers, reset);
+      renderProviders(status.providers, reset, barred);
     },
   };
 }
@@ -62,12 +68,12 @@ function renderTotals({ totals, providers }) {
   });
 }
 
-function renderProviders(providers, reset) {
+function renderProviders(providers, reset, barred) {
   const on = providers.filter(isOn);
   const off = providers.filter((one) => !isOn(one));
   text(byId("providers-count"), on.length ? String(on.length) : "");
   show(byId("nothing"), !on.length);
-  keyed(byId("providers"), on, (one) => one.id, (one) => providerCard(one, reset));
+  keyed(byId("providers"), on, (one) => one.id, (one) => providerCard(one, reset, barred));
   show(byId("unused"), off.length);
   text(byId("unused-title"), `${off.length} more without a key or a model`);
   keyed(byId("unused-list"), off, (one) => one.id, unusedLine);

@@ -48,6 +48,11 @@ def an_onlooker_sees_what_is_off_and_why(walk: Walk) -> None:
     button = walk.page.get_by_role("button", name="Add a client")
     assert button.is_disabled()
     assert button.get_attribute("title") == SCOPE
+    walk.turn_to("Overview")
+    walk.see("#overview-scope", SCOPE)
+    for button in walk.page.get_by_role("button", name="Reset ").all():
+        assert (button.is_disabled(), button.get_attribute("title")) == (True, SCOPE)
+    assert walk.page.get_by_label("Random", exact=True).is_disabled()
 
 
 def a_session_ends_with_its_token(walk: Walk) -> None:
