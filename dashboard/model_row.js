@@ -5,7 +5,7 @@ import { ticking } from "/dashboard/ticker.js";
 import { ago, brief, number, plural, privacy, source, stateOf } from "/dashboard/words.js";
 
 const TIERS = ["small", "medium", "large", "frontier"];
-const OFF_BY = { settings: "not in the settings", operator: "by an operator", provider: "its provider is switched off" };
+const OFF_BY = { operator: "by an operator", provider: "its provider is switched off" };
 
 /** What models can, as people say it. */
 export const CAN = {
@@ -39,8 +39,8 @@ export function familyRow(explain) {
 /** Return the view of a model; its buttons call *explain(name)* and *turn(model)*. */
 export function modelRow(explain, turn) {
   let latest = null;
-  const [provider, id, word, why, back, figures, rests] = Array.from({ length: 7 }, () => make("span"));
-  for (const node of [why, back, rests]) attr(node, "class", "trail");
+  const [provider, id, terms, word, why, back, figures, rests] = Array.from({ length: 8 }, () => make("span"));
+  for (const node of [terms, why, back, rests]) attr(node, "class", "trail");
   attr(provider, "class", "asked");
   attr(id, "class", "trail served");
   const sign = icon("none");
@@ -52,7 +52,7 @@ export function modelRow(explain, turn) {
   const can = cell("can", "Can");
   const quality = cell("quality", "Quality");
   const root = make("tr", { role: "row" },
-    cell("who", null, provider, " ", id), cell("result", null, sign, word, why, back),
+    cell("who", null, provider, " ", id, terms), cell("result", null, sign, word, why, back),
     context, can, quality, cell("speed", "Speed", figures, rests), cell("limits", null, limits.root),
     cell("change", null, asking, " ", turning));
   return {
@@ -63,10 +63,11 @@ export function modelRow(explain, turn) {
       const state = stateOf(one.state);
       paint(sign, state.tone);
       text(word, one.state === "healthy" ? "Ready" : state.word);
-      line(why, one.off_by === "settings" ? one.reason : OFF_BY[one.off_by] ?? one.reason);
+      const ends = one.retires && `until ${one.retires}, when its provider ends it`;
+      line(why, OFF_BY[one.off_by] || one.reason || ends);
       ticking(back, "until", one.back_at, one.back_at ? "back" : "");
       text(provider, one.whole?.name ?? one.provider);
-      attr(provider, "title", privacy(one.privacy));
+      line(terms, one.privacy === "trains" ? privacy(one.privacy) : "");
       text(id, one.model);
       text(context, one.context ? brief(one.context) : "–");
       attr(context, "title", one.max_output ? `Answers of ${number(one.max_output)} tokens at most` : null);
@@ -75,7 +76,7 @@ export function modelRow(explain, turn) {
       const { measured, prior } = one.speed ?? {};
       const shown = measured ?? prior;
       text(figures, shown ? `${number(shown.tokens_per_second)} tokens/s` : "–");
-      const from = measured ? `${plural(measured.answers, "answer")}, last ${ago(measured.at)}` : "expected";
+      const from = measured ? `${plural(measured.answers, "answer")}, ${ago(measured.at)}` : "expected";
       text(rests, shown && `first after ${number(shown.first_token)} s; ${from}`);
       limits.update(one.limits, one.whole?.limits ?? []);
       const barred = one.barred || (one.off_by === "settings" && "What the settings switch off is switched on there.");

@@ -102,7 +102,7 @@ export function build(desk) {
     standing.set(wanted.standing);
     sort.set(wanted.sort);
     const told = desk.may("operate");
-    line(barred, told);
+    line(barred, told && `Switching is for operators. ${told}`);
     for (const node of [filters, box, more]) show(node, found?.data.length);
     if (!found) return;
     const providers = new Map(found.providers.map((one) => [one.id, { ...one, barred: told }]));
@@ -145,14 +145,15 @@ function grouped(models, rank) {
 
 /** What callers are told, in the form in which operators are, as far as it goes. */
 function asCallersSee({ data }) {
-  const takes = { json_schema: "structured_outputs", json_object: "response_format" };
+  const takes = { json_schema: "structured_outputs", json_object: "response_format", images: "image" };
   const models = data.filter((one) => !one.freeroute.meta).map((one) => ({
     ...one.freeroute,
     id: one.id,
     model: one.id.slice(one.freeroute.provider.length + 1),
     context: one.context_length,
     state: one.freeroute.available ? "healthy" : "resting",
-    capabilities: Object.keys(CAN).filter((name) => one.supported_parameters.includes(takes[name] ?? name)),
+    capabilities: Object.keys(CAN).filter((name) =>
+      [...one.supported_parameters, ...one.architecture.input_modalities].includes(takes[name] ?? name)),
     limits: [],
     enabled: true,
   }));

@@ -159,8 +159,8 @@ export function build(desk) {
   }
 
   function renderTotals(all) {
-    const facts = { Requests: all.requests, Failed: all.failed ?? 0, "Prompt tokens": all.prompt, "Completion tokens": all.completion };
-    keyed(totals, Object.entries(facts), ([name]) => name, ([name]) => {
+    const facts = { Requests: all.requests, Failed: all.failed, "Prompt tokens": all.prompt, "Completion tokens": all.completion };
+    keyed(totals, Object.entries(facts).filter(([, figure]) => figure !== undefined), ([name]) => name, ([name]) => {
       const value = make("dd");
       return { root: make("div", {}, make("dt", {}, name), value), update: ([, figure]) => text(value, brief(figure)) };
     });
