@@ -1,6 +1,6 @@
 // A row for a model of a provider, and one above the models of a family.
 
-import { attr, icon, keyed, line, make, paint, show, text } from "/dashboard/dom.js";
+import { allow, attr, cell, icon, keyed, line, make, paint, show, text } from "/dashboard/dom.js";
 import { ticking } from "/dashboard/ticker.js";
 import { ago, brief, number, plural, privacy, source, stateOf } from "/dashboard/words.js";
 
@@ -47,14 +47,13 @@ export function modelRow(explain, turn) {
   const limits = limitList();
   const asking = pressing("Explain", () => explain(latest.id));
   const turning = pressing("", () => turn(latest));
-  const cell = (name, label, ...children) => make("td", { role: "cell", class: name, "data-label": label }, ...children);
-  const context = cell("context", "Context");
-  const can = cell("can", "Can");
-  const quality = cell("quality", "Quality");
+  const context = cell("Context", "context");
+  const can = cell("Can", "can");
+  const quality = cell("Quality", "quality");
   const root = make("tr", { role: "row" },
-    cell("who", null, provider, " ", id, terms), cell("result", null, sign, word, why, back),
-    context, can, quality, cell("speed", "Speed", figures, rests), cell("limits", null, limits.root),
-    cell("change", null, asking, " ", turning));
+    cell(null, "who", provider, " ", id, terms), cell(null, "result", sign, word, why, back),
+    context, can, quality, cell("Speed", "speed", figures, rests), cell(null, "limits", limits.root),
+    cell(null, "change", asking, " ", turning));
   return {
     root,
     update(one) {
@@ -82,8 +81,7 @@ export function modelRow(explain, turn) {
       const barred = one.barred || (one.off_by === "settings" && "What the settings switch off is switched on there.");
       text(turning, one.enabled ? "Switch off" : "Switch on");
       for (const button of [asking, turning]) attr(button, "aria-label", `${button.textContent} ${one.id}`);
-      attr(turning, "disabled", Boolean(barred));
-      attr(turning, "title", barred || null);
+      allow(turning, barred);
     },
   };
 }
