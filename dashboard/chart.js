@@ -90,6 +90,7 @@ export function chart() {
     const y = (value) => EDGE.top + height * (1 - value / scale.at(-1));
     attr(picture, "viewBox", `0 0 ${box.clientWidth} ${HEIGHT}`);
     attr(picture, "height", HEIGHT);
+    attr(picture, "data-thin", column() < 8);
     attr(picture, "aria-label", `${given.label} over time`);
     attr(picture, "aria-valuemax", starts.length - 1);
     const below = starts.map(() => 0);

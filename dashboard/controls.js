@@ -1,4 +1,4 @@
-// Fields to choose with, and tables, made by a script.
+// Fields to choose with, made by a script.
 
 import { keyed, make } from "/dashboard/dom.js";
 
@@ -28,14 +28,4 @@ export function picker(words, options, changed) {
   field.addEventListener("change", () => changed(field.value));
   set(options[0][0]);
   return { root: make("div", { class: "pick" }, make("label", { for: field.id }, words), field), set };
-}
-
-/** A table in a box that scrolls, with these words above its columns. Returns {root, heads, body}. */
-export function tabled(name, words) {
-  const heads = words.map((each) => make("th", { role: "columnheader", scope: "col" }, each));
-  const body = make("tbody", { role: "rowgroup" });
-  const top = make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, ...heads));
-  const root = make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": name },
-    make("table", { role: "table" }, top, body));
-  return { root, heads, body };
 }

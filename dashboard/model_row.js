@@ -1,11 +1,11 @@
 // A row for a model of a provider, and one above the models of a family.
 
-import { attr, icon, keyed, line, make, paint, show, text } from "/dashboard/dom.js";
+import { allow, attr, cell, icon, keyed, line, make, paint, show, text } from "/dashboard/dom.js";
 import { ticking } from "/dashboard/ticker.js";
 import { ago, brief, number, plural, privacy, source, stateOf } from "/dashboard/words.js";
 
 const TIERS = ["small", "medium", "large", "frontier"];
-const OFF_BY = { settings: "not in the settings", operator: "by an operator", provider: "its provider is switched off" };
+const OFF_BY = { operator: "by an operator", provider: "its provider is switched off" };
 
 /** What models can, as people say it. */
 export const CAN = {
@@ -39,22 +39,21 @@ export function familyRow(explain) {
 /** Return the view of a model; its buttons call *explain(name)* and *turn(model)*. */
 export function modelRow(explain, turn) {
   let latest = null;
-  const [provider, id, word, why, back, figures, rests] = Array.from({ length: 7 }, () => make("span"));
-  for (const node of [why, back, rests]) attr(node, "class", "trail");
+  const [provider, id, terms, word, why, back, figures, rests] = Array.from({ length: 8 }, () => make("span"));
+  for (const node of [terms, why, back, rests]) attr(node, "class", "trail");
   attr(provider, "class", "asked");
   attr(id, "class", "trail served");
   const sign = icon("none");
   const limits = limitList();
   const asking = pressing("Explain", () => explain(latest.id));
   const turning = pressing("", () => turn(latest));
-  const cell = (name, label, ...children) => make("td", { role: "cell", class: name, "data-label": label }, ...children);
-  const context = cell("context", "Context");
-  const can = cell("can", "Can");
-  const quality = cell("quality", "Quality");
+  const context = cell("Context", "context");
+  const can = cell("Can", "can");
+  const quality = cell("Quality", "quality");
   const root = make("tr", { role: "row" },
-    cell("who", null, provider, " ", id), cell("result", null, sign, word, why, back),
-    context, can, quality, cell("speed", "Speed", figures, rests), cell("limits", null, limits.root),
-    cell("change", null, asking, " ", turning));
+    cell(null, "who", provider, " ", id, terms), cell(null, "result", sign, word, why, back),
+    context, can, quality, cell("Speed", "speed", figures, rests), cell(null, "limits", limits.root),
+    cell(null, "change", asking, " ", turning));
   return {
     root,
     update(one) {
@@ -63,10 +62,11 @@ export function modelRow(explain, turn) {
       const state = stateOf(one.state);
       paint(sign, state.tone);
       text(word, one.state === "healthy" ? "Ready" : state.word);
-      line(why, one.off_by === "settings" ? one.reason : OFF_BY[one.off_by] ?? one.reason);
+      const ends = one.retires && `until ${one.retires}, when its provider ends it`;
+      line(why, OFF_BY[one.off_by] || one.reason || ends);
       ticking(back, "until", one.back_at, one.back_at ? "back" : "");
       text(provider, one.whole?.name ?? one.provider);
-      attr(provider, "title", privacy(one.privacy));
+      line(terms, one.privacy === "trains" ? privacy(one.privacy) : "");
       text(id, one.model);
       text(context, one.context ? brief(one.context) : "–");
       attr(context, "title", one.max_output ? `Answers of ${number(one.max_output)} tokens at most` : null);
@@ -75,14 +75,13 @@ export function modelRow(explain, turn) {
       const { measured, prior } = one.speed ?? {};
       const shown = measured ?? prior;
       text(figures, shown ? `${number(shown.tokens_per_second)} tokens/s` : "–");
-      const from = measured ? `${plural(measured.answers, "answer")}, last ${ago(measured.at)}` : "expected";
+      const from = measured ? `${plural(measured.answers, "answer")}, ${ago(measured.at)}` : "expected";
       text(rests, shown && `first after ${number(shown.first_token)} s; ${from}`);
       limits.update(one.limits, one.whole?.limits ?? []);
       const barred = one.barred || (one.off_by === "settings" && "What the settings switch off is switched on there.");
       text(turning, one.enabled ? "Switch off" : "Switch on");
       for (const button of [asking, turning]) attr(button, "aria-label", `${button.textContent} ${one.id}`);
-      attr(turning, "disabled", Boolean(barred));
-      attr(turning, "title", barred || null);
+      allow(turning, barred);
     },
   };
 }

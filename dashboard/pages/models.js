@@ -1,7 +1,7 @@
 // What can be asked for: who serves it, what it can, how it stands and how fast it proved; with switches.
 
-import { choice, picker, tabled } from "/dashboard/controls.js";
-import { attr, keyed, line, make, show, text } from "/dashboard/dom.js";
+import { choice, picker } from "/dashboard/controls.js";
+import { allow, attr, keyed, line, make, show, table, text } from "/dashboard/dom.js";
 import { CAN, familyRow, isReady, limitWords, modelRow, pace, pressing } from "/dashboard/model_row.js";
 import { Refused } from "/dashboard/session.js";
 import { ticking } from "/dashboard/ticker.js";
@@ -25,7 +25,7 @@ const SORTS = {
   quality: ["quality", (one) => -one.quality],
   speed: ["speed", (one) => -pace(one).tokens_per_second],
   context: ["context", (one) => -(one.context ?? 0)],
-  name: ["name", () => 0],
+  name: ["name", () => 0], // then by id alone
 };
 const HEADS = ["Served by", "State", "Context", "Can", "Quality", "Speed", "Limits", "Change"];
 const named = (entries) => Object.entries(entries).map(([id, [words]]) => [id, words]);
@@ -49,7 +49,7 @@ export function build(desk) {
   const provider = picker("Provider", [["", "all"]], (id) => change("provider", id));
   const sort = picker("Sort by", named(SORTS), (id) => change("sort", id));
   const filters = make("div", { class: "strip" }, field, standing.root, can.root, provider.root, sort.root);
-  const { root: box, body } = tabled("Table of models", HEADS);
+  const { box, rows } = table("models-rows", "Table of models", HEADS);
   const more = pressing("Show more", () => {
     most += PIECE;
     render();
@@ -102,7 +102,7 @@ export function build(desk) {
     standing.set(wanted.standing);
     sort.set(wanted.sort);
     const told = desk.may("operate");
-    line(barred, told);
+    line(barred, told && `Switching is for operators. ${told}`);
     for (const node of [filters, box, more]) show(node, found?.data.length);
     if (!found) return;
     const providers = new Map(found.providers.map((one) => [one.id, { ...one, barred: told }]));
@@ -114,7 +114,7 @@ export function build(desk) {
     const lines = grouped(chosen, SORTS[wanted.sort][1]);
     show(more, lines.length > most);
     const shown = lines.slice(0, most).map((one) => (one.members ? one : { ...one, barred: told, whole: providers.get(one.provider) }));
-    keyed(body, shown, (one) => one.key, (one) => (one.members ? familyRow(plan) : modelRow(plan, turnModel)));
+    keyed(rows, shown, (one) => one.key, (one) => (one.members ? familyRow(plan) : modelRow(plan, turnModel)));
   }
 
   return {
@@ -129,30 +129,31 @@ export function build(desk) {
   };
 }
 
-/** The models, and a line above those of a family that several serve. */
+/** The models, the first by *rank* first, and a line above those of a family that several serve. */
 function grouped(models, rank) {
+  const ranked = models.map((one) => [rank(one), one.id, { ...one, key: one.id }]);
+  ranked.sort(([a, x], [b, y]) => a - b || (x < y ? -1 : 1));
   const families = new Map();
-  for (const one of models) families.set(one.family, [...(families.get(one.family) ?? []), { ...one, key: one.id }]);
-  const best = (members) => Math.min(...members.map(rank));
-  return [...families]
-    .sort(([a, x], [b, y]) => best(x) - best(y) || a.localeCompare(b))
-    .flatMap(([family, members]) => {
-      if (members.length === 1) return members;
-      members.sort((a, b) => rank(a) - rank(b) || a.id.localeCompare(b.id));
-      return [{ key: `family ${family}`, family, members }, ...members.map((one) => ({ ...one, member: true }))];
-    });
+  for (const [, , one] of ranked) {
+    if (!families.has(one.family)) families.set(one.family, []);
+    families.get(one.family).push(one);
+  }
+  return [...families].flatMap(([family, members]) => (members.length === 1
+    ? members
+    : [{ key: `family ${family}`, family, members }, ...members.map((one) => ({ ...one, member: true }))]));
 }
 
 /** What callers are told, in the form in which operators are, as far as it goes. */
 function asCallersSee({ data }) {
-  const takes = { json_schema: "structured_outputs", json_object: "response_format" };
+  const takes = { json_schema: "structured_outputs", json_object: "response_format", images: "image" };
   const models = data.filter((one) => !one.freeroute.meta).map((one) => ({
     ...one.freeroute,
     id: one.id,
     model: one.id.slice(one.freeroute.provider.length + 1),
     context: one.context_length,
     state: one.freeroute.available ? "healthy" : "resting",
-    capabilities: Object.keys(CAN).filter((name) => one.supported_parameters.includes(takes[name] ?? name)),
+    capabilities: Object.keys(CAN).filter((name) =>
+      [...one.supported_parameters, ...one.architecture.input_modalities].includes(takes[name] ?? name)),
     limits: [],
     enabled: true,
   }));
@@ -196,8 +197,7 @@ function providerLine(turn) {
       latest = one;
       text(words, [`${one.name}: ${stateOf(one.state).word}`, privacy(one.privacy), ...one.limits.map(limitWords)].join(" · "));
       text(button, `Switch ${one.name} ${one.enabled ? "off" : "on"}`);
-      attr(button, "disabled", Boolean(one.barred));
-      attr(button, "title", one.barred || null);
+      allow(button, one.barred);
     },
   };
 }

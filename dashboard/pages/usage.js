@@ -1,8 +1,8 @@
 // Who used what: tokens and requests by client, provider or model, over an hour to ninety days.
 
 import { chart, ranked, spell } from "/dashboard/chart.js";
-import { choice, picker, tabled } from "/dashboard/controls.js";
-import { attr, keyed, line, make, show, text } from "/dashboard/dom.js";
+import { choice, picker } from "/dashboard/controls.js";
+import { cell, keyed, line, make, show, table, text } from "/dashboard/dom.js";
 import { Refused } from "/dashboard/session.js";
 import { brief, millis, now, number } from "/dashboard/words.js";
 
@@ -41,8 +41,8 @@ export function build(desk) {
   const notice = make("p", { class: "panel", role: "status" });
   const picture = chart();
   const totals = make("dl", { class: "totals" });
-  const table = tableOf("Usage by name");
-  const timed = tableOf("Usage over time");
+  const listed = tableOf("usage-names", "Usage by name");
+  const timed = tableOf("usage-times", "Usage over time");
   const steps = make("details", { class: "panel" }, make("summary", {}, "The bars as a table"), timed.root);
   const bySpan = picker("Time", named(SPANS), (id) => change("span", id));
   const byWhat = choice("By", Object.entries(BY), (id) => change("by", id));
@@ -52,7 +52,7 @@ export function build(desk) {
   const json = make("button", { type: "button", title: "Save what is shown as JSON" }, "JSON");
   const saving = make("div", { class: "actions", role: "group", "aria-label": "Save what is shown" }, csv, json);
   const controls = make("div", { class: "strip" }, bySpan.root, byWhat.root, measure.root, clients.root, saving);
-  const board = make("div", { class: "stack" }, totals, picture.root, table.root, steps);
+  const board = make("div", { class: "stack" }, totals, picture.root, listed.root, steps);
   const title = make("h2", { id: "usage-title", tabindex: -1 }, "Usage");
   const root = make("section", { class: "usage", "aria-labelledby": "usage-title" }, title, controls, notice, board);
   show(board, false);
@@ -135,7 +135,7 @@ export function build(desk) {
     measure.set(wanted.show);
     const names = new Set((desk.status()?.clients ?? []).map((one) => one.name));
     if (wanted.client) names.add(wanted.client);
-    clients.set(wanted.client, [["", "all"], ...[...names].sort().map((name) => [name, name])]);
+    clients.set(wanted.client, [["", "all"], ...[...names].sort().map((name) => [name, nameOf("client")({ client: name })])]);
     if (answer?.data.length) renderFigures();
   }
 
@@ -144,7 +144,7 @@ export function build(desk) {
     const byName = summed(data, nameOf(by));
     const [words, of] = MEASURES[wanted.show];
     renderTotals(summed(data, () => "all").get("all"));
-    table.update(BY[by], [...byName].sort(([, a], [, b]) => of(b) - of(a) || b.requests - a.requests));
+    listed.update(BY[by], [...byName].sort(([, a], [, b]) => of(b) - of(a) || b.requests - a.requests));
     show(picture.root, starts.length);
     show(steps, starts.length);
     if (!starts.length) return;
@@ -159,8 +159,8 @@ export function build(desk) {
   }
 
   function renderTotals(all) {
-    const facts = { Requests: all.requests, Failed: all.failed ?? 0, "Prompt tokens": all.prompt, "Completion tokens": all.completion };
-    keyed(totals, Object.entries(facts), ([name]) => name, ([name]) => {
+    const facts = { Requests: all.requests, Failed: all.failed, "Prompt tokens": all.prompt, "Completion tokens": all.completion };
+    keyed(totals, Object.entries(facts).filter(([, figure]) => figure !== undefined), ([name]) => name, ([name]) => {
       const value = make("dd");
       return { root: make("div", {}, make("dt", {}, name), value), update: ([, figure]) => text(value, brief(figure)) };
     });
@@ -210,14 +210,14 @@ const COLUMNS = [
   ["Answer", "total", (one) => mean(one.total, one.requests)],
 ];
 
-function tableOf(name) {
-  const { root, heads: [head, ...heads], body } = tabled(name, ["", ...COLUMNS.map(([words]) => words)]);
-  for (const each of heads) attr(each, "class", "figure");
+function tableOf(id, name) {
+  const { box, rows } = table(id, name, ["", ...COLUMNS.map(([words]) => words)]);
+  const head = box.querySelector("th");
   const more = make("p", { class: "note" });
-  root.append(more);
+  box.append(more);
   const row = () => {
     const first = make("th", { role: "rowheader", scope: "row" });
-    const cells = COLUMNS.map(([words]) => make("td", { role: "cell", class: "figure", "data-label": words }));
+    const cells = COLUMNS.map(([words]) => cell(words, "figure"));
     return {
       root: make("tr", { role: "row" }, first, ...cells),
       update([words, sums]) {
@@ -227,11 +227,11 @@ function tableOf(name) {
     };
   };
   return {
-    root,
-    update(title, rows) {
+    root: box,
+    update(title, lines) {
       text(head, title);
-      keyed(body, rows.slice(0, MOST), ([words]) => words, row);
-      line(more, rows.length > MOST ? `${number(MOST)} of ${number(rows.length)} are shown; a file has all.` : "");
+      keyed(rows, lines.slice(0, MOST), ([words]) => words, row);
+      line(more, lines.length > MOST ? `${number(MOST)} of ${number(lines.length)} are shown; a file has all.` : "");
     },
   };
 }
