@@ -3,16 +3,17 @@
 import { copy } from "/dashboard/copying.js";
 import { allow, byId, keyed, line, make, show, text } from "/dashboard/dom.js";
 import { KINDS, PLACEHOLDER, recipes } from "/dashboard/recipes.js";
+import { whoAmI } from "/dashboard/session.js";
 
 const LOCAL = ["localhost", "127.0.0.1", "[::1]"];
 const USUAL = ["free-smart", "free-fast", "free"]; // the best for what writes code first
-const NOBODY = "-"; // who asks without a key
 const NO_KEY = "not-needed"; // clients insist on some text
 
 /** The address for clients, also where this page is served below a path or with TLS. */
 const address = () => `${location.origin}${location.pathname.replace(/\/dashboard(\/.*)?$/, "")}/v1`;
 
 export function build(desk) {
+  let needsKey = desk.who().needs_key;
   const model = make("select", { id: "connect-model", autocomplete: "off" });
   const trouble = make("p", { class: "note" });
   const where = make("code", { tabindex: "-1" }, address());
@@ -37,7 +38,6 @@ export function build(desk) {
     ...groups.map((group) => group.root));
 
   const render = () => {
-    const needsKey = desk.who().needs_key || desk.status()?.clients.some((one) => one.name !== NOBODY);
     const made = recipes({ address: address(), model: model.value || "free", key: needsKey ? PLACEHOLDER : NO_KEY });
     for (const { kind, list } of groups) {
       keyed(list, made.filter((one) => one.kind === kind), (one) => one.id, (one) => recipeView(desk, one));
@@ -50,8 +50,9 @@ export function build(desk) {
     allow(newClient, desk.may("operate"));
   };
 
-  const listModels = async () => {
+  const learn = async () => {
     try {
+      needsKey = (await whoAmI()).needs_key; // asked anew: the first client may just have been added
       const { data } = await desk.ask("GET", "/v1/models");
       offer(model, data.map(({ id, freeroute }) => [id, freeroute.available ? id : `${id} (not now)`]));
       line(trouble, data.length ? "" : "No model is on yet: see the overview for how to get one.");
@@ -69,7 +70,7 @@ export function build(desk) {
     update: render,
     async shown(place) {
       render();
-      await listModels();
+      await learn();
       byId(`connect/${place}`)?.focus();
     },
   };
