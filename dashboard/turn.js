@@ -25,6 +25,7 @@ export function turnView(asked, { again, give, look }) {
       head = NOBODY;
       words.begin(model);
       words.grow(answer);
+      aside.end([], null);
     },
     /** The head of its answer came. */
     head(headers) {

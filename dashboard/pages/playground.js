@@ -134,8 +134,8 @@ export function build(desk) {
     if (stopper) return;
     const run = { request: bodyOf(asked), answer: new Answer(), began: performance.now(), first: 0 };
     sent = run.request;
-    setBusy(new AbortController());
     turn.begin(run.request.model, run.answer);
+    setBusy(new AbortController());
     turn.root.scrollIntoView({ block: "end" });
     explain(run.request.model, turn);
     const failure = await stream(turn, run).then(() => run.answer.error, (error) => error);
@@ -219,8 +219,10 @@ export function build(desk) {
   model.addEventListener("change", images.check);
   images.takeFrom(composer);
   root.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") stopper?.abort();
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) submit();
+  });
+  document.addEventListener("keydown", (event) => { // wherever the focus went meanwhile
+    if (event.key === "Escape" && !root.hidden) stopper?.abort();
   });
   return { root, shown: learn, update };
 }

@@ -110,17 +110,22 @@ def images_go_where_they_are_seen(walk: Walk) -> None:
 
 
 def a_stop_is_heeded(walk: Walk) -> None:
-    """Escape ends what is asked; it can be asked again."""
-    _open(walk)
-    walk.page.route(f"**{PATH}", lambda route: None)
+    """Escape ends what is asked, here and at the provider; what was said stays, and it can be asked again."""
+    _open(walk, "groq/openai/gpt-oss-120b")
+    walk.stage.steer("groq", speed={"first_token": 30})
     _say(walk, "Why?")
     walk.see(".turn .note", "Asking for")
     walk.page.keyboard.press("Escape")
     walk.see(".turn .note", "Stopped.")
-    walk.page.unroute(f"**{PATH}")
+    walk.stage.steer("groq", speed={"first_token": 0, "tokens_per_second": 5})
     walk.page.get_by_role("button", name="Try again").click()
-    walk.see(".turn .answer", "simulated answer")
-    walk.forgive("ERR_ABORTED")
+    walk.see(".turn .answer", "This is")
+    walk.page.keyboard.press("Escape")
+    walk.see(".turn .note", "Stopped.")
+    walk.see(".turn .answer", "This is")
+    walk.stage.steer("groq", speed=None)
+    walk.turn_to("Requests")
+    walk.see("#requests", "caller left")
 
 
 def failures_are_told_in_words(walk: Walk) -> None:
