@@ -1,65 +1,54 @@
-// A row for each of the last requests.
+// A row for each request, which opens to all that is known of it.
 
-import { attr, bar, fill, icon, line, make, paint, text } from "/dashboard/dom.js";
+import { attr, bar, fill, icon, make } from "/dashboard/dom.js";
+import { hopsOf, outcomeOf } from "/dashboard/receipts.js";
 import { brief, ending, millis, moment, result } from "/dashboard/words.js";
 
 const HOPS = 3;
-const CALLER_LEFT = 499; // as the gateway notes a caller who hung up
 
-/** Return the view of one request. *slowest()* is the longest time among those shown, the scale of its bar. */
-export function requestRow(slowest) {
-  const time = make("time");
-  const sign = icon("none");
-  const word = make("span");
-  const asked = make("span", { class: "asked" });
-  const served = make("span", { class: "served" });
-  const trail = make("span", { class: "trail" });
-  const total = make("span", { class: "total" });
-  const first = make("span", { class: "small" });
+/**
+ * Return the view of *request*, which is over and changes no more. *slowest()* is the longest time among those shown,
+ * the scale of its bar; *toggle(request)* opens and closes it, *isOpen(request)* says whether it is open.
+ */
+export function requestRow(request, { slowest, toggle, isOpen }) {
+  const { id, at, client, model, provider, served_model: served, status, total_ms: total, tokens } = request;
+  const outcome = outcomeOf(request);
+  const failed = outcome === "failed" || outcome === "turned";
+  const time = make("time", { datetime: new Date(at * 1000).toISOString() }, moment(at));
+  const opener = make("button", { type: "button", class: "opener" }, time, make("span", { class: "hidden" }, ": all about this request"));
   const strip = bar("latency", ["queue", "first", "rest"]);
-  const tokens = make("span");
-  const root = make("tr", { role: "row" },
-    cell("when", time),
-    cell("result", sign, word),
-    cell("what", asked, " ", served, trail),
-    cell("took", total, strip, first),
-    cell("tokens", tokens));
+  const asked = `${client && client !== "-" ? `${client}: ` : ""}${model || "no model"}`;
+  const root = make("tr", { role: "row", class: "request", title: `Request ${id}`, "data-tone": failed && "bad" },
+    cell("when", opener),
+    cell("result", icon(toneOf(request, outcome)), make("span", {}, `${status || ""} ${result(request)}`.trim())),
+    cell("what", make("span", { class: "asked" }, asked), " ",
+      make("span", { class: "served" }, provider ? `→ ${provider}, ${served ?? ""}` : ""),
+      make("span", { class: "trail" }, toldOf(request, failed))),
+    cell("took", make("span", { class: "total" }, millis(total)), strip, make("span", { class: "small" }, timings(request))),
+    cell("tokens", tokens ? `${brief(tokens.prompt ?? 0)} in ${brief(tokens.completion ?? 0)} out` : "–"));
+  root.addEventListener("click", () => {
+    if (String(getSelection()) === "") toggle(request); // whoever marks a text does not want it to move
+  });
   return {
     root,
-    update(request) {
-      const failed = isFailure(request);
-      paint(sign, toneOf(request, failed));
-      attr(root, "data-tone", failed ? "bad" : null);
-      text(time, moment(request.at));
-      attr(time, "datetime", new Date(request.at * 1000).toISOString());
-      text(word, `${request.status || ""} ${result(request)}`.trim());
-      const model = request.model || "no model";
-      text(asked, request.client && request.client !== "-" ? `${request.client}: ${model}` : model);
-      line(served, request.provider && `→ ${request.provider}, ${request.served_model ?? ""}`);
-      line(trail, hopsOf(request, failed));
-      text(total, millis(request.total_ms));
-      line(first, timings(request));
+    update() {
+      attr(opener, "aria-expanded", String(isOpen(request)));
       fill(strip, shares(request, slowest()));
-      text(tokens, tokensOf(request.tokens));
-      attr(root, "title", `Request ${request.id}`);
     },
   };
 }
 
 const cell = (name, ...children) => make("td", { role: "cell", class: name }, ...children);
 
-const isFailure = (request) => request.status !== CALLER_LEFT && (request.status >= 400 || Boolean(request.code));
-
-function toneOf(request, failed) {
-  if (request.status === CALLER_LEFT) return "none";
-  if (failed) return request.status === 429 ? "rest" : "bad";
-  return hops(request).length ? "warn" : "good";
+function toneOf(request, outcome) {
+  if (outcome === "left") return "none";
+  if (outcome === "served") return hopsOf(request).length ? "warn" : "good";
+  if (request.status === 429) return "rest";
+  return outcome === "turned" ? "held" : "bad";
 }
 
-const hops = (request) => request.attempts.filter((attempt) => attempt.kind !== "served");
-
-function hopsOf(request, failed) {
-  const all = hops(request);
+function toldOf(request, failed) {
+  const all = hopsOf(request);
   if (!all.length) return "";
   const told = all.slice(0, HOPS).map(
     (hop) => `${hop.provider} ${ending(hop.kind, hop.status)} in ${millis(hop.seconds * 1000)}`,
@@ -80,8 +69,4 @@ function shares(request, slowest) {
   const queue = Math.min(request.queue_ms ?? 0, request.total_ms);
   const first = Math.max(queue, Math.min(request.first_event_ms ?? request.total_ms, request.total_ms));
   return [queue, first - queue, request.total_ms - first].map((ms) => ms / slowest);
-}
-
-function tokensOf(tokens) {
-  return tokens ? `${brief(tokens.prompt ?? 0)} in ${brief(tokens.completion ?? 0)} out` : "–";
 }
