@@ -27,6 +27,7 @@ from freeroute.domain.catalogue import Provider
 from freeroute.domain.rates import with_told
 from freeroute.engine import status
 from freeroute.engine.attempts import Routing
+from freeroute.engine.feed import Feed
 from freeroute.engine.gateway import Gateway
 from freeroute.engine.maintenance import MaintenanceSwitch
 from freeroute.engine.operations import Operations
@@ -117,6 +118,7 @@ class App:
         self.recorder: Recorder | None = None
         self.reader: RecordsReader | None = None
         self.maintenance = MaintenanceSwitch(self.gateway)
+        self.feed = Feed(self.gateway)
         self.traces: Traces | None = None
         self._log = structlog.get_logger("freeroute")
 
@@ -192,7 +194,7 @@ class App:
             """Read the settings again; raises ConfigError, and then nothing has changed."""
             plan = self._read()
             waits = _needs_restart(self.settings, plan.settings)
-            self.settings = plan.settings
+            self.settings, self.gateway.unread = plan.settings, None
             self.provisioning.give(plan)
             self.enrolment.give(plan.settings.clients)
             self.guard.policy = self._policy(admin_key)
@@ -224,6 +226,7 @@ class App:
             try:
                 reload()
             except ConfigError as exc:
+                self.gateway.unread = str(exc)
                 self._log.error("settings not reloaded, the old ones stay", reason=str(exc))
 
         @contextlib.asynccontextmanager
@@ -256,6 +259,7 @@ class App:
         return build_asgi(
             self.gateway,
             self.guard,
+            live=self.feed,
             reload=reload,
             render=self.metrics.render,
             dashboard=dashboard_dir(),

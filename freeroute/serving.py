@@ -121,6 +121,10 @@ def _run(app: App, listening: socket.socket, admin_key: str, on_local: AnnounceL
             app.gateway.draining = True
             super().handle_exit(sig, frame)
 
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            app.feed.close()  # who watches has no answer to wait for
+            await super().shutdown(sockets)
+
     _settle_memory()
     Server(server_config(app.asgi(admin_key, on_local), grace=GRACE)).run(sockets=[listening])
 

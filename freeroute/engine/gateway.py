@@ -74,6 +74,7 @@ class Gateway:
         self.unsaved = False
         self.recording: Recording | None = None
         self.maintenance: Maintenance | None = None
+        self.unread: str | None = None  # why the settings could not be read again
         self.in_flight = 0
         self.clients: tuple[Client, ...] = ()
         self.no_train = no_train
@@ -294,12 +295,10 @@ class Gateway:
 
     def reset(self, provider_id: str) -> dict[str, Any]:
         """Close a provider's breakers and lift its holds; raises NotFound."""
-        if provider_id not in self.catalogue.providers:
-            known = ", ".join(sorted(self.catalogue.providers)) or "none"
-            raise NotFound(f"provider {provider_id!r} is not switched on; there is: {known}")
-        self.standing.reset(provider_id)
-        self.loop.room.stir()
-        return status.provider(self.view(), self.catalogue.providers[provider_id])
+        if provider_id in self.catalogue.providers:
+            self.standing.reset(provider_id)
+            self.loop.room.stir()
+        return status.one_provider(self.view(), provider_id)
 
     def set_strategy(self, strategy: str) -> dict[str, Any]:
         """Set how ``free`` orders equals until the next start; raises InvalidRequest."""
@@ -338,6 +337,7 @@ class Gateway:
             unsaved=self.unsaved,
             recording=self.recording,
             maintenance=self.maintenance,
+            unread=self.unread,
         )
 
     def observe(self, observer: Observer) -> None:

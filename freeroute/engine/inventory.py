@@ -9,7 +9,7 @@ from typing import Any
 from freeroute.domain.catalogue import ALIASES, Candidate, MetaModel, Model, Pool, Price, Provider, Scope
 from freeroute.domain.leases import Reading
 from freeroute.domain.resolve import Target
-from freeroute.engine import status
+from freeroute.engine.survey import best, seat_of, state_of, typical_of
 from freeroute.engine.view import View
 
 AT_ONCE = 50
@@ -62,7 +62,7 @@ def _provider(
     return {
         "id": provider.id,
         "name": provider.name,
-        "state": status.state_of([one for one in models if one["keys"]], breaker),
+        "state": state_of({one["state"] for one in models if one["keys"]}, breaker),
         "enabled": provider.id not in view.standing.off,
         "privacy": provider.privacy.value,
         "local": provider.is_local,
@@ -103,8 +103,13 @@ def _model(view: View, provider: Provider, model: Model, candidates: Sequence[Ca
 def _standing(view: View, model: Model, candidates: Sequence[Candidate]) -> Entry:
     """Return how *model* stands: as the key of it that stands best."""
     if candidates:
-        best = status.best([status.line_of(view, one) for one in candidates])
-        return {name: best[name] for name in ("state", "reason", "back_at")}
+        found = best(seat_of(view, one, typical_of(one)) for one in candidates)
+        obstacle = found.obstacle
+        return {
+            "state": found.state,
+            "reason": obstacle.reason if obstacle else None,
+            "back_at": view.wall(obstacle.back_at) if obstacle else None,
+        }
     if model.enabled:
         return {"state": "no-key", "reason": "none of its provider's keys is used", "back_at": None}
     today = dt.datetime.fromtimestamp(view.now.wall, dt.UTC).date().isoformat()

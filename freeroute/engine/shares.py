@@ -1,6 +1,5 @@
 """What clients used of which provider, and what they have left. Built on demand, read-only."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -81,6 +80,7 @@ def _tally(view: View, holder: str) -> ClientTally:
 def _client(view: View, holder: str, client: Client | None) -> dict[str, Any]:
     tally = _tally(view, holder)
     return {
+        "id": holder,
         "name": name_of(holder),
         "requests": tally.requests,
         "served": tally.served,
@@ -107,11 +107,10 @@ def _readings(view: View, client: Client | None) -> list[Reading]:
 
 
 def _limit(view: View, reading: Reading) -> dict[str, Any]:
-    resets_in = reading.resets_in
     return {
         "label": reading.pool.limit.label,
         "limit": reading.limit,
         "used": round(reading.used, 3),
         "remaining": round(max(reading.limit - reading.used, 0.0), 3),
-        "resets_at": round(view.now.wall + resets_in, 3) if math.isfinite(resets_in) else None,
+        "resets_at": view.ahead(view.now.mono + reading.resets_in),
     }

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Hashable
 from statistics import median
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from msgspec import Struct, field
 
@@ -21,6 +21,8 @@ TURNED_AWAY = 5
 _AT_THE_DOOR = frozenset({"invalid_api_key", "forbidden_origin", "misdirected_host", "maintenance"})
 # Enough for a median that follows the last minutes, few enough to sort on demand.
 LATENCIES = 64
+# Of these the last are shown one by one. Own design: as many as a line the width of a card can show.
+HISTORY = 30
 # Clients that are counted apart; the rest are one. Own design: ten times the largest team.
 CLIENTS = 1000
 # Of each, models at providers that are counted apart. Own design: more than the catalogue has.
@@ -48,15 +50,21 @@ class ProviderTally(Struct):
     first_events: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES))
     totals: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES))
 
-    def latency(self) -> dict[str, float] | None:
-        """Return the medians in seconds, or None before the first answer."""
+    def latency(self) -> dict[str, Any] | None:
+        """Return the medians and the last times in seconds, or None before the first answer."""
         if not self.totals:
             return None
         first = median(self.first_events) if self.first_events else None
         return {
             "first_event_p50": round(first, 4) if first is not None else 0.0,
             "total_p50": round(median(self.totals), 4),
+            "first_events": _last(self.first_events),
+            "totals": _last(self.totals),
         }
+
+
+def _last(times: deque[float]) -> list[float]:
+    return [round(seconds, 4) for seconds in list(times)[-HISTORY:]]
 
 
 class Use(Struct):

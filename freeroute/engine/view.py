@@ -10,12 +10,17 @@ from freeroute.domain.clients import Client
 from freeroute.domain.leases import charges_of
 from freeroute.domain.resolve import Names
 from freeroute.domain.standing import Obstacle, Standing
-from freeroute.domain.usage import Demand
+from freeroute.domain.usage import DEFAULT_OUTPUT, Demand, Usage
 from freeroute.engine.ports import Counters
 from freeroute.engine.tally import Tally
 
 # What a report assumes of a call nobody has made yet: a short chat turn.
 TYPICAL = Demand(prompt=200)
+TYPICAL_USE = Usage(prompt=TYPICAL.prompt, completion=DEFAULT_OUTPUT)
+
+
+SOON = 2.0
+"""Seconds within which a steady view tells no moment. Own design: longer than anything that is polled."""
 
 
 class Recording(Struct):
@@ -51,7 +56,8 @@ class Waiting(Struct, frozen=True):
 class View(Struct, frozen=True):
     """Everything a report reads, at the instant *now*; *in_flight* are requests that are being answered.
 
-    *unsaved* says that what changes is not being saved, *recording* how receipts are stored, if they are.
+    *unsaved* says that what changes is not being saved, *recording* how receipts are stored, if they are, and
+    *unread* why the settings could not be read again. In a *steady* view moments are whole seconds.
     """
 
     now: Now
@@ -70,6 +76,8 @@ class View(Struct, frozen=True):
     unsaved: bool = False
     recording: Recording | None = None
     maintenance: Maintenance | None = None
+    unread: str | None = None
+    steady: bool = False
 
     def obstacle(self, candidate: Candidate) -> Obstacle | None:
         """Return what keeps *candidate* from serving a typical call now."""
@@ -77,4 +85,13 @@ class View(Struct, frozen=True):
 
     def wall(self, mono: float) -> float | None:
         """Return the Unix time of *mono*; None for never."""
-        return None if math.isinf(mono) else round(self.now.wall + mono - self.now.mono, 3)
+        if math.isinf(mono):
+            return None
+        return round(self.now.wall + mono - self.now.mono, 0 if self.steady else 3)
+
+    def ahead(self, mono: float) -> float | None:
+        """Return the Unix time of what ends at *mono*; None for never, and in a steady view for any moment.
+
+        What is only looked at again soon has a moment that moves with each look.
+        """
+        return None if self.steady and mono - self.now.mono < SOON else self.wall(mono)

@@ -110,6 +110,7 @@ class Request:
     __slots__ = (
         "_added",
         "_send",
+        "admit",
         "caller",
         "headers",
         "id",
@@ -130,6 +131,9 @@ class Request:
         self.id = self._choose_id()
         self.params: dict[str, str] = {}  # the parts of the path its route has names for
         self.caller = Caller()
+        self.admit: Callable[[], Caller] = (
+            Caller  # says anew who calls; raises ApiError if nobody may any more
+        )
         self.started = False
         self._added: list[Header] = [
             (b"x-request-id", self.id.encode("ascii")),

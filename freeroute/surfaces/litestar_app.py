@@ -18,6 +18,7 @@ from freeroute.surfaces.admin.desk import Desk
 from freeroute.surfaces.admin.operations import Reload
 from freeroute.surfaces.guard import Guard
 from freeroute.surfaces.http import BodyBounds, Request, error_headers, log_fault
+from freeroute.surfaces.live import Live, LiveSurface
 from freeroute.surfaces.openai import ChatGateway, OpenAiSurface
 from freeroute.surfaces.operator import OperatorGateway, OperatorSurface, Render
 from freeroute.surfaces.routes import Route, handlers
@@ -33,6 +34,7 @@ class Gateway(ChatGateway, OperatorGateway, Protocol):
 
 def routes(
     gateway: Gateway,
+    live: Live,
     guard: Guard,
     clock: Clock,
     bounds: BodyBounds,
@@ -46,6 +48,7 @@ def routes(
     return [
         *OpenAiSurface(gateway, clock, bounds).routes(),
         *OperatorSurface(gateway, render, desk).routes(),
+        *LiveSurface(live).routes(),
         *topics.routes(desk, administration, reload),
         *SessionSurface(guard).routes(),
         *DashboardSurface(dashboard).routes(),
@@ -56,6 +59,7 @@ def build_asgi(
     gateway: Gateway,
     guard: Guard,
     *,
+    live: Live,
     reload: Reload,
     render: Render,
     dashboard: Path,
@@ -66,12 +70,15 @@ def build_asgi(
 ) -> Litestar:
     """Build the application over *gateway*.
 
-    *guard* admits, *reload* reads the settings again, *render* gives the metrics and their content type,
+    *guard* admits, *live* tells how things stand as it goes on, *reload* reads the settings again,
+    *render* gives the metrics and their content type,
     *dashboard* is the directory of its files, *administration* what ``/admin`` works on, and
     *lifespan* holds what is opened before the first request and closed after the last.
     """
     clock = clock or SystemClock()
-    table = routes(gateway, guard, clock, bounds or BodyBounds(), render, reload, dashboard, administration)
+    table = routes(
+        gateway, live, guard, clock, bounds or BodyBounds(), render, reload, dashboard, administration
+    )
     return Litestar(
         handlers(table, guard),
         openapi_config=None,

@@ -132,8 +132,9 @@ async def answer(route: Route, guard: Guard, request: Request) -> None:
 
 
 def _admit(route: Route, guard: Guard, request: Request) -> None:
+    request.admit = lambda: guard.admit(request.headers, request.peer, route.asks(request.method))
     try:
-        request.caller = guard.admit(request.headers, request.peer, route.asks(request.method))
+        request.caller = request.admit()
     except ApiError as error:
         if route.refused is not None:
             route.refused(request, error)

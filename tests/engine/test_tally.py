@@ -5,7 +5,7 @@ import msgspec
 from freeroute.clock import Now
 from freeroute.domain.outcome import Kind
 from freeroute.domain.receipt import AttemptNote
-from freeroute.engine.tally import RECENT, TURNED_AWAY, ProviderTally, Tally
+from freeroute.engine.tally import HISTORY, RECENT, TURNED_AWAY, ProviderTally, Tally
 from tests.support.world import World, provider
 
 
@@ -21,7 +21,12 @@ async def test_only_the_last_fifty_are_kept():
         tally.saw(receipt)
     assert len(tally.recent) == RECENT
     assert tally.requests == RECENT + 5
-    assert tally.providers["a"].latency() == {"first_event_p50": 2.0, "total_p50": 2.0}
+    assert tally.providers["a"].latency() == {
+        "first_event_p50": 2.0,
+        "total_p50": 2.0,
+        "first_events": [2.0] * HISTORY,
+        "totals": [2.0] * HISTORY,
+    }
 
 
 async def test_requests_turned_away_at_the_door_push_no_others_out():
@@ -43,7 +48,8 @@ async def test_requests_turned_away_at_the_door_push_no_others_out():
 async def test_an_answer_whose_first_event_nobody_saw_still_counts():
     tally, receipt = Tally(), await receipt_of_one_request()
     tally.saw(msgspec.structs.replace(receipt, first_event=None))
-    assert tally.providers["a"].latency() == {"first_event_p50": 0.0, "total_p50": 2.0}
+    latency = tally.providers["a"].latency()
+    assert latency == {"first_event_p50": 0.0, "total_p50": 2.0, "first_events": [], "totals": [2.0]}
 
 
 async def test_the_last_error_of_a_provider_is_remembered():

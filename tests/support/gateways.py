@@ -68,6 +68,49 @@ class FakeServed:
         self.ended.set()
 
 
+class FakeLive:
+    """Tells every watcher *news* and whatever a test says next; ends then at once if *ends*."""
+
+    def __init__(
+        self, news: Sequence[bytes] = (b"event: status\ndata: {}\n\n",), *, ends: bool = True
+    ) -> None:
+        self.news = news
+        self.ends = ends
+        self.asked: list[tuple[str, str | None]] = []
+        self.left = 0
+        self._next: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def say(self, news: bytes) -> None:
+        self._next.put_nowait(news)
+
+    def provider(self, name: str, client: Client | None) -> dict[str, Any]:
+        self.asked.append((name, client.name if client else None))
+        if name != "groq":
+            raise NotFound(f"{name} is not switched on")
+        return {"id": name}
+
+    def watch(self, client: Client | None) -> "FakeWatcher":
+        self.asked.append(("events", client.name if client else None))
+        return FakeWatcher(self)
+
+    async def next(self) -> bytes | None:
+        return None if self.ends else await self._next.get()
+
+
+class FakeWatcher:
+    """One watcher of a `FakeLive`."""
+
+    def __init__(self, live: FakeLive) -> None:
+        self._live = live
+        self._news = list(live.news)
+
+    async def next(self) -> bytes | None:
+        return self._news.pop(0) if self._news else await self._live.next()
+
+    def leave(self) -> None:
+        self._live.left += 1
+
+
 class FakeGateway:
     """Answers every call with *answer*, an exception being raised; None waits until it is cancelled."""
 

@@ -11,7 +11,7 @@ from freeroute.surfaces.http import BodyBounds
 from freeroute.surfaces.litestar_app import build_asgi
 from tests.support.administration import administration
 from tests.support.clocks import ManualClock
-from tests.support.gateways import ANSWER, FakeGateway, FakeServed
+from tests.support.gateways import ANSWER, FakeGateway, FakeLive, FakeServed
 
 Build = Callable[..., Litestar]
 
@@ -19,6 +19,11 @@ Build = Callable[..., Litestar]
 @pytest.fixture
 def gateway() -> FakeGateway:
     return FakeGateway(FakeServed(ANSWER))
+
+
+@pytest.fixture
+def live() -> FakeLive:
+    return FakeLive()
 
 
 @pytest.fixture
@@ -35,11 +40,12 @@ def dashboard(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def build(gateway: FakeGateway, dashboard: Path) -> Build:
+def build(gateway: FakeGateway, live: FakeLive, dashboard: Path) -> Build:
     def build(policy: Policy | None = None, bounds: BodyBounds | None = None) -> Litestar:
         return build_asgi(
             gateway,
             Guard(policy or Policy(admin_key="admin"), ManualClock()),
+            live=live,
             reload=gateway.reload,
             render=gateway.render,
             dashboard=dashboard,

@@ -14,7 +14,7 @@ from freeroute.surfaces.guard import Guard, Policy
 from freeroute.surfaces.litestar_app import build_asgi
 from tests.support.administration import FakeTrail, administration
 from tests.support.clocks import ManualClock
-from tests.support.gateways import FakeGateway
+from tests.support.gateways import FakeGateway, FakeLive
 from tests.support.world import World, model, provider
 
 PER_MINUTE = Limit(Unit.REQUESTS, 30, 60.0, span="minute")
@@ -37,6 +37,7 @@ def ask(world: World, trail: FakeTrail, gateway: FakeGateway, tmp_path) -> Ask:
     app: Any = build_asgi(
         gateway,
         Guard(Policy(admin_key="boss"), ManualClock()),
+        live=FakeLive(),
         reload=gateway.reload,
         render=gateway.render,
         dashboard=tmp_path,

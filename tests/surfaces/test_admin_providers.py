@@ -11,6 +11,7 @@ from freeroute.surfaces.guard import Guard, Policy
 from freeroute.surfaces.litestar_app import build_asgi
 from tests.support.administration import FakeTrail, administration
 from tests.support.clocks import ManualClock
+from tests.support.gateways import FakeLive
 from tests.support.providers import FakeProviders
 
 TOKENS = {scope.value: f"fo-{scope.value}" for scope in Scope}
@@ -32,6 +33,7 @@ class Scene:
         self._app = build_asgi(
             gateway,
             Guard(POLICY, ManualClock()),
+            live=FakeLive(),
             reload=gateway.reload,
             render=nothing,
             dashboard=dashboard,

@@ -15,6 +15,7 @@ from freeroute.surfaces.guard import Guard, Policy
 from freeroute.surfaces.litestar_app import build_asgi
 from tests.support.administration import FakeRecords, administration
 from tests.support.clocks import EPOCH, ManualClock
+from tests.support.gateways import FakeLive
 
 Ask = Callable[..., Any]
 WEEK_AGO = EPOCH - 7 * 86400
@@ -32,6 +33,7 @@ def serve(gateway, tmp_path) -> Callable[[FakeRecords | None], Any]:
         return build_asgi(
             gateway,
             Guard(Policy(admin_key="boss"), ManualClock()),
+            live=FakeLive(),
             reload=gateway.reload,
             render=gateway.render,
             dashboard=tmp_path,

@@ -15,7 +15,7 @@ from freeroute.surfaces.guard import Guard, Policy
 from freeroute.surfaces.litestar_app import build_asgi
 from tests.support.administration import FakeBook, FakeTrail, administration
 from tests.support.clocks import EPOCH, ManualClock
-from tests.support.gateways import FakeGateway
+from tests.support.gateways import FakeGateway, FakeLive
 
 ANN = Operator("ann", Scope.ADMIN, hash_key("fo-ann"))
 
@@ -33,6 +33,7 @@ class World:
         app = build_asgi(
             gateway,
             Guard(Policy(admin_key="boss", operators=(ANN,)), ManualClock()),
+            live=FakeLive(),
             reload=gateway.reload,
             render=rendered,
             dashboard=dashboard,

@@ -17,7 +17,7 @@ from freeroute.surfaces.litestar_app import routes
 from freeroute.surfaces.operator import openapi_document
 from tests.support.administration import administration
 from tests.support.clocks import EPOCH, ManualClock
-from tests.support.gateways import FakeGateway
+from tests.support.gateways import FakeGateway, FakeLive
 
 CLIENTS = (
     Client("alice", hash_key("sk-alice")),
@@ -59,6 +59,8 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("GET", "/v1/models/{model:path}"): CLIENT,
     ("GET", "/v1/key"): CLIENT,
     ("GET", "/v1/status"): CLIENT | READ,
+    ("GET", "/v1/status/events"): CLIENT | READ,
+    ("GET", "/v1/status/providers/{provider}"): CLIENT | READ,
     ("GET", "/v1/plan"): CLIENT | READ,
     ("PATCH", "/v1/status/routing"): OPERATE,
     ("POST", "/v1/status/providers/{provider}/reset"): OPERATE,
@@ -124,7 +126,17 @@ BODIES = {
 
 def table(dashboard):
     guard, gateway, clock = Guard(KEYED, ManualClock()), FakeGateway(), ManualClock()
-    return routes(gateway, guard, clock, BodyBounds(), gateway.render, dict, dashboard, administration())
+    return routes(
+        gateway,
+        FakeLive(),
+        guard,
+        clock,
+        BodyBounds(),
+        gateway.render,
+        dict,
+        dashboard,
+        administration(),
+    )
 
 
 def concrete(path: str) -> str:
@@ -281,7 +293,7 @@ async def test_another_method_is_refused_with_those_there_are(ask, method, path,
         ),
         *(
             "/metrics/x",
-            "/v1/status/providers/groq",
+            "/v1/status/groq",
             "/v1/status/providers/a/b/reset",
             "/%0d%0aevil",
             "/\xff",
