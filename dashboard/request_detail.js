@@ -1,25 +1,22 @@
 // One request, opened: its course, what it took, why it went where it went, and what its caller was told.
 
-import { icon, line, make } from "/dashboard/dom.js";
+import { copy } from "/dashboard/copying.js";
+import { line, make } from "/dashboard/dom.js";
+import { ORDERS, planned } from "/dashboard/plan.js";
 import { hopsOf } from "/dashboard/receipts.js";
 import { Refused } from "/dashboard/session.js";
 import { timeline } from "/dashboard/timeline.js";
-import { millis, number, plural, result, until } from "/dashboard/words.js";
+import { millis, number, plural, result } from "/dashboard/words.js";
 
 const COLUMNS = 5;
 const PLANNED = 10; // lines of a plan that are shown
-const ORDERS = {
-  fast: "whoever is expected to answer first comes first",
-  smart: "the largest models come first, among alike those with quota to spare",
-  free: "what renews soonest is spent first",
-};
 
 /** Return the view of *request*, opened: a row below its own. *close()* closes it. */
 export function requestDetail(request, desk, close) {
   const id = make("code", {}, request.id);
   const box = make("div", { class: "opened-box" },
     make("div", { class: "head" }, make("p", { class: "said" }, summaryOf(request)), button("Close", close)),
-    make("p", { class: "id" }, "Request ", id, " ", button("Copy the id", () => copy(id, desk))),
+    make("p", { class: "id" }, "Request ", id, " ", button("Copy the id", async () => desk.notice(await copy(id)))),
     make("h3", {}, "Its course"), timeline(request),
     make("h3", {}, "In numbers"), make("dl", { class: "numbers" }, ...numbersOf(request).map(fact)),
     make("h3", {}, "Why this provider"), ...reasonsOf(request).map((words) => make("p", { class: "why" }, words)),
@@ -67,7 +64,7 @@ function reasonsOf({ choice, attempts, stored }) {
   if (!choice) return ["It came to no choice: nobody could have been asked."];
   const told = [
     `${number(choice.able)} of the ${plural(choice.named, "candidate")} of this name were able to serve it, whatever their quota.`,
-    `Their order: ${ORDERS[choice.strategy] ?? choice.strategy}. Who is out of quota, held or resting is passed over.`,
+    `${ORDERS[choice.strategy] ?? choice.strategy} Who is out of quota, held or resting is passed over.`,
   ];
   const [first] = attempts;
   if (!first) told.push("None of them had room in time.");
@@ -79,8 +76,9 @@ function reasonsOf({ choice, attempts, stored }) {
 /** How the model that was asked for would be chosen now, which the gateway is asked for when it is opened. */
 function planOf(request, desk) {
   if (!request.model || request.code === "model_not_found") return "";
+  const answered = (one) => one.provider === request.provider && one.model === request.served_model;
   const note = make("p", { class: "note", role: "status" });
-  const list = make("ol", { class: "plan plain" });
+  const list = make("ol", { class: "plan", tabindex: "0" });
   const root = make("details", {}, make("summary", {}, `The plan for ${request.model} as it stands now`), note, list);
   root.addEventListener("toggle", async () => {
     if (!root.open) return;
@@ -88,7 +86,7 @@ function planOf(request, desk) {
       const { candidates } = await desk.ask("GET", `/v1/plan?model=${encodeURIComponent(request.model)}`);
       const more = candidates.length - PLANNED;
       line(note, `For a typical request, and not as it stood then.${more > 0 ? ` ${number(more)} more are not shown.` : ""}`);
-      list.replaceChildren(...candidates.slice(0, PLANNED).map((entry) => planned(entry, request)));
+      list.replaceChildren(...candidates.slice(0, PLANNED).map((one) => planned(one, answered(one) ? " (answered this request)" : "")));
     } catch (error) {
       line(note, error instanceof Refused ? error.message : "The gateway does not answer.");
     }
@@ -96,31 +94,8 @@ function planOf(request, desk) {
   return root;
 }
 
-function planned(entry, request) {
-  const name = `${entry.place ? `${entry.place}. ` : ""}${entry.provider}, ${entry.model}`;
-  const served = entry.provider === request.provider && entry.model === request.served_model;
-  const told = `${entry.key ? ` with ${entry.key}` : ""}: ${standingOf(entry)}${served ? " (answered this request)" : ""}`;
-  return make("li", {}, icon(entry.usable ? "good" : "rest"), make("strong", {}, name), told);
-}
-
-function standingOf(entry) {
-  if (!entry.usable) return `${entry.reason}${entry.back_at ? `, back ${until(entry.back_at)}` : ""}`;
-  const doubt = entry.suspect ? ", failed lately" : "";
-  return `an answer expected within ${millis(entry.expected_seconds * 1000)}, ${number(100 * entry.quota_left)} % of its quota left${doubt}`;
-}
-
 function headersOf({ id, headers }) {
   if (!headers) return make("p", { class: "note" }, "The headers are known of the last requests alone: they are not stored.");
   const told = Object.entries({ "x-request-id": id, ...headers }).map(([name, value]) => `${name}: ${value}`);
   return make("pre", { tabindex: "0", role: "region", "aria-label": "Headers of the answer" }, told.join("\n"));
-}
-
-async function copy(node, desk) {
-  try {
-    await navigator.clipboard.writeText(node.textContent);
-    desk.notice("Copied.");
-  } catch { // no clipboard without https: mark it, for the keyboard to copy
-    getSelection().selectAllChildren(node);
-    desk.notice("This page may not copy here. The id is marked: copy it with the keyboard.");
-  }
 }

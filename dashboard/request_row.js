@@ -1,6 +1,6 @@
 // A row for each request, which opens to all that is known of it.
 
-import { attr, bar, fill, icon, make } from "/dashboard/dom.js";
+import { attr, bar, cell, fill, icon, make } from "/dashboard/dom.js";
 import { hopsOf, outcomeOf } from "/dashboard/receipts.js";
 import { brief, ending, millis, moment, result } from "/dashboard/words.js";
 
@@ -19,13 +19,13 @@ export function requestRow(request, { slowest, toggle, isOpen }) {
   const strip = bar("latency", ["queue", "first", "rest"]);
   const asked = `${client && client !== "-" ? `${client}: ` : ""}${model || "no model"}`;
   const root = make("tr", { role: "row", class: "request", title: `Request ${id}`, "data-tone": failed && "bad" },
-    cell("when", opener),
-    cell("result", icon(toneOf(request, outcome)), make("span", {}, `${status || ""} ${result(request)}`.trim())),
-    cell("what", make("span", { class: "asked" }, asked), " ",
+    cell("Time", "when", opener),
+    cell("Result", "result", icon(toneOf(request, outcome)), make("span", {}, `${status || ""} ${result(request)}`.trim())),
+    cell("Asked", "what", make("span", { class: "asked" }, asked), " ",
       make("span", { class: "served" }, provider ? `→ ${provider}, ${served ?? ""}` : ""),
       make("span", { class: "trail" }, toldOf(request, failed))),
-    cell("took", make("span", { class: "total" }, millis(total)), strip, make("span", { class: "small" }, timings(request))),
-    cell("tokens", tokens ? `${brief(tokens.prompt ?? 0)} in ${brief(tokens.completion ?? 0)} out` : "–"));
+    cell("Latency", "took", make("span", { class: "total" }, millis(total)), strip, make("span", { class: "small" }, timings(request))),
+    cell("Tokens", "tokens", tokens ? `${brief(tokens.prompt ?? 0)} in ${brief(tokens.completion ?? 0)} out` : "–"));
   root.addEventListener("click", () => {
     if (String(getSelection()) === "") toggle(request); // whoever marks a text does not want it to move
   });
@@ -37,8 +37,6 @@ export function requestRow(request, { slowest, toggle, isOpen }) {
     },
   };
 }
-
-const cell = (name, ...children) => make("td", { role: "cell", class: name }, ...children);
 
 function toneOf(request, outcome) {
   if (outcome === "left") return "none";

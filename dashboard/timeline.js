@@ -19,7 +19,7 @@ export function timeline(request) {
   }
   const span = Math.max(request.total_ms / 1000, ...steps.map((step) => step.began + step.seconds));
   const axis = make("p", { class: "axis", "aria-hidden": "true" }, make("span", {}, "arrived"), make("span", {}, ms(span)));
-  const legend = make("p", { class: "legend small", "aria-hidden": "true" }, ...partsIn(steps).map(swatch));
+  const legend = make("p", { class: "swatches small", "aria-hidden": "true" }, ...partsIn(steps).map(swatch));
   const doubt = request.stored ? "From the stored record: when it waited and was served is worked out." : "";
   return make("div", {}, axis, list(span), legend, make("p", { class: "note" }, doubt));
 }

@@ -3,18 +3,13 @@
 import { choice, picker } from "/dashboard/controls.js";
 import { allow, attr, keyed, line, make, show, table, text } from "/dashboard/dom.js";
 import { CAN, familyRow, isReady, limitWords, modelRow, pace, pressing } from "/dashboard/model_row.js";
+import { ORDERS, planned } from "/dashboard/plan.js";
 import { Refused } from "/dashboard/session.js";
-import { ticking } from "/dashboard/ticker.js";
 import { number, plural, privacy, stateOf } from "/dashboard/words.js";
 
 const EVERY = 20000; // ms between two readings
 const PIECE = 150; // rows that are shown at once; more on demand
 
-const ORDERS = {
-  free: "Spends first what comes back soonest.",
-  fast: "Whoever is expected to finish first.",
-  smart: "The best models first, then headroom and speed.",
-};
 const STANDING = {
   all: ["All", () => true],
   ready: ["Ready", isReady],
@@ -215,19 +210,9 @@ function planDialog(desk) {
     text(title, `Who would answer for ${model} now`);
     const usable = candidates.filter((one) => one.usable).length;
     text(told, `In this order they would be asked; ${number(usable)} of ${number(candidates.length)} can be used.`);
-    list.replaceChildren(...candidates.slice(0, PIECE).map(planned));
+    list.replaceChildren(...candidates.slice(0, PIECE).map((one) => planned(one)));
     root.showModal();
     close.focus();
   });
   return Object.assign(explain, { root });
-}
-
-function planned(one) {
-  const name = `${one.provider}/${one.model}${one.key && one.key !== "key-1" ? ` (${one.key})` : ""}`;
-  const why = one.usable
-    ? `an answer in ${number(one.expected_seconds)} s, ${number(100 * one.quota_left)} % of its quota left${one.suspect ? ", failed last time" : ""}`
-    : one.reason;
-  const back = make("span");
-  ticking(back, "until", one.back_at, one.back_at ? ", back" : "");
-  return make("li", { class: one.usable ? null : "out" }, make("span", { class: "model" }, name), `: ${why}`, back);
 }

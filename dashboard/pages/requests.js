@@ -1,6 +1,7 @@
 // The last requests, live, and older ones from the records; each opens to its course.
 
-import { attr, keyed, line, make, show, text } from "/dashboard/dom.js";
+import { picker } from "/dashboard/controls.js";
+import { allow, keyed, line, make, show, table, text } from "/dashboard/dom.js";
 import { OUTCOMES, fromRecord, keyOf, matches } from "/dashboard/receipts.js";
 import { requestDetail } from "/dashboard/request_detail.js";
 import { requestRow } from "/dashboard/request_row.js";
@@ -10,6 +11,7 @@ import { moment, number } from "/dashboard/words.js";
 const PAGE = 100;
 const MOST = 1000; // older ones in the list; files of more are for GET /admin/receipts
 const SINCE = "400d"; // as far back as anybody keeps them by itself
+const PLACE = /^[\w.-]*(?=\?|$)/; // a request's id, before a "?" and what is looked for; either may be missing
 const COLUMNS = ["Time", "Result", "Asked → answered", "Latency", "Tokens"];
 // The records do not tell who was turned away from who failed.
 const STORED = { served: "served", failed: "failed", turned: "failed", left: "left" };
@@ -39,9 +41,7 @@ export function build(desk) {
   const silence = make("div", { class: "panel" },
     make("h3", {}, "No request yet. Send the first one:"), make("pre", { tabindex: "0" }, make("code")));
   const none = make("p", { class: "panel" }, "None of the requests here is like that.");
-  const rows = make("tbody", { role: "rowgroup" });
-  const box = make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of requests" },
-    make("table", { role: "table" }, head(), rows));
+  const { box, rows } = table("requests", "Table of requests", COLUMNS);
   const more = button("", loadOlder);
   const moreNote = make("p", { class: "note", role: "status" });
   const root = make("section", { class: "requests", "aria-labelledby": "requests-title" }, title, fields.root,
@@ -74,7 +74,7 @@ export function build(desk) {
     text(fresh, `${number(news)} new: show ${news === 1 ? "it" : "them"}`);
     show(fresh, news);
     show(silence, !here.length);
-    text(silence.querySelector("code"), firstCall(desk.who().needs_key ?? desk.who().client));
+    text(silence.querySelector("code"), firstCall(desk.who().needs_key));
     show(none, here.length && !shown.length);
     show(box, shown.length);
     const items = shown.flatMap((request) => [{ request }, ...(view.isOpen(request) ? [{ request, opened: true }] : [])]);
@@ -130,7 +130,7 @@ export function build(desk) {
   /** Write into the address what is looked at, without going anywhere. */
   function remember(id = "") {
     const asked = new URLSearchParams(Object.entries(wanted).filter(([, value]) => value)).toString();
-    const place = id + (asked && `?${asked}`);
+    const place = [id, asked].filter(Boolean).join("?");
     history.replaceState(null, "", place ? `#requests/${encodeURIComponent(place)}` : "#requests");
   }
 
@@ -164,7 +164,7 @@ export function build(desk) {
   function renderMore() {
     const barred = desk.may("read");
     show(more, !desk.who().client && !ended);
-    attr(more, "disabled", looking || Boolean(barred));
+    allow(more, barred || (looking && "Looking…"));
     text(more, looking ? "Looking…" : "Load older requests");
     const back = older.length ? `Looked back to ${moment(older.at(-1).at)}. ` : "";
     const last = older.length >= MOST ? "More are in the records." : "There are none before.";
@@ -179,7 +179,8 @@ export function build(desk) {
     },
     shown(place) {
       if (!desk.status()) return; // it is opened again with the first one
-      const [id, asked = ""] = place.split("?", 2);
+      const id = PLACE.exec(place)?.[0] ?? "";
+      const asked = place.slice(id.length).replace("?", "");
       [wanted, open, kept] = [Object.fromEntries(new URLSearchParams(asked)), null, null];
       forget();
       line(missing, "");
@@ -203,9 +204,6 @@ function button(words, action) {
   return node;
 }
 
-const head = () => make("thead", { role: "rowgroup" }, make("tr", { role: "row" },
-  ...COLUMNS.map((name) => make("th", { role: "columnheader", scope: "col" }, name))));
-
 const firstCall = (needsKey) => [
   `curl ${location.origin}/v1/chat/completions \\`,
   ...(needsKey ? ['  -H "Authorization: Bearer $YOUR_KEY" \\'] : []),
@@ -214,49 +212,31 @@ const firstCall = (needsKey) => [
 
 /** The fields that say which requests are wanted; *changed(wanted)* is called whenever they do. */
 function filters(changed) {
-  const fields = {
-    q: make("input", { type: "search", placeholder: "Find", "aria-label": "Find by model, provider, client or request id" }),
-    outcome: choice("Every outcome", "Outcome"),
-    provider: choice("Every provider", "Provider that was asked"),
-    client: choice("Every client", "Client"),
-  };
-  const read = () => Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.value.trim()]));
+  let latest = {};
+  const change = (name, value) => changed({ ...latest, [name]: value });
+  const find = make("input", { type: "search", placeholder: "Find", "aria-label": "Find by model, provider, client or request id" });
+  const outcome = picker("Outcome", [["", "every"], ...Object.entries(OUTCOMES)], (id) => change("outcome", id));
+  const provider = picker("Asked", [["", "anybody"]], (id) => change("provider", id));
+  const client = picker("Client", [["", "every"]], (id) => change("client", id));
   const clear = button("Show all", () => {
-    for (const field of Object.values(fields)) field.value = "";
-    changed(read());
-    fields.q.focus();
+    changed({});
+    find.focus();
   });
-  const root = make("form", { class: "filters", role: "search", "aria-label": "Requests" }, ...Object.values(fields), clear);
-  root.addEventListener("input", () => changed(read()));
-  root.addEventListener("submit", (event) => event.preventDefault());
-  options(fields.outcome, Object.entries(OUTCOMES));
+  find.addEventListener("input", () => change("q", find.value.trim()));
   return {
-    root,
+    root: make("div", { class: "strip", role: "search", "aria-label": "Requests" }, find, outcome.root, provider.root, client.root, clear),
     update(requests, wanted) {
-      const providers = requests.flatMap((request) => request.attempts.map((attempt) => attempt.provider));
-      options(fields.provider, named([...providers, wanted.provider]));
+      latest = wanted;
+      if (find.value.trim() !== (wanted.q ?? "")) find.value = wanted.q ?? "";
+      outcome.set(wanted.outcome ?? "");
+      const asked = requests.flatMap((request) => request.attempts.map((attempt) => attempt.provider));
+      provider.set(wanted.provider ?? "", [["", "anybody"], ...named([...asked, wanted.provider])]);
       const clients = named([...requests.map((request) => request.client), wanted.client]);
-      options(fields.client, clients);
-      show(fields.client, clients.length > 1);
-      const isNarrow = Object.values(wanted).some(Boolean);
-      show(root, requests.length || isNarrow);
-      show(clear, isNarrow);
-      for (const [name, field] of Object.entries(fields)) {
-        if (field.value.trim() !== (wanted[name] ?? "")) field.value = wanted[name] ?? "";
-      }
+      client.set(wanted.client ?? "", [["", "every"], ...clients]);
+      show(client.root, clients.length > 1);
+      show(clear, Object.values(wanted).some(Boolean));
     },
   };
 }
 
-const named = (names) => [...new Set(names.filter(Boolean))].sort().map((name) => [name, name === "-" ? "Without a key" : name]);
-
-const choice = (every, name) => make("select", { "aria-label": name }, make("option", { value: "" }, every));
-
-/** Offer these [value, words] after the first option; those that are there stay, so that an open list does not close. */
-function options(select, entries) {
-  const there = new Map([...select.options].slice(1).map((option) => [option.value, option]));
-  for (const [value, words] of entries) {
-    if (!there.delete(value)) select.append(make("option", { value }, words));
-  }
-  for (const option of there.values()) option.remove();
-}
+const named = (names) => [...new Set(names.filter(Boolean))].sort().map((name) => [name, name === "-" ? "without a key" : name]);
