@@ -97,7 +97,10 @@ def a_request_has_an_address(walk: Walk) -> None:
     """A link to a request opens it, from the records too; one that nobody knows is told."""
     address = walk.page.url
     assert "#requests/req_" in address
-    for place, seen in ((address, ".opened .said"), (f"{walk.url}/dashboard#requests/no-such", ".requests > [role=status]")):
+    for place, seen in (
+        (address, ".opened .said"),
+        (f"{walk.url}/dashboard#requests/no-such", ".requests > [role=status]"),
+    ):
         walk.page.goto("about:blank")
         walk.page.goto(place)
         walk.page.locator(seen).first.wait_for()
