@@ -1,5 +1,6 @@
 // Playground: a conversation with any model, and beside each answer how it came about. It lives in memory alone.
 
+import { copy } from "/dashboard/copying.js";
 import { attr, line, make, show, text } from "/dashboard/dom.js";
 import { Answer, CutShort, eventsOf } from "/dashboard/events.js";
 import { imagesView } from "/dashboard/images.js";
@@ -197,25 +198,18 @@ export function build(desk) {
     draft.focus();
   }
 
-  async function copy() {
+  async function tell() {
     if (!options.valid()) return;
     const messages = drafted();
     command.value = curlOf(PATH, messages.length || !sent ? bodyOf(messages) : sent, options.headers(), desk.who().needs_key);
-    try {
-      await navigator.clipboard.writeText(command.value); // is not there on a page without TLS, except on localhost
-      desk.notice("Copied.");
-    } catch {
-      show(command, true);
-      command.focus();
-      command.select();
-      desk.notice("Selected: copy it with the keyboard or the menu.");
-    }
+    show(command, true);
+    desk.notice(await copy(command));
   }
 
   composer.addEventListener("submit", submit);
   stop.addEventListener("click", () => stopper?.abort());
   clear.addEventListener("click", forget);
-  curl.addEventListener("click", copy);
+  curl.addEventListener("click", tell);
   model.addEventListener("change", images.check);
   images.takeFrom(composer);
   root.addEventListener("keydown", (event) => {

@@ -124,8 +124,9 @@ def a_stop_is_heeded(walk: Walk) -> None:
     walk.see(".turn .note", "Stopped.")
     walk.see(".turn .answer", "This is")
     walk.stage.steer("groq", speed=None)
-    walk.turn_to("Requests")
-    walk.see("#requests", "caller left")
+    walk.page.get_by_role("button", name="See the request").click()
+    walk.page.locator("#nav [aria-current=page]", has_text="Requests").wait_for()
+    walk.see("main", "caller left")
 
 
 def failures_are_told_in_words(walk: Walk) -> None:
