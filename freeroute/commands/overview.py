@@ -25,8 +25,9 @@ _COLOURS = {
     "off": "dim",
     "no-key": "dim",
 }
-_SEVERITIES = {"critical": "bold red", "problem": "bold red", "warning": "yellow"}
+_SEVERITIES = {"problem": "bold red", "warning": "yellow"}
 _BAR = 8
+_NEEDED = frozenset({"version", "now", "demo", "maintenance", "totals", "providers", "requests"})
 # In a snapshot; on a screen it is as many as fit.
 _REQUESTS = 10
 _ALERTS = 3
@@ -58,6 +59,11 @@ class Room(Struct, frozen=True):
     ascii_only: bool = False
 
 
+def looks_like_one(status: Mapping[str, Any]) -> bool:
+    """Say whether *status* has what is drawn of it: something else may answer at that address."""
+    return status.keys() >= _NEEDED
+
+
 def overview(seen: Seen, room: Room) -> RenderableType:
     """Return all of it."""
     status = seen.status
@@ -80,11 +86,12 @@ def overview(seen: Seen, room: Room) -> RenderableType:
 
 
 def _head(seen: Seen, status: Mapping[str, Any]) -> list[Text]:
+    uptime = seen.now - status["started"] if "started" in status else status["uptime"]
     first = Text.assemble(
         (f"freeroute {plain(status['version'])}", "bold"),
         ("  interrupted", "bold yellow") if seen.trouble else ("  live", "green"),
         ("  demo", "magenta") if status["demo"] else "",
-        f"  up {ago(status['uptime'])}  {plain(seen.url)}",
+        f"  up {ago(uptime)}  {plain(seen.url)}",
     )
     lines = [first, Text("  ".join(_sums(status)))]
     if seen.trouble:
@@ -103,9 +110,10 @@ def _sums(status: Mapping[str, Any]) -> Iterable[str]:
     yield f"requests {totals['requests']:,} ({totals['served']:,} served, {totals['failed']:,} failed)"
     yield f"tokens {totals['tokens']:,}"
     if (capacity := status.get("capacity")) is not None:
-        yield f"room for {capacity['now']:,.0f} calls now, {capacity['today']:,.0f} today"
-    if "in_flight" in status:
-        yield f"in flight {status['in_flight']:,}"
+        more = f" and {capacity['unlimited']} models without limits" if capacity["unlimited"] else ""
+        yield f"room for {capacity['now']:,.0f} calls now, {capacity['today']:,.0f} today{more}"
+    if (running := status.get("in_flight")) is not None:
+        yield f"in flight {running:,}"
     if (waiting := status.get("waiting")) is not None:
         yield f"waiting {waiting['for_capacity']:,} of {waiting['room']:,}"
 
@@ -113,7 +121,7 @@ def _sums(status: Mapping[str, Any]) -> Iterable[str]:
 def _alerts(alerts: Sequence[Mapping[str, Any]]) -> list[Text]:
     lines = []
     for alert in alerts[:_ALERTS]:
-        told = f"{alert['severity']}: {alert['what']}. {alert.get('do') or ''}"
+        told = f"{alert['severity']}: {alert['what']} {alert['do']}"
         style = _SEVERITIES.get(alert["severity"], "")
         lines.append(Text(plain(told).strip(), style, no_wrap=True, overflow="ellipsis"))
     return lines

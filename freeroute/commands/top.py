@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from freeroute.commands import options
-from freeroute.commands.running import Running, content, environment
+from freeroute.commands.running import Failed, Running, content, environment
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,9 +47,11 @@ def top(once: bool, url: str | None, config: str | None) -> int:
 
 
 def _snapshot(running: Running, admin: str | None, console: "Console") -> None:
-    from freeroute.commands.overview import Room, Seen, overview
+    from freeroute.commands.overview import Room, Seen, looks_like_one, overview
 
     with running.client(operator=True, admin=admin) as client:
         status = content(client.get("/v1/status"))
+    if not looks_like_one(status):
+        raise Failed(f"{running.url}: this does not look like a gateway")
     room = Room(console.width, ascii_only=console.options.ascii_only)
     console.print(overview(Seen(running.url, status, "", status["now"]), room))

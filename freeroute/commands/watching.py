@@ -1,12 +1,13 @@
-"""Watching a running gateway: its status as it comes, drawn until the reader leaves."""
+"""Watching a running gateway: its status as it goes on, drawn until the reader leaves."""
 
 import asyncio
 import contextlib
+import json
 import os
 import sys
 import termios
 import tty
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.live import Live
 
 from freeroute.clock import Clock, SystemClock
-from freeroute.commands.overview import Room, Seen, overview
+from freeroute.commands.overview import Room, Seen, looks_like_one, overview
 from freeroute.commands.running import Failed, Running, content
 
 # Seconds between drawings: countdowns go on although nothing new was told.
@@ -22,6 +23,10 @@ TICK = 1.0
 # Seconds between questions, and for an answer. Own design: fresh for a reader, nothing for a gateway.
 PAUSE = 2.0
 ANSWER = 10.0
+# Seconds without a word after which a stream is dead: the gateway says something every 15.
+SILENCE = 40.0
+# Requests that are kept, as many as the status has.
+_REQUESTS = 55
 
 
 class Watch:
@@ -37,7 +42,9 @@ class Watch:
         self._trouble = ""
 
     def told(self, status: Mapping[str, Any]) -> None:
-        """Take what the gateway says now."""
+        """Take what the gateway says now; raises Failed if it is none."""
+        if not looks_like_one(status):
+            raise Failed(f"{self._url}: this does not look like a gateway")
         self._status, self._trouble = status, ""
         self._skew = status["now"] - self._clock.now().mono
         self.changed.set()
@@ -74,19 +81,78 @@ async def watch(running: Running, admin: str | None, console: Console) -> None:
 
 
 async def follow(running: Running, client: httpx.AsyncClient, seen: Watch) -> None:
-    """Ask again and again; raises Failed where no waiting would help."""
+    """Take in what the gateway tells, again and again; raises Failed where no waiting would help.
+
+    One that has no stream of changes is asked for its status now and then.
+    """
+    streams = True
     while True:
         try:
             with running.explaining():
-                answer = await client.get("/v1/status", timeout=ANSWER)
+                streams = streams and await _listen(client, seen)
+                answer = None if streams else await client.get("/v1/status", timeout=ANSWER)
         except Failed as exc:
+            if not isinstance(exc.__cause__, httpx.HTTPError):
+                raise
             seen.away(exc.message)
+            streams = True  # what comes back may be a newer one
+        except (ValueError, KeyError, TypeError):
+            seen.away("what it tells cannot be read")
         else:
-            if answer.status_code >= 500:
-                seen.away(f"it answers with status {answer.status_code}")
-            else:
-                seen.told(content(answer))
+            _answered(answer, seen)
         await asyncio.sleep(PAUSE)
+
+
+def _answered(answer: httpx.Response | None, seen: Watch) -> None:
+    if answer is None:
+        seen.away("the stream ended; it is asked for again")
+    elif answer.status_code >= 500:
+        seen.away(f"it answers with status {answer.status_code}")
+    else:
+        seen.told(content(answer))
+
+
+async def _listen(client: httpx.AsyncClient, seen: Watch) -> bool:
+    """Take in the stream to its end; say whether there is one. Raises Failed if it is refused."""
+    patience = httpx.Timeout(ANSWER, read=SILENCE)
+    async with client.stream("GET", "/v1/status/events", timeout=patience) as answer:
+        if answer.status_code != 200:
+            await answer.aread()
+            if answer.status_code == 404 or answer.status_code >= 500:
+                return False
+            content(answer)
+        status: dict[str, Any] = {}
+        async for name, told in events(answer.aiter_lines()):
+            status = told if name == "status" else merged(status, told)
+            seen.told(status)
+    return True
+
+
+async def events(lines: AsyncIterator[str]) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    """Return the name and the value of each event whose *lines* come; raises ValueError for what is none."""
+    name, data = "", ""
+    async for line in lines:
+        field, _, value = line.partition(":")
+        if field == "event":
+            name = value.strip()
+        elif field == "data":
+            data += value
+        elif not line and data:
+            if not isinstance(told := json.loads(data), dict):
+                raise ValueError("not an object")
+            yield name, told
+            name, data = "", ""
+
+
+def merged(status: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *status* with the *change* that was told, as docs/status.md has it."""
+    ids = change.get("ids") or {}
+    new = {**status, **{name: value for name, value in change.items() if name not in ("ids", "requests")}}
+    for name in ("providers", "clients"):
+        entries = {entry["id"]: entry for entry in (*status[name], *change.get(name, ()))}
+        new[name] = [entries[key] for key in ids.get(name, entries) if key in entries]
+    new["requests"] = [*change.get("requests", ()), *status["requests"]][:_REQUESTS]
+    return new
 
 
 def _draw(seen: Watch, live: Live, console: Console) -> None:

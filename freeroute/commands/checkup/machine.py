@@ -20,7 +20,7 @@ MACHINE, GATEWAY = "machine", "gateway"
 # Own design: a request takes two, one to its caller and one to a provider.
 FEW_FILES = 1024
 ANSWER = 10.0
-_SEVERITY = {"critical": problem, "problem": problem, "warning": warning}
+_SEVERITY = {"problem": problem, "warning": warning}
 
 
 def examine() -> Iterator[Finding]:
@@ -114,7 +114,7 @@ def _status(answer: httpx.Response) -> Iterator[Finding]:
 
 def _alert(alert: Mapping[str, Any]) -> Finding:
     made = _SEVERITY.get(alert["severity"], note)
-    return made(GATEWAY, alert["what"], alert.get("do") or "see the dashboard")
+    return made(GATEWAY, alert["what"], alert["do"])
 
 
 def _providers(providers: list[Mapping[str, Any]]) -> Iterator[Finding]:
