@@ -90,7 +90,7 @@ def operators_come_and_go(walk: Walk) -> None:
     walk.see("#operators tr", "ann")
     walk.page.get_by_role("button", name="Revoke: ann").click()
     walk.page.locator("#ask-yes").click()
-    walk.see("#operators tr", "Revoked")
+    walk.page.locator("#operators tr", has_text="ann").filter(has_text="Revoked").wait_for()
     assert whoami(walk, token) is None
 
 
