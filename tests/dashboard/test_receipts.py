@@ -92,7 +92,7 @@ def test_a_trail_of_an_older_version_says_no_times():
 
 
 def test_how_a_request_ended_is_one_of_four():
-    endings = [
+    endings: list[tuple[int, str | None, list[dict[str, str]], str]] = [
         (200, None, [{}], "served"),
         (200, "stalled", [{}], "failed"),
         (502, "upstream_failed", [{}], "failed"),
