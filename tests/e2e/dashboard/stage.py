@@ -74,8 +74,10 @@ class Stage(Struct, frozen=True):
 def staged(*, history: bool = False) -> Iterator[Stage]:
     """Run one in a process of its own; with *history*, it has answered for a month."""
     command = [sys.executable, "-m", "tests.e2e.dashboard.stage", *(["--history"] if history else [])]
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+    with (
+        tempfile.TemporaryFile() as log,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log) as process,
+    ):
         try:
             line = cast("Any", process.stdout).readline()
             if not line:
