@@ -5,6 +5,7 @@ import { allow, attr, keyed, line, make, show, table, text } from "/dashboard/do
 import { CAN, familyRow, isReady, limitWords, modelRow, pace, pressing } from "/dashboard/model_row.js";
 import { ORDERS, planned } from "/dashboard/plan.js";
 import { Refused } from "/dashboard/session.js";
+import { paced } from "/dashboard/ticker.js";
 import { number, plural, privacy, stateOf } from "/dashboard/words.js";
 
 const EVERY = 20000; // ms between two readings
@@ -30,9 +31,9 @@ export function build(desk) {
   const wanted = { standing: "all", can: "", provider: "", sort: "quality", sought: "" };
   let found = null; // as GET /admin/models tells it
   let readFor = null;
-  let readAt = 0;
   let most = PIECE;
 
+  const reading = paced(EVERY, read);
   const plan = planDialog(desk);
   const rest = providerLine(turnProvider);
   const notice = make("p", { class: "note", role: "status" });
@@ -62,7 +63,6 @@ export function build(desk) {
   }
 
   async function read() {
-    readAt = Date.now();
     readFor = desk.who().name;
     if (!found) text(notice, "Asking the gateway…");
     try {
@@ -85,7 +85,7 @@ export function build(desk) {
       await desk.ask("PATCH", path, { enabled: !enabled });
       desk.notice(`${name} is ${enabled ? "off: it gets no further call" : "on again"}.`);
     });
-    await read();
+    reading.now();
   }
 
   const fits = (one) => STANDING[wanted.standing][1](one)
@@ -116,11 +116,13 @@ export function build(desk) {
     root,
     shown(place) {
       if (place) change("sought", (field.value = place).toLowerCase());
-      read();
+      reading.now();
     },
     update() {
-      if (readFor !== desk.who().name || Date.now() - readAt >= EVERY) read();
+      if (readFor === desk.who().name) reading.soon();
+      else reading.now();
     },
+    hidden: reading.stop,
   };
 }
 

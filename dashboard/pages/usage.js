@@ -4,6 +4,7 @@ import { chart, ranked, spell } from "/dashboard/chart.js";
 import { choice, picker } from "/dashboard/controls.js";
 import { cell, keyed, line, make, show, table, text } from "/dashboard/dom.js";
 import { Refused } from "/dashboard/session.js";
+import { paced } from "/dashboard/ticker.js";
 import { brief, millis, now, number } from "/dashboard/words.js";
 
 const EVERY = 30000; // ms between two readings of the records
@@ -34,10 +35,10 @@ const SUMMED = ["requests", "failed", "prompt", "completion", "first_events", "f
 export function build(desk) {
   const wanted = { span: "24h", by: "provider", show: "tokens", client: "" };
   let answer = null; // {data, by, starts, width, query} as it was read last
-  let readAt = 0;
   let readFor = null;
   let turn = 0;
 
+  const reading = paced(EVERY, read);
   const notice = make("p", { class: "panel", role: "status" });
   const picture = chart();
   const totals = make("dl", { class: "totals" });
@@ -78,12 +79,11 @@ export function build(desk) {
     wanted[name] = value;
     history.replaceState(null, "", `#usage/${new URLSearchParams(Object.entries(wanted).filter(([, one]) => one))}`);
     if (name === "show") render();
-    else read();
+    else reading.now();
   }
 
   async function read() {
     const mine = ++turn;
-    readAt = Date.now();
     readFor = desk.who().name;
     if (!answer) line(notice, "Reading the records…");
     try {
@@ -170,11 +170,13 @@ export function build(desk) {
     root,
     shown(place) {
       for (const [name, value] of new URLSearchParams(place)) if (name in wanted && allowed(name, value)) wanted[name] = value;
-      read();
+      reading.now();
     },
     update() {
-      if (readFor !== desk.who().name || Date.now() - readAt >= EVERY) read();
+      if (readFor === desk.who().name) reading.soon();
+      else reading.now();
     },
+    hidden: reading.stop,
   };
 }
 
