@@ -63,7 +63,7 @@ class LiveSurface:
             await request.end()
             return
         watching = self._live.watch(request.caller.client)
-        watch = CallerWatch(request.receive)
+        watch = CallerWatch(request)
         try:
             async with watch:
                 await request.begin(200, _EVENT_STREAM, _HEADERS)

@@ -111,7 +111,7 @@ class OpenAiSurface:
     ) -> None:
         served: Served | None = None
         last = _LAST_EVENT
-        watch = CallerWatch(request.receive)
+        watch = CallerWatch(request)
         try:
             async with watch, _Comments(request) if commented else _NO_COMMENTS as comments:
                 served = await self._gateway.chat(call, context)

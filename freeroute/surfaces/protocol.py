@@ -13,7 +13,7 @@ from msgspec import Struct
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from freeroute.errors import ApiError, HeadersTooLarge, InvalidRequest, RequestTimeout
-from freeroute.surfaces.http import STALLED, new_request_id
+from freeroute.surfaces.http import DEPARTURE, STALLED, Departure, new_request_id
 
 _OFFERING = {b"connection", b"upgrade", b"http2-settings"}
 # A second one may say something else to us than to whatever stands in front of us.
@@ -186,6 +186,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
+        cycle.scope.setdefault(DEPARTURE, Departure())  # type: ignore[misc]
         if cycle.scope["http_version"] == "1.0":
             cycle.waiting_for_100_continue = False
             app = _until_closed(cycle, app)
@@ -301,6 +302,7 @@ def _hang_up(cycle: RequestResponseCycle | None) -> None:
     if cycle is not None and not cycle.response_complete:
         cycle.disconnected = True
         cycle.message_event.set()
+        cycle.scope.setdefault(DEPARTURE, Departure()).tell()  # type: ignore[misc]
 
 
 def _until_closed(cycle: RequestResponseCycle, app: Any) -> Any:

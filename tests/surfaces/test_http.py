@@ -18,9 +18,11 @@ from freeroute.errors import (
     UpstreamFailed,
 )
 from freeroute.surfaces.http import (
+    DEPARTURE,
     BodyBounds,
     CallerLeft,
     CallerWatch,
+    Departure,
     Request,
     encode_headers,
     error_headers,
@@ -165,7 +167,7 @@ async def test_a_watch_that_ended_leaves_nothing_for_the_garbage_collector():
     gc.collect()
     gc.disable()
     try:
-        watch = CallerWatch(request().receive)
+        watch = CallerWatch(request())
         async with watch:
             await asyncio.sleep(0)
         gone = weakref.ref(watch)
@@ -178,14 +180,14 @@ async def test_a_watch_that_ended_leaves_nothing_for_the_garbage_collector():
 
 
 async def test_work_goes_on_while_the_caller_stays():
-    async with CallerWatch(request().receive) as watch:
+    async with CallerWatch(request()) as watch:
         await asyncio.sleep(0)
     assert not watch.left
 
 
 async def test_work_is_cancelled_when_the_caller_hangs_up():
     cleaned = []
-    async with CallerWatch(request(part(b""), GONE).receive) as watch:
+    async with CallerWatch(request(part(b""), GONE)) as watch:
         try:
             await asyncio.Event().wait()
         finally:
@@ -196,9 +198,25 @@ async def test_work_is_cancelled_when_the_caller_hangs_up():
     await asyncio.sleep(0)  # our cancel was taken back: later waits are not hit by it
 
 
+@pytest.mark.parametrize("before", [True, False], ids=["before", "meanwhile"])
+async def test_work_is_cancelled_when_the_server_tells_that_the_caller_left(before):
+    departure = Departure()
+    asked = request()
+    asked.scope[DEPARTURE] = departure
+    if before:
+        departure.tell()
+    else:
+        asyncio.get_running_loop().call_soon(departure.tell)
+    async with CallerWatch(asked) as watch:
+        await asyncio.Event().wait()
+    assert watch.left
+    departure.tell()  # nobody listens any more
+    await asyncio.sleep(0)
+
+
 async def test_a_cancel_from_elsewhere_is_not_swallowed():
     async def work():
-        async with CallerWatch(request().receive):
+        async with CallerWatch(request()):
             await asyncio.Event().wait()
 
     task = asyncio.create_task(work())
