@@ -1,9 +1,9 @@
-// The shell around the pages: asks for the status, does what operators want, tells what happened.
+// The shell around the pages: follows the status, does what operators want, tells what happened.
 
 import { attr, byId, icon, line, make, paint, show, text } from "/dashboard/dom.js";
-import { Poller } from "/dashboard/poller.js";
+import { Feed } from "/dashboard/feed.js";
 import { Router } from "/dashboard/router.js";
-import { Refused, call, open, readStatus } from "/dashboard/session.js";
+import { Refused, call, open } from "/dashboard/session.js";
 import { Signing } from "/dashboard/signing.js";
 import { tick, ticking } from "/dashboard/ticker.js";
 import { moment, setClock, span, stateOf } from "/dashboard/words.js";
@@ -16,7 +16,7 @@ const states = new Map();
 const liveIcon = icon("none");
 const liveWord = make("span");
 
-const poller = new Poller(load, failed);
+const feed = new Feed({ ready, told, failed });
 const signing = new Signing({ changed: turned, act });
 
 /** What every page works with. */
@@ -37,7 +37,7 @@ const desk = {
   act,
   notice,
   sure,
-  refresh: () => poller.ask(),
+  refresh: () => feed.open(),
   /** Open a page, at a *place* of it. */
   go(page, place) {
     location.hash = place ? `${page}/${encodeURIComponent(place)}` : page;
@@ -45,13 +45,18 @@ const desk = {
 };
 const router = new Router(desk);
 
-async function load() {
+// Nobody is told anything before it is known who looks on.
+async function ready() {
   await signing.start();
-  if (signing.wanted) return askForKey();
-  const status = await readStatus();
+  if (signing.wanted) askForKey();
+  return !signing.wanted;
+}
+
+async function told(status) {
   const first = !latest;
   latest = status;
   setClock(status.now);
+  attr(byId("live"), "data-at", status.now);
   retryAt = null;
   show(byId("trouble"), false);
   show(byId("loading"), false);
@@ -67,7 +72,7 @@ async function load() {
 function turned() {
   if (signing.wanted) return askForKey();
   if (latest) router.update(latest);
-  poller.resume();
+  feed.resume();
 }
 
 async function failed(error, next) {
@@ -87,7 +92,7 @@ async function failed(error, next) {
 }
 
 function askForKey() {
-  poller.pause();
+  feed.pause();
   show(byId("loading"), false);
   show(byId("pages"), false);
   show(byId("trouble"), false);
@@ -102,12 +107,12 @@ function renderShell(status) {
   show(byId("demo"), status.demo);
   const message = status.maintenance?.message ? `: ${status.maintenance.message}` : "";
   line(byId("maintenance"), status.maintenance && `Maintenance, no requests are let in${message}`);
-  ticking(byId("uptime"), "up", status.now - status.uptime, "Up for");
+  ticking(byId("uptime"), "up", status.started, "Up for");
 }
 
 function liveness() {
   if (signing.demanding) return ["Needs a key", "held"];
-  if (poller.paused) return ["Paused", "rest"];
+  if (feed.paused) return ["Paused", "rest"];
   if (retryAt) return ["Interrupted", "bad"];
   return latest ? ["Live", "good"] : ["Connecting", "none"];
 }
@@ -118,12 +123,12 @@ function showLive() {
   text(liveWord, word);
   show(byId("pause"), !signing.demanding);
   show(byId("nav"), !signing.demanding);
-  text(byId("pause"), poller.paused ? "Resume updates" : "Pause updates");
-  attr(byId("pause"), "aria-pressed", String(poller.paused));
+  text(byId("pause"), feed.paused ? "Resume updates" : "Pause updates");
+  attr(byId("pause"), "aria-pressed", String(feed.paused));
 }
 
 function showRetry() {
-  const wait = retryAt && !poller.paused ? retryAt - Date.now() / 1000 : null;
+  const wait = retryAt && !feed.paused ? retryAt - Date.now() / 1000 : null;
   line(byId("trouble-next"), wait === null ? "" : wait > 0 ? `Trying again in ${span(wait)}.` : "Trying again…");
 }
 
@@ -165,7 +170,7 @@ async function act(action) {
   } finally {
     showLive();
   }
-  poller.ask();
+  feed.open();
   return true;
 }
 
@@ -185,8 +190,8 @@ function sure({ title, why = "", button, danger = false }) {
 }
 
 function togglePause() {
-  if (poller.paused) poller.resume();
-  else poller.pause();
+  if (feed.paused) feed.resume();
+  else feed.pause();
   showLive();
 }
 
@@ -197,10 +202,10 @@ byId("skip").addEventListener("click", (event) => {
   byId("main").focus();
 });
 byId("pause").addEventListener("click", togglePause);
-byId("retry").addEventListener("click", () => poller.ask());
+byId("retry").addEventListener("click", () => feed.open());
 setInterval(() => {
-  if (document.hidden || poller.paused) return;
+  if (document.hidden || feed.paused) return;
   tick();
   showRetry();
 }, 1000);
-poller.ask();
+feed.open();

@@ -1,28 +1,19 @@
 // A streamed answer: events as they arrive, and the message they add up to.
 
+import { linesOf } from "/dashboard/lines.js";
+
 /** The stream ended without saying so. */
 export class CutShort extends Error {}
 
 /** Give the events of *response*, parsed, until `[DONE]`; throws CutShort if it never comes. */
 export async function* eventsOf(response) {
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
-  try {
-    for (;;) {
-      const { value, done } = await reader.read();
-      if (done) throw new CutShort("The answer ended in the middle.");
-      const lines = (rest + value).split("\n");
-      rest = lines.pop();
-      for (const line of lines) {
-        if (!line.startsWith("data:")) continue; // blank lines, and comments that keep the connection alive
-        const said = line.slice(5).trim();
-        if (said === "[DONE]") return;
-        yield JSON.parse(said);
-      }
-    }
-  } finally {
-    reader.cancel().catch(() => {}); // whoever stops reading lets go of the connection
+  for await (const line of linesOf(response)) {
+    if (!line.startsWith("data:")) continue; // blank lines, and comments that keep the connection alive
+    const said = line.slice(5).trim();
+    if (said === "[DONE]") return;
+    yield JSON.parse(said);
   }
+  throw new CutShort("The answer ended in the middle.");
 }
 
 /** One answer as it grows. Without any of these it has said nothing yet. */

@@ -1,14 +1,20 @@
 // A card for each provider, and a line for each one that is not switched on.
 
-import { attr, bar, fill, icon, keyed, line, make, paint, show, text } from "/dashboard/dom.js";
+import { allow, attr, bar, fill, icon, keyed, line, make, paint, show, text } from "/dashboard/dom.js";
+import { sparkline } from "/dashboard/sparkline.js";
 import { ticking } from "/dashboard/ticker.js";
 import { brief, ending, millis, number, plural, privacy, remedy, source, stateOf } from "/dashboard/words.js";
 
 const BARS = 4;
 const TROUBLES = 3;
+const LISTED = 100; // of each kind in the details; who needs more has the lists of the command line
+const EVERY = 5000; // ms between two readings of the details while they are open
 
-/** Return the view of one provider's card. *reset(provider)* is called by its button, *barred()* says why that is off. */
-export function providerCard(first, reset, barred) {
+/**
+ * Return the view of one provider's card. *verbs* are reset(provider), called by its button, barred(), why it may not be,
+ * and whole(id), which reads everything there is to tell of it.
+ */
+export function providerCard(first, verbs) {
   let latest = first;
   const title = make("h3", { id: `provider-${first.id}` });
   const stateIcon = icon("none");
@@ -22,7 +28,9 @@ export function providerCard(first, reset, barred) {
   const bars = make("ul", { class: "bars plain" });
   const troubles = make("ul", { class: "troubles plain" });
   const failure = lastFailure();
-  const more = moreDetails();
+  const room = make("p", { class: "facts" });
+  const latency = sparkline("latencies");
+  const more = moreDetails(verbs.whole);
   facts.append(counts, used);
 
   const root = make("li", { class: "card", "aria-labelledby": title.id },
@@ -31,8 +39,8 @@ export function providerCard(first, reset, barred) {
       make("p", { class: "state" }, stateIcon, stateWord),
       button),
     make("p", { class: "why" }, why, " ", back),
-    facts, bars, troubles, failure.root, more.root);
-  button.addEventListener("click", () => reset(latest));
+    room, facts, latency.root, bars, troubles, failure.root, more.root);
+  button.addEventListener("click", () => verbs.reset(latest));
 
   const update = (provider) => {
     latest = provider;
@@ -42,13 +50,16 @@ export function providerCard(first, reset, barred) {
     text(stateWord, state.word);
     paint(stateIcon, state.tone);
     attr(button, "aria-label", `Reset ${provider.name}`);
-    attr(button, "disabled", Boolean(barred()));
-    attr(button, "title", barred() || "Close the breakers and lift the holds");
+    const barred = verbs.barred();
+    allow(button, barred);
+    if (!barred) attr(button, "title", "Close the breakers and lift the holds");
     text(why, explain(provider, state));
     const returns = returnOf(provider);
     ticking(back, "until", returns, returns ? "Back" : "");
     show(why.parentNode, why.textContent || returns);
+    line(room, roomOf(provider.capacity));
     text(counts, countsOf(provider));
+    latency.update(provider.latency);
     ticking(used, "ago", provider.last_used, provider.last_used ? " · last used" : "");
     keyed(bars, telling(provider.pools), (pool) => pool.id, quotaBar);
     keyed(troubles, provider.candidates.filter(inTrouble).slice(0, TROUBLES), (one) => one.id, candidateLine);
@@ -93,6 +104,14 @@ function returnOf(provider) {
   return ends.length ? Math.min(...ends) : null;
 }
 
+function roomOf(capacity) {
+  if (!capacity) return "";
+  const { now, today, unlimited } = capacity;
+  if (!now && !today) return unlimited ? "No limit is known." : "No room for a call today.";
+  const also = unlimited ? `, and ${plural(unlimited, "model")} without a known limit` : "";
+  return `Room for ${brief(now)} calls now, ${brief(today)} today${also}.`;
+}
+
 function countsOf(provider) {
   const parts = provider.requests === null ? [] : [plural(provider.requests, "request")]; // a client is not told
   if (provider.failed) parts.push(`${number(provider.failed)} failed`);
@@ -127,14 +146,14 @@ function quotaBar() {
     update(pool) {
       const full = share(pool);
       attr(root, "data-level", full >= 1 ? "spent" : full >= 0.8 ? "low" : null);
-      text(label, pool.label.replace("/", " per "));
+      text(label, pool.label.replace("_", " ").replace("/", " per "));
       line(model, pool.model);
       const level = full >= 1 ? ", spent" : full >= 0.8 ? ", nearly spent" : " used";
       text(amount, `${brief(pool.used)} of ${brief(pool.limit)}${level}`);
       fill(strip, [full]);
-      if (pool.used > 0 && pool.resets_at) ticking(resets, "until", pool.resets_at, "resets");
-      else ticking(resets, "until", null, "unused");
-      text(origin, ` · ${source(pool)}`);
+      const moving = pool.used > 0 && pool.resets_at;
+      ticking(resets, "until", moving ? pool.resets_at : null, moving ? "resets" : pool.used > 0 ? "" : "unused");
+      ticking(origin, "ago", pool.told_at, `${resets.textContent ? " · " : ""}${source(pool)}`);
     },
   };
 }
@@ -202,36 +221,65 @@ function keyLine() {
   };
 }
 
-// Closed until someone wants it, and only filled while it is open.
-function moreDetails() {
+// Closed until someone wants it. The card has the most telling of a provider; this asks for the rest while it is open.
+function moreDetails(whole) {
   let latest = null;
+  let read = null;
+  let readAt = 0;
+  let asking = false;
   const summary = make("summary");
   const terms = make("p");
+  const told = make("p", { class: "note", role: "status" });
   const parts = [
     ["Keys", "keys", (key) => key.label, keyLine],
     ["Limits", "pools", (pool) => pool.id, quotaBar],
     ["Candidates", "candidates", (one) => one.id, candidateLine],
   ].map(([heading, field, keyOf, create]) => {
     const list = make("ul", { class: field === "pools" ? "bars plain" : "troubles plain" });
-    return { title: make("h4", {}, heading), list, field, keyOf, create };
+    const rest = make("p", { class: "note" });
+    return { title: make("h4", {}, heading), list, rest, field, keyOf, create };
   });
-  const root = make("details", {}, summary, terms, ...parts.flatMap(({ title, list }) => [title, list]));
-  const refresh = () => {
-    if (!root.open || !latest) return;
-    text(terms, [privacy(latest.privacy), latest.terms].filter(Boolean).join(". "));
-    for (const { title, list, field, keyOf, create } of parts) {
-      keyed(list, latest[field], keyOf, create);
-      show(title, latest[field].length);
+  const root = make("details", {}, summary, terms, told,
+    ...parts.flatMap(({ title, list, rest }) => [title, list, rest]));
+
+  function render(provider) {
+    for (const { title, list, rest, field, keyOf, create } of parts) {
+      const entries = provider?.[field] ?? [];
+      keyed(list, entries.slice(0, LISTED), keyOf, create);
+      line(rest, entries.length > LISTED ? `and ${number(entries.length - LISTED)} more` : "");
+      show(title, entries.length);
     }
-  };
-  root.addEventListener("toggle", refresh);
+  }
+
+  async function refresh() {
+    if (!root.open || asking || latest === read || Date.now() - readAt < EVERY) return;
+    asking = true;
+    read = latest;
+    text(terms, [privacy(latest.privacy), latest.terms].filter(Boolean).join(". "));
+    line(told, readAt ? "" : "Asking…");
+    try {
+      render(await whole(latest.id));
+      line(told, "");
+      readAt = Date.now();
+    } catch {
+      read = null;
+      line(told, "The gateway does not answer.");
+    }
+    asking = false;
+  }
+
+  root.addEventListener("toggle", () => {
+    readAt = 0;
+    read = null;
+    refresh();
+  });
   return {
     root,
     update(provider) {
       latest = provider;
       const counted = [plural(provider.models, "model")];
       if (provider.keys.length) counted.push(plural(provider.keys.length, "key"));
-      if (provider.requests !== null) counted.push(plural(provider.pools.length, "limit"));
+      if (provider.pool_count) counted.push(plural(provider.pool_count, "limit"));
       text(summary, counted.join(", "));
       refresh();
     },

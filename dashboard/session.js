@@ -16,8 +16,8 @@ export class Refused extends Error {
   }
 }
 
-/** Everything the page shows. */
-export const readStatus = () => call("GET", "/v1/status");
+/** The whole of one provider; the status as it goes on has the most telling of it. */
+export const readProvider = (id) => call("GET", `/v1/status/providers/${encodeURIComponent(id)}`);
 
 /** Close a provider's breakers and lift its holds. */
 export const resetProvider = (id) => call("POST", `/v1/status/providers/${encodeURIComponent(id)}/reset`);
@@ -44,12 +44,14 @@ export async function call(method, path, body) {
     body: body && JSON.stringify(body),
     signal: AbortSignal.timeout(10000),
   });
-  const said = await reply.json().catch(() => null);
-  if (!reply.ok) {
-    const told = said?.error ?? {};
-    throw new Refused(reply.status, told.message ?? `The gateway answered ${reply.status}.`, told);
-  }
-  return said;
+  if (!reply.ok) throw await refusal(reply);
+  return reply.json().catch(() => null);
+}
+
+/** What a *reply* that is not ok says, as a Refused. */
+export async function refusal(reply) {
+  const told = (await reply.json().catch(() => null))?.error ?? {};
+  return new Refused(reply.status, told.message ?? `The gateway answered ${reply.status}.`, told);
 }
 
 /** Ask for something that is read as it comes: returns the Response, of whatever status. *init* is as for fetch. */

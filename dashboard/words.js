@@ -138,23 +138,17 @@ export function remedy(kind, local) {
 }
 
 const SOURCES = {
-  published: "published",
-  settings: "from settings",
+  documented: "published",
+  observed: "as observed",
+  guessed: "a guess",
   configured: "from settings",
   header: "told by provider",
-  headers: "told by provider",
-  reported: "told by provider",
-  learned: "learned",
+  body: "told by provider",
   measured: "measured",
-  guess: "a guess",
-  unknown: "a guess",
 };
 
 /** Where a limit's number comes from. */
-export function source(pool) {
-  const words = SOURCES[pool.source] ?? pool.source ?? "";
-  return pool.age >= 1 && pool.source !== "published" ? `${words}, ${span(pool.age)} old` : words;
-}
+export const source = (pool) => SOURCES[pool.source] ?? pool.source;
 
 const PRIVACY = {
   trains: "May train on prompts",

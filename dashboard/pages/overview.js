@@ -1,9 +1,10 @@
 // How everything stands, on one screen.
 
+import { showAlerts } from "/dashboard/alerts.js";
 import { attr, byId, keyed, line, make, show, text } from "/dashboard/dom.js";
 import { providerCard, unusedLine } from "/dashboard/provider_card.js";
-import { resetProvider, setStrategy } from "/dashboard/session.js";
-import { brief, number } from "/dashboard/words.js";
+import { readProvider, resetProvider, setStrategy } from "/dashboard/session.js";
+import { brief, number, plural } from "/dashboard/words.js";
 
 const isOn = (provider) => provider.state !== "no-key";
 
@@ -13,10 +14,14 @@ export function build(desk) {
   // Whoever is signed in is told at once; nobody is asked for a key, once something is wanted.
   const barred = () => (desk.who().name ? desk.may("operate") : "");
 
-  const reset = (provider) => desk.act(async () => {
-    await resetProvider(provider.id);
-    desk.notice(`${provider.name} was reset.`);
-  });
+  const verbs = {
+    reset: (provider) => desk.act(async () => {
+      await resetProvider(provider.id);
+      desk.notice(`${provider.name} was reset.`);
+    }),
+    barred,
+    whole: readProvider,
+  };
 
   function renderRouting(strategy) {
     if (changing) return;
@@ -42,10 +47,12 @@ export function build(desk) {
   return {
     root: byId("page-overview"),
     update(status) {
+      renderRoom(status);
       renderTotals(status);
       line(byId("overview-scope"), barred() && `Resets and the order of equals are off. ${barred()}`);
+      showAlerts(byId("alerts-box"), byId("alerts"), status.alerts);
       renderRouting(status.strategy);
-      renderProviders(status.providers, reset, barred);
+      renderProviders(status.providers, verbs);
     },
   };
 }
@@ -61,19 +68,39 @@ function renderTotals({ totals, providers }) {
     ["Failed", brief(totals.failed)],
     ["Tokens", brief(totals.tokens)],
   ];
-  keyed(byId("totals"), facts, ([name]) => name, ([name]) => {
+  renderFacts(byId("totals"), facts);
+}
+
+// A client is not told how much there is for all.
+function renderRoom({ capacity, waiting, in_flight: inFlight, providers }) {
+  show(byId("room-box"), Boolean(capacity) && providers.some(isOn));
+  if (!capacity) return;
+  const facts = [
+    ["Calls left now", brief(capacity.now)],
+    ["Calls left today", brief(capacity.today)],
+    ["Under way", brief(inFlight)],
+    ["Waiting", `${brief(waiting.for_capacity)} of ${brief(waiting.room)}`],
+  ];
+  if (waiting.for_limits) facts.push(["Waiting for their own limits", brief(waiting.for_limits)]);
+  renderFacts(byId("room"), facts);
+  const also = capacity.unlimited ? ` ${plural(capacity.unlimited, "more model")} have no known limit.` : "";
+  text(byId("room-note"), `Typical calls, 200 tokens asked and 300 answered; today ends at midnight UTC.${also}`);
+}
+
+function renderFacts(list, facts) {
+  keyed(list, facts, ([name]) => name, ([name]) => {
     const value = make("dd");
     const root = make("div", {}, make("dt", {}, name), value);
     return { root, update: ([, written]) => text(value, written) };
   });
 }
 
-function renderProviders(providers, reset, barred) {
+function renderProviders(providers, verbs) {
   const on = providers.filter(isOn);
   const off = providers.filter((one) => !isOn(one));
   text(byId("providers-count"), on.length ? String(on.length) : "");
   show(byId("nothing"), !on.length);
-  keyed(byId("providers"), on, (one) => one.id, (one) => providerCard(one, reset, barred));
+  keyed(byId("providers"), on, (one) => one.id, (one) => providerCard(one, verbs));
   show(byId("unused"), off.length);
   text(byId("unused-title"), `${off.length} more without a key or a model`);
   keyed(byId("unused-list"), off, (one) => one.id, unusedLine);

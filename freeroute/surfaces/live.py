@@ -1,5 +1,6 @@
 """How things stand, as it goes on: server-sent events, and one provider whole."""
 
+import asyncio
 from typing import Any, Protocol
 
 from freeroute.domain.clients import Client
@@ -11,6 +12,10 @@ from freeroute.surfaces.routes import Route
 _EVENT_STREAM = b"text/event-stream; charset=utf-8"
 # A proxy that buffers would hold every event back.
 _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
+
+PATIENCE = 3.0
+"""Seconds after which it is looked, news or not, whether the caller may still know. Own design: whoever takes
+a key back does not wait for long."""
 
 
 class Watching(Protocol):
@@ -67,12 +72,22 @@ class LiveSurface:
         try:
             async with watch:
                 await request.begin(200, _EVENT_STREAM, _HEADERS)
-                while (news := await watching.next()) is not None and _may_know(request):
-                    await request.more(news)
+                while (news := await _next(watching)) is not None and _may_know(request):
+                    if news:
+                        await request.more(news)
         finally:
             watching.leave()
         if not watch.left:
             await request.end()
+
+
+async def _next(watching: Watching) -> bytes | None:
+    """Return what is new, nothing after a while; None at the end."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await watching.next()
+    except TimeoutError:
+        return b""
 
 
 def _may_know(request: Request) -> bool:

@@ -1,17 +1,21 @@
 """The stream that dashboards follow, over HTTP."""
 
 import asyncio
+from typing import Any, cast
 
+import httpx
 import pytest
 
 from freeroute.domain.clients import Client, hash_key
 from freeroute.surfaces.guard import Guard, Policy
 from freeroute.surfaces.litestar_app import build_asgi
+from freeroute.surfaces.live import PATIENCE
 from tests.support.administration import administration
 from tests.support.clocks import ManualClock
 from tests.support.gateways import FakeGateway, FakeLive
 from tests.support.live import until
 from tests.support.serving import RawCaller, serving
+from tests.support.virtual import run
 
 KEYED = Policy(clients=(Client("alice", hash_key("sk-alice")),), admin_key="boss")
 GET = b"GET /v1/status/events HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer sk-alice\r\n\r\n"
@@ -78,3 +82,20 @@ async def test_a_stream_ends_with_the_key_it_was_asked_with(dashboard, key):
         live.say(b"event: change\ndata: {}\n\n")
         rest = await asyncio.wait_for(caller.reader.readuntil(b"0\r\n\r\n"), 5)
     assert b"change" not in rest
+
+
+def test_a_stream_on_which_nothing_happens_ends_with_its_key_too(dashboard):
+    live, guard = FakeLive(ends=False), Guard(KEYED, ManualClock())
+    transport = httpx.ASGITransport(cast("Any", application(live, guard, dashboard)))
+
+    async def follow():
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            asked = client.get("/v1/status/events", headers={"authorization": "Bearer sk-alice"})
+            reading = asyncio.create_task(asked)
+            await asyncio.sleep(60)
+            assert not reading.done()
+            guard.policy = Policy(clients=(Client("bob", hash_key("sk-bob")),))
+            async with asyncio.timeout(PATIENCE):
+                assert (await reading).content == b"".join(live.news)
+
+    run(follow())

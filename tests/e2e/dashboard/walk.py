@@ -53,9 +53,10 @@ class Walk:
         return self.page.request.get(f"{self.url}/v1/status").json()
 
     def next_update(self) -> None:
-        """Wait for the page's next answer from the gateway."""
-        with self.page.expect_response(f"{self.url}/v1/status"):
-            pass
+        """Have something happen, and wait until the page was told of it."""
+        before = self.page.locator("#live").get_attribute("data-at")
+        self.stage.ask("no-such-model")
+        self.page.wait_for_function("(at) => document.getElementById('live').dataset.at !== at", arg=before)
 
     def settle(self) -> None:
         """Wait until everything that the page has asked for is there, and shown."""
