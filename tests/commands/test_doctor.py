@@ -223,6 +223,7 @@ def test_variables_that_look_like_keys_and_are_not_used_are_explained(examined, 
     for name in ("GEMINI_KEY", "OPENAI_API_KEY", "MISTRAL_API_KEY", "GROQ_API_KEY", "CEREBRAS_API_KEY"):
         monkeypatch.setenv(name, f"value-of-{name}")
     monkeypatch.setenv("COHERE_API_KEY", "")
+    monkeypatch.setenv("OPENROUTER_API_KEY", " ")
     monkeypatch.setenv("ALICE_API_KEY", "alices-own-key")
     monkeypatch.setenv("API_KEYBOARD", "dvorak")
     settings(
@@ -233,11 +234,11 @@ def test_variables_that_look_like_keys_and_are_not_used_are_explained(examined, 
     )
     found, _ = examined("--offline")
     assert about(found, "environment") == [
-        "note environment: COHERE_API_KEY is empty",
         "warning environment: GEMINI_KEY is set, and nobody reads it",
         "note environment: GROQ_API_KEY is set, and not used: providers.groq.keys says which keys are",
         "note environment: MISTRAL_API_KEY is set, and not used: discovery.env is off",
         "note environment: OPENAI_API_KEY looks like a key, and no provider of the catalogue takes it",
+        "note environment: empty: COHERE_API_KEY, OPENROUTER_API_KEY",
     ]
 
 
