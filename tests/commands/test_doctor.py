@@ -28,7 +28,6 @@ KEY = "gsk_testtesttesttest1234"
 LISTED = {"data": [{"id": "openai/gpt-oss-20b"}]}
 VLLM = {"data": [{"id": "m", "owned_by": "vllm", "max_model_len": 8192}]}
 FRONT = {"name": "freeroute"}
-STATUS: dict[str, Any] = {"version": version(), "providers": []}
 
 
 @pytest.fixture
@@ -224,6 +223,7 @@ def test_variables_that_look_like_keys_and_are_not_used_are_explained(examined, 
     for name in ("GEMINI_KEY", "OPENAI_API_KEY", "MISTRAL_API_KEY", "GROQ_API_KEY", "CEREBRAS_API_KEY"):
         monkeypatch.setenv(name, f"value-of-{name}")
     monkeypatch.setenv("COHERE_API_KEY", "")
+    monkeypatch.setenv("OPENROUTER_API_KEY", " ")
     monkeypatch.setenv("ALICE_API_KEY", "alices-own-key")
     monkeypatch.setenv("API_KEYBOARD", "dvorak")
     settings(
@@ -234,11 +234,11 @@ def test_variables_that_look_like_keys_and_are_not_used_are_explained(examined, 
     )
     found, _ = examined("--offline")
     assert about(found, "environment") == [
-        "note environment: COHERE_API_KEY is empty",
         "warning environment: GEMINI_KEY is set, and nobody reads it",
         "note environment: GROQ_API_KEY is set, and not used: providers.groq.keys says which keys are",
         "note environment: MISTRAL_API_KEY is set, and not used: discovery.env is off",
         "note environment: OPENAI_API_KEY looks like a key, and no provider of the catalogue takes it",
+        "note environment: empty: COHERE_API_KEY, OPENROUTER_API_KEY",
     ]
 
 
@@ -444,37 +444,38 @@ def test_a_gateway_that_is_named_must_be_there(examined, home):
 
 
 def test_what_a_running_gateway_says_of_itself_is_passed_on(examined, home, monkeypatch):
-    ready = {"status": "ready", "state": "not saved", "records": "not written"}
-    held = {"id": "groq", "state": "held", "last_error": {"detail": "HTTP 401", "kind": "key_invalid"}}
-    status = {
-        "version": "0.0.1",
-        "providers": [held, {"id": "gemini", "state": "healthy", "last_error": None}],
-    }
+    told = [
+        ("problem", "no candidate is left."),
+        ("warning", "groq refuses a key."),
+        ("note", "a quota is low."),
+    ]
+    alerts = [{"severity": severity, "what": what, "do": "Do this."} for severity, what in told]
     monkeypatch.setenv("FREEROUTE_ADMIN_KEY", "fa-secret")
-    with answering(front=FRONT, readyz=ready, status=status) as gateway:
+    with answering(front=FRONT, status={"version": "0.0.1", "alerts": alerts}) as gateway:
         found, code = examined("--offline", "--url", gateway.url)
         assert code == 1
         assert about(found, "gateway") == [
             f"ok gateway: one runs at {gateway.url}",
-            "problem gateway: what it learns is not being saved",
-            "problem gateway: receipts are not written",
             f"note gateway: it is freeroute 0.0.1, and this command is {version()}",
-            "warning gateway: groq is held: HTTP 401",
+            *(f"{severity} gateway: {what}" for severity, what in told),
         ]
         assert gateway.asked[-1][1]["authorization"] == "Bearer fa-secret"
-        alerts = [{"severity": "critical", "what": "no candidate is left", "do": "Add a provider."}]
-        gateway.answers |= {
-            "status": STATUS | {"alerts": alerts},
-            "readyz": (503, {"status": "maintenance"}, {}),
-        }
-        found, _ = examined("--offline", "--url", gateway.url)
+
+
+def test_of_a_gateway_that_tells_us_nothing_the_readiness_is_known(examined, home):
+    refused: Any = (401, {"error": {"message": "No key was sent."}}, {})
+    trouble: Any = (503, {"status": "maintenance", "state": "not saved", "records": "not written"}, {})
+    with answering(front=FRONT, status=refused, readyz=trouble) as gateway:
+        found, code = examined("--offline", "--url", gateway.url)
+        assert code == 1
         assert about(found, "gateway")[1:] == [
+            "note gateway: its status cannot be read (status 401)",
             "warning gateway: it takes no requests: maintenance",
-            "problem gateway: no candidate is left",
+            "problem gateway: what it learns is not being saved",
+            "problem gateway: receipts are not written",
         ]
-        gateway.answers |= {"status": (401, {"error": {"message": "No key was sent."}}, {})}
-        found, _ = examined("--offline", "--url", gateway.url)
-        assert about(found, "gateway")[-1] == "note gateway: its status cannot be read (status 401)"
+        gateway.answers |= {"readyz": {"status": "ready"}}
+        assert len(about(examined("--offline", "--url", gateway.url)[0], "gateway")) == 2
 
 
 def test_a_gateway_that_runs_is_found_and_well(examined, home, tmp_path):

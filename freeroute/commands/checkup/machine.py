@@ -55,8 +55,10 @@ def gateway(running: Running, settings: Settings, admin: str | None, *, named: b
                 yield problem(GATEWAY, told, "stop it, or choose another port with --port or PORT")
                 return
             yield ok(GATEWAY, f"one runs at {running.url}")
-            yield from _readiness(client.get("/readyz", timeout=timeout))
-            yield from _status(client.get("/v1/status", timeout=timeout))
+            answer = client.get("/v1/status", timeout=timeout)
+            yield from _status(answer, _object(answer))
+            if answer.status_code != 200:  # what everybody is told
+                yield from _readiness(client.get("/readyz", timeout=timeout))
     except Failed as exc:
         if named or not isinstance(exc.__cause__, httpx.ConnectError):
             yield problem(GATEWAY, exc.message, "look at its log; --url names another one")
@@ -97,30 +99,17 @@ def _readiness(answer: httpx.Response) -> Iterator[Finding]:
         yield problem(GATEWAY, "receipts are not written", "look at its database, and at its log for why")
 
 
-def _status(answer: httpx.Response) -> Iterator[Finding]:
-    status = _object(answer)
-    if answer.status_code != 200 or "providers" not in status:
+def _status(answer: httpx.Response, status: Mapping[str, Any]) -> Iterator[Finding]:
+    if answer.status_code != 200 or "alerts" not in status:
         told = f"its status cannot be read (status {answer.status_code})"
         yield note(GATEWAY, told, "set FREEROUTE_ADMIN_KEY to its admin key")
         return
     if status["version"] != version():
         told = f"it is freeroute {status['version']}, and this command is {version()}"
         yield note(GATEWAY, told, "restart it if it was updated")
-    if "alerts" in status:
-        yield from (_alert(alert) for alert in status["alerts"])
-    else:
-        yield from _providers(status["providers"])
+    yield from (_alert(alert) for alert in status["alerts"])
 
 
 def _alert(alert: Mapping[str, Any]) -> Finding:
     made = _SEVERITY.get(alert["severity"], note)
     return made(GATEWAY, alert["what"], alert["do"])
-
-
-def _providers(providers: list[Mapping[str, Any]]) -> Iterator[Finding]:
-    for one in providers:
-        if one["state"] in ("open", "held"):
-            error = one["last_error"]
-            why = f": {error['detail'] or error['kind']}" if error else ""
-            told = f"{one['id']} is {one['state']}{why}"
-            yield warning(GATEWAY, told, f"`freeroute reset {one['id']}` once the cause is gone")

@@ -105,8 +105,13 @@ def unused_variables(read: Offline) -> Iterator[Finding]:
     for name, value in sorted(settings.environ.items()):
         if name in VARIABLES or f"env:{name}" in written or re.search(rf"\b{re.escape(name)}\b", hinted):
             continue
-        if secrets.isdisjoint(split(value)):
-            yield from _unused(name, value, owners, settings)
+        if value.strip() and secrets.isdisjoint(split(value)):
+            yield from _unused(name, owners, settings)
+    # One line, for who copied a whole list of variables, as compose files do.
+    if empty := [name for name in sorted(owners) if settings.environ.get(name, "-").strip() == ""]:
+        yield note(
+            ENVIRONMENT, f"empty: {', '.join(empty)}", "a provider is on once its variable holds a key"
+        )
 
 
 def _owners(entries: Mapping[str, ProviderSpec]) -> dict[str, str]:
@@ -118,13 +123,13 @@ def _owners(entries: Mapping[str, ProviderSpec]) -> dict[str, str]:
     }
 
 
-def _unused(name: str, value: str, owners: Mapping[str, str], settings: Settings) -> Iterator[Finding]:
+def _unused(name: str, owners: Mapping[str, str], settings: Settings) -> Iterator[Finding]:
     if name in owners:
-        told, remedy = _why(name, value, owners[name], settings)
+        told, remedy = _why(name, owners[name], settings)
         yield note(ENVIRONMENT, told, remedy)
-    elif _MAY_BE_MEANT.fullmatch(name) and value and (meant := _meant(name, owners)):
+    elif _MAY_BE_MEANT.fullmatch(name) and (meant := _meant(name, owners)):
         yield warning(ENVIRONMENT, f"{name} is set, and nobody reads it", f"did you mean {meant}?")
-    elif _LOOKS_LIKE_A_KEY.fullmatch(name) and value:
+    elif _LOOKS_LIKE_A_KEY.fullmatch(name):
         told = f"{name} looks like a key, and no provider of the catalogue takes it"
         yield note(ENVIRONMENT, told, f"a provider of your own can: `keys: [env:{name}]`")
 
@@ -136,9 +141,7 @@ def _meant(name: str, owners: Mapping[str, str]) -> str | None:
     return next((one for one in close if one[:2] == name[:2]), None)
 
 
-def _why(name: str, value: str, owner: str, settings: Settings) -> tuple[str, str]:
-    if not split(value):
-        return f"{name} is empty", f"put a key of {owner} there, or remove it"
+def _why(name: str, owner: str, settings: Settings) -> tuple[str, str]:
     listed = settings.providers.get(owner)
     if listed is not None and or_else(listed.keys, None) is not None:
         told = f"{name} is set, and not used: providers.{owner}.keys says which keys are"
