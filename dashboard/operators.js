@@ -3,6 +3,7 @@
 import { allow, attr, cell, icon, keyed, line, make, paint, show, table, text } from "/dashboard/dom.js";
 import { formDialog } from "/dashboard/forms.js";
 import { showOnce } from "/dashboard/once.js";
+import { reasonOf } from "/dashboard/session.js";
 import { expiry } from "/dashboard/words.js";
 
 const SCOPES = {
@@ -31,6 +32,8 @@ export function operatorsPart(desk) {
   const none = make("p", { class: "panel" }, "Only the admin key. Give everybody else who looks after this gateway a token of "
     + "their own: what they change is noted with their name, and one token can be revoked alone.");
   const { box, rows } = table("operators", "Table of operators", ["Operator", "State", "May", "Expires", "Change"]);
+  show(none, false);
+  show(box, false);
   const form = formDialog("operator", FIELDS);
   const root = make("section", { class: "operators clients", "aria-labelledby": "operators-title" },
     make("div", { class: "title" }, make("h2", { id: "operators-title" }, "Operators ", count), add),
@@ -39,6 +42,7 @@ export function operatorsPart(desk) {
   const list = async () => {
     line(barred, desk.may("admin"));
     allow(add, desk.may("admin"));
+    if (desk.may("read")) return;
     try {
       const { data } = await desk.ask("GET", "/admin/operators");
       line(trouble, "");
@@ -47,7 +51,7 @@ export function operatorsPart(desk) {
       show(box, data.length);
       keyed(rows, data, (one) => `${one.name} ${one.created}`, () => operatorRow(desk, revoke));
     } catch (error) {
-      line(trouble, error.message);
+      line(trouble, reasonOf(error));
     }
   };
 

@@ -16,6 +16,9 @@ export class Refused extends Error {
   }
 }
 
+/** What to say of *error* where something was only to be read. */
+export const reasonOf = (error) => (error instanceof Refused ? error.message : "The gateway does not answer.");
+
 /** The whole of one provider; the status as it goes on has the most telling of it. */
 export const readProvider = (id) => call("GET", `/v1/status/providers/${encodeURIComponent(id)}`);
 
@@ -36,13 +39,16 @@ export const signOut = () => call("DELETE", SESSION);
 
 const SESSION = "/dashboard/session";
 
-/** Ask the gateway; returns what it says as JSON, null if nothing. Raises Refused, or what a dead network raises. */
-export async function call(method, path, body) {
+/**
+ * Ask the gateway; returns what it says as JSON, null if nothing. Raises Refused, or what a dead network raises, which one
+ * that does not answer within *patience* ms is.
+ */
+export async function call(method, path, body, patience = 10000) {
   const reply = await open(path, {
     method,
     headers: { accept: "application/json", ...(body && { "content-type": "application/json" }) },
     body: body && JSON.stringify(body),
-    signal: AbortSignal.timeout(10000),
+    signal: AbortSignal.timeout(patience),
   });
   if (!reply.ok) throw await refusal(reply);
   return reply.json().catch(() => null);

@@ -4,6 +4,7 @@ import { clientRow, joined } from "/dashboard/client_row.js";
 import { allow, keyed, line, make, show, table, text } from "/dashboard/dom.js";
 import { formDialog } from "/dashboard/forms.js";
 import { showOnce } from "/dashboard/once.js";
+import { reasonOf } from "/dashboard/session.js";
 import { number } from "/dashboard/words.js";
 
 const EVERY = 10000; // ms between two lists: they change by an operator's hand, their use comes with the status
@@ -55,7 +56,7 @@ export function build(desk) {
       clients = (await desk.ask("GET", "/admin/clients")).data;
       text(trouble, "");
     } catch (error) {
-      text(trouble, `The clients could not be read. ${error.message}`);
+      text(trouble, `The clients could not be read. ${reasonOf(error)}`);
     }
     render();
   };

@@ -3,7 +3,7 @@
 import { copy } from "/dashboard/copying.js";
 import { allow, byId, keyed, line, make, show, text } from "/dashboard/dom.js";
 import { KINDS, PLACEHOLDER, recipes } from "/dashboard/recipes.js";
-import { whoAmI } from "/dashboard/session.js";
+import { reasonOf, whoAmI } from "/dashboard/session.js";
 
 const LOCAL = ["localhost", "127.0.0.1", "[::1]"];
 const USUAL = ["free-smart", "free-fast", "free"]; // the best for what writes code first
@@ -58,7 +58,7 @@ export function build(desk) {
       line(trouble, data.length ? "" : "No model is on yet: see the overview for how to get one.");
     } catch (error) {
       if (!model.value) offer(model, USUAL.map((id) => [id, id]));
-      line(trouble, `The list of models could not be read: ${error.message}`);
+      line(trouble, `The list of models could not be read. ${reasonOf(error)}`);
     }
     render();
   };

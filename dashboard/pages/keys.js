@@ -3,8 +3,10 @@
 import { allow, attr, icon, keyed, line, make, paint, show, text } from "/dashboard/dom.js";
 import { formDialog } from "/dashboard/forms.js";
 import { operatorsPart } from "/dashboard/operators.js";
+import { reasonOf } from "/dashboard/session.js";
 import { moment, plural, until } from "/dashboard/words.js";
 
+const PATIENCE = 30000; // ms for a test: the gateway itself waits up to 10 s for a provider, to connect and to answer
 const EVERY = 10000; // ms between two lists, which change by an operator's hand and by answers of providers
 
 const STATES = {
@@ -20,6 +22,7 @@ const VERDICTS = {
   invalid: { word: "Invalid: the provider does not accept it. Make a new one there.", tone: "bad" },
   unknown: { word: "No verdict: nobody said yes or no.", tone: "none" },
 };
+const ASKING = {}; // in place of a verdict that is not there yet
 const SOURCES = { settings: "settings file", environment: "environment", entered: "entered" };
 
 const FIELDS = [
@@ -34,23 +37,25 @@ const FIELDS = [
 export function build(desk) {
   let providers = null;
   let listedAt = 0;
+  let timer = null;
   const verdicts = new Map();
   const count = make("span", { class: "count" });
   const add = make("button", { type: "button", class: "primary" }, "Add a key");
   const barred = make("p", { class: "note" });
-  const problems = make("ul", { class: "banner plain", role: "alert" });
-  const trouble = make("p", { class: "error", role: "alert" });
+  const problems = make("div", { class: "banner", "data-tone": "bad", role: "alert", hidden: true });
+  const trouble = make("p", { class: "error", role: "alert", hidden: true });
+  const loading = make("p", { class: "note" }, "Asking the gateway…");
   const cards = make("ul", { class: "cards keys" });
   const others = make("ul", { class: "plain" });
   const othersTitle = make("summary");
-  const othersBox = make("details", { class: "panel" }, othersTitle, others);
+  const othersBox = make("details", { class: "panel", hidden: true }, othersTitle, others);
   const form = formDialog("provider-key", FIELDS);
   const link = make("a", { target: "_blank", rel: "noreferrer" });
   form.inputs.provider.after(link);
   const operators = operatorsPart(desk);
   const title = make("h2", { id: "keys-title", tabindex: "-1" }, "Provider keys ", count);
   const root = make("section", { class: "clients", "aria-labelledby": "keys-title" }, make("div", { class: "title" }, title, add),
-    barred, problems, trouble, cards, othersBox, operators.root, form.root);
+    barred, problems, trouble, loading, cards, othersBox, operators.root, form.root);
 
   const list = async () => {
     listedAt = Date.now();
@@ -58,17 +63,25 @@ export function build(desk) {
       const told = await desk.ask("GET", "/admin/providers");
       providers = told.data;
       line(trouble, "");
-      keyed(problems, told.problems, (words) => words, (words) => ({ root: make("li", {}, sentence(words)), update() {} }));
+      keyed(problems, told.problems, (words) => words, (words) => ({ root: make("p", {}, sentence(words)), update() {} }));
       show(problems, told.problems.length);
     } catch (error) {
-      line(trouble, error.message);
+      line(trouble, reasonOf(error));
     }
     render();
+  };
+
+  /** List anew, now or as soon as the last list is old enough: a key may have been proven or refused meanwhile. */
+  const listSoon = () => {
+    clearTimeout(timer);
+    timer = setTimeout(list, Math.max(0, listedAt + EVERY - Date.now()));
   };
 
   const render = () => {
     line(barred, desk.may("admin"));
     allow(add, desk.may("admin"));
+    show(add, providers);
+    show(loading, !providers && trouble.hidden && !desk.may("read"));
     if (!providers) return;
     const used = providers.filter((one) => one.on || one.keys.length);
     const unused = providers.filter((one) => !used.includes(one));
@@ -82,10 +95,17 @@ export function build(desk) {
 
   const work = {
     test: (provider, key) => desk.act(async () => {
-      const told = await desk.ask("POST", `${pathOf(provider, key)}/test`);
-      verdicts.set(pathOf(provider, key), told);
-      desk.notice(`${provider.name}, ${key.label}: ${VERDICTS[told.verdict].word}`, told.verdict === "invalid" ? "bad" : "good");
+      const path = pathOf(provider, key);
+      verdicts.set(path, ASKING);
       render();
+      try {
+        const told = await desk.ask("POST", `${path}/test`, undefined, PATIENCE);
+        verdicts.set(path, told);
+        desk.notice(`${provider.name}, ${key.label}: ${VERDICTS[told.verdict].word}`, VERDICTS[told.verdict].tone);
+      } finally {
+        if (verdicts.get(path) === ASKING) verdicts.delete(path);
+        render();
+      }
     }),
     toggle: (provider, key) => desk.act(async () => {
       await desk.ask("PATCH", pathOf(provider, key), { enabled: !key.enabled });
@@ -115,6 +135,7 @@ export function build(desk) {
       title: "Add a provider's key",
       button: "Add",
       values: { provider: (provider ?? providers[0]).id },
+      fixed: provider ? ["provider"] : [],
       async work({ provider: id, ...terms }) {
         const given = Object.fromEntries(Object.entries(terms).filter(([, value]) => value !== null));
         await desk.ask("POST", `/admin/providers/${encodeURIComponent(id)}/keys`, given);
@@ -129,13 +150,16 @@ export function build(desk) {
   add.addEventListener("click", () => addTo(null));
   return {
     root,
-    async shown() {
-      await Promise.all([list(), operators.list()]);
+    shown() {
+      operators.list();
+      if (desk.may("read")) render();
+      else list();
     },
     update() {
-      if (Date.now() - listedAt >= EVERY) list();
-      else render();
+      render();
+      if (!desk.may("read")) listSoon();
     },
+    hidden: () => clearTimeout(timer),
   };
 }
 
@@ -221,12 +245,17 @@ function keyRow({ desk, verdicts, work, provider }) {
         attr(button, "aria-label", `${button.textContent}: ${provider().name}, ${key.label}`);
       }
       const told = verdicts.get(pathOf(provider(), key));
-      line(verdict, told && [VERDICTS[told.verdict].word, told.detail && sentence(told.detail)].filter(Boolean).join(" "));
+      line(verdict, told && verdictOf(told));
     },
   };
 }
 
 const sentence = (words) => `${words[0].toUpperCase()}${words.slice(1)}${/[.!?]$/.test(words) ? "" : "."}`;
+
+function verdictOf(told) {
+  if (told === ASKING) return "Asking the provider…";
+  return [VERDICTS[told.verdict].word, told.detail && sentence(told.detail)].filter(Boolean).join(" ");
+}
 
 function originOf(key) {
   const from = key.source === "entered" && key.created ? `entered ${moment(key.created)}` : `from the ${SOURCES[key.source] ?? key.source}`;

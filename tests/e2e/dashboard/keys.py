@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tests.e2e.dashboard.walk import Walk
+from tests.e2e.dashboard.walk import ADMIN_KEY, Walk
 
 SECRET = "gsk_walrus-of-the-dashboard-wxyz"
 
@@ -14,7 +14,7 @@ def a_key_is_added_and_its_end_alone_is_shown(walk: Walk) -> None:
     form = walk.page.locator("#provider-key")
     link = form.get_by_role("link", name="Get a key from Groq")
     assert link.get_attribute("rel") == "noreferrer"
-    form.get_by_label("Label").fill("mine")
+    walk.page.locator("#provider-key-label:focus").fill("mine")
     form.get_by_label("Key", exact=True).fill(SECRET)
     assert form.get_by_label("Key", exact=True).get_attribute("type") == "password"
     form.get_by_role("button", name="Add", exact=True).click()
@@ -72,6 +72,24 @@ def a_provider_that_is_off_goes_on_with_its_first_key(walk: Walk) -> None:
     walk.page.locator(".keys .card", has_text="NVIDIA NIM").wait_for(state="detached")
 
 
+def a_refused_key_says_what_to_do(walk: Walk) -> None:
+    """A key that its provider refuses shows up as that by itself, with the remedy; as good once it is."""
+    walk.turn_to("Keys")
+    card = walk.page.locator(".keys .card", has=walk.page.get_by_role("heading", name="Mistral"))
+    card.get_by_text("key-1").wait_for()
+    walk.stage.steer("mistral", always=401)
+    walk.stage.ask("mistral/mistral-small-2603")
+    card.get_by_text("Refused", exact=True).wait_for()
+    assert "Make a new one there" in card.inner_text()
+    assert card.get_attribute("data-tone") == "bad"
+    walk.stage.steer("mistral", always=None)
+    walk.page.request.post(
+        f"{walk.url}/v1/status/providers/mistral/reset", headers={"authorization": f"Bearer {ADMIN_KEY}"}
+    )
+    assert walk.stage.ask("mistral/mistral-small-2603").is_success
+    card.get_by_text("Valid", exact=True).wait_for()
+
+
 def operators_come_and_go(walk: Walk) -> None:
     """An operator gets a token that is shown once and good for its scope, until it is revoked."""
     walk.turn_to("Keys")
@@ -121,6 +139,7 @@ STEPS: tuple[Callable[[Walk], None], ...] = (
     a_key_that_is_there_is_refused_in_the_form,
     a_key_is_tested_switched_and_removed,
     a_provider_that_is_off_goes_on_with_its_first_key,
+    a_refused_key_says_what_to_do,
     operators_come_and_go,
     locked_keys_are_told,
 )
