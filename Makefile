@@ -7,6 +7,7 @@ SHELL := /bin/sh
 
 ARGS ?=
 URL ?=
+SCREENSHOTS ?=
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile
@@ -82,6 +83,10 @@ soak: $(DEV) ## run 200,000 simulated requests and see that nothing stays behind
 .PHONY: e2e
 e2e: $(DEV) $(PYTHON_CLIENTS) $(NODE_CLIENTS) ## run the end-to-end tests: a browser, PostgreSQL, and the clients that people use
 	$(BIN)/pytest -m e2e tests $(ARGS)
+
+.PHONY: screenshots
+screenshots: $(DEV) ## take the pictures of the dashboard for the docs; SCREENSHOTS=directory gets every page in every view
+	$(BIN)/python -m tests.e2e.dashboard.screenshots $(if $(SCREENSHOTS),--all '$(SCREENSHOTS)') $(ARGS)
 
 .PHONY: e2e-real
 e2e-real: $(DEV) $(if $(URL),,$(MODEL)) ## ask a real model through the gateway; URL=http://host:port takes a server of yours

@@ -66,7 +66,7 @@ def run(stage: Stage, chromium: str, axe: Path = AXE, into: Path | None = None) 
             look(browser, stage, view, rules, into)
             print(f"ok  {view}")
         for one in costs(browser, stage):
-            print(f"    {one.page}: {one.milliseconds:.0f} ms, {one.size} bytes")
+            print(f"    {one.page}: {one.milliseconds:.0f} ms, {one.sent} bytes of {one.size}")
         browser.close()
 
 
