@@ -370,15 +370,21 @@ def build(
         today = dt.datetime.fromtimestamp(clock.now().wall, dt.UTC).date()
         return planned(settings, entries, today)
 
-    return App(read, transport=_transport(options, clock), clock=clock, demo=options.demo)
+    return App(read, transport=_transport(options, env, clock), clock=clock, demo=options.demo)
 
 
-def _transport(options: ServeOptions, clock: Clock) -> Transport:
+def _transport(options: ServeOptions, env: Mapping[str, str], clock: Clock) -> Transport:
     if options.demo:
         return simulation(clock, options.seed)
+    from freeroute.upstreams.http_proxies import Proxies
     from freeroute.upstreams.http_transport import HttpTransport
 
-    return HttpTransport()
+    proxies = Proxies(env)
+    for name in proxies.unusable:
+        structlog.get_logger("freeroute").warning(
+            "no http:// proxy, so calls to providers do not go through it", variable=name
+        )
+    return HttpTransport(proxies=proxies)
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -1,6 +1,7 @@
 """``freeroute doctor``: what is wrong with this installation, and what helps."""
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -87,10 +88,11 @@ def _network(read: "Offline") -> "list[Finding]":
 
     from freeroute.clock import SystemClock
     from freeroute.commands.checkup import network
+    from freeroute.upstreams.http_proxies import Proxies
     from freeroute.upstreams.http_transport import HttpTransport
 
     async def examined() -> "list[Finding]":
-        transport = HttpTransport()
+        transport = HttpTransport(proxies=Proxies(os.environ))
         try:
             return await network.examine(read, transport, SystemClock())
         finally:

@@ -1,6 +1,7 @@
 """``freeroute probe``: how a provider answers and refuses, to attach to a correction of the catalogue."""
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,10 +131,11 @@ def _make(planned: "Sequence[Planned]") -> "list[Made]":
 
     from freeroute.clock import SystemClock
     from freeroute.commands.probing.calls import make
+    from freeroute.upstreams.http_proxies import Proxies
     from freeroute.upstreams.http_transport import HttpTransport
 
     async def every() -> "list[Made]":
-        transport = HttpTransport()
+        transport = HttpTransport(proxies=Proxies(os.environ))
         try:
             # One after the other: what the second is told of counters is to show the first.
             return [await make(one, transport, SystemClock()) for one in planned]

@@ -14,6 +14,7 @@ from freeroute.engine.ports import Dispatch
 from freeroute.upstreams.content_coding import Inflate, coding_of
 from freeroute.upstreams.http_connection import Answer, Connection
 from freeroute.upstreams.http_dial import Target, dial, target_of
+from freeroute.upstreams.http_proxies import Proxies
 from freeroute.upstreams.transport import (
     Deadlines,
     Disconnected,
@@ -34,9 +35,18 @@ class HttpTransport:
     """HTTP/1.1 over pooled connections, at most *per_origin* exchanges at a time with each origin."""
 
     def __init__(
-        self, *, per_origin: int = 1024, keepalive: float = 50.0, tls: ssl.SSLContext | None = None
+        self,
+        *,
+        per_origin: int = 1024,
+        keepalive: float = 50.0,
+        tls: ssl.SSLContext | None = None,
+        proxies: Proxies | None = None,
     ) -> None:
-        """Keep idle connections for *keepalive* seconds; *tls* replaces the system's trust."""
+        """Keep idle connections for *keepalive* seconds; *tls* replaces the system's trust.
+
+        Calls that name no proxy of their own go through that of *proxies*.
+        """
+        self._proxies = proxies or Proxies({})
         self._per_origin = per_origin
         self._keepalive = keepalive
         self._tls = {True: tls} if tls is not None else {}
@@ -62,7 +72,7 @@ class HttpTransport:
 
         The exchange holds one of its origin's slots until its body is complete, it fails or is aborted.
         """
-        target = target_of(url, proxy)
+        target = target_of(url, proxy or self._proxies.of(url))
         head = _head(method, target, headers, len(body))
         patience = Patience(deadlines)
         dispatch = dispatch or Dispatch()

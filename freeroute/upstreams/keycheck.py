@@ -1,5 +1,6 @@
 """Is a key good? One cheap call that costs no quota, and a verdict that errs towards not knowing."""
 
+import os
 from typing import Any
 
 import httpx
@@ -10,6 +11,7 @@ from freeroute.clock import Clock, Now
 from freeroute.domain.catalogue import Key, Provider
 from freeroute.domain.keys import KeyState, Verdict
 from freeroute.domain.outcome import Kind
+from freeroute.upstreams.http_proxies import Proxies
 from freeroute.upstreams.verdicts import judge_response
 
 TIMEOUT = 10.0
@@ -17,8 +19,12 @@ MOST_BYTES = 1 << 20
 
 
 def new_client() -> httpx.AsyncClient:
-    """Return a client for key checks: a redirect is an answer, never followed with a key."""
-    return httpx.AsyncClient(follow_redirects=False, timeout=TIMEOUT)
+    """Return a client for key checks: a redirect is an answer, never followed with a key.
+
+    It goes through the proxies that requests go through; with one it cannot use httpx would not even begin.
+    """
+    usable = not Proxies(os.environ).unusable
+    return httpx.AsyncClient(follow_redirects=False, timeout=TIMEOUT, trust_env=usable)
 
 
 class HttpKeyChecks:

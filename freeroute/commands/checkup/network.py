@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import os
 from collections.abc import Iterator, Sequence
 from email.utils import parsedate_to_datetime
 from statistics import median
@@ -19,6 +20,7 @@ from freeroute.domain.overlay import origin_of
 from freeroute.upstreams import local
 from freeroute.upstreams.faults import before_answer
 from freeroute.upstreams.heads import FIXED
+from freeroute.upstreams.http_proxies import Proxies
 from freeroute.upstreams.transport import Deadlines, Transport, TransportError
 
 PROVIDERS, KEYS, CLOCK = "providers", "keys", "clock"
@@ -119,10 +121,17 @@ _REMEDIES = {
 
 
 def _told_of_proxies(read: Offline) -> Iterator[Finding]:
-    name = next((name for name in _PROXIES if read.plan.settings.environ.get(name)), None)
+    unusable = Proxies(os.environ).unusable
+    name = next((name for name in _PROXIES if os.environ.get(name)), None)
     if name and read.assembly.catalogue.providers:
-        told = f"{name} is set: key checks go through that proxy, calls to providers do not"
-        yield note(PROVIDERS, told, "where only the proxy leads out, freeroute reaches nobody")
+        if name.upper() in unusable:
+            told = f"{name} is no http:// proxy: calls to providers do not go through it"
+            yield warning(PROVIDERS, told, "where only a proxy leads out, name one that begins with http://")
+        else:
+            yield note(PROVIDERS, f"{name} is set: calls to providers go through that proxy", _NOT_THROUGH_IT)
+
+
+_NOT_THROUGH_IT = "hosts that should be reached directly belong into NO_PROXY"
 
 
 async def _look_for_local(read: Offline) -> list[Provider]:
