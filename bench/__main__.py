@@ -11,13 +11,13 @@ from bench import machine
 from bench.busy import tool
 from bench.capacity import command as capacity
 from bench.kills import command as kills
-from bench.parts import calls, choose, leaving, start, streams, teams
+from bench.parts import calls, choose, dashboards, leaving, start, streams, teams
 from bench.processes import BenchFailed, Upstream, upstream
 from bench.report import report
 from bench.results import Results
 
 PARTS = ("start", "calls", "streams", "choose")
-ALONE = ("teams",)
+ALONE = ("teams", "dashboards")
 
 
 def main() -> int:
@@ -97,6 +97,8 @@ def _over_sockets(found: Results, wanted: argparse.Namespace, running: Upstream)
         found.streams = streams.measure(running, wanted.streams)
     if "teams" in wanted.parts:
         found.teams = teams.measure(running, wanted.seconds)
+    if "dashboards" in wanted.parts:
+        found.dashboards = dashboards.measure(running, max(wanted.seconds, 15.0))
 
 
 if __name__ == "__main__":

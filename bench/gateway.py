@@ -4,9 +4,10 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import msgspec
 from msgspec import Struct
@@ -62,12 +63,16 @@ class Arrangement(Struct, frozen=True):
 
 @contextmanager
 def arranged(upstream: Upstream, **changes: object) -> Iterator[Arrangement]:
-    """Write the settings of a gateway in front of *upstream*, with *changes* of whole sections."""
+    """Write the settings of a gateway in front of *upstream*, with *changes* of whole sections.
+
+    Providers come in addition to those that there are.
+    """
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="freeroute-bench-") as name:
         directory = Path(name)
         settings = directory / "freeroute.yaml"
-        settings.write_bytes(msgspec.yaml.encode(_settings(upstream, directory, port) | changes))
+        more = cast("Mapping[str, object]", changes.pop("providers", {}))
+        settings.write_bytes(msgspec.yaml.encode(_settings(upstream, directory, port, more) | changes))
         env = {"PATH": os.environ.get("PATH", ""), "HOME": name, "PYTHONPATH": str(ROOT)}
         env |= {"BENCHPLAIN_KEY": PLAIN_KEY, "BENCH_LIMITED_KEY": _LIMITED_KEY}
         env["FREEROUTE_ADMIN_KEY"] = ADMIN_KEY
@@ -94,8 +99,10 @@ def limited(plan: Arrangement, pid: int | None = None) -> Target:
     return plan.target("freeroute, with limits", "limited", _LIMITED_KEY, pid)
 
 
-def _settings(upstream: Upstream, directory: Path, port: int) -> dict[str, object]:
-    providers: dict[str, object] = {}
+def _settings(
+    upstream: Upstream, directory: Path, port: int, more: Mapping[str, object]
+) -> dict[str, object]:
+    providers: dict[str, object] = {**more}
     for number, origin in enumerate(upstream.ports):
         base_url = f"http://127.0.0.1:{origin}/v1"
         providers[f"plain-{number}"] = {"base_url": base_url, "keys": [], "models": [{"id": "m"}]}

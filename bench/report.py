@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Iterable, Sequence
 
-from bench.results import NOISE, Calls, Choosing, Leaving, Results, Starting, Streams, Team
+from bench.results import NOISE, Calls, Choosing, Dashboards, Leaving, Results, Starting, Streams, Team
 
 
 def report(found: Results) -> str:
@@ -32,6 +32,8 @@ def report(found: Results) -> str:
         parts.append(_choose(found.choose))
     if found.teams is not None:
         parts.append(_teams(found.teams))
+    if found.dashboards is not None:
+        parts.append(_dashboards(found.dashboards))
     return "\n\n".join(parts)
 
 
@@ -105,6 +107,37 @@ def _teams(teams: Sequence[Team]) -> str:
     title = f"Teams (JSON calls; CPU ms/req is the median of {rounds} turns of each, one after the other)"
     head = ("", "CPU ms/req", "from - to", "more us", "ratio", "cold start s")
     return f"{title}\n{table(head, rows)}" + (f"\n{failed} calls FAILED" if failed else "")
+
+
+def _dashboards(found: Sequence[Dashboards]) -> str:
+    head = ("", "open", "CPU of a core", "p50 ms", "p99 ms", "events/s", "KiB/s each")
+    rows = [
+        (
+            each.name,
+            str(count),
+            f"{turn.cpu:.1%}",
+            _number(turn.p50_ms, 2),
+            _number(turn.p99_ms, 2),
+            _number(turn.events, 2) if count else "",
+            _number(turn.size / 1024, 1) if count else "",
+        )
+        for each in found
+        for count, turn in ((0, each.alone), (each.open, each.beside))
+    ]
+    failed = sum(each.alone.failed + each.beside.failed for each in found)
+    pages = [
+        (
+            each.name,
+            _number(each.page_ms, 0),
+            _number(each.page_cpu_ms, 0),
+            f"{each.page_size:,}",
+            _number(each.rss_mib, 0),
+        )
+        for each in found
+    ]
+    title = f"Open dashboards beside {found[0].rate:g} calls a second"
+    told = f"{title}\n{table(head, rows)}" + (f"\n{failed} calls FAILED" if failed else "")
+    return f"{told}\n\nA page of metrics\n{table(('', 'ms', 'CPU ms', 'bytes', 'RSS MiB'), pages)}"
 
 
 def _noise(found: Results) -> str:

@@ -105,6 +105,36 @@ class Team(Struct, frozen=True):
     failed: int
 
 
+class Watched(Struct, frozen=True):
+    """A gateway under calls: *cpu* is the share of a core it takes. *events* and bytes (*size*) are what one
+    dashboard is told in a second; none if none is open.
+    """
+
+    cpu: float
+    p50_ms: float
+    p99_ms: float
+    failed: int
+    events: float = 0.0
+    size: float = 0.0
+
+
+class Dashboards(Struct, frozen=True):
+    """So many *open* dashboards *beside* calls at *rate* a second, and the calls *alone*.
+
+    *page_ms* is how long a page of metrics takes, *page_cpu_ms* of it on the processor, *page_size* bytes.
+    """
+
+    name: str
+    open: int
+    rate: float
+    alone: Watched
+    beside: Watched
+    page_ms: float
+    page_cpu_ms: float
+    page_size: int
+    rss_mib: float
+
+
 class Results(Struct):
     """A whole run; None for a part that was not asked for. *direct_varied* is a share, 0.1 for 10 %."""
 
@@ -118,6 +148,7 @@ class Results(Struct):
     leaving: list[Leaving] | None = None
     choose: list[Choosing] | None = None
     teams: list[Team] | None = None
+    dashboards: list[Dashboards] | None = None
 
     @property
     def is_noisy(self) -> bool:

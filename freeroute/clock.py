@@ -40,6 +40,11 @@ def mono() -> float:
     return time.clock_gettime(_BOOTTIME)
 
 
+def worked() -> float:
+    """Return the seconds of processor that this thread has used, for what work costs on a busy machine too."""
+    return time.thread_time()
+
+
 class Clock(Protocol):
     """Anything that can say what time it is."""
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freeroute.clock import SLEW, STAYS, Now, SteadyWall, SystemClock
+from freeroute.clock import SLEW, STAYS, Now, SteadyWall, SystemClock, worked
 from freeroute.domain.calendars import Calendar
 from freeroute.domain.catalogue import Limit, Unit, WindowKind
 from tests.support.clocks import EPOCH, ManualClock
@@ -91,3 +91,10 @@ def test_the_systems_clocks_are_read():
     first, second = clock.now(), clock.now()
     assert first.mono <= second.mono
     assert second.wall == pytest.approx(first.wall, abs=5.0)
+
+
+def test_waiting_is_no_work():
+    before = worked()
+    assert worked() >= before
+    sum(range(200_000))
+    assert worked() > before

@@ -13,7 +13,7 @@ import msgspec
 import structlog
 from msgspec import structs
 
-from freeroute.clock import mono
+from freeroute.clock import worked
 from freeroute.domain.catalogue import Catalogue
 from freeroute.domain.clients import Client
 from freeroute.domain.receipt import Receipt
@@ -56,8 +56,8 @@ class Watched(Protocol):
 class Feed:
     """The status of a gateway, as it goes on."""
 
-    def __init__(self, gateway: Watched, stopwatch: Callable[[], float] = mono) -> None:
-        """Look at *gateway*; *stopwatch* tells seconds, for what looking costs."""
+    def __init__(self, gateway: Watched, stopwatch: Callable[[], float] = worked) -> None:
+        """Look at *gateway*; *stopwatch* tells what looking costs, in seconds."""
         self._gateway = gateway
         self._stopwatch = stopwatch
         self._audiences: dict[str | None, Audience] = {}

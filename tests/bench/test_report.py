@@ -4,7 +4,19 @@ from msgspec.structs import replace
 
 from bench.machine import Machine
 from bench.report import report
-from bench.results import Calls, Choosing, Leaving, Load, Results, Starting, Streams, Team, quantile
+from bench.results import (
+    Calls,
+    Choosing,
+    Dashboards,
+    Leaving,
+    Load,
+    Results,
+    Starting,
+    Streams,
+    Team,
+    Watched,
+    quantile,
+)
 
 MACHINE = Machine(cpu="a CPU", cores=2, python="3.11.7", kernel="6.1", pinned=True)
 
@@ -84,3 +96,16 @@ def test_what_a_team_costs_is_shown_beside_a_gateway_without_one():
     line = next(line for line in text.splitlines() if line.startswith("receipts"))
     assert line.split()[1:] == ["0.450", "0.400", "-", "0.500", "+50", "1.12", "1.00"]
     assert "2 calls FAILED" in text
+
+
+def test_what_dashboards_cost_is_shown_beside_the_calls_alone():
+    alone = Watched(cpu=0.05, p50_ms=1.0, p99_ms=2.0, failed=0)
+    beside = replace(alone, cpu=0.08, failed=3, events=1.0, size=2048.0)
+    text = report(
+        results(dashboards=[Dashboards("ordinary", 100, 50.0, alone, beside, 20.0, 10.0, 5000, 80.0)])
+    )
+    first, second = [line.split() for line in text.splitlines() if line.startswith("ordinary")][:2]
+    assert first[1:] == ["0", "5.0%", "1.00", "2.00"]
+    assert second[1:] == ["100", "8.0%", "1.00", "2.00", "1.00", "2.0"]
+    assert "3 calls FAILED" in text
+    assert text.splitlines()[-1].split() == ["ordinary", "20", "10", "5,000", "80"]
