@@ -46,7 +46,7 @@ def an_answer_streams_beside_its_plan(walk: Walk) -> None:
     who = walk.page.locator(".turn .answer h3").inner_text()
     assert who.split(", ")[1] in walk.page.locator(".turn .answer > div .prose").inner_text()
     walk.page.get_by_text("The plan when it was asked").click()
-    assert who.replace(", ", " ") in walk.page.locator(".beside li", has_text="answered").inner_text()
+    assert who.replace(", ", "/") in walk.page.locator(".beside li", has_text="answered").inner_text()
     walk.see("[role=status]", "simulated answer")
 
 
