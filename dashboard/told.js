@@ -26,7 +26,7 @@ const FINISHES = {
 };
 
 /** A failure and what to do about it. */
-export const failureOf = ({ message, code }) => `${message.replace(/\.$/, "")}. ${REMEDIES[code] ?? ""}`.trim();
+export const failureOf = ({ message, code }) => `${message.replace(/(?<![.?!])$/, ".")} ${REMEDIES[code] ?? ""}`.trim();
 
 /** What the *headers* of an answer tell. */
 export function headOf(headers) {
