@@ -16,12 +16,13 @@ export class Router {
   constructor(desk) {
     this.#desk = desk;
     window.addEventListener("hashchange", () => this.go(true));
+    this.#fetch(this.#named().hash.slice(1)).catch(() => {}); // while the gateway is asked who looks, and how it is
   }
 
   /** Open the page of the address; *moved* says that somebody went there, who is led to its title. */
   async go(moved) {
-    const [id, ...rest] = location.hash.slice(1).split("/");
-    const link = this.#links.find((one) => one.hash === `#${id}`) ?? this.#links[0];
+    const [, ...rest] = location.hash.slice(1).split("/");
+    const link = this.#named();
     const turn = ++this.#turn;
     byId("page-trouble").hidden = true;
     let page;
@@ -54,9 +55,17 @@ export class Router {
     show(this.#open.root, false);
   }
 
+  /** The link of the page that the address names, of the first one if it names none. */
+  #named() {
+    const [id] = location.hash.slice(1).split("/");
+    return this.#links.find((one) => one.hash === `#${id}`) ?? this.#links[0];
+  }
+
+  #fetch = (id) => import(`/dashboard/pages/${id}.js`);
+
   async #load(id) {
     if (!this.#pages.has(id)) {
-      const { build } = await import(`/dashboard/pages/${id}.js`);
+      const { build } = await this.#fetch(id);
       if (!this.#pages.has(id)) this.#pages.set(id, this.#built(build));
     }
     return this.#pages.get(id);

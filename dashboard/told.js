@@ -1,7 +1,8 @@
 // What an answer's head, its end and the plan tell, in words.
 
 import { make } from "/dashboard/dom.js";
-import { brief, ending, millis, number, plural, span } from "/dashboard/words.js";
+import { planned } from "/dashboard/plan.js";
+import { brief, ending, millis, number, plural } from "/dashboard/words.js";
 
 const MEASURABLE = 50; // ms; what comes at once has no speed
 const LISTED = 50; // candidates of a plan; a large catalogue has thousands
@@ -25,7 +26,7 @@ const FINISHES = {
 };
 
 /** A failure and what to do about it. */
-export const failureOf = ({ message, code }) => `${message.replace(/\.$/, "")}. ${REMEDIES[code] ?? ""}`.trim();
+export const failureOf = ({ message, code }) => `${message.replace(/(?<![.?!])$/, ".")} ${REMEDIES[code] ?? ""}`.trim();
 
 /** What the *headers* of an answer tell. */
 export function headOf(headers) {
@@ -90,18 +91,5 @@ export function listPlan(parent, plan, head) {
 
 function candidate(one, head) {
   const answered = one.provider === head.provider && one.model === head.model;
-  const row = make("li", {}, make("strong", {}, one.provider), ` ${one.model} `, make("span", { class: "note" }, why(one)));
-  if (answered) row.append(make("span", { class: "chip" }, "answered"));
-  return row;
-}
-
-function why(one) {
-  if (!one.usable) return `${one.reason}${one.back_at ? `, back in ${span(one.back_at - Date.now() / 1000)}` : ""}`;
-  const parts = [
-    one.expected_seconds !== null && `about ${number(one.expected_seconds)} s`,
-    one.quality !== null && `quality ${number(one.quality)}`,
-    one.quota_left !== null && `${number(100 * one.quota_left)} % of its quota left`,
-    one.suspect && "failed lately",
-  ];
-  return parts.filter(Boolean).join(", ");
+  return planned(one, answered ? make("span", { class: "chip" }, "answered") : "");
 }

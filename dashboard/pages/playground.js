@@ -71,14 +71,15 @@ export function build(desk) {
   }
 
   async function learn(wanted) {
+    let wrong = "";
     try {
       models = (await desk.ask("GET", "/v1/models")).data;
-      text(complaint, models.length ? "" : "There is no model yet: add a key on the page Keys.");
     } catch (error) {
-      text(complaint, error instanceof Refused ? error.message : "The models could not be read.");
+      wrong = error instanceof Refused ? error.message : "The models could not be read.";
     }
     listModels(model, models, wanted || model.value);
     images.check();
+    if (wrong) text(complaint, wrong);
   }
 
   // ---- asking

@@ -39,6 +39,7 @@ STEPS = (
     *keys.STEPS,
     *connect.STEPS,
     *clients.STEPS,
+    *playground.KEYED_STEPS,
     *signing.KEYED_STEPS,
 )
 

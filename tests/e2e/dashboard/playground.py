@@ -5,13 +5,20 @@ import subprocess
 from collections.abc import Callable
 from typing import Any
 
-from tests.e2e.dashboard.walk import Walk
+from tests.e2e.dashboard.stage import AS_ADMIN
+from tests.e2e.dashboard.walk import ADMIN_KEY, Walk
 
 PATH = "/v1/chat/completions"
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
     "1f15c4890000000d49444154789c6360f8cf50000003860181a89a0bfb0000000049454e44ae426082"
 )
+BRING = """(node, [kind, bytes]) => {
+  const brought = new DataTransfer();
+  brought.items.add(new File([new Uint8Array(bytes)], "brought.png", { type: "image/png" }));
+  const told = { bubbles: true, cancelable: true, clipboardData: brought, dataTransfer: brought };
+  node.dispatchEvent(kind === "paste" ? new ClipboardEvent(kind, told) : new DragEvent(kind, told));
+}"""
 SPLIT = """async (body) => {
   const { Answer, eventsOf } = await import("/dashboard/events.js");
   const bytes = new TextEncoder().encode(body);
@@ -46,7 +53,7 @@ def an_answer_streams_beside_its_plan(walk: Walk) -> None:
     who = walk.page.locator(".turn .answer h3").inner_text()
     assert who.split(", ")[1] in walk.page.locator(".turn .answer > div .prose").inner_text()
     walk.page.get_by_text("The plan when it was asked").click()
-    assert who.replace(", ", " ") in walk.page.locator(".beside li", has_text="answered").inner_text()
+    assert who.replace(", ", "/") in walk.page.locator(".beside li", has_text="answered").inner_text()
     walk.see("[role=status]", "simulated answer")
 
 
@@ -94,8 +101,11 @@ def images_go_where_they_are_seen(walk: Walk) -> None:
     )
     model.select_option("free")
     _attach(walk, "first.png")
-    _attach(walk, "second.png")
-    walk.page.get_by_role("button", name="Remove image 2").click()
+    for number, kind in enumerate(("paste", "drop"), 2):
+        walk.page.get_by_label("Message", exact=True).evaluate(BRING, [kind, list(PIXEL)])
+        walk.page.locator(".previews img").nth(number - 1).wait_for()
+    for number in (3, 2):
+        walk.page.get_by_role("button", name=f"Remove image {number}").click()
     assert walk.page.locator(".previews img").count() == 1
     model.select_option(blind)
     walk.see(".composer .error", "takes no images")
@@ -195,7 +205,7 @@ def the_request_is_a_command(walk: Walk) -> None:
     """What is copied runs in a shell as it stands."""
     _open(walk)
     walk.page.context.grant_permissions(["clipboard-write"])
-    walk.page.get_by_label("Message").fill("It's $HOME's \"quote\" `here`")
+    walk.page.get_by_label("Message", exact=True).fill("It's $HOME's \"quote\" `here`")
     walk.page.get_by_role("button", name="Copy as curl").click()
     walk.see("#notice", "Copied.")
     ran = subprocess.run(
@@ -208,6 +218,29 @@ def the_request_is_a_command(walk: Walk) -> None:
     assert "data: [DONE]" in ran.stdout
 
 
+def who_may_ask_asks(walk: Walk) -> None:
+    """Where there are clients, they ask, and operators who may change something; others are told why not."""
+    body = {"name": "looker", "scope": "read"}
+    reply = walk.page.request.post(f"{walk.url}/admin/operators", data=body, headers=AS_ADMIN)
+    assert reply.ok, reply.text()
+    _sign_in(walk, reply.json()["token"])
+    walk.see(".composer .note", "looker has scope read")
+    assert walk.page.get_by_role("button", name="Send").is_disabled()
+    for key in (walk.stage.add_client("asker"), ADMIN_KEY):
+        _sign_in(walk, key)
+        _say(walk, "Why?")
+        walk.see(".turn .answer", "simulated answer")
+    for path in ("operators/looker", "clients/asker"):
+        assert walk.page.request.delete(f"{walk.url}/admin/{path}", headers=AS_ADMIN).ok
+
+
+def _sign_in(walk: Walk, key: str) -> None:
+    """Open the page anew as whoever holds *key*."""
+    own = {"x-freeroute-dashboard": "1"}
+    assert walk.page.request.post(f"{walk.url}/dashboard/session", data={"key": key}, headers=own).ok
+    _open(walk)
+
+
 def _open(walk: Walk, model: str = "") -> None:
     """Open the page anew, with nothing said."""
     walk.page.goto("about:blank")
@@ -217,7 +250,7 @@ def _open(walk: Walk, model: str = "") -> None:
 
 def _say(walk: Walk, words: str) -> None:
     """Write *words* and send them by keyboard."""
-    walk.page.get_by_label("Message").fill(words)
+    walk.page.get_by_label("Message", exact=True).fill(words)
     walk.page.keyboard.press("Control+Enter")
 
 
@@ -260,3 +293,5 @@ STEPS: tuple[Callable[[Walk], None], ...] = (
     an_answer_reads_alike_wherever_it_is_cut,
     the_request_is_a_command,
 )
+# Once there are clients.
+KEYED_STEPS: tuple[Callable[[Walk], None], ...] = (who_may_ask_asks,)
