@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from freeroute import errors
-from freeroute.domain import breaker, counters, effects, keys, selection, speed, usage
+from freeroute.domain import breaker, counters, effects, keys, ranking, scores, speed, usage
 from freeroute.domain.outcome import DROPPABLE, IN_MESSAGES, Kind, Outcome, blamed, judge
 from freeroute.engine import probes
 from freeroute.local_servers import PAUSE
@@ -135,9 +135,11 @@ def _said(seconds: float) -> str:
         ("routing", "four times its slowest" if speed.PATIENCE == 4 else "?"),
         ("routing", "takes a twentieth off" if speed.FORGETTING == 1 / 20 else "?"),
         ("routing", f"{_said(speed.LEAST_PATIENCE)} at least, and a second more for every {speed.PREFILL:g}"),
-        ("routing", f"One request in {1 / selection.EXPLORE:g} "),
-        ("routing", f"in the last {selection.STALE_MEASUREMENT / 60:g} minutes"),
+        ("routing", f"One request in {1 / scores.EXPLORE:g} "),
+        ("routing", f"in the last {scores.STALE_MEASUREMENT / 60:g} minutes"),
         ("routing", f"up to {usage.DEFAULT_OUTPUT} tokens"),
+        ("routing", f"up to {', '.join(map(str, scores.OUTPUTS[:-1]))} or {scores.OUTPUTS[-1]} tokens"),
+        ("routing", f"at the latest {_said(ranking.READ_AGAIN)} after"),
         ("routing", f"`max_tokens` {probes.PROBE_TOKENS}"),
         ("routing", f"fewer than {probes.SPARE_DAY_QUOTA} requests a day"),
         ("limits", f"at {usage.BYTES_PER_TOKEN} bytes a token, and the"),

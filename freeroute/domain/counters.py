@@ -100,7 +100,8 @@ class Counter(ABC):
     def left(self, now: Now) -> float:
         """Return the share (0 to 1) of the limit that is not taken."""
         amount = self.limit.amount
-        return min(1.0, max(0.0, 1.0 - self.used(now) / amount)) if amount > 0 else 0.0
+        share = 1.0 - self.used(now) / amount if amount > 0 else 0.0
+        return share if 0.0 <= share <= 1.0 else float(share > 1.0)
 
     def lead(self, now: Now) -> float:
         """Return how far the quota is ahead of its clock, -1 to 1; what comes back by itself has no clock."""

@@ -7,9 +7,9 @@ from typing import Any
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Candidate, Privacy, Quirks
 from freeroute.domain.estimates import GENEROUS
+from freeroute.domain.needs import Fit, Need, Reason
 from freeroute.domain.outcome import DROPPABLE, FEATURES, IN_MESSAGES, PREFILL, many
 from freeroute.domain.patterns import by_pattern
-from freeroute.domain.selection import Fit, Need, Reason
 from freeroute.domain.standing import Standing
 
 _PLAIN_NAME = re.compile(r"\w+", re.ASCII).fullmatch
@@ -20,16 +20,9 @@ def unfit(candidate: Candidate, need: Need, standing: Standing, now: Now, share:
 
     Its prompt is taken for this *share* of what was estimated.
     """
-    provider, model = candidate.provider, candidate.model
-    if (need.only and provider.id not in need.only) or provider.id in need.ignore:
-        return "excluded by the request"
-    if need.no_train and provider.privacy not in (Privacy.NO_TRAIN, Privacy.LOCAL):
-        return f"privacy is {provider.privacy.value}, no-train is required"
-    missing = need.capabilities - model.capabilities
-    if missing and model.emulates(need.capabilities):
-        missing -= {"json_schema"}
-    if missing:
-        return f"no {', '.join(sorted(missing))}"
+    if (why := barred(candidate, need)) is not None:
+        return why
+    provider = candidate.provider
     if need.tools and (why := _too_much(provider.quirks, need.tools)):
         return why
     if (need.features or need.parameters) and (lost := _lost(candidate, need, standing)):
@@ -43,6 +36,21 @@ def unfit(candidate: Candidate, need: Need, standing: Standing, now: Now, share:
         return None
     if share * standing.likely(candidate, need.demand) + (need.demand.max_output or 1) > context:
         return f"context of {context} tokens is too small"
+    return None
+
+
+def barred(candidate: Candidate, need: Need) -> str | None:
+    """Return why *candidate* serves no call of the kind of *need*, however small it is; None if it may."""
+    provider, model = candidate.provider, candidate.model
+    if (need.only and provider.id not in need.only) or provider.id in need.ignore:
+        return "excluded by the request"
+    if need.no_train and provider.privacy not in (Privacy.NO_TRAIN, Privacy.LOCAL):
+        return f"privacy is {provider.privacy.value}, no-train is required"
+    missing = need.capabilities - model.capabilities
+    if missing and model.emulates(need.capabilities):
+        missing -= {"json_schema"}
+    if missing:
+        return f"no {', '.join(sorted(missing))}"
     return None
 
 
@@ -135,5 +143,10 @@ def willing(need: Need, fit: Fit, standing: Standing, now: Now) -> Fit:
     """Return *fit* without models that refused a feature of *need* lately, unless all of them did."""
     if not need.features:
         return fit
-    features = need.features.union(many(count) for count in range(2, need.choices + 1))
+    features = asked_features(need)
     return [entry for entry in fit if not standing.refused(entry[1], features, now)] or fit
+
+
+def asked_features(need: Need) -> frozenset[str]:
+    """Return the features of *need* under the names that models refuse them by."""
+    return need.features.union(many(count) for count in range(2, need.choices + 1))

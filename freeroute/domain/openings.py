@@ -7,7 +7,8 @@ from msgspec import Struct
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Candidate
 from freeroute.domain.leases import charges_of
-from freeroute.domain.selection import Fit, Need, Refusal, Tried
+from freeroute.domain.needs import Fit, Need, Tried
+from freeroute.domain.selection import Refusal
 from freeroute.domain.standing import Standing
 from freeroute.domain.usage import Demand
 

@@ -8,15 +8,9 @@ from freeroute.clock import Now
 from freeroute.domain.catalogue import Candidate
 from freeroute.domain.fitness import eligible, willing
 from freeroute.domain.leases import charges_of
-from freeroute.domain.selection import (
-    Fit,
-    Leads,
-    Need,
-    Reason,
-    demand_at,
-    expected,
-    rank,
-)
+from freeroute.domain.needs import Fit, Need, Reason
+from freeroute.domain.scores import Leads, Rank, expected, rank
+from freeroute.domain.selection import demand_at
 from freeroute.domain.standing import Obstacle, Standing
 
 
@@ -37,7 +31,7 @@ def plan(need: Need, standing: Standing, now: Now) -> list[Ranked]:
     fit = willing(need, able, standing, now)
     kept = {candidate.id for _, candidate in fit}
     rest += [Reason(c, "unfit", "refused a parameter of such calls") for _, c in able if c.id not in kept]
-    usable: list[tuple[tuple[float, ...], Ranked]] = []
+    usable: list[tuple[Rank, Ranked]] = []
     waiting: list[Ranked] = []
     leads = Leads(standing, now)
     for group, candidate in fit:

@@ -43,8 +43,9 @@ class AttemptNote(Struct, frozen=True):
 class Grounds(Struct, frozen=True):
     """What a request's candidates were chosen by: the *strategy* that put them in order.
 
-    Of those that the names asked for stand for, *named*, so many were *able* to serve it, whatever their
-    state; of several names, whoever goes by two counts twice. Its conversation *had* this one last (an id).
+    Of those that the names asked for stand for, *named*, so many were *able* to serve calls of its kind,
+    whatever their length and the state of things; of several names, whoever goes by two counts twice. Its
+    conversation *had* this one last (an id).
     """
 
     strategy: str

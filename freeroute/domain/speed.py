@@ -147,8 +147,12 @@ class Speed(Struct):
 
     def expected(self, model: Model, output: int, now: Now) -> float:
         """Return the expected seconds until *output* tokens have come."""
-        load = COLD_SECONDS if model.cold else 0.0
-        return self.first(model, now) + output / max(self._rate_at(model, now), SLOWEST_RATE) + load
+        load, first, rate = COLD_SECONDS if model.cold else 0.0, self.first_token, self.rate
+        if self.samples:  # on the way of every choice
+            pull = self._pull(now)
+            first = model.first_token + pull * (first - model.first_token)
+            rate = model.tokens_per_second + pull * (rate - model.tokens_per_second)
+        return first + output / max(rate, SLOWEST_RATE) + load
 
     def _rate_at(self, model: Model, now: Now) -> float:
         return model.tokens_per_second + self._pull(now) * (self.rate - model.tokens_per_second)

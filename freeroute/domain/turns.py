@@ -12,7 +12,8 @@ from msgspec import Struct
 from freeroute.clock import Now
 from freeroute.domain.clients import LEAST_WEIGHT, MOST_WEIGHT
 from freeroute.domain.leases import Charge, charges_of
-from freeroute.domain.selection import Fit, Need, Tried, demand_at
+from freeroute.domain.needs import Fit, Need, Tried
+from freeroute.domain.selection import demand_at
 from freeroute.domain.standing import Room, Standing
 from freeroute.domain.usage import Demand
 

@@ -10,10 +10,11 @@ from freeroute.clock import Clock, Now
 from freeroute.domain import effects
 from freeroute.domain.catalogue import Candidate, Limit, Pool
 from freeroute.domain.leases import LEAST_OUTPUT, Lease, actual_amounts
+from freeroute.domain.needs import Fit, Need, Tried
 from freeroute.domain.outcome import IN_MESSAGES, INTERNAL, Blame, Kind, Next, Outcome, blamed, judge
+from freeroute.domain.rankings import Able, Rankings
 from freeroute.domain.rates import unheard_of
 from freeroute.domain.receipt import AttemptNote, Grounds
-from freeroute.domain.selection import Fit, Need, Tried
 from freeroute.domain.standing import Standing
 from freeroute.domain.traces import new_span
 from freeroute.domain.usage import Usage
@@ -89,6 +90,7 @@ class AttemptLoop:
         self.routing = routing
         self._rng = rng
         self.discovered = discovered
+        self.rankings = Rankings(standing)
         self.leasing = Leasing(standing, counters, clock)
         self.room = WaitingRoom(
             standing=standing, leasing=self.leasing, clock=clock, size=routing.waiting_room
@@ -103,7 +105,7 @@ class AttemptLoop:
         )
         self._taking = Taking(standing=standing, leasing=self.leasing, room=self.room, clock=clock)
 
-    async def run(self, call: ChatCall, need: Need, fit: Fit, course: Course) -> Won:
+    async def run(self, call: ChatCall, need: Need, fit: Able, course: Course) -> Won:
         """Return the first attempt that is served; raises the ApiError the caller should see."""
         course.grounds = course.grounds or _grounds(need, fit)
         again: Leased | None = None
@@ -338,9 +340,9 @@ class AttemptLoop:
         course.tried.models.add(candidate.name)
 
 
-def _grounds(need: Need, fit: Fit) -> Grounds:
+def _grounds(need: Need, fit: Able) -> Grounds:
     named = sum(len(target.candidates) for target in need.targets)
-    return Grounds(need.targets[0].strategy, able=len(fit), named=named, had=need.preferred)
+    return Grounds(need.targets[0].strategy, able=fit.alike, named=named, had=need.preferred)
 
 
 def _asks_less_next(leased: Leased, tried: Tried) -> bool:

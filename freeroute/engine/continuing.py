@@ -4,9 +4,8 @@ from collections.abc import Callable, Sequence
 
 from msgspec import structs
 
-from freeroute.domain.fitness import eligible, willing
+from freeroute.domain.needs import Need
 from freeroute.domain.outcome import PREFILL, Blame, Kind, Outcome, blamed
-from freeroute.domain.selection import Need
 from freeroute.domain.usage import Usage, tokens_in
 from freeroute.engine.attempts import AttemptLoop
 from freeroute.engine.course import Course
@@ -73,17 +72,15 @@ class Continuation:
 
     async def _another(self, dead: Part, begun: str) -> Won:
         """Return an attempt at what is to come after *begun*; raises ApiError if there is none."""
-        before, standing = self._need.demand, self._loop.standing
+        before = self._need.demand
         demand = before.longer(tokens_in(len(begun.encode())))
         need = structs.replace(self._need, demand=demand, continues=bool(begun))
         if begun:
             need.features |= {PREFILL}
         self._loop.after(dead.outcome, dead.won.leased, need, self._course)
-        now = self._loop.clock.now()
-        fit, _ = eligible(need, standing, now)
-        asked = willing(need, fit, standing, now)
+        fit = self._loop.rankings.able(need, self._loop.clock.now())
         call = structs.replace(self._call, demand=demand, begun=begun)
-        return await self._loop.run(call, need, asked, self._course)
+        return await self._loop.run(call, need, fit, self._course)
 
     def _may(self, dead: Part) -> bool:
         kind = dead.outcome.kind

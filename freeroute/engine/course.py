@@ -7,9 +7,9 @@ from operator import add
 from msgspec import Struct, field, structs
 
 from freeroute.clock import Now
+from freeroute.domain.needs import Tried
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.receipt import AttemptNote, Grounds, Wait
-from freeroute.domain.selection import Tried
 from freeroute.domain.usage import Usage
 from freeroute.wire.chat import CallContext
 from freeroute.wire.transcript import Transcript

@@ -12,13 +12,12 @@ from freeroute.domain.additions import with_limit
 from freeroute.domain.affinity import Affinity
 from freeroute.domain.catalogue import Candidate, Catalogue, Limit, Pool, pool_id
 from freeroute.domain.clients import Client
-from freeroute.domain.fitness import eligible, willing
 from freeroute.domain.knocks import Knocks
 from freeroute.domain.leases import Lease
+from freeroute.domain.needs import Need
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.overlay import renewed
 from freeroute.domain.resolve import Names, Target
-from freeroute.domain.selection import Need
 from freeroute.domain.standing import Standing
 from freeroute.domain.traces import begun
 from freeroute.engine import headers, listing, shares, status
@@ -109,12 +108,11 @@ class Gateway:
             need = self._need(call, context, course)
             self._bound(course)
             lease = await self.admission.admit(call.demand, course)
-            fit, rest = eligible(need, self.standing, self.clock.now())
+            fit = self.loop.rankings.able(need, self.clock.now())
             if not fit:
                 any_provider = bool(self.catalogue.candidates)
-                raise nothing_fits(need, rest, course, self.standing, any_provider=any_provider)
-            asked = willing(need, fit, self.standing, self.clock.now())
-            won = await self.loop.run(call, need, asked, course)
+                raise nothing_fits(need, course, self.standing, self.clock.now(), any_provider=any_provider)
+            won = await self.loop.run(call, need, fit, course)
         except BaseException as exc:
             self.in_flight -= 1
             await self.admission.release(lease, course.abandoned)
@@ -360,6 +358,7 @@ class Gateway:
             self.standing.renewed(*place)
         self.catalogue = catalogue
         self.names = Names(catalogue)
+        self.loop.rankings.forget()
         self.standing.keep(catalogue.candidates)
         self.loop.room.size = self.admission.room = self.loop.routing.waiting_room
         self.loop.room.stir()
@@ -380,6 +379,7 @@ class Gateway:
         if grown is self.catalogue:
             return None
         self.catalogue, self.names = grown, Names(grown)
+        self.loop.rankings.forget()
         name = pool_id(candidate.provider, candidate.model, candidate.key, limit)
         return Pool(name, limit)
 

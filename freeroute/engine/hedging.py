@@ -8,8 +8,9 @@ from msgspec import Struct
 
 from freeroute.clock import Clock, Now
 from freeroute.domain.catalogue import Candidate
+from freeroute.domain.needs import Fit, Need
 from freeroute.domain.outcome import Kind, Outcome
-from freeroute.domain.selection import Fit, Need, Refusal, choose
+from freeroute.domain.selection import Refusal, choose
 from freeroute.domain.standing import Standing
 from freeroute.engine.course import Course
 from freeroute.engine.leasing import Leased, Leasing, Won

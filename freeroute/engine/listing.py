@@ -7,9 +7,9 @@ from freeroute.domain import plans
 from freeroute.domain.catalogue import ALIASES, Candidate, Model
 from freeroute.domain.clients import Client
 from freeroute.domain.fitness import held_to, left_out
+from freeroute.domain.needs import Need
 from freeroute.domain.plans import Ranked
 from freeroute.domain.resolve import Target
-from freeroute.domain.selection import Need
 from freeroute.engine.view import View
 
 

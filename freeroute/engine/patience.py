@@ -1,8 +1,9 @@
 """How long an attempt may take before anything of it is seen, and how long before it is late."""
 
 from freeroute.clock import Now
+from freeroute.domain.needs import Fit, Need
 from freeroute.domain.outcome import Kind
-from freeroute.domain.selection import Fit, Need, another
+from freeroute.domain.selection import another
 from freeroute.domain.speed import LEAST_PATIENCE
 from freeroute.domain.standing import Standing
 from freeroute.engine.course import Course

@@ -6,10 +6,11 @@ from typing import Any
 
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Candidate
+from freeroute.domain.fitness import eligible
+from freeroute.domain.needs import Fit, Need, Reason
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.plans import obstacles, summary
 from freeroute.domain.receipt import AttemptNote
-from freeroute.domain.selection import Fit, Need, Reason
 from freeroute.domain.standing import Standing
 from freeroute.engine.course import Course
 from freeroute.engine.view import Maintenance
@@ -44,9 +45,7 @@ def in_maintenance(maintenance: Maintenance) -> ApiError:
     return InMaintenance(f"This gateway is in maintenance: {told}", retry_after=BACK_AFTER)
 
 
-def nothing_fits(
-    need: Need, reasons: Sequence[Reason], course: Course, standing: Standing, *, any_provider: bool
-) -> ApiError:
+def nothing_fits(need: Need, course: Course, standing: Standing, now: Now, *, any_provider: bool) -> ApiError:
     """Return the error for a request that no candidate of its targets could ever serve."""
     asked = course.asked
     if any_provider and not any(target.candidates for target in need.targets):
@@ -59,6 +58,7 @@ def nothing_fits(
             f"{asked}: no provider is switched on. Set a key such as GROQ_API_KEY, start Ollama, "
             "or run with --keyless or --demo"
         )
+    _, reasons = eligible(need, standing, now)
     told = f"{asked}: no configured model can serve this request: {summary(reasons)}"
     metadata = {"candidates": _lines(reasons, Now(0.0, 0.0), course)}
     too_small = [reason.candidate for reason in reasons if reason.text.startswith("context of")]

@@ -6,7 +6,8 @@ from msgspec import Struct, structs
 
 from freeroute.clock import Clock
 from freeroute.domain.leases import least_bound
-from freeroute.domain.selection import Fit, Need, Refusal, Tried, choice_of, choose
+from freeroute.domain.needs import Fit, Need, Tried
+from freeroute.domain.selection import Refusal, choice_of, choose
 from freeroute.domain.standing import Standing
 from freeroute.engine.course import Course
 from freeroute.engine.leasing import Leased, Leasing

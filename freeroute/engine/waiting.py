@@ -9,9 +9,10 @@ import contextlib
 import math
 
 from freeroute.clock import Clock, Now
+from freeroute.domain.needs import Fit, Need, Tried
 from freeroute.domain.openings import Openings, Wish
 from freeroute.domain.promises import Promise, promise_of
-from freeroute.domain.selection import Fit, Need, Refusal, Tried, choose
+from freeroute.domain.selection import Refusal, choose
 from freeroute.domain.standing import Standing
 from freeroute.domain.turns import Turns, projected, soonest
 from freeroute.engine.leasing import Leased, Leasing

@@ -166,8 +166,10 @@ class MemoryCounters:
         """Return how far the scarcest of *pools* is ahead of its clock, -1 to 1; concurrency apart."""
         least = 1.0
         for pool in pools:  # on the way of every choice
-            if pool.limit.unit is not Unit.CONCURRENCY:
-                least = min(least, self._counter(pool, now).lead(now))
+            if pool.limit.unit is not Unit.CONCURRENCY and (
+                (lead := self._counter(pool, now).lead(now)) < least
+            ):
+                least = lead
         return least
 
     def readings(self, pools: Sequence[Pool], now: Now) -> list[Reading]:

@@ -2,8 +2,9 @@ import pytest
 
 from freeroute.domain.catalogue import Privacy, Quirks
 from freeroute.domain.fitness import eligible, unfit
+from freeroute.domain.needs import Tried
 from freeroute.domain.plans import summary
-from freeroute.domain.selection import Refusal, Tried
+from freeroute.domain.selection import Refusal
 from tests.support.fields import Field
 from tests.support.world import model, provider
 

@@ -1,6 +1,6 @@
 from freeroute.domain.fitness import willing
+from freeroute.domain.needs import Need
 from freeroute.domain.outcome import Kind
-from freeroute.domain.selection import Need
 from freeroute.domain.tokenizers import sizes_of
 from freeroute.domain.usage import Demand
 from tests.support.scenes import DEMAND, Scene

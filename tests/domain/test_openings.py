@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from freeroute.domain.catalogue import Limit, Precharge, Unit, catalogue_of
 from freeroute.domain.leases import Lease, charges_of
+from freeroute.domain.needs import Need, Tried
 from freeroute.domain.openings import Openings, Wish
 from freeroute.domain.outcome import Kind
 from freeroute.domain.resolve import Target
-from freeroute.domain.selection import Choice, Need, Refusal, Tried, choose
+from freeroute.domain.selection import Choice, Refusal, choose
 from freeroute.domain.standing import Standing
 from freeroute.domain.usage import Demand
 from freeroute.stores.memory import MemoryCounters

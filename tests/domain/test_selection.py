@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from freeroute.domain.catalogue import LocalRank, Privacy, WindowKind
 from freeroute.domain.fitness import eligible, willing
 from freeroute.domain.keys import PROVING
+from freeroute.domain.needs import Tried
 from freeroute.domain.outcome import Kind
 from freeroute.domain.plans import obstacles, plan
-from freeroute.domain.selection import Choice, Refusal, Tried, another, choose
+from freeroute.domain.selection import Choice, Refusal, another, choose
 from tests.support.fields import DAY, Field, per, tokens
 from tests.support.world import model, provider
 

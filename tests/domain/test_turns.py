@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from freeroute.domain.catalogue import Limit, Scope, Unit, WindowKind, candidates_of
 from freeroute.domain.leases import Lease, charges_of
+from freeroute.domain.needs import Need, Tried
 from freeroute.domain.rates import RateFact
 from freeroute.domain.resolve import Target
-from freeroute.domain.selection import Need, Tried
 from freeroute.domain.standing import Standing
 from freeroute.domain.turns import MOST_AWAY, Turns, projected, soonest
 from freeroute.domain.usage import Demand

@@ -7,8 +7,8 @@ import pytest
 from freeroute.domain.catalogue import Limit, Unit
 from freeroute.domain.fitness import eligible
 from freeroute.domain.leases import Denied
+from freeroute.domain.needs import Tried
 from freeroute.domain.outcome import Kind
-from freeroute.domain.selection import Tried
 from freeroute.engine.course import Course
 from freeroute.engine.probes import Probes
 from freeroute.errors import CapacityExhausted

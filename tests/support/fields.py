@@ -5,8 +5,9 @@ import asyncio
 from freeroute.domain.catalogue import Limit, Unit, catalogue_of
 from freeroute.domain.fitness import eligible
 from freeroute.domain.leases import Lease
+from freeroute.domain.needs import Need, Tried
 from freeroute.domain.resolve import Names, Target
-from freeroute.domain.selection import Choice, Need, Tried, choose
+from freeroute.domain.selection import Choice, choose
 from freeroute.domain.standing import Standing
 from freeroute.domain.usage import Demand
 from freeroute.stores.memory import MemoryCounters

@@ -1,0 +1,99 @@
+"""What a call asks of a candidate, and what it may not use again."""
+
+import math
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from msgspec import Struct, structs
+
+from freeroute.domain.catalogue import Candidate
+from freeroute.domain.resolve import Target
+from freeroute.domain.standing import Standing
+from freeroute.domain.usage import Demand
+
+
+class Fit(Protocol):
+    """Candidates able to serve a call, each with the place of its target among the call's targets."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        ...
+
+    def __iter__(self) -> Iterator[tuple[int, Candidate]]:
+        """Return them in the order of the catalogue."""
+        ...
+
+
+class Need(Struct, kw_only=True):
+    """What a call asks of a candidate, and whose turn it would be.
+
+    *targets* are tried in order (OpenRouter's ``models``); *dice* is the call's one random number in [0, 1);
+    *ties* is how ``free`` orders equals: balanced (no ties), round_robin (longest unused first) or random.
+    With *clamp* the output bound may be cut to what a provider that counts it in advance has room for.
+    *tools* are the names of those that it offers, *features* those of ``outcome.FEATURES`` that it carries,
+    *choices* how many answers it wants; *parameters* are the fields that have to be honoured as they are,
+    with their values as far as they are known here; *preferred* is the id of the candidate that its
+    conversation had last. It *continues* an answer: whoever can be given its beginning comes first.
+    """
+
+    targets: tuple[Target, ...]
+    demand: Demand
+    capabilities: frozenset[str] = frozenset()
+    remote_images: bool = False
+    no_train: bool = False
+    order: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    dice: float = 0.5
+    ties: str = "balanced"
+    clamp: bool = False
+    tools: tuple[str, ...] = ()
+    features: frozenset[str] = frozenset()
+    choices: int = 1
+    parameters: dict[str, Any] = {}
+    preferred: str | None = None
+    continues: bool = False
+
+
+class Tried(Struct):
+    """What this call may not use again.
+
+    *candidates* by id, *models* by ``provider/model``, *keys* by (provider, label), *providers* by id, and
+    every candidate whose context is not larger than *context* tokens. *outputs* are the bounds, by id, that
+    candidates may be asked for at most after they found a call too large.
+    """
+
+    candidates: set[str] = set()
+    models: set[str] = set()
+    keys: set[tuple[str, str]] = set()
+    providers: set[str] = set()
+    context: int = 0
+    outputs: dict[str, int] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        """Say whether nothing is out."""
+        return not (self.candidates or self.models or self.keys or self.providers or self.context)
+
+    def with_less(self) -> "Tried":
+        """Return what is out if candidates may be asked for less output than they found too large."""
+        return structs.replace(self, candidates=self.candidates - self.outputs.keys())
+
+    def covers(self, candidate: Candidate, standing: Standing) -> bool:
+        """Say whether *candidate* is out for this call."""
+        return (
+            candidate.id in self.candidates
+            or candidate.name in self.models
+            or (candidate.provider.id, candidate.key.label) in self.keys
+            or candidate.provider.id in self.providers
+            or (self.context > 0 and (standing.context(candidate) or math.inf) <= self.context)
+        )
+
+
+class Reason(Struct, frozen=True):
+    """Why a candidate is not used; *back_at* (mono) is ``inf`` when time alone will not help."""
+
+    candidate: Candidate
+    kind: str
+    text: str
+    back_at: float = math.inf

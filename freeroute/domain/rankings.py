@@ -1,0 +1,171 @@
+"""Which candidates a call may be given to, best first: rankings kept by kinds of calls. Pure."""
+
+import heapq
+from collections.abc import Hashable, Iterator
+
+from msgspec import structs
+
+from freeroute.clock import Now
+from freeroute.domain.catalogue import Candidate
+from freeroute.domain.estimates import GENEROUS
+from freeroute.domain.fitness import asked_features, barred, unfit
+from freeroute.domain.needs import Fit, Need
+from freeroute.domain.ranking import Ranking
+from freeroute.domain.scores import EXPLORE, Leads, compared, rank
+from freeroute.domain.standing import Standing
+from freeroute.domain.usage import Demand
+
+MOST_KEPT = 50_000
+"""Candidates in all rankings together, the newest apart. Own design: some 30 MB, where a gateway that has
+hundreds of candidates needs a few of these."""
+
+LEAST_COUNTED = 100
+"""Candidates that a ranking counts as at least: callers choose how many kinds of calls there are."""
+
+
+class Able:
+    """The candidates able to serve one call, as `fitness.eligible` and `fitness.willing` tell.
+
+    Each is looked at when it is come to, so most never are.
+    """
+
+    def __init__(self, ranking: Ranking, need: Need, standing: Standing, now: Now) -> None:
+        """Find those of *ranking* that are able to serve *need*."""
+        self._ranking = ranking
+        self._need = need
+        self._standing = standing
+        self._now = now
+        self._share = 1.0
+        self._spared: frozenset[str] = frozenset()
+        self._known: dict[str, bool] = {}  # by model: its keys are all alike in this
+        self._all: list[tuple[int, Candidate]] | None = None
+        if not self:
+            self._share, self._known = GENEROUS, {}
+        if need.features:
+            self._spare(asked_features(need))
+
+    def _spare(self, features: frozenset[str]) -> None:
+        """Leave out who refused one of *features* lately, unless all did."""
+        before, self._spared, self._known = self._known, features, {}
+        if not self:
+            self._spared, self._known = frozenset(), before
+
+    def __bool__(self) -> bool:
+        """Say whether there is any."""
+        return any(self._admits(candidate) for candidate in self._ranking.roomiest)
+
+    @property
+    def alike(self) -> int:
+        """Return how many calls of this kind may be given to, whatever their length: known without a look."""
+        return len(self._ranking)
+
+    def __len__(self) -> int:
+        """Return how many there are; all are looked at."""
+        return len(self._listed())
+
+    def __iter__(self) -> Iterator[tuple[int, Candidate]]:
+        """Return them in the order of the catalogue, each with the place of its target."""
+        return (entry for entry in self._ranking if self._admits(entry[1]))
+
+    def best_first(self, need: Need, now: Now) -> Iterator[tuple[int, Candidate]]:
+        """Return them best first for *need*, which is the same but for how much it asks for."""
+        if need.ties == "random":  # each call has an order of its own
+            return sorted_fit(need, self, self._standing, now)
+        walk = self._ranking.best_first(need, now)
+        return (entry for entry in walk if self._admits(entry[1]))
+
+    def _listed(self) -> list[tuple[int, Candidate]]:
+        if self._all is None:
+            self._all = [entry for entry in self._ranking if self._admits(entry[1])]
+        return self._all
+
+    def _admits(self, candidate: Candidate) -> bool:
+        known = self._known.get(candidate.name)
+        if known is None:
+            fits = unfit(candidate, self._need, self._standing, self._now, self._share) is None
+            spared = self._spared and self._standing.refused(candidate, self._spared, self._now)
+            known = self._known[candidate.name] = fits and not spared
+        return known
+
+
+def sorted_fit(need: Need, fit: Fit, standing: Standing, now: Now) -> Iterator[tuple[int, Candidate]]:
+    """Return *fit* best first, all of it read now. Mostly only the first is asked for: nothing is sorted."""
+    leads = Leads(standing, now)
+    heap = [
+        (rank(candidate, group, need, leads), number, (group, candidate))
+        for number, (group, candidate) in enumerate(fit)
+    ]
+    heapq.heapify(heap)
+    while heap:
+        yield heapq.heappop(heap)[2]
+
+
+class Rankings:
+    """The rankings of one catalogue by kinds of calls, the least recently used ones dropped."""
+
+    def __init__(self, standing: Standing, most_kept: int = MOST_KEPT) -> None:
+        """Rank by *standing*; keep no more than *most_kept* candidates."""
+        self._standing = standing
+        self._most_kept = most_kept
+        self._by_kind: dict[Hashable, Ranking] = {}
+
+    def able(self, need: Need, now: Now) -> Able:
+        """Return the candidates able to serve *need*."""
+        kind = _kind(need)
+        ranking = self._by_kind.pop(kind, None)
+        if ranking is None:
+            ranking = self._made(need, now)
+        self._by_kind[kind] = ranking
+        return Able(ranking, need, self._standing, now)
+
+    def forget(self) -> None:
+        """Start anew: there is another catalogue."""
+        self._by_kind.clear()
+
+    def _made(self, need: Need, now: Now) -> Ranking:
+        ranking = Ranking(_typical(need), _members(need), self._standing, now)
+        kept = _size(ranking) + sum(map(_size, self._by_kind.values()))
+        while self._by_kind and kept > self._most_kept:
+            kept -= _size(self._by_kind.pop(next(iter(self._by_kind))))
+        return ranking
+
+
+def _size(ranking: Ranking) -> int:
+    return max(len(ranking), LEAST_COUNTED)
+
+
+def _kind(need: Need) -> Hashable:
+    """Return what calls have in common whose candidates are the same ones in the same order."""
+    return (
+        need.targets,
+        need.capabilities,
+        need.no_train,
+        need.order,
+        need.only,
+        need.ignore,
+        need.ties,
+        need.continues,
+        _pace(need),
+    )
+
+
+def _pace(need: Need) -> tuple[int, bool] | None:
+    """Return what the order depends on where it depends on speed: the output, and whether one explores."""
+    if all(target.strategy == "free" for target in need.targets):
+        return None
+    return compared(need.demand.max_output), need.dice < EXPLORE
+
+
+def _typical(need: Need) -> Need:
+    """Return *need* without what is this call's own."""
+    return structs.replace(need, demand=Demand(1, need.demand.max_output), preferred=None, parameters={})
+
+
+def _members(need: Need) -> list[tuple[int, Candidate]]:
+    """Return the candidates that calls like *need* may be given to, each once."""
+    found: dict[str, tuple[int, Candidate]] = {}
+    for group, target in enumerate(need.targets):
+        for candidate in target.candidates:
+            if barred(candidate, need) is None:
+                found.setdefault(candidate.id, (group, candidate))
+    return list(found.values())
