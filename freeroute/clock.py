@@ -41,7 +41,7 @@ def mono() -> float:
 
 
 def worked() -> float:
-    """Return the seconds of processor that this thread has used, for what work costs on a busy machine too."""
+    """Return the seconds of processor that this thread has used: what work costs, on a busy machine too."""
     return time.thread_time()
 
 
