@@ -17,7 +17,8 @@ CHROMIUM = journey.find_chromium()
 @pytest.mark.skipif(
     importlib.util.find_spec("playwright") is None, reason="Playwright for Python is not installed"
 )
-def test_the_dashboard_works_in_a_browser():
+def test_the_dashboard_works_in_a_browser(capfd):
     assert CHROMIUM is not None
-    with staged() as stage:
+    with staged() as stage, capfd.disabled():
+        print()
         journey.run(stage, CHROMIUM)
