@@ -63,7 +63,9 @@ class _Field:
             self.standing.answered(candidate, trial, ended)
             await self.counters.confirm(lease, ended)
             await self.counters.settle(lease, None, ended)
-            self.standing.speed(candidate).measured(dice.random(), 100, 1 + dice.random(), ended)
+            first, seconds = candidate.model.first_token, 100 / candidate.model.tokens_per_second
+            pace = 0.5 + dice.random()  # about as fast as the catalogue says
+            self.standing.speed(candidate).measured(first * pace, 100, seconds * pace, ended)
             self.standing.succeeded(candidate, trial, ended)
 
     def need(self, strategy: str) -> Need:

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
+from msgspec.structs import force_setattr
 
 from freeroute.domain.tokenizers import tokenizer_of
 
@@ -304,7 +305,8 @@ class Provider(Struct, frozen=True):
 class Candidate(Struct, frozen=True, eq=False):
     """(provider, model, key): the unit that is chosen, limited, broken and measured.
 
-    *reach* is the most tokens that one call may ever take there: the smallest of its token limits.
+    *reach* is the most tokens that one call may ever take there: the smallest of its token limits. *name* is
+    ``provider/model``, as callers write it.
     """
 
     provider: Provider
@@ -313,11 +315,11 @@ class Candidate(Struct, frozen=True, eq=False):
     id: str
     pools: tuple[Pool, ...]
     reach: float = math.inf
+    name: str = ""
 
-    @property
-    def name(self) -> str:
-        """Return ``provider/model``, as callers write it."""
-        return f"{self.provider.id}/{self.model.id}"
+    def __post_init__(self) -> None:
+        """Make the name once: most of what is known of models is looked up by it."""
+        force_setattr(self, "name", f"{self.provider.id}/{self.model.id}")
 
     @property
     def prefill(self) -> Prefill:

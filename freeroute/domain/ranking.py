@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter, itemgetter
 
 from freeroute.clock import Now
-from freeroute.domain.catalogue import Candidate, Pool
+from freeroute.domain.catalogue import Candidate, Pool, Unit
 from freeroute.domain.needs import Need
 from freeroute.domain.scores import FULL, SCORES, Facts, Lead, Leads, facts_of, rank
 from freeroute.domain.standing import Standing
@@ -67,7 +67,7 @@ class _Cluster:
     head: Key
 
     def __init__(self) -> None:
-        self.shared: tuple[Pool, ...] = ()  # slots apart, of which there are no leads
+        self.shared: tuple[Pool, ...] = ()
         self.busy: list[_Row] = []
         self.resting: list[_Row] = []
 
@@ -148,10 +148,10 @@ class Ranking:
                 self._move(cluster, top.key)
                 heapq.heapreplace(heap, (top.key, top, cluster, None))
             elif row.walk != self._walk:
-                self._read(row, leads)
-                row.key = self._key(row, leads.of(cluster.shared))
-                heapq.heapreplace(heap, (row.key, row, cluster, iter(())))
-                self._push(heap, cluster, others, leads)
+                if self._read(row, leads):
+                    row.key = self._key(row, leads.of(cluster.shared))
+                    heapq.heapreplace(heap, (row.key, row, cluster, iter(())))
+                    self._push(heap, cluster, others, leads)
             else:
                 heapq.heappop(heap)
                 if preferred is None or row is preferred or row.number != preferred.number:
@@ -209,14 +209,16 @@ class Ranking:
             if not self._next or self._round[self._next].cluster is not row.cluster:
                 self._move(row.cluster, self._top(row.cluster, leads).key)
 
-    def _read(self, row: _Row, leads: Leads) -> None:
-        """Read *row* anew, and put it where it belongs."""
+    def _read(self, row: _Row, leads: Leads) -> bool:
+        """Read *row* anew, and put it where it belongs; say whether it changed."""
         facts, lead = self._look(row, leads)
         row.walk = self._walk
-        if facts != row.facts or lead != row.lead:
-            row.cluster.take(row)
-            self._set(row, facts, lead)
-            row.cluster.put(row)
+        if facts == row.facts and lead == row.lead:
+            return False
+        row.cluster.take(row)
+        self._set(row, facts, lead)
+        row.cluster.put(row)
+        return True
 
     def _look(self, row: _Row, leads: Leads) -> tuple[Facts, Lead]:
         facts = facts_of(row.candidate, row.group, self._need, self._standing, leads.now)
@@ -250,11 +252,16 @@ def _clustered(fit: Iterable[tuple[int, Candidate]]) -> list[_Row]:
         cluster = members[0].cluster if members else _Cluster()
         members.append(_Row(number, group, candidate, cluster))
     for members in clusters.values():
-        common = set(members[0].candidate.pools).intersection(*(row.candidate.pools for row in members))
+        quotas = {row.number: frozenset(filter(_has_lead, row.candidate.pools)) for row in members}
+        common = frozenset.intersection(*quotas.values())
         members[0].cluster.shared = tuple(common)
         for row in members:
-            row.own = tuple(pool for pool in row.candidate.pools if pool not in common)
+            row.own = tuple(quotas[row.number] - common)
     return [row for members in clusters.values() for row in members]
+
+
+def _has_lead(pool: Pool) -> bool:
+    return pool.limit.unit is not Unit.CONCURRENCY
 
 
 def _roomiest(fit: Iterable[tuple[int, Candidate]]) -> list[Candidate]:

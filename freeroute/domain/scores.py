@@ -80,8 +80,8 @@ class Leads:
 class Facts(Struct, frozen=True):
     """What a candidate's rank is made of beside its lead.
 
-    *head* is what comes before any score, smallest first; *seconds* the expected time to an answer and *turn*
-    the number of its last call, both 0 where the strategy does not ask.
+    *head* is what comes before any score, smallest first; *seconds* the expected time to an answer, to the
+    millisecond, and *turn* the number of its last call, both 0 where the strategy does not ask.
     """
 
     head: tuple[float, ...]
@@ -113,7 +113,7 @@ def facts_of(candidate: Candidate, group: int, need: Need, standing: Standing, n
     head = (group, preferred, suspect, emulated, local)
     if strategy == "free":
         return Facts(head, turn=standing.last_turn(candidate))
-    seconds = expected(candidate, need, standing, now)
+    seconds = math.floor(expected(candidate, need, standing, now) * 1000.0) / 1000.0
     if strategy == "smart":
         return Facts((*head, -candidate.model.tier), seconds)
     stale_last = need.dice < EXPLORE and not _is_stale(candidate, standing, now)

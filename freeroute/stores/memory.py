@@ -54,7 +54,11 @@ class MemoryCounters:
 
     def fits_at(self, charges: Sequence[Charge], now: Now) -> float:
         """Return when (mono) all *charges* fit together: ``now.mono`` if now, ``inf`` if never."""
-        return max((self._fits_at(charge, now) for charge in summed(charges)), default=now.mono)
+        until = now.mono
+        for charge in summed(charges):  # on the way of every choice
+            if (at := self._fits_at(charge, now)) > until:
+                until = at
+        return until
 
     async def acquire(self, charges: Sequence[Charge], now: Now) -> Lease | Denied:
         """Take all of *charges* or none; say until when the one that fits last is taken."""
