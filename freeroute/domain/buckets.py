@@ -93,8 +93,10 @@ class Bucket(Counter):
     def _owe(self, amount: float, guard: float, now: Now) -> None:
         self._refill(now)
         pause = max(0.0, now.mono + guard - self._from)  # beyond the one there is already
-        for slip in self._open:
-            slip.mark = min(slip.mark, max(0.0, self._debt - pause * self._rate))
+        least = max(0.0, self._debt - pause * self._rate)
+        for slip in self._open:  # all calls under way: no more than a comparison for each
+            if slip.mark > least:
+                slip.mark = least
         self._from = max(self._from, now.mono + max(0.0, guard - self._seconds(self._debt)))
         self._debt += amount
 
@@ -103,7 +105,7 @@ class Bucket(Counter):
         paid = min(amount, self._debt)
         self._debt -= paid
         for slip in self._open:
-            slip.mark = max(0.0, slip.mark - paid)
+            slip.mark = slip.mark - paid if slip.mark > paid else 0.0
 
     def _refill(self, now: Now) -> None:
         self._debt = self.used(now)

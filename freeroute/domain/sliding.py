@@ -170,7 +170,10 @@ class Sliding(Counter):
 
     def _add(self, slip: Slip, now: Now) -> Slip:
         self._expire(now)
-        insort(self._slips, slip, key=_mark)
+        if self._slips and self._slips[-1].mark > slip.mark:
+            insort(self._slips, slip, key=_mark)
+        else:
+            self._slips.append(slip)
         self._total += slip.amount
         if len(self._slips) > self._merge_at:
             self._merge()
