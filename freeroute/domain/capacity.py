@@ -12,10 +12,21 @@ from freeroute.domain.leases import Reading
 
 
 class Offer(Struct, frozen=True):
-    """A candidate, and how much one call takes of each of its pools, by their ids."""
+    """A candidate, and how much one call takes of each of its pools, by their ids.
+
+    *shared* are the pools beyond its model's own, by scope.
+    """
 
     candidate: Candidate
     amounts: Mapping[str, float]
+    shared: tuple[tuple[Scope, str], ...]
+
+
+def offer_of(candidate: Candidate, amounts: Mapping[str, float]) -> Offer:
+    """Return what *candidate* offers; pools of which a call takes nothing bound nothing."""
+    taken = {name: each for name, each in amounts.items() if each > 0}
+    scopes = ((pool.limit.scope, pool.id) for pool in candidate.pools if pool.id in taken)
+    return Offer(candidate, taken, tuple(one for one in scopes if one[0] is not Scope.MODEL))
 
 
 class Capacity(Struct, frozen=True):
@@ -45,7 +56,7 @@ def room(readings: Iterable[Reading], seconds: float = 0.0) -> Room:
 
 def is_bounded(offer: Offer, room: Room) -> bool:
     """Say whether a known limit bounds how many calls *offer* is good for."""
-    return any(each > 0 and name in room for name, each in offer.amounts.items())
+    return any(name in room for name in offer.amounts)
 
 
 def within(reading: Reading, seconds: float) -> float:
@@ -105,9 +116,20 @@ def _models(parts: Sequence[_Part], room: Room) -> list[_Part]:
     for part in parts:
         models[part.offer.candidate.model.id].append(part)
     return [
-        same[0] if len(same) == 1 else _Part(_most(same, Scope.MODEL, room), same[0].offer)
-        for same in models.values()
+        same[0] if len(same) == 1 else _Part(_of_model(same, room), same[0].offer) for same in models.values()
     ]
+
+
+def _of_model(parts: Sequence[_Part], room: Room) -> int:
+    """Return what several keys of one model may do: no more than the limits of the model leave."""
+    offer = parts[0].offer
+    shared = {name for _, name in offer.shared}
+    own = [
+        math.floor(room[name] / each + NOISE)
+        for name, each in offer.amounts.items()
+        if name in room and name not in shared
+    ]
+    return min([sum(part.calls for part in parts), *own])
 
 
 def _by_keys(parts: Iterable[_Part], room: Room) -> int:
@@ -119,15 +141,17 @@ def _by_keys(parts: Iterable[_Part], room: Room) -> int:
 
 def _alone(offer: Offer, room: Room) -> int:
     """Return how many calls an offer has room for if nobody else makes any."""
-    least = min(room[name] / each for name, each in offer.amounts.items() if each > 0 and name in room)
+    least = math.inf
+    for name, each in offer.amounts.items():  # for thousands of offers: no generator
+        if name in room:
+            least = min(least, room[name] / each)
     return math.floor(least + NOISE)
 
 
 def _most(parts: Sequence[_Part], scope: Scope, room: Room) -> int:
     """Return how many calls of all *parts* fit into the pools of *scope*, which they share."""
     most = sum(part.calls for part in parts)
-    pools = (pool for part in parts for pool in part.offer.candidate.pools)
-    for name in {pool.id for pool in pools if pool.limit.scope is scope}:
+    for name in {name for part in parts for each, name in part.offer.shared if each is scope}:
         if name in room:
             most = min(most, _filled(parts, name, room[name]))
     return most
@@ -137,7 +161,7 @@ def _filled(parts: Sequence[_Part], pool: str, left: float) -> int:
     """Return how many calls of *parts* fit into what is *left* of a pool: those that take least go first."""
     taken = 0
     for each, count in sorted((part.offer.amounts.get(pool, 0.0), part.calls) for part in parts):
-        fits = count if each <= 0 else min(count, math.floor(left / each + NOISE))
+        fits = min(count, math.floor(left / each + NOISE)) if each else count
         taken += fits
         left -= fits * each
     return taken

@@ -8,7 +8,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from freeroute.domain.breaker import State
-from freeroute.domain.capacity import Capacity, Offer, calls, is_bounded, room
+from freeroute.domain.capacity import Capacity, Offer, calls, is_bounded, offer_of, room
 from freeroute.domain.catalogue import Candidate, Catalogue, Pool, Provider
 from freeroute.domain.leases import Charge, Reading, actual_amounts, charges_of
 from freeroute.domain.standing import Obstacle
@@ -53,7 +53,7 @@ def typical_of(candidate: Candidate) -> Typical:
     """Return what a typical call takes at *candidate*."""
     charges = charges_of(candidate, TYPICAL)
     taken = {charge.pool.id: charge.amount for charge in charges}
-    return Typical(charges, Offer(candidate, {**taken, **actual_amounts(candidate, TYPICAL_USE, charges)}))
+    return Typical(charges, offer_of(candidate, {**taken, **actual_amounts(candidate, TYPICAL_USE, charges)}))
 
 
 class Survey(Struct):
@@ -162,8 +162,8 @@ def _capacity(
 
 
 def until_midnight(view: View) -> float:
-    """Return the seconds to the end of the day, UTC."""
-    return DAY - view.now.wall % DAY
+    """Return the seconds to the end of the day, UTC, in whole minutes: what they grant moves no faster."""
+    return (DAY - view.now.wall % DAY) // 60 * 60
 
 
 def _batches(things: Sequence[T]) -> Iterable[Sequence[T]]:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from freeroute.domain.capacity import Capacity, Offer, calls, is_bounded, room, within
+from freeroute.domain.capacity import Capacity, Offer, calls, is_bounded, offer_of, room, within
 from freeroute.domain.catalogue import (
     Key,
     Limit,
@@ -36,7 +36,7 @@ ONE = (Key("", "k"),)
 def offers(*limits, keys=ONE, models=("m",), of_models=(), each=1.0) -> list[Offer]:
     made = tuple(Model(id=name, family=name, limits=tuple(of_models)) for name in models)
     one = Provider("p", "P", "https://p.test", keys=tuple(keys), models=made, limits=tuple(limits))
-    return [Offer(c, {pool.id: each for pool in c.pools}) for c in candidates_of(one)]
+    return [offer_of(c, {pool.id: each for pool in c.pools}) for c in candidates_of(one)]
 
 
 def left_of(some) -> dict[str, float]:
@@ -153,7 +153,7 @@ def worlds(draw):
         st.fixed_dictionaries({name: st.lists(st.integers(1, 3), min_size=4, max_size=4) for name in models})
     )
     made = [
-        Offer(
+        offer_of(
             o.candidate,
             {pool.id: float(each[o.candidate.model.id][n]) for n, pool in enumerate(o.candidate.pools)},
         )
