@@ -6,8 +6,10 @@ import socket
 import subprocess
 import sys
 
+import httpx
 import pytest
 
+from freeroute.serving import GRACE
 from tests.commands.conftest import PATIENCE, ROOT, process, url_of
 
 COMMANDS = (
@@ -130,6 +132,18 @@ def test_being_stopped_is_no_crash(tmp_path, number, code):
     assert started.returncode == code
     assert "Traceback" not in err
     assert not list(temporary.iterdir())
+
+
+def test_an_open_dashboard_does_not_hold_up_the_stop(tmp_path):
+    with process("demo", "--port", "0", directory=tmp_path) as started:
+        stream = f"{url_of(started)}/v1/status/events"
+        with httpx.stream("GET", stream, trust_env=False, timeout=PATIENCE) as told:
+            events = told.iter_lines()
+            assert next(events) == "event: status"
+            started.send_signal(signal.SIGTERM)
+            list(events)  # to its end, which is a good one
+        started.communicate(timeout=GRACE / 2)
+    assert started.returncode == 0
 
 
 def test_output_that_nobody_reads_any_more_is_no_crash(tmp_path):
