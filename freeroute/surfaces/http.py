@@ -4,23 +4,25 @@ import asyncio
 import re
 import secrets
 import traceback
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs
 
 import msgspec
 import structlog
-from litestar.types import Receive, Scope, Send
+from litestar.types import HTTPReceiveMessage, Receive, Scope, Send, WebSocketReceiveMessage
 from msgspec import Struct
 
 from freeroute.domain.clients import Client
 from freeroute.domain.operators import Operator
 from freeroute.domain.traces import Trace
 from freeroute.errors import ApiError, InvalidRequest, RequestTimeout, TooLarge
+from freeroute.surfaces.started import Started
 from freeroute.wire.text import printable
 
 Header = tuple[bytes, bytes]
+_Received = HTTPReceiveMessage | WebSocketReceiveMessage
 
 STALLED = "freeroute.stalled"
 DEPARTURE = "freeroute.departure"
@@ -180,27 +182,22 @@ class Request:
         declared = self.headers.get(b"content-length", b"0")
         if declared.isdigit() and (len(declared) > 18 or int(declared) > bounds.limit):
             raise _too_large(bounds.limit)
-        begun = asyncio.get_running_loop().time()
-        chunks: list[bytes] = []
-        size = 0
+        body = _Body(bounds.limit)
+        first = Started(self.receive())
+        if first.is_over and not body.take(first.result):
+            return body.whole  # as nearly always: all of it was there, and needs no timer
+        due = asyncio.get_running_loop().time() + bounds.timeout
+        coming: Awaitable[_Received] = self.receive() if first.is_over else first
         try:
-            async with asyncio.timeout_at(begun + bounds.timeout) as patience:
-                while True:
-                    message = await self.receive()
-                    if message["type"] != "http.request":
-                        raise CallerLeft
-                    size += len(message["body"])
-                    if size > bounds.limit:
-                        raise _too_large(bounds.limit)
-                    chunks.append(message["body"])
-                    if not message["more_body"]:
-                        break
-                    patience.reschedule(begun + bounds.timeout + size / _SLOWEST_UPLOAD)
+            async with asyncio.timeout_at(due + body.earned) as patience:
+                while body.take(await coming):
+                    patience.reschedule(due + body.earned)
+                    coming = self.receive()
         except TimeoutError:
             raise RequestTimeout(
                 f"The request body did not arrive within {bounds.timeout:g} s.", param="body"
             ) from None
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        return body.whole
 
     def _check_coding(self) -> None:
         coding = self.header(b"content-encoding")
@@ -249,6 +246,35 @@ class Request:
     async def _head(self, status: int, headers: list[Header]) -> None:
         self.started = True
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+
+class _Body:
+    """A body as it comes, of at most *limit* bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def take(self, message: _Received) -> bool:
+        """Take the next piece and say whether more follow; raises TooLarge and CallerLeft."""
+        if message["type"] != "http.request":
+            raise CallerLeft
+        self._size += len(message["body"])
+        if self._size > self._limit:
+            raise _too_large(self._limit)
+        self._pieces.append(message["body"])
+        return message["more_body"]
+
+    @property
+    def earned(self) -> float:
+        """Return the seconds of patience that what came has earned."""
+        return self._size / _SLOWEST_UPLOAD
+
+    @property
+    def whole(self) -> bytes:
+        """Return what came."""
+        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
 
 
 def _too_large(limit: int) -> TooLarge:
@@ -330,8 +356,14 @@ class CallerWatch:
 
 
 async def to_the_end(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Do *work* to its end even if this task is cancelled meanwhile; then let the cancel go on."""
-    task = asyncio.create_task(work())
+    """Do *work* to its end even if this task is cancelled meanwhile; then let the cancel go on.
+
+    Work that need not wait is done at once: nothing can come between.
+    """
+    started = Started(work())
+    if started.is_over:
+        return
+    task = asyncio.ensure_future(started)
     try:
         await asyncio.shield(task)
     except asyncio.CancelledError:

@@ -24,7 +24,7 @@ _ESCAPES = re.compile(
 # A longer body that cannot be read is refused in the parser's own words: looking through 20 MiB of escapes
 # took two seconds.
 _LOOKED_THROUGH = 2**20
-_NULL = b"null"
+_NULL = Raw(b"null")
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
 _NAME = msgspec.json.Decoder(str)
 _NAMES = msgspec.json.Decoder(list[str])
@@ -53,21 +53,22 @@ def _half_character(body: bytes) -> str | None:
 
 def _decoded(body: bytes) -> ChatCall:
     raw = _split(body)
-    models = _models(raw)
-    model = _model(raw, models)
+    given = {name: value for name, value in raw.items() if value != _NULL}
+    models = _models(given)
+    model = _model(given, models)
     values = {
-        name: read(raw[name], decoder, name) for name, decoder in known.DECODERS.items() if _given(raw, name)
+        name: read(given[name], decoder, name) for name, decoder in known.DECODERS.items() if name in given
     }
     for name, value in values.items():
         known.check(name, value)
     known.check_together(values)
-    talk = _talk(raw)
+    talk = _talk(given)
     tools = known.tools_of(values)
-    text = b"".join([*talk.texts, *(bytes(raw[name]) for name in known.COUNTED if _given(raw, name))])
+    text = b"".join([*talk.texts, *(bytes(given[name]) for name in known.COUNTED if name in given)])
     stream = bool(values.get("stream"))
     options = values.get("stream_options")
-    fields = _kept(raw, values)
-    preferences = preferences_of(raw.get("provider"))
+    fields = _kept(raw, given, values)
+    preferences = preferences_of(given.get("provider"))
     return ChatCall(
         fields=fields,
         model=model,
@@ -81,7 +82,7 @@ def _decoded(body: bytes) -> ChatCall:
         has_assistant=talk.has_assistant,
         opening=bytes(talk.opening),
         tools=tools,
-        features=_features(raw, talk),
+        features=_features(given, talk),
         choices=values.get("n") or 1,
         parameters=_parameters(fields, values) if preferences.require_parameters else {},
         schema=_schema(values.get("response_format")),
@@ -128,14 +129,10 @@ def _plain(reason: str) -> str:
     return reason[:200]
 
 
-def _given(raw: dict[str, Raw], name: str) -> bool:
-    return name in raw and bytes(raw[name]) != _NULL
-
-
-def _models(raw: dict[str, Raw]) -> tuple[str, ...]:
-    if not _given(raw, "models"):
+def _models(given: dict[str, Raw]) -> tuple[str, ...]:
+    if "models" not in given:
         return ()
-    names = read(raw["models"], _NAMES, "models")
+    names = read(given["models"], _NAMES, "models")
     if len(names) > MODELS_LIMIT:
         raise InvalidRequest(f"models: at most {MODELS_LIMIT} names.", param="models")
     for index, name in enumerate(names):
@@ -143,9 +140,9 @@ def _models(raw: dict[str, Raw]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _model(raw: dict[str, Raw], models: tuple[str, ...]) -> str:
-    if _given(raw, "model"):
-        model: str = read(raw["model"], _NAME, "model")
+def _model(given: dict[str, Raw], models: tuple[str, ...]) -> str:
+    if "model" in given:
+        model: str = read(given["model"], _NAME, "model")
     elif models:
         model = models[0]
     else:
@@ -163,17 +160,17 @@ def _check_name(name: str, param: str) -> None:
         raise InvalidRequest(f"{param}: the name holds control characters.", param=param)
 
 
-def _talk(raw: dict[str, Raw]) -> known.Talk:
-    if not _given(raw, "messages"):
+def _talk(given: dict[str, Raw]) -> known.Talk:
+    if "messages" not in given:
         raise InvalidRequest("messages is missing: send at least one message.", param="messages")
-    messages = read(raw["messages"], known.MESSAGES, "messages")
+    messages = read(given["messages"], known.MESSAGES, "messages")
     if not messages:
         raise InvalidRequest("messages is empty: send at least one message.", param="messages")
     return known.talk_of(messages)
 
 
-def _features(raw: dict[str, Raw], talk: known.Talk) -> frozenset[str]:
-    asked = {name for name in FEATURES if _given(raw, name) and known.asks(name, raw[name])}
+def _features(given: dict[str, Raw], talk: known.Talk) -> frozenset[str]:
+    asked = {name for name in FEATURES if name in given and known.asks(name, given[name])}
     return frozenset(asked | {PREFILL} if talk.begins_answer else asked)
 
 
@@ -191,8 +188,8 @@ def _schema(form: known.ResponseFormat | None) -> bytes | None:
     """Return the JSON Schema the answer has to fit, if it has to; any JSON will do where none is given."""
     if form is None or form.type != "json_schema" or form.json_schema is None:
         return None
-    schema = bytes(form.json_schema.get("schema", b"null")).strip()
-    if schema == _NULL:
+    schema = bytes(form.json_schema.get("schema", _NULL)).strip()
+    if schema == b"null":
         return b"true"
     try:
         conformance.check(schema)
@@ -207,11 +204,11 @@ def _max_output(values: dict[str, Any]) -> int | None:
     return min(bounds) if bounds else None
 
 
-def _kept(raw: dict[str, Raw], values: dict[str, Any]) -> dict[str, Raw]:
+def _kept(raw: dict[str, Raw], given: dict[str, Raw], values: dict[str, Any]) -> dict[str, Raw]:
     """Return the fields that travel: not the gateway's own, and no known field that says nothing."""
     return {
         name: value
         for name, value in raw.items()
         if name not in GATEWAY_FIELDS
-        and not (name in known.DECODERS and (bytes(value) == _NULL or values.get(name) == []))
+        and not (name in known.DECODERS and (name not in given or values[name] == []))
     }
