@@ -22,7 +22,6 @@ from freeroute.config.assembly import Assembly, SwitchedOn, with_local
 from freeroute.config.entries import read_catalogue
 from freeroute.config.load import Overrides, Settings, load
 from freeroute.config.overlay import Plan, planned
-from freeroute.demo import DEFAULT_SEED, demo_settings, simulation
 from freeroute.domain.catalogue import Provider
 from freeroute.domain.rates import with_told
 from freeroute.engine import status
@@ -76,7 +75,7 @@ class ServeOptions(Struct, kw_only=True):
 
     overrides: Overrides
     demo: bool = False
-    seed: int = DEFAULT_SEED
+    seed: int | None = None
 
 
 AnnounceLocal = Callable[[SwitchedOn], None]
@@ -364,6 +363,8 @@ def build(
     def read() -> Plan:
         entries = read_catalogue(config_dir() / "providers")
         if options.demo:
+            from freeroute.demo import demo_settings  # simulated providers are for it alone
+
             settings = demo_settings(options.overrides, env, state_dir or Path.cwd(), entries)
         else:
             settings = load(options.overrides, env, Path.cwd(), Path.home())
@@ -375,6 +376,8 @@ def build(
 
 def _transport(options: ServeOptions, env: Mapping[str, str], clock: Clock) -> Transport:
     if options.demo:
+        from freeroute.demo import simulation
+
         return simulation(clock, options.seed)
     from freeroute.upstreams.http_proxies import Proxies
     from freeroute.upstreams.http_transport import HttpTransport

@@ -49,6 +49,6 @@ def _entry(provider: SimulatedProvider, known: ProviderSpec) -> ProviderSpec:
     return ProviderSpec(keys=(KeySpec(key=ADMIN_KEY),), models=OnlyModels(only) if only else UNSET)
 
 
-def simulation(clock: Clock, seed: int = DEFAULT_SEED) -> Simulation:
+def simulation(clock: Clock, seed: int | None = None) -> Simulation:
     """Return the simulated providers of the demo, as a transport."""
-    return Simulation(seed, clock, demo_providers())
+    return Simulation(DEFAULT_SEED if seed is None else seed, clock, demo_providers())

@@ -125,8 +125,9 @@ def _run(app: App, listening: socket.socket, admin_key: str, on_local: AnnounceL
             app.feed.close()  # who watches has no answer to wait for
             await super().shutdown(sockets)
 
+    server = Server(server_config(app.asgi(admin_key, on_local), grace=GRACE))
     _settle_memory()
-    Server(server_config(app.asgi(admin_key, on_local), grace=GRACE)).run(sockets=[listening])
+    server.run(sockets=[listening])
 
 
 def _settle_memory() -> None:
@@ -134,3 +135,4 @@ def _settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
+    gc.enable()

@@ -227,8 +227,9 @@ def _check_command(page: str, words: list[str]) -> None:
     options = {"--help", *_options(cli)}
     for word in words:
         if isinstance(command, click.Group) and not word.startswith("-"):
-            assert word in command.commands, (page, words)
-            command = command.commands[word]
+            found = command.get_command(click.Context(command), word)
+            assert found is not None, (page, words)
+            command = found
             options |= _options(command)
     named = {word.split("=")[0] for word in words if word.startswith("-") and word != "-"}
     assert named <= options, (page, words)

@@ -3,6 +3,7 @@
 import click
 
 from freeroute.commands import options
+from freeroute.commands.starting import lightly
 
 PROVIDERS_PORT = 9100
 
@@ -41,17 +42,15 @@ def demo(
     """
     if providers_only:
         return _providers(host or "127.0.0.1", PROVIDERS_PORT if port is None else port, seed)
-    from freeroute.app import ServeOptions
-    from freeroute.commands.serve import run
-    from freeroute.config.load import Overrides
+    with lightly():
+        from freeroute.app import ServeOptions
+        from freeroute.commands.serve import run
+        from freeroute.config.load import Overrides
 
-    overrides = Overrides(
-        host=host, port=port, open=open_ or None, log_format=log_format, log_level=log_level
-    )
-    wanted = ServeOptions(overrides=overrides, demo=True)
-    if seed is not None:
-        wanted.seed = seed
-    return run(wanted)
+        overrides = Overrides(
+            host=host, port=port, open=open_ or None, log_format=log_format, log_level=log_level
+        )
+        return run(ServeOptions(overrides=overrides, demo=True, seed=seed))
 
 
 def _providers(host: str, port: int, seed: int | None) -> int:
@@ -59,12 +58,12 @@ def _providers(host: str, port: int, seed: int | None) -> int:
 
     from freeroute.clock import SystemClock
     from freeroute.commands.serve import stop_at_sigterm
-    from freeroute.demo import DEFAULT_SEED, simulation
+    from freeroute.demo import simulation
     from freeroute.observe.logs import set_up
     from freeroute.serving import listen
     from freeroute.upstreams.simulated.http import asgi
 
-    world = simulation(SystemClock(), DEFAULT_SEED if seed is None else seed)
+    world = simulation(SystemClock(), seed)
     stop_at_sigterm()
     set_up("console", "info")
     with listen(host, port) as listening:

@@ -11,6 +11,7 @@ import click
 
 from freeroute.commands import options
 from freeroute.commands.running import environment
+from freeroute.commands.starting import lightly
 
 if TYPE_CHECKING:
     from freeroute.app import ServeOptions
@@ -51,20 +52,21 @@ def serve(
     GROQ_API_KEY=... freeroute serve
     freeroute serve --port 8080 --config team.yaml
     """
-    from freeroute.app import ServeOptions
-    from freeroute.config.load import Overrides
+    with lightly():
+        from freeroute.app import ServeOptions
+        from freeroute.config.load import Overrides
 
-    overrides = Overrides(
-        config=config,
-        host=host,
-        port=port,
-        state_dir=state_dir,
-        keyless=keyless or None,
-        open=open_ or None,
-        log_format=log_format,
-        log_level=log_level,
-    )
-    return run(ServeOptions(overrides=overrides, demo=demo))
+        overrides = Overrides(
+            config=config,
+            host=host,
+            port=port,
+            state_dir=state_dir,
+            keyless=keyless or None,
+            open=open_ or None,
+            log_format=log_format,
+            log_level=log_level,
+        )
+        return run(ServeOptions(overrides=overrides, demo=demo))
 
 
 def run(wanted: "ServeOptions") -> int:

@@ -88,21 +88,22 @@ def _check(root: yaml.Node, shown: str) -> None:
     inside: set[int] = set()
 
     def size(node: yaml.Node, depth: int) -> int:
-        where = f"{shown}:{node.start_mark.line + 1}"
         if depth > DEEPEST:
-            raise ConfigError(f"{where}: is nested more than {DEEPEST} levels deep")
+            raise _refused(node, shown, f"is nested more than {DEEPEST} levels deep")
         if node.tag not in _TAGS:
-            raise ConfigError(f"{where}: tags such as {printable(node.tag)} are not accepted")
+            raise _refused(node, shown, f"tags such as {printable(node.tag)} are not accepted")
+        if isinstance(node, yaml.ScalarNode):
+            return 1
         if id(node) in inside:
-            raise ConfigError(f"{where}: an anchor contains itself")
+            raise _refused(node, shown, "an anchor contains itself")
         if id(node) not in sizes:
             inside.add(id(node))
             if isinstance(node, yaml.MappingNode):
                 _check_keys(node, shown)
-            sizes[id(node)] = 1 + sum(size(child, depth + 1) for child in _children(node))
+            sizes[id(node)] = 1 + sum([size(child, depth + 1) for child in _children(node)])
             inside.discard(id(node))
         if sizes[id(node)] > MOST_NODES:
-            raise ConfigError(f"{where}: holds more than {MOST_NODES} values")
+            raise _refused(node, shown, f"holds more than {MOST_NODES} values")
         return sizes[id(node)]
 
     size(root, 0)
@@ -120,12 +121,15 @@ def _children(node: yaml.Node) -> Iterator[yaml.Node]:
 def _check_keys(node: yaml.MappingNode, shown: str) -> None:
     seen: set[str] = set()
     for key, _ in node.value:
-        where = f"{shown}:{key.start_mark.line + 1}"
         if not isinstance(key, yaml.ScalarNode):
-            raise ConfigError(f"{where}: a field name must be text")
+            raise _refused(key, shown, "a field name must be text")
         if key.value in seen:
-            raise ConfigError(f"{where}: `{printable(key.value)}` is given twice")
+            raise _refused(key, shown, f"`{printable(key.value)}` is given twice")
         seen.add(key.value)
+
+
+def _refused(node: yaml.Node, shown: str, reason: str) -> ConfigError:
+    return ConfigError(f"{shown}:{node.start_mark.line + 1}: {reason}")
 
 
 _ENV_LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")

@@ -1,9 +1,8 @@
 """Is a key good? One cheap call that costs no quota, and a verdict that errs towards not knowing."""
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 import msgspec
 from msgspec import structs
 
@@ -14,15 +13,20 @@ from freeroute.domain.outcome import Kind
 from freeroute.upstreams.http_proxies import Proxies
 from freeroute.upstreams.verdicts import judge_response
 
+if TYPE_CHECKING:
+    import httpx
+
 TIMEOUT = 10.0
 MOST_BYTES = 1 << 20
 
 
-def new_client() -> httpx.AsyncClient:
+def new_client() -> "httpx.AsyncClient":
     """Return a client for key checks: a redirect is an answer, never followed with a key.
 
     It goes through the proxies that requests go through; with one it cannot use httpx would not even begin.
     """
+    import httpx  # not at the start, which checks no key
+
     usable = not Proxies(os.environ).unusable
     return httpx.AsyncClient(follow_redirects=False, timeout=TIMEOUT, trust_env=usable)
 
@@ -48,7 +52,7 @@ class NoKeyChecks:
         return Verdict(KeyState.UNKNOWN, "providers are simulated here, and have no keys")
 
 
-async def check(provider: Provider, key: Key, client: httpx.AsyncClient, now: Now) -> Verdict:
+async def check(provider: Provider, key: Key, client: "httpx.AsyncClient", now: Now) -> Verdict:
     """Make the catalogue's cheap call with *key*. A network error or a challenge page is never invalid."""
     if not key.secret:
         return Verdict(KeyState.UNKNOWN, "used without a key")
@@ -59,7 +63,9 @@ async def check(provider: Provider, key: Key, client: httpx.AsyncClient, now: No
     return structs.replace(verdict, asked=url)
 
 
-async def _verdict(url: str, provider: Provider, key: Key, client: httpx.AsyncClient, now: Now) -> Verdict:
+async def _verdict(url: str, provider: Provider, key: Key, client: "httpx.AsyncClient", now: Now) -> Verdict:
+    import httpx
+
     try:
         status, headers, body = await _ask(url, provider, key, client)
     except httpx.HTTPError as exc:
@@ -105,7 +111,7 @@ def _listed(told: Any) -> frozenset[str]:
 
 
 async def _ask(
-    url: str, provider: Provider, key: Key, client: httpx.AsyncClient
+    url: str, provider: Provider, key: Key, client: "httpx.AsyncClient"
 ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
     auth = provider.auth
     credentials = f"{auth.scheme} {key.secret}" if auth.scheme else key.secret

@@ -4,14 +4,17 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-import httpx
 import msgspec
 from msgspec import Struct, structs
 
 from freeroute.domain.catalogue import Key, Limit, Model, Provider, Unit
 from freeroute.domain.families import family_of
+
+if TYPE_CHECKING:
+    import httpx
 
 BUDGET = 0.3
 # A server that the settings name may be on another machine, and is worth waiting for.
@@ -31,8 +34,10 @@ MOST_KNOWN = 1000
 _JSON = frozenset({"json_object", "json_schema"})
 
 
-def new_client() -> httpx.AsyncClient:
+def new_client() -> "httpx.AsyncClient":
     """Return a client for local servers: no proxy, no redirect."""
+    import httpx  # not at the start, where nobody may want to look
+
     return httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=LISTED_BUDGET)
 
 
@@ -49,7 +54,7 @@ Known = MutableMapping[tuple[str, str, str], ModelFacts]
 
 async def find(
     servers: Sequence[Provider],
-    client: httpx.AsyncClient,
+    client: "httpx.AsyncClient",
     *,
     own_port: int | None = None,
     ollama_context: int = OLLAMA_CONTEXT,
@@ -70,8 +75,8 @@ async def find(
 
 
 def _is_self(server: Provider, own_port: int | None) -> bool:
-    url = httpx.URL(server.base_url)
-    return url.host in ("127.0.0.1", "localhost", "::1") and url.port == own_port
+    url = urlsplit(server.base_url)
+    return url.hostname in ("127.0.0.1", "localhost", "::1") and url.port == own_port
 
 
 async def _find(ask: "_Asking") -> Provider | None:
@@ -80,7 +85,7 @@ async def _find(ask: "_Asking") -> Provider | None:
         async with asyncio.timeout(LISTED_BUDGET if server.origin == "settings" else BUDGET) as patience:
             ask.patience = patience
             found = await _ENGINES[server.engine or ""](ask)
-    except (httpx.HTTPError, TimeoutError, _Unlike):
+    except (TimeoutError, _Unlike):
         return None
     models, limits = found
     if not models:
@@ -95,7 +100,7 @@ async def _find(ask: "_Asking") -> Provider | None:
 
 
 class _Unlike(Exception):
-    """The answer is not what this server software gives."""
+    """There is no answer, or it is not what this server software gives."""
 
 
 Found = tuple[list[Model], list[Limit]]
@@ -105,7 +110,7 @@ class _Asking:
     """Questions to one server."""
 
     def __init__(
-        self, server: Provider, client: httpx.AsyncClient, ollama_context: int, known: Known
+        self, server: Provider, client: "httpx.AsyncClient", ollama_context: int, known: Known
     ) -> None:
         self.server = server
         self.known = known
@@ -129,6 +134,15 @@ class _Asking:
         return await self._ask("POST", path, body)
 
     async def _ask(self, method: str, path: str, body: dict[str, str] | None = None) -> dict[str, Any]:
+        import httpx
+
+        try:
+            content = await self._content(method, path, body)
+            return msgspec.json.decode(content, type=dict[str, Any])
+        except (httpx.HTTPError, msgspec.DecodeError, RecursionError) as exc:
+            raise _Unlike from exc
+
+    async def _content(self, method: str, path: str, body: dict[str, str] | None) -> bytes:
         headers = {"authorization": f"Bearer {self._key}"} if self._key else {}
         content = b""
         url = self._root + path
@@ -142,10 +156,7 @@ class _Asking:
                 content += piece
                 if len(content) > MOST_BYTES:
                     raise _Unlike
-        try:
-            return msgspec.json.decode(content, type=dict[str, Any])
-        except (msgspec.DecodeError, RecursionError) as exc:
-            raise _Unlike from exc
+        return content
 
     async def items(self, path: str, member: str) -> list[dict[str, Any]]:
         """Return the objects in list *member* of the answer at *path*."""
@@ -190,7 +201,7 @@ async def _learn(ask: _Asking, listed: Sequence[dict[str, Any]]) -> None:
 async def _show(ask: _Asking, item: dict[str, Any]) -> None:
     try:
         told = await ask.post("/api/show", {"model": _text(item, "name")})
-    except (httpx.HTTPError, _Unlike):
+    except _Unlike:
         return
     info = _inside(told, "model_info")
     longest = _count(info, f"{_text(info, 'general.architecture')}.context_length")

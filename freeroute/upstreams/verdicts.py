@@ -22,9 +22,9 @@ class Heard(Struct):
     now: Now
     secret: str = ""
 
-    def mentions(self, pattern: re.Pattern[str]) -> bool:
-        """Say whether the message or a code matches *pattern*."""
-        return bool(pattern.search(self.said.message)) or any(pattern.search(c) for c in self.said.codes)
+    def mentions(self, sign: wordings.Sign) -> bool:
+        """Say whether the message or a code bears *sign*."""
+        return bool(sign.search(self.said.message)) or any(sign.search(c) for c in self.said.codes)
 
 
 def judge_response(

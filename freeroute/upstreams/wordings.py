@@ -1,24 +1,42 @@
 """How providers word what went wrong: the signs the verdicts look for in messages and codes."""
 
 import re
+from collections.abc import Iterator
+from functools import cached_property
 
 from freeroute.domain.outcome import BINDING, DROPPABLE, PREFILL
 
 
-def _sign(*alternatives: str) -> re.Pattern[str]:
-    return re.compile("|".join(alternatives), re.IGNORECASE)
+class Sign:
+    """What to look for, in any case. It is compiled when first looked for: no start waits for all of them."""
+
+    def __init__(self, *alternatives: str) -> None:
+        """Look for any of the *alternatives*, regular expressions."""
+        self.pattern = "|".join(alternatives)
+
+    def search(self, text: str) -> re.Match[str] | None:
+        """Return the first match in *text*."""
+        return self._compiled.search(text)
+
+    def finditer(self, text: str) -> Iterator[re.Match[str]]:
+        """Return every match in *text*."""
+        return self._compiled.finditer(text)
+
+    @cached_property
+    def _compiled(self) -> re.Pattern[str]:
+        return re.compile(self.pattern, re.IGNORECASE)
 
 
-LOADING = _sign(r"loading model", r"model is (?:currently )?loading", r"is being loaded")
+LOADING = Sign(r"loading model", r"model is (?:currently )?loading", r"is being loaded")
 # A full queue is not a broken server.
-FULL = _sign(
+FULL = Sign(
     r"server busy",
     r"maximum pending",
     r"queue (?:is )?full",
     r"queue_exceeded",
     r"(?:at|over|no) capacity",
 )
-BUSY = _sign(
+BUSY = Sign(
     FULL.pattern,
     r"service tier capacity",
     r"capacity[ _](?:exceeded|exhausted)",
@@ -28,10 +46,10 @@ BUSY = _sign(
     r"rate.?limited upstream",
     r"^(?:3505|3040)$",
 )
-OWN_LIMIT = _sign(r"free-models-per")
-ACCOUNT_WIDE = _sign(OWN_LIMIT.pattern, r"api calls / month", r"^3036$", r"free allocation")
-PER_IP = _sign(r"\b(?:per|your) ip\b", r"from this ip")
-NOTHING_LEFT = _sign(
+OWN_LIMIT = Sign(r"free-models-per")
+ACCOUNT_WIDE = Sign(OWN_LIMIT.pattern, r"api calls / month", r"^3036$", r"free allocation")
+PER_IP = Sign(r"\b(?:per|your) ip\b", r"from this ip")
+NOTHING_LEFT = Sign(
     r"insufficient.?(?:quota|balance|credit|fund)",
     r"\blimit: 0\b(?![.\d])",
     r"^(?:1113|1910)$",
@@ -45,15 +63,15 @@ NOTHING_LEFT = _sign(
     r"included credits",
     r"not available (?:on|in|for) (?:your|the) (?:current )?(?:free )?(?:plan|tier)",
 )
-BAD_KEY = _sign(
+BAD_KEY = Sign(
     r"api.?key.?(?:not valid|invalid|expired|not found)",
     r"invalid.?api.?(?:key|token)",
     r"incorrect api key",
 )
-REGION = _sign(r"location is not supported", r"not available in your (?:country|region)")
+REGION = Sign(r"location is not supported", r"not available in your (?:country|region)")
 # Kong's and Groq's words for a path that leads nowhere.
-NO_ROUTE = _sign(r"no route matched with those values", r"unknown_url", r"unknown request url")
-GONE = _sign(
+NO_ROUTE = Sign(r"no route matched with those values", r"unknown_url", r"unknown request url")
+GONE = Sign(
     r"model_(?:not_found|decommissioned|deprecated|unavailable)",
     r"(?:no such|invalid|unknown) model",
     r"model\b.{0,120}(?:not found|not exist|is not available|decommissioned|retired|is not a valid)",
@@ -62,12 +80,12 @@ GONE = _sign(
     r"not found for account",
     r"^(?:5007|3042|invalid_model)$",
 )
-MISGENERATED = _sign(
+MISGENERATED = Sign(
     r"tool_use_failed", r"json_validate_failed", r"failed to (?:call a function|generate json)"
 )
 # An output bound over what the model writes is a bad parameter, not a long prompt.
-OUTPUT_BOUND = _sign(r"max_(?:completion_|output_)?tokens[`'\"]? must be")
-TOO_LONG = _sign(
+OUTPUT_BOUND = Sign(r"max_(?:completion_|output_)?tokens[`'\"]? must be")
+TOO_LONG = Sign(
     r"context.?(?:length|window|size)",
     r"maximum context",
     r"maximum (?:prompt|input) length",
@@ -84,7 +102,7 @@ TOO_LONG = _sign(
     r"string_above_max_length",
     r"^1261$",
 )
-FILTERED = _sign(
+FILTERED = Sign(
     r"content.?filter",
     r"content.?policy",
     r"content management policy",
@@ -96,23 +114,23 @@ FILTERED = _sign(
     r"\bflagged\b",
     r"data_inspection_failed",
 )
-TOKENS_PER_TIME = _sign(r"tokens per (?:minute|day|hour)", r"\b[io]?tp[mhd]\b")
+TOKENS_PER_TIME = Sign(r"tokens per (?:minute|day|hour)", r"\b[io]?tp[mhd]\b")
 
 # Errors inside a 200 name themselves instead of having a status.
-NAMED_STATUS: tuple[tuple[int, re.Pattern[str]], ...] = (
-    (429, _sign(r"rate.?limit", r"resource_exhausted", r"too.?many", r"quota", r"insufficient")),
-    (401, _sign(r"authenticat", r"unauthori[sz]ed", r"invalid.?api.?key")),
-    (403, _sign(r"permission", r"forbidden")),
-    (404, _sign(r"not.?found")),
-    (529, _sign(r"overloaded")),
-    (503, _sign(r"unavailable", r"capacity", r"queue")),
-    (504, _sign(r"time.?out", r"deadline")),
-    (400, _sign(r"invalid", r"bad.?request", r"context", r"validat", r"content_filter", r"tool_use")),
+NAMED_STATUS: tuple[tuple[int, Sign], ...] = (
+    (429, Sign(r"rate.?limit", r"resource_exhausted", r"too.?many", r"quota", r"insufficient")),
+    (401, Sign(r"authenticat", r"unauthori[sz]ed", r"invalid.?api.?key")),
+    (403, Sign(r"permission", r"forbidden")),
+    (404, Sign(r"not.?found")),
+    (529, Sign(r"overloaded")),
+    (503, Sign(r"unavailable", r"capacity", r"queue")),
+    (504, Sign(r"time.?out", r"deadline")),
+    (400, Sign(r"invalid", r"bad.?request", r"context", r"validat", r"content_filter", r"tool_use")),
 )
 
 _SIZE = r"(\d[\d,_]{2,9})"
 CONTEXT_SIZES = tuple(
-    _sign(pattern)
+    Sign(pattern)
     for pattern in (
         rf"\d(?: tokens)? > {_SIZE}",
         (
@@ -141,7 +159,7 @@ _CANNOT = r"(?:not (?:currently |yet )?(?:supported|permitted|allowed|available)
 
 # Ways to say that a parameter is unknown there, or known and not taken.
 PARAMETERS = tuple(
-    _sign(pattern)
+    Sign(pattern)
     for pattern in (
         rf"property {_NAME} is {_CANNOT}",
         rf"unknown name {_NAME}",
@@ -159,7 +177,7 @@ PARAMETERS = tuple(
     )
 )
 # Signs that a value, or what a parameter stands beside, is refused, and not the parameter whatever it says.
-VALUE = _sign(
+VALUE = Sign(
     r"\bmust (?!be satisfied)",
     r"\bshould be\b",
     r"\b(?:invalid|unsupported|supported|allowed|permitted|valid|possible)[ _]values?\b",
@@ -169,25 +187,25 @@ VALUE = _sign(
     r"\bonly (?:\w+ )?(?:if|with|for)\b",
     r"_(?:below|above)_(?:min|max)|^invalid_type$|^literal_error$|_parsing$",
 )
-UNKNOWN = _sign(r"^(?:unknown|unsupported|unrecognized)_(?:parameter|argument|field)$")
-PLACE = _sign(r"\bat '([\w.\[\]]{1,200})'")
-AT_MESSAGES = _sign(r"(?:\bat |['\"(])\s*'?messages\b")
+UNKNOWN = Sign(r"^(?:unknown|unsupported|unrecognized)_(?:parameter|argument|field)$")
+PLACE = Sign(r"\bat '([\w.\[\]]{1,200})'")
+AT_MESSAGES = Sign(r"(?:\bat |['\"(])\s*'?messages\b")
 
 # A refusal of "penalties" that does not say which.
 PENALTIES = "penalties"
 CAPABILITIES = (
     (
         PREFILL,
-        _sign(
+        Sign(
             r"assistant\b.{0,20}\bprefill",
             r"\bprefill(?:ing|ed)?\b.{0,20}\bassistant",
             r"\blast (?:message|role)\b.{0,60}\b(?:user|assistant)\b",
             r"\bend with (?:a|the) user\b",
         ),
     ),
-    ("parallel_tool_calls", _sign(r"single tool.?calls? at once")),
-    ("tools", _sign(r"tool choice requires", r"(?:not|n't) support (?:tool|function)", r"that support tool")),
-    ("messages", _sign(r"(?:not|n't) support (?:image|vision|audio)", r"that support image")),
-    ("response_format", _sign(r"(?:not|n't) support (?:json|structured|response)")),
-    (PENALTIES, _sign(r"penalt(?:y|ies) (?:is|are) not")),
+    ("parallel_tool_calls", Sign(r"single tool.?calls? at once")),
+    ("tools", Sign(r"tool choice requires", r"(?:not|n't) support (?:tool|function)", r"that support tool")),
+    ("messages", Sign(r"(?:not|n't) support (?:image|vision|audio)", r"that support image")),
+    ("response_format", Sign(r"(?:not|n't) support (?:json|structured|response)")),
+    (PENALTIES, Sign(r"penalt(?:y|ies) (?:is|are) not")),
 )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from itertools import takewhile
 from typing import Any
 
@@ -35,8 +36,17 @@ _LETTERLESS = (
     r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\ud7ff\uf900-\ufaff\uff66-\uffdc\U00020000-\U0003ffff"
 )
 _LETTER = rf"[^\W\d_{_LETTERLESS}]"
-_WORD = re.compile(_LETTER + "+")
-_SAYING = re.compile(_LETTER + "{3}")
+
+
+@cache  # the compiling of all those letters takes some milliseconds, and hardly any process needs it
+def _word() -> re.Pattern[str]:
+    return re.compile(_LETTER + "+")
+
+
+@cache
+def _saying() -> re.Pattern[str]:
+    return re.compile(_LETTER + "{3}")
+
 
 _THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details")
 _NO_TEXT = ("tool_calls", "function_call", "refusal", "audio", "images")
@@ -188,13 +198,13 @@ class Seam:
 
     @property
     def _is_of_words(self) -> bool:
-        return _SAYING.search(self._want) is not None and len(_WORD.findall(self._want)) > 1
+        return _saying().search(self._want) is not None and len(_word().findall(self._want)) > 1
 
     def _begins_anew(self, after: str) -> bool:
         """Say whether all that was told was repeated since the model began anew, and goes on with *after*."""
         if _keeps_rhythm(self._want, self._blanks):
             return False
-        is_word = _SAYING.search(self._want) is not None and not _is_inside(self._want, after)
+        is_word = _saying().search(self._want) is not None and not _is_inside(self._want, after)
         return is_word or self._is_of_words or len(self._want) >= REFRAIN
 
     def _is_other(self, text: str) -> bool:
@@ -202,7 +212,7 @@ class Seam:
         pairs = zip(self._want[self._at : self._at + len(text)], text, strict=False)
         size = self._at + sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
         alike, said = self._want[:size], text[size - self._at :]
-        words = len(_WORD.findall(alike))
+        words = len(_word().findall(alike))
         if _is_inside(alike, self._want[size:]) or _is_inside(alike, said):
             words -= 1
         return (size >= ALIKE or words >= ALIKE_WORDS) and not _period(alike[-RHYTHM:])

@@ -29,6 +29,19 @@ HEAVY = [
     "uvicorn",
     "yaml",
 ]
+# What a gateway may need later, or never.
+NOT_SERVED = [
+    "alembic",
+    "cryptography",
+    "freeroute.commands.chat",
+    "freeroute.upstreams.simulated.simulation",
+    "freeroute.upstreams.simulated.catalogue",
+    "httpx",
+    "jsonschema_rs",
+    "opentelemetry.sdk",
+    "rich.console",  # an import of `rich` that is refused is told as one, too
+    "sqlalchemy",
+]
 
 
 def test_help_lists_every_command_with_what_it_does(run):
@@ -98,6 +111,29 @@ def test_a_command_imports_nothing_that_it_does_not_need(args):
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT, timeout=PATIENCE
     )
     assert done.stdout.splitlines()[-1] == "loaded: []"
+
+
+def test_a_gateway_answers_before_anything_is_imported_that_answering_does_not_need(tmp_path):
+    file = tmp_path / "freeroute.yaml"
+    # Nobody listens there; what an answer without an answer takes is all that an answer takes.
+    file.write_text(
+        "discovery: {env: false, local: false}\n"
+        "storage: {records: false}\n"
+        "providers: {here: {base_url: 'http://127.0.0.1:1/v1', keys: [], models: [{id: m}]}}\n"
+    )
+    imported = tmp_path / "imported"
+    with (
+        imported.open("w") as told,
+        process(
+            "serve", "--port", "0", directory=tmp_path, stderr=told, env={"PYTHONPROFILEIMPORTTIME": "1"}
+        ) as started,
+    ):
+        url = url_of(started) + "/v1/chat/completions"
+        asked = {"model": "here/m", "messages": [{"role": "user", "content": "hello"}]}
+        assert httpx.post(url, json=asked, timeout=PATIENCE, trust_env=False).status_code == 502
+    names = {line.rpartition("|")[2].strip() for line in imported.read_text().splitlines()}
+    assert {"litestar", "freeroute.upstreams.streams"} < names
+    assert [name for name in NOT_SERVED if name in names] == []
 
 
 def test_a_port_in_use_is_one_line_and_exit_2(tmp_path):
