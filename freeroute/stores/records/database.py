@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import structs
-from sqlalchemy import Table, delete, event, func, insert, inspect, select, text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Table, delete, event, func, insert, select, text
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL, Connection, Dialect, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -120,7 +120,7 @@ class Database:
         engine = await asyncio.to_thread(self._made)
         try:
             async with asyncio.timeout(_ANSWER_WAIT), engine.connect() as connection:
-                found = await connection.run_sync(_revision)
+                found = await connection.run_sync(schema.found_in)
             if (revision := schema.checked(found, self.shown)) != schema.REVISIONS[-1]:
                 if not self._migrates:
                     raise ConfigError(
@@ -141,7 +141,12 @@ class Database:
         return engine_for(self._url, pooled=self._migrates)
 
     async def _upgrade(self, engine: AsyncEngine, revision: str | None) -> None:
-        if self._path is not None and revision is not None:
+        if revision is None:
+            async with engine.begin() as connection:
+                revision = schema.checked(await connection.run_sync(schema.make), self.shown)
+        if revision is None or revision == schema.REVISIONS[-1]:
+            return
+        if self._path is not None:
             await asyncio.to_thread(schema.back_up, self._path, revision)
         await asyncio.to_thread(_load_migrations)
         async with engine.begin() as connection:
@@ -242,14 +247,12 @@ def _load_migrations() -> None:
     import alembic.config  # noqa: F401
 
 
-def _revision(connection: Connection) -> list[str]:
-    if not inspect(connection).has_table("alembic_version"):
-        return []
-    return list(connection.execute(text("SELECT version_num FROM alembic_version")).scalars())
-
-
 def _dialect_insert(name: str, table: Table) -> Any:
-    return postgresql.insert(table) if name == "postgresql" else sqlite.insert(table)
+    if name == "postgresql":
+        from sqlalchemy.dialects import postgresql  # 2 MiB that SQLite does not need
+
+        return postgresql.insert(table)
+    return sqlite.insert(table)
 
 
 async def _claimed(connection: AsyncConnection, batch: Batch, now: float) -> bool:

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 REVISIONS = ("0001", "0002", "0003")
 """The forms that this freeroute knows, the present one last; one file each in `migrations/versions`."""
 
-_LOCK = 0x66726565  # of PostgreSQL: gateways that share a database do not migrate it side by side
+_LOCK_NUMBER = 0x66726565  # of PostgreSQL: gateways that share a database do not migrate it side by side
+_VERSION_TABLE = (  # as Alembic makes it
+    "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL,"
+    " CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+)
 
 
 def checked(found: Sequence[str], shown: str) -> str | None:
@@ -64,14 +68,44 @@ def back_up(path: Path, revision: str) -> Path:
     return copy
 
 
+def found_in(connection: "Connection") -> list[str]:
+    """Return the revisions that the database behind *connection* says its tables have: one, or none yet."""
+    from sqlalchemy import inspect
+
+    if not inspect(connection).has_table("alembic_version"):
+        return []
+    return [str(row[0]) for row in connection.exec_driver_sql("SELECT version_num FROM alembic_version")]
+
+
+def make(connection: "Connection") -> list[str]:
+    """Make the tables behind *connection* in their present form, and return the revisions found after that.
+
+    It is what all migrations together come to, without loading what runs them: 10 MiB, and a tenth of a
+    second. Where another gateway was first, nothing is made.
+    """
+    from freeroute.stores.records.tables import metadata
+
+    _lock(connection)
+    if found := found_in(connection):
+        return found
+    metadata.create_all(connection, checkfirst=False)  # tables that are somebody else's are no place for ours
+    connection.exec_driver_sql(_VERSION_TABLE)
+    connection.exec_driver_sql(f"INSERT INTO alembic_version (version_num) VALUES ('{REVISIONS[-1]}')")
+    return [REVISIONS[-1]]
+
+
 def upgrade(connection: "Connection", to: str = REVISIONS[-1]) -> None:
     """Bring the tables behind *connection* to revision *to*, in its transaction."""
     from alembic import command
     from alembic.config import Config
 
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+    _lock(connection)
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
     command.upgrade(config, to)
+
+
+def _lock(connection: "Connection") -> None:
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_NUMBER})")

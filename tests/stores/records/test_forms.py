@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,48 @@ async def test_earlier_tables_get_the_form_of_those_made_anew(older):
 
     async with (await database.engine()).connect() as connection:
         assert await connection.run_sync(difference) == []
+
+
+async def test_tables_made_at_once_are_those_that_the_migrations_make_one_after_the_other(tmp_path):
+    made, migrated = tmp_path / "made.db", tmp_path / "migrated.db"
+    anew = Database(None, made)
+    await anew.engine()
+    await anew.close()
+    engine = engine_for(url_of(None, migrated))
+    async with engine.begin() as connection:
+        await connection.run_sync(schema.upgrade)
+    await engine.dispose()
+    assert described(made) == described(migrated)
+
+
+def described(path):
+    """Return how everything in the SQLite file at *path* was made, and which form it says it has."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        made = connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY type, name").fetchall()
+        [[revision]] = connection.execute("SELECT version_num FROM alembic_version")
+    return [(kind, name, "".join((sql or "").split())) for kind, name, sql in made], revision
+
+
+async def test_tables_that_another_gateway_made_meanwhile_are_taken_as_they_are(tmp_path):
+    database = Database(None, tmp_path / "records.db")
+    async with (await database.engine()).begin() as connection:
+        assert await connection.run_sync(schema.make) == [schema.REVISIONS[-1]]
+    await database.close()
+
+
+async def test_no_migration_is_loaded_to_make_the_tables(tmp_path):
+    code = (
+        "import asyncio, pathlib, sys\n"
+        "from freeroute.stores.records.database import Database\n"
+        "async def make():\n"
+        f"    database = Database(None, pathlib.Path({str(tmp_path / 'records.db')!r}))\n"
+        "    await database.engine()\n"
+        "    await database.close()\n"
+        "asyncio.run(make())\n"
+        "print([name for name in ('alembic', 'sqlalchemy.dialects.postgresql') if name in sys.modules])"
+    )
+    done = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
+    assert (await done.communicate())[0] == b"[]\n"
 
 
 @pytest.mark.parametrize("revision", OLDER)
