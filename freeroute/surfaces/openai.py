@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from freeroute.clock import Clock
@@ -30,7 +30,7 @@ _AT_ONCE = 2**20
 # clients close silent connections after 10 s and more, and most answers begin sooner than this.
 _KEEPALIVE = 5.0
 _COMMENT = b": waiting\n\n"
-_NO_COMMENTS, _NO_TURN = contextlib.nullcontext(), contextlib.nullcontext()
+_NO_COMMENTS = contextlib.nullcontext()
 _SWITCH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _LAST_EVENT = frame(DONE)
 
@@ -198,8 +198,8 @@ class _Comments:
     """
 
     def __init__(self, request: Request) -> None:
-        """Send on behalf of *request*, whose events take *turn* with the comments."""
-        self.turn = _Turn()
+        """Send on behalf of *request*, whose events take turns with the comments."""
+        self._turn = _Turn()
         self._request = request
         self._over = asyncio.Event()
 
@@ -213,15 +213,26 @@ class _Comments:
         self._over.set()
         await self._task
 
+    async def begin(self, headers: Mapping[str, str]) -> None:
+        """Begin the reply, unless a comment did."""
+        async with self._turn:
+            if not self._request.started:
+                await self._request.begin(200, _EVENT_STREAM, headers)
+
+    async def write(self, events: bytes) -> None:
+        """Send *events* between the comments."""
+        async with self._turn:
+            await self._request.more(events)
+
     async def _send(self) -> None:
-        while not await self._is_over((last := self.turn.last) + _KEEPALIVE):
-            if self.turn.last == last:
-                async with self.turn:
+        while not await self._is_over((last := self._turn.last) + _KEEPALIVE):
+            if self._turn.last == last:
+                async with self._turn:
                     await self._comment(last)
 
     async def _comment(self, last: float) -> None:
         """Send a comment, unless somebody wrote while this waited for its turn."""
-        if self.turn.last != last:
+        if self._turn.last != last:
             return
         if not self._request.started:
             await self._request.begin(200, _EVENT_STREAM, _STREAM_HEADERS)
@@ -236,14 +247,15 @@ class _Comments:
 
 
 async def _stream(request: Request, served: Served, comments: _Comments | None) -> None:
-    turn = _NO_TURN if comments is None else comments.turn
-    async with turn:
-        if not request.started:
-            await request.begin(200, _EVENT_STREAM, {**_STREAM_HEADERS, **served.headers})
+    head = {**_STREAM_HEADERS, **served.headers}
+    if comments is None:
+        await request.begin(200, _EVENT_STREAM, head)
+    else:
+        await comments.begin(head)
+    write = request.more if comments is None else comments.write
     # What is ready together leaves in one write.
     while events := await served.next():
-        async with turn:
-            await request.more(b"".join([frame(event) for event in events]))
+        await write(b"".join([frame(event) for event in events]))
 
 
 async def _finish(served: Served, watch: CallerWatch, request: Request) -> None:

@@ -94,6 +94,7 @@ class HttpTransport:
             raise
 
         def ended(_: Answer) -> None:
+            patience.over()
             slots.release()
             self._returned(origin, connection)
 
@@ -184,9 +185,26 @@ def _trust(*, verify: bool) -> ssl.SSLContext:
 
 
 class Patience:
-    """The deadlines of one exchange, and which of them runs."""
+    """The deadlines of one exchange, and which of them runs.
 
-    __slots__ = ("_left_at", "_loop", "_phase", "_seconds", "began", "deadlines", "ends_at", "sent_in")
+    Its waits share one timer, which is put off when it rings too early: a stream waits for every event, and
+    a timer costs as much as half of what else is done about one.
+    """
+
+    __slots__ = (
+        "_due",
+        "_left_at",
+        "_loop",
+        "_phase",
+        "_rings_at",
+        "_seconds",
+        "_timer",
+        "_waiting",
+        "began",
+        "deadlines",
+        "ends_at",
+        "sent_in",
+    )
 
     def __init__(self, deadlines: Deadlines) -> None:
         """Begin now."""
@@ -197,6 +215,10 @@ class Patience:
         self.ends_at = self._loop.time() + deadlines.total
         self._left_at = math.inf  # when the reader of the body went away with a piece of it
         self._phase, self._seconds = Phase.TOTAL, deadlines.total
+        self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = math.inf
+        self._waiting: asyncio.Future[None] | None = None
+        self._due = math.inf  # when whoever waits has waited long enough
 
     def until(self, phase: Phase, seconds: float) -> float:
         """Make *phase* the one that is timed and return when it ends; the total comes first if shorter."""
@@ -217,23 +239,22 @@ class Patience:
 
     async def head(self, sending: Awaitable[None], answer: Answer, at: float) -> None:
         """Have the request sent, and await the head of its *answer* until *at*."""
-        timer = self._loop.call_at(at, self._expire, answer.head)
+        self._watch(answer.head, at)
         try:
             await sending
             self.sent_in = mono() - self.began
             await answer.head
         finally:
-            timer.cancel()
+            self._waiting = None
 
     async def more(self, answer: Answer) -> None:
         """Await more of the body of *answer*."""
         waiter = answer.waiter = self._loop.create_future()
-        timer = self._loop.call_at(self.until(Phase.IDLE, self.deadlines.idle), self._expire, waiter)
+        self._watch(waiter, self.until(Phase.IDLE, self.deadlines.idle))
         try:
             await waiter
         finally:
-            timer.cancel()
-            answer.waiter = None
+            self._waiting = answer.waiter = None
         self._left_at = self._loop.time()
 
     def read_on(self) -> None:
@@ -247,9 +268,31 @@ class Patience:
         if now >= self.ends_at:
             raise TimedOut(Phase.TOTAL, self.deadlines.total)
 
-    def _expire(self, waiting: "asyncio.Future[None]") -> None:
-        if not waiting.done():
-            waiting.set_exception(TimedOut(self._phase, self._seconds))
+    def over(self) -> None:
+        """Ring no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _watch(self, waiting: "asyncio.Future[None]", due: float) -> None:
+        """Let *waiting* fail when it is *due*, unless it is done by then."""
+        self._waiting, self._due = waiting, due
+        if self._timer is None or due < self._rings_at:
+            self._set(due)
+
+    def _set(self, due: float) -> None:
+        self.over()
+        self._rings_at = due
+        self._timer = self._loop.call_at(due, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._waiting is None or self._waiting.done():
+            return
+        if self._due > self._rings_at:
+            self._set(self._due)
+        else:
+            self._waiting.set_exception(TimedOut(self._phase, self._seconds))
 
 
 class HttpExchange:
@@ -293,6 +336,8 @@ class HttpExchange:
 
     async def _read(self) -> bytes:
         answer, patience = self._answer, self._patience
+        if answer.pieces and not answer.complete and answer.failure is None:
+            patience.read_on()
         while not answer.pieces:
             if answer.complete:
                 return b""
@@ -300,8 +345,6 @@ class HttpExchange:
                 raise answer.failure
             patience.read_on()
             await patience.more(answer)
-        if not answer.complete and answer.failure is None:
-            patience.read_on()
         return self._connection.take(answer)
 
 

@@ -121,7 +121,9 @@ class Choices:
 
     def are_over(self, piece: Piece) -> bool:
         """Say whether *piece* says or finishes something, and only of choices that were closed before."""
-        if not piece.choices or not all(_index(choice) in self._closed for choice in piece.choices):
+        if not self._closed or not piece.choices:
+            return False
+        if not all(_index(choice) in self._closed for choice in piece.choices):
             return False
         return piece.finish is not None or is_meaningful(piece)
 

@@ -1,0 +1,59 @@
+"""The deadlines of one exchange, whose waits share a timer."""
+
+import asyncio
+
+import pytest
+
+from freeroute.upstreams.http_connection import Answer
+from freeroute.upstreams.http_transport import Patience
+from freeroute.upstreams.transport import Deadlines, Phase, TimedOut
+from tests.support.virtual import run
+
+
+async def waited(deadlines: Deadlines, *pieces: float) -> tuple[Phase, float]:
+    """Return which deadline ended the wait for more, and when, after *pieces* that came so much apart."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    answer = Answer(loop, lambda _: None, reused=False)
+    patience = Patience(deadlines)
+    for pause in pieces:
+        loop.call_later(pause, answer.wake)
+        await patience.more(answer)
+    with pytest.raises(TimedOut) as caught:
+        await patience.more(answer)
+    patience.over()
+    return caught.value.phase, loop.time() - began
+
+
+def test_silence_is_timed_from_the_last_piece_on():
+    phase, seconds = run(waited(Deadlines(idle=10, total=100), 6, 6, 6))
+    assert phase is Phase.IDLE
+    assert seconds == pytest.approx(28)
+
+
+def test_the_total_comes_before_a_silence_that_would_be_longer():
+    phase, seconds = run(waited(Deadlines(idle=10, total=15), 4, 4))
+    assert phase is Phase.TOTAL
+    assert seconds == pytest.approx(15)
+
+
+def test_the_total_comes_before_the_first_silence_is_over():
+    phase, seconds = run(waited(Deadlines(idle=10, total=8), 4))
+    assert phase is Phase.TOTAL
+    assert seconds == pytest.approx(8)
+
+
+def test_nobody_is_told_of_a_silence_that_nobody_waited_through():
+    async def read() -> None:
+        loop = asyncio.get_running_loop()
+        answer = Answer(loop, lambda _: None, reused=False)
+        patience = Patience(Deadlines(idle=10, total=100))
+        loop.call_later(1, answer.wake)
+        await patience.more(answer)
+        await asyncio.sleep(50)
+        patience.read_on()
+        loop.call_later(1, answer.wake)
+        await patience.more(answer)
+        patience.over()
+
+    run(read())
