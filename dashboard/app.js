@@ -3,7 +3,7 @@
 import { attr, byId, icon, line, make, paint, show, text } from "/dashboard/dom.js";
 import { Feed } from "/dashboard/feed.js";
 import { Router } from "/dashboard/router.js";
-import { Refused, call, open } from "/dashboard/session.js";
+import { Refused, Unanswered, call, open, reasonOf } from "/dashboard/session.js";
 import { Signing } from "/dashboard/signing.js";
 import { tick, ticking } from "/dashboard/ticker.js";
 import { moment, setClock, span, stateOf } from "/dashboard/words.js";
@@ -47,13 +47,14 @@ const router = new Router(desk);
 
 // Nobody is told anything before it is known who looks on.
 async function ready() {
-  await signing.start();
+  await signing.learn({ back: !latest || Boolean(retryAt) });
   if (signing.wanted) askForKey();
   return !signing.wanted;
 }
 
 async function told(status) {
   const first = !latest;
+  const back = Boolean(retryAt);
   latest = status;
   setClock(status.now);
   attr(byId("live"), "data-at", status.now);
@@ -64,6 +65,7 @@ async function told(status) {
   renderShell(status);
   if (first) await router.go(false);
   else router.update(status);
+  if (back && !first) await router.retry();
   announceChanges(status.providers);
   showLive();
 }
@@ -165,7 +167,7 @@ async function act(action) {
       await signing.askFor(action);
       return false;
     }
-    notice(error instanceof Refused ? error.message : "The gateway does not answer; nothing was changed.", "bad");
+    notice(error instanceof Unanswered ? "The gateway does not answer; nothing was changed." : reasonOf(error), "bad");
     return false;
   } finally {
     showLive();

@@ -26,12 +26,13 @@ export function formDialog(id, fields) {
     make("div", { class: "actions" }, cancel, submit));
   const root = make("dialog", { id, class: "wide", "aria-labelledby": `${id}-title` }, form);
   const before = {};
-  let task = null; // {work, done}
+  let task = null; // {work, done} of the dialog as it was opened last
 
   const complain = (problem) => {
-    text(error, problem ? wordsOf(problem) : "");
+    const [field] = (problem?.param ?? "").split(/[.[]/); // "models[0]" is about the field of models
+    text(error, problem ? labelled(problem, fields.find(({ name }) => name === field)) : "");
     for (const [name, input] of Object.entries(inputs)) {
-      const wrong = Boolean(problem?.param) && name === problem.param;
+      const wrong = name === field;
       attr(input, "aria-invalid", wrong ? "true" : null);
       if (wrong) input.focus();
     }
@@ -40,15 +41,16 @@ export function formDialog(id, fields) {
     if (submit.disabled) return;
     submit.disabled = true;
     complain(null);
+    const mine = task; // it may be cancelled, and another be opened, before the gateway answers
     try {
       const changed = Object.keys(inputs).filter((name) => inputs[name].value !== before[name]);
-      const made = await task.work(termsOf(fields, inputs), changed);
-      root.close();
-      task.done?.(made);
+      const made = await mine.work(termsOf(fields, inputs), changed);
+      if (task === mine) root.close();
+      mine.done?.(made);
     } catch (problem) {
-      complain(problem);
+      if (task === mine) complain(problem);
     } finally {
-      submit.disabled = false;
+      if (task === mine) submit.disabled = false;
     }
   };
   form.addEventListener("submit", (event) => {
@@ -60,6 +62,7 @@ export function formDialog(id, fields) {
 
   const open = ({ title: named, why: told, button, values = {}, fixed = [], work, done }) => {
     task = { work, done };
+    submit.disabled = false;
     form.reset();
     complain(null);
     text(title, named);
@@ -74,6 +77,13 @@ export function formDialog(id, fields) {
     Object.values(inputs).find((input) => !input.disabled)?.focus();
   };
   return { root, open, inputs };
+}
+
+// The gateway names the field as its settings do; here it has a label.
+function labelled(problem, field) {
+  const told = wordsOf(problem);
+  const path = `${problem.param}: `;
+  return field && told.includes(path) ? `${field.label}: ${told.slice(told.indexOf(path) + path.length)}` : told;
 }
 
 function fieldView(form, { name, label, note, wide, list, options, ...attributes }) {

@@ -15,8 +15,16 @@ const root = make("dialog", { id: "once", class: "wide", "aria-labelledby": "onc
   title, make("p", { id: "once-why" }, WHY), word, make("div", { class: "field" }, field, copying), told,
   make("div", { class: "actions" }, done));
 
-/** Show *secret*, a *kind* of thing such as "Key", and wait until it was kept. */
+let kept = null; // called once it was kept
+let last = Promise.resolve();
+
+/** Show *secret*, a *kind* of thing such as "Key", and wait until it was kept; one after the other. */
 export function showOnce(named, kind, secret) {
+  last = last.then(() => shown(named, kind, secret));
+  return last;
+}
+
+function shown(named, kind, secret) {
   if (!root.isConnected) document.body.append(root);
   text(title, named);
   text(word, kind);
@@ -24,8 +32,8 @@ export function showOnce(named, kind, secret) {
   text(told, "");
   root.showModal();
   copying.focus();
-  return new Promise((kept) => {
-    root.addEventListener("close", kept, { once: true });
+  return new Promise((resolve) => {
+    kept = resolve;
   });
 }
 
@@ -34,4 +42,12 @@ done.addEventListener("click", () => {
   field.value = "";
   root.close();
 });
-root.addEventListener("cancel", (event) => event.preventDefault()); // a slip must not lose it
+// A slip must not lose it. Browsers close a dialog all the same when they are asked again and again.
+root.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") event.preventDefault();
+});
+root.addEventListener("cancel", (event) => event.preventDefault());
+root.addEventListener("close", () => {
+  if (field.value) root.showModal();
+  else kept();
+});

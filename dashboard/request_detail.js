@@ -63,8 +63,9 @@ function reasonsOf({ choice, attempts, stored }) {
   if (stored) return ["What it was chosen by is known of the last requests alone: it is not stored."];
   if (!choice) return ["It came to no choice: nobody could have been asked."];
   const told = [
-    `${number(choice.able)} of the ${plural(choice.named, "candidate")} of this name were able to serve such requests, whatever length and quota.`,
-    `${ORDERS[choice.strategy] ?? choice.strategy} Who is out of quota, held or resting is passed over.`,
+    `Candidates of this name: ${number(choice.named)}. Able to serve such requests, whatever length and quota: ${number(choice.able)}.`,
+    ...(choice.named > 1 ? [ORDERS[choice.strategy] ?? choice.strategy] : []), // one alone is in no order
+    "Who is out of quota, held or resting is passed over.",
   ];
   const [first] = attempts;
   if (!first) told.push("None of them had room in time.");

@@ -11,11 +11,17 @@ export class Router {
   #links = [...byId("nav").children];
   #pages = new Map();
   #open = null;
+  #lost = null; // the page of the address, if it could not be loaded
+  #tries = new Map(); // how often the modules of pages could not be loaded
   #turn = 0;
 
   constructor(desk) {
     this.#desk = desk;
     window.addEventListener("hashchange", () => this.go(true));
+    byId("nav").addEventListener("click", ({ target }) => {
+      if (target.hash === location.hash) this.retry(true); // the address does not change
+    });
+    byId("page-reload").addEventListener("click", () => location.reload());
     this.#fetch(this.#named().hash.slice(1)).catch(() => {}); // while the gateway is asked who looks, and how it is
   }
 
@@ -24,24 +30,25 @@ export class Router {
     const [, ...rest] = location.hash.slice(1).split("/");
     const link = this.#named();
     const turn = ++this.#turn;
-    byId("page-trouble").hidden = true;
-    let page;
-    try {
-      page = await this.#load(link.hash.slice(1));
-    } catch {
-      text(byId("page-trouble"), `The page ${link.textContent} could not be loaded. Try again once the gateway answers.`);
-      byId("page-trouble").hidden = false;
-      return;
-    }
+    const page = await this.#load(link.hash.slice(1)).catch(() => null);
     if (turn !== this.#turn) return; // somebody went on while it was loaded
     this.#leave(page);
     this.#open = page;
+    this.#lost = page ? null : link.textContent;
     for (const each of this.#links) attr(each, "aria-current", each === link ? "page" : null);
     document.title = `${link.textContent} · freeroute`;
+    text(byId("page-trouble-text"), page ? "" : `The page ${this.#lost} could not be loaded. Choose it again once the gateway answers.`);
+    show(byId("page-trouble"), !page);
+    if (!page) return;
     show(page.root, true);
     page.shown?.(decoded(rest.join("/")));
     this.update(this.#desk.status());
     if (moved) page.root.querySelector("h2")?.focus();
+  }
+
+  /** Open the page that could not be loaded, if there is one. */
+  async retry(moved = false) {
+    if (this.#lost) await this.go(moved);
   }
 
   /** Tell the open page what the gateway says now. */
@@ -61,7 +68,16 @@ export class Router {
     return this.#links.find((one) => one.hash === `#${id}`) ?? this.#links[0];
   }
 
-  #fetch = (id) => import(`/dashboard/pages/${id}.js`);
+  // Browsers remember of a module that it could not be loaded: under another address it is loaded anew.
+  async #fetch(id) {
+    const tries = this.#tries.get(id) ?? 0;
+    try {
+      return await import(`/dashboard/pages/${id}.js${tries ? `?${tries}` : ""}`);
+    } catch (error) {
+      this.#tries.set(id, tries + 1);
+      throw error;
+    }
+  }
 
   async #load(id) {
     if (!this.#pages.has(id)) {

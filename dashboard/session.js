@@ -16,8 +16,16 @@ export class Refused extends Error {
   }
 }
 
-/** What to say of *error* where something was only to be read. */
-export const reasonOf = (error) => (error instanceof Refused ? error.message : "The gateway does not answer.");
+/** Nobody answered, or not in time. */
+export class Unanswered extends Error {}
+
+/** What to say of *error* where something was only to be read. One of our own is told to the console, too. */
+export function reasonOf(error) {
+  if (error instanceof Refused) return error.message;
+  if (error instanceof Unanswered) return "The gateway does not answer; what you see may be old.";
+  reportError(error);
+  return "This page failed. Reload it, and tell its makers if it fails again.";
+}
 
 /** The whole of one provider; the status as it goes on has the most telling of it. */
 export const readProvider = (id) => call("GET", `/v1/status/providers/${encodeURIComponent(id)}`);
@@ -40,8 +48,8 @@ export const signOut = () => call("DELETE", SESSION);
 const SESSION = "/dashboard/session";
 
 /**
- * Ask the gateway; returns what it says as JSON, null if nothing. Raises Refused, or what a dead network raises, which one
- * that does not answer within *patience* ms is.
+ * Ask the gateway; returns what it says as JSON, null if nothing. Raises Refused, and Unanswered if it says nothing
+ * sensible within *patience* ms.
  */
 export async function call(method, path, body, patience = 10000) {
   const reply = await open(path, {
@@ -51,7 +59,7 @@ export async function call(method, path, body, patience = 10000) {
     signal: AbortSignal.timeout(patience),
   });
   if (!reply.ok) throw await refusal(reply);
-  return reply.json().catch(() => null);
+  return reply.text().then((said) => (said ? JSON.parse(said) : null)).catch(unanswered);
 }
 
 /** What a *reply* that is not ok says, as a Refused. */
@@ -63,5 +71,10 @@ export async function refusal(reply) {
 /** Ask for something that is read as it comes: returns the Response, of whatever status. *init* is as for fetch. */
 export function open(path, init = {}) {
   const headers = { ...init.headers, "x-freeroute-dashboard": "1" };
-  return fetch(path, { ...init, headers, cache: "no-store", credentials: "same-origin", redirect: "error" });
+  return fetch(path, { ...init, headers, cache: "no-store", credentials: "same-origin", redirect: "error" })
+    .catch(unanswered);
+}
+
+function unanswered(cause) {
+  throw new Unanswered("The gateway does not answer.", { cause });
 }

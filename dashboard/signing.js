@@ -15,13 +15,14 @@ export class Signing {
   #known = false;
   #pending = null; // the action that waits for a key
   #last = null; // who was signed in last
+  #ended = false; // whether that session came to its end by itself
   #changed;
   #act;
 
   constructor({ changed, act }) {
     this.#changed = changed;
     this.#act = act;
-    byId("sign-in").addEventListener("click", () => this.#open(null, ""));
+    byId("sign-in").addEventListener("click", () => this.#open(null, this.#ended ? ENDED : ""));
     byId("sign-out").addEventListener("click", () => this.#leave());
     byId("signin-form").addEventListener("submit", (event) => this.#enter(event, "signin"));
     byId("dialog-form").addEventListener("submit", (event) => this.#enter(event, "dialog"));
@@ -54,27 +55,24 @@ export class Signing {
     return !byId("signin").hidden;
   }
 
-  /** Find out who is signed in when the page is opened; a demo is signed in to then. */
-  async start() {
-    if (this.#known) return;
-    const who = await whoAmI();
-    this.#become(who.demo && !who.name ? await signIn() : who);
-  }
-
-  /** Find out whether the session still stands. */
-  async learn() {
+  /** Find out who is signed in, and whether the session still stands: a gateway that started anew has forgotten it. */
+  async learn({ back = false } = {}) {
     const before = this.#who.name;
-    const who = await whoAmI();
+    let who = await whoAmI();
+    // A demo is signed in to when it is opened, and when it is *back*.
+    if (who.demo && !who.name && back && (before || !this.#known)) who = await signIn();
     // Somebody else signed in, in another tab.
     if (before && who.name && who.name !== before) return location.reload();
+    if (before && !who.name) this.#ended = true;
     this.#become(who);
     if (before && this.wanted) this.demand(ENDED);
   }
 
   /** Ask for a key in place of everything else. */
   demand(complaint = "") {
+    // What is asked in front of the panel would bar it; a key that is shown this once is taken first.
+    for (const dialog of document.querySelectorAll("dialog[open]:not(#once)")) dialog.close();
     if (this.demanding && !complaint) return;
-    byId("signin-dialog").close();
     show(byId("signin"), true);
     text(byId("signin-error"), complaint);
     byId("signin-key").focus();
@@ -82,10 +80,9 @@ export class Signing {
 
   /** Ask for the key that *action* was refused for, and then do it. */
   async askFor(action) {
-    const before = this.#who.name;
     await this.learn().catch(() => {});
-    const { name, client } = this.#who;
-    if (!this.wanted) this.#open(action, client ? `${client} is a client.` : before && !name ? ENDED : "");
+    const { client } = this.#who;
+    if (!this.wanted) this.#open(action, client ? `${client} is a client.` : this.#ended ? ENDED : "");
   }
 
   #open(action, complaint) {
@@ -132,6 +129,7 @@ export class Signing {
     this.#known = true;
     this.#who = who;
     this.#last = who.name ?? this.#last;
+    if (who.name) this.#ended = false;
     line(byId("who"), who.name && `Signed in as ${called(who)}`);
     show(byId("sign-in"), !who.name && !this.wanted);
     show(byId("sign-out"), who.name);

@@ -5,6 +5,7 @@ import { planned } from "/dashboard/plan.js";
 import { brief, ending, millis, number, plural } from "/dashboard/words.js";
 
 const MEASURABLE = 50; // ms; what comes at once has no speed
+const LONGEST = 128; // characters of a name in a header
 const LISTED = 50; // candidates of a plan; a large catalogue has thousands
 
 const REMEDIES = {
@@ -90,6 +91,14 @@ export function listPlan(parent, plan, head) {
 }
 
 function candidate(one, head) {
-  const answered = one.provider === head.provider && one.model === head.model;
-  return planned(one, answered ? make("span", { class: "chip" }, "answered") : "");
+  return planned(one, answered(one, head) ? make("span", { class: "chip" }, "answered") : "");
+}
+
+/** Whether the candidate *one* of a plan is who answered, as *head* tells. */
+export const answered = (one, head) => printable(one.provider) === head.provider && printable(one.model) === head.model;
+
+// Names as the gateway writes them into a header: ASCII, and not long.
+function printable(name) {
+  const safe = [...name].slice(0, LONGEST + 1).map((char) => (char >= " " && char <= "~" ? char : "?")).join("");
+  return safe.length > LONGEST ? `${safe.slice(0, LONGEST - 3)}...` : safe;
 }

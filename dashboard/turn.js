@@ -1,7 +1,7 @@
 // One turn of the playground: what was asked, the answer as it grows, and beside it who gives it and how.
 
 import { attr, keyed, line, make, show, text } from "/dashboard/dom.js";
-import { failureOf, factsOf, headOf, listFacts, listPlan } from "/dashboard/told.js";
+import { answered, failureOf, factsOf, headOf, listFacts, listPlan } from "/dashboard/told.js";
 import { ticking } from "/dashboard/ticker.js";
 import { now } from "/dashboard/words.js";
 
@@ -18,6 +18,11 @@ export function turnView(asked, { again, give, look }) {
   const root = make("li", { class: "turn" }, make("div", {}, ...asked.map(askedView), words.root), aside.root);
   let head = NOBODY;
   let planned = null;
+  const compare = () => {
+    aside.plan(planned, head);
+    const who = planned.candidates.find((one) => answered(one, head));
+    if (who) words.name(`${who.provider}, ${who.model}`); // a header has it in ASCII
+  };
   return {
     root,
     /** It goes out to *model*; *answer* is still empty. */
@@ -39,12 +44,12 @@ export function turnView(asked, { again, give, look }) {
       words.grow(answer);
       words.end(answer, stopped, failure);
       aside.end(factsOf(head, answer, times), head.id);
-      if (planned) aside.plan(planned, head);
+      if (planned) compare();
     },
     /** The plan came, as it stood when this was asked. */
     plan(plan) {
       planned = plan;
-      aside.plan(plan, head);
+      compare();
     },
     /** The conversation has gone on: there is nothing more to do here. */
     close: words.close,

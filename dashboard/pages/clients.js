@@ -76,16 +76,16 @@ export function build(desk) {
     const barred = desk.may("operate");
     line(scope, barred);
     allow(add, barred);
-    for (const each of [none, box, find]) show(each, false);
-    if (!clients) return;
+    const all = clients ?? [];
     const sought = find.value.trim().toLowerCase();
-    const found = joined(clients, desk.status()?.clients).filter((one) => `${one.name} ${one.note}`.toLowerCase().includes(sought));
+    const found = joined(all, desk.status()?.clients).filter((one) => `${one.name} ${one.note}`.toLowerCase().includes(sought));
     const shown = found.slice(0, MOST);
-    text(count, clients.length ? String(clients.length) : "");
-    show(find, clients.length >= FINDABLE || sought);
-    show(none, !clients.length);
+    text(count, all.length ? String(all.length) : "");
+    // Once each: what is hidden loses the focus, even if it is shown again at once.
+    show(find, all.length && (all.length >= FINDABLE || sought || find === document.activeElement));
+    show(none, clients && !all.length);
     show(box, shown.length);
-    line(more, shown.length === clients.length ? "" : `${number(shown.length)} of ${number(clients.length)} are shown.`);
+    line(more, shown.length === all.length ? "" : `${number(shown.length)} of ${number(all.length)} are shown.`);
     keyed(rows, shown, (one) => `${one.from} ${one.name}`, () => clientRow(verbs, () => desk.may("operate")));
   };
 

@@ -4,7 +4,7 @@ import { choice, picker } from "/dashboard/controls.js";
 import { allow, attr, keyed, line, make, show, table, text } from "/dashboard/dom.js";
 import { CAN, familyRow, isReady, limitWords, modelRow, pace, pressing } from "/dashboard/model_row.js";
 import { ORDERS, planned } from "/dashboard/plan.js";
-import { Refused } from "/dashboard/session.js";
+import { reasonOf } from "/dashboard/session.js";
 import { paced } from "/dashboard/ticker.js";
 import { number, plural, privacy, stateOf } from "/dashboard/words.js";
 
@@ -68,9 +68,11 @@ export function build(desk) {
     try {
       const callers = desk.may("read");
       found = callers ? asCallersSee(await desk.ask("GET", "/v1/models")) : await desk.ask("GET", "/admin/models");
-      text(notice, found.data.length ? "" : "No provider is on yet. The overview says how to get going.");
+      text(notice, found.data.length ? "" : callers && found.meta_models.length
+        ? "You may ask for the names above."
+        : "No provider is on yet. The overview says how to get going.");
     } catch (error) {
-      text(notice, error instanceof Refused ? error.message : "The gateway does not answer; what you see may be old.");
+      text(notice, reasonOf(error));
     }
     render();
   }

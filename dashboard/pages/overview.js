@@ -76,16 +76,22 @@ function renderRoom({ capacity, waiting, in_flight: inFlight, providers }) {
   show(byId("room-box"), Boolean(capacity) && providers.some(isOn));
   if (!capacity) return;
   const facts = [
-    ["Calls left now", brief(capacity.now)],
-    ["Calls left today", brief(capacity.today)],
+    ["Calls left now", callsOf(capacity.now, capacity.unlimited)],
+    ["Calls left today", callsOf(capacity.today, capacity.unlimited)],
     ["Under way", brief(inFlight)],
     ["Waiting", `${brief(waiting.for_capacity)} of ${brief(waiting.room)}`],
   ];
   if (waiting.for_limits) facts.push(["Waiting for their own limits", brief(waiting.for_limits)]);
   renderFacts(byId("room"), facts);
-  const also = capacity.unlimited ? ` ${plural(capacity.unlimited, "more model")} have no known limit.` : "";
+  const without = capacity.unlimited;
+  const also = without
+    ? ` ${plural(without, capacity.today ? "more model" : "model")} ${without === 1 ? "has" : "have"} no known limit.`
+    : "";
   text(byId("room-note"), `Typical calls, 200 tokens asked and 300 answered; today ends at midnight UTC.${also}`);
 }
+
+// Where some have no known limit, none of the others being left says nothing.
+const callsOf = (left, unlimited) => (!left && unlimited ? "No limit known" : brief(left));
 
 function renderFacts(list, facts) {
   keyed(list, facts, ([name]) => name, ([name]) => {

@@ -3,7 +3,7 @@
 import { chart, ranked, spell } from "/dashboard/chart.js";
 import { choice, picker } from "/dashboard/controls.js";
 import { cell, keyed, line, make, show, table, text } from "/dashboard/dom.js";
-import { Refused } from "/dashboard/session.js";
+import { Refused, reasonOf } from "/dashboard/session.js";
 import { paced } from "/dashboard/ticker.js";
 import { brief, millis, now, number } from "/dashboard/words.js";
 
@@ -169,7 +169,7 @@ export function build(desk) {
   return {
     root,
     shown(place) {
-      for (const [name, value] of new URLSearchParams(place)) if (name in wanted && allowed(name, value)) wanted[name] = value;
+      for (const [name, value] of new URLSearchParams(place)) if (allowed(name, value)) wanted[name] = value;
       reading.now();
     },
     update() {
@@ -180,11 +180,12 @@ export function build(desk) {
   };
 }
 
-const allowed = (name, value) => name === "client" || value in { span: SPANS, by: BY, show: MEASURES }[name];
+// Whatever else an address says is not heard.
+const CHOICES = { span: SPANS, by: BY, show: MEASURES };
+const allowed = (name, value) => name === "client" || (Object.hasOwn(CHOICES, name) && Object.hasOwn(CHOICES[name], value));
 
 function troubleOf(error) {
-  if (!(error instanceof Refused)) return "The gateway does not answer; what you see may be old.";
-  if (error.code !== "records_unavailable") return error.message;
+  if (error.code !== "records_unavailable") return reasonOf(error);
   return `${error.message} Usage is read from the receipts that the gateway stores: see storage.records in its settings.`;
 }
 

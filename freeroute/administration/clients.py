@@ -84,7 +84,7 @@ class ClientBook:
             others = tuple(other for other in known if other.name != name or other.revoked is None)
             if any(other.name == name for other in others):
                 raise Conflict(
-                    f"there is a client {name} already; `clients rotate {name}` gives it another key",
+                    f"there is a client {name} already: rotate it to give it another key",
                     param="name",
                 )
             if len(others) >= MOST:

@@ -127,6 +127,8 @@ def _operator(name: str, token_hash: bytes, terms: Mapping[str, Any], now: float
         raise _WHERE.error(f"expected one of {', '.join(Scope)}", ".scope")
     said = convert(given, _Terms, _WHERE)
     expires = None if said.expires is None else moment_of(said.expires, _WHERE)
+    if expires is not None and expires <= now:
+        raise _WHERE.error("is past: the token would open nothing", ".expires")
     return Operator(name, said.scope, token_hash, created=now, expires=expires, note=said.note)
 
 

@@ -159,12 +159,18 @@ def _all_failed(course: Course, metadata: dict[str, Any]) -> ApiError:
         told = "whatever was asked is a gateway that leads back to one the request came from: take it out"
         return LoopDetected(told, metadata=metadata)
     if all(note.kind is Kind.TIMED_OUT for note in course.notes):
-        return UpstreamTimeout(f"all {len(course.notes)} attempts timed out", metadata=metadata)
+        return UpstreamTimeout(f"{_all_of(course)} timed out", metadata=metadata)
     if course.misfit is not None and all(note.kind is Kind.NONCONFORMING for note in course.notes):
         return misfitted(course.misfit, course)
     last = course.notes[-1]
-    told = f"all {len(course.notes)} attempts failed; the last at {last.provider}: {last.kind.value}"
+    where = f"at {last.provider}: {last.kind.value}"
+    told = f"{_all_of(course)} failed{'; the last' if len(course.notes) > 1 else ','} {where}"
     return UpstreamFailed(told, metadata=metadata)
+
+
+def _all_of(course: Course) -> str:
+    count = len(course.notes)
+    return "the only attempt" if count == 1 else f"all {count} attempts"
 
 
 def attempts_told(notes: Sequence[AttemptNote]) -> list[dict[str, Any]]:

@@ -72,6 +72,7 @@ def test_the_names_of_the_keys_are_taken(operators, notes, name):
         ("ann", {"scope": "root"}, "scope", "expected one of read, operate, admin"),
         ("ann", {"scope": []}, "scope", "expected one of read, operate, admin"),
         ("ann", {"scope": "read", "expires": "soon"}, "expires", "expected a date"),
+        ("ann", {"scope": "read", "expires": "2020-01-31"}, "expires", "is past"),
         ("ann", {"scope": "read", "note": "a\nb"}, "note", "holds a line break"),
         ("ann", {"scope": "read", "token": "mine"}, "token", "unknown field"),
     ],

@@ -31,6 +31,39 @@ def clients_come_and_go(walk: Walk) -> None:
     walk.page.get_by_role("button", name="Remove: alice").click()
     walk.page.locator("#ask-yes").click()
     walk.page.locator("#clients tr", has_text="alice").wait_for(state="detached")
+    assert walk.page.evaluate("document.activeElement.className") == "scroll"  # around the table
+
+
+def a_name_is_found_letter_by_letter(walk: Walk) -> None:
+    """The field to find a client by keeps the focus while somebody types."""
+    walk.page.evaluate("location.hash = 'clients/b'")
+    field = walk.page.get_by_label("Find clients")
+    field.focus()
+    field.press("End")
+    walk.page.keyboard.type("ob")
+    assert field.input_value() == "bob"
+    walk.page.evaluate("location.hash = 'clients'")
+
+
+def a_key_that_comes_late_is_shown(walk: Walk) -> None:
+    """Whoever cancels before the gateway answers is shown the key of the client that was made all the same."""
+    held: list[Any] = []
+    walk.page.route("**/admin/clients", lambda route: held.append(route))
+    walk.page.get_by_role("button", name="Add a client").click()
+    form = walk.page.locator("#client")
+    form.get_by_label("Name", exact=True).fill("late")
+    form.get_by_role("button", name="Add", exact=True).click()
+    while not held:
+        walk.page.wait_for_timeout(50)
+    form.get_by_role("button", name="Cancel").click()
+    walk.page.get_by_role("button", name="Add a client").click()
+    walk.page.unroute("**/admin/clients")
+    for route in held:
+        route.continue_()
+    _take_key(walk, "late")
+    assert form.is_visible()  # the one that was opened since
+    form.get_by_role("button", name="Cancel").click()
+    walk.see("#clients tr", "late")
 
 
 def limits_are_changed(walk: Walk) -> None:
@@ -92,6 +125,12 @@ def a_wrong_field_is_named(walk: Walk) -> None:
     field.press("Enter")
     walk.see("#client-error", "a name has up to 64 letters")
     assert field.get_attribute("aria-invalid") == "true"
+    field.fill("named")
+    models = walk.page.locator("#client").get_by_label("Models", exact=True)
+    models.fill("x" * 300)
+    models.press("Enter")
+    walk.see("#client-error", "Models: ")
+    assert models.get_attribute("aria-invalid") == "true"
     walk.page.keyboard.press("Escape")
     walk.forgive("400")
 
@@ -122,7 +161,8 @@ def _take_key(walk: Walk, name: str) -> str:
     field = walk.page.locator("#once-value")
     key: str = field.input_value()
     assert key.startswith("fr-")
-    walk.page.keyboard.press("Escape")
+    for _ in range(4):  # a browser asked that often closes other dialogs
+        walk.page.keyboard.press("Escape")
     assert field.is_visible()
     walk.page.get_by_role("button", name="I have kept it").click()
     field.wait_for(state="hidden")
@@ -132,6 +172,8 @@ def _take_key(walk: Walk, name: str) -> str:
 
 STEPS: tuple[Callable[[Walk], None], ...] = (
     clients_come_and_go,
+    a_name_is_found_letter_by_letter,
+    a_key_that_comes_late_is_shown,
     limits_are_changed,
     use_is_told_by_model_and_leads_to_the_requests,
     recipes_ask_for_a_key_now,

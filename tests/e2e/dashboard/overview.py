@@ -151,6 +151,21 @@ def an_outage_is_told(walk: Walk) -> None:
     walk.forgive("ERR_INTERNET_DISCONNECTED")
 
 
+def a_page_that_could_not_be_loaded_is_tried_again(walk: Walk) -> None:
+    """What was lost on the way is told where it would stand, and comes when it is chosen again."""
+    script = "**/dashboard/pages/connect.js"
+    walk.page.route(script, lambda route: route.abort())
+    walk.turn_to("Connect")
+    walk.see("#page-trouble", "The page Connect could not be loaded")
+    assert walk.page.locator("#page-overview").is_hidden()
+    walk.page.unroute(script)
+    walk.turn_to("Connect")
+    walk.page.locator("#connect-title").wait_for()
+    assert walk.page.locator("#page-trouble").is_hidden()
+    walk.turn_to("Overview")
+    walk.forgive("ERR_FAILED")
+
+
 STEPS: tuple[Callable[[Walk], None], ...] = (
     cards_show_every_provider,
     what_is_left_is_told,
@@ -164,4 +179,5 @@ STEPS: tuple[Callable[[Walk], None], ...] = (
     the_keyboard_reaches_everything,
     updates_can_be_paused,
     an_outage_is_told,
+    a_page_that_could_not_be_loaded_is_tried_again,
 )

@@ -38,7 +38,7 @@ def a_failed_hop_is_told_on_the_timeline(walk: Walk) -> None:
     hop, answer = walk.page.locator(".course li").all_inner_texts()
     assert [words for words in (ILL, "too busy itself (503)") if words not in hop] == [], hop
     assert [words for words in ("answered", "first word after") if words not in answer] == []
-    walk.see(".opened .why", "were able to serve such requests")
+    walk.see(".opened .why", "Able to serve such requests")
     walk.see(".opened pre", f"x-request-id: {asked}")
     walk.see(".opened pre", f"x-freeroute-trail: {ILL}/gpt-oss-120b=no_capacity:503")
 

@@ -65,9 +65,23 @@ def a_session_ends_with_its_token(walk: Walk) -> None:
     walk.see("#who", "Signed in as admin")
 
 
+def a_gateway_that_is_back_knows_its_operator_again(walk: Walk) -> None:
+    """A demo that has forgotten its sessions is signed in to again once it answers."""
+    stream = "**/v1/status/events"
+    walk.page.route(stream, lambda route: route.abort())
+    walk.page.evaluate("dispatchEvent(new Event('online'))")  # asks anew
+    walk.see("#trouble", "does not answer")
+    walk.page.context.clear_cookies()
+    walk.page.unroute(stream)
+    walk.page.locator("#retry").click()
+    walk.page.locator("#trouble").wait_for(state="hidden")
+    assert _name(walk) == "admin"
+    walk.forgive("ERR_FAILED")
+
+
 def the_panel_asks_for_a_key(walk: Walk) -> None:
     """Where clients are configured nothing is seen before somebody signs in, as a client for example."""
-    key = _ask(walk, "POST", "/admin/clients", name="carol")["key"]
+    key = _ask(walk, "POST", "/admin/clients", name="carol", models=["free*"])["key"]
     walk.page.get_by_role("button", name="Sign out").click()
     walk.see("#signin-title", "This gateway asks for a key")
     walk.see("#live", "Needs a key")
@@ -82,6 +96,27 @@ def the_panel_asks_for_a_key(walk: Walk) -> None:
     walk.see("#who", "Signed in as carol (client)")
     walk.turn_to("Overview")
     walk.see(".card h3", walk.page.locator(".card h3").first.inner_text())
+    walk.turn_to("Models")
+    walk.see(".models", "You may ask for the names above.")
+    walk.forgive("401")
+
+
+def the_panel_is_not_barred_by_a_dialog(walk: Walk) -> None:
+    """Whoever is signed out in the middle of a form can sign in again."""
+    token = _ask(walk, "POST", "/admin/operators", name="brief", scope="operate")["token"]
+    walk.page.get_by_role("button", name="Sign out").click()
+    walk.page.locator("#signin-key").fill(token)
+    walk.page.locator("#signin-key").press("Enter")
+    walk.see("#who", "Signed in as brief")
+    walk.turn_to("Clients")
+    walk.page.get_by_role("button", name="Add a client").click()
+    _ask(walk, "DELETE", "/admin/operators/brief")
+    walk.see("#signin-error", "You were signed out")
+    walk.page.locator("#client").wait_for(state="hidden")
+    assert walk.page.evaluate("document.activeElement.id") == "signin-key"
+    walk.page.keyboard.type(ADMIN_KEY)
+    walk.page.keyboard.press("Enter")
+    walk.see("#who", "Signed in as admin")
     walk.forgive("401")
 
 
@@ -103,7 +138,13 @@ def _sign_in(walk: Walk, key: str) -> None:
     walk.page.locator("#signin-dialog").wait_for(state="hidden")
 
 
-def _ask(walk: Walk, method: str, path: str, **body: str) -> Any:
+def _name(walk: Walk) -> Any:
+    """Return who the browser is signed in as, as the gateway tells it."""
+    asked = "fetch('/dashboard/session', {headers: {'x-freeroute-dashboard': '1'}}).then((told) => told.json())"
+    return walk.page.evaluate(asked)["name"]
+
+
+def _ask(walk: Walk, method: str, path: str, **body: Any) -> Any:
     headers = {"authorization": f"Bearer {ADMIN_KEY}"}
     reply = walk.page.request.fetch(f"{walk.url}{path}", method=method, data=body or None, headers=headers)
     assert reply.ok, reply.text()
@@ -115,9 +156,11 @@ STEPS: tuple[Callable[[Walk], None], ...] = (
     a_wrong_key_is_refused,
     an_onlooker_sees_what_is_off_and_why,
     a_session_ends_with_its_token,
+    a_gateway_that_is_back_knows_its_operator_again,
 )
 # Once there are clients.
 KEYED_STEPS: tuple[Callable[[Walk], None], ...] = (
     the_panel_asks_for_a_key,
     a_client_that_is_revoked_is_signed_out,
+    the_panel_is_not_barred_by_a_dialog,
 )

@@ -100,6 +100,15 @@ def many_names_are_few_colours(walk: Walk) -> None:
     assert ranked[-1]["values"] == [0 + 1 + 2 + 3 + 4, 5]
 
 
+def an_address_that_says_nothing_sensible_is_not_heard(walk: Walk) -> None:
+    """What an address names and nobody offers changes nothing."""
+    walk.page.evaluate("location.hash = 'usage/show=constructor&span=constructor&by=toString&toString=1'")
+    walk.page.wait_for_function("document.querySelectorAll('.usage [aria-pressed], .usage select').length")
+    walk.settle()
+    assert "does not answer" not in _page(walk).inner_text()
+    assert "failed. Reload" not in _page(walk).inner_text()
+
+
 STEPS: tuple[Callable[[Walk], None], ...] = (
     use_is_drawn_and_listed,
     time_is_walked_by_keys,
@@ -108,4 +117,5 @@ STEPS: tuple[Callable[[Walk], None], ...] = (
     the_address_says_what_is_shown,
     axes_have_round_marks,
     many_names_are_few_colours,
+    an_address_that_says_nothing_sensible_is_not_heard,
 )
