@@ -19,7 +19,7 @@ from tests.support.world import World, model, provider
 async def broken(world: World) -> Probes:
     for name in list(world.upstream.scripts):
         world.upstream.scripts[name] = [Kind.UNREACHABLE]
-    with pytest.raises(Exception, match="attempts? failed"):
+    with pytest.raises(Exception, match=r"attempts? failed"):
         await world.ask()
     world.clock.advance(20)
     return Probes(world.gateway)

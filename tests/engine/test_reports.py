@@ -162,7 +162,7 @@ async def test_status_sums_up_providers_and_the_last_requests():
 
 async def test_a_reset_closes_breakers_and_lifts_holds():
     world = World(provider("a"), a=[Kind.KEY_INVALID])
-    with pytest.raises(Exception, match="attempts? failed"):
+    with pytest.raises(Exception, match=r"attempts? failed"):
         await world.ask()
     assert world.gateway.status()["providers"][0]["state"] == "held"
     assert world.gateway.reset("a")["state"] == "healthy"

@@ -90,7 +90,7 @@ async def test_all_holds_or_those_of_a_provider_are_lifted(ask, world, trail):
 async def test_breakers_are_shown_and_closed(ask, world, trail):
     world.upstream.scripts["groq"] = [Kind.FAULT] * 3
     for _ in range(3):
-        with pytest.raises(Exception, match="attempts? failed"):
+        with pytest.raises(Exception, match=r"attempts? failed"):
             await world.ask("groq/org/x")
     shown = {entry["id"]: entry["state"] for entry in (await ask("GET", "/admin/breakers")).json()["data"]}
     assert shown == {"groq": "closed", "groq/org/x#k1": "open", "other": "closed", "other/y#k1": "closed"}

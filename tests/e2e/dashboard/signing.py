@@ -140,7 +140,9 @@ def _sign_in(walk: Walk, key: str) -> None:
 
 def _name(walk: Walk) -> Any:
     """Return who the browser is signed in as, as the gateway tells it."""
-    asked = "fetch('/dashboard/session', {headers: {'x-freeroute-dashboard': '1'}}).then((told) => told.json())"
+    asked = (
+        "fetch('/dashboard/session', {headers: {'x-freeroute-dashboard': '1'}}).then((told) => told.json())"
+    )
     return walk.page.evaluate(asked)["name"]
 
 
