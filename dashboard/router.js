@@ -37,7 +37,7 @@ export class Router {
     this.#lost = page ? null : link.textContent;
     for (const each of this.#links) attr(each, "aria-current", each === link ? "page" : null);
     document.title = `${link.textContent} · freeroute`;
-    text(byId("page-trouble-text"), page ? "" : `The page ${this.#lost} could not be loaded. Choose it again once the gateway answers.`);
+    text(byId("page-trouble-text"), page ? "" : `The page ${this.#lost} could not be loaded. Choose it again once the gateway answers, or reload.`);
     show(byId("page-trouble"), !page);
     if (!page) return;
     show(page.root, true);
