@@ -46,7 +46,8 @@ class Bucket(Counter):
 
     def used(self, now: Now) -> float:
         """Return what is missing from a full bucket."""
-        return max(0.0, self._debt - max(0.0, now.mono - self._from) * self._rate)
+        refilling = now.mono - self._from
+        return max(0.0, self._debt - refilling * self._rate) if refilling > 0 else self._debt
 
     def resets_in(self, now: Now) -> float:
         """Return the seconds until the bucket is full."""

@@ -88,8 +88,10 @@ class Counter(ABC):
             real = slip.amount if actual is None else max(0.0, actual)
             self._in_flight -= slip.amount
             slip.change, slip.kept = real - slip.amount, real
-            self._taken += max(0.0, slip.change)
-            self._freed += max(0.0, -slip.change)
+            if slip.change > 0:
+                self._taken += slip.change
+            else:
+                self._freed -= slip.change
             self._close(slip, slip.change, now)
             slip.open = False
 

@@ -181,7 +181,8 @@ class Sliding(Counter):
 
     def _expire(self, now: Now) -> None:
         # A caller's instant may be a little older than one already seen; what is gone stays gone.
-        self._seen = max(self._seen, now.mono)
+        if now.mono > self._seen:
+            self._seen = now.mono
         if self._slips and self._slips[0].mark <= self._seen:
             over = bisect_right(self._slips, self._seen, key=_mark)
             gone = sum(slip.amount for slip in self._slips[:over])

@@ -65,18 +65,22 @@ class Scrub:
     def __call__(self, logger: object, method: str, event: Event) -> Event:
         """Return *event* without secrets; control characters are for tracebacks alone."""
         for name, value in event.items():
-            event[name] = self._clean(value, keep_lines=name in ("exception", "stack"))
+            if name in ("exception", "stack"):
+                event[name] = self._pattern.sub(HIDDEN, str(value))
+            else:
+                event[name] = self._clean(value)
         return event
 
-    def _clean(self, value: object, *, keep_lines: bool = False) -> object:
+    def _clean(self, value: object) -> object:
+        if isinstance(value, str):
+            return self._one_line(value)
         if isinstance(value, (bool, int, float)) or value is None:
             return value
         if isinstance(value, dict):
             return {str(name): self._clean(inner) for name, inner in value.items()}
         if isinstance(value, (list, tuple)):
             return [self._clean(inner) for inner in value]
-        text = str(value)
-        return self._pattern.sub(HIDDEN, text) if keep_lines else self._one_line(text)
+        return self._one_line(str(value))
 
     def _one_line(self, text: str) -> str:
         """Return *text* without secrets and control characters; names that lines repeat are looked up."""
