@@ -245,8 +245,7 @@ _IDENTIFIER = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 def _code(heard: Heard) -> str | None:
     """Return the provider's own code, if it is one: some put a sentence or a key there."""
     codes = [code for code in heard.said.codes if _IDENTIFIER.fullmatch(code)]
-    # Codes are kept in lower case, and a key among them too.
-    codes = [code for code in codes if redact(code, heard.secret.lower()) == code]
+    codes = [code for code in codes if redact(code, heard.secret) == code]
     return next((code for code in codes if not code.isdigit()), codes[0] if codes else None)
 
 
