@@ -7,7 +7,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from freeroute.commands.probing.redaction import HIDDEN, LONGEST, headers, shape, words
+from freeroute.commands.probing.redaction import LONGEST, headers, shape, words
+from freeroute.upstreams.redaction import HIDDEN
 
 KNOWN = ("llama-3.3-70b-versatile", "openai/gpt-oss-120b", "temperature", "freeroute-no-such-model")
 _DRAWN = string.ascii_letters + string.digits
