@@ -217,6 +217,8 @@ def _outcome(heard: Heard, kind: Kind, rule: ErrorRule | None) -> Outcome:
     spent = _spent(heard) if kind is Kind.RATE_LIMITED else hints.Spent()
     window = rule.window if rule is not None and rule.window else spent.window
     param = parameters.named(heard.said) if kind is Kind.BAD_PARAMETER else None
+    if param is not None and redact(param, heard.secret) != param:
+        param = None  # a key that was quoted where the parameter's name belongs
     return Outcome(
         kind=kind,
         status=heard.status,

@@ -100,3 +100,15 @@ def test_a_long_text_and_many_keys_cost_little():
         hide(text, keys)
         assert len(presentable(text, keys[0])) <= TEXT_LIMIT
     assert time.process_time() - began < 3
+
+
+@pytest.mark.parametrize("piece", [KEY, KEY[:8], KEY[4:12].upper()])
+def test_a_piece_of_the_key_is_no_parameter_s_name_and_no_code(piece):
+    for said in (
+        error(f"Unsupported parameter: '{piece}'", code="unsupported_parameter", param=piece),
+        error("odd value", code=piece, param=piece, type="invalid_request_error"),
+        {"detail": [{"loc": ["body", piece], "msg": "extra fields not permitted", "type": "extra_forbidden"}]},
+    ):
+        outcome = judged(400, said, secret=KEY)
+        for told in (outcome.param, outcome.code, outcome.detail, outcome.request_error):
+            assert piece.lower() not in (told or "").lower()
