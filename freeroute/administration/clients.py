@@ -6,7 +6,13 @@ from typing import Any
 
 from msgspec import structs
 
-from freeroute.administration.fields import check_known, check_name, check_note, duration_of, written_moment
+from freeroute.administration.fields import (
+    check_client_name,
+    check_known,
+    check_note,
+    duration_of,
+    written_moment,
+)
 from freeroute.clock import Clock
 from freeroute.config.clients import client_of
 from freeroute.config.load import Settings
@@ -76,7 +82,7 @@ class ClientBook:
 
         One of that name that was revoked makes room for it.
         """
-        check_name(name)
+        check_client_name(name)
         key, now = f"fr-{secrets.token_urlsafe(32)}", self._now()
         client = structs.replace(_client(name, hash_key(key), terms), created=now)
 

@@ -8,6 +8,7 @@ from typing import Any
 from freeroute.config.schema import Where
 from freeroute.config.values import LONGEST
 from freeroute.domain.quantities import duration
+from freeroute.domain.receipt import OTHERS
 from freeroute.domain.resolve import nearest
 from freeroute.wire.text import printable
 
@@ -20,6 +21,15 @@ def check_name(name: object) -> None:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise Where("").error(
             "a name has up to 64 letters, digits, `.`, `_` and `-`, and begins with a letter or digit", "name"
+        )
+
+
+def check_client_name(name: object) -> None:
+    """Raise ConfigError if *name* is no name of a client."""
+    check_name(name)
+    if name == OTHERS:
+        raise Where("").error(
+            f"`{OTHERS}` stands for all clients beyond those that are counted apart", "name"
         )
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from freeroute.commands import options
-from freeroute.commands.running import Failed, Running, content, environment, plain, refusal
+from freeroute.commands.running import Failed, Running, content, environment, refusal
+from freeroute.commands.tables import plain
 
 if TYPE_CHECKING:
     import httpx

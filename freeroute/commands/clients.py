@@ -170,10 +170,10 @@ def new_key(name: str, as_json: bool) -> int:
     \b
     freeroute clients new-key alice
     """
-    from freeroute.administration.fields import check_name
+    from freeroute.administration.fields import check_client_name
     from freeroute.domain.clients import hash_key
 
-    check_name(name)
+    check_client_name(name)
     key = f"fr-{secrets.token_urlsafe(32)}"
     hashed = hash_key(key).hex()
     line = f'- {{name: {yaml_word(name)}, key_hash: "{hashed}"}}'

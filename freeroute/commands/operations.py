@@ -10,7 +10,7 @@ import click
 
 from freeroute.commands import options
 from freeroute.commands.running import Running, environment
-from freeroute.commands.tables import ago, table
+from freeroute.commands.tables import ago, plain, table
 
 
 @click.command()
@@ -108,7 +108,7 @@ def _lesson(model: Mapping[str, Any]) -> str:
     told = [] if model["context"] is None else [f"context {model['context']:,}"]
     told += [f"refuses {name}" for name in (*model["refuses"], *model["spared"])]
     told += [f"prompts like one of {one['tokens']:,} tokens are too long" for one in model["overlong"]]
-    return f"{model['id']}: {', '.join(told)}"
+    return plain(f"{model['id']}: {', '.join(told)}")
 
 
 @click.command()
@@ -136,7 +136,7 @@ def switch(target: str | None, to: str | None, url: str | None, config: str | No
         kind = "models" if "/" in target else "providers"
         running.change("PATCH", f"/admin/{kind}/{quote(target)}", admin, {"enabled": to == "on"})
     off = sorted(_off(running.read("/admin/providers", admin)["data"]))
-    lines = [json.dumps(off)] if as_json else [f"{name} is off" for name in off]
+    lines = [json.dumps(off)] if as_json else [plain(f"{name} is off") for name in off]
     click.echo("\n".join(lines) or "nothing is off")
     return 0
 
@@ -167,6 +167,8 @@ def maintenance(switch: str | None, message: str, url: str | None, config: str |
     """
     if message and switch != "on":
         raise click.UsageError("--message goes with `on`")
+    if not message.isprintable():
+        raise click.UsageError("--message holds a line break or another control character")
     running = Running(url, environment())
     admin = running.admin_key(config)
     if switch is None:
@@ -181,5 +183,5 @@ def maintenance(switch: str | None, message: str, url: str | None, config: str |
 def _told(found: Mapping[str, Any]) -> str:
     if not found["on"]:
         return "no maintenance: requests are let in"
-    message = f": {found['message']}" if found["message"] else ""
+    message = f": {plain(found['message'])}" if found["message"] else ""
     return f"maintenance since {_time(found['since'])} UTC{message}"

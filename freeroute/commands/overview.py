@@ -11,8 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from freeroute.commands.running import plain
-from freeroute.commands.tables import ago
+from freeroute.commands.tables import ago, plain
 
 # Each state of a provider, in the words of docs/status.md.
 _COLOURS = {

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 
 import click
 
+from freeroute.commands.tables import plain
 from freeroute.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -182,8 +183,3 @@ def refusal(status: int, body: Mapping[str, Any]) -> Failed:
         return Failed(f"the gateway answered with status {status}")
     hint = "; set FREEROUTE_API_KEY" if status == 401 and "FREEROUTE" not in message else ""
     return Failed(f"{plain(message)}{hint} (status {status})")
-
-
-def plain(text: str) -> str:
-    """Return *text* on one line, fit for a terminal."""
-    return "".join(char if char.isprintable() else " " for char in text)

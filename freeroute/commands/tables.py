@@ -6,13 +6,18 @@ GAP = "  "
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return *rows* under *head*, aligned to the left; the last column may be of any width."""
-    lines = [head, *rows]
+    """Return *rows* under *head*, aligned to the left and fit for a terminal; the last column may be wide."""
+    lines = [list(map(plain, line)) for line in (head, *rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     return "\n".join(
         GAP.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     )
+
+
+def plain(text: str) -> str:
+    """Return *text* on one line, fit for a terminal."""
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def ago(seconds: float) -> str:

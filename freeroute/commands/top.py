@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 def top(once: bool, url: str | None, config: str | None) -> int:
     """Watch a running gateway: providers, quotas, last requests.
 
-    It ends with q or Ctrl-C, and waits for a gateway that is away. Without a terminal it prints how things
-    are now, as with --once. It sends the admin key as `freeroute holds` does; with FREEROUTE_API_KEY alone
-    it shows what that client may see. NO_COLOR takes the colours away.
+    It ends with q or Ctrl-C, and waits for a gateway that is away. Without a terminal, or with one
+    that is dumb, it prints how things are now, as with --once. It sends the admin key as `freeroute holds`
+    does; with FREEROUTE_API_KEY alone it shows what that client may see. NO_COLOR takes the colours away.
 
     \b
     freeroute top
@@ -35,7 +35,8 @@ def top(once: bool, url: str | None, config: str | None) -> int:
     if (reconfigure := getattr(sys.stdout, "reconfigure", None)) is not None:
         reconfigure(errors="replace")
     console = Console(highlight=False)
-    if once or not console.is_terminal:
+    # A dumb terminal can take back nothing that was printed.
+    if once or not console.is_terminal or console.is_dumb_terminal:
         _snapshot(running, admin, console)
     else:
         import asyncio

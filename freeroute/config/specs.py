@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from freeroute.config.provider_specs import Capability, ProviderSpec
 from freeroute.config.values import Count, Duration, HostName, Name, Origin, Size, default, refuse_unprintable
 from freeroute.domain.clients import LEAST_WEIGHT, MOST_WEIGHT
+from freeroute.domain.receipt import OTHERS
 
 SMALLEST_BODY = 1024
 """Bytes that `body_limit` may not be below: the shortest of chat requests still fits. Own design."""
@@ -87,6 +88,8 @@ class ClientSpec(Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         """Refuse what would be ambiguous or is not enforced."""
         refuse_unprintable(note=self.note, models="".join(self.models or ()))
+        if self.name == OTHERS:
+            raise ValueError(f"name `{OTHERS}` stands for all clients beyond those that are counted apart")
         if (self.key is None) == (self.key_hash is None):
             raise ValueError("give either `key` or `key_hash`")
 

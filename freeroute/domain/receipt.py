@@ -11,6 +11,8 @@ from freeroute.domain.traces import Trace
 from freeroute.domain.usage import Usage
 
 NOBODY = "-"
+OTHERS = "other"
+"""Who is meant where more clients are counted than have a place of their own: no client is called so."""
 """Stands for the client where none is configured, or none was told by its key."""
 
 

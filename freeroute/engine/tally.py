@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from msgspec import Struct, field
 
 from freeroute.domain.outcome import Blame, Kind, Outcome, blamed
-from freeroute.domain.receipt import NOBODY, AttemptNote, Receipt
+from freeroute.domain.receipt import NOBODY, OTHERS, AttemptNote, Receipt
 from freeroute.domain.usage import Usage
 
 K = TypeVar("K", bound=Hashable)
@@ -27,7 +27,7 @@ HISTORY = 30
 CLIENTS = 1000
 # Of each, models at providers that are counted apart. Own design: more than the catalogue has.
 USES = 500
-OTHER = "other"
+OTHER = OTHERS
 
 
 class LastError(Struct, frozen=True):

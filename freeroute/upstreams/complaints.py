@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from freeroute.upstreams.redaction import HIDDEN, hide
+
 BODY_LIMIT = 64 * 1024
 TEXT_LIMIT = 500
 
@@ -245,18 +247,14 @@ _KEY_LIKE = re.compile(
 
 
 def redact(text: str, secret: str = "") -> str:
-    """Return *text* without *secret* (or the start or end of it) and without whatever looks like a key."""
-    if len(secret) >= 4:
-        text = text.replace(secret, "[redacted]")
-    if len(secret) >= 16:
-        text = text.replace(secret[:12], "[redacted]").replace(secret[-12:], "[redacted]")
-    return _KEY_LIKE.sub(_hidden, text)
+    """Return *text* without *secret* or any piece of it, and without whatever looks like a key."""
+    return _KEY_LIKE.sub(_hidden, hide(text, (secret,)))
 
 
 def _hidden(match: re.Match[str]) -> str:
     # Model names and error codes are long too; a key mixes letters with digits.
     found = match[0]
-    return "[redacted]" if sum(map(str.isdigit, found)) >= 3 and re.search(r"[A-Za-z]", found) else found
+    return HIDDEN if sum(map(str.isdigit, found)) >= 3 and re.search(r"[A-Za-z]", found) else found
 
 
 def presentable(text: str, secret: str = "", limit: int = TEXT_LIMIT) -> str:

@@ -51,6 +51,8 @@ def _text(error: TransportError) -> str:
             return f"{error.phase.value.replace('_', ' ')} timeout"
         case Refused():
             return "connection refused" if "ECONNREFUSED" in str(error) else "cannot be reached"
+        case ProtocolError(rule=rule) if rule:
+            return f"{_TEXTS[ProtocolError]}: {rule}"
     return next((text for type_, text in _TEXTS.items() if isinstance(error, type_)), "the exchange failed")
 
 

@@ -1,15 +1,18 @@
 """One HTTP/1.1 connection to a peer: a request goes out, its answer is parsed as it comes, within bounds."""
 
 import asyncio
+import select
 from collections.abc import Callable
 from typing import cast
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from freeroute.upstreams.transport import Disconnected, ProtocolError, TransportError, Truncated
 
 _HEAD_BYTES = 32 * 1024
 _HEAD_FIELDS = 128
+_IDLE_TOO_LONG = 408
+_TOO_LARGE = "the head is too large"
 _READ_AHEAD = 128 * 1024  # the peer is slowed down once so much is waiting to be read
 _PIECE = 64 * 1024  # a body goes out in such pieces: TLS would copy a larger one whole, and keep the room
 
@@ -85,6 +88,8 @@ class Connection(asyncio.Protocol):
         self._parser = HttpResponseParser(self)
         self._interim = False
         self._head_size = 0
+        self._dry = 0  # bytes that came since the head or the last of the body
+        self._chunk_announced = False
         self._paused = False
         self._sending = False
         self._writable: asyncio.Future[None] | None = None
@@ -101,11 +106,22 @@ class Connection(asyncio.Protocol):
     def transport(self, transport: asyncio.Transport) -> None:
         self._transport = transport
 
+    @property
+    def is_quiet(self) -> bool:
+        """Say whether nothing has come that nobody asked for: a goodbye, or the surplus of an answer."""
+        if not self.is_open:
+            return False
+        # What the event loop has not read yet would be taken for the next answer.
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return not poll.poll(0)
+
     def expect(self, answer: Answer) -> None:
         """Take what comes from now on as *answer*."""
         self.answer = answer
         self.uses += 1
         self._head_size = 0
+        self._chunk_announced = False
 
     async def send(self, head: bytes, body: bytes) -> None:
         """Send a request; a large body in pieces as the peer takes them, and no more once it has answered."""
@@ -163,13 +179,19 @@ class Connection(asyncio.Protocol):
             self.abort()  # whoever uses it next would take this for the answer
             return
         answer.received += len(data)
+        self._dry += len(data)
         try:
             self._parser.feed_data(data)
-        except (HttpParserError, HttpParserUpgrade):
-            self.abort(ProtocolError(f"{self.where}: not an answer in HTTP as we know it"))
+        except (HttpParserError, HttpParserUpgrade) as exc:
+            rule = _rule(exc)
+            self.abort(ProtocolError(f"{self.where}: not an answer in HTTP as we know it", rule=rule))
+            return
+        if self._dry > _HEAD_BYTES and answer.status and self.answer is answer:
+            self._cut(answer)
             return
         if answer.status == 0 and answer.received > _HEAD_BYTES:
-            self.abort(ProtocolError(f"{self.where}: the answer's head is larger than {_HEAD_BYTES} bytes"))
+            text = f"{self.where}: the answer's head is larger than {_HEAD_BYTES} bytes"
+            self.abort(ProtocolError(text, rule=_TOO_LARGE))
             return
         answer.wake()
         if answer.size > _READ_AHEAD and not self._paused and self.answer is answer:
@@ -214,11 +236,15 @@ class Connection(asyncio.Protocol):
         self._head_size += len(reason)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header; raises ProtocolError beyond the bounds."""
+        """Keep a header, pass over a trailer; raises ProtocolError where a head is beyond the bounds."""
         answer = self.answer
-        if answer is None or answer.status:  # a trailer
+        if answer is None:
             return
         self._head_size += len(name) + len(value)
+        if answer.status:
+            if self._head_size > _HEAD_BYTES:
+                self._cut(answer)
+            return
         if self._head_size > _HEAD_BYTES or len(answer.headers) >= _HEAD_FIELDS:
             raise ProtocolError("the answer's head is too large")
         answer.headers.append((name, value))
@@ -237,12 +263,22 @@ class Connection(asyncio.Protocol):
             name.lower() in (b"content-length", b"transfer-encoding") for name, _ in answer.headers
         )
         self.keeps_alive = self._parser.should_keep_alive() and not self._sending
+        if status == _IDLE_TOO_LONG and answer.reused and not self.keeps_alive:
+            # It was on its way before we asked (RFC 9110, 15.5.9), as a close without a word would have been.
+            self.abort(Disconnected(f"{self.where} closed the connection", reused=True))
+            return
+        self._head_size = self._dry = 0
         answer.status = status
         if not answer.head.done():
             answer.head.set_result(None)
 
+    def on_chunk_header(self) -> None:
+        """Notice that a chunk begins; the last one has no body."""
+        self._chunk_announced = True
+
     def on_body(self, data: bytes) -> None:
         """Keep a piece of the body."""
+        self._dry, self._chunk_announced = 0, False
         answer = self.answer
         if answer is not None:
             answer.pieces.append(data)
@@ -254,6 +290,15 @@ class Connection(asyncio.Protocol):
             self._interim = False
         elif self.answer is not None:
             self._completed(self.answer)
+
+    def _cut(self, answer: Answer) -> None:
+        """End an *answer* that goes on without a body: whole if it only adds trailers, else as an error."""
+        self.keeps_alive = False
+        if self._chunk_announced:
+            self._completed(answer)
+        else:
+            text = f"{self.where}: over {_HEAD_BYTES} bytes of a body's framing"
+            self.abort(ProtocolError(text, rule="a chunk's size that does not end"))
 
     def _completed(self, answer: Answer) -> None:
         self.answer = None
@@ -270,3 +315,10 @@ class Connection(asyncio.Protocol):
         if answer is not None:
             answer.fail(failure)
             answer.on_end(answer)
+
+
+def _rule(error: HttpParserError | HttpParserUpgrade) -> str:
+    """Return which rule was broken: the parser has a fixed text for each, and knows nothing of ours."""
+    if isinstance(error, HttpParserUpgrade):
+        return "an upgrade that nobody asked for"
+    return _TOO_LARGE if isinstance(error, HttpParserCallbackError) else str(error)

@@ -26,8 +26,11 @@ from freeroute.upstreams.transport import (
 
 T = TypeVar("T")
 Origin = tuple[str, int, bool, object, bool]
+Pool = tuple[Origin, tuple[bytes, ...]]
+"""The connections to an origin of one holder: what a peer adds to an answer never becomes another key's."""
 
 _BREAKS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_CREDENTIAL = re.compile(rb"auth|key|token|secret|cookie", re.IGNORECASE)
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -50,7 +53,7 @@ class HttpTransport:
         self._per_origin = per_origin
         self._keepalive = keepalive
         self._tls = {True: tls} if tls is not None else {}
-        self._idle: dict[Origin, deque[Connection]] = {}
+        self._idle: dict[Pool, deque[Connection]] = {}
         self._slots: dict[Origin, asyncio.Semaphore] = {}
         self._busy: set[Connection] = set()
         self._sweep: asyncio.TimerHandle | None = None
@@ -78,6 +81,7 @@ class HttpTransport:
         dispatch = dispatch or Dispatch()
         dispatch.unsent = True
         origin = (target.host, target.port, target.is_tls, target.proxy, verify_tls)
+        pool = (origin, _credentials(headers))
         slots = self._slots.get(origin)
         if slots is None:
             slots = self._slots[origin] = asyncio.Semaphore(self._per_origin)
@@ -88,7 +92,7 @@ class HttpTransport:
         try:
             if self._closed:
                 raise Refused("the transport is closed")
-            connection = self._pooled(origin) or await self._made(target, verify_tls, patience)
+            connection = self._pooled(pool) or await self._made(target, verify_tls, patience)
         except BaseException:
             slots.release()
             raise
@@ -96,7 +100,7 @@ class HttpTransport:
         def ended(_: Answer) -> None:
             patience.over()
             slots.release()
-            self._returned(origin, connection)
+            self._returned(pool, connection)
 
         answer = Answer(asyncio.get_running_loop(), ended, reused=connection.uses > 0)
         self._busy.add(connection)
@@ -124,13 +128,13 @@ class HttpTransport:
 
     # --- the pool --------------------------------------------------------------------------------------
 
-    def _pooled(self, origin: Origin) -> Connection | None:
+    def _pooled(self, pool: Pool) -> Connection | None:
         """Return the connection that was used last, which is the likeliest to live."""
-        idle = self._idle.get(origin)
+        idle = self._idle.get(pool)
         oldest = asyncio.get_running_loop().time() - self._keepalive
         while idle:
             connection = idle.pop()
-            if connection.is_open and connection.idle_since >= oldest:
+            if connection.idle_since >= oldest and connection.is_quiet:
                 return connection
             connection.abort()
         return None
@@ -150,14 +154,14 @@ class HttpTransport:
             self._tls[verify] = await asyncio.to_thread(_trust, verify=verify)
         return self._tls[verify]
 
-    def _returned(self, origin: Origin, connection: Connection) -> None:
+    def _returned(self, pool: Pool, connection: Connection) -> None:
         self._busy.discard(connection)
         if not (connection.is_open and connection.keeps_alive) or self._closed:
             connection.abort()
             return
         loop = asyncio.get_running_loop()
         connection.idle_since = loop.time()
-        self._idle.setdefault(origin, deque()).append(connection)
+        self._idle.setdefault(pool, deque()).append(connection)
         if self._sweep is None:
             self._sweep = loop.call_later(self._keepalive, self._swept)
 
@@ -166,11 +170,11 @@ class HttpTransport:
         self._sweep = None
         loop = asyncio.get_running_loop()
         oldest = loop.time() - self._keepalive
-        for origin, idle in list(self._idle.items()):
+        for pool, idle in list(self._idle.items()):
             while idle and (idle[0].idle_since <= oldest or not idle[0].is_open):
                 idle.popleft().abort()
             if not idle:
-                del self._idle[origin]
+                del self._idle[pool]
         if self._idle:
             self._sweep = loop.call_later(self._keepalive / 2, self._swept)
 
@@ -358,6 +362,16 @@ def _field(name: bytes, value: bytes) -> bytes:
     if not _NAME.fullmatch(name) or _BREAKS.search(value):
         raise ProtocolError("the request cannot be sent")
     return b"%b: %b\r\n" % (name, value)
+
+
+@functools.lru_cache(maxsize=1024)
+def _tells_who(name: bytes) -> bool:
+    return _CREDENTIAL.search(name) is not None
+
+
+def _credentials(headers: Sequence[tuple[bytes, bytes]]) -> tuple[bytes, ...]:
+    """Return the fields that say who asks; a provider's key may be in one of any name."""
+    return tuple(value for name, value in headers if _tells_who(name))
 
 
 def _head(method: str, target: Target, headers: Sequence[tuple[bytes, bytes]], length: int) -> bytes:

@@ -80,7 +80,15 @@ class Truncated(TransportError):
 
 
 class ProtocolError(TransportError):
-    """The peer does not speak HTTP as we know it, or exceeds a bound of ours."""
+    """The peer does not speak HTTP as we know it, or exceeds a bound of ours.
+
+    *rule* is which rule it broke, in words of ours or the parser's and never the peer's; "" if nobody knows.
+    """
+
+    def __init__(self, text: str, *, rule: str = "") -> None:
+        """Keep the rule."""
+        super().__init__(text)
+        self.rule = rule
 
 
 class Exchange(Protocol):

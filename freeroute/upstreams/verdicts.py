@@ -217,6 +217,8 @@ def _outcome(heard: Heard, kind: Kind, rule: ErrorRule | None) -> Outcome:
     spent = _spent(heard) if kind is Kind.RATE_LIMITED else hints.Spent()
     window = rule.window if rule is not None and rule.window else spent.window
     param = parameters.named(heard.said) if kind is Kind.BAD_PARAMETER else None
+    if param is not None and redact(param, heard.secret) != param:
+        param = None  # a key that was quoted where the parameter's name belongs
     return Outcome(
         kind=kind,
         status=heard.status,
@@ -245,8 +247,7 @@ _IDENTIFIER = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 def _code(heard: Heard) -> str | None:
     """Return the provider's own code, if it is one: some put a sentence or a key there."""
     codes = [code for code in heard.said.codes if _IDENTIFIER.fullmatch(code)]
-    # Codes are kept in lower case, and a key among them too.
-    codes = [code for code in codes if redact(code, heard.secret.lower()) == code]
+    codes = [code for code in codes if redact(code, heard.secret) == code]
     return next((code for code in codes if not code.isdigit()), codes[0] if codes else None)
 
 

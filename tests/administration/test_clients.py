@@ -126,6 +126,12 @@ def test_a_name_that_is_none_is_refused(clients, notes, name):
     assert caught.value.field == "name"
 
 
+def test_no_client_has_the_name_of_those_that_are_not_counted_apart(clients, notes):
+    with pytest.raises(ConfigError, match="all clients beyond those") as caught:
+        clients().add("other", {}, notes)
+    assert caught.value.field == "name"
+
+
 def test_a_name_is_taken_until_its_client_is_revoked(clients, notes, tmp_path):
     book = clients()
     first, _ = book.add("alice", {}, notes)

@@ -140,3 +140,16 @@ def test_a_provider_or_a_model_is_switched(run, gateway):
     assert asked == [{"enabled": False}, {"enabled": True}]
     assert run("switch", "groq").exit_code == 2
     assert run("switch", "groq", "maybe").exit_code == 2
+
+
+def test_no_command_for_a_terminal_is_sent_or_printed(run, gateway):
+    gateway.get(MAINTENANCE).respond(
+        200, json={"on": True, "since": 1_790_000_000.0, "message": "a\x1b]0;owned\x07b"}
+    )
+    gateway.get(HOLDS).respond(200, json={"data": [{"id": "x", "until": None, "reason": "a\x1b[2Jb"}]})
+    for command in ("maintenance", "holds"):
+        printed = run(command).stdout
+        assert printed.replace("\n", "").isprintable()
+    result = run("maintenance", "on", "--message", "a\x1b[2J")
+    assert result.exit_code == 2
+    assert "--message holds a line break or another control character" in result.stderr

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from freeroute.commands.probing.redaction import HIDDEN, LONGEST, headers, shape, words
+from freeroute.commands.probing.redaction import LONGEST, headers, shape, words
+from freeroute.upstreams.redaction import HIDDEN
 
 KNOWN = ("llama-3.3-70b-versatile", "openai/gpt-oss-120b", "temperature", "freeroute-no-such-model")
 _DRAWN = string.ascii_letters + string.digits
@@ -201,3 +202,35 @@ def test_of_a_body_the_shape_stays_and_what_explains():
         "deep": [[[[[[["[...]"]]]]]]],
     }
     assert len(shape({str(n): n for n in range(99)} | {f"n{n}": 1 for n in range(99)}, (), ())) <= 25
+
+
+@given(KEYS, st.integers(6, 40), st.sampled_from([str.upper, str.lower, str.swapcase]), AROUND)
+def test_no_piece_of_a_known_key_passes_however_it_is_quoted(key, length, case, before):
+    for piece in (key[:length], key[-length:], f"{key[:4]}...{key[-4:]}"):
+        told = words(f"Odd value {before}{case(piece)} was refused", (key,), KNOWN).lower()
+        assert key[:6].lower() not in told
+        assert key[-4:].lower() not in told
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "acct_99887",
+        "org-12ab",
+        "user_4711",
+        "+49 170 1234567",
+        "(555) 123-4567",
+        "555 123 4567",
+        "+1 (555) 123-4567",
+    ],
+)
+def test_short_ids_and_telephone_numbers_are_hidden(told):
+    shown = words(f"see {told} for this", (), ())
+    assert not [part for part in ("99887", "12ab", "4711", "170", "4567", "555") if part in shown]
+    assert shown.startswith("see ")
+    assert shown.endswith(" for this")
+
+
+@pytest.mark.parametrize("text", ["0.1234567 of 12 s", "on 2026-11-21 10:00:00 UTC", "8 of 30 000"])
+def test_numbers_and_dates_are_no_telephone_numbers(text):
+    assert words(text, (), ()) == text

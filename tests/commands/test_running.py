@@ -8,8 +8,8 @@ import respx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freeroute.commands.running import base_url, plain
-from freeroute.commands.tables import ago, table, tokens
+from freeroute.commands.running import base_url
+from freeroute.commands.tables import ago, plain, table, tokens
 from freeroute.errors import ConfigError
 
 GATEWAY = "http://127.0.0.1:3000"

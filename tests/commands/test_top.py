@@ -367,6 +367,12 @@ def terminal(*args: str, **env: str) -> Iterator[Terminal]:
         made.close()
 
 
+def test_a_terminal_that_is_dumb_is_told_once():
+    with terminal("top", "--url", "http://127.0.0.1:1", TERM="dumb") as top:
+        assert top.end() == 1
+        assert "http://127.0.0.1:1" in top.shown
+
+
 def test_it_goes_on_until_q_is_pressed_and_waits_for_a_gateway_that_is_away(tmp_path):
     with process("demo", "--port", "0", directory=tmp_path) as started:
         url = url_of(started)

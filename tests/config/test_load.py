@@ -323,6 +323,10 @@ BAD_FILES = [
         "clients[0]: models holds a line break or another control character",
     ),
     (
+        "clients: [{name: other, key: k}]",
+        "clients[0]: name `other` stands for all clients beyond those that are counted apart",
+    ),
+    (
         "clients: [{name: a, key: k, models: ['']}]",
         "clients[0].models[0]: expected str of length >= 1",
     ),

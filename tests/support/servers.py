@@ -7,6 +7,7 @@ socket itself.
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 import struct
@@ -107,6 +108,10 @@ class Peer:
         await self.send(
             b"HTTP/1.1 ", status, b"\r\n", *(h + b"\r\n" for h in (length, *headers)), b"\r\n", body
         )
+
+    def slip(self, data: bytes) -> None:
+        """Put *data* on a plain connection now, before the loop runs again."""
+        os.write(self._writer.get_extra_info("socket").fileno(), data)
 
     def close(self) -> None:
         """Close the socket in peace."""

@@ -149,6 +149,8 @@ async def test_maintenance_is_turned_on_and_off(ask, world, trail):
         ('{"on": "yes"}', "on"),
         ('{"on": true, "message": 1}', "message"),
         ('{"on": true, "message": "' + "x" * 501 + '"}', "message"),
+        ('{"on": true, "message": "a\\u001b]0;x\\u0007"}', "message"),
+        ('{"on": true, "message": "two\\nlines"}', "message"),
         ('{"on": true, "until": 1}', "until"),
         ("[]", "body"),
         ("{", "body"),

@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-HIDDEN = "[redacted]"
+from freeroute.upstreams.redaction import HIDDEN, hide
+
 # Own design: what explains a refusal is at its beginning, and long answers repeat themselves.
 LONGEST = 400
 DEEPEST, MOST = 8, 12
@@ -41,7 +42,7 @@ def _is_shown(name: str, secrets: Sequence[str], known: Sequence[str]) -> bool:
 
 
 def _is_count(text: str, secrets: Sequence[str]) -> bool:
-    return bool(_COUNT.fullmatch(text)) and not any(secret in text for secret in secrets)
+    return bool(_COUNT.fullmatch(text)) and hide(text, secrets) == text
 
 
 # --- bodies -----------------------------------------------------------------------------------------------
@@ -120,8 +121,11 @@ _OWNED = re.compile(
 # How ids begin whose rest may be letters alone.
 _ID = re.compile(
     r"(?i:org|proj|project|acct|account|user|usr|req|request|chatcmpl|cmpl|msg|key|sk|pk|gsk|csk|team|ws|cus|gen|resp"
-    r"|sess|nvapi|hf)[-_](?=.*[A-Z0-9]).{6,}"
+    r"|sess|nvapi|hf)[-_](?=.*[A-Z0-9]).{4,}"
 )
+# Digits in groups, as telephone numbers are written, and no date.
+_PHONE = re.compile(r"(?<![\w.:-])(?!\d{4}-\d\d-\d\d)(?:\+\s?|\()?\d{1,5}\)?(?:[ .()/-]{1,3}\d{2,12}){1,8}")
+_PHONE_DIGITS = 7
 _TOKEN = re.compile(r"[^\s\"'`“”‘’()\[\]{}<>,;]+")
 _HARMLESS = re.compile(
     r"""
@@ -143,14 +147,14 @@ _BARE = HIDDEN.strip("[]")
 def words(text: str, secrets: Sequence[str], known: Sequence[str]) -> str:
     """Return *text* as one printable line, shortened, without what may be a key, an id, a name or an address.
 
-    *secrets* are never shown, not in part; *known* are names that may be, such as those of models.
+    *secrets* are never shown, not in pieces; *known* are names that may be, such as those of models.
     """
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, HIDDEN)
     text = " ".join("".join(char if char.isprintable() else " " for char in text[: LONGEST * 8]).split())
+    text = hide(text, secrets)
     text = _MAIL.sub(HIDDEN, text)
     text = _LINK.sub(lambda found: found[1] + host(found[2]), text)
     text = _OWNED.sub(lambda found: _owned(found, known), text)
+    text = _PHONE.sub(_phone, text)
     text = _TOKEN.sub(lambda found: _token(found[0], known), text)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
@@ -163,6 +167,12 @@ def host(host: str) -> str:
 def _owned(found: re.Match[str], known: Sequence[str]) -> str:
     bare = found[3].strip("\"'`“”‘’()[]<>")
     return found[0] if bare in known else f"{found[1]}{found[2]}{HIDDEN}"
+
+
+def _phone(found: re.Match[str]) -> str:
+    digits = sum(map(str.isdigit, found[0]))
+    is_number = re.fullmatch(r"\d+[./]\d+", found[0]) is not None
+    return found[0] if is_number or digits < _PHONE_DIGITS else HIDDEN
 
 
 def _token(token: str, known: Sequence[str]) -> str:

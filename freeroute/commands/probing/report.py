@@ -20,10 +20,6 @@ from freeroute.domain.standing import Standing
 from freeroute.stores.memory import MemoryCounters
 from freeroute.version import version
 
-# A secret shorter than this is none, and hiding it would hide words.
-_SHORT = 4
-# Of a longer one, providers show the beginning or the end.
-_LONG, _PART = 16, 8
 # Words of requests, which refusals repeat.
 _SENT = (
     "temperature",
@@ -45,10 +41,8 @@ class Redactor(Struct, frozen=True):
 
 def redactor(provider: Provider, secrets: Sequence[str]) -> Redactor:
     """Return what hides *secrets* in the answers of *provider*, in whole and in part."""
-    told = {secret for secret in secrets if len(secret) >= _SHORT}
-    told |= {part for one in told if len(one) >= _LONG for part in (one[:_PART], one[-_PART:])}
     models = {name for model in provider.models for name in (model.id, model.family)}
-    return Redactor(tuple(told), frozenset({*models, *_SENT}))
+    return Redactor(tuple(sorted({*secrets})), frozenset({*models, *_SENT}))
 
 
 def report(provider: Provider, made: Sequence[Made], redacted: Redactor) -> dict[str, Any]:

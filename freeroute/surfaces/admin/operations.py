@@ -132,6 +132,8 @@ class OperationsTopic:
     async def maintain(self, request: Request) -> None:
         """Let no requests in, or let them in again."""
         wanted = await self._desk.body(request, _Maintenance)
+        if not wanted.message.isprintable():
+            raise InvalidRequest("message: holds a line break or another control character", param="message")
         switch = self._maintenance
         async with switch.switching(on=wanted.on, message=wanted.message) as next_state:
             before = switch.shown()
