@@ -157,7 +157,9 @@ class Tally:
                 use.add(note.usage)
 
     def _attempt(self, note: AttemptNote, receipt: Receipt) -> None:
-        tally = self.providers.setdefault(note.provider, ProviderTally())
+        tally = self.providers.get(note.provider)
+        if tally is None:
+            tally = self.providers[note.provider] = ProviderTally()
         tally.requests += 1
         tally.last_used = receipt.at.wall + receipt.total
         if note.kind is Kind.SERVED:
