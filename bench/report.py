@@ -40,9 +40,11 @@ def report(found: Results) -> str:
 def _start(start: Starting) -> str:
     rows = [
         ("cold start to the first 200", f"{start.first_200:.2f} s"),
+        ("  CPU time until then", f"{start.cpu:.2f} s"),
         ("  of it imports", f"{start.imports - start.bare:.2f} s"),
         ("  of it the interpreter", f"{start.bare:.2f} s"),
         ("memory when idle", f"{start.rss_idle_mib:.0f} MiB"),
+        ("  with the records open", f"{start.rss_records_mib:.0f} MiB"),
     ]
     return f"Start (median of {start.runs})\n" + table((), rows)
 

@@ -8,12 +8,17 @@ from bench.machine import Machine
 
 
 class Starting(Struct, frozen=True):
-    """Cold start, in seconds: the median of several. *bare* is the interpreter alone."""
+    """Cold start, in seconds: the median of several. *cpu* is CPU time, *bare* the interpreter alone.
+
+    Memory is told twice: soon after the first answer, and once the database of the records is open.
+    """
 
     first_200: float
+    cpu: float
     imports: float
     bare: float
     rss_idle_mib: float
+    rss_records_mib: float
     runs: int
 
 

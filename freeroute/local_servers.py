@@ -74,7 +74,7 @@ class LocalServers:
 
     async def look(self, wanted: Wanted) -> None:
         """Look once, and route by what is there."""
-        async with new_client() as client:
+        async with await asyncio.to_thread(new_client, wanted.servers) as client:
             answered = await find(
                 wanted.servers,
                 client,

@@ -5,6 +5,8 @@ import subprocess
 import sys
 import time
 
+from msgspec import Struct
+
 from bench import machine
 from bench.gateway import Arrangement, arranged, plain
 from bench.processes import ROOT, Upstream, running, wait_until_served
@@ -12,9 +14,13 @@ from bench.results import Starting
 
 # What `serve` has imported by its first answer.
 _MODULES = ("__main__", "app", "upstreams.http_transport", "surfaces.protocol", "surfaces.litestar_app")
-_IMPORTS = "import " + ", ".join(f"freeroute.{module}" for module in _MODULES)
+_IMPORTS = "from freeroute.commands.starting import lightly\nwith lightly():\n    import " + ", ".join(
+    f"freeroute.{module}" for module in _MODULES
+)
 # An idle gateway is one that has answered once and been left alone this long, in seconds.
 _SETTLED = 0.5
+# The database of the records is opened a second after the start; this long after, it has long been.
+_OPENED = 2.5
 
 
 def measure(upstream: Upstream, runs: int) -> Starting:
@@ -23,21 +29,32 @@ def measure(upstream: Upstream, runs: int) -> Starting:
         _first_200(plan)
         found = [_first_200(plan) for _ in range(runs)]
     return Starting(
-        first_200=statistics.median(seconds for seconds, _ in found),
+        first_200=statistics.median(one.seconds for one in found),
+        cpu=statistics.median(one.cpu for one in found),
         imports=statistics.median(_interpreter(_IMPORTS) for _ in range(runs)),
         bare=statistics.median(_interpreter("pass") for _ in range(runs)),
-        rss_idle_mib=statistics.median(rss for _, rss in found),
+        rss_idle_mib=statistics.median(one.rss_idle for one in found),
+        rss_records_mib=statistics.median(one.rss_records for one in found),
         runs=runs,
     )
 
 
-def _first_200(plan: Arrangement) -> tuple[float, float]:
+class _Start(Struct, frozen=True):
+    seconds: float
+    cpu: float
+    rss_idle: float
+    rss_records: float
+
+
+def _first_200(plan: Arrangement) -> _Start:
     begun = time.perf_counter()
     with plan.started() as process:
         wait_until_served(plain(plan), process)
-        took = time.perf_counter() - begun
+        took, cpu = time.perf_counter() - begun, machine.cpu_seconds(process.pid)
         time.sleep(_SETTLED)
-        return took, machine.rss_mib(process.pid)
+        idle = machine.rss_mib(process.pid)
+        time.sleep(_OPENED)
+        return _Start(took, cpu, idle, machine.rss_mib(process.pid))
 
 
 def _interpreter(code: str) -> float:

@@ -86,7 +86,7 @@ def _local(server: "Provider") -> "Provider":
     from freeroute.upstreams import local
 
     async def look() -> "list[Provider]":
-        async with local.new_client() as client:
+        async with local.new_client([server]) as client:
             return await local.find([server], client)
 
     found = asyncio.run(look())

@@ -52,7 +52,15 @@ def test_every_part_has_its_table():
     stream = Streams("direct", 500, 50.0, 50_000, 0.1, 0.2, 1.0, 4.0, cut=0)
     text = report(
         results(
-            start=Starting(first_200=0.5, imports=0.4, bare=0.1, rss_idle_mib=60, runs=5),
+            start=Starting(
+                first_200=0.5,
+                cpu=0.4,
+                imports=0.4,
+                bare=0.1,
+                rss_idle_mib=60,
+                rss_records_mib=70,
+                runs=5,
+            ),
             streams=[stream],
             choose=[Choosing(19, 360, "free", eligible_us=150, choose_us=90)],
         )

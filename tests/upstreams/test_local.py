@@ -5,9 +5,11 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec import structs
 
 from freeroute.domain.catalogue import Key, Privacy, Provider, Unit
 from freeroute.upstreams.local import find, new_client
+from tests.support.servers import Peer, serve
 
 PORTS = {"ollama": 11434, "llamacpp": 8080, "lmstudio": 1234, "vllm": 8000}
 
@@ -226,9 +228,17 @@ async def test_a_servers_key_is_sent_along():
 
 async def test_the_client_uses_no_proxy_and_follows_no_redirect(monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:3128")
-    async with new_client() as client:
+    async with new_client([server("ollama")]) as client:
         assert not client.follow_redirects
         assert not client.trust_env
+
+
+async def test_a_server_that_speaks_tls_has_to_prove_who_it_is(certificates):
+    async with serve(Peer.answer, certificates.server, greet=True) as there:
+        url = f"https://localhost:{there.port}/v1"
+        async with new_client([server("ollama"), structs.replace(server("vllm"), base_url=url)]) as client:
+            with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+                await client.get(url)
 
 
 async def test_a_redirect_is_not_followed():

@@ -136,7 +136,7 @@ _NOT_THROUGH_IT = "hosts that should be reached directly belong into NO_PROXY"
 
 async def _look_for_local(read: Offline) -> list[Provider]:
     settings = read.plan.settings
-    async with local.new_client() as client:
+    async with local.new_client(read.assembly.local) as client:
         return await local.find(read.assembly.local, client, own_port=settings.server.port)
 
 
