@@ -17,6 +17,7 @@ MODEL := $(VENV)/.model
 CLIENTS := tests/e2e/clients
 PYTHON_CLIENTS := $(patsubst $(CLIENTS)/%.lock,$(VENV)/clients/%/.made,$(wildcard $(CLIENTS)/*.lock))
 NODE_CLIENTS := $(if $(shell command -v npm),$(CLIENTS)/node/node_modules/.package-lock.json)
+PEERS := $(VENV)/peers/litellm/.made $(if $(shell command -v npm),$(VENV)/peers/portkey/node_modules/.package-lock.json)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --annotation-style line --custom-compile-command 'make lock'
 
@@ -68,6 +69,10 @@ coverage: $(DEV) ## run the test suite and show the lines that it misses
 bench: $(DEV) ## run the benchmarks that the README quotes
 	$(BIN)/python -m bench $(ARGS)
 
+.PHONY: bench-peers
+bench-peers: $(DEV) $(PEERS) ## install LiteLLM and Portkey, so that `make bench` measures them too: 600 MB
+	@echo "Installed: $(PEERS)"
+
 .PHONY: bench-capacity
 bench-capacity: $(DEV) ## play every free tier against two baselines, in real time: half an hour
 	$(BIN)/python -m bench capacity $(ARGS)
@@ -101,7 +106,7 @@ lock: $(DEV) ## resolve the locks anew; ARGS=--upgrade takes newer versions
 	$(COMPILE) $(ARGS) --extra otel --extra postgres pyproject.toml --output-file requirements.lock
 	$(COMPILE) $(ARGS) pyproject.toml --group dev --constraint requirements.lock --output-file requirements-dev.lock
 	$(COMPILE) $(ARGS) --group build --constraint requirements-dev.lock --output-file requirements-build.lock
-	for client in $(CLIENTS)/*.in; do $(COMPILE) $(ARGS) $$client --output-file $${client%.in}.lock || exit; done
+	for client in $(CLIENTS)/*.in bench/peers/*.in; do $(COMPILE) $(ARGS) $$client --output-file $${client%.in}.lock || exit; done
 
 .PHONY: clean
 clean: ## remove the environment and everything built
@@ -148,6 +153,20 @@ $(VENV)/clients/%/.made: $(CLIENTS)/%.lock $(RUN)
 	@echo "Installing the client $* into an environment of its own, once"
 	@$(BIN)/python -m venv --clear $(@D)
 	@$(@D)/bin/python -m pip install -qq --disable-pip-version-check --no-compile --require-hashes -r $<
+	@touch $@
+
+# Nothing of theirs runs while they are installed: wheels only, and no scripts.
+$(VENV)/peers/litellm/.made: bench/peers/litellm.lock $(RUN)
+	@echo "Installing LiteLLM into an environment of its own, once"
+	@$(BIN)/python -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip install -qq --disable-pip-version-check --only-binary :all: --require-hashes -r $<
+	@touch $@
+
+$(VENV)/peers/portkey/node_modules/.package-lock.json: bench/peers/portkey/package-lock.json
+	@echo "Installing Portkey, once"
+	@mkdir -p $(VENV)/peers/portkey
+	@cp bench/peers/portkey/*.json $(VENV)/peers/portkey/
+	@cd $(VENV)/peers/portkey && npm ci --silent --ignore-scripts
 	@touch $@
 
 $(NODE_CLIENTS): $(CLIENTS)/node/package-lock.json

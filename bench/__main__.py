@@ -88,13 +88,13 @@ def _over_sockets(found: Results, wanted: argparse.Namespace, running: Upstream)
     if "start" in wanted.parts:
         found.start = start.measure(running, wanted.starts)
     if "calls" in wanted.parts:
-        found.calls, found.direct_varied = calls.measure(running, wanted.seconds)
+        found.calls, found.absent, found.direct_varied = calls.measure(running, wanted.seconds)
     if "streams" in wanted.parts and wanted.leave:
         found.leaving = leaving.measure(
             running, wanted.streams, wanted.leave / 100, max(wanted.seconds, 10.0)
         )
     elif "streams" in wanted.parts:
-        found.streams = streams.measure(running, wanted.streams)
+        found.streams, found.absent = streams.measure(running, wanted.streams)
     if "teams" in wanted.parts:
         found.teams = teams.measure(running, wanted.seconds)
     if "dashboards" in wanted.parts:

@@ -44,8 +44,7 @@ def keep_busy(target: Target, connections: int, seconds: float) -> Busy:
     wrk = shutil.which("wrk")
     if wrk is not None:
         return _with_wrk(wrk, target, connections, seconds)
-    asked = {"port": target.port, "models": target.models[:1], "key": target.key}
-    return Busy(**load("closed", connections=connections, seconds=seconds, **asked))
+    return Busy(**load("closed", connections=connections, seconds=seconds, **target.asked))
 
 
 def _with_wrk(wrk: str, target: Target, connections: int, seconds: float) -> Busy:
@@ -61,7 +60,8 @@ def _with_wrk(wrk: str, target: Target, connections: int, seconds: float) -> Bus
 
 
 def _script(target: Target) -> str:
-    head, _, body = chat_request(target.port, target.models[0], target.key).decode().partition("\r\n\r\n")
+    request = chat_request(target.port, target.models[0], target.key, headers=target.headers)
+    head, _, body = request.decode().partition("\r\n\r\n")
     fields = [line.split(": ", 1) for line in head.split("\r\n")[1:]]
     # JSON's strings are Lua's too, as long as they are ASCII. wrk tells host and length by itself.
     headers = [

@@ -76,6 +76,8 @@ def arranged(upstream: Upstream, **changes: object) -> Iterator[Arrangement]:
         env = {"PATH": os.environ.get("PATH", ""), "HOME": name, "PYTHONPATH": str(ROOT)}
         env |= {"BENCHPLAIN_KEY": PLAIN_KEY, "BENCH_LIMITED_KEY": _LIMITED_KEY}
         env["FREEROUTE_ADMIN_KEY"] = ADMIN_KEY
+        if upstream.authority is not None:
+            env["SSL_CERT_FILE"] = str(upstream.authority)
         command = (sys.executable, "-m", "freeroute", "serve", "--config", str(settings))
         yield Arrangement(command, env, directory, port, len(upstream.ports))
 
@@ -103,8 +105,8 @@ def _settings(
     upstream: Upstream, directory: Path, port: int, more: Mapping[str, object]
 ) -> dict[str, object]:
     providers: dict[str, object] = {**more}
-    for number, origin in enumerate(upstream.ports):
-        base_url = f"http://127.0.0.1:{origin}/v1"
+    for number, url in enumerate(upstream.urls):
+        base_url = f"{url}/v1"
         providers[f"plain-{number}"] = {"base_url": base_url, "keys": [], "models": [{"id": "m"}]}
         providers[f"limited-{number}"] = {
             "base_url": base_url,

@@ -35,6 +35,7 @@ class Wanted(Struct, kw_only=True):
     port: int
     models: tuple[str, ...]
     key: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
     seconds: float = 0.0
     connections: int = 1
     rate: float = 0.0
@@ -288,7 +289,10 @@ def _given(reader: StreamReader) -> StreamReader:
 
 
 def _requests(wanted: Wanted, *, stream: bool = False) -> list[bytes]:
-    return [chat_request(wanted.port, model, wanted.key, stream=stream) for model in wanted.models]
+    return [
+        chat_request(wanted.port, model, wanted.key, stream=stream, headers=wanted.headers)
+        for model in wanted.models
+    ]
 
 
 async def _connected(wanted: Wanted, answered: Callable[[Asker, float, bool], None]) -> list[Asker]:

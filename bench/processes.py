@@ -26,7 +26,8 @@ LOOPBACK = "127.0.0.1"
 class Target(Struct, frozen=True):
     """Something that answers chat completions: the upstream itself, or a gateway in front of it.
 
-    *models* are asked in turn. *pid* is of the process that is measured; None for the upstream.
+    *models* are asked in turn, with *key* and *headers*. *pid* is of the process that is measured; None for
+    the upstream.
     """
 
     name: str
@@ -34,22 +35,42 @@ class Target(Struct, frozen=True):
     models: tuple[str, ...]
     key: str = ""
     pid: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """Return how the load generator is told of it."""
+        return {"port": self.port, "models": self.models, "key": self.key, "headers": self.headers}
 
 
 class Upstream(Struct, frozen=True):
-    """The mock provider, each of its *ports* an origin of its own; *kind* tells how it was built."""
+    """The mock provider, each of its *ports* an origin of its own; *kind* tells how it was built.
+
+    With *authority*, the file of a certificate to trust, it speaks TLS.
+    """
 
     ports: tuple[int, ...]
     kind: str
+    authority: Path | None = None
 
     @property
     def direct(self) -> Target:
         """Return it as a target: no gateway."""
         return Target("direct", self.ports[0], ("m",))
 
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Return the base URL of each origin, without a path."""
+        scheme = "http" if self.authority is None else "https"
+        return tuple(f"{scheme}://{LOOPBACK}:{port}" for port in self.ports)
+
 
 class BenchFailed(Exception):
     """A part of the benchmark did not come up; the message says which and how."""
+
+
+class NotHere(BenchFailed):
+    """What was to be measured is not on this machine; the message says what would bring it."""
 
 
 @contextmanager
@@ -128,9 +149,15 @@ def free_port() -> int:
         return port
 
 
+def is_listening(port: int) -> bool:
+    """Say whether somebody listens on *port*."""
+    with socket.socket() as probe:
+        return probe.connect_ex((LOOPBACK, port)) == 0
+
+
 def wait_until_served(target: Target, process: subprocess.Popen[bytes], patience: float = 30.0) -> None:
     """Ask *target* for a chat completion until one is answered with 200."""
-    request = chat_request(target.port, target.models[0], target.key)
+    request = chat_request(target.port, target.models[0], target.key, headers=target.headers)
     ends = time.perf_counter() + patience
     while process.poll() is None and time.perf_counter() < ends:
         if _status(target.port, request) == b"200":
@@ -148,7 +175,9 @@ def _status(port: int, request: bytes) -> bytes:
         return b""
 
 
-def chat_request(port: int, model: str, key: str = "", *, stream: bool = False) -> bytes:
+def chat_request(
+    port: int, model: str, key: str = "", *, stream: bool = False, headers: Sequence[tuple[str, str]] = ()
+) -> bytes:
     """Return a chat completion request as bytes, about what a short turn of a client sends."""
     messages = [
         {"role": "system", "content": "You are a concise assistant."},
@@ -164,4 +193,5 @@ def chat_request(port: int, model: str, key: str = "", *, stream: bool = False) 
     ]
     if key:
         head.append(f"authorization: Bearer {key}")
+    head += [f"{name}: {value}" for name, value in headers]
     return "\r\n".join([*head, "", ""]).encode() + body

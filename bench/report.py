@@ -3,7 +3,9 @@
 import statistics
 from collections.abc import Iterable, Sequence
 
+from bench.peers.demands import Beside, beside
 from bench.results import NOISE, Calls, Choosing, Dashboards, Leaving, Results, Starting, Streams, Team
+from bench.ways import LIMITED
 
 
 def report(found: Results) -> str:
@@ -22,10 +24,13 @@ def report(found: Results) -> str:
         parts.append(_start(found.start))
     if found.calls is not None:
         parts.append(_calls(found.calls))
+        parts += [_beside(held)] if (held := beside(found.calls)) else []
     if found.direct_varied is not None:
         parts.append(_noise(found))
     if found.streams is not None:
         parts.append(_streams(found.streams))
+    if found.absent:
+        parts.append("Not measured:\n" + "\n".join(f"- {reason}" for reason in found.absent))
     if found.leaving is not None:
         parts.append(_leaving(found.leaving))
     if found.choose is not None:
@@ -81,11 +86,33 @@ def _calls(ways: Sequence[Calls]) -> str:
                 _number(way.rss_mib, 0),
             )
         )
-    failed = sum(way.failed + sum(load.failed for load in way.loads) for way in ways)
+    failed = {way.name: way.failed + sum(load.failed for load in way.loads) for way in ways}
+    told = "".join(f"\n{count:,} calls FAILED: {name}" for name, count in failed.items() if count)
     title = (
         f"JSON calls (CPU and share of direct: {counts[busiest]} connections; latencies: {direct.rate:g}/s)"
     )
-    return f"{title}\n{table(head, rows)}" + (f"\n{failed} calls FAILED" if failed else "")
+    return f"{title}\n{table(head, rows)}{told}"
+
+
+def _beside(found: Sequence[Beside]) -> str:
+    head = ("", "its CPU ms/req", "ratio", "must", "aim", "", "its figure is")
+    rows = [
+        (
+            each.demand.name if each.ours == LIMITED else f"{each.ours}, beside without TLS",
+            _number(each.cpu_ms, 3),
+            f"{each.ratio:.1f}",
+            f"{'at most' if each.demand.ceiling else 'at least'} {each.demand.must:g}",
+            f"{each.demand.aim:g}",
+            "met" if each.is_met else "MISSED",
+            "quoted" if each.is_quoted else "of this run",
+        )
+        for each in found
+    ]
+    title = (
+        f"{LIMITED}, beside others: requests for each second of CPU time (at most: how far it may be behind)"
+    )
+    note = "quoted: measured once, on a machine like that of the documentation"
+    return f"{title}\n{table(head, rows)}\n{note}"
 
 
 def _teams(teams: Sequence[Team]) -> str:

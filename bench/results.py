@@ -141,11 +141,15 @@ class Dashboards(Struct, frozen=True):
 
 
 class Results(Struct):
-    """A whole run; None for a part that was not asked for. *direct_varied* is a share, 0.1 for 10 %."""
+    """A whole run; None for a part that was not asked for. *direct_varied* is a share, 0.1 for 10 %.
+
+    *absent* says of each other gateway that could not be measured why.
+    """
 
     machine: Machine
     upstream: str = ""
     tool: str = ""
+    absent: tuple[str, ...] = ()
     start: Starting | None = None
     calls: list[Calls] | None = None
     direct_varied: float | None = None

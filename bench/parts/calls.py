@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 
 from bench import machine
 from bench.busy import keep_busy
-from bench.gateway import gateway
 from bench.processes import Target, Upstream, load
 from bench.results import Calls, Load
+from bench.ways import through_each
 
 CONNECTIONS = (1, 16, 64)
 RATE = 50.0
@@ -14,20 +14,18 @@ RATE = 50.0
 _WARM_UP = 1.0
 
 
-def measure(upstream: Upstream, seconds: float) -> tuple[list[Calls], float]:
-    """Return each way's figures, the direct one first, and by how much that varied in the meantime."""
-    direct = through(upstream.direct, seconds)
-    with gateway(upstream) as running:
-        found = [through(target, seconds) for target in (running.plain, running.limited)]
-    again = [_closed(upstream.direct, load.connections, seconds) for load in direct.loads]
-    return [direct, *found], _varied(direct.loads, again)
+def measure(upstream: Upstream, seconds: float) -> tuple[list[Calls], tuple[str, ...], float]:
+    """Return each way's figures, the direct one first, what was not here, and by how much direct varied."""
+    found, absent = through_each(upstream, lambda target: through(target, seconds))
+    again = [_closed(upstream.direct, load.connections, seconds) for load in found[0].loads]
+    return found, absent, _varied(found[0].loads, again)
 
 
 def through(target: Target, seconds: float) -> Calls:
-    """Measure one way. Another gateway to compare with is one more target."""
+    """Measure one way."""
     _closed(target, max(CONNECTIONS), _WARM_UP)
     loads = tuple(_closed(target, connections, seconds) for connections in CONNECTIONS)
-    leisurely = load("open", connections=16, rate=RATE, seconds=2 * seconds, **_asking(target))
+    leisurely = load("open", connections=16, rate=RATE, seconds=2 * seconds, **target.asked)
     return Calls(
         name=target.name,
         loads=loads,
@@ -37,10 +35,6 @@ def through(target: Target, seconds: float) -> Calls:
         failed=leisurely["failed"],
         rss_mib=machine.rss_mib(target.pid) if target.pid else None,
     )
-
-
-def _asking(target: Target) -> dict[str, object]:
-    return {"port": target.port, "models": target.models[:1], "key": target.key}
 
 
 def _closed(target: Target, connections: int, seconds: float) -> Load:

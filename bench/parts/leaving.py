@@ -61,9 +61,7 @@ def _through(target: Target, count: int, share: float, seconds: float) -> Leavin
 def _run(target: Target, count: int, share: float, seconds: float) -> dict[str, Any]:
     return load(
         "leaving" if seconds else "streams",
-        port=target.port,
-        models=target.models,
-        key=target.key,
+        **target.asked,
         connections=count,
         seconds=seconds,
         ramp=_RAMP if seconds else 0.0,

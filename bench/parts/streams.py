@@ -3,9 +3,9 @@
 from typing import Any
 
 from bench import machine
-from bench.gateway import gateway
 from bench.processes import Target, Upstream, load
 from bench.results import Streams, quantile
+from bench.ways import through_each
 
 # An upstream that sends the longest answers people wait for: 20 events a second, for five seconds.
 EVENTS = 100
@@ -17,11 +17,9 @@ RAMP = 2.0
 _WARM_UP = 20
 
 
-def measure(upstream: Upstream, count: int) -> list[Streams]:
-    """Return what *count* streams are like, direct and through the gateway."""
-    direct = through(upstream.direct, count)
-    with gateway(upstream) as running:
-        return [direct, *(through(target, count) for target in (running.plain, running.limited))]
+def measure(upstream: Upstream, count: int) -> tuple[list[Streams], tuple[str, ...]]:
+    """Return what *count* streams are like on each way, the direct one first, and what was not here."""
+    return through_each(upstream, lambda target: through(target, count))
 
 
 def through(target: Target, count: int) -> Streams:
@@ -48,9 +46,7 @@ def through(target: Target, count: int) -> Streams:
 def _run(target: Target, count: int, *, ramp: float) -> dict[str, Any]:
     return load(
         "streams",
-        port=target.port,
-        models=target.models,
-        key=target.key,
+        **target.asked,
         connections=count,
         ramp=ramp,
         events=EVENTS,

@@ -37,8 +37,38 @@ def test_calls_are_shown_beside_the_direct_ones_of_the_same_run():
     assert "FAILED" not in text
 
 
+def beside_others(*ways) -> dict[str, list[str]]:
+    lines = report(results(calls=[way("direct", 40_000), *ways])).split("beside others")[-1].splitlines()
+    return {line.split("  ")[0]: line.split() for line in lines}
+
+
+def test_freeroute_is_held_beside_others_in_cpu_time_and_what_was_not_measured_is_marked():
+    found = beside_others(
+        way("nginx proxy_pass", 30_000, cpu_ms=0.01),
+        way("freeroute, with limits", 4_000, cpu_ms=0.2),
+        way("freeroute, limits, TLS", 3_000, cpu_ms=0.25),
+        way("LiteLLM", 100, cpu_ms=8.0),
+    )
+    nginx, litellm = found["nginx proxy_pass"], found["LiteLLM"]
+    assert nginx[2:] == ["0.010", "20.0", "at", "most", "16", "10", "MISSED", "of", "this", "run"]
+    assert litellm[1:] == ["8.000", "40.0", "at", "least", "37", "60", "met", "of", "this", "run"]
+    assert found["FreeLLM"][1:] == ["0.460", "2.3", "at", "least", "2", "3", "met", "quoted"]
+    over_tls = found["freeroute, limits, TLS, beside without TLS"]
+    assert over_tls[-10:-6] == ["0.200", "1.2", "at", "most"]
+
+
+def test_without_freeroute_nothing_is_held_beside_others():
+    assert "beside others" not in report(results(calls=[way("direct", 40_000)]))
+
+
+def test_what_could_not_be_measured_is_told_with_its_reason():
+    assert "- LiteLLM: not installed" in report(
+        results(absent=("LiteLLM: not installed (make bench-peers)",))
+    )
+
+
 def test_failed_calls_are_told():
-    assert "3 calls FAILED" in report(results(calls=[way("direct", 40_000, failed=3)]))
+    assert "3 calls FAILED: direct" in report(results(calls=[way("direct", 40_000, failed=3)]))
 
 
 def test_a_run_is_noisy_when_the_direct_figure_varies_by_more_than_a_tenth():
