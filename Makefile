@@ -73,6 +73,10 @@ bench: $(DEV) ## run the benchmarks that the README quotes
 bench-peers: $(DEV) $(PEERS) ## install LiteLLM and Portkey, so that `make bench` measures them too: 600 MB
 	@echo "Installed: $(PEERS)"
 
+.PHONY: bench-regress
+bench-regress: $(DEV) ## count the instructions of a request (valgrind), and fail if they have become many more
+	$(BIN)/python -m bench regress $(ARGS)
+
 .PHONY: bench-capacity
 bench-capacity: $(DEV) ## play every free tier against two baselines, in real time: half an hour
 	$(BIN)/python -m bench capacity $(ARGS)

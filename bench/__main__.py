@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -11,21 +12,26 @@ from bench import machine
 from bench.busy import tool
 from bench.capacity import command as capacity
 from bench.kills import command as kills
-from bench.parts import calls, choose, dashboards, leaving, start, streams, teams
+from bench.parts import calls, choose, dashboards, features, leaving, start, streams
 from bench.processes import BenchFailed, Upstream, upstream
+from bench.regress import command as regress
 from bench.report import report
 from bench.results import Results
 
-PARTS = ("start", "calls", "streams", "choose")
-ALONE = ("teams", "dashboards")
+# Benchmarks with options of their own.
+_OWN: dict[str, Callable[[list[str]], int]] = {
+    "capacity": capacity.main,
+    "kills": kills.main,
+    "regress": regress.main,
+}
+PARTS = ("start", "calls", "streams", "choose", "features")
+ALONE = ("dashboards",)
 
 
 def main() -> int:
     """Measure what was asked for, print it, and return the exit code."""
-    if sys.argv[1:2] == ["capacity"]:
-        return capacity.main(sys.argv[2:])
-    if sys.argv[1:2] == ["kills"]:
-        return kills.main(sys.argv[2:])
+    if own := _OWN.get("".join(sys.argv[1:2])):
+        return own(sys.argv[2:])
     wanted = _arguments()
     if not machine.is_supported():
         print("bench: needs Linux, to pin processes and to read what they use", file=sys.stderr)
@@ -45,7 +51,7 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    also = "`capacity` and `kills` are benchmarks of their own: see `python -m bench capacity --help`"
+    also = f"{', '.join(_OWN)} are benchmarks of their own: see `python -m bench capacity --help`"
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__, epilog=also)
     parser.add_argument(
         "parts",
@@ -95,8 +101,8 @@ def _over_sockets(found: Results, wanted: argparse.Namespace, running: Upstream)
         )
     elif "streams" in wanted.parts:
         found.streams, found.absent = streams.measure(running, wanted.streams)
-    if "teams" in wanted.parts:
-        found.teams = teams.measure(running, wanted.seconds)
+    if "features" in wanted.parts:
+        found.features = features.measure(running, wanted.seconds)
     if "dashboards" in wanted.parts:
         found.dashboards = dashboards.measure(running, max(wanted.seconds, 15.0))
 

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 
 from bench.peers.demands import Beside, beside
-from bench.results import NOISE, Calls, Choosing, Dashboards, Leaving, Results, Starting, Streams, Team
+from bench.results import NOISE, Calls, Choosing, Dashboards, Feature, Leaving, Results, Starting, Streams
 from bench.ways import LIMITED
 
 
@@ -35,8 +35,8 @@ def report(found: Results) -> str:
         parts.append(_leaving(found.leaving))
     if found.choose is not None:
         parts.append(_choose(found.choose))
-    if found.teams is not None:
-        parts.append(_teams(found.teams))
+    if found.features is not None:
+        parts.append(_features(found.features))
     if found.dashboards is not None:
         parts.append(_dashboards(found.dashboards))
     return "\n\n".join(parts)
@@ -115,26 +115,17 @@ def _beside(found: Sequence[Beside]) -> str:
     return f"{title}\n{table(head, rows)}\n{note}"
 
 
-def _teams(teams: Sequence[Team]) -> str:
-    base = statistics.median(teams[0].cpu_ms)
+def _features(found: Sequence[Feature]) -> str:
+    usual = found[0]
     rows = []
-    for team in teams:
-        cost = statistics.median(team.cpu_ms)
-        low, high = min(team.cpu_ms), max(team.cpu_ms)
-        rows.append(
-            (
-                team.name,
-                f"{cost:.3f}",
-                f"{low:.3f} - {high:.3f}",
-                f"{(cost - base) * 1000:+.0f}",
-                f"{cost / base:.2f}",
-                f"{team.first_200:.2f}",
-            )
-        )
-    failed = sum(team.failed for team in teams)
-    rounds = len(teams[0].cpu_ms)
-    title = f"Teams (JSON calls; CPU ms/req is the median of {rounds} turns of each, one after the other)"
-    head = ("", "CPU ms/req", "from - to", "more us", "ratio", "cold start s")
+    for each in found:
+        more, least, most = each.more_us(usual)
+        differs = (f"{more:+.0f}", f"{least:+.0f} to {most:+.0f}") if each is not usual else ("", "")
+        rows.append((each.name, f"{statistics.median(each.cpu_ms):.3f}", *differs, f"{each.first_200:.2f}"))
+    failed = sum(each.failed for each in found)
+    rounds = len(usual.cpu_ms)
+    title = f"What each feature costs (JSON calls; medians of {rounds} rounds, in which each has its turn)"
+    head = ("", "CPU ms/req", "more us", "in single rounds", "cold start s")
     return f"{title}\n{table(head, rows)}" + (f"\n{failed} calls FAILED" if failed else "")
 
 

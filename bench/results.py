@@ -1,5 +1,6 @@
 """What a run found, as it is written to JSON."""
 
+import statistics
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -98,16 +99,24 @@ class Choosing(Struct, frozen=True):
     choose_us: float
 
 
-class Team(Struct, frozen=True):
-    """What clients and records cost: a gateway with that much switched on.
+class Feature(Struct, frozen=True):
+    """A gateway with a set of features: *cpu_ms* is its CPU time for each request, of each round.
 
-    *cpu_ms* is its CPU time for each request, of each round; *first_200* the seconds of its cold start.
+    *first_200* are the seconds of its cold start.
     """
 
     name: str
     cpu_ms: tuple[float, ...]
     first_200: float
     failed: int
+
+    def more_us(self, usual: "Feature") -> tuple[float, float, float]:
+        """Return what it costs more than the *usual*, in us a request: the median, least and most of a round.
+
+        A round holds both, so what the machine did meanwhile is in both and cancels out.
+        """
+        pairs = sorted((own - base) * 1000 for own, base in zip(self.cpu_ms, usual.cpu_ms, strict=True))
+        return statistics.median(pairs), pairs[0], pairs[-1]
 
 
 class Watched(Struct, frozen=True):
@@ -156,7 +165,7 @@ class Results(Struct):
     streams: list[Streams] | None = None
     leaving: list[Leaving] | None = None
     choose: list[Choosing] | None = None
-    teams: list[Team] | None = None
+    features: list[Feature] | None = None
     dashboards: list[Dashboards] | None = None
 
     @property

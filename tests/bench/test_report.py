@@ -8,12 +8,12 @@ from bench.results import (
     Calls,
     Choosing,
     Dashboards,
+    Feature,
     Leaving,
     Load,
     Results,
     Starting,
     Streams,
-    Team,
     Watched,
     quantile,
 )
@@ -122,17 +122,17 @@ def test_streams_that_were_left_are_shown_with_what_stayed_behind():
     assert "others had the gateway's core for 30% of the time" in report(results(leaving=[direct, busy]))
 
 
-def test_what_a_team_costs_is_shown_beside_a_gateway_without_one():
+def test_what_a_feature_costs_is_the_median_difference_within_rounds():
     text = report(
         results(
-            teams=[
-                Team("no client", (0.5, 0.3, 0.4), 0.9, failed=0),
-                Team("receipts", (0.45, 0.5, 0.4), 1.0, failed=2),
+            features=[
+                Feature("all on", (0.5, 0.3, 0.4), 0.9, failed=0),
+                Feature("without records", (0.4, 0.25, 0.1), 1.0, failed=2),
             ]
         )
     )
-    line = next(line for line in text.splitlines() if line.startswith("receipts"))
-    assert line.split()[1:] == ["0.450", "0.400", "-", "0.500", "+50", "1.12", "1.00"]
+    line = next(line for line in text.splitlines() if line.startswith("without records"))
+    assert line.split()[2:] == ["0.250", "-100", "-300", "to", "-50", "1.00"]
     assert "2 calls FAILED" in text
 
 

@@ -1,14 +1,16 @@
-"""What a team costs: client keys and their limits, receipts, prompts and answers that are stored."""
+"""What each feature costs: a gateway with all of them, beside others without one of them or with one more."""
 
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
+from msgspec.structs import replace
+
 from bench import machine
 from bench.busy import keep_busy
 from bench.gateway import PLAIN_KEY, Arrangement, arranged, limited, plain
-from bench.processes import Target, Upstream, wait_until_served
-from bench.results import Team
+from bench.processes import LOOPBACK, Target, Upstream, wait_until_served
+from bench.results import Feature
 from freeroute.domain.clients import Client, hash_key
 from freeroute.stores.clients_file import ClientsFile
 
@@ -18,12 +20,14 @@ ROUNDS = 5
 # Ten times the largest team that is thinkable.
 MANY = 10_000
 _WARM_UP = 1.0
-_UNRECORDED = {"records": False}
-_STORED = {"bodies": {"keep": "1h"}}
+_NO_CLIENTS: Mapping[str, object] = {"clients": []}
+_NO_RECORDS: Mapping[str, object] = {"storage": {"records": False}}
+_NO_LOG: Mapping[str, object] = {"logging": {"format": "console", "level": "warning"}}
+_BODIES: Mapping[str, object] = {"storage": {"bodies": {"keep": "1h"}}}
 
 
-def measure(upstream: Upstream, seconds: float) -> list[Team]:
-    """Return what each costs that a gateway can have switched on, in closed loops of *seconds*."""
+def measure(upstream: Upstream, seconds: float) -> list[Feature]:
+    """Return what a request costs with each set of features, the usual one first, in turns of *seconds*."""
     with ExitStack() as stack:
         ways = [(name, *stack.enter_context(way)) for name, way in _ways(upstream)]
         spent: dict[str, list[float]] = {name: [] for name, _, _ in ways}
@@ -35,30 +39,44 @@ def measure(upstream: Upstream, seconds: float) -> list[Team]:
                 cpu, seen_failed = _asked(target, seconds)
                 spent[name].append(cpu)
                 failed[name] += seen_failed
-        return [Team(name, tuple(spent[name]), took, failed[name]) for name, _, took in ways]
+        return [Feature(name, tuple(spent[name]), took, failed[name]) for name, _, took in ways]
 
 
 def _ways(upstream: Upstream) -> list[tuple[str, AbstractContextManager[tuple[Target, float]]]]:
+    # The mock upstream answers whatever is posted to it, spans too.
+    traces = {"traces": {"endpoint": f"http://{LOOPBACK}:{upstream.ports[0]}"}}
     return [
-        ("no client, no records", _served(upstream, {"clients": [], "storage": _UNRECORDED})),
-        ("one client", _served(upstream, {"storage": _UNRECORDED})),
-        (f"{MANY:,} clients", _served(upstream, {"storage": _UNRECORDED}, clients=MANY)),
-        ("a client and candidates with limits", _served(upstream, {"storage": _UNRECORDED}, limits=True)),
-        ("one client, receipts stored", _served(upstream, {})),
-        ("prompts and answers stored too", _served(upstream, {"storage": _STORED})),
+        ("all on: client, limits, receipts, log, metrics", _served(upstream)),
+        ("without clients and their limits", _served(upstream, _NO_CLIENTS, keyless=True)),
+        ("without any limits", _served(upstream, limits=False)),
+        ("without stored receipts", _served(upstream, _NO_RECORDS)),
+        ("without the request log", _served(upstream, _NO_LOG)),
+        (
+            "without all of these",
+            _served(upstream, {**_NO_CLIENTS, **_NO_RECORDS, **_NO_LOG}, limits=False, keyless=True),
+        ),
+        (f"with {MANY:,} clients", _served(upstream, clients=MANY)),
+        ("with prompts and answers stored", _served(upstream, _BODIES)),
+        ("with traces of every request", _served(upstream, traces)),
     ]
 
 
 @contextmanager
 def _served(
-    upstream: Upstream, changes: Mapping[str, object], *, clients: int = 0, limits: bool = False
+    upstream: Upstream,
+    changes: Mapping[str, object] | None = None,
+    *,
+    limits: bool = True,
+    keyless: bool = False,
+    clients: int = 0,
 ) -> Iterator[tuple[Target, float]]:
     """Run a gateway with *changes* and so many *clients* more; give the way through and its cold start."""
-    with arranged(upstream, **changes) as plan:
+    with arranged(upstream, **(changes or {})) as plan:
         _enrol(plan, clients)
         begun = time.perf_counter()
         with plan.started() as process:
             target = (limited if limits else plain)(plan, process.pid)
+            target = replace(target, key="") if keyless else target
             wait_until_served(target, process)
             yield target, time.perf_counter() - begun
 

@@ -1,0 +1,215 @@
+"""The whole ASGI application over an upstream in memory: no socket, no thread, no clock but a moved one.
+
+    python -m bench.regress.harness CALLS STREAMS [LIBRARY]
+
+What is measured is the application: its server's protocol and the HTTP client have no part in it. Every
+feature is on, as in the other benchmarks; receipts are queued, and nobody writes them. With LIBRARY, made of
+callgrind.c, instructions are counted under valgrind; without it, it only serves.
+"""
+
+import asyncio
+import ctypes
+import datetime as dt
+import gc
+import sys
+from collections.abc import Callable, MutableMapping, Sequence
+from typing import Any
+
+from bench.gateway import Arrangement, arranged, limited
+from bench.processes import Upstream, chat_request
+from bench.upstream.payloads import payloads
+from freeroute.app import App
+from freeroute.clock import Now
+from freeroute.config.load import Overrides, load
+from freeroute.config.overlay import Plan, planned
+from freeroute.engine.ports import Dispatch
+from freeroute.observe.logs import set_up
+from freeroute.upstreams.transport import Deadlines
+
+_EVENTS = 20  # of a stream
+_WARM_UP = 100  # calls, and a tenth as many streams: what is made once and kept is made by then
+_JSON = [(b"content-type", b"application/json")]
+_SSE = [(b"content-type", b"text/event-stream")]
+
+
+class MovedClock:
+    """A millisecond passes with every look at it."""
+
+    def __init__(self) -> None:
+        """Start in November 2026."""
+        self._at = 0
+
+    def now(self) -> Now:
+        """Return the present instant."""
+        self._at += 1
+        return Now(1000.0 + self._at / 1000, 1_795_000_000.0 + self._at / 1000)
+
+
+class Told:
+    """An answer that is there already, in pieces."""
+
+    sent_in = 0.0
+    status = 200
+
+    def __init__(self, headers: Sequence[tuple[bytes, bytes]], pieces: Sequence[bytes]) -> None:
+        """Tell *pieces*, one at a time."""
+        self.headers = headers
+        self._left = iter(pieces)
+
+    async def next(self) -> bytes:
+        """Return the next piece; others have their turn before it, as on a socket."""
+        await asyncio.sleep(0)
+        return next(self._left, b"")
+
+    def abort(self) -> None:
+        """Hold nothing."""
+
+
+class Memory:
+    """A provider in memory: answers at once with what the mock upstream says."""
+
+    def __init__(self) -> None:
+        """Take the payloads off the wire's framing."""
+        told = payloads()
+        self._answer = [told["answer"].partition(b"\r\n\r\n")[2]]
+        head = told["head"].partition(b"\r\n\r\n")[2]
+        pieces = [head, *[told["event"]] * (_EVENTS - 1), told["last"]]
+        self._events = [_unframed(piece) for piece in pieces]
+
+    async def open(
+        self,
+        method: str,
+        url: str,
+        headers: Sequence[tuple[bytes, bytes]],
+        body: bytes,
+        deadlines: Deadlines,
+        *,
+        verify_tls: bool = True,
+        proxy: str | None = None,
+        dispatch: Dispatch | None = None,
+    ) -> Told:
+        """Answer what was asked."""
+        await asyncio.sleep(0)
+        if b'"stream":true' in body:
+            return Told(_SSE, self._events)
+        return Told(_JSON, self._answer)
+
+    async def close(self) -> None:
+        """Hold nothing."""
+
+
+def _unframed(chunks: bytes) -> bytes:
+    """Return what *chunks* of a chunked body hold."""
+    held = b""
+    while chunks:
+        size, _, rest = chunks.partition(b"\r\n")
+        held, chunks = held + rest[: int(size, 16)], rest[int(size, 16) + 2 :]
+    return held
+
+
+class Caller:
+    """Asks the application as its server would, and hangs up on anything but a whole answer."""
+
+    def __init__(self, app: Any, request: bytes) -> None:
+        """Take the question apart once."""
+        head, _, self._body = request.partition(b"\r\n\r\n")
+        lines = [line.split(b": ", 1) for line in head.split(b"\r\n")[1:]]
+        self._app = app
+        self._headers = [(name.lower(), value) for name, value in lines]
+        self._told = self._status = 0
+        self._unread = True
+        self._gone = asyncio.Event()
+
+    async def ask(self) -> None:
+        """Ask once; raises RuntimeError if it is not answered as it should be."""
+        path = "/v1/chat/completions"
+        scope: dict[str, Any] = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "server": ("127.0.0.1", 3000),
+            "client": ("127.0.0.1", 50000),
+            "scheme": "http",
+            "method": "POST",
+            "root_path": "",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "headers": list(self._headers),
+            "state": {},
+        }
+        self._told = self._status = 0
+        self._unread = True
+        self._gone.clear()
+        await self._app(scope, self._receive, self._send)
+        self._gone.set()
+        if self._status != 200 or self._told < 500:
+            raise RuntimeError(f"answered with {self._status} and {self._told} bytes")
+
+    async def _receive(self) -> dict[str, Any]:
+        if self._unread:
+            self._unread = False
+            return {"type": "http.request", "body": self._body, "more_body": False}
+        await self._gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: MutableMapping[str, Any]) -> None:
+        self._status = message.get("status", self._status)
+        self._told += len(message.get("body", b""))
+
+
+def _built(plan: Arrangement) -> App:
+    def read() -> Plan:
+        settings = load(Overrides(), plan.env, plan.directory, plan.directory)
+        return planned(settings, {}, dt.date(2026, 11, 1))
+
+    app = App(read, transport=Memory(), clock=MovedClock(), demo=False)
+    state = plan.directory / "state"
+    state.mkdir()
+    app.remember(state, "one boot")
+    app.record(state)
+    return app
+
+
+async def measured(plan: Arrangement, calls: int, streams: int, count: Callable[[str], None]) -> None:
+    """Serve so many *calls* and *streams*, telling *count* before the first and after the last of each."""
+    target = limited(plan)
+    asgi = _built(plan).asgi("bench-admin", lambda _: None)
+    asks = {
+        kind: Caller(asgi, chat_request(1, target.models[0], target.key, stream=kind == "streams"))
+        for kind in ("calls", "streams")
+    }
+    for kind, caller in asks.items():
+        await _asked(caller, _WARM_UP if kind == "calls" else _WARM_UP // 10)
+    # A collection may or may not fall into what is counted; its own cost is little and grows with nothing.
+    gc.collect()
+    gc.disable()
+    count("")
+    await _asked(asks["calls"], calls)
+    count("calls")
+    await _asked(asks["streams"], streams)
+    count("streams")
+
+
+async def _asked(caller: Caller, times: int) -> None:
+    for _ in range(times):
+        await caller.ask()
+
+
+def main(calls: str, streams: str, library: str = "") -> None:
+    """Serve so many calls and streams."""
+    counter = ctypes.CDLL(library) if library else None
+
+    def count(what: str) -> None:
+        if counter is not None and not what:
+            counter.start()
+        elif counter is not None:
+            counter.done(what.encode())
+
+    set_up("console", "info", [])
+    with arranged(Upstream((1,), "memory")) as plan:
+        asyncio.run(measured(plan, int(calls), int(streams), count))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
