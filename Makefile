@@ -17,13 +17,14 @@ MODEL := $(VENV)/.model
 CLIENTS := tests/e2e/clients
 PYTHON_CLIENTS := $(patsubst $(CLIENTS)/%.lock,$(VENV)/clients/%/.made,$(wildcard $(CLIENTS)/*.lock))
 NODE_CLIENTS := $(if $(shell command -v npm),$(CLIENTS)/node/node_modules/.package-lock.json)
-PEERS := $(VENV)/peers/litellm/.made $(if $(shell command -v npm),$(VENV)/peers/portkey/node_modules/.package-lock.json)
+PEERS := $(VENV)/peers/litellm/.made \
+	$(if $(shell command -v npm),$(VENV)/peers/portkey/node_modules/.package-lock.json)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --annotation-style line --custom-compile-command 'make lock'
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(RUN) ## run the whole gateway on simulated providers, in this terminal
@@ -72,6 +73,10 @@ bench: $(DEV) ## run the benchmarks that the README quotes
 .PHONY: bench-peers
 bench-peers: $(DEV) $(PEERS) ## install LiteLLM and Portkey, so that `make bench` measures them too: 600 MB
 	@echo "Installed: $(PEERS)"
+
+.PHONY: bench-profile
+bench-profile: $(VENV)/profile/.made $(DEV) ## draw where the time of a request goes: docs/performance-flame.svg
+	$(BIN)/python -m bench profile $(ARGS)
 
 .PHONY: bench-regress
 bench-regress: $(DEV) ## count the instructions of a request (valgrind), and fail if they have become many more
@@ -164,6 +169,11 @@ $(VENV)/peers/litellm/.made: bench/peers/litellm.lock $(RUN)
 	@echo "Installing LiteLLM into an environment of its own, once"
 	@$(BIN)/python -m venv --clear $(@D)
 	@$(@D)/bin/python -m pip install -qq --disable-pip-version-check --only-binary :all: --require-hashes -r $<
+	@touch $@
+
+$(VENV)/profile/.made: $(RUN)
+	@$(BIN)/python -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip install -qq --disable-pip-version-check --only-binary :all: py-spy==0.4.3
 	@touch $@
 
 $(VENV)/peers/portkey/node_modules/.package-lock.json: bench/peers/portkey/package-lock.json

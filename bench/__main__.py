@@ -14,6 +14,7 @@ from bench.capacity import command as capacity
 from bench.kills import command as kills
 from bench.parts import calls, choose, dashboards, features, leaving, start, streams
 from bench.processes import BenchFailed, Upstream, upstream
+from bench.profile import command as profile
 from bench.regress import command as regress
 from bench.report import report
 from bench.results import Results
@@ -22,6 +23,7 @@ from bench.results import Results
 _OWN: dict[str, Callable[[list[str]], int]] = {
     "capacity": capacity.main,
     "kills": kills.main,
+    "profile": profile.main,
     "regress": regress.main,
 }
 PARTS = ("start", "calls", "streams", "choose", "features")
