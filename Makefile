@@ -82,6 +82,10 @@ bench-profile: $(VENV)/profile/.made $(DEV) ## draw where the time of a request 
 bench-regress: $(DEV) ## count the instructions of a request (valgrind), and fail if they have become many more
 	$(BIN)/python -m bench regress $(ARGS)
 
+.PHONY: bench-soak
+bench-soak: $(DEV) ## half an hour of load: see that the gateway does not grow, and that nothing stays behind
+	$(BIN)/python -m bench soak $(ARGS)
+
 .PHONY: bench-capacity
 bench-capacity: $(DEV) ## play every free tier against two baselines, in real time: half an hour
 	$(BIN)/python -m bench capacity $(ARGS)

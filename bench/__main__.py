@@ -18,6 +18,7 @@ from bench.profile import command as profile
 from bench.regress import command as regress
 from bench.report import report
 from bench.results import Results
+from bench.soak import command as soak
 
 # Benchmarks with options of their own.
 _OWN: dict[str, Callable[[list[str]], int]] = {
@@ -25,6 +26,7 @@ _OWN: dict[str, Callable[[list[str]], int]] = {
     "kills": kills.main,
     "profile": profile.main,
     "regress": regress.main,
+    "soak": soak.main,
 }
 PARTS = ("start", "calls", "streams", "choose", "features")
 ALONE = ("dashboards",)

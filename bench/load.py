@@ -1,6 +1,6 @@
 """The load: raw HTTP over asyncio, so that asking costs little beside answering. A process of its own.
 
-python -m bench.load closed|open|streams|leaving < wanted.json > seen.json
+python -m bench.load closed|open|streams|leaving|mixed < wanted.json > seen.json
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from bench.loops import event_loop
 from bench.processes import LOOPBACK, chat_request
@@ -24,12 +25,16 @@ from bench.results import quantile
 
 clock = time.perf_counter
 
+# Calls, and streams, that a mix has under way: what 500 a second have where an answer takes a second.
+_MOST_AT_ONCE = 400
+
 
 class Wanted(Struct, kw_only=True):
     """What to ask and how: *connections* at once, or *rate* a second, for *seconds*.
 
     Streams start over *ramp* seconds; *events* and *pace* are what an unhindered stream has. A share of
-    *leave* of them is left by its caller after one of its events.
+    *leave* of them is left by its caller after one of its events. Of mixed requests a share of *share* are
+    streams, and of all of them *leave* are left.
     """
 
     port: int
@@ -43,6 +48,7 @@ class Wanted(Struct, kw_only=True):
     events: int = 0
     pace: float = 0.0
     leave: float = 0.0
+    share: float = 0.0
 
 
 class Seen(Struct):
@@ -65,6 +71,17 @@ class SeenStreams(Struct):
     events: int = 0
     cut: int = 0
     left: int = 0
+    seconds: float = 0.0
+
+
+class SeenMixed(Struct):
+    """What came of a mix: answered whole, failed, left by their callers, cut; and those not asked at all."""
+
+    done: int = 0
+    failed: int = 0
+    left: int = 0
+    cut: int = 0
+    skipped: int = 0
     seconds: float = 0.0
 
 
@@ -284,6 +301,47 @@ async def leaving(wanted: Wanted) -> SeenStreams:
     )
 
 
+async def mixed(wanted: Wanted) -> SeenMixed:
+    """Ask at a fixed rate, some for streams; skip what would be more at once than `_MOST_AT_ONCE`."""
+    loop, dice, seen = asyncio.get_running_loop(), random.Random(7), SeenMixed()
+    requests = itertools.cycle(_requests(wanted, stream=True))
+    idle: deque[Asker] = deque()
+    under_way: set[asyncio.Task[None]] = set()
+
+    def answered(asker: Asker, took: float, is_good: bool) -> None:
+        seen.done += is_good
+        seen.failed += not is_good
+        idle.append(asker)
+
+    async def streamed(leave_after: int) -> None:
+        reader = StreamReader(next(requests), wanted.pace, leave_after)
+        await loop.create_connection(partial(_given, reader), LOOPBACK, wanted.port)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wanted.events * wanted.pace + 20):
+                await reader.over.wait()
+        seen.left += reader.has_left
+        seen.done += reader.is_done
+        seen.cut += not (reader.has_left or reader.is_done)
+
+    idle.extend(await _connected(replace(wanted, connections=_MOST_AT_ONCE), answered))
+    begun = loop.time()
+    for turn in range(int(wanted.seconds * wanted.rate)):
+        await asyncio.sleep(begun + turn / wanted.rate - loop.time())
+        if (is_stream := dice.random() < wanted.share) and len(under_way) < _MOST_AT_ONCE:
+            leaves = dice.random() < wanted.leave / wanted.share
+            task = loop.create_task(streamed(dice.randrange(1, wanted.events) if leaves else 0))
+            under_way.add(task)
+            task.add_done_callback(under_way.discard)
+        elif not is_stream and idle:
+            idle.popleft().ask()
+        else:
+            seen.skipped += 1
+    await asyncio.gather(*under_way)
+    await asyncio.sleep(1.0)
+    seen.seconds = loop.time() - begun
+    return seen
+
+
 def _given(reader: StreamReader) -> StreamReader:
     return reader
 
@@ -315,6 +373,7 @@ def main(work: str) -> None:
         "open": open_loop,
         "streams": streams,
         "leaving": leaving,
+        "mixed": mixed,
     }
     # A collection in the middle of a run would be taken for a stall of the gateway.
     gc.freeze()

@@ -92,6 +92,19 @@ def connections(port: int) -> int:
 
 def rss_mib(pid: int) -> float:
     """Return the memory that process *pid* has resident."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
-    return int(line.split()[1]) / 1024
+    return _status(pid, "VmRSS:") / 1024
+
+
+def threads(pid: int) -> int:
+    """Return how many threads process *pid* has."""
+    return _status(pid, "Threads:")
+
+
+def open_files(pid: int) -> int:
+    """Return how many descriptors process *pid* has open."""
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+
+
+def _status(pid: int, name: str) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(name)).split()[1])

@@ -18,6 +18,7 @@ _RAMP = 5.0
 # After the last caller has gone, the gateway has this long to settle, in seconds.
 _SETTLED = 2.0
 _WARM_UP = 20
+_PATIENCE = 30.0  # seconds for the metrics: a page that lets every stream have its turn
 _COUNTED = re.compile(
     rb'^freeroute_(?:requests_in_flight|quota_used\{[^}]*limit="concurrency[^}]*\}) (\S+)$', re.MULTILINE
 )
@@ -53,7 +54,7 @@ def _through(target: Target, count: int, share: float, seconds: float) -> Leavin
         cpu_us=spent / max(seen["events"], 1) * 1e6 if target.pid else None,
         kept_waiting=waiting / seen["seconds"],
         rss_mib=memory.told(),
-        unsettled=None if target.pid is None else _unsettled(target.port),
+        unsettled=None if target.pid is None else unsettled(target.port),
         sockets=None if target.pid is None else machine.connections(target.port),
     )
 
@@ -104,10 +105,10 @@ class _Memory:
                 return
 
 
-def _unsettled(port: int) -> float:
+def unsettled(port: int) -> float:
     """Return what the gateway's own gauges count as under way."""
     request = f"GET /metrics HTTP/1.1\r\nhost: {LOOPBACK}\r\nauthorization: Bearer {ADMIN_KEY}\r\n"
-    with socket.create_connection((LOOPBACK, port), timeout=5) as connection:
+    with socket.create_connection((LOOPBACK, port), timeout=_PATIENCE) as connection:
         connection.sendall(request.encode() + b"connection: close\r\n\r\n")
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     found = _COUNTED.findall(answer)
