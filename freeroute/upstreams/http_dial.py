@@ -18,7 +18,6 @@ _PROBE_IDLE = 30  # seconds of silence before the system asks a peer whether it 
 _NEXT_ADDRESS = 0.25  # seconds until the next address of a name is tried beside the first (RFC 8305)
 _PATH = "%/:=&?~+!$,;'@()*[]"
 _PORTS = {"http": 80, "https": 443}
-_NETWORK = {errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE}
 
 
 class Proxy(Struct, frozen=True):

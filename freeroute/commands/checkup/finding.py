@@ -9,7 +9,6 @@ from msgspec import Struct, structs
 from freeroute.commands.tables import plain
 
 Severity = Literal["ok", "note", "warning", "problem"]
-SEVERITIES: tuple[Severity, ...] = ("ok", "note", "warning", "problem")
 
 
 class Finding(Struct, frozen=True):
