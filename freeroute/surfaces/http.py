@@ -42,6 +42,10 @@ _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("freeroute.surfaces")
 
 
+Refusal = Callable[[ApiError, str], bytes]
+"""Returns the body that tells an error in the shape of one API; it gets the request's id as well."""
+
+
 class CallerLeft(Exception):
     """The caller hung up while its request was still coming in: nobody is left to answer."""
 
@@ -63,6 +67,11 @@ class BodyBounds(Struct, frozen=True):
 
     limit: int = BODY_LIMIT
     timeout: float = BODY_TIMEOUT
+
+
+def in_openais_shape(error: ApiError, request_id: str) -> bytes:
+    """Return the body that tells *error* to clients of OpenAI."""
+    return msgspec.json.encode(error.body())
 
 
 def new_request_id() -> str:
@@ -120,6 +129,7 @@ class Request:
         "method",
         "params",
         "receive",
+        "refusal",
         "scope",
         "started",
     )
@@ -137,6 +147,7 @@ class Request:
         self.admit: Callable[[], Caller] = (
             Caller  # says anew who calls; raises ApiError if nobody may any more
         )
+        self.refusal: Refusal = in_openais_shape
         self.started = False
         self._added: list[Header] = [
             (b"x-request-id", self.id.encode("ascii")),
@@ -240,12 +251,16 @@ class Request:
         await self.reply(status, msgspec.json.encode(value), {"cache-control": "no-store"})
 
     async def refuse(self, error: ApiError) -> None:
-        """Send *error* in OpenAI's shape."""
-        await self.reply(error.status, msgspec.json.encode(error.body()), error_headers(error))
+        """Send *error* in the shape of the API that was called: *refusal* knows it."""
+        await self.reply(error.status, self.refusal(error, self.id), error_headers(error))
 
     async def _head(self, status: int, headers: list[Header]) -> None:
         self.started = True
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+
+Handler = Callable[[Request], Awaitable[None]]
+"""Answers a request; raises ApiError."""
 
 
 class _Body:

@@ -18,10 +18,11 @@ from freeroute.errors import ApiError, Internal, InvalidRequest
 from freeroute.surfaces.admin import topics
 from freeroute.surfaces.admin.desk import Desk
 from freeroute.surfaces.admin.operations import Reload
+from freeroute.surfaces.conversing import ChatGateway, Conversations
 from freeroute.surfaces.guard import Guard
 from freeroute.surfaces.http import BodyBounds, Header, Request, error_headers, log_fault
 from freeroute.surfaces.live import Live, LiveSurface
-from freeroute.surfaces.openai import ChatGateway, OpenAiSurface
+from freeroute.surfaces.openai import OpenAiSurface
 from freeroute.surfaces.operator import OperatorGateway, OperatorSurface, Render
 from freeroute.surfaces.routes import Route, handlers
 from freeroute.surfaces.sessions import SessionSurface
@@ -46,9 +47,10 @@ def routes(
     administration: topics.Administration,
 ) -> list[Route]:
     """Return every route there is."""
+    conversations = Conversations(gateway, clock, bounds)
     desk = Desk(Changes(administration.trail, clock), clock, administration.refresh)
     return [
-        *OpenAiSurface(gateway, clock, bounds).routes(),
+        *OpenAiSurface(conversations).routes(),
         *OperatorSurface(gateway, render, desk).routes(),
         *LiveSurface(live).routes(),
         *topics.routes(desk, administration, reload),

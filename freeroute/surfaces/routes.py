@@ -1,7 +1,7 @@
 """Routes: what a path answers to, what it asks of callers, and the one way every request goes through."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from litestar import asgi
 from litestar.handlers import ASGIRouteHandler
@@ -10,10 +10,8 @@ from msgspec import Struct
 
 from freeroute.errors import ApiError, Internal, MethodNotAllowed, NotFound
 from freeroute.surfaces.guard import Access, Guard
-from freeroute.surfaces.http import CallerLeft, Request, log_fault
+from freeroute.surfaces.http import CallerLeft, Handler, Refusal, Request, in_openais_shape, log_fault
 from freeroute.wire.text import printable
-
-Handler = Callable[[Request], Awaitable[None]]
 
 _PARAMETER = re.compile(r"\{(\w+)(:path)?\}")
 
@@ -23,6 +21,8 @@ class Route(Struct, frozen=True):
 
     *access* is what it asks of callers, *changes* what methods other than GET ask if that is more.
     *mirrored* routes are served under ``/api`` as well. *refused* hears of requests that were turned away.
+    *refusal* gives errors the shape of its API. Of routes with the same path, one that is *spoken* answers
+    the requests that send this header, since two APIs may have given one path two meanings.
     """
 
     path: str
@@ -31,6 +31,8 @@ class Route(Struct, frozen=True):
     changes: Access | None = None
     mirrored: bool = False
     refused: Callable[[Request, ApiError], None] | None = None
+    refusal: Refusal = in_openais_shape
+    spoken: bytes | None = None
 
     @property
     def paths(self) -> list[str]:
@@ -42,6 +44,10 @@ class Route(Struct, frozen=True):
         """Return the methods as the ``Allow`` header names them."""
         also = ["HEAD"] if "GET" in self.methods else []
         return ", ".join([*self.methods, *also])
+
+    def is_for(self, request: Request) -> bool:
+        """Say whether *request*, to its path, is meant for this and no other."""
+        return self.spoken is None or self.spoken in request.headers
 
     def asks(self, method: str) -> Access:
         """Return what *method* asks of callers."""
@@ -64,16 +70,25 @@ def handlers(routes: Sequence[Route], guard: Guard) -> list[ASGIRouteHandler]:
     A route without parameters is looked up by its path. Litestar's raw routes cannot have parameters, so the
     others, and paths that lead nowhere, share one handler below the root.
     """
-    exact = [route for route in routes if route.path != "/" and "{" not in route.path]
-    others = [route for route in routes if route not in exact]
-    return [*(_exact(route, guard) for route in exact), _others(others, guard)]
+    # Of several at one path, whoever takes only some requests is asked first.
+    ordered = sorted(routes, key=lambda route: route.spoken is None)
+    exact: dict[str, list[Route]] = {}
+    for route in ordered:
+        if route.path != "/" and "{" not in route.path:
+            exact.setdefault(route.path, []).append(route)
+    others = [route for route in ordered if route.path not in exact]
+    return [*(_exact(found, guard) for found in exact.values()), _others(others, guard)]
 
 
-def _exact(route: Route, guard: Guard) -> ASGIRouteHandler:
+def _exact(routes: Sequence[Route], guard: Guard) -> ASGIRouteHandler:
+    *some, rest = routes
+
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
-        await answer(route, guard, Request(scope, receive, send))
+        request = Request(scope, receive, send)
+        route = next((one for one in some if one.is_for(request)), rest) if some else rest
+        await answer(route, guard, request)
 
-    return asgi(route.paths, copy_scope=False)(handle)
+    return asgi(rest.paths, copy_scope=False)(handle)
 
 
 def _others(routes: Sequence[Route], guard: Guard) -> ASGIRouteHandler:
@@ -84,7 +99,7 @@ def _others(routes: Sequence[Route], guard: Guard) -> ASGIRouteHandler:
         path = "/" + scope["path"].strip("/")
         for pattern, route in table:
             match = pattern.fullmatch(path)
-            if match is not None:
+            if match is not None and route.is_for(request):
                 request.params = match.groupdict()
                 await answer(route, guard, request)
                 return
@@ -110,6 +125,7 @@ def _nowhere(method: str, path: str) -> NotFound:
 
 async def answer(route: Route, guard: Guard, request: Request) -> None:
     """Answer *request*, whatever happens on the way."""
+    request.refusal = route.refusal
     try:
         request.add_headers(guard.cors_headers(request.headers))
         if request.method == "OPTIONS" and b"access-control-request-method" in request.headers:

@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from freeroute.errors import CapacityExhausted
+from freeroute.surfaces.conversing import Conversations
 from freeroute.surfaces.http import BodyBounds, Request
-from freeroute.surfaces.openai import OpenAiSurface
+from freeroute.surfaces.openai import understand
 from tests.support.gateways import ANSWER, FakeGateway, FakeServed, chunk
 from tests.support.virtual import LoopClock, run
 
@@ -69,8 +70,9 @@ class Exchange:
 
     async def go(self) -> None:
         self.begun = asyncio.get_running_loop().time()
-        surface = OpenAiSurface(self.gateway, LoopClock(), BodyBounds())
-        await surface.complete(Request(self._scope, self._receive, self._send))
+        conversations = Conversations(self.gateway, LoopClock(), BodyBounds())
+        complete = conversations.answering("openai", understand)
+        await complete(Request(self._scope, self._receive, self._send))
 
     async def _receive(self) -> Any:
         if self._asked:

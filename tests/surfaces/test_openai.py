@@ -1,13 +1,15 @@
 import asyncio
+from typing import Any, cast
 
 import msgspec
 import pytest
 
 from freeroute.domain.clients import Client, hash_key
 from freeroute.errors import CapacityExhausted, InvalidRequest
+from freeroute.surfaces.conversing import understood
 from freeroute.surfaces.guard import Policy
-from freeroute.surfaces.http import BodyBounds
-from freeroute.surfaces.openai import decoded
+from freeroute.surfaces.http import BodyBounds, Request
+from freeroute.surfaces.openai import understand
 from tests.support.gateways import ANSWER, FakeServed, chunk
 from tests.support.serving import PATIENCE, RawCaller, post, serving
 
@@ -348,17 +350,23 @@ async def test_whole_surrogate_pairs_and_escaped_backslashes_pass(ask):
         assert (await client.post("/v1/chat/completions", content=body)).status_code == 200
 
 
+def asked(body: bytes):
+    unheard: Any = None
+    request = Request(cast("Any", {"type": "http", "method": "POST", "headers": []}), unheard, unheard)
+    return understood(understand, request, body)
+
+
 async def test_a_long_body_is_decoded_beside_what_else_is_going_on():
     def body(messages: int) -> bytes:
         return msgspec.json.encode({"model": "m", "messages": [{"role": "user", "content": "Hi"}] * messages})
 
     async def turns_while(body: bytes) -> int:
-        decoding, turns = asyncio.ensure_future(decoded(body)), 0
+        decoding, turns = asyncio.ensure_future(asked(body)), 0
         await asyncio.sleep(0)
         while not decoding.done():
             turns += 1
             await asyncio.sleep(0)
-        assert decoding.result().demand.prompt > 4
+        assert decoding.result().call.demand.prompt > 4
         return turns
 
     assert await turns_while(body(1)) == 0
@@ -367,7 +375,7 @@ async def test_a_long_body_is_decoded_beside_what_else_is_going_on():
 
 async def test_a_long_body_that_is_wrong_is_refused_as_a_short_one():
     with pytest.raises(InvalidRequest, match="not valid JSON"):
-        await decoded(b'{"model":"m","messages":[' + b"1," * 2**20)
+        await asked(b'{"model":"m","messages":[' + b"1," * 2**20)
 
 
 async def test_events_that_are_ready_together_leave_in_one_write(build, gateway):

@@ -11,8 +11,8 @@ from freeroute.engine.operations import Entry, Operations
 from freeroute.errors import ConfigError, InvalidRequest
 from freeroute.surfaces.admin.desk import Desk
 from freeroute.surfaces.guard import Access
-from freeroute.surfaces.http import Request
-from freeroute.surfaces.routes import Handler, Route
+from freeroute.surfaces.http import Handler, Request
+from freeroute.surfaces.routes import Route
 
 Reload = Callable[[], dict[str, Any]]
 

@@ -1,0 +1,229 @@
+"""A conversation in whatever API: that says what is asked and how answers are told, the rest is done here."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from freeroute.clock import Clock
+from freeroute.domain.clients import Client
+from freeroute.engine.served import Served
+from freeroute.errors import ApiError, Internal
+from freeroute.surfaces.comments import STREAM_HEADERS, Comments
+from freeroute.surfaces.http import (
+    BodyBounds,
+    CallerWatch,
+    Handler,
+    Request,
+    log_fault,
+    to_the_end,
+    trace_of,
+)
+from freeroute.surfaces.wishes import read_wishes, switch
+from freeroute.wire.answers import Piece
+from freeroute.wire.chat import CallContext, ChatCall
+
+EVENT_STREAM = b"text/event-stream; charset=utf-8"
+# A body of so many bytes is decoded at once; a longer one on a thread, since 20 MiB of many small messages
+# take 200 ms. Own design: 1 MiB takes 2 to 15 ms.
+_AT_ONCE = 2**20
+_NO_COMMENTS = contextlib.nullcontext()
+
+
+class ChatGateway(Protocol):
+    """What surfaces for callers need of the engine."""
+
+    async def chat(self, call: ChatCall, context: CallContext) -> Served:
+        """Answer *call*; raises ApiError with its headers filled in. Cancelling it stops all work."""
+        ...
+
+    def refuse(self, context: CallContext, asked: str, error: ApiError, *, stream: bool = False) -> None:
+        """Record a request that never came as far as ``chat``."""
+        ...
+
+    def turn_away(self, context: CallContext, error: ApiError) -> None:
+        """Record a request that the guard turned away."""
+        ...
+
+    def models(self, client: Client | None) -> list[dict[str, Any]]:
+        """Return every enabled model as *client* sees it."""
+        ...
+
+    def model(self, model_id: str, client: Client | None) -> dict[str, Any]:
+        """Return one model; raises NotFound with the nearest names."""
+        ...
+
+    def key(self, client: Client | None) -> dict[str, Any]:
+        """Return what *client* may use, has used and has left."""
+        ...
+
+
+class Telling(Protocol):
+    """Tells one answer in the words of one API, from OpenAI's.
+
+    *stream_type* is the content type of its streams; *comment* may come between any two of their events,
+    and is empty where nothing may.
+    """
+
+    stream_type: bytes
+    comment: bytes
+
+    def whole(self, body: bytes) -> bytes:
+        """Return the answer *body* in this API."""
+        ...
+
+    def events(self, payloads: Sequence[bytes]) -> bytes:
+        """Return what the chunks *payloads* of a stream say; nothing if that cannot be said yet.
+
+        A chunk may hold an error: the provider's, after the first event. It is the last that says anything.
+        """
+        ...
+
+    def end(self) -> bytes:
+        """Return what a stream ends with, whatever came before."""
+        ...
+
+    def fault(self, error: ApiError, like: Piece | None) -> bytes:
+        """Return what tells *error* inside of a stream that has begun; ``end`` follows.
+
+        *like* is the identity of the stream, None if no provider gave it one.
+        """
+        ...
+
+
+class Asked(Struct, frozen=True):
+    """What a request asks of the gateway, and how it is to be answered."""
+
+    call: ChatCall
+    telling: Telling
+
+
+Understand = Callable[[Request, bytes], Asked]
+"""Reads the body of a request; raises InvalidRequest that names the field in the words of its API."""
+
+
+class Conversations:
+    """Serves calls to a gateway, in any API."""
+
+    def __init__(
+        self,
+        gateway: ChatGateway,
+        clock: Clock,
+        bounds: BodyBounds,
+        dice: Callable[[], float] = random.random,
+    ) -> None:
+        """Serve *gateway*; *dice* gives each call its one random number."""
+        self.gateway = gateway
+        self._clock = clock
+        self._bounds = bounds
+        self._dice = dice
+
+    def answering(self, surface: str, understand: Understand) -> Handler:
+        """Return what answers the requests that *understand* reads; *surface* names its API in receipts."""
+
+        async def answer(request: Request) -> None:
+            context = self._context(request, surface)
+            try:
+                read_wishes(request, context)
+                commented = switch(request, "x-freeroute-keepalive")
+                asked = await understood(understand, request, await request.body(self._bounds))
+            except ApiError as error:
+                self.gateway.refuse(context, "", error)
+                raise
+            await self._serve(request, asked, context, commented=commented)
+
+        return answer
+
+    def refused(self, surface: str) -> Callable[[Request, ApiError], None]:
+        """Return what records the requests to *surface* that the guard turned away."""
+
+        def turned_away(request: Request, error: ApiError) -> None:
+            self.gateway.turn_away(self._context(request, surface), error)
+
+        return turned_away
+
+    def _context(self, request: Request, surface: str) -> CallContext:
+        caller = request.caller
+        return CallContext(
+            request_id=request.id,
+            received=self._clock.now(),
+            surface=surface,
+            client=caller.client,
+            queue=caller.queue,
+            trace=trace_of(request.header(b"traceparent")),
+            dice=self._dice(),
+            hop=caller.hop,
+        )
+
+    async def _serve(self, request: Request, asked: Asked, context: CallContext, *, commented: bool) -> None:
+        call, telling = asked.call, asked.telling
+        served: Served | None = None
+        fault = b""
+        watch = CallerWatch(request)
+        comments = _comments(request, telling) if commented and call.stream else _NO_COMMENTS
+        try:
+            async with watch, comments as commenting:
+                served = await self.gateway.chat(call, context)
+                if served.body is None:
+                    await _stream(request, telling, served, commenting)
+        except Exception as error:
+            said = served.fail() if served is not None else None
+            if not request.started:
+                raise
+            fault = telling.fault(_as_told(error, request.id), said or _identity(call, context))
+        finally:
+            # Before the last byte: a caller that asks again at once finds its slot free and its use counted.
+            if served is not None:
+                await _finish(served, watch, request)
+        if watch.left:
+            return
+        if request.started:
+            await request.end(fault + telling.end())
+        elif served is not None and served.body is not None:
+            await request.reply(200, telling.whole(served.body), served.headers)
+
+
+async def understood(understand: Understand, request: Request, body: bytes) -> Asked:
+    """Return what *body* asks for, other streams not kept waiting meanwhile; raises InvalidRequest."""
+    if len(body) <= _AT_ONCE:
+        return understand(request, body)
+    return await asyncio.to_thread(understand, request, body)
+
+
+def _comments(request: Request, telling: Telling) -> contextlib.AbstractAsyncContextManager[Comments | None]:
+    if not telling.comment:
+        return _NO_COMMENTS
+    return Comments(request, telling.stream_type, telling.comment)
+
+
+async def _stream(request: Request, telling: Telling, served: Served, comments: Comments | None) -> None:
+    head = {**STREAM_HEADERS, **served.headers}
+    if comments is None:
+        await request.begin(200, telling.stream_type, head)
+    else:
+        await comments.begin(head)
+    write = request.more if comments is None else comments.write
+    # What is ready together leaves in one write.
+    while payloads := await served.next():
+        if events := telling.events(payloads):
+            await write(events)
+
+
+async def _finish(served: Served, watch: CallerWatch, request: Request) -> None:
+    await to_the_end(lambda: served.finish(caller_left=watch.left, stalled=request.stalled))
+
+
+def _identity(call: ChatCall, context: CallContext) -> Piece:
+    """Return the identity of a stream that no provider gave one."""
+    return Piece(id=f"chatcmpl-{context.request_id}", created=int(context.received.wall), model=call.model)
+
+
+def _as_told(error: Exception, request_id: str) -> ApiError:
+    """Return *error* as it is told in a reply whose head is out; a fault of ours is logged."""
+    if isinstance(error, ApiError):
+        return error
+    log_fault(error, request_id)
+    return Internal("The gateway failed in the middle of this answer; its log has the details.")
