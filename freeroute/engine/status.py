@@ -309,6 +309,7 @@ def request(receipt: Receipt) -> Shown:
         "id": receipt.request_id,
         "at": round(receipt.at.wall, 3),
         "client": receipt.client,
+        "surface": receipt.surface,
         "model": receipt.asked,
         "provider": receipt.provider,
         "served_model": receipt.model,

@@ -151,7 +151,7 @@ def openapi_document() -> bytes:
     """Return the maintained description of this API, with the version that runs."""
     document = msgspec.json.decode(_OPENAPI.read_bytes())
     document["info"]["version"] = version()
-    for path in sorted(_TOPICS.glob("*.openapi.json")):
+    for path in sorted([*_OPENAPI.parent.glob("*.openapi.json"), *_TOPICS.glob("*.openapi.json")]):
         topic = msgspec.json.decode(path.read_bytes())
         document["paths"] |= topic["paths"]
         document["components"]["schemas"] |= topic["schemas"]

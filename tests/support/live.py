@@ -139,7 +139,7 @@ class Live:
 
     async def status(self) -> Any:
         """Return what the gateway says of itself."""
-        return (await self.http.get("/v1/status")).json()
+        return (await self.http.get("/v1/status", headers=AS_ADMIN)).json()
 
     async def metrics(self) -> str:
         """Return what there is to scrape."""

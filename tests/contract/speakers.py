@@ -1,0 +1,6 @@
+"""Every speaker there is: one for each API that callers may speak."""
+
+from tests.contract.openai import OpenAi
+from tests.contract.speaking import Speaker
+
+SPEAKERS: list[Speaker] = [OpenAi()]
