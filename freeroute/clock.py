@@ -40,6 +40,11 @@ def mono() -> float:
     return time.clock_gettime(_BOOTTIME)
 
 
+def wall() -> float:
+    """Return the system's own time of day in Unix time, believed as it is: for what people read."""
+    return time.time()
+
+
 def worked() -> float:
     """Return the seconds of processor that this thread has used: what work costs, on a busy machine too."""
     return time.thread_time()
@@ -91,7 +96,7 @@ class SystemClock:
     def now(self) -> Now:
         """Return the present instant of the machine."""
         now = mono()
-        return Now(now, self._wall.read(now, time.time()))
+        return Now(now, self._wall.read(now, wall()))
 
 
 def boot_id() -> str:

@@ -8,15 +8,19 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, MutableMapping
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, MutableMapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, TextIO, cast
 
 import msgspec
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
+from freeroute.clock import wall
 from freeroute.domain.outcome import Kind
-from freeroute.domain.receipt import AttemptNote, Receipt
+from freeroute.domain.receipt import NOBODY, AttemptNote, Receipt
 from freeroute.wire.text import printable
 
 Event = MutableMapping[str, Any]
@@ -24,13 +28,17 @@ Event = MutableMapping[str, Any]
 # Shorter than this, a key of the settings is no secret but a word such as `demo`.
 SHORTEST_SECRET = 8
 # What keys look like, by how their issuers begin them or by where they stand.
+_ISSUED = "sk gsk csk fr fa fo hf nvapi xai pk rk ghp github_pat tgp r8 AKIA".split()
 _KEY_LIKE = (
-    r"\b(?:sk|gsk|csk|fr|fa|fo|hf|nvapi|xai|pk|rk|ghp|github_pat|tgp|r8|AKIA)[-_][A-Za-z0-9_-]{12,}"
+    rf"\b(?:{'|'.join(_ISSUED)})[-_][A-Za-z0-9_-]{{12,}}"
     r"|\bAIza[A-Za-z0-9_-]{20,}"
     r"|\beyJ[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]*)*"
     r"|(?<=[Bb]earer )[^\s\"',;]{6,}"
     r"|(?<=key=)[^\s&\"']{6,}|(?<=token=)[^\s&\"']{6,}"
 )
+# What is in every text that has something like a key in it. As a choice of literals it is found, or not, in a
+# tenth of the time, and most texts are not looked at any further.
+_SIGNS_OF_KEYS = [*(f"{begin}[-_]" for begin in _ISSUED), "AIza", "eyJ", "earer ", "key=", "token="]
 HIDDEN = "[redacted]"
 # Texts that were cleaned are remembered, so many and so long. Own design: a large catalogue's names, 0.5 MB.
 _REMEMBERED = 4096
@@ -46,7 +54,7 @@ _TOLD = {
 
 
 class Scrub:
-    """A processor that hides *secrets*, and whatever looks like one, in every text of an event."""
+    """Hides *secrets*, and whatever looks like one, in every text that is logged."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         """Hide *secrets* wherever they stand."""
@@ -57,36 +65,31 @@ class Scrub:
     def hide(self, secrets: Iterable[str]) -> None:
         """Hide other *secrets* from now on; those before them stay hidden too, until the next time."""
         now = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
-        exact = sorted(now | self._former, key=len, reverse=True)
-        self._pattern = re.compile("|".join([*map(re.escape, exact), _KEY_LIKE]))
+        exact = [re.escape(secret) for secret in sorted(now | self._former, key=len, reverse=True)]
+        self._pattern = re.compile("|".join([*exact, _KEY_LIKE]))
+        self._sign = re.compile("|".join([*exact, *_SIGNS_OF_KEYS]))
         self._cleaned.clear()
         self._former = now
 
-    def __call__(self, logger: object, method: str, event: Event) -> Event:
-        """Return *event* without secrets; control characters are for tracebacks alone."""
-        for name, value in event.items():
-            if name in ("exception", "stack"):
-                event[name] = self._pattern.sub(HIDDEN, str(value))
-            else:
-                event[name] = self._clean(value)
-        return event
+    def hidden(self, text: str) -> str:
+        """Return *text* without secrets, its lines kept: only a traceback has several."""
+        return self._pattern.sub(HIDDEN, text)
 
-    def _clean(self, value: object) -> object:
+    def clean(self, value: object) -> object:
+        """Return *value* without secrets and control characters, in whatever it holds too."""
         if isinstance(value, str):
-            return self._one_line(value)
+            # Names that lines repeat are looked up.
+            return self._cleaned.get(value) or self._one_line(value)
         if isinstance(value, (bool, int, float)) or value is None:
             return value
         if isinstance(value, dict):
-            return {str(name): self._clean(inner) for name, inner in value.items()}
+            return {str(name): self.clean(inner) for name, inner in value.items()}
         if isinstance(value, (list, tuple)):
-            return [self._clean(inner) for inner in value]
+            return [self.clean(inner) for inner in value]
         return self._one_line(str(value))
 
     def _one_line(self, text: str) -> str:
-        """Return *text* without secrets and control characters; names that lines repeat are looked up."""
-        if (known := self._cleaned.get(text)) is not None:
-            return known
-        clean = self._pattern.sub(HIDDEN, text)
+        clean = self.hidden(text) if self._sign.search(text) else text
         if not clean.isprintable():
             clean = "".join(char if char.isprintable() else "?" for char in clean)
         if len(text) <= _REMEMBERED_LENGTH:
@@ -102,33 +105,24 @@ def set_up(form: str, level: str, secrets: Iterable[str] = ()) -> Scrub:
     What hides them is returned, to be told of others later.
     """
     # Whether colours are wanted is judged now; where to write, at each line, since stderr may be replaced.
-    sink = cast("TextIO", _Stderr())
     scrub = Scrub(secrets)
-    for_people = form == "console"
-    stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S" if for_people else "iso", utc=not for_people)
-    before: list[Processor] = [structlog.processors.add_log_level, stamp]
-    after: list[Processor] = [
-        structlog.processors.format_exc_info,
-        scrub,
-        _as_text(colours=_wants_colours()) if for_people else _as_json,
-    ]
+    line = _TextLine(scrub, colours=_wants_colours()) if form == "console" else _JsonLine(scrub)
     structlog.configure(
-        processors=[*before, *after],
+        processors=[line],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sink),
+        logger_factory=lambda *_: _Stderr(),
         cache_logger_on_first_use=False,
     )
-    _adopt_libraries(sink, before, after)
+    _adopt_libraries(line)
     return scrub
 
 
-def _adopt_libraries(sink: TextIO, before: list[Processor], after: list[Processor]) -> None:
+def _adopt_libraries(line: Processor) -> None:
     """Let what libraries log come out in the same form: their warnings and errors, not their chatter."""
-    handler = logging.StreamHandler(sink)
+    handler = logging.StreamHandler(cast("TextIO", _Stderr()))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=before,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *after],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, line]
         )
     )
     root = logging.getLogger()
@@ -148,41 +142,85 @@ class _Stderr:
     """Standard error as it is at each moment. A reader that hung up must not cost a caller the answer."""
 
     def write(self, text: str) -> int:
+        # A line of standard error leaves at once, whatever it is connected to.
         with contextlib.suppress(OSError, ValueError, AttributeError):
             sys.stderr.write(text)
         return len(text)
 
     def flush(self) -> None:
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            sys.stderr.flush()
+        """Hold nothing back."""
+
+    def msg(self, line: str) -> None:
+        self.write(line + "\n")
+
+    debug = info = warning = error = critical = msg
 
 
-def _as_text(*, colours: bool) -> Callable[[object, str, Event], str]:
-    """Return a renderer of ``14:03:22 warning request status=502 model=free``, tracebacks below."""
+class _Line(ABC):
+    """The one step from an event to its line; *method* is its level.
 
-    def render(logger: object, method: str, event: Event) -> str:
-        below = [str(event.pop(name)) for name in ("stack", "exception") if name in event]
-        level = str(event.pop("level", ""))
-        head = f"{event.pop('timestamp', '')} {level:<7} {event.pop('event', '')}"
-        line = " ".join([head, *(f"{name}={_shown(value)}" for name, value in event.items())])
-        if colours and level in _COLOURS:
-            line = f"{_COLOURS[level]}{line}\x1b[0m"
-        return "\n".join([line, *below])
+    Of the values in *fields* each is a field of its own: many of them cost less so.
+    """
 
-    return render
+    def __init__(self, scrub: Scrub) -> None:
+        self._scrub = scrub
+
+    def __call__(self, logger: object, method: str, event: Event) -> str:
+        if "fields" in event:
+            event.update(event.pop("fields"))
+        if "exc_info" in event:
+            event = structlog.processors.format_exc_info(logger, method, event)
+        return self._written(method, event)
+
+    @abstractmethod
+    def _written(self, level: str, event: Event) -> str:
+        """Return the line of *event*."""
 
 
+class _TextLine(_Line):
+    """``14:03:22 warning request status=502 model=free``, tracebacks below."""
+
+    def __init__(self, scrub: Scrub, *, colours: bool) -> None:
+        super().__init__(scrub)
+        self._colours = _COLOURS if colours else {}
+        self._second = 0
+        self._stamp = ""
+
+    def _written(self, level: str, event: Event) -> str:
+        below = [self._scrub.hidden(str(event.pop(name))) for name in _BELOW if name in event]
+        clean = self._scrub.clean
+        words = [f"{self._time()} {level:<7} {clean(event.pop('event', ''))}"]
+        for name, value in event.items():
+            text = str(value if type(value) in _NUMBERS else clean(value))
+            words.append(f"{name}={text}" if text and " " not in text else f"{name}={text!r}")
+        line = " ".join(words)
+        if (colour := self._colours.get(level)) is not None:
+            line = f"{colour}{line}\x1b[0m"
+        return "\n".join([line, *below]) if below else line
+
+    def _time(self) -> str:
+        """Return the time of day, which is worked out once a second."""
+        second = int(wall())
+        if second != self._second:
+            self._second, self._stamp = second, time.strftime("%H:%M:%S", time.localtime(second))
+        return self._stamp
+
+
+_BELOW = ("stack", "exception")
+_NUMBERS = (int, float)
 _COLOURS = {"debug": "\x1b[2m", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31;1m"}
 
 
-def _shown(value: object) -> str:
-    text = str(value)
-    return text if text and " " not in text else repr(text)
+class _JsonLine(_Line):
+    """An object with ``timestamp``, ``level`` and ``event`` first."""
 
-
-def _as_json(logger: object, method: str, event: Event) -> str:
-    head = {name: event.pop(name) for name in ("timestamp", "level", "event") if name in event}
-    return msgspec.json.encode({**head, **event}).decode()
+    def _written(self, level: str, event: Event) -> str:
+        scrub = self._scrub
+        stamp = datetime.fromtimestamp(wall(), UTC).isoformat().replace("+00:00", "Z")
+        line = {"timestamp": stamp, "level": level, "event": scrub.clean(event.pop("event", None))}
+        for name, value in event.items():
+            line[name] = scrub.hidden(str(value)) if name in _BELOW else scrub.clean(value)
+        return msgspec.json.encode(line).decode()
 
 
 class RequestLog:
@@ -199,9 +237,11 @@ class RequestLog:
         for note in receipt.attempts:
             if note.kind in _TOLD:
                 self._log.warning(_TOLD[note.kind], **_whose(note))
-        level = logging.WARNING if _went_wrong(receipt) else logging.INFO
+        level, tell = (
+            (logging.WARNING, self._log.warning) if _went_wrong(receipt) else (logging.INFO, self._log.info)
+        )
         if self._log.is_enabled_for(level):
-            self._log.log(level, "request", **_line(receipt))
+            tell("request", fields=_line(receipt))
 
 
 def _went_wrong(receipt: Receipt) -> bool:
@@ -221,38 +261,53 @@ def _whose(note: AttemptNote) -> dict[str, Any]:
 
 def _line(receipt: Receipt) -> dict[str, Any]:
     """Return what the line of *receipt* says; what there is nothing to say about is left out."""
-    usage = receipt.usage
-    line = {
-        "status": receipt.status,
-        "model": printable(receipt.asked),
-        "provider": receipt.provider,
-        "served": receipt.model,
-        "ms": _milliseconds(receipt.total),
-        "first_ms": _milliseconds(receipt.first_event) if receipt.stream else None,
-        "overhead_ms": _milliseconds(receipt.overhead),
-        "tokens_in": usage.prompt if usage else None,
-        "tokens_out": usage.completion if usage else None,
-        "code": receipt.code,
-        "attempts": len(receipt.attempts) if len(receipt.attempts) != 1 else None,
-        "trail": _trail(receipt.attempts) or None,
-        "dropped": printable(",".join(receipt.dropped)) or None,
-        "skipped": receipt.skipped or None,
-        "continued": receipt.continued or None,
-        "unrecorded": receipt.unrecorded or None,
-        "client": receipt.client if receipt.client != "-" else None,
-        "id": receipt.request_id,
-        "trace": receipt.trace.header() if receipt.trace else None,
-    }
-    return {name: value for name, value in line.items() if value is not None}
+    line: dict[str, Any] = {"status": receipt.status, "model": printable(receipt.asked)}
+    if receipt.provider is not None:
+        line["provider"] = receipt.provider
+    if receipt.model is not None:
+        line["served"] = receipt.model
+    line["ms"] = _milliseconds(receipt.total)
+    if receipt.stream and receipt.first_event is not None:
+        line["first_ms"] = _milliseconds(receipt.first_event)
+    line["overhead_ms"] = _milliseconds(receipt.overhead)
+    if receipt.usage is not None:
+        line["tokens_in"] = receipt.usage.prompt
+        line["tokens_out"] = receipt.usage.completion
+    line |= _mishaps(receipt)
+    if receipt.client != NOBODY:
+        line["client"] = receipt.client
+    line["id"] = receipt.request_id
+    if receipt.trace is not None:
+        line["trace"] = receipt.trace.header()
+    return line
 
 
-def _milliseconds(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds * 1000, 1)
+def _mishaps(receipt: Receipt) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    if receipt.code is not None:
+        told["code"] = receipt.code
+    if len(receipt.attempts) != 1:
+        told["attempts"] = len(receipt.attempts)
+    if trail := _trail(receipt.attempts):
+        told["trail"] = trail
+    if receipt.dropped:
+        told["dropped"] = printable(",".join(receipt.dropped))
+    if receipt.skipped:
+        told["skipped"] = receipt.skipped
+    if receipt.continued:
+        told["continued"] = receipt.continued
+    if receipt.unrecorded:
+        told["unrecorded"] = receipt.unrecorded
+    return told
 
 
-def _trail(notes: Iterable[AttemptNote]) -> str:
-    failed = (note for note in notes if note.kind is not Kind.SERVED)
-    hops = (f"{note.provider}/{note.model}={note.kind.value}" + _status(note) for note in failed)
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 1)
+
+
+def _trail(notes: Sequence[AttemptNote]) -> str:
+    failed = [note for note in notes if note.kind is not Kind.SERVED]
+    hops = [f"{note.provider}/{note.model}={note.kind.value}{_status(note)}" for note in failed]
     return printable("; ".join(hops), 512)
 
 
