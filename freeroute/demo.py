@@ -29,6 +29,7 @@ def demo_settings(
         discovery=DiscoverySpec(env=False, local=False, keyless=False),
         providers={provider.id: _entry(provider, entries[provider.id]) for provider in demo_providers()},
         meta_models={},
+        model_aliases={},
         clients=(),
         state_dir=state_dir,
         admin_key=ADMIN_KEY,

@@ -84,7 +84,9 @@ def explain(model: str, url: str | None, offline: bool, config: str | None, as_j
         return 0
     candidates = found["candidates"]
     usable = sum(1 for candidate in candidates if candidate["usable"])
-    click.echo(f"{found['model']} ({found['strategy']}): {len(candidates)} candidates, {usable} usable now\n")
+    asked, meant = found["model"], found["stands_for"]
+    named = asked if asked == meant else f"{asked} is {meant}"
+    click.echo(f"{named} ({found['strategy']}): {len(candidates)} candidates, {usable} usable now\n")
     head = ["", "MODEL", "KEY", "TIER", "EXPECTED", "QUOTA LEFT", ""]
     click.echo(table(head, [_candidate(candidate) for candidate in candidates]))
     if otherwise := _otherwise(candidates):

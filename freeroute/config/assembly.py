@@ -11,9 +11,11 @@ from freeroute.config.load import Settings
 from freeroute.config.provider_specs import ProviderSpec
 from freeroute.config.providers import provider_of, set_variable
 from freeroute.config.schema import Where
+from freeroute.domain.aliases import BUILT_IN, MODEL_ALIASES, Aliases
 from freeroute.domain.catalogue import Catalogue, MetaModel, Privacy, Provider, catalogue_of
 from freeroute.domain.families import family_of
-from freeroute.domain.resolve import members
+from freeroute.domain.patterns import is_pattern
+from freeroute.domain.resolve import Names, Target, members
 
 
 class SwitchedOn(Struct, frozen=True):
@@ -54,7 +56,8 @@ def assemble(settings: Settings, entries: Mapping[str, ProviderSpec], today: dat
         else:
             on.append((provider, reason))
     metas = [_meta(name, settings, entries) for name in settings.meta_models]
-    catalogue = catalogue_of([provider for provider, _ in on], metas)
+    aliases = _aliases(settings, entries)
+    catalogue = catalogue_of([provider for provider, _ in on], metas, aliases)
     return Assembly(
         catalogue=catalogue,
         switched_on=tuple(switched_on(provider, why) for provider, why in on),
@@ -67,7 +70,12 @@ def with_local(catalogue: Catalogue, found: list[Provider]) -> Catalogue:
     """Return *catalogue* with the local servers that were *found*, in place of any found before."""
     gone = {name for name, provider in catalogue.providers.items() if provider.origin == "discovered"}
     kept = [provider for name, provider in catalogue.providers.items() if name not in gone]
-    return catalogue_of([*kept, *found], list(catalogue.meta_models.values()))
+    return with_providers(catalogue, [*kept, *found])
+
+
+def with_providers(catalogue: Catalogue, providers: list[Provider]) -> Catalogue:
+    """Return *catalogue* with other *providers*, and the names that were made up."""
+    return catalogue_of(providers, list(catalogue.meta_models.values()), catalogue.model_aliases)
 
 
 def switched_on(provider: Provider, why: str) -> SwitchedOn:
@@ -107,7 +115,11 @@ def hints_of(
 ) -> tuple[str, ...]:
     """Return what could be better about *settings*, which come to *catalogue* and *local* servers."""
     metas = [catalogue.meta_models[name] for name in settings.meta_models]
-    return (*_hints(settings, entries), *_empty_metas(metas, catalogue, local))
+    return (
+        *_hints(settings, entries),
+        *_empty_metas(metas, catalogue, local),
+        *_idle_aliases(settings, catalogue, local),
+    )
 
 
 def _hints(settings: Settings, entries: Mapping[str, ProviderSpec]) -> Iterator[str]:
@@ -118,7 +130,7 @@ def _hints(settings: Settings, entries: Mapping[str, ProviderSpec]) -> Iterator[
             yield f"{variable} is set, but {name} is used only when listed: `providers: {{{name}: {{}}}}`"
 
 
-# --- meta-models ---------------------------------------------------------------------------------------
+# --- meta-models and aliases ---------------------------------------------------------------------------
 
 
 def _meta(name: str, settings: Settings, entries: Mapping[str, ProviderSpec]) -> MetaModel:
@@ -139,6 +151,30 @@ def _empty_metas(metas: list[MetaModel], catalogue: Catalogue, local: Sequence[P
             yield f"meta_models.{meta.name} is empty: no model that is on fits its `models` and `require`"
 
 
+def _aliases(settings: Settings, entries: Mapping[str, ProviderSpec]) -> Aliases:
+    """Return what unknown names stand for: the settings' own aliases come before those that are built in."""
+    own = settings.model_aliases
+    for pattern, name in own.items():
+        where = Where(settings.shown, f"model_aliases.{pattern}")
+        if name is None or name in BUILT_IN or name in settings.meta_models:
+            continue
+        if is_pattern(name):
+            raise where.error("leads to one name; `meta_models` puts several models under one")
+        _check_pattern(name, settings, entries, where)
+    return own | {pattern: name for pattern, name in MODEL_ALIASES.items() if pattern not in own}
+
+
+def _idle_aliases(settings: Settings, catalogue: Catalogue, local: Sequence[Provider]) -> Iterator[str]:
+    """Name the aliases of models that nothing switched on has, unless they wait for a local server."""
+    if not settings.model_aliases or not catalogue.providers:
+        return
+    names, awaited = Names(catalogue), {server.id for server in local}
+    for pattern, name in settings.model_aliases.items():
+        if name is None or isinstance(names.resolve(name), Target) or name.partition("/")[0] in awaited:
+            continue
+        yield f"model_aliases.{pattern} leads nowhere: nothing that is on has the name {name}"
+
+
 def _check_pattern(
     pattern: str, settings: Settings, entries: Mapping[str, ProviderSpec], where: Where
 ) -> None:
@@ -146,7 +182,7 @@ def _check_pattern(
     known = [*entries, *settings.providers]
     provider, separator, _ = pattern.partition("/")
     if not separator or provider not in known:
-        if any(sign in pattern for sign in "*?["):
+        if is_pattern(pattern):
             return
         names = [name for entry in known for name in _names(entry, settings, entries)]
         if pattern not in [*names, *(name.partition("/")[2] for name in names)]:

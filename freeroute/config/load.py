@@ -15,9 +15,11 @@ from freeroute.config.references import References, checked, expanded
 from freeroute.config.schema import Where, convert, explain
 from freeroute.config.sources import parse_env, parse_yaml, read_text
 from freeroute.config.specs import (
+    LONGEST_PATTERN,
     DiscoverySpec,
     LoggingSpec,
     MetaModelSpec,
+    Pattern,
     RoutingSpec,
     ServerSpec,
     SettingsSpec,
@@ -47,6 +49,10 @@ VARIABLES = {
     "FREEROUTE_OPEN": "1 allows listening on every address without a client key",
     "FREEROUTE_PRIVACY": "privacy",
 }
+
+
+# What is read entry by entry.
+_ENTRIES = ("providers", "meta_models", "model_aliases")
 
 
 class Overrides(Struct, kw_only=True):
@@ -83,6 +89,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     discovery: DiscoverySpec
     providers: dict[str, ProviderSpec]
     meta_models: dict[str, MetaModelSpec]
+    model_aliases: dict[str, str | None]
     clients: tuple[Client, ...]
     routing: RoutingSpec
     privacy: str
@@ -141,6 +148,7 @@ def load(args: Overrides, env: Mapping[str, str], cwd: Path, home: Path) -> Sett
             for name, entry in spec.providers.items()
         },
         meta_models=spec.meta_models,
+        model_aliases=spec.model_aliases,
         clients=clients,
         routing=spec.routing,
         privacy=spec.privacy,
@@ -185,7 +193,7 @@ def _find(args: Overrides, env: Mapping[str, str], cwd: Path, home: Path) -> tup
 def _convert(raw: dict[str, Any], shown: str) -> SettingsSpec:
     """Turn the file's content into the settings' shape, entry by entry so that errors name the entry."""
     where = Where(shown)
-    plain = {name: value for name, value in raw.items() if name not in ("providers", "meta_models")}
+    plain = {name: value for name, value in raw.items() if name not in _ENTRIES}
     # A section whose lines are all commented out reads as nothing.
     plain = {name: {} if value is None and name in SECTIONS else value for name, value in plain.items()}
     plain = {name: [] if value is None and name == "clients" else value for name, value in plain.items()}
@@ -193,21 +201,37 @@ def _convert(raw: dict[str, Any], shown: str) -> SettingsSpec:
         convert(plain, SettingsSpec, where),
         providers=dict(_entries(raw, "providers", ProviderSpec, where)),
         meta_models=dict(_entries(raw, "meta_models", MetaModelSpec, where)),
+        model_aliases=dict(_aliases(raw, where)),
     )
 
 
 def _entries(raw: dict[str, Any], section: str, kind: type[Any], where: Where) -> Iterator[tuple[str, Any]]:
     inside = where.member(section)
-    content = raw.get(section)
-    if content is None:
-        return
-    if not isinstance(content, dict):
-        raise inside.error("expected a mapping of names to entries")
-    for name, value in content.items():
+    for name, value in _mapping(raw, section, inside).items():
         if not _is_name(name):
             text = "a name is made of letters, digits, `.`, `_` and `-`, and begins with a letter or digit"
             raise inside.entry(printable(str(name))).error(text)
         yield name, convert({} if value is None else value, kind, inside.entry(name))
+
+
+def _aliases(raw: dict[str, Any], where: Where) -> Iterator[tuple[str, str | None]]:
+    inside = where.member("model_aliases")
+    for pattern, name in _mapping(raw, "model_aliases", inside).items():
+        if (
+            not isinstance(pattern, str)
+            or not pattern.isprintable()
+            or not 0 < len(pattern) <= LONGEST_PATTERN
+        ):
+            text = f"a pattern of names is a text of 1 to {LONGEST_PATTERN} characters"
+            raise inside.entry(printable(str(pattern))).error(text)
+        yield pattern, convert(name, Pattern | None, inside.entry(pattern))  # type: ignore[arg-type]
+
+
+def _mapping(raw: dict[str, Any], section: str, where: Where) -> dict[Any, Any]:
+    content = raw.get(section)
+    if not isinstance(content, dict | None):
+        raise where.error("expected a mapping of names to entries")
+    return content or {}
 
 
 def _is_name(name: object) -> bool:

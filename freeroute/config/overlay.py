@@ -5,12 +5,20 @@ from datetime import date
 
 from msgspec import Struct, structs
 
-from freeroute.config.assembly import Assembly, SwitchedOn, assemble, hints_of, switched_on, where_of
+from freeroute.config.assembly import (
+    Assembly,
+    SwitchedOn,
+    assemble,
+    hints_of,
+    switched_on,
+    where_of,
+    with_providers,
+)
 from freeroute.config.entries import merged
 from freeroute.config.load import Settings
 from freeroute.config.provider_specs import ProviderSpec
 from freeroute.config.providers import address_problem, provider_of
-from freeroute.domain.catalogue import Key, Provider, catalogue_of
+from freeroute.domain.catalogue import Key, Provider
 from freeroute.domain.keys import KeyPlace
 from freeroute.domain.overlay import EnteredKey, Overlay, origin_of
 from freeroute.errors import ConfigError
@@ -92,7 +100,7 @@ def laid(plan: Plan, opened: Opened) -> Laid:
             on.append(provider)
             told.append(lines.get(name) or switched_on(provider, "a key was entered"))
     problems += [f"{place[0]}: the key {place[1]} is {DAMAGED}" for place in sorted(opened.damaged)]
-    catalogue = catalogue_of(on, list(plan.assembly.catalogue.meta_models.values()))
+    catalogue = with_providers(plan.assembly.catalogue, on)
     hints = (*hints_of(plan.settings, plan.entries, catalogue, local), *problems)
     made = Assembly(catalogue, tuple(told), tuple(local), hints)
     return Laid(made, shut, tuple(problems))

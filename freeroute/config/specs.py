@@ -23,7 +23,10 @@ Own design."""
 MOST_PATTERNS = 1000
 """Patterns of models that one client may have. Own design: several for each model of the catalogue."""
 
-Pattern = Annotated[str, Meta(min_length=1, max_length=256)]
+LONGEST_PATTERN = 256
+"""Characters that a pattern of names may have: as many as a name."""
+
+Pattern = Annotated[str, Meta(min_length=1, max_length=LONGEST_PATTERN)]
 
 _RECEIVER = re.compile(r"https?://[^\s?#@]+")
 
@@ -193,6 +196,7 @@ class SettingsSpec(Struct, frozen=True, forbid_unknown_fields=True):
     discovery: DiscoverySpec = field(default_factory=DiscoverySpec)
     providers: dict[Name, ProviderSpec] = field(default_factory=dict)
     meta_models: dict[Name, MetaModelSpec] = field(default_factory=dict)
+    model_aliases: dict[Pattern, Pattern | None] = field(default_factory=dict)
     clients: tuple[ClientSpec, ...] = ()
     routing: RoutingSpec = field(default_factory=RoutingSpec)
     privacy: Literal["any", "no-train"] = "any"

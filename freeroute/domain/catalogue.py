@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 from msgspec.structs import force_setattr
 
+from freeroute.domain.aliases import BUILT_IN, MODEL_ALIASES, Aliases
 from freeroute.domain.tokenizers import tokenizer_of
 
 
@@ -345,6 +346,7 @@ class Catalogue(Struct, frozen=True):
     providers: dict[str, Provider]
     candidates: tuple[Candidate, ...]
     meta_models: dict[str, MetaModel] = field(default_factory=dict)
+    model_aliases: Aliases = field(default_factory=dict)
 
 
 def pool_id(provider: Provider, model: Model, key: Key, limit: Limit) -> str:
@@ -382,7 +384,9 @@ def _candidate(provider: Provider, model: Model, key: Key) -> Candidate:
     )
 
 
-def catalogue_of(providers: list[Provider], meta_models: list[MetaModel]) -> Catalogue:
+def catalogue_of(
+    providers: list[Provider], meta_models: list[MetaModel], model_aliases: Aliases = MODEL_ALIASES
+) -> Catalogue:
     """Build the catalogue of *providers* in their order; the three ``free*`` meta-models are always there."""
     metas = {name: MetaModel(name, strategy) for name, strategy in BUILT_IN.items()}
     metas.update({meta.name: meta for meta in meta_models})
@@ -390,8 +394,5 @@ def catalogue_of(providers: list[Provider], meta_models: list[MetaModel]) -> Cat
         providers={provider.id: provider for provider in providers},
         candidates=tuple(c for provider in providers for c in candidates_of(provider)),
         meta_models=metas,
+        model_aliases=model_aliases,
     )
-
-
-BUILT_IN = {"free": "free", "free-fast": "fast", "free-smart": "smart"}
-ALIASES = {"auto": "free", "fast": "free-fast", "smart": "free-smart"}

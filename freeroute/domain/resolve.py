@@ -1,4 +1,4 @@
-"""What a model name means: a meta-model, a model pinned to its provider, a model anywhere, a family."""
+"""What a model name means: a meta-model, a model pinned to its provider, anywhere, a family, an alias."""
 
 import difflib
 from collections.abc import Callable, Container, Iterable
@@ -6,7 +6,8 @@ from fnmatch import fnmatchcase
 
 from msgspec import Struct
 
-from freeroute.domain.catalogue import ALIASES, Candidate, Catalogue, MetaModel
+from freeroute.domain.catalogue import Candidate, Catalogue, MetaModel
+from freeroute.domain.patterns import by_pattern, is_pattern
 
 # Comparing names takes time that grows with their length, and a caller chooses both.
 LONGEST_NAME = 128
@@ -53,10 +54,13 @@ class Names:
             self._add(own, lambda c: c.name, pinned=provider)
         for name, meta in catalogue.meta_models.items():
             self._targets[name] = Target(name, meta.strategy, members(meta, catalogue), meta=True)
-        for alias, name in ALIASES.items():
-            if alias not in catalogue.meta_models:
-                self._targets[alias] = self._targets[name]
-        self._misses: dict[str, NotFound] = {}
+        self._aliases: dict[str, Target | None] = {}
+        for pattern, meant in catalogue.model_aliases.items():
+            found = self._targets.get(meant) if meant is not None else None
+            self._aliases[pattern] = found
+            if found is not None and not is_pattern(pattern):
+                self._targets.setdefault(pattern, found)
+        self._sought: dict[str, Target | NotFound] = {}
 
     def _add(
         self, candidates: Iterable[Candidate], name_of: Callable[[Candidate], str], pinned: str | None = None
@@ -68,19 +72,23 @@ class Names:
             self._targets[name] = Target(name, "free", tuple(found), pinned=pinned)
 
     def resolve(self, name: str) -> Target | NotFound:
-        """Return what *name* stands for, or the names nearest to it. Families are matched in any case."""
-        return self._targets.get(name) or self._targets.get(name.lower()) or self._miss(name[:LONGEST_NAME])
+        """Return what *name* stands for, or the names nearest to it.
+
+        Families are matched in any case, and aliases where nothing has the name itself.
+        """
+        return self._targets.get(name) or self._targets.get(name.lower()) or self._seek(name[:LONGEST_NAME])
 
     def all(self) -> tuple[str, ...]:
         """Return every name there is."""
         return tuple(self._targets)
 
-    def _miss(self, name: str) -> NotFound:
-        if name not in self._misses:
-            if len(self._misses) >= MOST_REMEMBERED:
-                self._misses.clear()
-            self._misses[name] = NotFound(name, nearest(name, self._targets))
-        return self._misses[name]
+    def _seek(self, name: str) -> Target | NotFound:
+        if name not in self._sought:
+            if len(self._sought) >= MOST_REMEMBERED:
+                self._sought.clear()
+            found = by_pattern(name, self._aliases)
+            self._sought[name] = found or NotFound(name, nearest(name, self._targets))
+        return self._sought[name]
 
 
 def nearest(name: str, names: Iterable[str]) -> tuple[str, ...]:

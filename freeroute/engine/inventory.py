@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from freeroute.domain.catalogue import ALIASES, Candidate, MetaModel, Model, Pool, Price, Provider, Scope
+from freeroute.domain.catalogue import Candidate, MetaModel, Model, Pool, Price, Provider, Scope
 from freeroute.domain.leases import Reading
 from freeroute.domain.resolve import Target
 from freeroute.engine.survey import best, seat_of, state_of, typical_of
@@ -47,7 +47,7 @@ def _meta(view: View, meta: MetaModel) -> Entry:
     candidates = target.candidates if isinstance(target, Target) else ()
     return {
         "name": meta.name,
-        "aliases": [alias for alias, name in ALIASES.items() if name == meta.name],
+        "aliases": [alias for alias, name in view.catalogue.model_aliases.items() if name == meta.name],
         "strategy": meta.strategy,
         "patterns": meta.models,
         "require": sorted(meta.require),

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from freeroute.domain import plans
-from freeroute.domain.catalogue import ALIASES, Candidate, Model
+from freeroute.domain.catalogue import Candidate, Model
 from freeroute.domain.clients import Client
 from freeroute.domain.fitness import held_to, left_out
 from freeroute.domain.needs import Need
@@ -33,9 +33,8 @@ def _allowed(view: View, name: str, client: Client | None) -> bool:
 
 def model(view: View, name: str, target: Target) -> dict[str, Any]:
     """Return the entry for *name*, whatever form of a model's name it is."""
-    meta = ALIASES.get(name, name)
-    if meta in view.catalogue.meta_models:
-        return _meta_entry(view, meta)
+    if target.meta:
+        return _meta_entry(view, target.name)
     return _entry(view, name, list(target.candidates))
 
 
@@ -122,6 +121,7 @@ def plan(view: View, asked: str, need: Need, *, labels: bool = True) -> dict[str
     entries = plans.plan(need, view.standing, view.now)
     return {
         "model": asked,
+        "stands_for": need.targets[0].name,
         "strategy": need.targets[0].strategy,
         "candidates": [_planned(view, entry, place, labels=labels) for place, entry in enumerate(entries, 1)],
     }

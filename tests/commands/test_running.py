@@ -166,16 +166,18 @@ CANDIDATE = {
     ],
 )
 def test_explain_says_what_is_amiss_with_a_candidate(run, gateway, told, remark):
-    plan = {"model": "free", "strategy": "free", "candidates": [{**CANDIDATE, **told}]}
+    plan = {"model": "auto", "stands_for": "free", "strategy": "free", "candidates": [{**CANDIDATE, **told}]}
     gateway.get(f"{GATEWAY}/v1/plan").respond(200, json=plan)
-    assert run("explain", "free").stdout.rstrip().endswith(f"50%         {remark}".rstrip())
+    shown = run("explain", "auto").stdout
+    assert shown.startswith("auto is free (free): 1 candidates,")
+    assert shown.rstrip().endswith(f"50%         {remark}".rstrip())
 
 
 def test_explain_says_what_providers_do_not_take_as_it_is(run, gateway):
     cohere = {"provider": "cohere", "left_out": ["seed"], "changed": {"temperature": [0, 1.5]}}
     groq = {"left_out": ["user", "messages[].name"], "changed": {"reasoning_effort": ["low", "high"]}}
     entries = [{**CANDIDATE, **cohere}, {**CANDIDATE, **groq}, {**CANDIDATE, "provider": "ollama"}]
-    plan = {"model": "free", "strategy": "free", "candidates": entries}
+    plan = {"model": "auto", "stands_for": "free", "strategy": "free", "candidates": entries}
     gateway.get(f"{GATEWAY}/v1/plan").respond(200, json=plan)
     *_, empty, head, first, second = run("explain", "free").stdout.splitlines()
     assert [line.split(maxsplit=1) for line in (empty, head, first, second)] == [

@@ -297,6 +297,37 @@ def test_patterns_may_name_what_is_known_though_not_switched_on(built, pattern):
     )
 
 
+# --- aliases -------------------------------------------------------------------------------------------
+
+
+def test_aliases_of_ones_own_come_before_those_that_are_built_in(built):
+    text = "model_aliases: {'gpt-5*': groq/gpt-oss-120b, 'gpt-4*': free, 'claude-*': null}"
+    aliases = built(text, {"GROQ_API_KEY": "k"}).catalogue.model_aliases
+    assert list(aliases.items())[:4] == [
+        ("gpt-5*", "groq/gpt-oss-120b"),
+        ("gpt-4*", "free"),
+        ("claude-*", None),
+        ("auto", "free"),
+    ]
+    assert (aliases["claude-*haiku*"], aliases["smart"]) == ("free-fast", "free-smart")
+
+
+@pytest.mark.parametrize(
+    ("name", "noted"),
+    [("gemini/gemini-3.5-flash", True), ("gpt-oss-120b", False), ("ollama/llama3.2", False)],
+)
+def test_an_alias_that_leads_to_nothing_switched_on_is_noted(built, name, noted):
+    hints = built(f"model_aliases: {{m: {name}}}", {"GROQ_API_KEY": "k"}).hints
+    text = f"model_aliases.m leads nowhere: nothing that is on has the name {name}"
+    assert hints == ((text,) if noted else ())
+
+
+def test_aliases_stay_while_local_servers_come_and_go(built):
+    catalogue = built("model_aliases: {'x-*': free}", {"GROQ_API_KEY": "k"}).catalogue
+    assert with_local(catalogue, []).model_aliases == catalogue.model_aliases
+    assert "x-*" in catalogue.model_aliases
+
+
 # --- limits nobody knows -------------------------------------------------------------------------------
 
 

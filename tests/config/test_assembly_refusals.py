@@ -167,6 +167,14 @@ TWICE = "the provider's own limits already count requests/day per account"
             "meta_models: {m: {models: [llama9]}}",
             "meta_models.m.models[0]: there is no model `llama9`; a local model is written ollama/NAME",
         ),
+        (
+            "model_aliases: {'gpt-4*': groq/gpt-oss-1}",
+            "model_aliases.gpt-4*: there is no model `groq/gpt-oss-1`; did you mean `groq/gpt-oss-120b`?",
+        ),
+        (
+            "model_aliases: {'gpt-4*': groq/*}",
+            "model_aliases.gpt-4*: leads to one name; `meta_models` puts several models under one",
+        ),
     ],
 )
 def test_what_dangles_or_contradicts_is_refused_by_name(built, text, error):

@@ -182,7 +182,7 @@ clients:
 
 
 def test_sections_without_content_are_their_defaults(here):
-    settings = read(here, "server:\nrouting:\nclients:\nproviders:\nmeta_models:\n")
+    settings = read(here, "server:\nrouting:\nclients:\nproviders:\nmeta_models:\nmodel_aliases:\n")
     assert (settings.server.port, settings.clients, settings.providers) == (3000, (), {})
 
 
@@ -294,6 +294,9 @@ BAD_FILES = [
             "json_object, json_schema, reasoning, tools, video; did you mean `json_schema`?"
         ),
     ),
+    ("model_aliases: [free]", "model_aliases: expected a mapping of names to entries"),
+    ("model_aliases: {gpt-4: 5}", "model_aliases.gpt-4: expected str or nothing, got integer"),
+    ("model_aliases: {4: free}", "model_aliases.4: a pattern of names is a text of 1 to 256 characters"),
     ("clients: {alice: {}}", "clients: expected list, got mapping"),
     ("clients: [{name: a, key: k, weight: 0}]", "clients[0].weight: expected number >= 0.001"),
     ("clients: [{name: a, key: k, weight: 1.0e-320}]", "clients[0].weight: expected number >= 0.001"),

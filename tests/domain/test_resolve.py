@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from freeroute.domain.catalogue import Catalogue, Key, MetaModel, Model, Provider, catalogue_of
 from freeroute.domain.resolve import Names, NotFound, Target, matches, nearest
@@ -66,6 +67,55 @@ def test_the_built_in_meta_models_hold_every_auto_model(catalogue, name, strateg
 def test_an_alias_is_its_meta_model(catalogue, alias, name):
     names = Names(catalogue)
     assert names.resolve(alias) is names.resolve(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("claude-3-5-haiku-latest", "free-fast"),
+        ("claude-sonnet-4-5", "free-smart"),
+        ("Claude-Opus-4-1@20250805", "free-smart"),
+        ("gpt-5-mini", "free-fast"),
+        ("gpt-5.1-codex-max", "free-smart"),
+    ],
+)
+def test_names_that_tools_ask_for_by_themselves_stand_for_meta_models(catalogue, name, meant):
+    names = Names(catalogue)
+    assert names.resolve(name) is names.resolve(meant)
+
+
+def aliased(catalogue: Catalogue, **aliases: str | None) -> Names:
+    return Names(structs.replace(catalogue, model_aliases=aliases))
+
+
+def test_an_alias_is_for_names_that_nothing_has(catalogue):
+    names = aliased(catalogue, **{"*": "free"})
+    assert names.resolve("gpt-oss-120b") is not names.resolve("free")
+    assert names.resolve("invented") is names.resolve("free")
+
+
+def test_the_first_alias_that_fits_counts(catalogue):
+    names = aliased(catalogue, **{"gpt-*-pro": "coding", "gpt-*": "gpt-oss-20b", "*": "free"})
+    assert names.resolve("GPT-4-pro") is names.resolve("coding")
+    assert names.resolve("gpt-4o") is names.resolve("gpt-oss-20b")
+
+
+def test_an_alias_of_nothing_hides_those_behind_it(catalogue):
+    names = aliased(catalogue, **{"gpt-4o": None, "gpt-*": "free"})
+    assert isinstance(names.resolve("gpt-4o"), NotFound)
+    assert isinstance(names.resolve("gpt-4"), Target)
+
+
+def test_an_alias_of_what_is_not_there_leads_nowhere(catalogue):
+    missing = aliased(catalogue, **{"gpt-4o": "groq/gone"}).resolve("gpt-4o")
+    assert isinstance(missing, NotFound)
+
+
+def test_no_pattern_is_told_as_a_name_that_could_be_meant(catalogue):
+    missing = Names(catalogue).resolve("claude")
+    assert isinstance(missing, NotFound)
+    assert not any("*" in name for name in missing.nearest)
+    assert "claude-*" not in Names(catalogue).all()
 
 
 def test_an_operators_meta_model_wins_over_an_alias_of_the_same_name(catalogue):

@@ -153,7 +153,10 @@ async def test_meta_models_say_what_they_order_by_and_how_many_they_hold():
         "require": ["tools"],
         "models": 1,
     }
-    assert (metas["free-fast"]["aliases"], metas["free-fast"]["strategy"]) == (["fast"], "fast")
+    assert (metas["free-fast"]["aliases"], metas["free-fast"]["strategy"]) == (
+        ["fast", "claude-*haiku*", "gpt-5*mini*", "gpt-5*nano*"],
+        "fast",
+    )
     assert (metas["free"]["models"], metas["free"]["patterns"]) == (2, None)
 
 

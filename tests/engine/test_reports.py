@@ -11,6 +11,7 @@ from freeroute.domain.measuring import UNKNOWN
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.receipt import Wait
 from freeroute.errors import (
+    Forbidden,
     InvalidRequest,
     NoProvider,
     NotFound,
@@ -301,3 +302,19 @@ async def test_the_status_says_that_a_conversation_went_back_to_who_had_it():
         context.session = "s"
         await world.ask(context=context)
         assert world.gateway.status()["requests"][0]["choice"]["conversation"] is again
+
+
+async def test_a_name_that_nothing_has_is_listed_and_planned_as_what_it_stands_for():
+    world = World(provider("a"))
+    assert world.gateway.model("claude-haiku-4-5", None)["id"] == "free-fast"
+    plan = world.gateway.plan("claude-haiku-4-5", None)
+    assert (plan["model"], plan["stands_for"], plan["strategy"]) == ("claude-haiku-4-5", "free-fast", "fast")
+    assert len(plan["candidates"]) == 1
+
+
+@pytest.mark.parametrize("models", [("free*",), ("claude-*",)])
+async def test_an_alias_is_allowed_by_its_own_name_or_by_what_it_stands_for(models):
+    gateway = World(provider("a")).gateway
+    assert gateway.model("claude-opus-4-1", client(models=models))["id"] == "free-smart"
+    with pytest.raises(Forbidden):
+        gateway.model("gpt-5", client(models=("claude-*",)))
