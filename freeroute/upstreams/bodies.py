@@ -8,6 +8,8 @@ from freeroute.upstreams.transport import Exchange, TransportError
 ANSWER_LIMIT = 32 * 1024 * 1024
 # How long the rest of an error body is waited for: its status has said the most important.
 ERROR_BODY = 5.0
+# How long a provider may take to close a finished body, so that its connection can be used again.
+DRAIN = 0.05
 
 
 async def whole_body(exchange: Exchange) -> bytes | None:
@@ -33,3 +35,13 @@ async def error_body(exchange: Exchange, until: float | None) -> bytes:
     except (TransportError, TimeoutError):
         pass
     return b"".join(parts)[:BODY_LIMIT]
+
+
+async def drain(exchange: Exchange) -> None:
+    """Give a finished body a moment to end, so that its connection goes back to the pool."""
+    try:
+        async with asyncio.timeout(DRAIN):
+            while await exchange.next():
+                pass
+    except (TransportError, TimeoutError):
+        pass

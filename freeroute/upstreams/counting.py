@@ -16,10 +16,18 @@ from freeroute.wire.mending import mended_usage
 
 
 class Counting:
-    """Counts *text*, the bytes a stream has brought, and keeps the last usage that its provider told."""
+    """Counts *text*, the bytes a stream has brought, and keeps the last usage that its provider told.
 
-    def __init__(self, prompt: int, *, thinks: bool) -> None:
-        """Take *prompt* tokens where none are told; a model that *thinks* may hide its thoughts."""
+    *is_owed* says whether the caller asked for the usage and was not told.
+    """
+
+    def __init__(self, prompt: int, *, thinks: bool, wanted: bool = False) -> None:
+        """Take *prompt* tokens where none are told; a model that *thinks* may hide its thoughts.
+
+        *wanted* says whether the caller asked for the usage.
+        """
+        self.is_owed = wanted
+        self._wanted = wanted
         self.text = 0
         self._thinks = thinks
         self._prompt = prompt
@@ -44,6 +52,18 @@ class Counting:
         """Say whether *piece*, the last one taken, tells a usage that can be true."""
         told = usage_of(piece.usage)
         return told is not None and self._believed(told) is told
+
+    def travels(self, piece: Piece, *, finished: bool) -> bool:
+        """Say whether the caller gets *piece*, the last one taken: one for the usage alone only if it asked.
+
+        Such a one may have an empty choice, as OpenRouter's last chunk after the stream has *finished*.
+        """
+        counts = piece.usage is not None and self.believes(piece)
+        afterword = finished and piece.finish is None and piece.usage is not None and not is_meaningful(piece)
+        if piece.choices is None or ((piece.is_usage_only or afterword) and not (self._wanted and counts)):
+            return False
+        self.is_owed = self.is_owed and not counts
+        return True
 
     @property
     def usage(self) -> Usage:

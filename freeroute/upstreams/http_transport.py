@@ -108,7 +108,7 @@ class HttpTransport:
         try:
             dispatch.unsent = False
             sending = connection.send(head, body)
-            at = patience.until(Phase.FIRST_BYTE, deadlines.first_byte)
+            at = patience.until(Phase.FIRST_BYTE, deadlines.first_byte, asyncio.get_running_loop().time())
             await patience.head(sending, answer, at)
             return HttpExchange(connection, answer, patience)
         except BaseException:
@@ -224,9 +224,9 @@ class Patience:
         self._waiting: asyncio.Future[None] | None = None
         self._due = math.inf  # when whoever waits has waited long enough
 
-    def until(self, phase: Phase, seconds: float) -> float:
+    def until(self, phase: Phase, seconds: float, now: float) -> float:
         """Make *phase* the one that is timed and return when it ends; the total comes first if shorter."""
-        at = self._loop.time() + seconds
+        at = now + seconds
         if at > self.ends_at:
             phase, seconds, at = Phase.TOTAL, self.deadlines.total, self.ends_at
         self._phase, self._seconds = phase, seconds
@@ -234,7 +234,7 @@ class Patience:
 
     async def within(self, phase: Phase, seconds: float, awaited: Awaitable[T]) -> T:
         """Await something, for at most *seconds* and what is left of the total."""
-        timer = asyncio.timeout_at(self.until(phase, seconds))
+        timer = asyncio.timeout_at(self.until(phase, seconds, self._loop.time()))
         try:
             async with timer:
                 return await awaited
@@ -251,26 +251,30 @@ class Patience:
         finally:
             self._waiting = None
 
-    async def more(self, answer: Answer) -> None:
-        """Await more of the body of *answer*."""
+    def waiting(self, answer: Answer) -> "asyncio.Future[None]":
+        """Return what is done once more of the body of *answer* has come; raise if the total is spent."""
+        now = self.read_on()
         waiter = answer.waiter = self._loop.create_future()
-        self._watch(waiter, self.until(Phase.IDLE, self.deadlines.idle))
-        try:
-            await waiter
-        finally:
-            self._waiting = answer.waiter = None
+        self._watch(waiter, self.until(Phase.IDLE, self.deadlines.idle, now))
+        return waiter
+
+    def came(self, answer: Answer) -> None:
+        """Note that nobody waits any more: with what has come of *answer*, whoever reads it goes away."""
+        self._waiting = answer.waiter = None
         self._left_at = self._loop.time()
 
-    def read_on(self) -> None:
-        """Let the total go on, which stood still while nobody read; raise if it is spent.
+    def read_on(self) -> float:
+        """Let the total go on, which stood still while nobody read; raise if it is spent. Returns the time.
 
         A body that never pauses meets no other timer.
         """
         now = self._loop.time()
-        self.ends_at += max(now - self._left_at, 0.0)
+        if now > self._left_at:
+            self.ends_at += now - self._left_at
         self._left_at = now
         if now >= self.ends_at:
             raise TimedOut(Phase.TOTAL, self.deadlines.total)
+        return now
 
     def over(self) -> None:
         """Ring no more."""
@@ -318,8 +322,17 @@ class HttpExchange:
 
     async def next(self) -> bytes:
         """Return all body bytes that are ready, waiting for at least one; ``b""`` at the end."""
+        answer, patience = self._answer, self._patience
         try:
-            return await self._read() if self._inflate is None else await self._inflated(self._inflate)
+            if answer.pieces and not answer.complete and answer.failure is None:
+                patience.read_on()
+            while (piece := self._ready()) is None:
+                waiter = patience.waiting(answer)
+                try:
+                    await waiter
+                finally:
+                    patience.came(answer)
+            return piece
         except BaseException:
             self.abort()
             raise
@@ -329,27 +342,28 @@ class HttpExchange:
         if self._connection.answer is self._answer:
             self._connection.abort()
 
-    async def _inflated(self, inflate: Inflate) -> bytes:
+    def _ready(self) -> bytes | None:
+        """Return what there is of the body, ``b""`` at its end; None if more is to come."""
+        inflate = self._inflate
+        if inflate is None:
+            return self._raw()
         while not (piece := inflate.take()):
-            raw = await self._read()
+            raw = self._raw()
+            if raw is None:
+                return None
             if not raw:
                 inflate.finish()
                 return b""
             inflate.feed(raw)
         return piece
 
-    async def _read(self) -> bytes:
-        answer, patience = self._answer, self._patience
-        if answer.pieces and not answer.complete and answer.failure is None:
-            patience.read_on()
-        while not answer.pieces:
-            if answer.complete:
-                return b""
-            if answer.failure is not None:
-                raise answer.failure
-            patience.read_on()
-            await patience.more(answer)
-        return self._connection.take(answer)
+    def _raw(self) -> bytes | None:
+        answer = self._answer
+        if answer.pieces:
+            return self._connection.take(answer)
+        if answer.failure is not None:
+            raise answer.failure
+        return b"" if answer.complete else None
 
 
 @functools.lru_cache(maxsize=4096)

@@ -119,6 +119,10 @@ class Choices:
         """Say whether every choice that began has finished."""
         return bool(self._finished) and not self._unfinished
 
+    def goes_on(self, index: int) -> bool:
+        """Say whether the choice *index* has begun and not finished."""
+        return index in self._unfinished
+
     def are_over(self, piece: Piece) -> bool:
         """Say whether *piece* says or finishes something, and only of choices that were closed before."""
         if not self._closed or not piece.choices:

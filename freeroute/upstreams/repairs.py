@@ -29,8 +29,8 @@ class Repairs:
         """
         self._quirks = quirks
         self._habits = habits or Habits()
-        # Most chunks are a piece of text and nothing else: no more is looked at in them.
-        self._takes_text = not (self._habits.is_any or quirks.usage_every_chunk)
+        # Whether a chunk that is a piece of text and nothing else, as most are, stays as it is.
+        self.takes_text = not (self._habits.is_any or quirks.usage_every_chunk)
         self._signed = signed if quirks.echo_signature else None
         self._calls: dict[int, ToolCalls] = {}
         self._writings: dict[int, Writing] = {}
@@ -54,7 +54,7 @@ class Repairs:
     def chunk(self, payload: bytes, piece: Piece) -> bytes:
         """Return the chunk *payload*, which reads as *piece*, repaired."""
         choices = piece.choices or []
-        if self._takes_text and all(map(_is_text, choices)):
+        if self.takes_text and all(map(_is_text, choices)):
             return payload
         heard = [self._heard(choice, ends=bool(choice.finish_reason)) for choice in choices]
         calls = [self._repaired_calls(choice) for choice in choices]

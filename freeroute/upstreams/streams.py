@@ -7,7 +7,7 @@ from typing import Any
 
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.usage import Usage
-from freeroute.upstreams.bodies import ANSWER_LIMIT
+from freeroute.upstreams.bodies import ANSWER_LIMIT, drain
 from freeroute.upstreams.complaints import is_list_of_errors, read_complaint
 from freeroute.upstreams.counting import Counting, without_usage
 from freeroute.upstreams.faults import before_answer, within_stream
@@ -27,15 +27,13 @@ from freeroute.wire.answers import (
 from freeroute.wire.lenient import Lenient
 from freeroute.wire.mending import Mender
 from freeroute.wire.sse import DONE, EventTooLarge
-from freeroute.wire.strict import inspect_chunk
+from freeroute.wire.strict import inspect_chunk, words_in
 
 # After the finish only a usage chunk and [DONE] can follow; an answer is not held back for them.
 AFTER_FINISH = 5.0
 # Comments and empty pieces are signs of life, but no answer: they may stand in for it for so many silences.
 # Own design.
 WITHOUT_EVENTS = 4
-# How long a provider may take to close a finished body, so that its connection can be used again.
-DRAIN = 0.05
 # A stream may bring so many bytes for each token of its bound, and so many more, before it is taken for one
 # without end: thoughts are outside the bound at some providers, and a token may be a long word. Own design.
 BEYOND_BOUND = 30
@@ -61,7 +59,6 @@ class ChatStream:
         repairs: Repairs,
         mender: Mender,
         judge: Judge,
-        include_usage: bool,
         counting: Counting,
         bound: int | None,
         silent: Collection[str],
@@ -81,6 +78,7 @@ class ChatStream:
         self.outcome: Outcome | None = None
         self.skipped = 0
         self.held = False
+        self._clock = asyncio.get_running_loop().time
         self._pauses = Pauses()
         self._exchange = exchange
         self._parser = events
@@ -88,7 +86,6 @@ class ChatStream:
         self._mender = mender
         self._lenient = Lenient()
         self._judge = judge
-        self._include_usage = include_usage
         self._counting = counting
         self._silent = silent
         self._between = between
@@ -97,9 +94,10 @@ class ChatStream:
         self._lacking = lacking
         self._ready: list[bytes] = []
         self._last: Piece | None = None
-        self._told_usage = False
         self._most = math.inf if bound is None else bound * BEYOND_BOUND + BEYOND_ANY_BOUND
         self._choices = Choices()
+        # Whether chunks of words can be taken without looking at all that may be in others.
+        self._short = repairs.takes_text and checking is None and lacking is None
         self._heard = False  # whether anything to read came of late
         self._unheard = 0.0  # seconds of waiting without that
         self._meaningful = False
@@ -164,13 +162,12 @@ class ChatStream:
 
     async def next(self) -> Sequence[bytes]:
         """Return the payloads of all events that are ready; empty at the end."""
-        clock = asyncio.get_running_loop().time
-        now = clock()
+        now = self._clock()
         self._pauses.end(now)
         since = now - self._unheard
         while not self._ready and not self._over:
             await self._read_on()
-            now = clock()
+            now = self._clock()
             since = self._alive_since(since, now)
         self._unheard = now - since
         if self._ready:
@@ -203,7 +200,7 @@ class ChatStream:
     @property
     def owes_usage(self) -> bool:
         """Say whether the caller asked for the usage and was not told."""
-        return self._include_usage and not self._told_usage
+        return self._counting.is_owed
 
     @property
     def unread(self) -> float:
@@ -229,7 +226,12 @@ class ChatStream:
     async def _read_on(self) -> None:
         """Read what comes next; how that may fail ends the stream."""
         try:
-            self._read(await self._wait())
+            if self._watch or self.is_complete:
+                async with asyncio.timeout(self._patience):
+                    data = await self._exchange.next()
+            else:
+                data = await self._exchange.next()
+            self._read(data)
         except TransportError as exc:
             self._fail(within_stream(exc, self._exchange.status))
         except TimeoutError:
@@ -237,12 +239,6 @@ class ChatStream:
             self._fail(Outcome(Kind.STALLED, self._exchange.status, silent))
         except EventTooLarge as exc:
             self._fail(Outcome(Kind.GARBAGE, self._exchange.status, str(exc)))
-
-    async def _wait(self) -> bytes:
-        if not self._watch and not self.is_complete:
-            return await self._exchange.next()
-        async with asyncio.timeout(self._patience):
-            return await self._exchange.next()
 
     def _read(self, data: bytes) -> None:
         for payload in self._parser.feed(data) if data else self._parser.finish():
@@ -271,6 +267,8 @@ class ChatStream:
             return
         if not payload or payload.isspace():
             return
+        if self._short and self._meaningful and not self._lenient.waits and self._takes_words(payload):
+            return
         payload, piece = read_chunk(payload, self._lenient)
         error = error_in(piece) if piece is not None else None
         if error or (piece is not None and piece.object == "error"):
@@ -285,7 +283,7 @@ class ChatStream:
             return
         self._note(piece)
         if self._counting.text > self._most:
-            self._fail(Outcome(Kind.GARBAGE, self._exchange.status, "far longer than asked for"))
+            self._fail_unbounded()
             return
         if self._travels(piece):
             if piece.usage is not None and not self._counting.believes(piece):
@@ -299,6 +297,25 @@ class ChatStream:
             self._ready += [chunk] if self._lacking is None else self._lacking.take(chunk)
             if not self._meaningful:
                 self._meaningful = self._begins(piece if told is payload else inspect(told))
+
+    def _takes_words(self, payload: bytes) -> bool:
+        """Take a chunk of words that nothing is to be done about, as most are; say whether it was one.
+
+        A stream that brings another one is likely to bring more: they are not tried any more.
+        """
+        words = words_in(payload)
+        if words is None or not self._choices.goes_on(words.choices[0].index):
+            self._short = words is not None
+            return False
+        self._last = words
+        if size := words.size:
+            self._heard = True
+            self._counting.text += size
+            if self._counting.text > self._most:
+                self._fail_unbounded()
+                return True
+        self._ready.append(payload)
+        return True
 
     def _begins(self, told: Piece | None) -> bool:
         """Say whether the answer has begun with *told*, which the caller gets: what is held back tells
@@ -330,20 +347,9 @@ class ChatStream:
         self._heard |= self._counting.take(piece) or finish is not None
 
     def _travels(self, piece: Piece) -> bool:
-        """Say whether the caller gets this chunk: the extra usage chunk only if it asked."""
         if self._repairs.holds_usage:
             return bool(piece.choices)
-        counts = piece.usage is not None and self._counting.believes(piece)
-        is_extra = piece.is_usage_only or piece.choices is None or self._is_afterword(piece)
-        if is_extra and (piece.choices is None or not (self._include_usage and counts)):
-            return False
-        self._told_usage = self._told_usage or counts
-        return True
-
-    def _is_afterword(self, piece: Piece) -> bool:
-        """Say whether this tells but the usage, although with an empty choice, as OpenRouter's last chunk."""
-        over = self.finish is not None and piece.finish is None
-        return over and piece.usage is not None and not is_meaningful(piece)
+        return self._counting.travels(piece, finished=self.finish is not None)
 
     def _nothing(self, lenient: bool) -> Outcome | None:
         """Return the ending of a stream that brought nothing to read."""
@@ -361,6 +367,9 @@ class ChatStream:
         if not self.is_complete:
             self.outcome = outcome
 
+    def _fail_unbounded(self) -> None:
+        self._fail(Outcome(Kind.GARBAGE, self._exchange.status, "far longer than asked for"))
+
     def _misfit(self, wrong: str) -> None:
         """End it where the finish would be: an answer that does not fit its schema has none."""
         self._over, self.finish = True, None
@@ -376,21 +385,14 @@ class ChatStream:
             self.held = True
             return held
         if self.outcome is None and self.owes_usage:
-            self._told_usage = True
+            self._counting.is_owed = False
             return (usage_chunk(self._counting.told(), self._mender.like(self._last)),)
         await self._drain()
         return ()
 
     async def _drain(self) -> None:
-        """Give the body a moment to end, so that the connection goes back to the pool."""
-        if self._closed:
-            return
-        self._closed = True
-        if self.outcome is None:
-            try:
-                async with asyncio.timeout(DRAIN):
-                    while await self._exchange.next():
-                        pass
-            except (TransportError, TimeoutError):
-                pass
-        self._exchange.abort()
+        if not self._closed:
+            self._closed = True
+            if self.outcome is None:
+                await drain(self._exchange)
+            self._exchange.abort()

@@ -2,6 +2,7 @@
 
 DONE = b"[DONE]"
 
+_LF = 10
 _BOM = b"\xef\xbb\xbf"
 _LIMIT = 4 * 1024 * 1024
 # Bytes of bare JSON over several lines. Own design: an error that says more is not worth reading.
@@ -37,6 +38,8 @@ class SseParser:
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return the payloads of the events that *data* completes; raises EventTooLarge."""
+        if self._is_one_event(data):
+            return [data[6:-2]]
         if self._head is not None:
             data = self._without_mark(self._head + data)
         if self._after_cr and data:
@@ -69,6 +72,18 @@ class SseParser:
     def stray(self) -> bytes | None:
         """Return the last bare JSON of the stream, on one line or on several; None if there was none."""
         return b"\n".join(self._stray) if self._stray else None
+
+    def _is_one_event(self, data: bytes) -> bool:
+        """Say whether *data* is one event on one line, as nearly everything is that a stream brings."""
+        size = len(data)
+        return (
+            data.find(b"\n") == size - 2 <= self._limit
+            and data[-1] == _LF
+            and data.startswith(b"data: ")
+            and data.find(b"\r") < 0
+            and not (self._line or self._data or self._after_cr)
+            and self._head is None
+        )
 
     def _without_mark(self, data: bytes) -> bytes:
         if len(data) < len(_BOM) and _BOM.startswith(data):
@@ -129,7 +144,8 @@ class SseParser:
 
 def frame(payload: bytes) -> bytes:
     """Return *payload* as one event on the wire."""
-    if b"\n" in payload or b"\r" in payload:
+    # Not `in`, which first takes what is looked for for a number, and raises inside.
+    if payload.find(b"\n") >= 0 or payload.find(b"\r") >= 0:
         lines = payload.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
         payload = b"\ndata: ".join(lines)
     return b"data: " + payload + b"\n\n"

@@ -106,6 +106,43 @@ class Whole(_Strict, kw_only=True):
     choices: Sequence[_WholeChoice]
 
 
+class _WordsAlone(_Delta, kw_only=True):
+    reasoning_content: str | None = None
+    reasoning: None = None
+    refusal: None = None
+    tool_calls: None = None
+    function_call: None = None
+    audio: None = None
+    images: None = None
+
+
+class _Speaking(_ChunkChoice, kw_only=True):
+    delta: _WordsAlone
+    message: None = None
+    finish_reason: None = None
+    error: None = None
+    text: None = None
+
+
+class Words(Chunk, kw_only=True):
+    """What most of a stream consists of: a chunk with the next words of one choice, and nothing else.
+
+    What it may not have is typed so: to be decoded is all the checking that it needs.
+    """
+
+    choices: tuple[_Speaking]
+    usage: None = None
+    error: None = None
+    x_groq: None = None
+
+    @property
+    def size(self) -> int:
+        """Return how many bytes of generated text it holds."""
+        said = self.choices[0].delta
+        text = (said.content or "") + (said.reasoning_content or "")
+        return len(text) if text.isascii() else len(text.encode())
+
+
 _Count = Annotated[int, Meta(ge=0)]
 
 
@@ -135,6 +172,15 @@ class _Usage(Struct):
 
 _CHUNK = msgspec.json.Decoder(Chunk)
 _WHOLE = msgspec.json.Decoder(Whole)
+_WORDS = msgspec.json.Decoder(Words)
+
+
+def words_in(payload: bytes) -> Words | None:
+    """Return the chunk *payload* if it brings words and nothing else."""
+    try:
+        return _WORDS.decode(payload)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
 
 
 def inspect_chunk(payload: bytes) -> Piece | None:

@@ -10,6 +10,15 @@ from freeroute.upstreams.transport import Deadlines, Phase, TimedOut
 from tests.support.virtual import run
 
 
+async def more(patience: Patience, answer: Answer) -> None:
+    """Await more of the body of *answer*, as an exchange does."""
+    waiting = patience.waiting(answer)
+    try:
+        await waiting
+    finally:
+        patience.came(answer)
+
+
 async def waited(deadlines: Deadlines, *pieces: float) -> tuple[Phase, float]:
     """Return which deadline ended the wait for more, and when, after *pieces* that came so much apart."""
     loop = asyncio.get_running_loop()
@@ -18,9 +27,9 @@ async def waited(deadlines: Deadlines, *pieces: float) -> tuple[Phase, float]:
     patience = Patience(deadlines)
     for pause in pieces:
         loop.call_later(pause, answer.wake)
-        await patience.more(answer)
+        await more(patience, answer)
     with pytest.raises(TimedOut) as caught:
-        await patience.more(answer)
+        await more(patience, answer)
     patience.over()
     return caught.value.phase, loop.time() - began
 
@@ -49,11 +58,11 @@ def test_nobody_is_told_of_a_silence_that_nobody_waited_through():
         answer = Answer(loop, lambda _: None, reused=False)
         patience = Patience(Deadlines(idle=10, total=100))
         loop.call_later(1, answer.wake)
-        await patience.more(answer)
+        await more(patience, answer)
         await asyncio.sleep(50)
         patience.read_on()
         loop.call_later(1, answer.wake)
-        await patience.more(answer)
+        await more(patience, answer)
         patience.over()
 
     run(read())
