@@ -12,6 +12,7 @@ import click
 from freeroute.commands import options
 from freeroute.commands.running import environment
 from freeroute.commands.starting import lightly
+from freeroute.errors import ConfigError
 
 if TYPE_CHECKING:
     from freeroute.app import ServeOptions
@@ -31,6 +32,13 @@ if TYPE_CHECKING:
 )
 @options.wide_open
 @click.option("--demo", is_flag=True, help="The same as `freeroute demo`.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=1,
+    callback=lambda ctx, option, count: _only_one(count),
+    help="Processes that serve; more than one would need counters that they share.",
+)
 @options.logging
 def serve(
     config: str | None,
@@ -40,6 +48,7 @@ def serve(
     keyless: bool,
     open_: bool,
     demo: bool,
+    workers: int,
     log_format: str | None,
     log_level: str | None,
 ) -> int:
@@ -67,6 +76,20 @@ def serve(
             log_level=log_level,
         )
         return run(ServeOptions(overrides=overrides, demo=demo))
+
+
+def _only_one(workers: int) -> int:
+    """Return *workers*; raises ConfigError for more than one.
+
+    Each of several processes would count by itself, and together they would call a provider beyond its limits.
+    """
+    if workers > 1:
+        raise ConfigError(
+            f"--workers {workers}: limits, holds and breakers are counted in one process, and there is no store"
+            " yet that several could share: each would spend the whole quota. One process serves a core;"
+            " docs/deployment.md tells what to do with more."
+        )
+    return workers
 
 
 def run(wanted: "ServeOptions") -> int:

@@ -136,6 +136,13 @@ def test_a_gateway_answers_before_anything_is_imported_that_answering_does_not_n
     assert [name for name in NOT_SERVED if name in names] == []
 
 
+def test_a_second_worker_is_refused_with_the_reason_why(run):
+    result = run("serve", "--workers", "2")
+    assert result.exit_code == 2
+    assert "each would spend the whole quota" in result.stderr
+    assert "docs/deployment.md" in result.stderr
+
+
 def test_a_port_in_use_is_one_line_and_exit_2(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
