@@ -81,12 +81,12 @@ def serve(
 def _only_one(workers: int) -> int:
     """Return *workers*; raises ConfigError for more than one.
 
-    Each of several processes would count by itself, and together they would call a provider beyond its limits.
+    Each of several processes would count by itself, and together they would exceed every limit.
     """
     if workers > 1:
         raise ConfigError(
-            f"--workers {workers}: limits, holds and breakers are counted in one process, and there is no store"
-            " yet that several could share: each would spend the whole quota. One process serves a core;"
+            f"--workers {workers}: limits, holds and breakers are counted in one process, and there is no"
+            " store yet that several could share: each would spend the whole quota. One process serves a core;"
             " docs/deployment.md tells what to do with more."
         )
     return workers
