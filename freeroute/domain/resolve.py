@@ -74,9 +74,12 @@ class Names:
     def resolve(self, name: str) -> Target | NotFound:
         """Return what *name* stands for, or the names nearest to it.
 
-        Families are matched in any case, and aliases where nothing has the name itself.
+        Families are matched in any case, and aliases where nothing has the name itself. Clients of Ollama put
+        ``:latest`` behind names that have no tag.
         """
-        return self._targets.get(name) or self._targets.get(name.lower()) or self._seek(name[:LONGEST_NAME])
+        plain = name.removesuffix(":latest")
+        known = self._targets.get(name) or self._targets.get(name.lower()) or self._targets.get(plain)
+        return known or self._seek(name[:LONGEST_NAME])
 
     def all(self) -> tuple[str, ...]:
         """Return every name there is."""

@@ -101,7 +101,14 @@ class Asked(Struct, frozen=True):
     telling: Telling
 
 
-Understand = Callable[[Request, bytes], Asked]
+class Known(Struct, frozen=True):
+    """The whole answer *body* to a request for which nobody has to be asked; it is about *model*."""
+
+    body: bytes
+    model: str
+
+
+Understand = Callable[[Request, bytes], Asked | Known]
 """Reads the body of a request; raises InvalidRequest that names the field in the words of its API."""
 
 
@@ -118,7 +125,7 @@ class Conversations:
         """Serve *gateway*; *dice* gives each call its one random number."""
         self.gateway = gateway
         self._clock = clock
-        self._bounds = bounds
+        self.bounds = bounds
         self._dice = dice
 
     def answering(self, surface: str, understand: Understand) -> Handler:
@@ -129,11 +136,16 @@ class Conversations:
             try:
                 read_wishes(request, context)
                 commented = switch(request, "x-freeroute-keepalive")
-                asked = await understood(understand, request, await request.body(self._bounds))
+                asked = await understood(understand, request, await request.body(self.bounds))
+                if isinstance(asked, Known):
+                    self.gateway.model(asked.model, request.caller.client)
             except ApiError as error:
                 self.gateway.refuse(context, "", error)
                 raise
-            await self._serve(request, asked, context, commented=commented)
+            if isinstance(asked, Known):
+                await request.reply(200, asked.body)
+            else:
+                await self._serve(request, asked, context, commented=commented)
 
         return answer
 
@@ -186,7 +198,7 @@ class Conversations:
             await request.reply(200, telling.whole(served.body), served.headers)
 
 
-async def understood(understand: Understand, request: Request, body: bytes) -> Asked:
+async def understood(understand: Understand, request: Request, body: bytes) -> Asked | Known:
     """Return what *body* asks for, other streams not kept waiting meanwhile; raises InvalidRequest."""
     if len(body) <= _AT_ONCE:
         return understand(request, body)

@@ -22,6 +22,7 @@ from freeroute.surfaces.conversing import ChatGateway, Conversations
 from freeroute.surfaces.guard import Guard
 from freeroute.surfaces.http import BodyBounds, Header, Request, error_headers, log_fault
 from freeroute.surfaces.live import Live, LiveSurface
+from freeroute.surfaces.ollama import OllamaSurface
 from freeroute.surfaces.openai import OpenAiSurface
 from freeroute.surfaces.operator import OperatorGateway, OperatorSurface, Render
 from freeroute.surfaces.routes import Route, handlers
@@ -51,6 +52,7 @@ def routes(
     desk = Desk(Changes(administration.trail, clock), clock, administration.refresh)
     return [
         *OpenAiSurface(conversations).routes(),
+        *OllamaSurface(conversations, clock).routes(),
         *OperatorSurface(gateway, render, desk).routes(),
         *LiveSurface(live).routes(),
         *topics.routes(desk, administration, reload),

@@ -113,14 +113,14 @@ def read(raw: Raw, decoder: msgspec.json.Decoder[Any], name: str) -> Any:
     except msgspec.ValidationError as exc:
         reason, _, path = str(exc).partition(" - at `$")
         param = name + path.rstrip("`")
-        raise InvalidRequest(f"{param}: {_plain(reason)}.", param=param) from None
+        raise InvalidRequest(f"{param}: {plain_reason(reason)}.", param=param) from None
     except RecursionError:
         raise InvalidRequest(f"{name}: nested too deeply.", param=name) from None
     except (msgspec.DecodeError, ValueError):
         raise InvalidRequest(f"{name}: not valid JSON.", param=name) from None
 
 
-def _plain(reason: str) -> str:
+def plain_reason(reason: str) -> str:
     """Return *reason* without what the caller wrote beyond a short word: it may be part of a prompt."""
     if reason.startswith("Invalid enum value"):
         return "unknown value" if len(reason) > 60 or not reason.isprintable() else reason

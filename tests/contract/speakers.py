@@ -1,6 +1,7 @@
 """Every speaker there is: one for each API that callers may speak."""
 
+from tests.contract.ollama import Ollama
 from tests.contract.openai import OpenAi
 from tests.contract.speaking import Speaker
 
-SPEAKERS: list[Speaker] = [OpenAi()]
+SPEAKERS: list[Speaker] = [OpenAi(), Ollama()]

@@ -88,7 +88,7 @@ class Speaker(Protocol):
     """A caller that speaks one API.
 
     *name* is the surface in receipts. *cannot* names what the API has no words for, of: system, turns, tools,
-    images, schema, stop, temperature, reasoning, streams, in-band errors.
+    insisting (that one is called), images, schema, stop, temperature, reasoning, streams, in-band errors.
     """
 
     name: str

@@ -142,7 +142,7 @@ async def test_what_a_function_gave_reaches_the_provider(play, speaker, stream):
 
 
 async def test_a_call_may_be_insisted_on(play, speaker, stream):
-    needs(speaker, "tools")
+    needs(speaker, "tools", "insisting")
     talk = Talk(await play(CALLS, alpha=able("tools")), speaker)
     await talk.ask(stream=stream, tools=(WEATHER,), must_call=True)
     assert talk.sent()["tool_choice"] == "required"

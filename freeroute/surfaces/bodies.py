@@ -1,0 +1,54 @@
+"""Bodies of APIs that are not OpenAI's: read strictly, and said in OpenAI's words; errors stay in theirs."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from freeroute.errors import InvalidRequest
+from freeroute.wire.chat import ChatCall
+from freeroute.wire.decode import decode_chat, plain_reason
+
+T = TypeVar("T")
+
+
+def parsed(body: bytes) -> Any:
+    """Return the JSON value of *body*; raises InvalidRequest."""
+    if not body.strip():
+        raise InvalidRequest("The body is empty: send a JSON object.")
+    try:
+        return msgspec.json.decode(body)
+    except RecursionError:
+        raise InvalidRequest("The body is nested too deeply.") from None
+    except (msgspec.DecodeError, ValueError) as exc:
+        raise InvalidRequest(f"The body is not valid JSON: {exc}.") from None
+
+
+def shaped(value: Any, shape: type[T]) -> T:
+    """Return *value* as a *shape*; raises InvalidRequest that names the field."""
+    if not isinstance(value, dict):
+        raise InvalidRequest("The body must be a JSON object.")
+    try:
+        return msgspec.convert(value, shape)
+    except msgspec.ValidationError as exc:
+        reason, _, path = str(exc).partition(" - at `$")
+        param = path.rstrip("`").removeprefix(".")
+        raise InvalidRequest(f"{param}: {plain_reason(reason)}.", param=param) from None
+    except RecursionError:
+        raise InvalidRequest("The body is nested too deeply.") from None
+
+
+def chat_call(body: Mapping[str, Any], names: Mapping[str, str]) -> ChatCall:
+    """Return the call that *body*, in OpenAI's words, asks for; raises InvalidRequest.
+
+    *names* are the fields as the caller calls them, by OpenAI's names for them.
+    """
+    try:
+        return decode_chat(msgspec.json.encode(body))
+    except InvalidRequest as error:
+        field = (error.param or "").partition(".")[0].partition("[")[0]
+        theirs = names.get(field)
+        if error.param is None or theirs is None:
+            raise
+        told = error.message.replace(error.param, theirs, 1)
+        raise type(error)(told, code=error.code, param=theirs) from None
