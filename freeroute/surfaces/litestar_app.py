@@ -22,6 +22,7 @@ from freeroute.surfaces.conversing import ChatGateway, Conversations
 from freeroute.surfaces.guard import Guard
 from freeroute.surfaces.http import BodyBounds, Header, Request, error_headers, log_fault
 from freeroute.surfaces.live import Live, LiveSurface
+from freeroute.surfaces.mcp import McpSurface
 from freeroute.surfaces.openai import OpenAiSurface
 from freeroute.surfaces.operator import OperatorGateway, OperatorSurface, Render
 from freeroute.surfaces.routes import Route, handlers
@@ -53,6 +54,7 @@ def routes(
         *OpenAiSurface(conversations).routes(),
         *OperatorSurface(gateway, render, desk).routes(),
         *LiveSurface(live).routes(),
+        *McpSurface(gateway, clock, bounds).routes(),
         *topics.routes(desk, administration, reload),
         *SessionSurface(guard).routes(),
         *DashboardSurface(dashboard).routes(),

@@ -64,6 +64,7 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("GET", "/v1/plan"): CLIENT | READ,
     ("PATCH", "/v1/status/routing"): OPERATE,
     ("POST", "/v1/status/providers/{provider}/reset"): OPERATE,
+    ("POST", "/mcp"): CLIENT | READ,
     ("GET", "/metrics"): READ | {"metrics key"},
     ("GET", "/"): ANYONE,
     ("GET", "/healthz"): ANYONE,
@@ -115,6 +116,7 @@ TABLE: dict[tuple[str, str], set[str]] = {
 BODIES = {
     "/v1/chat/completions": '{"model": "free", "messages": [{"role": "user", "content": "Hi"}]}',
     "/v1/status/routing": '{"strategy": "random"}',
+    "/mcp": '{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}',
     "/dashboard/session": '{"key": "fo-read"}',
     "/admin/maintenance": '{"on": true}',
     "/admin/providers/{provider}": '{"enabled": false}',
@@ -179,6 +181,13 @@ def test_the_table_lists_every_route(dashboard):
     assert found == {(method, path) for method, path, _ in places()}
 
 
+def code_of(reply: httpx.Response) -> str:
+    """Return the code of an error; of MCP, which has numbers of its own, the one beside them."""
+    error = reply.json()["error"]
+    code: str = error.get("data", error)["code"]
+    return code
+
+
 def refused(name: str, passing: set[str]) -> int:
     """Return what a route answers that takes *passing* to the key called *name*, which is none of these."""
     # A token is not known where only clients may call.
@@ -194,7 +203,7 @@ async def test_once_keys_are_in_use_a_route_takes_its_own_and_no_other(ask, meth
                 assert reply.status_code < 400, name
             else:
                 assert reply.status_code == refused(name, passing), name
-                code = reply.json()["error"]["code"]
+                code = code_of(reply)
                 scoped = name in {"read", "operate"} and reply.status_code == 403
                 assert code == (
                     "insufficient_scope" if scoped else "forbidden" if name == "client" else "invalid_api_key"
@@ -275,7 +284,7 @@ async def test_another_method_is_refused_with_those_there_are(ask, method, path,
         for wrong in {"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"} - known:
             reply = await client.request(wrong, concrete(path))
             assert reply.status_code == 405
-            assert reply.json()["error"]["code"] == "method_not_allowed"
+            assert code_of(reply) == "method_not_allowed"
             assert method in reply.headers["allow"]
 
 
