@@ -86,7 +86,7 @@ def _only_one(workers: int) -> int:
     if workers > 1:
         raise ConfigError(
             f"--workers {workers}: limits, holds and breakers are counted in one process, and there is no"
-            " store yet that several could share: each would spend the whole quota. One process serves a core;"
+            " store yet that several could share: each would spend all of a quota. One process serves a core;"
             " docs/deployment.md tells what to do with more."
         )
     return workers

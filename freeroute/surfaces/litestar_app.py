@@ -22,6 +22,7 @@ from freeroute.surfaces.conversing import ChatGateway, Conversations
 from freeroute.surfaces.guard import Guard
 from freeroute.surfaces.http import BodyBounds, Header, Request, error_headers, log_fault
 from freeroute.surfaces.live import Live, LiveSurface
+from freeroute.surfaces.mcp import McpSurface
 from freeroute.surfaces.ollama import OllamaSurface
 from freeroute.surfaces.openai import OpenAiSurface
 from freeroute.surfaces.operator import OperatorGateway, OperatorSurface, Render
@@ -55,6 +56,7 @@ def routes(
         *OllamaSurface(conversations, clock).routes(),
         *OperatorSurface(gateway, render, desk).routes(),
         *LiveSurface(live).routes(),
+        *McpSurface(gateway, clock, bounds).routes(),
         *topics.routes(desk, administration, reload),
         *SessionSurface(guard).routes(),
         *DashboardSurface(dashboard).routes(),

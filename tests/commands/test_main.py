@@ -139,7 +139,7 @@ def test_a_gateway_answers_before_anything_is_imported_that_answering_does_not_n
 def test_a_second_worker_is_refused_with_the_reason_why(run):
     result = run("serve", "--workers", "2")
     assert result.exit_code == 2
-    assert "each would spend the whole quota" in result.stderr
+    assert "each would spend all of a quota" in result.stderr
     assert "docs/deployment.md" in result.stderr
 
 

@@ -22,6 +22,7 @@ PYTHON = {
     "langchain": "LangChain",
     "llamaindex": "LlamaIndex",
     "llm": "llm",
+    "mcp": "MCP",
     "pydantic_ai": "pydantic-ai",
 }
 NODE = {"openai": "OpenAI for JavaScript", "ai-sdk": "AI SDK"}

@@ -75,6 +75,7 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("GET", "/v1/plan"): CLIENT | READ,
     ("PATCH", "/v1/status/routing"): OPERATE,
     ("POST", "/v1/status/providers/{provider}/reset"): OPERATE,
+    ("POST", "/mcp"): CLIENT | READ,
     ("GET", "/metrics"): READ | {"metrics key"},
     ("GET", "/"): ANYONE,
     ("GET", "/healthz"): ANYONE,
@@ -132,6 +133,7 @@ BODIES = {
     "/api/pull": '{"model": "free"}',
     "/v1/chat/completions": '{"model": "free", "messages": [{"role": "user", "content": "Hi"}]}',
     "/v1/status/routing": '{"strategy": "random"}',
+    "/mcp": '{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}',
     "/dashboard/session": '{"key": "fo-read"}',
     "/admin/maintenance": '{"on": true}',
     "/admin/providers/{provider}": '{"enabled": false}',
@@ -197,9 +199,9 @@ def passed(path: str, reply: httpx.Response) -> bool:
 
 
 def code_of(reply: httpx.Response) -> str | None:
-    """Return the code of an error, None in APIs that have no room for one."""
+    """Return the code of an error: of MCP the one beside its number; None if an API has no room for one."""
     error = reply.json()["error"]
-    return error.get("code") if isinstance(error, dict) else None
+    return error.get("data", error).get("code") if isinstance(error, dict) else None
 
 
 def test_the_table_lists_every_route(dashboard):
@@ -223,14 +225,8 @@ async def test_once_keys_are_in_use_a_route_takes_its_own_and_no_other(ask, meth
             else:
                 assert reply.status_code == refused(name, passing), name
                 scoped = name in {"read", "operate"} and reply.status_code == 403
-                assert code_of(reply) in (
-                    None,
-                    "insufficient_scope"
-                    if scoped
-                    else "forbidden"
-                    if name == "client"
-                    else "invalid_api_key",
-                )
+                other = "forbidden" if name == "client" else "invalid_api_key"
+                assert code_of(reply) in {None, "insufficient_scope" if scoped else other}
             assert reply.headers["x-request-id"]
 
 
