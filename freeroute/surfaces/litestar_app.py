@@ -18,6 +18,7 @@ from freeroute.errors import ApiError, Internal, InvalidRequest
 from freeroute.surfaces.admin import topics
 from freeroute.surfaces.admin.desk import Desk
 from freeroute.surfaces.admin.operations import Reload
+from freeroute.surfaces.anthropic import AnthropicSurface
 from freeroute.surfaces.conversing import ChatGateway, Conversations
 from freeroute.surfaces.guard import Guard
 from freeroute.surfaces.http import BodyBounds, Header, Request, error_headers, log_fault
@@ -53,6 +54,7 @@ def routes(
     desk = Desk(Changes(administration.trail, clock), clock, administration.refresh)
     return [
         *OpenAiSurface(conversations).routes(),
+        *AnthropicSurface(conversations).routes(),
         *OllamaSurface(conversations, clock).routes(),
         *OperatorSurface(gateway, render, desk).routes(),
         *LiveSurface(live).routes(),

@@ -21,8 +21,9 @@ class Route(Struct, frozen=True):
 
     *access* is what it asks of callers, *changes* what methods other than GET ask if that is more.
     *mirrored* routes are served under ``/api`` as well. *refused* hears of requests that were turned away.
-    *refusal* gives errors the shape of its API. Of routes with the same path, one that is *spoken* answers
-    the requests that send this header, since two APIs may have given one path two meanings.
+    *refusal* gives errors the shape of its API, whose clients may look for the request's id in *id_header*
+    too. Of routes with the same path, one that is *spoken* answers the requests that send this header, since
+    two APIs may have given one path two meanings.
     """
 
     path: str
@@ -32,6 +33,7 @@ class Route(Struct, frozen=True):
     mirrored: bool = False
     refused: Callable[[Request, ApiError], None] | None = None
     refusal: Refusal = in_openais_shape
+    id_header: bytes | None = None
     spoken: bytes | None = None
 
     @property
@@ -126,6 +128,8 @@ def _nowhere(method: str, path: str) -> NotFound:
 async def answer(route: Route, guard: Guard, request: Request) -> None:
     """Answer *request*, whatever happens on the way."""
     request.refusal = route.refusal
+    if route.id_header is not None:
+        request.add_headers([(route.id_header, request.id.encode("ascii"))])
     try:
         request.add_headers(guard.cors_headers(request.headers))
         if request.method == "OPTIONS" and b"access-control-request-method" in request.headers:

@@ -24,7 +24,10 @@ class Said(Struct):
 
 
 class Choice(Struct):
-    """One of an answer's choices; *delta* in a stream, *message* in a whole answer, *text* of old."""
+    """One of an answer's choices; *delta* in a stream, *message* in a whole answer, *text* of old.
+
+    *stop_reason* is vLLM's: the sequence that it stopped at.
+    """
 
     index: Any = 0
     delta: Said | None = None
@@ -32,6 +35,7 @@ class Choice(Struct):
     finish_reason: Any = None
     error: Any = None
     text: Any = None
+    stop_reason: Any = None
 
     @property
     def said(self) -> Said | None:

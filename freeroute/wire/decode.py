@@ -52,7 +52,7 @@ def _half_character(body: bytes) -> str | None:
 
 
 def _decoded(body: bytes) -> ChatCall:
-    raw = _split(body)
+    raw = split(body)
     given = {name: value for name, value in raw.items() if value != _NULL}
     models = _models(given)
     model = _model(given, models)
@@ -89,7 +89,8 @@ def _decoded(body: bytes) -> ChatCall:
     )
 
 
-def _split(body: bytes) -> dict[str, Raw]:
+def split(body: bytes) -> dict[str, Raw]:
+    """Return the top-level fields of *body*, undecoded; raises InvalidRequest."""
     if not body.strip():
         raise InvalidRequest("The body is empty: send a JSON object with model and messages.")
     try:

@@ -23,8 +23,9 @@ class CallPiece(Struct, frozen=True):
 class Heard(Struct, frozen=True):
     """What the first choice of an answer says, or adds to what was said before.
 
-    *finish* is in OpenAI's words. *images* are URLs, mostly of data. *error* is what broke the answer off;
-    it may be told more than once. *id* and *model* are the answer's own.
+    *finish* is in OpenAI's words, *stopped_at* the sequence that it stopped at, where that is told. *images*
+    are URLs, mostly of data. *error* is what broke the answer off; it may be told more than once. *id* and
+    *model* are the answer's own.
     """
 
     text: str = ""
@@ -33,6 +34,7 @@ class Heard(Struct, frozen=True):
     calls: tuple[CallPiece, ...] = ()
     images: tuple[str, ...] = ()
     finish: str | None = None
+    stopped_at: str | None = None
     usage: Usage | None = None
     error: Mapping[str, Any] | None = None
     id: str | None = None
@@ -53,6 +55,7 @@ def hear(body: bytes) -> Heard:
         calls=_calls(said.tool_calls),
         images=_images(said.images),
         finish=None if error else piece.finish,
+        stopped_at=_text(choice.stop_reason) or None,
         usage=usage_of(usage_in(piece)),
         error=error if isinstance(error, dict) else {"message": str(error)} if error else None,
         id=_text(piece.id) or None,
