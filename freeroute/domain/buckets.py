@@ -25,6 +25,7 @@ class Bucket(Counter):
         self.guard = guard
         self._debt = 0.0
         self._from = -math.inf  # when refilling of the debt begins
+        self._rate = limit.amount / limit.seconds
         self._open: set[Slip] = set()
 
     @classmethod
@@ -38,11 +39,10 @@ class Bucket(Counter):
         """Return what is missing and since when it refills."""
         return KeptBucket(self._debt, self._from)
 
-    def _take(self, amount: float, now: Now) -> Slip:
-        self._owe(amount, self.guard, now)
-        slip = Slip(amount, math.inf)
+    def _take(self, slip: Slip, now: Now) -> None:
+        self._owe(slip.amount, self.guard, now)
+        slip.mark = math.inf
         self._open.add(slip)
-        return slip
 
     def used(self, now: Now) -> float:
         """Return what is missing from a full bucket."""
@@ -57,6 +57,7 @@ class Bucket(Counter):
         """Change capacity and refill; what is missing stays missing."""
         self._refill(now)
         self.limit = limit
+        self._rate = limit.amount / limit.seconds
 
     def _correct(self, used: float, now: Now, back_in: float | None) -> None:
         """Let *used* be missing from now on."""
@@ -73,10 +74,6 @@ class Bucket(Counter):
     @property
     def _grain(self) -> float:
         return 0.0 if self.limit.unit is Unit.USD else 1.0
-
-    @property
-    def _rate(self) -> float:
-        return self.limit.amount / self.limit.seconds
 
     def _seconds(self, amount: float) -> float:
         return amount / self._rate if self._rate else math.inf

@@ -86,12 +86,9 @@ class Calendar(Counter):
             self._used, under_way, self._start, self._end, self._newest, self._opened, self._due
         )
 
-    def _take(self, amount: float, now: Now) -> Slip:
-        self._turn(now)
-        slip = Slip(amount)
+    def _take(self, slip: Slip, now: Now) -> None:
         self._open.add(slip)
-        self._used += amount
-        return slip
+        self._used += slip.amount
 
     def used(self, now: Now) -> float:
         """Return how much is taken in the present period."""

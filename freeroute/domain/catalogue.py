@@ -87,11 +87,6 @@ class Pool(Struct, frozen=True):
     id: str
     limit: Limit
 
-    @property
-    def owner(self) -> str:
-        """Return the id of the provider that counts it."""
-        return self.id.partition("/")[0]
-
 
 class Timeouts(Struct, frozen=True):
     """Seconds each phase of a call may take."""

@@ -84,16 +84,21 @@ class Counter(ABC):
 
     def settle(self, slip: Slip, actual: float | None, now: Now) -> None:
         """End *slip* with the *actual* amount, or as taken if None; a second time does nothing."""
-        if slip.open:
-            real = slip.amount if actual is None else max(0.0, actual)
-            self._in_flight -= slip.amount
-            slip.change, slip.kept = real - slip.amount, real
-            if slip.change > 0:
-                self._taken += slip.change
+        if not slip.open:
+            return
+        taken = slip.amount
+        self._in_flight -= taken
+        if actual is None or actual == taken:  # as nearly all that is not counted in tokens
+            change, slip.kept = 0.0, taken
+        else:
+            slip.kept = max(0.0, actual)
+            slip.change = change = slip.kept - taken
+            if change > 0:
+                self._taken += change
             else:
-                self._freed -= slip.change
-            self._close(slip, slip.change, now)
-            slip.open = False
+                self._freed -= change
+        self._close(slip, change, now)
+        slip.open = False
 
     def cancel(self, slip: Slip, now: Now) -> None:
         """End *slip* as if nothing had been taken."""
@@ -131,13 +136,14 @@ class Counter(ABC):
 
     def take(self, amount: float, now: Now) -> Slip:
         """Take *amount*, whether it fits or not."""
-        slip = self._take(amount, now)
-        slip.at, slip.others = now.mono, self._in_flight
-        slip.level = self.used(now)
-        self._in_flight += amount
+        level = self.used(now) + amount
         self._taken += amount
-        slip.taken, slip.freed = self._taken, self._freed
-        slip.added, slip.dropped = self._added, self._dropped
+        slip = Slip(
+            amount, at=now.mono, level=level, others=self._in_flight,
+            taken=self._taken, freed=self._freed, added=self._added, dropped=self._dropped,
+        )  # fmt: skip
+        self._in_flight += amount
+        self._take(slip, now)
         return slip
 
     @property
@@ -231,8 +237,8 @@ class Counter(ABC):
         """Return what of it outlives the process; None if nothing does. Calls under way count as taken."""
 
     @abstractmethod
-    def _take(self, amount: float, now: Now) -> Slip:
-        """Take *amount*, whether it fits or not."""
+    def _take(self, slip: Slip, now: Now) -> None:
+        """Count *slip*; what was over at *now* is forgotten already."""
 
     @abstractmethod
     def _returned(self, slip: Slip, now: Now) -> float:

@@ -49,8 +49,12 @@ class Guard(Struct):
 
     def seconds(self, now: Now) -> float:
         """Return the guard at *now*."""
-        left = self.added * 0.5 ** ((now.mono - self.at) / HALF_LIFE) if self.added else 0.0
-        return max(self.ordinary + left, min(ONE_WAY * self.trip, SLOW * self.ordinary))
+        usual = self.ordinary
+        if self.added:
+            usual += self.added * 0.5 ** ((now.mono - self.at) / HALF_LIFE)
+        if self.trip * ONE_WAY <= usual:  # as nearly always
+            return usual
+        return max(usual, min(ONE_WAY * self.trip, SLOW * self.ordinary))
 
     def answered(self, seconds: float) -> None:
         """Note that an answer began *seconds* after its call was sent."""

@@ -17,6 +17,9 @@ LEAST_OUTPUT = 256
 MOST_OUTPUT = 1_000_000
 """Stands for no limit; no model writes so much at once."""
 
+ONE_EACH = (Unit.REQUESTS, Unit.CONCURRENCY)
+"""Units of which every call takes one, whatever becomes of it."""
+
 
 class Charge(Struct, frozen=True):
     """*amount* of a pool's unit."""
@@ -53,11 +56,11 @@ class Reading(Struct, frozen=True):
 
 def summed(charges: Sequence[Charge]) -> tuple[Charge, ...]:
     """Return *charges* with one charge for each pool: two that fit alone may not fit together."""
+    if len({charge.pool.id for charge in charges}) == len(charges):  # as nearly always
+        return tuple(charges)
     amounts: dict[str, float] = {}
     for charge in charges:
         amounts[charge.pool.id] = amounts.get(charge.pool.id, 0.0) + charge.amount
-    if len(amounts) == len(charges):
-        return tuple(charges)
     pools = {charge.pool.id: charge.pool for charge in reversed(charges)}
     return tuple(Charge(pools[name], amount) for name, amount in amounts.items())
 
@@ -101,16 +104,18 @@ def charges_of(candidate: Candidate, demand: Demand) -> tuple[Charge, ...]:
     if candidate.provider.precharge.output:
         precharged = output_bound(candidate, demand) or 0
     expected = precharged or min(demand.max_output or DEFAULT_OUTPUT, DEFAULT_OUTPUT)
-    return tuple(
-        Charge(pool, _amount(pool.limit.unit, candidate, demand.prompt, precharged, expected))
-        for pool in candidate.pools
-    )
+    charges = []
+    for pool in candidate.pools:  # on the way of every choice
+        if (unit := pool.limit.unit) in ONE_EACH:
+            amount = 1.0
+        else:
+            amount = _amount(unit, candidate, demand.prompt, precharged, expected)
+        charges.append(Charge(pool, amount))
+    return tuple(charges)
 
 
 def _amount(unit: Unit, candidate: Candidate, prompt: int, precharged: int, expected: int) -> float:
     match unit:
-        case Unit.REQUESTS | Unit.CONCURRENCY:
-            return 1.0
         case Unit.TOKENS:
             return float(prompt + precharged)
         case Unit.INPUT_TOKENS:
@@ -129,11 +134,22 @@ def _priced(price: Price | None, prompt: int, completion: int) -> float:
 
 def actual_amounts(candidate: Candidate, usage: Usage, charges: Sequence[Charge]) -> Mapping[str, float]:
     """Return by pool id what an answered call really took; requests and concurrency stay as charged."""
-    real = {
-        Unit.TOKENS: float(usage.total),
-        Unit.INPUT_TOKENS: float(usage.prompt),
-        Unit.OUTPUT_TOKENS: float(usage.completion),
-        Unit.NEURONS: _priced(candidate.model.neurons, usage.prompt, usage.completion),
-        Unit.USD: _priced(candidate.model.price, usage.prompt, usage.completion),
+    return {
+        charge.pool.id: _amount_of(charge.pool.limit.unit, candidate, usage)
+        for charge in charges
+        if charge.pool.limit.unit not in ONE_EACH
     }
-    return {c.pool.id: real[c.pool.limit.unit] for c in charges if c.pool.limit.unit in real}
+
+
+def _amount_of(unit: Unit, candidate: Candidate, usage: Usage) -> float:
+    match unit:
+        case Unit.TOKENS:
+            return float(usage.prompt + usage.completion)
+        case Unit.INPUT_TOKENS:
+            return float(usage.prompt)
+        case Unit.OUTPUT_TOKENS:
+            return float(usage.completion)
+        case Unit.NEURONS:
+            return _priced(candidate.model.neurons, usage.prompt, usage.completion)
+        case _:  # Unit.USD, the last
+            return _priced(candidate.model.price, usage.prompt, usage.completion)

@@ -24,9 +24,8 @@ class Concurrency(Counter):
         super().__init__(limit)
         self._used = 0.0
 
-    def _take(self, amount: float, now: Now) -> Slip:
-        self._used += amount
-        return Slip(amount)
+    def _take(self, slip: Slip, now: Now) -> None:
+        self._used += slip.amount
 
     def used(self, now: Now) -> float:
         """Return the slots taken."""

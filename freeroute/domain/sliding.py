@@ -50,7 +50,7 @@ class Sliding(Counter):
         made = cls(limit, guard)
         latest = rebase.now.mono + LONGEST * guard + limit.seconds
         for mark, amount in kept.slips:
-            made._add(Slip(amount, rebase.mono(mark, latest), open=False), rebase.now)
+            made._add(Slip(amount, rebase.mono(mark, latest), open=False))
         return made
 
     def kept(self, now: Now) -> KeptSliding:
@@ -61,8 +61,9 @@ class Sliding(Counter):
             slips = _grains(slips, self.limit.seconds / GRAINS)
         return KeptSliding([(slip.mark, slip.amount) for slip in slips])
 
-    def _take(self, amount: float, now: Now) -> Slip:
-        return self._add(Slip(amount, now.mono + self.guard + self.limit.seconds), now)
+    def _take(self, slip: Slip, now: Now) -> None:
+        slip.mark = now.mono + self.guard + self.limit.seconds
+        self._add(slip)
 
     def sent(self, slip: Slip, now: Now) -> None:
         """Start the guard of *slip* at *now*, if it was taken before."""
@@ -89,20 +90,24 @@ class Sliding(Counter):
 
     def used(self, now: Now) -> float:
         """Return how much is taken within the window."""
-        self._expire(now)
+        if not self._slips or self._slips[0].mark <= now.mono:
+            self._expire(now)
         return self._total
 
     def resets_in(self, now: Now) -> float:
         """Return the seconds until the last slip comes back."""
         self._expire(now)
-        return next((slip.mark - now.mono for slip in reversed(self._slips) if slip.amount), 0.0)
+        for slip in reversed(self._slips):
+            if slip.amount:
+                return slip.mark - now.mono
+        return 0.0
 
     def _correct(self, used: float, now: Now, back_in: float | None) -> None:
         """Let *used* be taken from now on; what is too much goes oldest first, calls under way apart."""
         change = used - self.used(now)
         if change > 0:
             span = self.limit.seconds if not back_in else min(back_in, self.limit.seconds)
-            self._add(Slip(change, now.mono + span, open=False, sure=True), now)
+            self._add(Slip(change, now.mono + span, open=False, sure=True))
         for slip in self._slips:
             if change < 0 and not slip.open:
                 part = min(slip.amount, -change)
@@ -150,6 +155,7 @@ class Sliding(Counter):
         self._freed -= again
 
     def _returned(self, slip: Slip, now: Now) -> float:
+        self._expire(now)
         soon = self._seen + self.guard
         due = takewhile(lambda other: other.mark <= soon, self._slips)
         return self._freed - slip.freed + sum(other.amount for other in due)
@@ -161,23 +167,24 @@ class Sliding(Counter):
         return next(marks, self._slips[-1].mark)
 
     def _close(self, slip: Slip, change: float, now: Now) -> None:
+        if not change:
+            return
         self._expire(now)
         if change > 0:
-            self._add(Slip(change, now.mono + self.limit.seconds, open=False, sure=True), now)
+            self._add(Slip(change, now.mono + self.limit.seconds, open=False, sure=True))
         elif slip.mark > self._seen:
             slip.amount += change
             self._total += change
 
-    def _add(self, slip: Slip, now: Now) -> Slip:
-        self._expire(now)
-        if self._slips and self._slips[-1].mark > slip.mark:
-            insort(self._slips, slip, key=_mark)
+    def _add(self, slip: Slip) -> None:
+        slips = self._slips
+        if slips and slips[-1].mark > slip.mark:
+            insort(slips, slip, key=_mark)
         else:
-            self._slips.append(slip)
+            slips.append(slip)
         self._total += slip.amount
-        if len(self._slips) > self._merge_at:
+        if len(slips) > self._merge_at:
             self._merge()
-        return slip
 
     def _expire(self, now: Now) -> None:
         # A caller's instant may be a little older than one already seen; what is gone stays gone.

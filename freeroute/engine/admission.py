@@ -2,21 +2,18 @@
 
 import asyncio
 import math
+from collections.abc import Sequence
 
 from msgspec import structs
 
 from freeroute.clock import Clock, Now
-from freeroute.domain.catalogue import Unit
 from freeroute.domain.clients import Client
-from freeroute.domain.leases import Charge, Denied, Lease
+from freeroute.domain.leases import ONE_EACH, Charge, Denied, Lease, Reading
 from freeroute.domain.usage import Demand, Usage
 from freeroute.engine import headers
 from freeroute.engine.course import Course
 from freeroute.engine.ports import Counters
 from freeroute.errors import ApiError, ContextTooLong, RateLimited
-
-# What a request takes whatever becomes of it.
-_ONE_EACH = frozenset({Unit.REQUESTS, Unit.CONCURRENCY})
 
 
 class Admission:
@@ -74,11 +71,9 @@ class Admission:
         if client is None or not client.limits:
             return {}
         readings = self._counters.readings(client.pools, self._clock.now())
-        owed = {} if lease is None or usage is None else _owed(lease, usage.total)
-        return headers.client_limits(
-            structs.replace(reading, used=reading.used + owed.get(reading.pool.id, 0.0))
-            for reading in readings
-        )
+        if lease is not None and usage is not None:
+            readings = _settled(readings, lease, usage.total)
+        return headers.client_limits(readings)
 
     async def _pause(self, seconds: float) -> None:
         self.waiting += 1
@@ -91,18 +86,23 @@ class Admission:
 def _charges(client: Client, demand: Demand) -> list[Charge]:
     """Return what a request takes beforehand: what its answer takes is charged when that is known."""
     prompt = float(demand.prompt)
-    return [Charge(pool, 1.0 if pool.limit.unit in _ONE_EACH else prompt) for pool in client.pools]
+    return [Charge(pool, 1.0 if pool.limit.unit in ONE_EACH else prompt) for pool in client.pools]
 
 
 def _tokens(lease: Lease, total: int) -> dict[str, float]:
     """Return *total* for each pool of a client's *lease* that counts tokens."""
-    return {c.pool.id: float(total) for c in lease.charges if c.pool.limit.unit not in _ONE_EACH}
+    return {c.pool.id: float(total) for c in lease.charges if c.pool.limit.unit not in ONE_EACH}
 
 
-def _owed(lease: Lease, total: int) -> dict[str, float]:
-    """Return how much more, or less, *total* is for each pool than the *lease* took beforehand."""
+def _settled(readings: Sequence[Reading], lease: Lease, total: int) -> list[Reading]:
+    """Return *readings* as they will be once the *lease* of a call that took *total* tokens has ended."""
     taken = {charge.pool.id: charge.amount for charge in lease.charges}
-    return {name: amount - taken[name] for name, amount in _tokens(lease, total).items()}
+    return [
+        reading
+        if reading.pool.limit.unit in ONE_EACH
+        else structs.replace(reading, used=reading.used + (total - taken[reading.pool.id]))
+        for reading in readings
+    ]
 
 
 def _over_limit(client: Client, denied: Denied, now: Now) -> ApiError:

@@ -1,5 +1,6 @@
 """The headers an answer carries about how it came to be."""
 
+import math
 from collections.abc import Iterable
 
 from freeroute.domain.catalogue import Candidate, Unit
@@ -32,7 +33,7 @@ def told(course: Course, candidate: Candidate | None, overhead: float) -> dict[s
 
 
 def _trail(course: Course) -> str:
-    told = (note for note in course.notes if note.kind is not Kind.SERVED or note.clamped is not None)
+    told = [note for note in course.notes if note.kind is not Kind.SERVED or note.clamped is not None]
     hops = [f"{note.provider}/{note.model}={_became(note)}" for note in told]
     passed_over = [f"{name}=unknown" for name in course.unknown]
     return printable("; ".join(hops + passed_over), TRAIL_LIMIT)
@@ -48,17 +49,22 @@ def _became(note: AttemptNote) -> str:
 def client_limits(readings: Iterable[Reading]) -> dict[str, str]:
     """Return OpenAI's ``x-ratelimit-*`` for a client's own limits: of each unit, the one nearest its end."""
     headers: dict[str, str] = {}
-    nearest: dict[str, float] = {}
+    nearest: dict[Unit, float] = {}
     for reading in readings:
-        unit = _NAMES.get(reading.pool.limit.unit)
+        unit = reading.pool.limit.unit
         left = max(reading.limit - reading.used, 0.0)
-        if unit is None or left >= nearest.get(unit, float("inf")):
+        if unit not in _NAMES or left >= nearest.get(unit, math.inf):
             continue
         nearest[unit] = left
-        headers[f"x-ratelimit-limit-{unit}"] = f"{reading.limit:.0f}"
-        headers[f"x-ratelimit-remaining-{unit}"] = f"{left:.0f}"
-        headers[f"x-ratelimit-reset-{unit}"] = f"{reading.resets_in:.3f}s"
+        limit, remaining, reset = _NAMES[unit]
+        headers[limit] = f"{reading.limit:.0f}"
+        headers[remaining] = f"{left:.0f}"
+        headers[reset] = f"{reading.resets_in:.3f}s"
     return headers
 
 
-_NAMES = {Unit.REQUESTS: "requests", Unit.TOKENS: "tokens"}
+def _names(unit: str) -> tuple[str, str, str]:
+    return f"x-ratelimit-limit-{unit}", f"x-ratelimit-remaining-{unit}", f"x-ratelimit-reset-{unit}"
+
+
+_NAMES = {Unit.REQUESTS: _names("requests"), Unit.TOKENS: _names("tokens")}

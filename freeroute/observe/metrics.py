@@ -8,7 +8,9 @@ every metric.
 import asyncio
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import TypeVar
 
+from msgspec import Struct
 from prometheus_client import ProcessCollector
 
 from freeroute.domain.outcome import Kind
@@ -20,8 +22,10 @@ from freeroute.observe import faults, gauges
 from freeroute.observe.conventions import CHAT, error_type, provider_name
 from freeroute.observe.exposition import CONTENT_TYPE, collected, pieces
 from freeroute.observe.families import Families
-from freeroute.observe.series import OTHER
+from freeroute.observe.series import OTHER, Counter, Histogram
 
+K = TypeVar("K")
+V = TypeVar("V")
 Look = Callable[[], View]
 
 _MOST_NAMES = 1024
@@ -30,6 +34,34 @@ MOST_CLIENTS = 1000
 
 # Endings of attempts that no other candidate was asked after, or not for them.
 _NO_FALLBACK = frozenset({Kind.SERVED, Kind.OUTRUN, Kind.CALLER_LEFT, Kind.CALLER_STALLED})
+
+
+class _Requests(Struct, frozen=True):
+    """The series of requests that went alike; an *error* of "" is none.
+
+    *labels* are those that series of their streams have too.
+    """
+
+    error: str
+    labels: tuple[str, ...]
+    requests: Counter
+    of_client: Counter
+    duration: Histogram
+
+
+class _Attempts(Struct, frozen=True):
+    """The series of attempts that ended alike."""
+
+    attempts: Counter
+    operation: Histogram
+
+
+class _Tokens(Struct, frozen=True):
+    """The series of one direction of the tokens of a model at a provider, and of a client."""
+
+    each: Histogram
+    all: Counter
+    of_client: Counter
 
 
 class Metrics:
@@ -42,6 +74,10 @@ class Metrics:
         self._look: Look | None = None
         self._asked: dict[str, str] = {}
         self._clients: set[str] = set()
+        # What was found by its labels before: one look-up instead of a dozen.
+        self._requests: dict[tuple[object, ...], _Requests] = {}
+        self._attempts: dict[tuple[object, ...], _Attempts] = {}
+        self._tokens: dict[tuple[object, ...], tuple[_Tokens, _Tokens]] = {}
         self._rendering: asyncio.Task[bytes] | None = None
 
     def watch(self, look: Look) -> None:
@@ -76,60 +112,98 @@ class Metrics:
 
     def saw(self, receipt: Receipt) -> None:
         """Take note of a finished request."""
-        to, asked, client = self._families, self._name(receipt), self._client(receipt.client)
-        error = error_type(receipt)
-        fault = faults.of_request(error or None)
+        to, alike = self._families, self._alike(receipt)
         count = 1 + receipt.unrecorded
-        to.requests.of(receipt.surface, asked, str(receipt.status), error, fault).inc(count)
-        to.client_requests.of(client, fault).inc(count)
+        alike.requests.inc(count)
+        alike.of_client.inc(count)
+        alike.duration.observe(receipt.total)
         to.overhead.of().observe(max(receipt.overhead, 0.0))
         to.attempts_each.of().observe(len(receipt.attempts))
         if receipt.queued > 0:
             to.wait.of().observe(receipt.queued)
-        self._server_side(receipt, asked, error)
+        if receipt.stream and receipt.first_event is not None:
+            self._streamed(receipt, receipt.first_event, alike)
         for note in receipt.attempts:
-            self._client_side(note)
+            self._attempted(note)
             if note.usage is not None:
-                self._used(note.provider, note.model, client, note.usage)
-        self._mishaps(receipt, served=not error)
+                self._used(note.provider, note.model, receipt.client, note.usage)
+        self._mishaps(receipt, served=not alike.error)
 
-    def _server_side(self, receipt: Receipt, asked: str, error: str) -> None:
+    def _alike(self, receipt: Receipt) -> _Requests:
+        """Return the series of requests like that of *receipt*."""
+        asked = receipt.asked if receipt.asked_known else None
+        names = (receipt.surface, asked, receipt.status, receipt.code, receipt.client, receipt.provider)
+        found = self._requests.get((*names, receipt.model))
+        if found is None:
+            found = _remember(self._requests, (*names, receipt.model), self._requests_like(receipt))
+        return found
+
+    def _requests_like(self, receipt: Receipt) -> _Requests:
+        to, asked, error = self._families, self._name(receipt), error_type(receipt)
+        fault = faults.of_request(error or None)
+        labels = (CHAT, provider_name(receipt.provider), asked, receipt.model or "")
+        return _Requests(
+            error,
+            labels,
+            to.requests.of(receipt.surface, asked, str(receipt.status), error, fault),
+            to.client_requests.of(self._client(receipt.client), fault),
+            to.duration.of(*labels, error),
+        )
+
+    def _streamed(self, receipt: Receipt, first_event: float, alike: _Requests) -> None:
         to = self._families
-        provider = provider_name(receipt.provider)
-        labels = (CHAT, provider, asked, receipt.model or "")
-        to.duration.of(*labels, error).observe(receipt.total)
-        if not receipt.stream or receipt.first_event is None:
-            return
-        to.first_token.of(*labels).observe(receipt.first_event)
+        to.first_token.of(*alike.labels).observe(first_event)
         rest = (receipt.usage.completion if receipt.usage else 0) - 1
-        if not error and rest > 0:
-            to.per_token.of(*labels).observe((receipt.total - receipt.first_event) / rest)
+        if not alike.error and rest > 0:
+            to.per_token.of(*alike.labels).observe((receipt.total - first_event) / rest)
 
-    def _client_side(self, note: AttemptNote) -> None:
-        to, kind, provider = self._families, note.kind, provider_name(note.provider)
-        to.attempts.of(note.provider, note.model, kind.value, faults.of_attempt(kind)).inc()
-        error = "" if kind is Kind.SERVED else kind.value
-        to.operation.of(CHAT, provider, note.model, error).observe(note.seconds)
+    def _attempted(self, note: AttemptNote) -> None:
+        to, kind, names = self._families, note.kind, (note.provider, note.model, note.kind)
+        found = self._attempts.get(names)
+        if found is None:
+            error, provider = "" if kind is Kind.SERVED else kind.value, provider_name(note.provider)
+            attempts = to.attempts.of(note.provider, note.model, kind.value, faults.of_attempt(kind))
+            operation = to.operation.of(CHAT, provider, note.model, error)
+            found = _remember(self._attempts, names, _Attempts(attempts, operation))
+        found.attempts.inc()
+        found.operation.observe(note.seconds)
         if note.first_event is not None:
-            to.first_chunk.of(CHAT, provider, note.model).observe(note.first_event)
+            to.first_chunk.of(CHAT, provider_name(note.provider), note.model).observe(note.first_event)
             if kind not in _NO_FALLBACK:
                 to.broken.of(note.provider, note.model, kind.value).inc()
 
     def _used(self, provider: str, model: str, client: str, usage: Usage) -> None:
+        names = (provider, model, client)
+        found = self._tokens.get(names)
+        if found is None:
+            ways = self._way(*names, "input"), self._way(*names, "output")
+            found = _remember(self._tokens, names, ways)
+        for way, amount in zip(found, (usage.prompt, usage.completion), strict=True):
+            way.each.observe(amount)
+            way.all.inc(max(amount, 0))
+            way.of_client.inc(max(amount, 0))
+        if usage.cached > 0:
+            self._among(provider, model, client, "cached", usage.cached)
+        if usage.reasoning > 0:
+            self._among(provider, model, client, "reasoning", usage.reasoning)
+
+    def _way(self, provider: str, model: str, client: str, kind: str) -> _Tokens:
         to = self._families
-        for kind, amount in (("input", usage.prompt), ("output", usage.completion)):
-            to.usage.of(CHAT, provider_name(provider), model, kind).observe(amount)
-            to.tokens.of(provider, model, kind).inc(max(amount, 0))
-            to.client_tokens.of(client, kind).inc(max(amount, 0))
-        for kind, amount in (("cached", usage.cached), ("reasoning", usage.reasoning)):
-            if amount > 0:
-                to.tokens.of(provider, model, kind).inc(amount)
-                to.client_tokens.of(client, kind).inc(amount)
+        return _Tokens(
+            to.usage.of(CHAT, provider_name(provider), model, kind),
+            to.tokens.of(provider, model, kind),
+            to.client_tokens.of(self._client(client), kind),
+        )
+
+    def _among(self, provider: str, model: str, client: str, kind: str, amount: int) -> None:
+        """Count tokens that are among those of a prompt or an answer."""
+        self._families.tokens.of(provider, model, kind).inc(amount)
+        self._families.client_tokens.of(self._client(client), kind).inc(amount)
 
     def _mishaps(self, receipt: Receipt, *, served: bool) -> None:
         """Count what was mended on the way, or not: most requests have nothing of it."""
         to = self._families
-        for note, _ in pairwise(receipt.attempts):
+        for note, _ in pairwise(receipt.attempts) if len(receipt.attempts) > 1 else ():
             if note.kind not in _NO_FALLBACK:
                 to.fallbacks.of(note.provider, note.kind.value, str(served).lower()).inc()
         if receipt.skipped:
@@ -147,9 +221,7 @@ class Metrics:
         if found is None:
             target = self._look().names.resolve(receipt.asked) if self._look is not None else None
             found = target.name if isinstance(target, Target) else OTHER
-            if len(self._asked) >= _MOST_NAMES:
-                self._asked.clear()
-            self._asked[receipt.asked] = found
+            _remember(self._asked, receipt.asked, found)
         return found
 
     def _client(self, name: str) -> str:
@@ -158,3 +230,10 @@ class Metrics:
                 return OTHER
             self._clients.add(name)
         return name
+
+
+def _remember(known: dict[K, V], key: K, value: V) -> V:
+    if len(known) >= _MOST_NAMES:
+        known.clear()
+    known[key] = value
+    return value

@@ -92,12 +92,13 @@ def trace_of(value: str | None) -> Trace | None:
 
 def encode_headers(headers: Mapping[str, str]) -> list[Header]:
     """Return *headers* as they go out; a value that could break the head is made harmless."""
+    together = "".join(headers.values())
+    if together.isascii() and together.isprintable() and len(together) <= _LONGEST_HEADER:
+        return [(name.encode("latin-1"), value.encode("ascii")) for name, value in headers.items()]
     return [(name.encode("latin-1"), _encode_value(value)) for name, value in headers.items()]
 
 
 def _encode_value(value: str) -> bytes:
-    if value.isascii() and value.isprintable() and len(value) <= _LONGEST_HEADER:
-        return value.encode("ascii")
     return printable(value, _LONGEST_HEADER).encode("ascii")
 
 

@@ -52,7 +52,7 @@ def found(gateway: World) -> dict[str, float]:
     catalogue = gateway.gateway.catalogue
     pools = [candidate.pools[0] for candidate in catalogue.candidates]
     readings = gateway.counters.readings(pools, gateway.clock.now())
-    return {pool.owner: reading.limit for pool, reading in zip(pools, readings, strict=True)}
+    return {reading.pool.id.partition("/")[0]: reading.limit for reading in readings}
 
 
 async def overload(gateway: World, every: float) -> tuple[float, float]:

@@ -160,7 +160,7 @@ async def test_pools_that_are_gone_are_forgotten_when_nothing_is_taken(clock):
     store = MemoryCounters(guard=0.0)
     await store.settle(await acquired(store, charges(40), clock.now()), None, clock.now())
     store.adopt([], clock.advance(120))
-    assert sorted(store._counters) == [DAY.id]
+    assert sorted(store._cells) == [DAY.id]
     assert store.readings([DAY], clock.now())[0].used == 40
 
 
