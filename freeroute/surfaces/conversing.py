@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -25,6 +25,8 @@ from freeroute.surfaces.http import (
 from freeroute.surfaces.wishes import read_wishes, switch
 from freeroute.wire.answers import Piece
 from freeroute.wire.chat import CallContext, ChatCall
+
+T = TypeVar("T")
 
 EVENT_STREAM = b"text/event-stream; charset=utf-8"
 # A body of so many bytes is decoded at once; a longer one on a thread, since 20 MiB of many small messages
@@ -198,7 +200,7 @@ class Conversations:
             await request.reply(200, telling.whole(served.body), served.headers)
 
 
-async def understood(understand: Understand, request: Request, body: bytes) -> Asked | Known:
+async def understood(understand: Callable[[Request, bytes], T], request: Request, body: bytes) -> T:
     """Return what *body* asks for, other streams not kept waiting meanwhile; raises InvalidRequest."""
     if len(body) <= _AT_ONCE:
         return understand(request, body)
