@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench import machine
+from bench import loading, machine
 from bench.busy import tool
 from bench.capacity import command as capacity
 from bench.kills import command as kills
@@ -23,6 +23,7 @@ from bench.soak import command as soak
 # Benchmarks with options of their own.
 _OWN: dict[str, Callable[[list[str]], int]] = {
     "capacity": capacity.main,
+    "dashboard-load": loading.main,
     "kills": kills.main,
     "profile": profile.main,
     "regress": regress.main,

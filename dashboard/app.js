@@ -1,12 +1,11 @@
 // The shell around the pages: follows the status, does what operators want, tells what happened.
 
-import { attr, byId, icon, line, make, paint, show, text } from "/dashboard/dom.js";
-import { Feed } from "/dashboard/feed.js";
-import { Router } from "/dashboard/router.js";
-import { Refused, Unanswered, call, open, reasonOf } from "/dashboard/session.js";
-import { Signing } from "/dashboard/signing.js";
-import { tick, ticking } from "/dashboard/ticker.js";
-import { moment, setClock, span, stateOf } from "/dashboard/words.js";
+import { attr, byId, icon, line, make, paint, show, text, tick, ticking } from "./dom.js";
+import { Feed } from "./feed.js";
+import { Router } from "./router.js";
+import { Refused, Unanswered, call, open, reasonOf } from "./session.js";
+import { Signing } from "./signing.js";
+import { moment, setClock, span, stateOf } from "./words.js";
 
 const RANKS = ["read", "operate", "admin"];
 

@@ -1,10 +1,9 @@
 // Stacked bars over time, drawn as SVG. The legend tells the figures of the time that is pointed at, so that names and
 // order tell what is what, and colour only helps; an entry of it can be looked at by itself.
 
-import { attr, keyed, make, text } from "/dashboard/dom.js";
-import { brief, number } from "/dashboard/words.js";
+import { attr, drawn, keyed, make, text, view } from "./dom.js";
+import { brief, formatter, number } from "./words.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 250;
 const EDGE = { left: 50, right: 6, top: 8, bottom: 24 };
 const APART = 7; // series with a colour of their own; what is left is one more
@@ -14,16 +13,15 @@ const STEPS = [5, 10, 15, 30, 60, 120, 180, 240, 360, 720].map((minutes) => minu
 const LABEL = 64; // px that a time below the bars takes
 
 const time = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-const clock = new Intl.DateTimeFormat(undefined, time);
-const dated = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", ...time });
-const date = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
-const utcDate = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", timeZone: "UTC" });
+const day = { month: "short", day: "numeric" };
+const [clock, dated, date, utcDate] = [time, { ...day, ...time }, day, { ...day, timeZone: "UTC" }]
+  .map((options) => formatter(Intl.DateTimeFormat, options));
 
 /** Say which time a bar of *width* seconds from *start* on is about; whole days are days in UTC. */
 export function spell(start, width) {
-  if (width >= DAY) return `${utcDate.format(start * 1000)} (UTC)`;
-  const begins = dated.format(start * 1000);
-  return width <= 60 ? begins : `${begins} – ${clock.format((start + width) * 1000)}`;
+  if (width >= DAY) return `${utcDate(start * 1000)} (UTC)`;
+  const begins = dated(start * 1000);
+  return width <= 60 ? begins : `${begins} – ${clock((start + width) * 1000)}`;
 }
 
 /** The largest of *series* ({name, values}) with their sums, and all others as one. */
@@ -52,9 +50,9 @@ export function chart() {
   let alone = null; // the name of the series that is looked at by itself
   const picture = drawn("svg", { class: "plot", role: "slider", tabindex: 0, "aria-valuemin": 0 });
   const title = make("h3");
-  const list = make("ul", { class: "legend plain" });
-  const box = make("div", { class: "canvas" }, picture);
-  const root = make("div", { class: "chart" }, box, make("div", {}, title, list));
+  const list = make("ul.legend.plain");
+  const box = make("div.canvas", picture);
+  const root = make("div.chart", box, make("div", title, list));
 
   const shown = () => given.series.filter((one) => alone === null || one.name === alone);
   const column = () => (box.clientWidth - EDGE.left - EDGE.right) / given.starts.length;
@@ -160,37 +158,15 @@ function labels(starts, width, room) {
   const zone = width >= DAY ? 0 : new Date(starts[0] * 1000).getTimezoneOffset() * -60;
   const form = step < DAY ? clock : width >= DAY ? utcDate : date;
   const turn = (at) => Math.floor((at + zone) / step);
-  return starts.flatMap((start, at) => (turn(start) === turn(start - width) ? [] : [[at, form.format(start * 1000)]]));
+  return starts.flatMap((start, at) => (turn(start) === turn(start - width) ? [] : [[at, form(start * 1000)]]));
 }
 
-function legendLine(choose) {
-  const patch = drawn("svg", { class: "patch", viewBox: "0 0 10 10", "aria-hidden": "true" });
-  patch.append(drawn("rect", { width: 10, height: 10 }));
-  const name = make("span", { class: "name" });
-  const figure = make("span", { class: "amount" });
-  const button = make("button", { type: "button", title: "Look at this alone, or at all again" }, patch, name, figure);
-  let latest = null;
-  button.addEventListener("click", () => choose(latest.name));
-  return {
-    root: make("li", {}, button),
-    update(one) {
-      latest = one;
-      attr(patch.firstChild, "class", shade(one, one.place));
-      attr(button, "aria-pressed", String(one.alone));
-      text(name, one.name);
-      text(figure, number(one.figure));
-    },
-  };
-}
+const legendLine = (choose) => view(() => make("li",
+  make("button", {
+    type: "button", title: "Look at this alone, or at all again", press: (one) => choose(one.name), "aria-pressed": (one) => String(one.alone),
+  },
+  drawn("svg", { class: "patch", viewBox: "0 0 10 10", "aria-hidden": "true" },
+    drawn("rect", { width: 10, height: 10, class: (one) => shade(one, one.place) })),
+  make("span.name", (one) => one.name), make("span.amount", (one) => number(one.figure)))));
 
-function label(x, y, words, anchor) {
-  const node = drawn("text", { x, y, "text-anchor": anchor });
-  node.textContent = words;
-  return node;
-}
-
-function drawn(tag, attributes) {
-  const node = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  return node;
-}
+const label = (x, y, words, anchor) => drawn("text", { x, y, "text-anchor": anchor }, words);

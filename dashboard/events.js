@@ -1,6 +1,6 @@
 // A streamed answer: events as they arrive, and the message they add up to.
 
-import { linesOf } from "/dashboard/lines.js";
+import { linesOf } from "./session.js";
 
 /** The stream ended without saying so. */
 export class CutShort extends Error {}

@@ -1,7 +1,6 @@
 // The status as it goes on: one stream, open while somebody looks (docs/status.md). Never open in a hidden tab.
 
-import { linesOf } from "/dashboard/lines.js";
-import { refusal, open } from "/dashboard/session.js";
+import { follow, linesOf, opening, refusal } from "./session.js";
 
 const FIRST = 1000; // ms until another try; twice as long after each that failed
 const SLOWEST = 30000;
@@ -28,6 +27,7 @@ export class Feed {
   #told;
   #failed;
   #known = null;
+  #early = opening; // what was asked for before there was a feed
   #reading = null; // ends the stream that is open
   #timer = null;
   #failures = 0;
@@ -63,10 +63,12 @@ export class Feed {
   async open() {
     clearTimeout(this.#timer);
     if (this.#reading || this.#paused || document.hidden) return;
-    const reading = (this.#reading = new AbortController());
+    const { reading = new AbortController(), response } = this.#early;
+    this.#early = {};
+    this.#reading = reading;
     let failure = null;
     try {
-      if (await this.#ready()) await this.#follow(reading);
+      if (await this.#ready()) await this.#follow(reading, response);
     } catch (error) {
       failure = error;
     }
@@ -82,10 +84,10 @@ export class Feed {
     if (!this.#reading && !this.#paused && !document.hidden) this.#timer = setTimeout(() => this.open(), wait);
   }
 
-  async #follow(reading) {
+  async #follow(reading, early) {
     const alarm = watchdog(reading);
     try {
-      const response = await open("/v1/status/events", { signal: reading.signal });
+      const response = (await early) ?? (await follow(reading));
       if (!response.ok) throw await refusal(response);
       let event = "";
       for await (const line of linesOf(response)) {
@@ -106,8 +108,9 @@ export class Feed {
 
   #close() {
     clearTimeout(this.#timer);
-    this.#reading?.abort();
+    for (const reading of [this.#reading, this.#early.reading]) reading?.abort();
     this.#reading = null;
+    this.#early = {};
   }
 }
 

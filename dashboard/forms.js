@@ -1,7 +1,7 @@
 // Dialogs that ask for something: one form, whose complaints stand beside the field that they are about.
 
-import { attr, line, make, text } from "/dashboard/dom.js";
-import { Refused } from "/dashboard/session.js";
+import { attr, button, line, make, text } from "./dom.js";
+import { Refused } from "./session.js";
 
 const UNSURE = "The gateway did not answer in time. See in the list whether it was done.";
 
@@ -18,12 +18,12 @@ export function formDialog(id, fields) {
   const views = fields.map((field) => [field.name, fieldView(id, field)]);
   const inputs = Object.fromEntries(views.map(([name, view]) => [name, view.input]));
   const title = make("h2", { id: `${id}-title` });
-  const why = make("p", { class: "note" });
-  const error = make("p", { class: "error", role: "alert", id: `${id}-error` });
-  const cancel = make("button", { type: "button" }, "Cancel");
+  const why = make("p.note");
+  const error = make("p.error", { role: "alert", id: `${id}-error` });
+  const cancel = button("Cancel", () => root.close());
   const submit = make("button", { type: "submit", class: "primary" });
-  const form = make("form", {}, title, why, make("div", { class: "fields" }, ...views.map(([, view]) => view.root)), error,
-    make("div", { class: "actions" }, cancel, submit));
+  const form = make("form", title, why, make("div.fields", ...views.map(([, view]) => view.root)), error,
+    make("div.actions", cancel, submit));
   const root = make("dialog", { id, class: "wide", "aria-labelledby": `${id}-title` }, form);
   const before = {};
   let task = null; // {work, done} of the dialog as it was opened last
@@ -57,17 +57,16 @@ export function formDialog(id, fields) {
     event.preventDefault();
     run();
   });
-  cancel.addEventListener("click", () => root.close());
   root.addEventListener("close", () => form.reset()); // a key must not stay in a field
 
-  const open = ({ title: named, why: told, button, values = {}, fixed = [], work, done }) => {
+  const open = ({ title: named, why: told, button: word, values = {}, fixed = [], work, done }) => {
     task = { work, done };
     submit.disabled = false;
     form.reset();
     complain(null);
     text(title, named);
     line(why, told);
-    text(submit, button);
+    text(submit, word);
     for (const [name, input] of Object.entries(inputs)) {
       if (values[name] !== undefined) input.value = values[name] ?? "";
       attr(input, "disabled", fixed.includes(name));

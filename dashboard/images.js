@@ -1,6 +1,6 @@
 // Images for a message: picked, pasted or dropped, shown small, and each can be taken back.
 
-import { attr, make, show } from "/dashboard/dom.js";
+import { attr, button, make, show } from "./dom.js";
 
 const KINDS = ["image/png", "image/jpeg", "image/webp", "image/gif"];
 const MOST = 8; // in one message
@@ -9,13 +9,13 @@ const LARGEST = 10 * 2 ** 20; // bytes of one
 /** The images of a draft. *barred()* says why there may be none, or ""; *complain(words)* tells what went wrong. */
 export function imagesView({ barred, complain }) {
   const picker = make("input", { type: "file", accept: KINDS.join(), multiple: true, hidden: true, "aria-label": "Images" });
-  const button = make("button", { type: "button" }, "Add images", picker);
-  const previews = make("ul", { class: "plain previews", "aria-label": "Images to send", hidden: true });
-  const view = { button, previews, urls: [], check, clear, takeFrom };
+  const adding = make("button", { type: "button", press: () => picker.click() }, "Add images", picker);
+  const previews = make("ul.plain.previews", { "aria-label": "Images to send", hidden: true });
+  const view = { button: adding, previews, urls: [], check, clear, takeFrom };
 
   function check() {
-    attr(button, "disabled", Boolean(barred()));
-    attr(button, "title", barred() || "Or paste them, or drop them here");
+    attr(adding, "disabled", Boolean(barred()));
+    attr(adding, "title", barred() || "Or paste them, or drop them here");
     complain(view.urls.length ? barred() : "");
     return !view.urls.length || !barred();
   }
@@ -31,14 +31,13 @@ export function imagesView({ barred, complain }) {
   }
 
   function preview(url, index) {
-    const remove = make("button", { type: "button", "aria-label": `Remove image ${index + 1}` }, "×");
-    remove.addEventListener("click", () => {
+    const remove = button("×", () => {
       view.urls.splice(index, 1);
       draw();
       check();
-      button.focus();
-    });
-    return make("li", {}, make("img", { src: url, alt: `Image ${index + 1}` }), remove);
+      adding.focus();
+    }, { "aria-label": `Remove image ${index + 1}` });
+    return make("li", make("img", { src: url, alt: `Image ${index + 1}` }), remove);
   }
 
   async function take(files) {
@@ -71,7 +70,6 @@ export function imagesView({ barred, complain }) {
     area.addEventListener("dragover", (event) => event.preventDefault());
   }
 
-  button.addEventListener("click", () => picker.click());
   picker.addEventListener("click", (event) => event.stopPropagation());
   picker.addEventListener("change", async () => {
     await take([...picker.files]);

@@ -1,19 +1,22 @@
 // A secret that is shown this once.
 
-import { copy } from "/dashboard/copying.js";
-import { make, text } from "/dashboard/dom.js";
+import { copy } from "./copying.js";
+import { button, make, text } from "./dom.js";
 
 const WHY = "This is the only time it is shown: the gateway keeps no more than its hash.";
 
 const title = make("h2", { id: "once-title" });
 const field = make("input", { id: "once-value", type: "text", readonly: true, autocomplete: "off", spellcheck: "false" });
 const told = make("p", { role: "status" });
-const copying = make("button", { type: "button", class: "primary" }, "Copy");
-const done = make("button", { type: "button" }, "I have kept it");
+const copying = button("Copy", async () => text(told, await copy(field)), { class: "primary" });
+const done = button("I have kept it", () => {
+  field.value = "";
+  root.close();
+});
 const word = make("label", { for: "once-value" });
 const root = make("dialog", { id: "once", class: "wide", "aria-labelledby": "once-title", "aria-describedby": "once-why" },
-  title, make("p", { id: "once-why" }, WHY), word, make("div", { class: "field" }, field, copying), told,
-  make("div", { class: "actions" }, done));
+  title, make("p", { id: "once-why" }, WHY), word, make("div.field", field, copying), told,
+  make("div.actions", done));
 
 let kept = null; // called once it was kept
 let last = Promise.resolve();
@@ -37,11 +40,6 @@ function shown(named, kind, secret) {
   });
 }
 
-copying.addEventListener("click", async () => text(told, await copy(field)));
-done.addEventListener("click", () => {
-  field.value = "";
-  root.close();
-});
 // A slip must not lose it. Browsers close a dialog all the same when they are asked again and again.
 root.addEventListener("keydown", (event) => {
   if (event.key === "Escape") event.preventDefault();

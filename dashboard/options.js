@@ -1,6 +1,6 @@
 // What a request of the playground asks for besides its messages; and the same request as a command.
 
-import { attr, make, show } from "/dashboard/dom.js";
+import { attr, make, show } from "./dom.js";
 
 const EXAMPLE = [{
   type: "function",
@@ -21,17 +21,17 @@ export function optionsView() {
   const strict = make("input", { type: "checkbox" });
   const offered = make("input", { type: "checkbox" });
   const tools = make("textarea", { rows: 16, spellcheck: "false" });
-  const toolsField = make("label", { class: "whole", hidden: true }, "Tools, a list in JSON", tools);
-  const form = make("form", { class: "fields" },
-    make("label", { class: "whole" }, "System prompt", system),
-    make("label", {}, "Temperature", temperature),
-    make("label", {}, "Most tokens", most),
-    make("label", {}, "Longest wait for room, s", wait),
-    make("label", { class: "tick" }, json, "Answer in JSON"),
-    make("label", { class: "tick", title: "x-freeroute-strict: one candidate is asked, once" }, strict, "No failover, no waiting"),
-    make("label", { class: "tick" }, offered, "Offer tools"),
+  const toolsField = make("label.whole", { hidden: true }, "Tools, a list in JSON", tools);
+  const form = make("form.fields",
+    make("label.whole", "System prompt", system),
+    make("label", "Temperature", temperature),
+    make("label", "Most tokens", most),
+    make("label", "Longest wait for room, s", wait),
+    make("label.tick", json, "Answer in JSON"),
+    make("label.tick", { title: "x-freeroute-strict: one candidate is asked, once" }, strict, "No failover, no waiting"),
+    make("label.tick", offered, "Offer tools"),
     toolsField);
-  const root = make("details", { class: "panel" }, make("summary", {}, "Options"), form);
+  const root = make("details.panel", make("summary", "Options"), form);
   tools.value = JSON.stringify(EXAMPLE, null, 2);
 
   function checkTools() {

@@ -1,8 +1,7 @@
 // How candidates are put in order, and a candidate in a plan: where it stands, or why it is not asked now.
 
-import { make } from "/dashboard/dom.js";
-import { ticking } from "/dashboard/ticker.js";
-import { number } from "/dashboard/words.js";
+import { make, ticking } from "./dom.js";
+import { number } from "./words.js";
 
 /** What each strategy orders by. */
 export const ORDERS = {
@@ -19,5 +18,5 @@ export function planned(one, after = "") {
     : one.reason;
   const back = make("span");
   ticking(back, "until", one.back_at, one.back_at ? ", back" : "");
-  return make("li", { class: one.usable ? null : "out" }, make("span", { class: "model" }, name), `: ${why}`, back, after);
+  return make("li", { class: one.usable ? null : "out" }, make("span.model", name), `: ${why}`, back, after);
 }

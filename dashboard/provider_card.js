@@ -1,99 +1,63 @@
 // A card for each provider, and a line for each one that is not switched on.
 
-import { allow, attr, bar, fill, icon, keyed, line, make, paint, show, text } from "/dashboard/dom.js";
-import { sparkline } from "/dashboard/sparkline.js";
-import { ticking } from "/dashboard/ticker.js";
-import { brief, ending, millis, number, plural, privacy, remedy, source, stateOf } from "/dashboard/words.js";
+import { bar, button, drawn, each, icon, keyed, line, make, show, text, ticking, times, view } from "./dom.js";
+import { brief, ending, millis, number, plural, privacy, remedy, source, stateOf } from "./words.js";
 
 const BARS = 4;
 const TROUBLES = 3;
 const LISTED = 100; // of each kind in the details; who needs more has the lists of the command line
 const EVERY = 5000; // ms between two readings of the details while they are open
+const WIDTH = 120; // of a line of latencies
+const HEIGHT = 24;
+const FEWEST = 3; // answers of which a line says anything
 
 /**
  * Return the view of one provider's card. *verbs* are reset(provider), called by its button, barred(), why it may not be,
  * and whole(id), which reads everything there is to tell of it.
  */
-export function providerCard(first, verbs) {
-  let latest = first;
-  const title = make("h3", { id: `provider-${first.id}` });
-  const stateIcon = icon("none");
-  const stateWord = make("span");
-  const button = make("button", { type: "button" }, "Reset");
-  const why = make("span");
-  const back = make("span");
-  const facts = make("p", { class: "facts" });
-  const used = make("span");
-  const counts = make("span");
-  const bars = make("ul", { class: "bars plain" });
-  const troubles = make("ul", { class: "troubles plain" });
-  const failure = lastFailure();
-  const room = make("p", { class: "facts" });
-  const latency = sparkline("latencies");
+export function providerCard({ id }, verbs) {
+  const titled = `provider-${id}`;
   const more = moreDetails(verbs.whole);
-  facts.append(counts, used);
-
-  const root = make("li", { class: "card", "aria-labelledby": title.id },
-    make("div", { class: "head" },
-      title,
-      make("p", { class: "state" }, stateIcon, stateWord),
-      button),
-    make("p", { class: "why" }, why, " ", back),
-    room, facts, latency.root, bars, troubles, failure.root, more.root);
-  button.addEventListener("click", () => verbs.reset(latest));
-
-  const update = (provider) => {
-    latest = provider;
-    const state = stateOf(provider.state);
-    text(title, provider.name);
-    attr(root, "data-tone", state.tone);
-    text(stateWord, state.word);
-    paint(stateIcon, state.tone);
-    attr(button, "aria-label", `Reset ${provider.name}`);
-    const barred = verbs.barred();
-    allow(button, barred);
-    if (!barred) attr(button, "title", "Close the breakers and lift the holds");
-    text(why, explain(provider, state));
-    const returns = returnOf(provider);
-    ticking(back, "until", returns, returns ? "Back" : "");
-    show(why.parentNode, why.textContent || returns);
-    line(room, roomOf(provider.capacity));
-    text(counts, countsOf(provider));
-    latency.update(provider.latency);
-    ticking(used, "ago", provider.last_used, provider.last_used ? " · last used" : "");
-    keyed(bars, telling(provider.pools), (pool) => pool.id, quotaBar);
-    keyed(troubles, provider.candidates.filter(inTrouble).slice(0, TROUBLES), (one) => one.id, candidateLine);
-    failure.update(provider);
-    more.update(provider);
-  };
-  return { root, update };
-}
-
-/** Return the view of a provider that is not switched on. */
-export function unusedLine() {
-  const name = make("strong");
-  const posture = make("span");
-  const root = make("li", {}, name, " ", posture);
+  const card = view(() => make("li.card", { "aria-labelledby": titled, "data-tone": (one) => stateOf(one.state).tone },
+    make("div.head",
+      make("h3", { id: titled }, (one) => one.name),
+      make("p.state", icon((one) => stateOf(one.state).tone), make("span", (one) => stateOf(one.state).word)),
+      button("Reset", verbs.reset, {
+        "aria-label": (one) => `Reset ${one.name}`,
+        disabled: () => Boolean(verbs.barred()),
+        title: () => verbs.barred() || "Close the breakers and lift the holds",
+      })),
+    make("p.why", { hidden: (one) => !explain(one) && !returnOf(one) }, explain, " ", times("until", returnOf, "Back")),
+    make("p.facts", roomOf),
+    make("p.facts", countsOf, times("ago", (one) => one.last_used, " · last used")),
+    latencies(),
+    each(make("ul.bars.plain"), (one) => telling(one.pools), (pool) => pool.id, quotaBar),
+    each(make("ul.troubles.plain"), (one) => one.candidates.filter(inTrouble).slice(0, TROUBLES), (one) => one.id, candidateLine),
+    lastFailure(),
+    more.root));
   return {
-    root,
+    root: card.root,
     update(provider) {
-      text(name, provider.name);
-      text(posture, [privacy(provider.privacy), provider.terms].filter(Boolean).join(". "));
+      card.update(provider);
+      more.update(provider);
     },
   };
 }
 
-const inTrouble = (one) => one.breaker !== "closed" || one.suspect || Boolean(one.reason);
-const badKeys = (provider) => provider.keys.filter((key) => key.state !== "ok");
+/** Return the view of a provider that is not switched on. */
+export const unusedLine = () => view(() => make("li", make("strong", (one) => one.name), " ", termsOf));
 
-function explain(provider, state) {
-  const bad = badKeys(provider).length;
+const termsOf = (one) => [privacy(one.privacy), one.terms].filter(Boolean).join(". ");
+const inTrouble = (one) => one.breaker !== "closed" || one.suspect || Boolean(one.reason);
+
+function explain(provider) {
+  const { means } = stateOf(provider.state);
+  const bad = provider.keys.filter((key) => key.state !== "ok").length;
   if (bad && bad === provider.keys.length) {
     const refused = provider.keys.every((key) => key.state === "invalid");
     return refused ? "It accepts none of its keys. Check them." : "None of its keys can be used now.";
   }
-  if (state.means) return state.means;
-  return bad ? `${plural(bad, "key")} of ${provider.keys.length} cannot be used.` : "";
+  return means || (bad ? `${plural(bad, "key")} of ${provider.keys.length} cannot be used.` : "");
 }
 
 // When the whole provider is away: its breaker's end, or the first of its candidates to be back.
@@ -104,7 +68,7 @@ function returnOf(provider) {
   return ends.length ? Math.min(...ends) : null;
 }
 
-function roomOf(capacity) {
+function roomOf({ capacity }) {
   if (!capacity) return "";
   const { now, today, unlimited } = capacity;
   if (!now && !today) return unlimited ? "No limit is known." : "No room for a call today.";
@@ -121,6 +85,25 @@ function countsOf(provider) {
   return parts.join(" · ");
 }
 
+/** How long the last answers took, as a line without axes, the newest at the right; nothing before there are some. */
+function latencies() {
+  const shown = (name) => ({ latency }) => {
+    const { totals = [], first_events: firsts = [] } = latency ?? {};
+    const seconds = name === "total" ? totals : firsts;
+    const step = WIDTH / Math.max(seconds.length - 1, 1);
+    const most = Math.max(...totals, ...firsts);
+    return seconds.map((each, at) => `${(at * step).toFixed(1)},${(HEIGHT * (1 - each / most)).toFixed(1)}`).join(" ");
+  };
+  const totals = ({ latency }) => latency?.totals ?? [];
+  const picture = { viewBox: `0 -1 ${WIDTH} ${HEIGHT + 2}`, preserveAspectRatio: "none", "aria-hidden": "true" };
+  return make("p.latencies", { hidden: (one) => totals(one).length < FEWEST },
+    drawn("svg", picture, ...["total", "first"].map((name) => drawn("polyline", { class: name, points: shown(name) }))),
+    make("span.small", (one) => {
+      const [least, most] = [Math.min(...totals(one)), Math.max(...totals(one))].map((each) => millis(each * 1000));
+      return `last ${totals(one).length} answers: ${least} to ${most}`;
+    }));
+}
+
 const share = (pool) => (pool.limit > 0 ? pool.used / pool.limit : Number(pool.used > 0));
 
 // The fullest few, in the gateway's order, so that bars do not change places while they fill.
@@ -130,27 +113,22 @@ function telling(pools) {
   return pools.filter((pool) => fullest.includes(pool));
 }
 
+const LEVELS = { spent: ", spent", low: ", nearly spent" };
+const levelOf = (pool) => (share(pool) >= 1 ? "spent" : share(pool) >= 0.8 ? "low" : null);
+
 function quotaBar() {
-  const label = make("span", { class: "label" });
-  const model = make("span", { class: "model" });
-  const amount = make("span", { class: "amount" });
-  const strip = bar("quota", ["used"]);
   const resets = make("span");
   const origin = make("span");
-  const root = make("li", {},
-    make("p", { class: "line" }, label, " ", amount),
-    strip,
-    make("p", { class: "small" }, model, resets, origin));
+  const shown = view(() => make("li", { "data-level": levelOf },
+    make("p.line",
+      make("span.label", (pool) => pool.label.replace("_", " ").replace("/", " per ")), " ",
+      make("span.amount", (pool) => `${brief(pool.used)} of ${brief(pool.limit)}${LEVELS[levelOf(pool)] ?? " used"}`)),
+    bar("quota", ["used"], (pool) => [share(pool)]),
+    make("p.small", make("span.model", { hidden: (pool) => !pool.model }, (pool) => pool.model), resets, origin)));
   return {
-    root,
+    root: shown.root,
     update(pool) {
-      const full = share(pool);
-      attr(root, "data-level", full >= 1 ? "spent" : full >= 0.8 ? "low" : null);
-      text(label, pool.label.replace("_", " ").replace("/", " per "));
-      line(model, pool.model);
-      const level = full >= 1 ? ", spent" : full >= 0.8 ? ", nearly spent" : " used";
-      text(amount, `${brief(pool.used)} of ${brief(pool.limit)}${level}`);
-      fill(strip, [full]);
+      shown.update(pool);
       const moving = pool.used > 0 && pool.resets_at;
       ticking(resets, "until", moving ? pool.resets_at : null, moving ? "resets" : pool.used > 0 ? "" : "unused");
       ticking(origin, "ago", pool.told_at, `${resets.textContent ? " · " : ""}${source(pool)}`);
@@ -158,24 +136,13 @@ function quotaBar() {
   };
 }
 
-function candidateLine() {
-  const sign = icon("none");
-  const name = make("span", { class: "model" });
-  const reason = make("span");
-  const back = make("span");
-  const root = make("li", {}, sign, make("span", {}, name, ": ", reason, back));
-  return {
-    root,
-    update(one) {
-      const state = candidateState(one);
-      paint(sign, state.tone);
-      text(name, one.key && one.key !== "key-1" ? `${one.model} (${one.key})` : one.model);
-      const word = state.word.toLowerCase();
-      text(reason, one.reason?.startsWith(word) ? one.reason : [word, one.reason].filter(Boolean).join(", "));
-      ticking(back, "until", one.back_at, one.back_at ? ", back" : "");
-    },
-  };
-}
+const candidateLine = () => view(() => make("li", icon((one) => candidateState(one).tone), make("span",
+  make("span.model", (one) => (one.key && one.key !== "key-1" ? `${one.model} (${one.key})` : one.model)), ": ",
+  (one) => {
+    const word = candidateState(one).word.toLowerCase();
+    return one.reason?.startsWith(word) ? one.reason : [word, one.reason].filter(Boolean).join(", ");
+  },
+  times("until", (one) => one.back_at, ", back"))));
 
 function candidateState(one) {
   if (one.state) return one.state === "healthy" ? { word: "Ready", tone: "good" } : stateOf(one.state);
@@ -186,40 +153,20 @@ function candidateState(one) {
 }
 
 function lastFailure() {
-  const when = make("span");
-  const what = make("span");
-  const detail = make("span", { class: "detail" });
-  const root = make("p", { class: "failure" }, make("strong", {}, "Last failure "), when, what, detail);
-  return {
-    root,
-    update(provider) {
-      const error = provider.last_error;
-      show(root, Boolean(error));
-      if (!error) return;
-      ticking(when, "ago", error.at);
-      const advice = remedy(error.kind, provider.local);
-      text(what, `: ${error.model ? `${error.model} ` : ""}${ending(error.kind)}. ${advice}`);
-      line(detail, error.detail);
-    },
-  };
+  const told = ({ last_error: error, local }) =>
+    error && `: ${error.model ? `${error.model} ` : ""}${ending(error.kind)}. ${remedy(error.kind, local)}`;
+  return make("p.failure", { hidden: (one) => !one.last_error }, make("strong", "Last failure "),
+    times("ago", (one) => one.last_error?.at), told, make("span.detail", (one) => one.last_error?.detail));
 }
 
-function keyLine() {
-  const sign = icon("none");
-  const what = make("span");
-  const back = make("span");
-  const root = make("li", {}, sign, make("span", {}, what, back));
-  return {
-    root,
-    update(key) {
-      paint(sign, { ok: "good", invalid: "bad", held: "held" }[key.state] ?? "none");
-      const account = key.account === "default" ? "" : ` (account ${key.account})`;
-      const state = { ok: "in use", off: "not used", invalid: "not accepted", held: "held" }[key.state] ?? key.state;
-      text(what, `${key.label}${account}: ${[state, key.reason].filter(Boolean).join(", ")}`);
-      ticking(back, "until", key.held_until, key.held_until ? ", back" : "");
-    },
-  };
-}
+const KEY_STATES = { ok: ["in use", "good"], invalid: ["not accepted", "bad"], held: ["held", "held"], off: ["not used", "none"] };
+
+const keyLine = () => view(() => make("li", icon((key) => KEY_STATES[key.state]?.[1] ?? "none"), make("span",
+  (key) => {
+    const account = key.account === "default" ? "" : ` (account ${key.account})`;
+    return `${key.label}${account}: ${[KEY_STATES[key.state]?.[0] ?? key.state, key.reason].filter(Boolean).join(", ")}`;
+  },
+  times("until", (key) => key.held_until, ", back"))));
 
 // Closed until someone wants it. The card has the most telling of a provider; this asks for the rest while it is open.
 function moreDetails(whole) {
@@ -229,36 +176,31 @@ function moreDetails(whole) {
   let asking = false;
   const summary = make("summary");
   const terms = make("p");
-  const told = make("p", { class: "note", role: "status" });
+  const told = make("p.note", { role: "status" });
   const parts = [
     ["Keys", "keys", (key) => key.label, keyLine],
     ["Limits", "pools", (pool) => pool.id, quotaBar],
     ["Candidates", "candidates", (one) => one.id, candidateLine],
   ].map(([heading, field, keyOf, create]) => {
-    const list = make("ul", { class: field === "pools" ? "bars plain" : "troubles plain" });
-    const rest = make("p", { class: "note" });
-    return { title: make("h4", {}, heading), list, rest, field, keyOf, create };
-  });
-  const root = make("details", {}, summary, terms, told,
-    ...parts.flatMap(({ title, list, rest }) => [title, list, rest]));
-
-  function render(provider) {
-    for (const { title, list, rest, field, keyOf, create } of parts) {
-      const entries = provider?.[field] ?? [];
+    const [title, list, rest] = [make("h4", heading), make(field === "pools" ? "ul.bars.plain" : "ul.troubles.plain"), make("p.note")];
+    const render = ({ [field]: entries = [] }) => {
       keyed(list, entries.slice(0, LISTED), keyOf, create);
       line(rest, entries.length > LISTED ? `and ${number(entries.length - LISTED)} more` : "");
       show(title, entries.length);
-    }
-  }
+    };
+    return { nodes: [title, list, rest], render };
+  });
+  const root = make("details", summary, terms, told, ...parts.flatMap(({ nodes }) => nodes));
 
   async function refresh() {
     if (!root.open || asking || latest === read || Date.now() - readAt < EVERY) return;
     asking = true;
     read = latest;
-    text(terms, [privacy(latest.privacy), latest.terms].filter(Boolean).join(". "));
+    text(terms, termsOf(latest));
     line(told, readAt ? "" : "Asking…");
     try {
-      render(await whole(latest.id));
+      const found = await whole(latest.id);
+      for (const { render } of parts) render(found);
       line(told, "");
       readAt = Date.now();
     } catch {

@@ -1,38 +1,32 @@
 // One request, opened: its course, what it took, why it went where it went, and what its caller was told.
 
-import { copy } from "/dashboard/copying.js";
-import { line, make } from "/dashboard/dom.js";
-import { ORDERS, planned } from "/dashboard/plan.js";
-import { hopsOf } from "/dashboard/receipts.js";
-import { Refused } from "/dashboard/session.js";
-import { timeline } from "/dashboard/timeline.js";
-import { millis, number, plural, result } from "/dashboard/words.js";
+import { copy } from "./copying.js";
+import { button, line, make } from "./dom.js";
+import { ORDERS, planned } from "./plan.js";
+import { hopsOf } from "./receipts.js";
+import { reasonOf } from "./session.js";
+import { timeline } from "./timeline.js";
+import { millis, number, plural, result } from "./words.js";
 
 const COLUMNS = 5;
 const PLANNED = 10; // lines of a plan that are shown
 
 /** Return the view of *request*, opened: a row below its own. *close()* closes it. */
 export function requestDetail(request, desk, close) {
-  const id = make("code", {}, request.id);
-  const box = make("div", { class: "opened-box" },
-    make("div", { class: "head" }, make("p", { class: "said" }, summaryOf(request)), button("Close", close)),
-    make("p", { class: "id" }, "Request ", id, " ", button("Copy the id", async () => desk.notice(await copy(id)))),
-    make("h3", {}, "Its course"), timeline(request),
-    make("h3", {}, "In numbers"), make("dl", { class: "numbers" }, ...numbersOf(request).map(fact)),
-    make("h3", {}, "Why this provider"), ...reasonsOf(request).map((words) => make("p", { class: "why" }, words)),
+  const id = make("code", request.id);
+  const box = make("div.opened-box",
+    make("div.head", make("p.said", summaryOf(request)), button("Close", close)),
+    make("p.id", "Request ", id, " ", button("Copy the id", async () => desk.notice(await copy(id)))),
+    make("h3", "Its course"), timeline(request),
+    make("h3", "In numbers"), make("dl.numbers", ...numbersOf(request).map(fact)),
+    make("h3", "Why this provider"), ...reasonsOf(request).map((words) => make("p.why", words)),
     planOf(request, desk),
-    make("h3", {}, "What the caller was told"), headersOf(request));
+    make("h3", "What the caller was told"), headersOf(request));
   const cell = make("td", { role: "cell", colspan: COLUMNS, "aria-colspan": COLUMNS }, box);
   return { root: make("tr", { role: "row", class: "opened" }, cell), update() {} };
 }
 
-function button(words, action) {
-  const made = make("button", { type: "button" }, words);
-  made.addEventListener("click", action);
-  return made;
-}
-
-const fact = ([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value));
+const fact = ([name, value]) => make("div", make("dt", name), make("dd", value));
 
 function summaryOf(request) {
   const asked = request.model || "No model";
@@ -78,9 +72,9 @@ function reasonsOf({ choice, attempts, stored }) {
 function planOf(request, desk) {
   if (!request.model || request.code === "model_not_found") return "";
   const answered = (one) => one.provider === request.provider && one.model === request.served_model;
-  const note = make("p", { class: "note", role: "status" });
-  const list = make("ol", { class: "plan", tabindex: "0" });
-  const root = make("details", {}, make("summary", {}, `The plan for ${request.model} as it stands now`), note, list);
+  const note = make("p.note", { role: "status" });
+  const list = make("ol.plan", { tabindex: "0" });
+  const root = make("details", make("summary", `The plan for ${request.model} as it stands now`), note, list);
   root.addEventListener("toggle", async () => {
     if (!root.open) return;
     try {
@@ -89,14 +83,14 @@ function planOf(request, desk) {
       line(note, `For a typical request, and not as it stood then.${more > 0 ? ` ${number(more)} more are not shown.` : ""}`);
       list.replaceChildren(...candidates.slice(0, PLANNED).map((one) => planned(one, answered(one) ? " (answered this request)" : "")));
     } catch (error) {
-      line(note, error instanceof Refused ? error.message : "The gateway does not answer.");
+      line(note, reasonOf(error));
     }
   });
   return root;
 }
 
 function headersOf({ id, headers }) {
-  if (!headers) return make("p", { class: "note" }, "The headers are known of the last requests alone: they are not stored.");
+  if (!headers) return make("p.note", "The headers are known of the last requests alone: they are not stored.");
   const told = Object.entries({ "x-request-id": id, ...headers }).map(([name, value]) => `${name}: ${value}`);
   return make("pre", { tabindex: "0", role: "region", "aria-label": "Headers of the answer" }, told.join("\n"));
 }

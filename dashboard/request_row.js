@@ -1,8 +1,8 @@
 // A row for each request, which opens to all that is known of it.
 
-import { attr, bar, cell, fill, icon, make } from "/dashboard/dom.js";
-import { hopsOf, outcomeOf } from "/dashboard/receipts.js";
-import { brief, ending, millis, moment, result } from "/dashboard/words.js";
+import { bar, cell, icon, make, row, trail, view } from "./dom.js";
+import { hopsOf, outcomeOf } from "./receipts.js";
+import { brief, ending, millis, moment, result } from "./words.js";
 
 const HOPS = 3;
 
@@ -15,27 +15,20 @@ export function requestRow(request, { slowest, toggle, isOpen }) {
   const outcome = outcomeOf(request);
   const failed = outcome === "failed" || outcome === "turned";
   const time = make("time", { datetime: new Date(at * 1000).toISOString() }, moment(at));
-  const opener = make("button", { type: "button", class: "opener" }, time, make("span", { class: "hidden" }, ": all about this request"));
-  const strip = bar("latency", ["queue", "first", "rest"]);
   const asked = `${client && client !== "-" ? `${client}: ` : ""}${model || "no model"}`;
-  const root = make("tr", { role: "row", class: "request", title: `Request ${id}`, "data-tone": failed && "bad" },
-    cell("Time", "when", opener),
-    cell("Result", "result", icon(toneOf(request, outcome)), make("span", {}, `${status || ""} ${result(request)}`.trim())),
-    cell("Asked", "what", make("span", { class: "asked" }, asked), " ",
-      make("span", { class: "served" }, provider ? `→ ${provider}, ${served ?? ""}` : ""),
-      make("span", { class: "trail" }, toldOf(request, failed))),
-    cell("Latency", "took", make("span", { class: "total" }, millis(total)), strip, make("span", { class: "small" }, timings(request))),
-    cell("Tokens", "tokens", tokens ? `${brief(tokens.prompt ?? 0)} in ${brief(tokens.completion ?? 0)} out` : "–"));
-  root.addEventListener("click", () => {
+  const shown = view(() => row({ class: "request", title: `Request ${id}`, "data-tone": failed && "bad" },
+    cell("Time", "when", make("button.opener", { type: "button", "aria-expanded": () => String(isOpen(request)) }, time,
+      make("span.hidden", ": all about this request"))),
+    cell("Result", "result", icon(toneOf(request, outcome)), make("span", `${status || ""} ${result(request)}`.trim())),
+    cell("Asked", "what", make("span.asked", asked), " ", make("span.served", provider ? `→ ${provider}, ${served ?? ""}` : ""),
+      trail(toldOf(request, failed))),
+    cell("Latency", "took", make("span.total", millis(total)),
+      bar("latency", ["queue", "first", "rest"], () => shares(request, slowest())), make("span.small", timings(request))),
+    cell("Tokens", "tokens", tokens ? `${brief(tokens.prompt ?? 0)} in ${brief(tokens.completion ?? 0)} out` : "–")));
+  shown.root.addEventListener("click", () => {
     if (String(getSelection()) === "") toggle(request); // whoever marks a text does not want it to move
   });
-  return {
-    root,
-    update() {
-      attr(opener, "aria-expanded", String(isOpen(request)));
-      fill(strip, shares(request, slowest()));
-    },
-  };
+  return shown;
 }
 
 function toneOf(request, outcome) {

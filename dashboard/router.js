@@ -1,6 +1,6 @@
 // Which page is open: the address after "#", "requests/a1b2" being the page "requests" at the place "a1b2".
 
-import { attr, byId, show, text } from "/dashboard/dom.js";
+import { attr, byId, make, show, text } from "./dom.js";
 
 /**
  * Opens pages as the address says. Each is a module of its own, loaded when it is opened first; its *build(desk)*
@@ -71,8 +71,10 @@ export class Router {
   // Browsers remember of a module that it could not be loaded: under another address it is loaded anew.
   async #fetch(id) {
     const tries = this.#tries.get(id) ?? 0;
+    const { sheet } = this.#links.find((one) => one.hash === `#${id}`).dataset;
     try {
-      return await import(`/dashboard/pages/${id}.js${tries ? `?${tries}` : ""}`);
+      const [page] = await Promise.all([import(`./pages/${id}.js${tries ? `?${tries}` : ""}`), styled(sheet)]);
+      return page;
     } catch (error) {
       this.#tries.set(id, tries + 1);
       throw error;
@@ -92,6 +94,25 @@ export class Router {
     if (!page.root.isConnected) byId("pages").append(page.root);
     return page;
   }
+}
+
+const sheets = new Map();
+
+/** Load a style sheet, once; rejects if it cannot be had. */
+function styled(sheet) {
+  if (!sheet || sheets.has(sheet)) return sheets.get(sheet);
+  const link = make("link", { rel: "stylesheet", href: new URL(sheet, import.meta.url) });
+  const loaded = new Promise((done, failed) => {
+    link.addEventListener("load", done);
+    link.addEventListener("error", failed);
+  });
+  loaded.catch(() => {
+    link.remove();
+    sheets.delete(sheet);
+  });
+  sheets.set(sheet, loaded);
+  document.head.append(link);
+  return loaded;
 }
 
 function decoded(place) {

@@ -1,6 +1,8 @@
 // Talking to the gateway. A cookie that no script can read stands for the key that somebody signed in with, and counts
 // only beside the header that our own page sends: no key is kept here.
 
+const SESSION = "/dashboard/session";
+
 /** The gateway said no, or said nothing sensible. *param* names the field that is wrong, if one is. */
 export class Refused extends Error {
   constructor(status, message, { code, param } = {}) {
@@ -39,13 +41,17 @@ export const setStrategy = (strategy) => call("PATCH", "/v1/status/routing", { s
 /** Who is signed in: {name, scope, client, demo, needs_key}. */
 export const whoAmI = () => call("GET", SESSION);
 
+/** Who looks on; whoever opens a demo is signed in to it. */
+export async function enter() {
+  const who = await whoAmI();
+  return who.demo && !who.name ? signIn() : who;
+}
+
 /** Sign in with the key of an operator or a client; a demo asks for none. Returns who it is. */
 export const signIn = (key) => call("POST", SESSION, { key });
 
 /** Sign out; returns what is left, as whoAmI does. */
 export const signOut = () => call("DELETE", SESSION);
-
-const SESSION = "/dashboard/session";
 
 /**
  * Ask the gateway; returns what it says as JSON, null if nothing. Raises Refused, and Unanswered if it says nothing
@@ -75,6 +81,40 @@ export function open(path, init = {}) {
     .catch(unanswered);
 }
 
+/** Give the lines of *response* as they arrive; what follows the last line end is not one. */
+export async function* linesOf(response) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  try {
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      const lines = (rest + value).split("\n");
+      rest = lines.pop();
+      yield* lines;
+    }
+  } finally {
+    reader.cancel().catch(() => {}); // whoever stops reading lets go of the connection
+  }
+}
+
 function unanswered(cause) {
   throw new Unanswered("The gateway does not answer.", { cause });
+}
+
+/** The status as it goes on, until *reading* is aborted: a Response (docs/status.md). */
+export const follow = (reading) => open("/v1/status/events", { signal: reading.signal });
+
+/**
+ * What is asked as soon as this module is there, while the others are on their way: *who* looks on, and the *response* that
+ * goes on until *reading* is aborted, null for who needs a key. Each is for who takes it first.
+ */
+export const opening = document.hidden ? {} : begun();
+
+function begun() {
+  const who = enter();
+  const reading = new AbortController();
+  const response = who.then(({ needs_key: keyed, name }) => (keyed && !name ? null : follow(reading)));
+  response.catch(() => {}); // whoever awaits it hears of it
+  return { who, reading, response };
 }

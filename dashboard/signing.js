@@ -1,7 +1,7 @@
 // Who is signed in: the panel and the dialog that ask for a key, and what the header says of it.
 
-import { byId, line, show, text } from "/dashboard/dom.js";
-import { Refused, signIn, signOut, whoAmI } from "/dashboard/session.js";
+import { byId, line, show, text } from "./dom.js";
+import { Refused, enter, opening, signIn, signOut, whoAmI } from "./session.js";
 
 const EVERY = 60000; // ms between two looks at whether the session still stands
 const NOBODY = { name: null, scope: null, client: null, demo: false, needs_key: false };
@@ -58,9 +58,10 @@ export class Signing {
   /** Find out who is signed in, and whether the session still stands: a gateway that started anew has forgotten it. */
   async learn({ back = false } = {}) {
     const before = this.#who.name;
-    let who = await whoAmI();
     // A demo is signed in to when it is opened, and when it is *back*.
-    if (who.demo && !who.name && back && (before || !this.#known)) who = await signIn();
+    const first = opening.who;
+    delete opening.who;
+    const who = await (first ?? ((back && before) || !this.#known ? enter() : whoAmI()));
     // Somebody else signed in, in another tab.
     if (before && who.name && who.name !== before) return location.reload();
     if (before && !who.name) this.#ended = true;

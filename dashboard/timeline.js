@@ -1,7 +1,7 @@
 // The course of one request: every wait and every attempt on one axis of time, as bars and in words beside them.
 
-import { bar, fill, icon, make } from "/dashboard/dom.js";
-import { ending, millis } from "/dashboard/words.js";
+import { bar, icon, make } from "./dom.js";
+import { ending, millis } from "./words.js";
 
 const SLIVER = 0.008; // of the axis: what is shorter would not be seen
 const NOTABLE = 0.001; // seconds of connecting; a connection that was open takes less
@@ -11,17 +11,17 @@ const NO_FAILURE = ["served", "caller_left", "caller_stalled", "outrun"];
 /** Return the course of *request* as an element. */
 export function timeline(request) {
   const steps = stepsOf(request);
-  if (!steps.length) return make("p", {}, "Nobody was asked, and nothing was waited for.");
-  const list = (span) => make("ol", { class: "course plain" }, ...steps.map((step) => drawn(step, span)));
+  if (!steps.length) return make("p", "Nobody was asked, and nothing was waited for.");
+  const list = (span) => make("ol.course.plain", ...steps.map((step) => drawn(step, span)));
   if (request.dated === false) {
     const why = "This record is of an older version: it does not say when each attempt began.";
-    return make("div", {}, list(null), make("p", { class: "note" }, why));
+    return make("div", list(null), make("p.note", why));
   }
   const span = Math.max(request.total_ms / 1000, ...steps.map((step) => step.began + step.seconds));
-  const axis = make("p", { class: "axis", "aria-hidden": "true" }, make("span", {}, "arrived"), make("span", {}, ms(span)));
-  const legend = make("p", { class: "swatches small", "aria-hidden": "true" }, ...partsIn(steps).map(swatch));
+  const axis = make("p.axis", { "aria-hidden": "true" }, make("span", "arrived"), make("span", ms(span)));
+  const legend = make("p.swatches.small", { "aria-hidden": "true" }, ...partsIn(steps).map(swatch));
   const doubt = request.stored ? "From the stored record: when it waited and was served is worked out." : "";
-  return make("div", {}, axis, list(span), legend, make("p", { class: "note" }, doubt));
+  return make("div", axis, list(span), legend, make("p.note", doubt));
 }
 
 const ms = (seconds) => millis(seconds * 1000);
@@ -41,23 +41,15 @@ function partsOf({ kind, seconds, sent, first_event: first }) {
 
 const partsIn = (steps) => Object.keys(PARTS).filter((part) => steps.some((step) => step.parts[part] > 0));
 
-function swatch(part) {
-  const colour = bar("swatch", [part]);
-  fill(colour, [1]);
-  return make("span", {}, colour, PARTS[part]);
-}
+const swatch = (part) => make("span", bar("swatch", [part], [1]), PARTS[part]);
 
 /** One step in words, and as a bar if *span*, the seconds of the whole axis, is known. */
-function drawn(step, span) {
-  const who = step.kind ? `${step.provider}, ${step.model}` : "Waited";
-  const became = step.kind ? ending(step.kind, step.status) : "for capacity";
-  const item = make("li", {},
-    make("p", {}, icon(toneOf(step.kind)), make("strong", {}, who), ` ${became}`),
-    make("span", { class: "times" }, span === null ? ms(step.seconds) : timesOf(step)));
-  if (step.detail) item.append(make("span", { class: "detail" }, step.detail));
-  if (span !== null) item.append(track(step, span));
-  return item;
-}
+const drawn = (step, span) => make("li",
+  make("p", icon(toneOf(step.kind)), make("strong", step.kind ? `${step.provider}, ${step.model}` : "Waited"),
+    ` ${step.kind ? ending(step.kind, step.status) : "for capacity"}`),
+  make("span.times", span === null ? ms(step.seconds) : timesOf(step)),
+  step.detail ? make("span.detail", step.detail) : null,
+  span === null ? null : track(step, span));
 
 function toneOf(kind) {
   if (kind === "served") return "good";
@@ -80,7 +72,5 @@ function track(step, span) {
   const shares = parts.map(([, seconds]) => seconds / span);
   const short = SLIVER - step.seconds / span;
   if (short > 0 && parts.length) shares[0] += short;
-  const strip = bar("track", ["gap", ...parts.map(([part]) => part)]);
-  fill(strip, [Math.min(step.began / span, 1 - SLIVER), ...shares]);
-  return strip;
+  return bar("track", ["gap", ...parts.map(([part]) => part)], [Math.min(step.began / span, 1 - SLIVER), ...shares]);
 }

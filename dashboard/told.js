@@ -1,8 +1,8 @@
 // What an answer's head, its end and the plan tell, in words.
 
-import { make } from "/dashboard/dom.js";
-import { planned } from "/dashboard/plan.js";
-import { brief, ending, millis, number, plural } from "/dashboard/words.js";
+import { make } from "./dom.js";
+import { planned } from "./plan.js";
+import { brief, ending, millis, number, plural } from "./words.js";
 
 const MEASURABLE = 50; // ms; what comes at once has no speed
 const LONGEST = 128; // characters of a name in a header
@@ -74,24 +74,19 @@ export function factsOf(head, answer, { first, total }) {
   ].filter(([, value]) => value);
 }
 
-/** A list of terms that shows *facts*, pairs. */
-export function listFacts(list, facts) {
-  list.replaceChildren(...facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
-}
-
 /** Let *parent* show a *plan*; the candidate that *head* names is marked. */
 export function listPlan(parent, plan, head) {
   const { candidates } = plan;
   const usable = candidates.filter((one) => one.usable).length;
   const more = candidates.length - LISTED;
   parent.replaceChildren(
-    make("p", { class: "note" }, `${plural(candidates.length, "candidate")} for ${plan.model}, ${number(usable)} with room.`),
+    make("p.note", `${plural(candidates.length, "candidate")} for ${plan.model}, ${number(usable)} with room.`),
     make("ol", { tabindex: 0, "aria-label": "Candidates" }, ...candidates.slice(0, LISTED).map((one) => candidate(one, head))),
-    more > 0 ? make("p", { class: "note" }, `And ${number(more)} more.`) : "");
+    more > 0 ? make("p.note", `And ${number(more)} more.`) : "");
 }
 
 function candidate(one, head) {
-  return planned(one, answered(one, head) ? make("span", { class: "chip" }, "answered") : "");
+  return planned(one, answered(one, head) ? make("span.chip", "answered") : "");
 }
 
 /** Whether the candidate *one* of a plan is who answered, as *head* tells. */

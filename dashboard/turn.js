@@ -1,9 +1,8 @@
 // One turn of the playground: what was asked, the answer as it grows, and beside it who gives it and how.
 
-import { attr, keyed, line, make, show, text } from "/dashboard/dom.js";
-import { answered, failureOf, factsOf, headOf, listFacts, listPlan } from "/dashboard/told.js";
-import { ticking } from "/dashboard/ticker.js";
-import { now } from "/dashboard/words.js";
+import { attr, button, keyed, line, listFacts, make, show, text, ticking, view } from "./dom.js";
+import { answered, failureOf, factsOf, headOf, listPlan } from "./told.js";
+import { now } from "./words.js";
 
 const FENCE = /^```[^\n]*\n?/m;
 const NOBODY = headOf(new Headers());
@@ -15,7 +14,7 @@ const NOBODY = headOf(new Headers());
 export function turnView(asked, { again, give, look }) {
   const words = answerView({ again, give });
   const aside = asideView(look);
-  const root = make("li", { class: "turn" }, make("div", {}, ...asked.map(askedView), words.root), aside.root);
+  const root = make("li.turn", make("div", ...asked.map(askedView), words.root), aside.root);
   let head = NOBODY;
   let planned = null;
   const compare = () => {
@@ -61,25 +60,25 @@ export function turnView(asked, { again, give, look }) {
 /** A message of the user, or the result of a tool. */
 function askedView({ role, content }) {
   const parts = typeof content === "string" ? [{ type: "text", text: content }] : content;
-  return make("div", { class: "mine" },
-    make("h3", {}, role === "tool" ? "Result of a tool" : "You"),
+  return make("div.mine",
+    make("h3", role === "tool" ? "Result of a tool" : "You"),
     ...parts.map((part) => (part.type === "text"
-      ? make("p", { class: "prose" }, part.text)
+      ? make("p.prose", part.text)
       : make("img", { src: part.image_url.url, alt: "An image that was sent" }))));
 }
 
 function answerView({ again, give }) {
   const who = make("h3");
-  const state = make("p", { class: "note" });
-  const thoughts = make("p", { class: "prose" });
-  const thinking = make("details", { class: "thoughts", hidden: true }, make("summary", {}, "Thoughts"), thoughts);
+  const state = make("p.note");
+  const thoughts = make("p.prose");
+  const thinking = make("details.thoughts", { hidden: true }, make("summary", "Thoughts"), thoughts);
   const said = make("div");
-  const calls = make("ul", { class: "plain calls" });
-  const results = make("button", { type: "button", class: "primary", hidden: true }, "Send the results");
-  const wrong = make("p", { class: "error", role: "alert" });
-  const room = make("p", { class: "note", hidden: true });
-  const retry = make("button", { type: "button", hidden: true }, "Try again");
-  const root = make("div", { class: "answer" }, who, state, thinking, said, calls, results, wrong, room, retry);
+  const calls = make("ul.plain.calls");
+  const results = button("Send the results", () => give(given()), { class: "primary", hidden: true });
+  const wrong = make("p.error", { role: "alert" });
+  const room = make("p.note", { hidden: true });
+  const retry = button("Try again", again, { hidden: true });
+  const root = make("div.answer", who, state, thinking, said, calls, results, wrong, room, retry);
   const boxes = () => [...calls.querySelectorAll("textarea")];
   const given = () => boxes().map((box) => ({ role: "tool", tool_call_id: box.dataset.call, content: box.value }));
 
@@ -87,8 +86,6 @@ function answerView({ again, give }) {
     for (const part of [results, retry, room]) show(part, false);
     for (const box of boxes()) box.disabled = true;
   }
-  retry.addEventListener("click", again);
-  results.addEventListener("click", () => give(given()));
   return {
     root,
     close,
@@ -124,30 +121,18 @@ function answerView({ again, give }) {
   };
 }
 
-function callView() {
-  const name = make("strong");
-  const given = make("code", { class: "prose" });
-  const box = make("textarea", { rows: 2, spellcheck: "false" });
-  const root = make("li", {}, "Calls ", name, given, make("label", {}, "What it returned", box));
-  return {
-    root,
-    update(latest) {
-      attr(box, "data-call", latest.id);
-      text(name, latest.function.name);
-      text(given, latest.function.arguments);
-    },
-  };
-}
+const callView = () => view(() => make("li", "Calls ", make("strong", (call) => call.function.name),
+  make("code.prose", (call) => call.function.arguments),
+  make("label", "What it returned", make("textarea", { rows: 2, spellcheck: "false", "data-call": (call) => call.id }))));
 
 function asideView(look) {
-  const facts = make("dl", { class: "told" });
-  const request = make("button", { type: "button", hidden: true }, "See the request");
+  const facts = make("dl.told");
+  const request = button("See the request", () => look(id), { hidden: true });
   const candidates = make("div");
-  const plan = make("details", { hidden: true }, make("summary", {}, "The plan when it was asked"), candidates);
+  const plan = make("details", { hidden: true }, make("summary", "The plan when it was asked"), candidates);
   let id = null;
-  request.addEventListener("click", () => look(id));
   return {
-    root: make("div", { class: "beside" }, facts, plan, request),
+    root: make("div.beside", facts, plan, request),
     end(told, known) {
       id = known;
       listFacts(facts, told);

@@ -1,11 +1,12 @@
 // Clients: the list, and the dialogs that add, change, rotate, revoke and remove.
 
-import { clientRow, joined } from "/dashboard/client_row.js";
-import { allow, keyed, line, make, show, table, text } from "/dashboard/dom.js";
-import { formDialog } from "/dashboard/forms.js";
-import { showOnce } from "/dashboard/once.js";
-import { reasonOf } from "/dashboard/session.js";
-import { number } from "/dashboard/words.js";
+import { clientRow, joined } from "../client_row.js";
+import { allow, button, keyed, line, make, show, table, text } from "../dom.js";
+import { formDialog } from "../forms.js";
+import { showOnce } from "../once.js";
+import { paced } from "../paced.js";
+import { reasonOf } from "../session.js";
+import { number } from "../words.js";
 
 const EVERY = 10000; // ms between two lists: they change by an operator's hand, their use comes with the status
 const MOST = 200; // rows at once; the others are found by name
@@ -34,24 +35,23 @@ const pathOf = (client) => `/admin/clients/${encodeURIComponent(client.name)}`;
 export function build(desk) {
   let clients = null; // as they were listed last; null before
   let listedFor = null; // the operator who was shown them
-  let listedAt = 0;
-  const count = make("span", { class: "count" });
+  const listing = paced(EVERY, list);
+  const count = make("span.count");
   const find = make("input", { type: "search", "aria-label": "Find clients by name or note", placeholder: "Find" });
-  const add = make("button", { type: "button", class: "primary" }, "Add a client");
+  const add = button("Add a client", openNew, { class: "primary" });
   const scope = make("p", { id: "clients-scope", class: "note" });
-  const trouble = make("p", { class: "error", role: "alert" });
-  const none = make("p", { class: "panel" },
+  const trouble = make("p.error", { role: "alert" });
+  const none = make("p.panel",
     "No client yet: whoever reaches this gateway may use it. With the first client, every request needs a key.");
   const { box, rows } = table("clients", "Table of clients", COLUMNS);
-  const more = make("p", { class: "note" });
+  const more = make("p.note");
   const form = formDialog("client", FIELDS);
   const rotation = formDialog("rotation", [{ name: "overlap", label: "The present key works on for", wide: true, options: OVERLAPS }]);
-  const root = make("section", { class: "clients", "aria-labelledby": "clients-title" },
-    make("div", { class: "title" }, make("h2", { id: "clients-title", tabindex: "-1" }, "Clients ", count), find, add),
+  const root = make("section.clients", { "aria-labelledby": "clients-title" },
+    make("div.title", make("h2", { id: "clients-title", tabindex: "-1" }, "Clients ", count), find, add),
     scope, trouble, none, box, more, form.root, rotation.root);
 
-  const list = async () => {
-    listedAt = Date.now();
+  async function list() {
     try {
       clients = (await desk.ask("GET", "/admin/clients")).data;
       text(trouble, "");
@@ -59,18 +59,17 @@ export function build(desk) {
       text(trouble, `The clients could not be read. ${reasonOf(error)}`);
     }
     render();
-  };
+  }
 
-  const refresh = async () => {
+  function refresh() {
     const { name, scope: may } = desk.who();
-    if (listedFor !== name) {
-      clients = null;
-      listedFor = name;
-      listedAt = 0;
-    }
-    if (may && Date.now() - listedAt >= EVERY) await list();
-    else render();
-  };
+    const other = listedFor !== name;
+    if (other) clients = null;
+    listedFor = name;
+    render();
+    if (may && other) listing.now();
+    else if (may) listing.soon();
+  }
 
   const render = () => {
     const barred = desk.may("operate");
@@ -91,16 +90,18 @@ export function build(desk) {
 
   const showKey = async ({ name, key }) => {
     await showOnce(`The key of ${name}`, "Key", key);
-    await list();
+    await listing.now();
   };
 
-  const openNew = () => form.open({
-    title: "Add a client",
-    why: "An empty limit is no limit. The key is made by the gateway and shown once.",
-    button: "Add",
-    work: (terms) => desk.ask("POST", "/admin/clients", terms),
-    done: showKey,
-  });
+  function openNew() {
+    form.open({
+      title: "Add a client",
+      why: "An empty limit is no limit. The key is made by the gateway and shown once.",
+      button: "Add",
+      work: (terms) => desk.ask("POST", "/admin/clients", terms),
+      done: showKey,
+    });
+  }
 
   /** Revoke or remove, with a yes. */
   const end = async (client, { title, why, button, method, path, told }) => {
@@ -109,7 +110,7 @@ export function build(desk) {
       await desk.ask(method, path);
       desk.notice(told);
       box.focus(); // the button that led here goes away
-      await list();
+      await listing.now();
     });
   };
 
@@ -124,7 +125,7 @@ export function build(desk) {
         const wanted = Object.fromEntries(changed.map((field) => [field, terms[field]]));
         if (changed.length) await desk.ask("PATCH", pathOf(client), wanted);
         desk.notice(changed.length ? `${client.name} was changed.` : `Nothing of ${client.name} was changed.`);
-        await list();
+        await listing.now();
       },
     }),
     rotate: (client) => rotation.open({
@@ -146,7 +147,6 @@ export function build(desk) {
     }),
   };
 
-  add.addEventListener("click", openNew);
   find.addEventListener("input", render);
   return {
     root,
@@ -156,6 +156,7 @@ export function build(desk) {
       if (place === "+" && !desk.may("operate")) openNew();
       refresh();
     },
+    hidden: listing.stop,
   };
 }
 

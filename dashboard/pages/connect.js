@@ -1,9 +1,9 @@
 // Connect: what to write where, filled with the address of this gateway and the model that is chosen.
 
-import { copy } from "/dashboard/copying.js";
-import { allow, byId, keyed, line, make, show, text } from "/dashboard/dom.js";
-import { KINDS, PLACEHOLDER, recipes } from "/dashboard/recipes.js";
-import { reasonOf, whoAmI } from "/dashboard/session.js";
+import { copy } from "../copying.js";
+import { allow, button, byId, each, keyed, line, make, show, text, view } from "../dom.js";
+import { KINDS, PLACEHOLDER, recipes } from "../recipes.js";
+import { reasonOf, whoAmI } from "../session.js";
 
 const LOCAL = ["localhost", "127.0.0.1", "[::1]"];
 const USUAL = ["free-smart", "free-fast", "free"]; // the best for what writes code first
@@ -15,23 +15,23 @@ const address = () => `${location.origin}${location.pathname.replace(/\/dashboar
 export function build(desk) {
   let needsKey = desk.who().needs_key;
   const model = make("select", { id: "connect-model", autocomplete: "off" });
-  const trouble = make("p", { class: "note" });
+  const trouble = make("p.note");
   const where = make("code", { tabindex: "-1" }, address());
-  const local = make("p", { class: "note" }, "It is an address of this machine: others do not reach it.");
-  const keyWords = make("p", { class: "note" });
-  const newClient = make("button", { type: "button" }, "Add a client for this");
-  const jumps = make("ul", { class: "jumps plain" });
+  const local = make("p.note", "It is an address of this machine: others do not reach it.");
+  const keyWords = make("p.note");
+  const newClient = button("Add a client for this", () => desk.go("clients", "+"));
+  const jumps = make("ul.jumps.plain");
   const groups = Object.entries(KINDS).map(([kind, words]) => {
-    const list = make("div", { class: "recipes" });
-    return { kind, list, root: make("section", { "aria-label": words }, make("h3", {}, words), list) };
+    const list = make("div.recipes");
+    return { kind, list, root: make("section", { "aria-label": words }, make("h3", words), list) };
   });
-  const root = make("section", { class: "connect", "aria-labelledby": "connect-title" },
+  const root = make("section.connect", { "aria-labelledby": "connect-title" },
     make("h2", { id: "connect-title", tabindex: "-1" }, "Connect"),
-    make("p", {}, "Anything that speaks OpenAI's chat completions speaks to this gateway. Choose a model, copy, paste."),
-    make("div", { class: "panel" },
-      make("div", { class: "choices" },
-        make("div", {}, make("label", { for: "connect-model" }, "Model"), model),
-        make("div", {}, make("span", { class: "label" }, "Address"), make("div", { class: "line" },
+    make("p", "Anything that speaks OpenAI's chat completions speaks to this gateway. Choose a model, copy, paste."),
+    make("div.panel",
+      make("div.choices",
+        make("div", make("label", { for: "connect-model" }, "Model"), model),
+        make("div", make("span.label", "Address"), make("div.line",
           where, copier(desk, where, "the address")))),
       trouble, local, keyWords, newClient),
     make("nav", { "aria-label": "Tools" }, jumps),
@@ -64,7 +64,6 @@ export function build(desk) {
   };
 
   model.addEventListener("change", render);
-  newClient.addEventListener("click", () => desk.go("clients", "+"));
   return {
     root,
     update: render,
@@ -79,44 +78,23 @@ export function build(desk) {
 /** Put *models*, each an id and words, into the choice; what was chosen stays. */
 function offer(select, models) {
   const before = select.value;
-  keyed(select, models, ([id]) => id, ([id]) => {
-    const option = make("option", { value: id });
-    return { root: option, update: ([, words]) => text(option, words) };
-  });
+  keyed(select, models, ([id]) => id, ([value]) => view(() => make("option", { value }, ([, words]) => words)));
   const ids = models.map(([id]) => id);
   select.value = [before, ...USUAL, ids[0]].find((id) => ids.includes(id)) ?? "";
 }
 
-function jump({ id, name }) {
-  const link = make("a", { href: `#connect/${id}` });
-  return { root: make("li", {}, link), update: () => text(link, name) };
-}
+const jump = ({ id }) => view(() => make("li", make("a", { href: `#connect/${id}` }, (one) => one.name)));
 
-function recipeView(desk, { id, name, missing }) {
-  const steps = make("ol", { class: "plain" });
-  const note = make("p", { class: "note" });
-  const root = make("article", { class: "panel", id: `connect/${id}`, tabindex: "-1", "aria-labelledby": `connect-${id}-name` },
+const recipeView = (desk, { id, name, missing }) => view(() =>
+  make("article.panel", { id: `connect/${id}`, tabindex: "-1", "aria-labelledby": `connect-${id}-name` },
     make("h4", { id: `connect-${id}-name` }, name),
-    ...(missing ? [make("p", { class: "missing" }, make("strong", {}, "Not yet. "), missing)] : []),
-    steps, note);
-  return {
-    root,
-    update(recipe) {
-      keyed(steps, recipe.steps, (step) => step.say, (step) => stepView(desk, step, name));
-      line(note, recipe.note);
-    },
-  };
-}
+    missing ? make("p.missing", make("strong", "Not yet. "), missing) : null,
+    each(make("ol.plain"), (one) => one.steps, (step) => step.say, (step) => stepView(desk, step, name)),
+    make("p.note", (one) => one.note)));
 
-function stepView(desk, { say }, name) {
-  const code = make("code");
-  const box = make("pre", { tabindex: "0", role: "region", "aria-label": `${name}: ${say}` }, code);
-  const root = make("li", {}, make("div", { class: "line" }, make("span", {}, say), copier(desk, box, `${name}, ${say}`)), box);
-  return { root, update: (step) => text(code, step.code) };
-}
+const stepView = (desk, { say }, name) => view(() => {
+  const box = make("pre", { tabindex: "0", role: "region", "aria-label": `${name}: ${say}` }, make("code", (step) => step.code));
+  return make("li", make("div.line", make("span", say), copier(desk, box, `${name}, ${say}`)), box);
+});
 
-function copier(desk, node, what) {
-  const button = make("button", { type: "button", "aria-label": `Copy: ${what}` }, "Copy");
-  button.addEventListener("click", async () => desk.notice(await copy(node)));
-  return button;
-}
+const copier = (desk, node, what) => button("Copy", async () => desk.notice(await copy(node)), { "aria-label": `Copy: ${what}` });

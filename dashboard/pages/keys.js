@@ -1,10 +1,11 @@
 // Keys: those of the providers, how they stand and what to do about it; and the tokens of operators.
 
-import { allow, attr, icon, keyed, line, make, paint, show, text } from "/dashboard/dom.js";
-import { formDialog } from "/dashboard/forms.js";
-import { operatorsPart } from "/dashboard/operators.js";
-import { reasonOf } from "/dashboard/session.js";
-import { moment, plural, until } from "/dashboard/words.js";
+import { allow, button, each, follow, icon, keyed, line, make, show, text, trail, view } from "../dom.js";
+import { formDialog } from "../forms.js";
+import { operatorsPart } from "../operators.js";
+import { paced } from "../paced.js";
+import { reasonOf } from "../session.js";
+import { moment, plural, until } from "../words.js";
 
 const PATIENCE = 30000; // ms for a test: the gateway itself waits up to 10 s for a provider, to connect and to answer
 const EVERY = 10000; // ms between two lists, which change by an operator's hand and by answers of providers
@@ -36,46 +37,38 @@ const FIELDS = [
 
 export function build(desk) {
   let providers = null;
-  let listedAt = 0;
-  let timer = null;
+  const listing = paced(EVERY, list);
   const verdicts = new Map();
-  const count = make("span", { class: "count" });
-  const add = make("button", { type: "button", class: "primary" }, "Add a key");
-  const barred = make("p", { class: "note" });
-  const problems = make("div", { class: "banner", "data-tone": "bad", role: "alert", hidden: true });
-  const trouble = make("p", { class: "error", role: "alert", hidden: true });
-  const loading = make("p", { class: "note" }, "Asking the gateway…");
-  const cards = make("ul", { class: "cards keys" });
-  const others = make("ul", { class: "plain" });
+  const count = make("span.count");
+  const add = button("Add a key", () => addTo(null), { class: "primary" });
+  const barred = make("p.note");
+  const problems = make("div.banner", { "data-tone": "bad", role: "alert", hidden: true });
+  const trouble = make("p.error", { role: "alert", hidden: true });
+  const loading = make("p.note", "Asking the gateway…");
+  const cards = make("ul.cards.keys");
+  const others = make("ul.plain");
   const othersTitle = make("summary");
-  const othersBox = make("details", { class: "panel", hidden: true }, othersTitle, others);
+  const othersBox = make("details.panel", { hidden: true }, othersTitle, others);
   const form = formDialog("provider-key", FIELDS);
-  const link = make("a", { target: "_blank", rel: "noreferrer" });
-  form.inputs.provider.after(link);
+  const link = view(signup);
+  form.inputs.provider.after(link.root);
   const operators = operatorsPart(desk);
   const title = make("h2", { id: "keys-title", tabindex: "-1" }, "Provider keys ", count);
-  const root = make("section", { class: "clients", "aria-labelledby": "keys-title" }, make("div", { class: "title" }, title, add),
+  const root = make("section.clients", { "aria-labelledby": "keys-title" }, make("div.title", title, add),
     barred, problems, trouble, loading, cards, othersBox, operators.root, form.root);
 
-  const list = async () => {
-    listedAt = Date.now();
+  async function list() {
     try {
       const told = await desk.ask("GET", "/admin/providers");
       providers = told.data;
       line(trouble, "");
-      keyed(problems, told.problems, (words) => words, (words) => ({ root: make("p", {}, sentence(words)), update() {} }));
+      keyed(problems, told.problems, (words) => words, () => view(() => make("p", sentence)));
       show(problems, told.problems.length);
     } catch (error) {
       line(trouble, reasonOf(error));
     }
     render();
-  };
-
-  /** List anew, now or as soon as the last list is old enough: a key may have been proven or refused meanwhile. */
-  const listSoon = () => {
-    clearTimeout(timer);
-    timer = setTimeout(list, Math.max(0, listedAt + EVERY - Date.now()));
-  };
+  }
 
   const render = () => {
     line(barred, desk.may("admin"));
@@ -90,7 +83,7 @@ export function build(desk) {
     keyed(cards, used, (one) => one.id, (one) => providerCard(one, { desk, verdicts, work, addTo }));
     show(othersBox, unused.length);
     text(othersTitle, `${plural(unused.length, "provider")} more could have a key`);
-    keyed(others, unused, (one) => one.id, () => unusedProvider(desk, addTo));
+    keyed(others, unused, (one) => one.id, () => unusedProvider({ desk, addTo }));
   };
 
   const work = {
@@ -110,7 +103,7 @@ export function build(desk) {
     toggle: (provider, key) => desk.act(async () => {
       await desk.ask("PATCH", pathOf(provider, key), { enabled: !key.enabled });
       desk.notice(`${provider.name}, ${key.label} is ${key.enabled ? "off" : "on"}.`);
-      await list();
+      await listing.now();
     }),
     async remove(provider, key) {
       const why = `freeroute forgets it at once. ${provider.keys.length === 1 ? `It is the only key of ${provider.name}. ` : ""}`
@@ -120,15 +113,12 @@ export function build(desk) {
         await desk.ask("DELETE", pathOf(provider, key));
         desk.notice(`${provider.name}, ${key.label} was removed.`);
         title.focus(); // the button that led here is gone
-        await list();
+        await listing.now();
       });
     },
   };
 
-  const showLink = () => {
-    const chosen = providers.find((one) => one.id === form.inputs.provider.value);
-    signup(link, chosen);
-  };
+  const showLink = () => link.update(providers.find((one) => one.id === form.inputs.provider.value));
   const addTo = (provider) => {
     form.inputs.provider.replaceChildren(...providers.map(({ id, name }) => make("option", { value: id }, name)));
     form.open({
@@ -140,68 +130,55 @@ export function build(desk) {
         const given = Object.fromEntries(Object.entries(terms).filter(([, value]) => value !== null));
         await desk.ask("POST", `/admin/providers/${encodeURIComponent(id)}/keys`, given);
         desk.notice(`The key ${terms.label} was added, and is used from now on.`);
-        await list();
+        await listing.now();
       },
     });
     showLink();
   };
 
   form.inputs.provider.addEventListener("change", showLink);
-  add.addEventListener("click", () => addTo(null));
   return {
     root,
     shown() {
       operators.list();
       if (desk.may("read")) render();
-      else list();
+      else listing.now();
     },
     update() {
       render();
-      if (!desk.may("read")) listSoon();
+      if (!desk.may("read")) listing.soon();
     },
-    hidden: () => clearTimeout(timer),
+    hidden: listing.stop,
   };
 }
 
 const pathOf = (provider, key) => `/admin/providers/${encodeURIComponent(provider.id)}/keys/${encodeURIComponent(key.label)}`;
 
-/** Where a key for *provider* is to be had; only web addresses become links. */
-function signup(link, provider) {
-  const address = provider?.signup_url;
-  const good = /^https:\/\//.test(address ?? "");
-  show(link, good);
-  attr(link, "href", good ? address : null);
-  text(link, good ? `Get a key from ${provider.name}` : "");
+/** Where a key for the provider is to be had; only web addresses become links. */
+function signup() {
+  const isGood = (one) => /^https:\/\//.test(one?.signup_url ?? "");
+  const href = (one) => (isGood(one) ? one.signup_url : null);
+  return make("a", { target: "_blank", rel: "noreferrer", href, hidden: (one) => !isGood(one) },
+    (one) => isGood(one) && `Get a key from ${one.name}`);
 }
 
-function providerCard({ id }, { desk, verdicts, work, addTo }) {
+const adding = ({ desk, addTo }) => button("Add a key", addTo, { "aria-label": (one) => `Add a key: ${one.name}`, barred: () => desk.may("admin") });
+
+function providerCard({ id }, hands) {
   let latest = null;
-  const name = make("h3", { id: `keys-of-${id}` });
-  const add = make("button", { type: "button" }, "Add a key");
-  const facts = make("p", { class: "facts" });
-  const home = make("p", { class: "facts" });
-  const link = make("a", { target: "_blank", rel: "noreferrer" });
-  const keys = make("ul", { class: "plain" });
-  const none = make("p", { class: "facts" }, "It is asked without a key.");
-  const root = make("li", { class: "card" }, make("div", { class: "head" }, name, add), facts, home, keys, none, link);
-  add.addEventListener("click", () => addTo(latest));
-  return {
-    root,
-    update(provider) {
-      latest = provider;
-      text(name, provider.name);
-      allow(add, desk.may("admin"));
-      attr(add, "aria-label", `Add a key: ${provider.name}`);
-      attr(root, "data-tone", provider.on && provider.enabled ? worst(provider.keys) : "off");
-      text(facts, [provider.base_url, provider.enabled ? "" : "switched off by an operator"].filter(Boolean).join(" · "));
-      line(home, provider.base_url_of_settings
-        && `Moved by an operator; the settings have it at ${provider.base_url_of_settings}. Keys go to another host only once `
-        + "confirmed: that is done by the API (send_keys).");
-      keyed(keys, provider.keys, (key) => `${key.source} ${key.label}`, () => keyRow({ desk, verdicts, work, provider: () => latest }));
-      show(none, provider.on && !provider.keys.length);
-      signup(link, provider);
-    },
-  };
+  const row = (key) => keyRow(key, { ...hands, provider: () => latest });
+  return view(() => {
+    follow((one) => one, (one) => { latest = one; });
+    return make("li.card", { "data-tone": (one) => (one.on && one.enabled ? worst(one.keys) : "off") },
+      make("div.head", make("h3", { id: `keys-of-${id}` }, (one) => one.name), adding(hands)),
+      make("p.facts", (one) => [one.base_url, one.enabled ? "" : "switched off by an operator"].filter(Boolean).join(" · ")),
+      make("p.facts", ({ base_url_of_settings: before }) => before
+        && `Moved by an operator; the settings have it at ${before}. Keys go to another host only once `
+        + "confirmed: that is done by the API (send_keys)."),
+      each(make("ul.plain"), (one) => one.keys, (key) => `${key.source} ${key.label}`, row),
+      make("p.facts", { hidden: (one) => !one.on || one.keys.length }, "It is asked without a key."),
+      signup());
+  });
 }
 
 /** The tone of the key that needs an operator most. */
@@ -210,49 +187,30 @@ function worst(keys) {
   return ["bad", "held", "half", "off"].find((tone) => tones.includes(tone)) ?? null;
 }
 
-function keyRow({ desk, verdicts, work, provider }) {
-  let latest = null;
-  const label = make("strong");
-  const ends = make("code");
-  const origin = make("span", { class: "trail" });
-  const sign = icon("none");
-  const word = make("span");
-  const means = make("p", { class: "small" });
-  const verdict = make("p", { class: "small" });
-  const buttons = { test: "Test", toggle: "", remove: "Remove" };
-  for (const [verb, words] of Object.entries(buttons)) {
-    buttons[verb] = make("button", { type: "button" }, words);
-    buttons[verb].addEventListener("click", () => work[verb](provider(), latest));
-  }
-  const root = make("li", { class: "key" },
-    make("div", { class: "line" }, label, ends, make("span", { class: "state" }, sign, word)),
-    origin, means, make("div", { class: "actions" }, ...Object.values(buttons)), verdict);
-  return {
-    root,
-    update(key) {
-      latest = key;
-      const state = STATES[key.state] ?? { word: key.state, tone: "none", means: "" };
-      text(label, key.label);
-      line(ends, key.ends_with && `…${key.ends_with}`);
-      text(origin, originOf(key));
-      paint(sign, state.tone);
-      text(word, key.until ? `${state.word}, back ${until(key.until)}` : state.word);
-      line(means, [key.reason && sentence(key.reason), state.means].filter(Boolean).join(" "));
-      text(buttons.toggle, key.enabled ? "Switch off" : "Switch on");
-      for (const [verb, button] of Object.entries(buttons)) {
-        show(button, verb === "test" || key.source === "entered");
-        allow(button, desk.may(verb === "test" ? "operate" : "admin"));
-        attr(button, "aria-label", `${button.textContent}: ${provider().name}, ${key.label}`);
-      }
-      const told = verdicts.get(pathOf(provider(), key));
-      line(verdict, told && verdictOf(told));
-    },
-  };
+function keyRow(first, { desk, verdicts, work, provider }) {
+  const stateOf = (key) => STATES[key.state] ?? { word: key.state, tone: "none", means: "" };
+  const pressed = (verb, scope, words, hidden = null) => make("button", {
+    type: "button", press: (key) => work[verb](provider(), key), hidden, barred: () => desk.may(scope),
+    "aria-label": (key) => `${words(key)}: ${provider().name}, ${key.label}`,
+  }, words);
+  const isGiven = (key) => key.source !== "entered";
+  return view(() => make("li.key",
+    make("div.line", make("strong", (key) => key.label), make("code", { hidden: (key) => !key.ends_with }, (key) => `…${key.ends_with}`),
+      make("span.state", icon((key) => stateOf(key).tone),
+        make("span", (key) => stateOf(key).word + (key.until ? `, back ${until(key.until)}` : "")))),
+    trail(originOf),
+    make("p.small", (key) => [key.reason && sentence(key.reason), stateOf(key).means].filter(Boolean).join(" ")),
+    make("div.actions",
+      pressed("test", "operate", () => "Test"),
+      pressed("toggle", "admin", (key) => (key.enabled ? "Switch off" : "Switch on"), isGiven),
+      pressed("remove", "admin", () => "Remove", isGiven)),
+    make("p.small", (key) => verdictOf(verdicts.get(pathOf(provider(), key))))));
 }
 
 const sentence = (words) => `${words[0].toUpperCase()}${words.slice(1)}${/[.!?]$/.test(words) ? "" : "."}`;
 
 function verdictOf(told) {
+  if (!told) return "";
   if (told === ASKING) return "Asking the provider…";
   return [VERDICTS[told.verdict].word, told.detail && sentence(told.detail)].filter(Boolean).join(" ");
 }
@@ -263,20 +221,4 @@ function originOf(key) {
   return [from, account, key.source === "entered" ? "" : "changed there"].filter(Boolean).join(" · ");
 }
 
-function unusedProvider(desk, addTo) {
-  let latest = null;
-  const name = make("strong");
-  const link = make("a", { target: "_blank", rel: "noreferrer" });
-  const add = make("button", { type: "button" }, "Add a key");
-  add.addEventListener("click", () => addTo(latest));
-  return {
-    root: make("li", { class: "line" }, name, link, add),
-    update(provider) {
-      latest = provider;
-      text(name, provider.name);
-      signup(link, provider);
-      allow(add, desk.may("admin"));
-      attr(add, "aria-label", `Add a key: ${provider.name}`);
-    },
-  };
-}
+const unusedProvider = (hands) => view(() => make("li.line", make("strong", (one) => one.name), signup(), adding(hands)));

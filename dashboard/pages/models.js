@@ -1,12 +1,12 @@
 // What can be asked for: who serves it, what it can, how it stands and how fast it proved; with switches.
 
-import { choice, picker } from "/dashboard/controls.js";
-import { allow, attr, keyed, line, make, show, table, text } from "/dashboard/dom.js";
-import { CAN, familyRow, isReady, limitWords, modelRow, pace, pressing } from "/dashboard/model_row.js";
-import { ORDERS, planned } from "/dashboard/plan.js";
-import { reasonOf } from "/dashboard/session.js";
-import { paced } from "/dashboard/ticker.js";
-import { number, plural, privacy, stateOf } from "/dashboard/words.js";
+import { choice, picker } from "../controls.js";
+import { button, keyed, line, make, show, table, text, view } from "../dom.js";
+import { CAN, familyRow, isReady, limitWords, modelRow, pace } from "../model_row.js";
+import { ORDERS, planned } from "../plan.js";
+import { reasonOf } from "../session.js";
+import { paced } from "../paced.js";
+import { number, plural, privacy, stateOf } from "../words.js";
 
 const EVERY = 20000; // ms between two readings
 const PIECE = 150; // rows that are shown at once; more on demand
@@ -36,23 +36,23 @@ export function build(desk) {
   const reading = paced(EVERY, read);
   const plan = planDialog(desk);
   const rest = providerLine(turnProvider);
-  const notice = make("p", { class: "note", role: "status" });
-  const barred = make("p", { class: "note" });
-  const metas = make("ul", { class: "cards" });
+  const notice = make("p.note", { role: "status" });
+  const barred = make("p.note");
+  const metas = make("ul.cards");
   const field = make("input", { type: "search", "aria-label": "Find by name", placeholder: "Find" });
   const standing = choice("Show", named(STANDING), (id) => change("standing", id));
   const can = picker("Can", [["", "anything"], ...Object.entries(CAN)], (id) => change("can", id));
   const provider = picker("Provider", [["", "all"]], (id) => change("provider", id));
   const sort = picker("Sort by", named(SORTS), (id) => change("sort", id));
-  const filters = make("div", { class: "strip" }, field, standing.root, can.root, provider.root, sort.root);
+  const filters = make("div.strip", field, standing.root, can.root, provider.root, sort.root);
   const { box, rows } = table("models-rows", "Table of models", HEADS);
-  const more = pressing("Show more", () => {
+  const more = button("Show more", () => {
     most += PIECE;
     render();
   });
-  const count = make("span", { class: "count" });
+  const count = make("span.count");
   const title = make("h2", { id: "models-title", tabindex: -1 }, "Models ", count);
-  const root = make("section", { class: "models", "aria-labelledby": "models-title" },
+  const root = make("section.models", { "aria-labelledby": "models-title" },
     title, metas, filters, barred, notice, rest.root, box, more, plan.root);
   field.addEventListener("input", () => change("sought", field.value.trim().toLowerCase()));
 
@@ -160,55 +160,32 @@ function asCallersSee({ data }) {
   return { data: models, providers, meta_models: data.filter((one) => one.freeroute.meta).map(({ id: name }) => ({ name })) };
 }
 
-function metaCard(explain) {
-  const name = make("h3");
-  const words = make("p");
-  const facts = make("p", { class: "facts" });
-  const button = pressing("Explain", () => explain(name.textContent));
-  return {
-    root: make("li", { class: "card", "data-tone": "none" }, make("div", { class: "head" }, name, button), words, facts),
-    update(one) {
-      text(name, one.name);
-      attr(button, "aria-label", `Explain ${one.name}`);
-      line(words, ORDERS[one.strategy ?? one.name.replace("free-", "")]);
-      const told = [
-        one.models === undefined ? "" : plural(one.models, "model"),
-        one.patterns ? `of ${one.patterns.join(", ")}` : "",
-        one.require?.length ? `with ${one.require.join(", ")}` : "",
-        one.aliases?.length ? `also called ${one.aliases.join(", ")}` : "",
-      ];
-      text(facts, told.filter(Boolean).join(" · "));
-    },
-  };
-}
+const metaCard = (explain) => view(() => make("li.card", { "data-tone": "none" },
+  make("div.head", make("h3", (one) => one.name),
+    button("Explain", (one) => explain(one.name), { "aria-label": (one) => `Explain ${one.name}` })),
+  make("p", (one) => ORDERS[one.strategy ?? one.name.replace("free-", "")]),
+  make("p.facts", (one) => [
+    one.models === undefined ? "" : plural(one.models, "model"),
+    one.patterns ? `of ${one.patterns.join(", ")}` : "",
+    one.require?.length ? `with ${one.require.join(", ")}` : "",
+    one.aliases?.length ? `also called ${one.aliases.join(", ")}` : "",
+  ].filter(Boolean).join(" · "))));
 
 /** The provider that was picked: what all of its models share, and its switch. */
-function providerLine(turn) {
-  let latest = null;
-  const words = make("p");
-  const button = pressing("", () => turn(latest));
-  const root = make("div", { class: "panel head" }, words, button);
-  return {
-    root,
-    update(one) {
-      show(root, one?.limits);
-      if (!one?.limits) return;
-      latest = one;
-      text(words, [`${one.name}: ${stateOf(one.state).word}`, privacy(one.privacy), ...one.limits.map(limitWords)].join(" · "));
-      text(button, `Switch ${one.name} ${one.enabled ? "off" : "on"}`);
-      allow(button, one.barred);
-    },
-  };
-}
+const providerLine = (turn) => view(() => make("div.panel.head", { hidden: (one) => !one?.limits },
+  make("p", (one) => one?.limits
+    && [`${one.name}: ${stateOf(one.state).word}`, privacy(one.privacy), ...one.limits.map(limitWords)].join(" · ")),
+  make("button", { type: "button", press: turn, barred: (one) => one?.barred },
+    (one) => one && `Switch ${one.name} ${one.enabled ? "off" : "on"}`)));
 
 /** Return what shows who would answer for a model now, and why not the others. */
 function planDialog(desk) {
   const title = make("h2", { id: "plan-title" });
-  const told = make("p", { class: "note" });
-  const list = make("ol", { class: "plan", tabindex: 0 });
-  const close = make("button", {}, "Close");
-  const root = make("dialog", { class: "wide", "aria-labelledby": "plan-title" },
-    make("form", { method: "dialog" }, title, told, list, make("div", { class: "actions" }, close)));
+  const told = make("p.note");
+  const list = make("ol.plan", { tabindex: 0 });
+  const close = make("button", "Close");
+  const root = make("dialog.wide", { "aria-labelledby": "plan-title" },
+    make("form", { method: "dialog" }, title, told, list, make("div.actions", close)));
   const explain = (model) => desk.act(async () => {
     const { candidates } = await desk.ask("GET", `/v1/plan?${new URLSearchParams({ model })}`);
     text(title, `Who would answer for ${model} now`);

@@ -1,10 +1,19 @@
 // How everything stands, on one screen.
 
-import { showAlerts } from "/dashboard/alerts.js";
-import { attr, byId, keyed, line, make, show, text } from "/dashboard/dom.js";
-import { providerCard, unusedLine } from "/dashboard/provider_card.js";
-import { readProvider, resetProvider, setStrategy } from "/dashboard/session.js";
-import { brief, number, plural } from "/dashboard/words.js";
+import { attr, byId, icon, keyed, line, listFacts, make, show, text, times, view } from "../dom.js";
+import { providerCard, unusedLine } from "../provider_card.js";
+import { readProvider, resetProvider, setStrategy } from "../session.js";
+import { brief, number, plural } from "../words.js";
+
+const SEVERITIES = { problem: ["Problem", "bad"], warning: ["Warning", "warn"], note: ["Note", "rest"] };
+// Where something can be done about it.
+const PLACES = {
+  key_refused: ["keys", "Keys"],
+  no_credit: ["keys", "Keys"],
+  wrong_address: ["keys", "Keys"],
+  model_gone: ["models", "Models"],
+  forbidden: ["models", "Models"],
+};
 
 const isOn = (provider) => provider.state !== "no-key";
 
@@ -68,7 +77,7 @@ function renderTotals({ totals, providers }) {
     ["Failed", brief(totals.failed)],
     ["Tokens", brief(totals.tokens)],
   ];
-  renderFacts(byId("totals"), facts);
+  listFacts(byId("totals"), facts);
 }
 
 // A client is not told how much there is for all.
@@ -82,7 +91,7 @@ function renderRoom({ capacity, waiting, in_flight: inFlight, providers }) {
     ["Waiting", `${brief(waiting.for_capacity)} of ${brief(waiting.room)}`],
   ];
   if (waiting.for_limits) facts.push(["Waiting for their own limits", brief(waiting.for_limits)]);
-  renderFacts(byId("room"), facts);
+  listFacts(byId("room"), facts);
   const without = capacity.unlimited;
   const also = without
     ? ` ${plural(without, capacity.today ? "more model" : "model")} ${without === 1 ? "has" : "have"} no known limit.`
@@ -93,14 +102,6 @@ function renderRoom({ capacity, waiting, in_flight: inFlight, providers }) {
 // Where some have no known limit, none of the others being left says nothing.
 const callsOf = (left, unlimited) => (!left && unlimited ? "No limit known" : brief(left));
 
-function renderFacts(list, facts) {
-  keyed(list, facts, ([name]) => name, ([name]) => {
-    const value = make("dd");
-    const root = make("div", {}, make("dt", {}, name), value);
-    return { root, update: ([, written]) => text(value, written) };
-  });
-}
-
 function renderProviders(providers, verbs) {
   const on = providers.filter(isOn);
   const off = providers.filter((one) => !isOn(one));
@@ -110,4 +111,19 @@ function renderProviders(providers, verbs) {
   show(byId("unused"), off.length);
   text(byId("unused-title"), `${off.length} more without a key or a model`);
   keyed(byId("unused-list"), off, (one) => one.id, unusedLine);
+}
+
+/** Show *alerts* in *list*; *box* is hidden when there are none. */
+function showAlerts(box, list, alerts) {
+  show(box, alerts.length);
+  keyed(list, alerts, (one) => `${one.kind} ${one.provider} ${one.what}`, alertLine);
+}
+
+function alertLine({ kind }) {
+  const [page, name] = PLACES[kind] ?? [];
+  return view(() => make("li", { "data-severity": (alert) => alert.severity }, icon((alert) => SEVERITIES[alert.severity]?.[1] ?? "none"),
+    make("p",
+      make("span.hidden", (alert) => `${SEVERITIES[alert.severity]?.[0] ?? alert.severity}: `),
+      make("strong", (alert) => alert.what), " ", (alert) => alert.do, " ",
+      page ? make("a", { href: `#${page}` }, name) : "", " ", times("until", (alert) => alert.until, "Over", "span.small"))));
 }

@@ -1,13 +1,13 @@
 // Playground: a conversation with any model, and beside each answer how it came about. It lives in memory alone.
 
-import { copy } from "/dashboard/copying.js";
-import { attr, line, make, show, text } from "/dashboard/dom.js";
-import { Answer, CutShort, eventsOf } from "/dashboard/events.js";
-import { imagesView } from "/dashboard/images.js";
-import { curlOf, optionsView } from "/dashboard/options.js";
-import { Refused, open } from "/dashboard/session.js";
-import { turnView } from "/dashboard/turn.js";
-import { now } from "/dashboard/words.js";
+import { copy } from "../copying.js";
+import { attr, button, line, make, show, text } from "../dom.js";
+import { Answer, CutShort, eventsOf } from "../events.js";
+import { imagesView } from "../images.js";
+import { curlOf, optionsView } from "../options.js";
+import { Refused, open } from "../session.js";
+import { turnView } from "../turn.js";
+import { now } from "../words.js";
 
 const PATH = "/v1/chat/completions";
 const LARGEST = 19 * 2 ** 20; // characters of a request: what a gateway takes, unless its settings say otherwise
@@ -18,26 +18,26 @@ const IDEAS = ["Why is the sky blue?", "Write a haiku about quotas.", "Explain r
 export function build(desk) {
   const options = optionsView();
   const model = make("select");
-  const curl = make("button", { type: "button" }, "Copy as curl");
-  const clear = make("button", { type: "button" }, "Clear");
+  const curl = button("Copy as curl", tell);
+  const clear = button("Clear", forget);
   const command = make("textarea", { readonly: true, rows: 8, hidden: true, "aria-label": "The request as a command" });
-  const empty = make("div", { class: "panel" },
-    make("p", {}, "Ask any model, and see who answers and why. Nothing is kept here: a reload forgets it."),
-    make("div", { class: "actions" }, ...IDEAS.map(idea)));
-  const turns = make("ol", { class: "plain turns" });
-  const complaint = make("p", { class: "error", role: "alert" });
+  const empty = make("div.panel",
+    make("p", "Ask any model, and see who answers and why. Nothing is kept here: a reload forgets it."),
+    make("div.actions", ...IDEAS.map(idea)));
+  const turns = make("ol.plain.turns");
+  const complaint = make("p.error", { role: "alert" });
   const images = imagesView({ barred, complain: (words) => text(complaint, words) });
   const draft = make("textarea", { rows: 2, "aria-label": "Message", placeholder: "Ask anything. Ctrl+Enter sends." });
   const send = make("button", { type: "submit", class: "primary" }, "Send");
-  const stop = make("button", { type: "button", hidden: true, title: "Escape does it, too" }, "Stop");
-  const silence = make("p", { class: "note", hidden: true });
-  const composer = make("form", { class: "composer panel" },
-    silence, complaint, images.previews, draft, make("div", { class: "actions" }, images.button, send, stop));
-  const news = make("p", { class: "hidden", role: "status" });
-  const root = make("section", { class: "playground", "aria-labelledby": "playground-title" },
-    make("div", { class: "title" },
+  const stop = button("Stop", () => stopper?.abort(), { hidden: true, title: "Escape does it, too" });
+  const silence = make("p.note", { hidden: true });
+  const composer = make("form.composer.panel",
+    silence, complaint, images.previews, draft, make("div.actions", images.button, send, stop));
+  const news = make("p.hidden", { role: "status" });
+  const root = make("section.playground", { "aria-labelledby": "playground-title" },
+    make("div.title",
       make("h2", { id: "playground-title", tabindex: -1 }, "Playground"),
-      make("label", {}, "Model ", model), make("div", { class: "actions" }, curl, clear)),
+      make("label", "Model ", model), make("div.actions", curl, clear)),
     options.root, command, empty, turns, composer, news);
 
   let models = [];
@@ -62,12 +62,10 @@ export function build(desk) {
   }
 
   function idea(words) {
-    const button = make("button", { type: "button" }, words);
-    button.addEventListener("click", () => {
+    return button(words, () => {
       draft.value = words;
       draft.focus();
     });
-    return button;
   }
 
   async function learn(wanted) {
@@ -208,9 +206,6 @@ export function build(desk) {
   }
 
   composer.addEventListener("submit", submit);
-  stop.addEventListener("click", () => stopper?.abort());
-  clear.addEventListener("click", forget);
-  curl.addEventListener("click", tell);
   model.addEventListener("change", images.check);
   images.takeFrom(composer);
   root.addEventListener("keydown", (event) => {
@@ -227,7 +222,7 @@ function listModels(select, models, wanted) {
   const groups = Map.groupBy(models, (one) => (one.freeroute.meta ? "Meta-models" : one.owned_by));
   const known = models.some((one) => one.id === wanted);
   select.replaceChildren(
-    ...(wanted && !known ? [make("option", {}, wanted)] : []),
+    ...(wanted && !known ? [make("option", wanted)] : []),
     ...[...groups].map(([name, members]) => make("optgroup", { label: name }, ...members.map(({ id, freeroute }) => (
       make("option", { value: id }, freeroute.available ? id : `${id} (no room now)`))))));
   if (wanted) select.value = wanted;

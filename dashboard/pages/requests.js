@@ -1,12 +1,12 @@
 // The last requests, live, and older ones from the records; each opens to its course.
 
-import { picker } from "/dashboard/controls.js";
-import { allow, keyed, line, make, show, table, text } from "/dashboard/dom.js";
-import { OUTCOMES, fromRecord, keyOf, matches } from "/dashboard/receipts.js";
-import { requestDetail } from "/dashboard/request_detail.js";
-import { requestRow } from "/dashboard/request_row.js";
-import { Refused } from "/dashboard/session.js";
-import { moment, number } from "/dashboard/words.js";
+import { picker } from "../controls.js";
+import { allow, button, keyed, line, make, show, table, text } from "../dom.js";
+import { OUTCOMES, fromRecord, keyOf, matches } from "../receipts.js";
+import { requestDetail } from "../request_detail.js";
+import { requestRow } from "../request_row.js";
+import { reasonOf } from "../session.js";
+import { moment, number } from "../words.js";
 
 const PAGE = 100;
 const MOST = 1000; // older ones in the list; files of more are for GET /admin/receipts
@@ -28,7 +28,7 @@ export function build(desk) {
   let ended = false;
   let slowest = 0;
 
-  const count = make("span", { class: "count" });
+  const count = make("span.count");
   const title = make("h2", { tabindex: "-1", id: "requests-title" }, "Requests ", count);
   const fields = filters((next) => {
     if (next.outcome !== wanted.outcome || next.client !== wanted.client) forget();
@@ -37,15 +37,15 @@ export function build(desk) {
     remember();
   });
   const fresh = button("", showFresh);
-  const missing = make("p", { class: "panel", role: "status", hidden: true });
-  const silence = make("div", { class: "panel" },
-    make("h3", {}, "No request yet. Send the first one:"), make("pre", { tabindex: "0" }, make("code")));
-  const none = make("p", { class: "panel" }, "None of the requests here is like that.");
+  const missing = make("p.panel", { role: "status", hidden: true });
+  const silence = make("div.panel",
+    make("h3", "No request yet. Send the first one:"), make("pre", { tabindex: "0" }, make("code")));
+  const none = make("p.panel", "None of the requests here is like that.");
   const { box, rows } = table("requests", "Table of requests", COLUMNS);
   const more = button("", loadOlder);
-  const moreNote = make("p", { class: "note", role: "status" });
-  const root = make("section", { class: "requests", "aria-labelledby": "requests-title" }, title, fields.root,
-    missing, make("p", { class: "fresh" }, fresh), silence, none, box, make("div", { class: "more" }, more, moreNote));
+  const moreNote = make("p.note", { role: "status" });
+  const root = make("section.requests", { "aria-labelledby": "requests-title" }, title, fields.root,
+    missing, make("p.fresh", fresh), silence, none, box, make("div.more", more, moreNote));
   const view = {
     slowest: () => slowest,
     isOpen: (request) => keyOf(request) === open,
@@ -108,7 +108,7 @@ export function build(desk) {
         const { data } = await desk.ask("GET", `/admin/receipts?${new URLSearchParams({ id, since: SINCE, limit: 1 })}`);
         kept = merged(live, data.map(fromRecord));
       } catch (error) {
-        return line(missing, `Request ${id} cannot be looked up: ${toldBy(error)}`);
+        return line(missing, `Request ${id} cannot be looked up: ${reasonOf(error)}`);
       }
     }
     if (!here()) return line(missing, `Request ${id} is not among those that are known here.`);
@@ -150,7 +150,7 @@ export function build(desk) {
       older = merged(older, page.data.map(fromRecord)).slice(0, MOST);
       [after, ended] = [page.next, !page.next || older.length >= MOST];
     } catch (error) {
-      trouble = `Older requests cannot be had: ${toldBy(error)}`;
+      trouble = `Older requests cannot be had: ${reasonOf(error)}`;
     }
     looking = false;
     render();
@@ -190,18 +190,10 @@ export function build(desk) {
   };
 }
 
-const toldBy = (error) => (error instanceof Refused ? error.message : "the gateway does not answer.");
-
 /** Both lists as one, the newest first, without doubles; of two the first is kept. */
 function merged(first, second) {
   const all = new Map([...second, ...first].map((request) => [keyOf(request), request]));
   return [...all.values()].sort((a, b) => b.at - a.at);
-}
-
-function button(words, action) {
-  const node = make("button", { type: "button" }, words);
-  node.addEventListener("click", action);
-  return node;
 }
 
 const firstCall = (needsKey) => [
@@ -224,7 +216,7 @@ function filters(changed) {
   });
   find.addEventListener("input", () => change("q", find.value.trim()));
   return {
-    root: make("div", { class: "strip", role: "search", "aria-label": "Requests" }, find, outcome.root, provider.root, client.root, clear),
+    root: make("div.strip", { role: "search", "aria-label": "Requests" }, find, outcome.root, provider.root, client.root, clear),
     update(requests, wanted) {
       latest = wanted;
       if (find.value.trim() !== (wanted.q ?? "")) find.value = wanted.q ?? "";

@@ -1,11 +1,11 @@
 // Who used what: tokens and requests by client, provider or model, over an hour to ninety days.
 
-import { chart, ranked, spell } from "/dashboard/chart.js";
-import { choice, picker } from "/dashboard/controls.js";
-import { cell, keyed, line, make, show, table, text } from "/dashboard/dom.js";
-import { Refused, reasonOf } from "/dashboard/session.js";
-import { paced } from "/dashboard/ticker.js";
-import { brief, millis, now, number } from "/dashboard/words.js";
+import { chart, ranked, spell } from "../chart.js";
+import { choice, picker } from "../controls.js";
+import { button, cell, keyed, line, listFacts, make, row, show, table, text, view } from "../dom.js";
+import { Refused, reasonOf } from "../session.js";
+import { paced } from "../paced.js";
+import { brief, millis, now, number } from "../words.js";
 
 const EVERY = 30000; // ms between two readings of the records
 const MOST = 200; // rows of a table
@@ -39,35 +39,37 @@ export function build(desk) {
   let turn = 0;
 
   const reading = paced(EVERY, read);
-  const notice = make("p", { class: "panel", role: "status" });
+  const notice = make("p.panel", { role: "status" });
   const picture = chart();
-  const totals = make("dl", { class: "totals" });
+  const totals = make("dl.totals");
   const listed = tableOf("usage-names", "Usage by name");
   const timed = tableOf("usage-times", "Usage over time");
-  const steps = make("details", { class: "panel" }, make("summary", {}, "The bars as a table"), timed.root);
+  const steps = make("details.panel", make("summary", "The bars as a table"), timed.root);
   const bySpan = picker("Time", named(SPANS), (id) => change("span", id));
   const byWhat = choice("By", Object.entries(BY), (id) => change("by", id));
   const measure = choice("Show", named(MEASURES), (id) => change("show", id));
   const clients = picker("Client", [["", "all"]], (id) => change("client", id));
-  const csv = make("button", { type: "button", title: "Save what is shown as CSV" }, "CSV");
-  const json = make("button", { type: "button", title: "Save what is shown as JSON" }, "JSON");
-  const saving = make("div", { class: "actions", role: "group", "aria-label": "Save what is shown" }, csv, json);
-  const controls = make("div", { class: "strip" }, bySpan.root, byWhat.root, measure.root, clients.root, saving);
-  const board = make("div", { class: "stack" }, totals, picture.root, listed.root, steps);
+  const csv = button("CSV", () => desk.act(saveCsv), { title: "Save what is shown as CSV" });
+  const json = button("JSON", saveJson, { title: "Save what is shown as JSON" });
+  const saving = make("div.actions", { role: "group", "aria-label": "Save what is shown" }, csv, json);
+  const controls = make("div.strip", bySpan.root, byWhat.root, measure.root, clients.root, saving);
+  const board = make("div.stack", totals, picture.root, listed.root, steps);
   const title = make("h2", { id: "usage-title", tabindex: -1 }, "Usage");
-  const root = make("section", { class: "usage", "aria-labelledby": "usage-title" }, title, controls, notice, board);
+  const root = make("section.usage", { "aria-labelledby": "usage-title" }, title, controls, notice, board);
   show(board, false);
 
-  csv.addEventListener("click", () => desk.act(async () => {
+  steps.addEventListener("toggle", render);
+
+  async function saveCsv() {
     const reply = await desk.open(`/admin/usage?${answer.query}&format=csv`);
     if (!reply.ok) throw new Refused(reply.status, `The gateway answered ${reply.status}; nothing was saved.`);
     save(await reply.blob(), "csv");
-  }));
-  json.addEventListener("click", () => {
+  }
+
+  function saveJson() {
     const { since, until, data } = answer;
     save(new Blob([JSON.stringify({ since, until, data }, null, 2)], { type: "application/json" }), "json");
-  });
-  steps.addEventListener("toggle", render);
+  }
 
   function save(blob, kind) {
     const address = URL.createObjectURL(blob);
@@ -160,10 +162,8 @@ export function build(desk) {
 
   function renderTotals(all) {
     const facts = { Requests: all.requests, Failed: all.failed, "Prompt tokens": all.prompt, "Completion tokens": all.completion };
-    keyed(totals, Object.entries(facts).filter(([, figure]) => figure !== undefined), ([name]) => name, ([name]) => {
-      const value = make("dd");
-      return { root: make("div", {}, make("dt", {}, name), value), update: ([, figure]) => text(value, brief(figure)) };
-    });
+    const known = Object.entries(facts).filter(([, figure]) => figure !== undefined);
+    listFacts(totals, known.map(([name, figure]) => [name, brief(figure)]));
   }
 
   return {
@@ -216,24 +216,15 @@ const COLUMNS = [
 function tableOf(id, name) {
   const { box, rows } = table(id, name, ["", ...COLUMNS.map(([words]) => words)]);
   const head = box.querySelector("th");
-  const more = make("p", { class: "note" });
+  const more = make("p.note");
   box.append(more);
-  const row = () => {
-    const first = make("th", { role: "rowheader", scope: "row" });
-    const cells = COLUMNS.map(([words]) => cell(words, "figure"));
-    return {
-      root: make("tr", { role: "row" }, first, ...cells),
-      update([words, sums]) {
-        text(first, words);
-        COLUMNS.forEach(([, field, of], at) => text(cells[at], field in sums ? of(sums) : "–"));
-      },
-    };
-  };
+  const figures = () => view(() => row({}, make("th", { role: "rowheader", scope: "row" }, ([words]) => words),
+    ...COLUMNS.map(([words, field, of]) => cell(words, "figure", ([, sums]) => (field in sums ? of(sums) : "–")))));
   return {
     root: box,
     update(title, lines) {
       text(head, title);
-      keyed(rows, lines.slice(0, MOST), ([words]) => words, row);
+      keyed(rows, lines.slice(0, MOST), ([words]) => words, figures);
       line(more, lines.length > MOST ? `${number(MOST)} of ${number(lines.length)} are shown; a file has all.` : "");
     },
   };

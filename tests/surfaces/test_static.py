@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from tests.support.serving import RawCaller, serving
@@ -34,6 +36,47 @@ async def test_an_unchanged_file_is_not_sent_again(ask, dashboard):
         assert (await client.get("/dashboard", headers={"if-none-match": etag})).text == "changed"
 
 
+async def test_what_the_page_names_is_kept_by_browsers_until_a_file_changes(ask, dashboard):
+    (dashboard / "index.html").write_text('<script src="/dashboard/app.js"></script>')
+    async with ask() as client:
+        script = await named(client)
+        first = await client.get(script)
+        assert first.text == "export {};"
+        assert first.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert await named(client) == script
+        (dashboard / "parts" / "icon.svg").write_text("<svg><g/></svg>")
+        assert (await client.get(script)).headers["cache-control"].endswith("immutable")
+        later = await named(client)
+        assert later != script
+        assert (await client.get(later)).headers["cache-control"].endswith("immutable")
+
+
+async def test_a_page_of_before_an_update_gets_the_files_of_now_and_does_not_keep_them(ask, dashboard):
+    async with ask() as client:
+        for version in ("v-0123456789abcdef", "v-fedcba9876543210"):
+            (dashboard / "app.js").write_text(f"// {version}")
+            reply = await client.get(f"/dashboard/{version}/app.js")
+            assert reply.text == f"// {version}"
+            assert reply.headers["cache-control"] == "no-cache"
+            assert (await client.get(f"/dashboard/{version}/nothing.js")).status_code == 404
+            assert (await client.get(f"/dashboard/{version}/{version}/app.js")).status_code == 404
+
+
+async def test_files_that_are_being_replaced_are_served_as_they_were(ask, dashboard):
+    async with ask() as client:
+        before = (await client.get("/dashboard")).content
+        dashboard.rename(dashboard.with_name("elsewhere"))
+        assert (await client.get("/dashboard")).content == before
+    async with ask() as client:
+        assert (await client.get("/dashboard")).status_code == 404
+
+
+async def named(client):
+    """Return the script that the page names."""
+    [script] = re.findall(r'src="([^"]+)"', (await client.get("/dashboard")).text)
+    return script
+
+
 @pytest.mark.parametrize(
     "accepted", ["gzip", "br, gzip;q=0.5", "GZIP", "identity", "", "gzip; q=0", "gzipped"]
 )
@@ -55,6 +98,7 @@ async def test_a_file_comes_compressed_to_whoever_takes_that(ask, accepted):
     [
         *("../secret.txt", "..%2fsecret.txt", "%2e%2e/secret.txt", "parts/../../secret.txt", "link.txt"),
         *("..%5csecret.txt", ".hidden", "parts", "parts/", "nothing.js", "app.js%00.html", "%2fetc/passwd"),
+        *("v-0123456789abcdef/../secret.txt", "v-0123456789abcdef/%2e%2e/%2e%2e/secret.txt"),
         *("parts/%2e%2e/%2e%2e/secret.txt", "x" * 5000, "app.js/index.html"),
     ],
 )

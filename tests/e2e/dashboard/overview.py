@@ -153,7 +153,7 @@ def an_outage_is_told(walk: Walk) -> None:
 
 def a_page_that_could_not_be_loaded_is_tried_again(walk: Walk) -> None:
     """What was lost on the way is told where it would stand, and comes when it is chosen again."""
-    script = "**/dashboard/pages/connect.js"
+    script = "**/pages/connect.js"
     walk.page.route(script, lambda route: route.abort())
     walk.turn_to("Connect")
     walk.see("#page-trouble", "The page Connect could not be loaded")
