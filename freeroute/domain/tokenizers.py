@@ -54,7 +54,6 @@ _CLASSES = _classes()
 # Letters are most of any text, and what follows a first byte is known by it: both are told by what is left.
 _COMMON = bytes(range(0x61, 0x7B)) + bytes(range(0x80, 0xC0))
 _ASCII = b"A0snp-"
-_PLAIN = (b"A", b"0", b"s", b"n", b"p")
 # By how many bytes a character has.
 _TWO = (b"l", b"g", b"c", b"h", b"r")
 _THREE = (b"i", b"v", b"u", b"k", b"j", b"o", b"f")
@@ -66,6 +65,7 @@ _RULES = tuple([bytes([mark]) * _RUN for mark in b"-=*_#.~"])
 _LINE = "\u2500".encode() * _RUN
 _ENDS = (b"\n" * _RUN, b"\t" * _RUN)
 _BLANKS = b" " * _RUN
+_RUN_OF_ENDS, _RUN_OF_MARKS = b"n" * _RUN, b"p" * _RUN  # of kinds
 _LEFT_OF_RULE = 2
 _LEFT_OF_ENDS = 1
 _LEFT_OF_BLANKS = 4
@@ -138,7 +138,7 @@ def sizes_of(text: bytes) -> tuple[float, ...]:
     scale = MARGIN * max(1.0, len(text) / SAMPLED)
     if len(counts) > _OF_ASCII:
         return tuple([scale * sum(map(mul, counts, row)) for row in _ROWS])
-    c, d, e, f, g, h, i = counts  # the same sums, on the way of nearly every request
+    c, d, e, f, g, h, i = map(float, counts)  # the same sums, on the way of nearly every request
     return tuple(
         [
             scale * (c * small + d * capital + e * digit + f * single + g * pair + h * end + i * mark)
@@ -158,13 +158,16 @@ def _sample(text: bytes) -> bytes:
 def _counted(text: bytes) -> Sequence[int]:
     """Return how often each kind of character occurs in *text*: a few passes over ever less of it."""
     marked = text.translate(_CLASSES, _COMMON)
-    capitals, digits, blanks, ends, marks = [marked.count(kind) for kind in _PLAIN]
-    wide = (_RUN - _LEFT_OF_BLANKS) * text.count(_BLANKS)
-    pairs = text.count(b"  ") - wide // 2
-    single = blanks - wide - pairs
-    if b"n" * _RUN in marked:
+    count = marked.count
+    capitals, digits, ends, marks = count(b"A"), count(b"0"), count(b"n"), count(b"p")
+    single, pairs = count(b"s"), text.count(b"  ")
+    if pairs:
+        wide = (_RUN - _LEFT_OF_BLANKS) * text.count(_BLANKS)
+        pairs -= wide // 2
+        single -= wide + pairs
+    if ends >= _RUN and _RUN_OF_ENDS in marked:
         ends -= (_RUN - _LEFT_OF_ENDS) * sum(map(text.count, _ENDS))
-    if b"p" * _RUN in marked:
+    if marks >= _RUN and _RUN_OF_MARKS in marked:
         marks -= (_RUN - _LEFT_OF_RULE) * sum(map(text.count, _RULES))
     if text.isascii():
         small = len(text) - len(marked)

@@ -69,6 +69,11 @@ class Repairs:
             self._mend(choice, raw, "delta", repaired, told)
         return msgspec.json.encode(body)
 
+    @property
+    def reads_text(self) -> bool:
+        """Say whether the text itself may have to be repaired, and not only what is beside it."""
+        return self._habits.is_any
+
     def whole(self, payload: bytes, piece: Piece) -> bytes:
         """Return the whole answer *payload*, which reads as *piece*, repaired."""
         choices = piece.choices or []

@@ -25,6 +25,7 @@ _ESCAPES = re.compile(
 # took two seconds.
 _LOOKED_THROUGH = 2**20
 _NULL = Raw(b"null")
+_NONE: frozenset[str] = frozenset()
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
 _NAME = msgspec.json.Decoder(str)
 _NAMES = msgspec.json.Decoder(list[str])
@@ -52,19 +53,15 @@ def _half_character(body: bytes) -> str | None:
 
 
 def _decoded(body: bytes) -> ChatCall:
-    raw = split(body)
-    given = {name: value for name, value in raw.items() if value != _NULL}
+    raw = given = split(body)
+    if b"null" in body:
+        given = {name: value for name, value in raw.items() if value != _NULL}
     models = _models(given)
     model = _model(given, models)
-    values = {
-        name: read(given[name], decoder, name) for name, decoder in known.DECODERS.items() if name in given
-    }
-    for name, value in values.items():
-        known.check(name, value)
-    known.check_together(values)
+    values = _values(given)
     talk = _talk(given)
     tools = known.tools_of(values)
-    text = b"".join([*talk.texts, *(bytes(given[name]) for name in known.COUNTED if name in given)])
+    text = b"".join([*talk.texts, *[bytes(given[name]) for name in known.COUNTED if name in given]])
     stream = bool(values.get("stream"))
     options = values.get("stream_options")
     fields = _kept(raw, given, values)
@@ -76,11 +73,11 @@ def _decoded(body: bytes) -> ChatCall:
         demand=demand_of(text, talk.messages, talk.images, _max_output(values)),
         stream=stream,
         include_usage=bool(stream and options is not None and options.include_usage),
-        needs=frozenset(talk.needs | known.needs_of(values, has_tools=bool(tools))),
+        needs=known.needs_of(values, has_tools=bool(tools)).union(talk.needs),
         remote_images=talk.remote_images,
         preferences=preferences,
         has_assistant=talk.has_assistant,
-        opening=bytes(talk.opening),
+        opening=talk.opening,
         tools=tools,
         features=_features(given, talk),
         choices=values.get("n") or 1,
@@ -105,6 +102,17 @@ def split(body: bytes) -> dict[str, Raw]:
         raise InvalidRequest("The body must be a JSON object with model and messages.") from None
     except msgspec.DecodeError as exc:
         raise InvalidRequest(f"The body is not valid JSON: {exc}.") from None
+
+
+def _values(given: dict[str, Raw]) -> dict[str, Any]:
+    """Return the values of the known fields; raises InvalidRequest."""
+    values = {}
+    for name, raw in given.items():
+        if (decoder := known.DECODERS.get(name)) is not None:
+            values[name] = value = read(raw, decoder, name)
+            known.check(name, value)
+    known.check_together(values)
+    return values
 
 
 def read(raw: Raw, decoder: msgspec.json.Decoder[Any], name: str) -> Any:
@@ -171,6 +179,8 @@ def _talk(given: dict[str, Raw]) -> known.Talk:
 
 
 def _features(given: dict[str, Raw], talk: known.Talk) -> frozenset[str]:
+    if not talk.begins_answer and FEATURES.isdisjoint(given):
+        return _NONE
     asked = {name for name in FEATURES if name in given and known.asks(name, given[name])}
     return frozenset(asked | {PREFILL} if talk.begins_answer else asked)
 
@@ -201,12 +211,14 @@ def _schema(form: known.ResponseFormat | None) -> bytes | None:
 
 
 def _max_output(values: dict[str, Any]) -> int | None:
-    bounds = [values[n] for n in ("max_completion_tokens", "max_tokens") if values.get(n) is not None]
-    return min(bounds) if bounds else None
+    one, other = values.get("max_completion_tokens"), values.get("max_tokens")
+    return min(one, other) if one is not None and other is not None else one if one is not None else other
 
 
 def _kept(raw: dict[str, Raw], given: dict[str, Raw], values: dict[str, Any]) -> dict[str, Raw]:
     """Return the fields that travel: not the gateway's own, and no known field that says nothing."""
+    if given is raw and GATEWAY_FIELDS.isdisjoint(raw) and [] not in values.values():
+        return raw
     return {
         name: value
         for name, value in raw.items()

@@ -149,7 +149,7 @@ class Talk(Struct):
     remote_images: bool = False
     has_assistant: bool = False
     begins_answer: bool = False
-    opening: bytearray = msgspec.field(default_factory=bytearray)
+    opening: bytes = b""
 
 
 def _decoder(type_: Any) -> msgspec.json.Decoder[Any]:
@@ -233,12 +233,16 @@ def _missing(param: str) -> None:
 def tools_of(values: dict[str, Any]) -> tuple[str, ...]:
     """Return the names of the tools that are offered, in either form."""
     if tools := values.get("tools"):
-        return tuple(tool.function.name for tool in tools)
-    return tuple(function.name for function in values.get("functions") or ())
+        return tuple([tool.function.name for tool in tools])
+    if functions := values.get("functions"):
+        return tuple([function.name for function in functions])
+    return ()
 
 
-def needs_of(values: dict[str, Any], *, has_tools: bool) -> set[str]:
+def needs_of(values: dict[str, Any], *, has_tools: bool) -> frozenset[str]:
     """Return the capabilities the fields ask for, messages aside."""
+    if not has_tools and "response_format" not in values and "modalities" not in values:
+        return _NOTHING
     needs: set[str] = set()
     if has_tools:
         needs.add("tools")
@@ -247,7 +251,10 @@ def needs_of(values: dict[str, Any], *, has_tools: bool) -> set[str]:
         needs.add(form.type)
     if "audio" in (values.get("modalities") or ()):
         needs.add("audio_output")
-    return needs
+    return frozenset(needs)
+
+
+_NOTHING: frozenset[str] = frozenset()
 
 
 # Values with which a field asks for what is so anyway: leaving it out changes nothing.
@@ -300,20 +307,18 @@ _OPENING_TEXT = 1024
 _SAID_FIRST = frozenset({"system", "developer", "user"})
 
 
-def _opening(messages: list[Message]) -> bytearray:
+def _opening(messages: list[Message]) -> bytes:
     """Return what tells a conversation from others in each of its turns: up to its first word of the user."""
-    opening = bytearray()
+    opening: list[str] = []
     for message in messages[:_OPENING_MESSAGES]:
         if message.role not in _SAID_FIRST:
             continue
         content = message.content
-        parts = [content] if isinstance(content, str) else content or []
-        for part in parts[:_OPENING_MESSAGES]:
-            text = part if isinstance(part, str) else _words(part)
-            opening += f"{message.role} {len(text)} {text[:_OPENING_TEXT]}".encode()
+        texts = [content] if isinstance(content, str) else map(_words, (content or [])[:_OPENING_MESSAGES])
+        opening += [f"{message.role} {len(text)} {text[:_OPENING_TEXT]}" for text in texts]
         if message.role == "user":
             break
-    return opening
+    return "".join(opening).encode()
 
 
 def _words(part: Part) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from freeroute.domain.usage import Usage
 from freeroute.wire.answers import Choice, Piece, Said, inspect
 
 Finish = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
@@ -170,6 +171,61 @@ class _Usage(Struct):
     completion_tokens_details: _CompletionDetails | None = None
 
 
+class _Text(Struct):
+    """A message that is text and nothing else."""
+
+    role: Literal["assistant"]
+    content: Annotated[str, Meta(min_length=1)]
+    refusal: None = None
+    reasoning: None = None
+    reasoning_content: None = None
+    tool_calls: None = None
+    function_call: None = None
+    audio: None = None
+    images: None = None
+
+
+class _TextChoice(Struct):
+    index: int
+    message: _Text
+    finish_reason: Literal["stop", "length", "content_filter"]
+    logprobs: Logprobs | None = None
+    delta: None = None
+    error: None = None
+    text: None = None
+
+
+_Told = Annotated[int, Meta(ge=0, lt=10**12)]
+
+
+class _TextUsage(_Usage):
+    prompt_tokens: _Told
+    completion_tokens: _Told
+    total_tokens: _Told
+    estimated: Literal[False] | None = None
+
+
+class _TextAnswer(Struct):
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    choices: Annotated[list[_TextChoice], Meta(min_length=1, max_length=1)]
+    usage: _TextUsage
+    error: None = None
+    service_tier: ServiceTier | None = None
+    system_fingerprint: str | None = None
+
+
+class Plain(Struct, frozen=True):
+    """What an answer of text says: so many bytes of it, why it ended, and the tokens it tells of."""
+
+    size: int
+    finish: str
+    usage: Usage
+
+
+_TEXT = msgspec.json.Decoder(_TextAnswer)
 _CHUNK = msgspec.json.Decoder(Chunk)
 _WHOLE = msgspec.json.Decoder(Whole)
 _WORDS = msgspec.json.Decoder(Words)
@@ -197,6 +253,29 @@ def inspect_whole(body: bytes) -> Piece | None:
         return _WHOLE.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return inspect(body)
+
+
+def plain_text(body: bytes) -> Plain | None:
+    """Return what the whole answer *body* says if it is one text in OpenAI's form, as nearly all are.
+
+    There is no error in it, nothing to mend and nothing to repair, so that nobody has to look for that.
+    """
+    try:
+        answer = _TEXT.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    usage, choice = answer.usage, answer.choices[0]
+    text, prompt, completion = choice.message.content, usage.prompt_tokens, usage.completion_tokens
+    if prompt + completion != usage.total_tokens or text.isspace():
+        return None
+    thoughts, given = usage.completion_tokens_details, usage.prompt_tokens_details
+    told = Usage(
+        prompt,
+        completion,
+        reasoning=(thoughts.reasoning_tokens or 0) if thoughts is not None else 0,
+        cached=(given.cached_tokens or 0) if given is not None else 0,
+    )
+    return Plain(len(text) if text.isascii() else len(text.encode()), choice.finish_reason, told)
 
 
 def has_form(piece: Piece) -> bool:
