@@ -23,7 +23,9 @@ from freeroute.clock import Now
 from freeroute.config.load import Overrides, load
 from freeroute.config.overlay import Plan, planned
 from freeroute.engine.ports import Dispatch
+from freeroute.engine.served import Onward
 from freeroute.observe.logs import set_up
+from freeroute.surfaces.outlet import OUTLET
 from freeroute.upstreams.transport import Deadlines
 
 _EVENTS = 20  # of a stream
@@ -50,6 +52,7 @@ class Told:
 
     sent_in = 0.0
     status = 200
+    onward: Onward | None = None
 
     def __init__(self, headers: Sequence[tuple[bytes, bytes]], pieces: Sequence[bytes]) -> None:
         """Tell *pieces*, one at a time."""
@@ -58,8 +61,11 @@ class Told:
 
     async def next(self) -> bytes:
         """Return the next piece; others have their turn before it, as on a socket."""
-        await asyncio.sleep(0)
-        return next(self._left, b"")
+        while True:
+            await asyncio.sleep(0)
+            piece = next(self._left, b"")
+            if not piece or self.onward is None or not self.onward(piece):
+                return piece
 
     def abort(self) -> None:
         """Hold nothing."""
@@ -137,6 +143,7 @@ class Caller:
             "query_string": b"",
             "headers": list(self._headers),
             "state": {},
+            OUTLET: self,
         }
         self._told = self._status = 0
         self._unread = True
@@ -145,6 +152,15 @@ class Caller:
         self._gone.set()
         if self._status != 200 or self._told < 500:
             raise RuntimeError(f"answered with {self._status} and {self._told} bytes")
+
+    @property
+    def is_free(self) -> bool:
+        """Say whether it has read enough, as an outlet does."""
+        return True
+
+    def write(self, piece: bytes) -> None:
+        """Read a piece of a stream, as it comes out of an outlet."""
+        self._told += len(piece)
 
     async def _receive(self) -> dict[str, Any]:
         if self._unread:

@@ -11,6 +11,7 @@ from freeroute.domain.usage import Usage
 from freeroute.engine.course import Course
 from freeroute.engine.leasing import Won
 from freeroute.engine.ports import Counters
+from freeroute.engine.served import Onward
 
 # An answer this short says nothing about a candidate's rate.
 RATE_SAMPLE = 8
@@ -82,10 +83,13 @@ class Part:
         """Say whether nothing more comes of it."""
         return self._over
 
-    async def next(self) -> Sequence[bytes]:
-        """Return the payloads that are ready; empty at the end, good or bad."""
+    async def next(self, onward: Onward | None = None) -> Sequence[bytes]:
+        """Return the payloads that are ready, but for what *onward* takes; empty at the end, good or bad."""
         stream = self.won.sent.stream
-        payloads = () if stream is None or self._over else await stream.next()
+        if stream is None or self._over:
+            return ()
+        stream.onward = onward
+        payloads = await stream.next()
         self._over = not payloads
         return payloads
 

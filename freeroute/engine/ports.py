@@ -15,6 +15,7 @@ from freeroute.domain.outcome import Outcome
 from freeroute.domain.rates import RateFact
 from freeroute.domain.receipt import Receipt
 from freeroute.domain.usage import Usage
+from freeroute.engine.served import Onward
 from freeroute.wire.chat import CallContext, ChatCall
 from freeroute.wire.transcript import Transcript
 
@@ -54,8 +55,10 @@ class EventStream(Protocol):
     """A stream whose first meaningful event has arrived. *skipped* counts events that could not be read.
 
     *held* says that its last words were held back until its end, since they may have begun a tool call.
+    While ``next`` waits, *onward* may be given payloads that come one by one, in place of it.
     """
 
+    onward: Onward | None
     skipped: int
     held: bool
     finish: str | None

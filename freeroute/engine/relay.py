@@ -9,6 +9,7 @@ from freeroute.domain.outcome import INTERNAL, Kind, Outcome
 from freeroute.domain.usage import Usage
 from freeroute.engine.continuing import Continuation
 from freeroute.engine.parts import LEFT, STALLED, Part
+from freeroute.engine.served import Onward
 from freeroute.wire.answers import Piece, error_events, inspect, usage_chunk, usage_object
 from freeroute.wire.transcript import Transcript
 
@@ -34,6 +35,7 @@ class Serving:
         self._parts = [part]
         self._done = done
         self._continuation = continuation
+        self.onward: Onward | None = None
         self._first = b""  # who the stream said it was; an error in it says so too
         self._over = False
         self._broke = False
@@ -75,7 +77,9 @@ class Serving:
         """Return the payloads that are ready; empty at the end. A death is told in-band, then it is over."""
         while not self._over:
             part = self._parts[-1]
-            payloads = await part.next()
+            # What came first is kept; and what another may have to go on with is looked at.
+            is_free = self._continuation is None and part.spoke
+            payloads = await part.next(self.onward if is_free else None)
             if self._continuation is not None:
                 payloads = self._continuation.fitted(part, payloads)
             if payloads:
@@ -145,6 +149,7 @@ class Overheard(Serving):
 
     async def next(self) -> Sequence[bytes]:
         """Return the payloads that are ready, as they were heard."""
+        self.onward = None  # nothing passes unheard
         payloads = await super().next()
         self._transcript.hear(payloads)
         return payloads

@@ -1,9 +1,12 @@
 """What a surface gets back from the gateway."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from freeroute.wire.answers import Piece
+
+Onward = Callable[[bytes], bool]
+"""Passes a payload on at once and says so, or that it cannot: a way past whoever waits for it."""
 
 
 class Served(Protocol):
@@ -11,10 +14,14 @@ class Served(Protocol):
 
     *headers* are the ``x-freeroute-*`` and rate headers of the answer. A surface calls ``finish`` exactly
     once in every case, in a ``finally``; it settles what the call used and writes the receipt.
+
+    A surface may set *onward*. While ``next`` waits, payloads that come one by one may go there, in order,
+    and those that it takes are not returned.
     """
 
     headers: dict[str, str]
     body: bytes | None
+    onward: Onward | None
 
     async def next(self) -> Sequence[bytes]:
         """Return the payloads of the events that are ready, in order; empty when the stream is over.

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from freeroute.clock import Clock
 from freeroute.domain.clients import Client
-from freeroute.engine.served import Served
+from freeroute.engine.served import Onward, Served
 from freeroute.errors import ApiError, Internal
 from freeroute.surfaces.comments import STREAM_HEADERS, Comments
 from freeroute.surfaces.http import (
@@ -22,6 +22,7 @@ from freeroute.surfaces.http import (
     to_the_end,
     trace_of,
 )
+from freeroute.surfaces.outlet import OUTLET, Outlet
 from freeroute.surfaces.wishes import read_wishes, switch
 from freeroute.wire.answers import Piece
 from freeroute.wire.chat import CallContext, ChatCall
@@ -220,10 +221,31 @@ async def _stream(request: Request, telling: Telling, served: Served, comments: 
     else:
         await comments.begin(head)
     write = request.more if comments is None else comments.write
+    served.onward = _straight(request, telling) if comments is None else None
     # What is ready together leaves in one write.
     while payloads := await served.next():
         if events := telling.events(payloads):
             await write(events)
+
+
+def _straight(request: Request, telling: Telling) -> Onward | None:
+    """Return what tells one payload without anybody having to await it, where the server lets us."""
+    outlet: Outlet | None = request.scope.get(OUTLET)  # type: ignore[assignment]
+    if outlet is None:
+        return None
+
+    def onward(payload: bytes) -> bool:
+        if not outlet.is_free:
+            return False
+        try:
+            events = telling.events((payload,))
+        except Exception:
+            return False  # whoever waits is woken to meet it again, and tells the caller
+        if events:
+            outlet.write(events)
+        return True
+
+    return onward
 
 
 async def _finish(served: Served, watch: CallerWatch, request: Request) -> None:

@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from freeroute.errors import ApiError, HeadersTooLarge, InvalidRequest, RequestTimeout
 from freeroute.surfaces.http import DEPARTURE, STALLED, Departure, new_request_id
+from freeroute.surfaces.outlet import OUTLET, Outlet
 
 _OFFERING = {b"connection", b"upgrade", b"http2-settings"}
 # A second one may say something else to us than to whatever stands in front of us.
@@ -67,6 +68,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a first request soon."""
         super().connection_made(transport)
+        self._outlet = Outlet(transport, self.flow)
         opened = transport.get_extra_info("socket")
         if opened is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, self.bounds.unread_bytes)
@@ -190,6 +192,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if cycle.scope["http_version"] == "1.0":
             cycle.waiting_for_100_continue = False
             app = _until_closed(cycle, app)
+        else:
+            cycle.scope[OUTLET] = self._outlet  # type: ignore[literal-required]
         super()._start_asgi_task(cycle, app)
 
     def on_body(self, body: bytes) -> None:

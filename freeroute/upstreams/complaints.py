@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from freeroute.upstreams.redaction import HIDDEN, hide
+from freeroute.wire.answers import inspect
 
 BODY_LIMIT = 64 * 1024
 TEXT_LIMIT = 500
@@ -84,6 +85,12 @@ def is_list_of_errors(payload: bytes) -> bool:
     value = _json(payload) if payload.lstrip()[:1] == b"[" else None
     items = value if isinstance(value, list) else []
     return bool(items) and all(isinstance(item, dict) and item.get("error") for item in items)
+
+
+def tells_error(stray: bytes) -> bool:
+    """Say whether the bare JSON *stray*, found in a stream, may be an error: an object that is no answer."""
+    piece = inspect(stray)
+    return (piece is not None and piece.choices is None) or is_list_of_errors(stray)
 
 
 def _is_html(text: str) -> bool:

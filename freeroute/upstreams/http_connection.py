@@ -31,6 +31,7 @@ class Answer:
         "head",
         "headers",
         "on_end",
+        "passed_on",
         "pieces",
         "received",
         "reused",
@@ -55,12 +56,15 @@ class Answer:
         self.complete = False
         self.failure: TransportError | None = None
         self.waiter: asyncio.Future[None] | None = None
+        self.passed_on: Callable[[], bool] | None = None
 
     def wake(self) -> None:
-        """Let whoever waits for more look again."""
-        waiter, self.waiter = self.waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        """Let whoever waits for more look again, unless *passed_on* says that there is no need."""
+        waiter = self.waiter
+        if waiter is None or waiter.done() or (self.passed_on is not None and self.passed_on()):
+            return
+        self.waiter = None
+        waiter.set_result(None)
 
     def fail(self, failure: TransportError) -> None:
         """End here, unless it has ended."""

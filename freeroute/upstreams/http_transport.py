@@ -2,18 +2,18 @@
 
 import asyncio
 import functools
-import math
 import re
 import ssl
 from collections import deque
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
-from freeroute.clock import mono
 from freeroute.engine.ports import Dispatch
+from freeroute.engine.served import Onward
 from freeroute.upstreams.content_coding import Inflate, coding_of
 from freeroute.upstreams.http_connection import Answer, Connection
 from freeroute.upstreams.http_dial import Target, dial, target_of
+from freeroute.upstreams.http_patience import Patience
 from freeroute.upstreams.http_proxies import Proxies
 from freeroute.upstreams.transport import (
     Deadlines,
@@ -21,7 +21,6 @@ from freeroute.upstreams.transport import (
     Phase,
     ProtocolError,
     Refused,
-    TimedOut,
 )
 
 T = TypeVar("T")
@@ -139,7 +138,7 @@ class HttpTransport:
             connection.abort()
         return None
 
-    async def _made(self, target: Target, verify: bool, patience: "Patience") -> Connection:
+    async def _made(self, target: Target, verify: bool, patience: Patience) -> Connection:
         connect = patience.deadlines.connect
         context = await self._context(verify=verify) if target.is_tls else None
         connection = await patience.within(Phase.CONNECT, connect, dial(target, context))
@@ -188,121 +187,6 @@ def _trust(*, verify: bool) -> ssl.SSLContext:
     return context
 
 
-class Patience:
-    """The deadlines of one exchange, and which of them runs.
-
-    Its waits share one timer, which is put off when it rings too early: a stream waits for every event, and
-    a timer costs as much as half of what else is done about one.
-    """
-
-    __slots__ = (
-        "_due",
-        "_left_at",
-        "_loop",
-        "_phase",
-        "_rings_at",
-        "_seconds",
-        "_timer",
-        "_waiting",
-        "began",
-        "deadlines",
-        "ends_at",
-        "sent_in",
-    )
-
-    def __init__(self, deadlines: Deadlines) -> None:
-        """Begin now."""
-        self._loop = asyncio.get_running_loop()
-        self.deadlines = deadlines
-        self.began = mono()
-        self.sent_in = 0.0
-        self.ends_at = self._loop.time() + deadlines.total
-        self._left_at = math.inf  # when the reader of the body went away with a piece of it
-        self._phase, self._seconds = Phase.TOTAL, deadlines.total
-        self._timer: asyncio.TimerHandle | None = None
-        self._rings_at = math.inf
-        self._waiting: asyncio.Future[None] | None = None
-        self._due = math.inf  # when whoever waits has waited long enough
-
-    def until(self, phase: Phase, seconds: float, now: float) -> float:
-        """Make *phase* the one that is timed and return when it ends; the total comes first if shorter."""
-        at = now + seconds
-        if at > self.ends_at:
-            phase, seconds, at = Phase.TOTAL, self.deadlines.total, self.ends_at
-        self._phase, self._seconds = phase, seconds
-        return at
-
-    async def within(self, phase: Phase, seconds: float, awaited: Awaitable[T]) -> T:
-        """Await something, for at most *seconds* and what is left of the total."""
-        timer = asyncio.timeout_at(self.until(phase, seconds, self._loop.time()))
-        try:
-            async with timer:
-                return await awaited
-        except TimeoutError:
-            raise TimedOut(self._phase, self._seconds) from None
-
-    async def head(self, sending: Awaitable[None], answer: Answer, at: float) -> None:
-        """Have the request sent, and await the head of its *answer* until *at*."""
-        self._watch(answer.head, at)
-        try:
-            await sending
-            self.sent_in = mono() - self.began
-            await answer.head
-        finally:
-            self._waiting = None
-
-    def waiting(self, answer: Answer) -> "asyncio.Future[None]":
-        """Return what is done once more of the body of *answer* has come; raise if the total is spent."""
-        now = self.read_on()
-        waiter = answer.waiter = self._loop.create_future()
-        self._watch(waiter, self.until(Phase.IDLE, self.deadlines.idle, now))
-        return waiter
-
-    def came(self, answer: Answer) -> None:
-        """Note that nobody waits any more: with what has come of *answer*, whoever reads it goes away."""
-        self._waiting = answer.waiter = None
-        self._left_at = self._loop.time()
-
-    def read_on(self) -> float:
-        """Let the total go on, which stood still while nobody read; raise if it is spent. Returns the time.
-
-        A body that never pauses meets no other timer.
-        """
-        now = self._loop.time()
-        if now > self._left_at:
-            self.ends_at += now - self._left_at
-        self._left_at = now
-        if now >= self.ends_at:
-            raise TimedOut(Phase.TOTAL, self.deadlines.total)
-        return now
-
-    def over(self) -> None:
-        """Ring no more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _watch(self, waiting: "asyncio.Future[None]", due: float) -> None:
-        """Let *waiting* fail when it is *due*, unless it is done by then."""
-        self._waiting, self._due = waiting, due
-        if self._timer is None or due < self._rings_at:
-            self._set(due)
-
-    def _set(self, due: float) -> None:
-        self.over()
-        self._rings_at = due
-        self._timer = self._loop.call_at(due, self._ring)
-
-    def _ring(self) -> None:
-        self._timer = None
-        if self._waiting is None or self._waiting.done():
-            return
-        if self._due > self._rings_at:
-            self._set(self._due)
-        else:
-            self._waiting.set_exception(TimedOut(self._phase, self._seconds))
-
-
 class HttpExchange:
     """One answer; to be read to its end or aborted."""
 
@@ -312,6 +196,7 @@ class HttpExchange:
         self.status = answer.status
         self.headers: Sequence[tuple[bytes, bytes]] = answer.headers
         self._connection = connection
+        self.onward: Onward | None = None
         self._answer = answer
         self._patience = patience
         coding = coding_of(self.headers)
@@ -328,9 +213,11 @@ class HttpExchange:
                 patience.read_on()
             while (piece := self._ready()) is None:
                 waiter = patience.waiting(answer)
+                answer.passed_on = self._passed_on if self.onward is not None else None
                 try:
                     await waiter
                 finally:
+                    answer.passed_on = None
                     patience.came(answer)
             return piece
         except BaseException:
@@ -341,6 +228,18 @@ class HttpExchange:
         """Close the connection now, unless the body is complete and it can be used again."""
         if self._connection.answer is self._answer:
             self._connection.abort()
+
+    def _passed_on(self) -> bool:
+        """Say whether all that has come went on past whoever waits for it."""
+        answer = self._answer
+        if len(answer.pieces) != 1 or answer.complete or self._inflate is not None:
+            return False
+        if self.onward is None or not self.onward(answer.pieces[0]):
+            return False
+        answer.pieces.clear()
+        answer.size = 0
+        self._patience.wait_on()
+        return True
 
     def _ready(self) -> bytes | None:
         """Return what there is of the body, ``b""`` at its end; None if more is to come."""

@@ -62,6 +62,9 @@ class Answering:
         """Return the chunks that *data* completes; raises EventTooLarge."""
         return [chunk for line in self._lines.feed(data) for chunk in self._chunks(line)]
 
+    def alone(self, data: bytes) -> None:
+        """Return nothing: what comes is never a chunk as it is."""
+
     def finish(self) -> list[bytes]:
         """Return the chunks of a last line without its line break."""
         return [chunk for line in self._lines.finish() for chunk in self._chunks(line)]

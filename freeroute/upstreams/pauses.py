@@ -1,4 +1,4 @@
-"""Pauses in the reading of a stream, which are its caller's and not its provider's."""
+"""Silence of a stream, which is its provider's, and pauses in its reading, which are its caller's."""
 
 import math
 
@@ -20,6 +20,7 @@ class Pauses:
         """Begin with a reader that is there."""
         self.unread = 0.0
         self._since = math.inf
+        self._heard_at = math.inf  # less the pauses by then
         # Of the last long one; and the time by then, less all pauses.
         self._length, self._waited = 0.0, -math.inf
 
@@ -34,6 +35,15 @@ class Pauses:
             self.unread += length
         if length >= LONG:
             self._length, self._waited = length, now - self.unread
+        self._heard_at = min(self._heard_at, now - self.unread)  # silence begins with the first wait
+
+    def heard(self, now: float) -> None:
+        """Note that something to read came."""
+        self._heard_at = now - self.unread
+
+    def silence(self, now: float) -> float:
+        """Return for how long nothing to read has come, while somebody waited for it."""
+        return now - self.unread - self._heard_at
 
     def judged(self, outcome: Outcome | None, now: float) -> Outcome | None:
         """Return the *outcome* of a stream that ended, without blame for a cut that came of a pause."""

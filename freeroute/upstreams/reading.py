@@ -42,6 +42,10 @@ class Events(Protocol):
         """Return the payloads that *data* completes; raises EventTooLarge."""
         ...
 
+    def alone(self, data: bytes) -> bytes | None:
+        """Return the payload if *data* is one event, with nothing before it left to be read."""
+        ...
+
     def finish(self) -> list[bytes]:
         """Return what the end of the body completes."""
         ...
@@ -119,7 +123,7 @@ class Choices:
         """Say whether every choice that began has finished."""
         return bool(self._finished) and not self._unfinished
 
-    def goes_on(self, index: int) -> bool:
+    def is_open(self, index: int) -> bool:
         """Say whether the choice *index* has begun and not finished."""
         return index in self._unfinished
 

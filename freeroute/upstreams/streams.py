@@ -7,8 +7,9 @@ from typing import Any
 
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.usage import Usage
+from freeroute.engine.served import Onward
 from freeroute.upstreams.bodies import ANSWER_LIMIT, drain
-from freeroute.upstreams.complaints import is_list_of_errors, read_complaint
+from freeroute.upstreams.complaints import is_list_of_errors, read_complaint, tells_error
 from freeroute.upstreams.counting import Counting, without_usage
 from freeroute.upstreams.faults import before_answer, within_stream
 from freeroute.upstreams.pauses import Pauses
@@ -27,7 +28,7 @@ from freeroute.wire.answers import (
 from freeroute.wire.lenient import Lenient
 from freeroute.wire.mending import Mender
 from freeroute.wire.sse import DONE, EventTooLarge
-from freeroute.wire.strict import inspect_chunk, words_in
+from freeroute.wire.strict import Words, inspect_chunk, words_in
 
 # After the finish only a usage chunk and [DONE] can follow; an answer is not held back for them.
 AFTER_FINISH = 5.0
@@ -78,6 +79,7 @@ class ChatStream:
         self.outcome: Outcome | None = None
         self.skipped = 0
         self.held = False
+        self.onward: Onward | None = None
         self._clock = asyncio.get_running_loop().time
         self._pauses = Pauses()
         self._exchange = exchange
@@ -99,7 +101,6 @@ class ChatStream:
         # Whether chunks of words can be taken without looking at all that may be in others.
         self._short = repairs.takes_text and checking is None and lacking is None
         self._heard = False  # whether anything to read came of late
-        self._unheard = 0.0  # seconds of waiting without that
         self._meaningful = False
         self._over = False  # nothing more will be read
         self._done = False  # [DONE] came
@@ -164,12 +165,10 @@ class ChatStream:
         """Return the payloads of all events that are ready; empty at the end."""
         now = self._clock()
         self._pauses.end(now)
-        since = now - self._unheard
         while not self._ready and not self._over:
             await self._read_on()
             now = self._clock()
-            since = self._alive_since(since, now)
-        self._unheard = now - since
+            self._judge_silence(now)
         if self._ready:
             ready, self._ready = self._ready, []
             self._pauses.begin(now)
@@ -177,15 +176,14 @@ class ChatStream:
         self.outcome = self._pauses.judged(self.outcome, now)
         return await self._end()
 
-    def _alive_since(self, since: float, now: float) -> float:
-        """Return since when nothing to read came, *since* or *now*; comments and empty pieces are none."""
+    def _judge_silence(self, now: float) -> None:
+        """End it if nothing to read came for too long; comments and empty pieces are none."""
         if self._heard:
             self._heard = False
-            return now
-        if not self._over and now - since >= WITHOUT_EVENTS * self._patience:
+            self._pauses.heard(now)
+        elif not self._over and self._pauses.silence(now) >= WITHOUT_EVENTS * self._patience:
             told = f"nothing to read for {WITHOUT_EVENTS * self._patience:g} s"
             self._fail(Outcome(Kind.STALLED, self._exchange.status, told))
-        return since
 
     def abort(self) -> None:
         """Close the connection and settle what was used so far; safe to call more than once."""
@@ -224,14 +222,14 @@ class ChatStream:
         return min(self._between, AFTER_FINISH) if self.is_complete else self._between
 
     async def _read_on(self) -> None:
-        """Read what comes next; how that may fail ends the stream."""
+        """Read what comes next, but for the words that *onward* takes; how that may fail ends the stream."""
         try:
             if self._watch or self.is_complete:
                 async with asyncio.timeout(self._patience):
-                    data = await self._exchange.next()
-            else:
-                data = await self._exchange.next()
-            self._read(data)
+                    self._read(await self._exchange.next())
+                return
+            self._exchange.onward = self._pass_on if self.onward is not None and self._short else None
+            self._read(await self._exchange.next())
         except TransportError as exc:
             self._fail(within_stream(exc, self._exchange.status))
         except TimeoutError:
@@ -239,6 +237,34 @@ class ChatStream:
             self._fail(Outcome(Kind.STALLED, self._exchange.status, silent))
         except EventTooLarge as exc:
             self._fail(Outcome(Kind.GARBAGE, self._exchange.status, str(exc)))
+        finally:
+            self._exchange.onward = None
+
+    def _pass_on(self, data: bytes) -> bool:
+        """Pass *data* on while a reader waits, if it is words that nothing is to be done about."""
+        payload = self._parser.alone(data)
+        words = self._words_in(payload) if payload is not None else None
+        if payload is None or words is None or self.onward is None:
+            return False
+        # Without text it may be all that comes for long, which whoever waits has to look at.
+        if not (size := words.size) or not self.onward(payload):
+            return False
+        self._last = words
+        self._counting.text += size
+        self._pauses.heard(self._clock())
+        return True
+
+    def _words_in(self, payload: bytes) -> Words | None:
+        """Return the chunk *payload* if it is words that nothing is to be done about, as most are.
+
+        A stream that brings a chunk of another form is likely to bring more: they are not tried any more.
+        """
+        if not (self._short and self._meaningful) or self._lenient.waits:
+            return None
+        words = words_in(payload)
+        self._short = words is not None
+        is_bounded = self._counting.text + len(payload) <= self._most
+        return words if words is not None and is_bounded and self._choices.is_open(words.index) else None
 
     def _read(self, data: bytes) -> None:
         for payload in self._parser.feed(data) if data else self._parser.finish():
@@ -251,13 +277,10 @@ class ChatStream:
 
     def _judge_end(self) -> None:
         """Judge a body at its end, whether it said ``[DONE]`` or not: only a finish makes an answer whole."""
-        if self._parser.stray is not None and not self.is_complete:
-            stray = inspect(self._parser.stray)
-            is_object = stray is not None and stray.choices is None
-            if is_object or is_list_of_errors(self._parser.stray):
-                self.outcome = self._judge(self._parser.stray)
-                return
-        if not self.is_complete and self._meaningful:
+        stray = self._parser.stray
+        if stray is not None and not self.is_complete and tells_error(stray):
+            self.outcome = self._judge(stray)
+        elif not self.is_complete and self._meaningful:
             self.outcome = Outcome(Kind.TRUNCATED, self._exchange.status, "ended without a finish")
 
     def _take(self, payload: bytes) -> None:
@@ -267,7 +290,11 @@ class ChatStream:
             return
         if not payload or payload.isspace():
             return
-        if self._short and self._meaningful and not self._lenient.waits and self._takes_words(payload):
+        if (words := self._words_in(payload)) is not None:
+            self._last = words
+            self._heard |= words.size > 0
+            self._counting.text += words.size
+            self._ready.append(payload)
             return
         payload, piece = read_chunk(payload, self._lenient)
         error = error_in(piece) if piece is not None else None
@@ -283,7 +310,7 @@ class ChatStream:
             return
         self._note(piece)
         if self._counting.text > self._most:
-            self._fail_unbounded()
+            self._fail(Outcome(Kind.GARBAGE, self._exchange.status, "far longer than asked for"))
             return
         if self._travels(piece):
             if piece.usage is not None and not self._counting.believes(piece):
@@ -292,30 +319,13 @@ class ChatStream:
             chunk = self._mender.chunk(told, piece)
             self.finish = self._repairs.finish(self.finish)
             if self._checking is not None and (wrong := self._checking.take(chunk)):
-                self._misfit(wrong)
+                # Where the finish would be: an answer that does not fit its schema has none.
+                self._over, self.finish = True, None
+                self.outcome = Outcome(Kind.NONCONFORMING, self._exchange.status, wrong)
                 return
             self._ready += [chunk] if self._lacking is None else self._lacking.take(chunk)
             if not self._meaningful:
                 self._meaningful = self._begins(piece if told is payload else inspect(told))
-
-    def _takes_words(self, payload: bytes) -> bool:
-        """Take a chunk of words that nothing is to be done about, as most are; say whether it was one.
-
-        A stream that brings another one is likely to bring more: they are not tried any more.
-        """
-        words = words_in(payload)
-        if words is None or not self._choices.goes_on(words.choices[0].index):
-            self._short = words is not None
-            return False
-        self._last = words
-        if size := words.size:
-            self._heard = True
-            self._counting.text += size
-            if self._counting.text > self._most:
-                self._fail_unbounded()
-                return True
-        self._ready.append(payload)
-        return True
 
     def _begins(self, told: Piece | None) -> bool:
         """Say whether the answer has begun with *told*, which the caller gets: what is held back tells
@@ -366,14 +376,6 @@ class ChatStream:
         self._over = True
         if not self.is_complete:
             self.outcome = outcome
-
-    def _fail_unbounded(self) -> None:
-        self._fail(Outcome(Kind.GARBAGE, self._exchange.status, "far longer than asked for"))
-
-    def _misfit(self, wrong: str) -> None:
-        """End it where the finish would be: an answer that does not fit its schema has none."""
-        self._over, self.finish = True, None
-        self.outcome = Outcome(Kind.NONCONFORMING, self._exchange.status, wrong)
 
     async def _end(self) -> Sequence[bytes]:
         """Settle the usage, once; return what was held back, then the usage that the caller asked for and the

@@ -11,6 +11,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from freeroute.engine.ports import Dispatch
+from freeroute.engine.served import Onward
 
 
 class Deadlines(Struct, frozen=True):
@@ -92,11 +93,15 @@ class ProtocolError(TransportError):
 
 
 class Exchange(Protocol):
-    """An answer whose head has arrived; its request was sent *sent_in* seconds after it was asked for."""
+    """An answer whose head has arrived; its request was sent *sent_in* seconds after it was asked for.
+
+    While ``next`` waits, *onward* may be given a piece that comes by itself, in place of it.
+    """
 
     sent_in: float
     status: int
     headers: Sequence[tuple[bytes, bytes]]
+    onward: Onward | None
 
     async def next(self) -> bytes:
         """Return all body bytes that are ready, waiting for at least one; ``b""`` at the end.

@@ -38,8 +38,8 @@ class SseParser:
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return the payloads of the events that *data* completes; raises EventTooLarge."""
-        if self._is_one_event(data):
-            return [data[6:-2]]
+        if (payload := self.alone(data)) is not None:
+            return [payload]
         if self._head is not None:
             data = self._without_mark(self._head + data)
         if self._after_cr and data:
@@ -55,6 +55,19 @@ class SseParser:
             self._keep(data)
             return []
         return self._read(data)
+
+    def alone(self, data: bytes) -> bytes | None:
+        """Return the payload if *data* is one event on one line, as nearly all is that a stream brings."""
+        size = len(data)
+        is_alone = (
+            data.find(b"\n") == size - 2 <= self._limit
+            and data[-1] == _LF
+            and data.startswith(b"data: ")
+            and data.find(b"\r") < 0
+            and not (self._line or self._data or self._after_cr)
+            and self._head is None
+        )
+        return data[6:-2] if is_alone else None
 
     def finish(self) -> list[bytes]:
         """Return the payload of an event the stream ended in without its blank line."""
@@ -72,18 +85,6 @@ class SseParser:
     def stray(self) -> bytes | None:
         """Return the last bare JSON of the stream, on one line or on several; None if there was none."""
         return b"\n".join(self._stray) if self._stray else None
-
-    def _is_one_event(self, data: bytes) -> bool:
-        """Say whether *data* is one event on one line, as nearly everything is that a stream brings."""
-        size = len(data)
-        return (
-            data.find(b"\n") == size - 2 <= self._limit
-            and data[-1] == _LF
-            and data.startswith(b"data: ")
-            and data.find(b"\r") < 0
-            and not (self._line or self._data or self._after_cr)
-            and self._head is None
-        )
 
     def _without_mark(self, data: bytes) -> bytes:
         if len(data) < len(_BOM) and _BOM.startswith(data):

@@ -137,6 +137,11 @@ class Words(Chunk, kw_only=True):
     x_groq: None = None
 
     @property
+    def index(self) -> int:
+        """Return the index of the choice."""
+        return self.choices[0].index
+
+    @property
     def size(self) -> int:
         """Return how many bytes of generated text it holds."""
         said = self.choices[0].delta

@@ -54,6 +54,17 @@ async def test_a_whole_answer_and_a_stream_are_taken_down_as_they_are_told():
     assert keeper.seen == [("r1", 200, "Because."), ("r2", 200, "Because.")]
 
 
+async def test_nothing_goes_past_whoever_takes_it_down():
+    keeper = Kept()
+    there = world(keeper, a=[streamed([said("Be")], [said("cause.")])])
+    served = await there.gateway.chat(call("a/m", stream=True), there.context())
+    served.onward = lambda _: True
+    while await served.next():
+        assert served.onward is None
+    await served.finish()
+    assert keeper.seen == [("r1", 200, "Because.")]
+
+
 async def test_of_a_stream_that_dies_or_is_left_what_was_told_is_taken_down():
     keeper = Kept()
     there = world(

@@ -114,6 +114,36 @@ async def test_a_stream_that_nobody_read_for_long_is_nobody_s_fault():
     assert not world.is_suspect("a/m#k1")
 
 
+class Passing(ScriptedStream):
+    """A stream that offers each of its payloads to go past its reader, and notes whether it may."""
+
+    def __init__(self, *payloads: bytes) -> None:
+        super().__init__([[payload] for payload in payloads], Outcome(Kind.SERVED), None)
+        self.free: list[bool] = []
+
+    async def next(self):
+        self.free.append(self.onward is not None)
+        ready = await super().next()
+        if self.onward is not None and ready and self.onward(ready[0]):
+            return await self.next()
+        return ready
+
+
+@pytest.mark.parametrize("continues", [False, True])
+async def test_all_but_the_first_payload_may_go_past_its_reader_unless_it_is_to_be_gone_on_with(
+    continues,
+):
+    stream = Passing(b'{"id":"c7"}', b"{}", b"{}")
+    world = World(provider("a"), a=[Sent(Outcome(Kind.SERVED), stream=stream)])
+    served = await world.gateway.chat(call(stream=True), world.context(continues=continues))
+    past: list[bytes] = []
+    served.onward = lambda payload: not past.append(payload)  # type: ignore[func-returns-value]
+    assert await read(served) == [b'{"id":"c7"}', *([b"{}"] * 2 if continues else [])]
+    await served.finish()
+    assert past == ([] if continues else [b"{}"] * 2)
+    assert stream.free[:2] == [False, not continues]
+
+
 class Broken(ScriptedStream):
     """A stream that our own code fails to read after its first events."""
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from freeroute.domain.clients import Client
+from freeroute.engine.served import Onward
 from freeroute.errors import ApiError, InvalidRequest, NotFound
 from freeroute.wire.answers import Piece, inspect
 from freeroute.wire.chat import CallContext, ChatCall
@@ -34,6 +35,7 @@ class FakeServed:
     ) -> None:
         self.headers = headers or {"x-freeroute-provider": "groq", "x-freeroute-attempts": "1"}
         self.body = body
+        self.onward: Onward | None = None
         self.finished: list[bool] = []
         self.ended = asyncio.Event()
         self.interrupted = self.failed = self.stalled = False

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from freeroute.engine.ports import Dispatch
+from freeroute.engine.served import Onward
 from freeroute.upstreams.transport import Deadlines, Disconnected, TransportError
 
 HANG = "hang"
@@ -54,6 +55,7 @@ class PlayedExchange:
             *reply.headers,
         ]
         self.aborted = 0
+        self.onward: Onward | None = None
         self.ended = False
         self._steps = list(reply.steps)
 
@@ -70,6 +72,8 @@ class PlayedExchange:
         if isinstance(step, str):
             await asyncio.Event().wait()
             raise AssertionError("unreachable")
+        if self.onward is not None and self.onward(step):
+            return await self.next()
         return step
 
     def abort(self) -> None:

@@ -25,7 +25,7 @@ from freeroute.engine.attempts import Routing
 from freeroute.engine.gateway import Gateway
 from freeroute.engine.ports import Answer, Sent, Terms
 from freeroute.engine.relay import Serving
-from freeroute.engine.served import Served
+from freeroute.engine.served import Onward, Served
 from freeroute.errors import ApiError
 from freeroute.stores.memory import MemoryCounters
 from freeroute.wire.chat import CallContext, ChatCall
@@ -67,6 +67,7 @@ class ScriptedStream:
         self.usage = usage
         self.skipped = 0
         self.held = False
+        self.onward: Onward | None = None
         self.owes_usage = False
         self.unread = 0.0
         self.lost: tuple[str, ...] = ()

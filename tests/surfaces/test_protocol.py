@@ -424,3 +424,69 @@ async def test_a_caller_that_stops_reading_gives_its_place_back_at_gateway_and_p
     assert (len(ollama.open), app.gateway.in_flight) == (0, 0)
     [told] = app.gateway.status()["requests"]
     assert told["status"] == 499
+
+
+class Passed(FakeServed):
+    """A stream whose payloads go past its reader, as far as that lets them; *refused* says which did not."""
+
+    def __init__(self, payloads: list[bytes]) -> None:
+        super().__init__()
+        self.payloads = payloads
+        self.refused: list[int] = []
+        self.offered = False
+        self.held_up = asyncio.Event()
+
+    async def next(self):
+        while self.payloads:
+            await asyncio.sleep(0)
+            payload = self.payloads.pop(0)
+            self.offered = self.onward is not None
+            if self.onward is None or not self.onward(payload):
+                self.refused.append(len(self.payloads))
+                self.held_up.set()
+                return [payload]
+        return ()
+
+
+STREAM = HI.replace(b'"free"', b'"free", "stream": true')
+
+
+async def test_what_goes_past_a_reader_arrives_in_order_with_what_does_not(build, gateway):
+    payloads = [b'{"n":%d}' % number for number in range(5)]
+    gateway.answer = served = Passed(list(payloads))
+    async with serving(build()) as url, RawCaller.to(url) as caller:
+        await caller.send(post(STREAM))
+        await caller.head()
+        async with asyncio.timeout(5):
+            body = await caller.reader.readuntil(b"\r\n0\r\n\r\n")
+    assert (served.offered, served.refused) == (True, [])
+    assert [line[6:] for line in body.split(b"\n") if line.startswith(b"data: {")] == payloads
+
+
+async def test_nothing_goes_past_on_to_a_caller_that_reads_too_slowly(build, gateway):
+    payloads = [b'{"n":"%b"}' % (b"x" * 32768)] * 400
+    gateway.answer = served = Passed(list(payloads))
+    async with serving(build()) as url, RawCaller.to(url) as caller:
+        caller.stop_reading()
+        await caller.send(post(STREAM))
+        async with asyncio.timeout(5):
+            await served.held_up.wait()
+        left = len(served.payloads)
+        await asyncio.sleep(0.05)
+        assert len(served.payloads) == left > 0
+        caller.read_on()
+        await caller.head()
+        async with asyncio.timeout(5):
+            read = 0
+            while read < 400:
+                read += (await caller.reader.readuntil(b"\n\n")).count(b"data: {")
+
+
+async def test_a_caller_of_http_1_0_gets_a_stream_that_nothing_goes_past(build, gateway):
+    gateway.answer = served = Passed([b"{}"] * 3)
+    async with serving(build()) as url, RawCaller.to(url) as caller:
+        await caller.send(post(STREAM).replace(b"HTTP/1.1", b"HTTP/1.0"))
+        await caller.head()
+        async with asyncio.timeout(5):
+            body = await caller.reader.read()
+    assert (served.offered, body.count(b"data: {}\n\n")) == (False, 3)

@@ -119,6 +119,45 @@ async def test_what_is_ready_together_is_returned_together_and_nothing_more_is_w
         assert await exchange.next() == b""
 
 
+async def test_a_piece_that_comes_by_itself_may_go_past_whoever_waits(transport, tls):
+    taken: list[bytes] = []
+    waiting, offered = asyncio.Event(), asyncio.Event()
+
+    def take(piece: bytes) -> bool:
+        offered.set()
+        if piece != b"unwanted":
+            taken.append(piece)
+        return piece != b"unwanted"
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(CHUNKED)
+        for last, piece in ((False, b"one"), (False, b"two"), (True, b"unwanted"), (False, b"three")):
+            await happens(waiting)
+            offered.clear()
+            await peer.send(chunk(piece))
+            await happens(offered)
+            if last:
+                waiting.clear()
+        await peer.send(chunk(b"the"), chunk(b"end"), b"0\r\n\r\n")
+        await peer.gone()
+
+    async def read() -> bytes:
+        reading = asyncio.create_task(exchange.next())
+        await turns()
+        waiting.set()
+        return await reading
+
+    async with serve(script, tls) as server:
+        exchange = await ask(transport, server)
+        exchange.onward = take
+        assert await read() == b"unwanted"
+        assert taken == [b"one", b"two"]
+        assert await read() == b"theend"
+        assert taken == [b"one", b"two", b"three"]
+        assert await exchange.next() == b""
+
+
 async def test_a_body_without_length_ends_with_its_connection(transport, tls):
     async with serve(says(UNTIL_CLOSE, b"some"), tls) as server:
         assert await whole(await ask(transport, server)) == b"some"

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from freeroute.upstreams.http_connection import Answer
-from freeroute.upstreams.http_transport import Patience
+from freeroute.upstreams.http_patience import Patience
 from freeroute.upstreams.transport import Deadlines, Phase, TimedOut
 from tests.support.virtual import run
 
@@ -66,3 +66,26 @@ def test_nobody_is_told_of_a_silence_that_nobody_waited_through():
         patience.over()
 
     run(read())
+
+
+def test_silence_begins_anew_with_what_goes_past_whoever_waits_and_the_total_goes_on():
+    async def waited_through(deadlines: Deadlines) -> tuple[Phase, float]:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        answer = Answer(loop, lambda _: None, reused=False)
+        patience = Patience(deadlines)
+
+        def passed_on() -> bool:
+            patience.wait_on()
+            return True
+
+        answer.passed_on = passed_on
+        for at in (6, 12, 18):
+            loop.call_later(at, answer.wake)
+        with pytest.raises(TimedOut) as caught:
+            await more(patience, answer)
+        patience.over()
+        return caught.value.phase, loop.time() - began
+
+    assert run(waited_through(Deadlines(idle=10, total=100))) == (Phase.IDLE, pytest.approx(28))
+    assert run(waited_through(Deadlines(idle=10, total=15))) == (Phase.TOTAL, pytest.approx(15))

@@ -9,6 +9,7 @@ from freeroute.domain.catalogue import Candidate, Key, Model, Provider, candidat
 from freeroute.domain.outcome import Kind
 from freeroute.domain.usage import Demand
 from freeroute.engine.ports import Dispatch, Sent, Terms
+from freeroute.engine.served import Onward
 from freeroute.upstreams.kinds import Upstreams
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport
 from freeroute.wire.chat import ChatCall
@@ -145,6 +146,7 @@ class _Overheard:
         self._exchange = exchange
         self._listening = listening
         self.sent_in, self.status, self.headers = exchange.sent_in, exchange.status, exchange.headers
+        self.onward: Onward | None = None  # all of it is to be heard
 
     async def next(self) -> bytes:
         data = await self._exchange.next()
