@@ -215,3 +215,9 @@ def test_a_pattern_whose_first_segment_is_a_provider_names_no_other(catalogue):
 
 def test_without_providers_the_meta_models_are_there_and_empty():
     assert found(catalogue_of([], []), "free").candidates == ()
+
+
+def test_the_tag_that_ollamas_clients_put_behind_a_name_means_nothing(catalogue):
+    names = Names(catalogue)
+    assert names.resolve("free:latest") is names.resolve("free")
+    assert isinstance(names.resolve("nothing:latest"), NotFound)

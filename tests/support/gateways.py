@@ -125,6 +125,7 @@ class FakeGateway:
         self.began = asyncio.Event()
         self.settled = asyncio.Event()
         self.is_ready = True
+        self.entry: dict[str, Any] = {}  # what is told of every model besides
 
     async def chat(self, call: ChatCall, context: CallContext) -> FakeServed:
         self.calls.append((call, context))
@@ -157,7 +158,7 @@ class FakeGateway:
         return self._model(model_id)
 
     def _model(self, model_id: str) -> dict[str, Any]:
-        return {"id": model_id, "object": "model", "created": 1, "owned_by": "freeroute"}
+        return {"id": model_id, "object": "model", "created": 1, "owned_by": "freeroute", **self.entry}
 
     def plan(self, model: str, client: Client | None) -> dict[str, Any]:
         self.asked.append(("plan", model))
