@@ -106,6 +106,7 @@ class App:
             no_train=plan.settings.privacy == "no-train",
             demo=demo,
             version=version(),
+            offers=plan.assembly.offers,
         )
         self.metrics.watch(self.gateway.view)
         self.enrolment = Enrolment(plan.settings.clients)

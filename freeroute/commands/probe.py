@@ -97,7 +97,7 @@ def _local(server: "Provider") -> "Provider":
 
 def _model(provider: "Provider", wanted: str | None) -> "Model":
     """Return the model that is asked: the *wanted* one, else the one that is the least loss."""
-    chats = [model for model in provider.models if "embeddings" not in model.capabilities]
+    chats = [model for model in provider.models if model.talks]
     if wanted is not None:
         chats = [model for model in chats if wanted in (model.id, model.family)]
     if not chats:

@@ -16,6 +16,7 @@ from freeroute.domain.catalogue import Catalogue, MetaModel, Privacy, Provider, 
 from freeroute.domain.families import family_of
 from freeroute.domain.patterns import is_pattern
 from freeroute.domain.resolve import Names, Target, members
+from freeroute.domain.tasks import APART
 
 
 class SwitchedOn(Struct, frozen=True):
@@ -29,12 +30,16 @@ class SwitchedOn(Struct, frozen=True):
 
 
 class Assembly(Struct, frozen=True):
-    """The catalogue, what is on, local servers yet to be looked for, and *hints* on what could be better."""
+    """The catalogue, what is on, local servers yet to be looked for, and *hints* on what could be better.
+
+    *offers* are the providers of the catalogue, on or not, by what models of theirs do beside chat.
+    """
 
     catalogue: Catalogue
     switched_on: tuple[SwitchedOn, ...]
     local: tuple[Provider, ...] = ()
     hints: tuple[str, ...] = ()
+    offers: dict[str, tuple[str, ...]] = {}
 
 
 def assemble(settings: Settings, entries: Mapping[str, ProviderSpec], today: date) -> Assembly:
@@ -63,7 +68,17 @@ def assemble(settings: Settings, entries: Mapping[str, ProviderSpec], today: dat
         switched_on=tuple(switched_on(provider, why) for provider, why in on),
         local=tuple(local),
         hints=hints_of(settings, entries, catalogue, local),
+        offers={capability: _offering(capability, entries) for capability in sorted(APART)},
     )
+
+
+def _offering(capability: str, entries: Mapping[str, ProviderSpec]) -> tuple[str, ...]:
+    able = (
+        name
+        for name, spec in entries.items()
+        if any(capability in or_else(model.capabilities, ()) for model in models_of(spec))
+    )
+    return tuple(able)
 
 
 def with_local(catalogue: Catalogue, found: list[Provider]) -> Catalogue:

@@ -28,6 +28,7 @@ INHERITED = (
     "failed_calls_count",
     "probes",
     "key_check",
+    "paths",
     "engine",
 )
 
@@ -71,6 +72,8 @@ def _inherited(
         if not or_else(base.key_check, "/").startswith("/"):
             # A whole address is the other provider's own: a key sent there would reach the wrong people.
             base = structs.replace(base, key_check=UNSET)
+        own = {task: path for task, path in or_else(base.paths, {}).items() if path.startswith("/")}
+        base = structs.replace(base, paths=own or UNSET)
     return base
 
 

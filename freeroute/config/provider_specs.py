@@ -12,20 +12,20 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from freeroute.config.values import SPANS, Count, Duration, Positive, Span, refuse_unprintable
 from freeroute.domain.catalogue import (
-    Auth,
     ErrorRule,
     LocalRank,
     Precharge,
     Price,
     Privacy,
     Quirks,
-    RateHeaders,
     Scope,
     Unit,
     WindowKind,
 )
+from freeroute.domain.headers import Auth, RateHeaders
 
-# What a request may ask for, and what only rules and readers look at: reasoning and embeddings.
+# What a request may ask for, what models are for that are not for chat alone (from completions on), and what
+# only rules and readers look at: reasoning, and chat, for a model that does so beside another task.
 Capability = Literal[
     "tools",
     "images",
@@ -36,7 +36,18 @@ Capability = Literal[
     "json_object",
     "json_schema",
     "reasoning",
+    "completions",
     "embeddings",
+    "dimensions",
+    "rerank",
+    "image_output",
+    "transcription",
+    "speech",
+    "moderation",
+    "chat",
+]
+TaskName = Literal[
+    "completions", "embeddings", "rerank", "image", "transcription", "translation", "speech", "moderation"
 ]
 
 
@@ -97,7 +108,10 @@ class TimeoutsSpec(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ModelSpec(Struct, frozen=True, forbid_unknown_fields=True):
-    """A model at a provider; only the id is required. *retires* is an ISO date."""
+    """A model at a provider; only the id is required. *retires* is an ISO date.
+
+    *dimensions* is how long its vectors are, *max_inputs* of how many texts a call may ask for them.
+    """
 
     id: Annotated[str, Meta(min_length=1, max_length=128)]
     family: Annotated[str, Meta(min_length=1, max_length=128)] | UnsetType = UNSET
@@ -108,6 +122,8 @@ class ModelSpec(Struct, frozen=True, forbid_unknown_fields=True):
     speed: SpeedSpec | UnsetType = UNSET
     price: Price | UnsetType = UNSET
     neurons: Price | UnsetType = UNSET
+    dimensions: Count | UnsetType = UNSET
+    max_inputs: Count | UnsetType = UNSET
     auto: bool | UnsetType = UNSET
     enabled: bool | UnsetType = UNSET
     limits: tuple[LimitSpec, ...] | UnsetType = UNSET
@@ -156,7 +172,8 @@ class ProviderSpec(Struct, frozen=True, forbid_unknown_fields=True):
 
     *env* are variables whose presence switches it on, *env_named* those that count only once the provider
     is listed, since people hold them for other uses too or they stand for a bill. *variables* are put into
-    the URLs. *engine* names the local server software to look for and list models of, *max_context* the most
+    the URLs. *paths* are where tasks are found that are not where OpenAI has them: below *base_url*, or whole
+    addresses. *engine* names the local server software to look for and list models of, *max_context* the most
     tokens it is asked to load one with.
     """
 
@@ -185,6 +202,7 @@ class ProviderSpec(Struct, frozen=True, forbid_unknown_fields=True):
     failed_calls_count: bool | UnsetType = UNSET
     probes: bool | UnsetType = UNSET
     key_check: str | UnsetType = UNSET
+    paths: dict[TaskName, str] | UnsetType = UNSET
     engine: Literal["ollama", "llamacpp", "lmstudio", "vllm"] | UnsetType = UNSET
     max_context: Count | UnsetType = UNSET
     signup_url: str | UnsetType = UNSET

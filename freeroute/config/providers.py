@@ -23,7 +23,6 @@ from freeroute.config.references import split
 from freeroute.config.schema import Where
 from freeroute.config.values import SPANS
 from freeroute.domain.catalogue import (
-    Auth,
     ErrorRule,
     Key,
     Limit,
@@ -32,14 +31,15 @@ from freeroute.domain.catalogue import (
     Privacy,
     Provider,
     Quirks,
-    RateHeaders,
     Scope,
     Timeouts,
     Unit,
 )
 from freeroute.domain.families import family_of
+from freeroute.domain.headers import Auth, RateHeaders
 from freeroute.domain.measuring import UNKNOWN
 from freeroute.domain.outcome import Kind
+from freeroute.domain.tasks import Task
 from freeroute.upstreams.kinds import known
 
 
@@ -85,7 +85,8 @@ def provider_of(
         probes=or_else(spec.probes, True),
         retired=or_else(spec.retired, {}),
         origin="settings" if listed else "catalogue",
-        key_check=_key_check(spec, settings, where.member("key_check")),
+        key_check=_path(or_else(spec.key_check, ""), spec, settings, where.member("key_check")) or None,
+        paths=_paths(spec, settings, where),
         engine=or_else(spec.engine, None),
         max_context=_max_context(spec, where),
     )
@@ -148,12 +149,19 @@ def address_problem(url: str) -> str | None:
     return None
 
 
-def _key_check(spec: ProviderSpec, settings: Settings, where: Where) -> str | None:
-    """Return the path or address of the check; a path that lacks its slash would name another host."""
-    told = _filled(or_else(spec.key_check, ""), spec, settings, where)
+def _paths(spec: ProviderSpec, settings: Settings, where: Where) -> dict[Task, str]:
+    return {
+        Task(name): _path(path, spec, settings, where.member(f"paths.{name}"))
+        for name, path in or_else(spec.paths, {}).items()
+    }
+
+
+def _path(told: str, spec: ProviderSpec, settings: Settings, where: Where) -> str:
+    """Return the path or address that is *told*; a path that lacks its slash would name another host."""
+    told = _filled(told, spec, settings, where)
     if told and not re.fullmatch(r"(/|https?://[\w.-])[!-~]*", told, re.ASCII):
         raise where.error("expected a path such as /models, or a whole address")
-    return told or None
+    return told
 
 
 def _told_by(name: str, spec: ProviderSpec, settings: Settings) -> str | None:
@@ -308,6 +316,8 @@ def _model(
         tokens_per_second=or_else(speed.tokens_per_second, 50.0),
         price=or_else(spec.price, None),
         neurons=or_else(spec.neurons, None),
+        dimensions=or_else(spec.dimensions, None),
+        max_inputs=or_else(spec.max_inputs, None),
         auto=or_else(spec.auto, True),
         enabled=or_else(spec.enabled, not gone),
         limits=limits,

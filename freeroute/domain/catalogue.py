@@ -8,6 +8,8 @@ from msgspec import Meta, Struct, field
 from msgspec.structs import force_setattr
 
 from freeroute.domain.aliases import BUILT_IN, MODEL_ALIASES, Aliases
+from freeroute.domain.headers import Auth, RateHeaders
+from freeroute.domain.tasks import APART, TALKS, Task
 from freeroute.domain.tokenizers import tokenizer_of
 
 
@@ -169,28 +171,6 @@ class Precharge(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     default: Annotated[int, Meta(ge=1)] = 2048
 
 
-Window = Literal["minute", "hour", "day", "week", "month"]
-
-
-class RateHeaders(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Which window rate headers speak of that do not name it.
-
-    *requests* is for ``x-ratelimit-*-requests``, *tokens* for ``x-ratelimit-*-tokens``. With *plain*, those
-    without a unit count requests, of the minute or the day, as their reset tells.
-    """
-
-    requests: Window | None = None
-    tokens: Window | None = None
-    plain: bool = False
-
-
-class Auth(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How a key travels: ``Authorization: Bearer <key>`` unless told otherwise."""
-
-    header: str = "Authorization"
-    scheme: str = "Bearer"
-
-
 class Price(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """USD, or neurons, per million tokens."""
 
@@ -203,7 +183,8 @@ class Model(Struct, frozen=True):
 
     *quality* 0-100; *first_token* seconds and *tokens_per_second* are priors until measured. Of a model on a
     local server, *default_context* is the context it is loaded with unless a call asks for more, and *cold*
-    says that it has to be loaded first.
+    says that it has to be loaded first. One that makes vectors makes them *dimensions* long unless told
+    otherwise, of *max_inputs* texts a call at most.
     """
 
     id: str
@@ -218,6 +199,8 @@ class Model(Struct, frozen=True):
     tokens_per_second: float = 50.0
     price: Price | None = None
     neurons: Price | None = None
+    dimensions: int | None = None
+    max_inputs: int | None = None
     auto: bool = True
     enabled: bool = True
     limits: tuple[Limit, ...] = ()
@@ -232,6 +215,11 @@ class Model(Struct, frozen=True):
     def tier(self) -> int:
         """Return 3 for frontier (quality 80+), 2 for large (60+), 1 for medium (40+), 0 for small."""
         return (self.quality >= 80) + (self.quality >= 60) + (self.quality >= 40)
+
+    @property
+    def talks(self) -> bool:
+        """Say whether it is a model for chat, whatever else it does."""
+        return not self.capabilities & APART or bool(self.capabilities & TALKS)
 
     def emulates(self, needs: frozenset[str]) -> bool:
         """Say whether *needs* ask for a schema that this model knows nothing of, though it writes JSON."""
@@ -262,9 +250,10 @@ class Key(Struct, frozen=True):
 class Provider(Struct, frozen=True):
     """A service with a base URL, an auth scheme and quirks; everything resolved, nothing to look up.
 
-    *key_check* is the path (or whole URL) of a cheap GET that answers only to a valid key. *engine* is the
-    local server software to expect there: ollama, llamacpp, lmstudio or vllm; *max_context* the most tokens
-    it is asked to load a model with.
+    *key_check* is the path (or whole URL) of a cheap GET that answers only to a valid key. *paths* are those
+    (or whole URLs) of tasks that are not where OpenAI has them. *engine* is the local server software to
+    expect there: ollama, llamacpp, lmstudio or vllm; *max_context* the most tokens it is asked to load a
+    model with.
     """
 
     id: str
@@ -289,6 +278,7 @@ class Provider(Struct, frozen=True):
     retired: dict[str, str] = {}
     origin: str = "settings"
     key_check: str | None = None
+    paths: dict[Task, str] = {}
     engine: str | None = None
     max_context: int | None = None
 

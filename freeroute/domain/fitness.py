@@ -5,12 +5,13 @@ from collections.abc import Collection
 from typing import Any
 
 from freeroute.clock import Now
-from freeroute.domain.catalogue import Candidate, Privacy, Quirks
+from freeroute.domain.catalogue import Candidate, Model, Privacy, Quirks
 from freeroute.domain.estimates import GENEROUS
 from freeroute.domain.needs import Fit, Need, Reason
 from freeroute.domain.outcome import DROPPABLE, FEATURES, IN_MESSAGES, PREFILL, many
 from freeroute.domain.patterns import by_pattern
 from freeroute.domain.standing import Standing
+from freeroute.domain.tasks import APART, DIMENSIONS
 
 _PLAIN_NAME = re.compile(r"\w+", re.ASCII).fullmatch
 
@@ -51,7 +52,18 @@ def barred(candidate: Candidate, need: Need) -> str | None:
         missing -= {"json_schema"}
     if missing:
         return f"no {', '.join(sorted(missing))}"
-    return None
+    if not model.talks and not need.capabilities & APART:
+        return "no model for chat"
+    return _another_length(model, need)
+
+
+def _another_length(model: Model, need: Need) -> str | None:
+    """Return why the vectors of *model* cannot be as long as *need* says; None if they can."""
+    if need.dimensions is None or model.dimensions == need.dimensions:
+        return None
+    if need.resized:
+        return None if DIMENSIONS in model.capabilities else "vectors of another length, or of an unknown one"
+    return None if model.dimensions is None else f"vectors of {model.dimensions} dimensions"
 
 
 def _too_much(quirks: Quirks, tools: Collection[str]) -> str | None:

@@ -103,7 +103,8 @@ def charges_of(candidate: Candidate, demand: Demand) -> tuple[Charge, ...]:
     precharged = 0
     if candidate.provider.precharge.output:
         precharged = output_bound(candidate, demand) or 0
-    expected = precharged or min(demand.max_output or DEFAULT_OUTPUT, DEFAULT_OUTPUT)
+    bound = DEFAULT_OUTPUT if demand.max_output is None else demand.max_output
+    expected = precharged or min(bound, DEFAULT_OUTPUT)
     charges = []
     for pool in candidate.pools:  # on the way of every choice
         if (unit := pool.limit.unit) in ONE_EACH:

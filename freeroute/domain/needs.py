@@ -33,7 +33,8 @@ class Need(Struct, kw_only=True):
     *tools* are the names of those that it offers, *features* those of ``outcome.FEATURES`` that it carries,
     *choices* how many answers it wants; *parameters* are the fields that have to be honoured as they are,
     with their values as far as they are known here; *preferred* is the id of the candidate that its
-    conversation had last. It *continues* an answer: whoever can be given its beginning comes first.
+    conversation had last. It *continues* an answer: whoever can be given its beginning comes first. Vectors
+    are to be *dimensions* long, which a model may have to be told (*resized*) if its own are not.
     """
 
     targets: tuple[Target, ...]
@@ -53,6 +54,8 @@ class Need(Struct, kw_only=True):
     parameters: dict[str, Any] = {}
     preferred: str | None = None
     continues: bool = False
+    dimensions: int | None = None
+    resized: bool = False
 
 
 class Tried(Struct):

@@ -135,6 +135,17 @@ BINDING = frozenset(
         "audio",
         "prediction",
         "web_search_options",
+        # What other tasks are about.
+        "dimensions",
+        "documents",
+        "file",
+        "input",
+        "prompt",
+        "query",
+        "size",
+        "suffix",
+        "top_n",
+        "voice",
     }
 )
 

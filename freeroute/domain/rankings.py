@@ -145,6 +145,8 @@ def _kind(need: Need) -> Hashable:
         need.ignore,
         need.ties,
         need.continues,
+        need.dimensions,
+        need.resized,
         _pace(need),
     )
 

@@ -7,6 +7,7 @@ from msgspec import Struct
 from freeroute.clock import Now
 from freeroute.domain.clients import holder_of
 from freeroute.domain.outcome import Kind
+from freeroute.domain.tasks import Task
 from freeroute.domain.traces import Trace
 from freeroute.domain.usage import Usage
 
@@ -102,6 +103,7 @@ class Receipt(Struct, frozen=True):
     created: float | None = None
     headers: Mapping[str, str] = {}
     grounds: Grounds | None = None
+    task: Task = Task.CHAT
 
     @property
     def holder(self) -> str:

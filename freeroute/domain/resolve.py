@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from freeroute.domain.catalogue import Candidate, Catalogue, MetaModel
 from freeroute.domain.patterns import by_pattern, is_pattern
+from freeroute.domain.tasks import APART
 
 # Comparing names takes time that grows with their length, and a caller chooses both.
 LONGEST_NAME = 128
@@ -54,6 +55,10 @@ class Names:
             self._add(own, lambda c: c.name, pinned=provider)
         for name, meta in catalogue.meta_models.items():
             self._targets[name] = Target(name, meta.strategy, members(meta, catalogue), meta=True)
+        self._able: dict[str, dict[str, None]] = {}
+        for candidate in everyone:
+            for capability in candidate.model.capabilities & APART:
+                self._able.setdefault(capability, {})[candidate.model.family] = None
         self._aliases: dict[str, Target | None] = {}
         for pattern, meant in catalogue.model_aliases.items():
             found = self._targets.get(meant) if meant is not None else None
@@ -81,6 +86,10 @@ class Names:
         known = self._targets.get(name) or self._targets.get(name.lower()) or self._targets.get(plain)
         return known or self._seek(name[:LONGEST_NAME])
 
+    def able_to(self, capability: str) -> tuple[str, ...]:
+        """Return the families that have one of the capabilities which not every model needs."""
+        return tuple(self._able.get(capability, ()))
+
     def all(self) -> tuple[str, ...]:
         """Return every name there is."""
         return tuple(self._targets)
@@ -106,11 +115,16 @@ def nearest(name: str, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def members(meta: MetaModel, catalogue: Catalogue) -> tuple[Candidate, ...]:
-    """Return the candidates of *meta*: those its patterns name, else every ``auto`` one; able to do all."""
+    """Return the candidates of *meta*: those its patterns name, else every ``auto`` one; able to do all.
+
+    They are models for chat, unless it requires what others do.
+    """
     return tuple(
         candidate
         for candidate in catalogue.candidates
-        if meta.require <= candidate.model.capabilities and _belongs(meta, candidate, catalogue)
+        if meta.require <= candidate.model.capabilities
+        and (candidate.model.talks or meta.require & APART)
+        and _belongs(meta, candidate, catalogue)
     )
 
 

@@ -82,6 +82,7 @@ class Accounting:
             unrecorded=ending.unrecorded,
             headers=course.headers,
             grounds=course.grounds,
+            task=course.task,
         )
         for observer in self._observers:
             try:

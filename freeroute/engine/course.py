@@ -10,6 +10,7 @@ from freeroute.clock import Now
 from freeroute.domain.needs import Tried
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.receipt import AttemptNote, Grounds, Wait
+from freeroute.domain.tasks import Task
 from freeroute.domain.usage import Usage
 from freeroute.wire.chat import CallContext
 from freeroute.wire.transcript import Transcript
@@ -34,6 +35,7 @@ class Course(Struct):
     context: CallContext
     asked: str
     stream: bool = False
+    task: Task = Task.CHAT
     known: bool = False
     unknown: tuple[str, ...] = ()
     tried: Tried = field(default_factory=Tried)

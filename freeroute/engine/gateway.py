@@ -17,8 +17,9 @@ from freeroute.domain.leases import Lease
 from freeroute.domain.needs import Need
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.overlay import renewed
-from freeroute.domain.resolve import Names, Target
+from freeroute.domain.resolve import Names
 from freeroute.domain.standing import Standing
+from freeroute.domain.tasks import Task
 from freeroute.domain.traces import begun
 from freeroute.engine import headers, listing, shares, status
 from freeroute.engine.accounting import Accounting, Ending
@@ -27,13 +28,14 @@ from freeroute.engine.attempts import AttemptLoop, Routing
 from freeroute.engine.continuing import Continuation
 from freeroute.engine.course import Course
 from freeroute.engine.leasing import Won
+from freeroute.engine.naming import Offers, most_inputs, purpose, target_of, targets_of, with_length
 from freeroute.engine.parts import Part
 from freeroute.engine.ports import Contents, Counters, Observer, Upstream
 from freeroute.engine.refusals import in_maintenance, nothing_fits
 from freeroute.engine.relay import Overheard, Serving
 from freeroute.engine.tally import Tally
 from freeroute.engine.view import TYPICAL, Maintenance, Recording, View, Waiting
-from freeroute.errors import ApiError, Forbidden, InvalidRequest, NotFound
+from freeroute.errors import ApiError, InvalidRequest
 from freeroute.wire.chat import CallContext, ChatCall
 from freeroute.wire.splicing import spliceable
 
@@ -56,8 +58,12 @@ class Gateway:
         demo: bool = False,
         version: str = "",
         rng: random.Random | None = None,
+        offers: Offers | None = None,
     ) -> None:
-        """Send through *upstreams* (by provider kind), count with *counters*, tell *observers*."""
+        """Send through *upstreams* (by provider kind), count with *counters*, tell *observers*.
+
+        *offers* are told to callers who ask for what nobody does.
+        """
         self.catalogue = catalogue
         self.names = Names(catalogue)
         self.clock = clock
@@ -77,6 +83,7 @@ class Gateway:
         self.in_flight = 0
         self.clients: tuple[Client, ...] = ()
         self.no_train = no_train
+        self.offers = offers or {}
         self.traced: float | None = None  # the share of traces begun here that are recorded; None begins none
         self._rng = rng or random.Random()
         routing = routing or Routing()
@@ -96,9 +103,10 @@ class Gateway:
     async def chat(self, call: ChatCall, context: CallContext) -> Serving:
         """Return the answer to *call*, its first event already there; raises the ApiError to answer with."""
         course = self._course(context, call.model, stream=call.stream)
+        course.task = call.task
         if self.loop.routing.affinity > 0:
             course.conversation = self.affinity.key(context.queue, context.session, call.opening)
-        if self._accounting.contents is not None:
+        if self._accounting.contents is not None and call.task is Task.CHAT:
             course.transcript = self._accounting.contents.begin(call, context)
         lease: Lease | None = None
         self.in_flight += 1
@@ -141,15 +149,16 @@ class Gateway:
         return Course(context=context, asked=asked, stream=stream)
 
     def _need(self, call: ChatCall, context: CallContext, course: Course) -> Need:
-        targets = self._targets(call, context, course)
+        targets = targets_of(self.names, call, course, self.offers)
         preferences = call.preferences
         order, only = preferences.order, preferences.only
         if order and not preferences.allow_fallbacks:
             only = order
-        return Need(
+        capability = call.task.capability
+        need = Need(
             targets=targets,
             demand=call.demand,
-            capabilities=call.needs,
+            capabilities=call.needs if capability is None else call.needs | {capability},
             remote_images=call.remote_images,
             no_train=self._wants_no_train(context.client) or preferences.data_collection == "deny",
             order=order,
@@ -163,14 +172,7 @@ class Gateway:
             parameters=call.parameters,
             preferred=self._last(call, course),
         )
-
-    def _targets(self, call: ChatCall, context: CallContext, course: Course) -> tuple[Target, ...]:
-        """Return what the names of *call* stand for; unknown ones are passed over, unless all are."""
-        names = dict.fromkeys((call.model, *call.models))
-        course.unknown = tuple(name for name in names if not isinstance(self.names.resolve(name), Target))
-        course.known = call.model not in course.unknown
-        asked = [name for name in names if name not in course.unknown] or [call.model]
-        return tuple(self._target(name, context.client) for name in asked)
+        return with_length(need, call.dimensions) if call.task is Task.EMBEDDINGS else need
 
     def _last(self, call: ChatCall, course: Course) -> str | None:
         """Return the id of the candidate that answered before, if *call* is a turn of a conversation."""
@@ -190,16 +192,6 @@ class Gateway:
                 most = min(wanted, most)
             wanted = wanted if context.max_wait is None else context.max_wait
             course.until = min(arrived + min(wanted, most), course.last_start)
-
-    def _target(self, name: str, client: Client | None) -> Target:
-        found = self.names.resolve(name)
-        if not isinstance(found, Target):
-            near = f"; did you mean {' or '.join(found.nearest)}?" if found.nearest else ""
-            raise NotFound(f"model {name!r} does not exist{near}", code="model_not_found", param="model")
-        if client is not None and not client.may_ask(name, found):
-            told = f"client {client.name} may not use model {name!r}"
-            raise Forbidden(told, code="model_not_allowed", param="model")
-        return found
 
     def _wants_no_train(self, client: Client | None) -> bool:
         return self.no_train or (client is not None and client.no_train)
@@ -271,17 +263,23 @@ class Gateway:
 
     def model(self, model_id: str, client: Client | None) -> dict[str, Any]:
         """Return one entry of ``models``; raises NotFound."""
-        return listing.model(self.view(), model_id, self._target(model_id, client))
+        return listing.model(self.view(), model_id, target_of(self.names, model_id, client))
 
     def plan(self, model: str, client: Client | None) -> dict[str, Any]:
         """Return every candidate for *model* in the order they would be asked; raises NotFound."""
+        target = target_of(self.names, model, client)
         need = Need(
-            targets=(self._target(model, client),),
+            targets=(target,),
             demand=TYPICAL,
+            capabilities=purpose(target),
             no_train=self._wants_no_train(client),
             ties=self.ties,
         )
         return listing.plan(self.view(), model, need, labels=client is None)
+
+    def most_inputs(self, model: str) -> int | None:
+        """Return how many texts every candidate for *model* takes in one call; None for any number."""
+        return most_inputs(self.names, model)
 
     def key(self, client: Client | None) -> dict[str, Any]:
         """Return what *client* may use, has used and has left."""

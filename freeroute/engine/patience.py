@@ -6,6 +6,7 @@ from freeroute.domain.outcome import Kind
 from freeroute.domain.selection import another
 from freeroute.domain.speed import LEAST_PATIENCE
 from freeroute.domain.standing import Standing
+from freeroute.domain.tasks import SECONDS
 from freeroute.engine.course import Course
 from freeroute.engine.leasing import Leased
 from freeroute.wire.chat import ChatCall
@@ -45,6 +46,7 @@ def first_event(call: ChatCall, leased: Leased, course: Course, standing: Standi
     timeouts, seconds = candidate.provider.timeouts, candidate.provider.timeouts.first_event
     if not candidate.provider.is_local:  # a cold model takes its time, whatever came before
         seconds = standing.speed(candidate).patience(call.demand.prompt, seconds, now)
+    seconds = max(seconds, SECONDS.get(call.task, 0.0))
     timed_out = sum(note.kind is Kind.TIMED_OUT for note in course.notes)
     seconds += unseen(call, leased, standing, now, pressed=course.pressed) * 2.0**timed_out
     if course.pressed:

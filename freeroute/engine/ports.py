@@ -99,11 +99,15 @@ class EventStream(Protocol):
 
 
 class Answer(Struct):
-    """A whole JSON answer: the body for the caller, and what accounting needs of it."""
+    """A whole answer: the body for the caller, and what accounting needs of it.
+
+    It is JSON unless a *content_type* says otherwise.
+    """
 
     body: bytes
     usage: Usage | None = None
     finish: str | None = None
+    content_type: str | None = None
 
 
 class Sent(Struct):
@@ -112,7 +116,8 @@ class Sent(Struct):
     *sent_at* is when the request went out, if there was an answer: connecting takes time, as does a busy
     loop. *dropped* names the caller's fields that did not go out, or that the answer does not honour; of one
     that went out with another value it says which: ``temperature=1.5``. *facts* are what the answer says of
-    counters.
+    counters. With a *content_type* the stream is bytes of this type, which travel as they are, and not the
+    payloads of chunks.
     """
 
     outcome: Outcome
@@ -122,6 +127,7 @@ class Sent(Struct):
     head_at: Now | None = None
     dropped: tuple[str, ...] = ()
     facts: tuple[RateFact, ...] = ()
+    content_type: str | None = None
 
 
 class Upstream(Protocol):

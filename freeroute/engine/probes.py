@@ -88,6 +88,7 @@ class Probes:
         )
         return (
             State.HALF_OPEN in states
+            and candidate.model.talks
             and self._is_affordable(candidate, now)
             and standing.obstacle(candidate, charges_of(candidate, _demand()), now) is None
         )

@@ -32,6 +32,7 @@ class Serving:
         answer = part.won.sent.answer
         self.headers = headers
         self.body = answer.body if answer is not None else None
+        self.content_type = answer.content_type if answer is not None else part.won.sent.content_type
         self._parts = [part]
         self._done = done
         self._continuation = continuation
@@ -51,6 +52,11 @@ class Serving:
     def outcome(self) -> Outcome:
         """Return how the answer ended, as far as it has."""
         return INTERNAL if self._broke else self.teller.outcome
+
+    @property
+    def cut(self) -> bool:
+        """Say whether a stream of bytes ended before its end."""
+        return self._over and self.content_type is not None and self.outcome.kind is not Kind.SERVED
 
     @property
     def usage(self) -> Usage | None:
@@ -89,7 +95,7 @@ class Serving:
             if not part.is_over or await self._passed_on(part):
                 continue
             self._over = True
-            if part.outcome.kind is not Kind.SERVED:
+            if part.outcome.kind is not Kind.SERVED and self.content_type is None:
                 why = error_events(_why(self.outcome), code="upstream_failed", like=self._like)
                 return (*self._owed(), *why)
         return ()

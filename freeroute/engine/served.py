@@ -12,8 +12,10 @@ Onward = Callable[[bytes], bool]
 class Served(Protocol):
     """A request that is being answered: a whole *body*, or a stream read with ``next``.
 
-    *headers* are the ``x-freeroute-*`` and rate headers of the answer. A surface calls ``finish`` exactly
-    once in every case, in a ``finally``; it settles what the call used and writes the receipt.
+    *headers* are the ``x-freeroute-*`` and rate headers of the answer. A *content_type* says that a body is
+    not JSON, and of a stream that it is bytes of this type and not chunks; if such a stream dies it is *cut*,
+    and nothing in it says so. A surface calls ``finish`` exactly once in every case, in a ``finally``; it
+    settles what the call used and writes the receipt.
 
     A surface may set *onward*. While ``next`` waits, payloads that come one by one may go there, in order,
     and those that it takes are not returned.
@@ -22,6 +24,12 @@ class Served(Protocol):
     headers: dict[str, str]
     body: bytes | None
     onward: Onward | None
+    content_type: str | None
+
+    @property
+    def cut(self) -> bool:
+        """Say whether a stream of bytes ended before its end."""
+        ...
 
     async def next(self) -> Sequence[bytes]:
         """Return the payloads of the events that are ready, in order; empty when the stream is over.

@@ -19,7 +19,7 @@ from freeroute.domain.resolve import Target
 from freeroute.domain.usage import Usage
 from freeroute.engine.view import View
 from freeroute.observe import faults, gauges
-from freeroute.observe.conventions import CHAT, error_type, provider_name
+from freeroute.observe.conventions import error_type, operation_of, provider_name
 from freeroute.observe.exposition import CONTENT_TYPE, collected, pieces
 from freeroute.observe.families import Families
 from freeroute.observe.series import OTHER, Counter, Histogram
@@ -124,24 +124,25 @@ class Metrics:
         if receipt.stream and receipt.first_event is not None:
             self._streamed(receipt, receipt.first_event, alike)
         for note in receipt.attempts:
-            self._attempted(note)
+            self._attempted(note, alike.labels[0])
             if note.usage is not None:
-                self._used(note.provider, note.model, receipt.client, note.usage)
+                self._used(alike.labels[0], note, receipt.client, note.usage)
         self._mishaps(receipt, served=not alike.error)
 
     def _alike(self, receipt: Receipt) -> _Requests:
         """Return the series of requests like that of *receipt*."""
         asked = receipt.asked if receipt.asked_known else None
-        names = (receipt.surface, asked, receipt.status, receipt.code, receipt.client, receipt.provider)
-        found = self._requests.get((*names, receipt.model))
+        whose = (receipt.client, receipt.provider, receipt.model)
+        names = (receipt.surface, receipt.task, asked, receipt.status, receipt.code, *whose)
+        found = self._requests.get(names)
         if found is None:
-            found = _remember(self._requests, (*names, receipt.model), self._requests_like(receipt))
+            found = _remember(self._requests, names, self._requests_like(receipt))
         return found
 
     def _requests_like(self, receipt: Receipt) -> _Requests:
         to, asked, error = self._families, self._name(receipt), error_type(receipt)
         fault = faults.of_request(error or None)
-        labels = (CHAT, provider_name(receipt.provider), asked, receipt.model or "")
+        labels = (operation_of(receipt), provider_name(receipt.provider), asked, receipt.model or "")
         return _Requests(
             error,
             labels,
@@ -157,23 +158,24 @@ class Metrics:
         if not alike.error and rest > 0:
             to.per_token.of(*alike.labels).observe((receipt.total - first_event) / rest)
 
-    def _attempted(self, note: AttemptNote) -> None:
-        to, kind, names = self._families, note.kind, (note.provider, note.model, note.kind)
+    def _attempted(self, note: AttemptNote, operation: str) -> None:
+        to, kind, names = self._families, note.kind, (operation, note.provider, note.model, note.kind)
         found = self._attempts.get(names)
         if found is None:
             error, provider = "" if kind is Kind.SERVED else kind.value, provider_name(note.provider)
             attempts = to.attempts.of(note.provider, note.model, kind.value, faults.of_attempt(kind))
-            operation = to.operation.of(CHAT, provider, note.model, error)
-            found = _remember(self._attempts, names, _Attempts(attempts, operation))
+            made = to.operation.of(operation, provider, note.model, error)
+            found = _remember(self._attempts, names, _Attempts(attempts, made))
         found.attempts.inc()
         found.operation.observe(note.seconds)
         if note.first_event is not None:
-            to.first_chunk.of(CHAT, provider_name(note.provider), note.model).observe(note.first_event)
+            to.first_chunk.of(operation, provider_name(note.provider), note.model).observe(note.first_event)
             if kind not in _NO_FALLBACK:
                 to.broken.of(note.provider, note.model, kind.value).inc()
 
-    def _used(self, provider: str, model: str, client: str, usage: Usage) -> None:
-        names = (provider, model, client)
+    def _used(self, operation: str, note: AttemptNote, client: str, usage: Usage) -> None:
+        provider, model = note.provider, note.model
+        names = (operation, provider, model, client)
         found = self._tokens.get(names)
         if found is None:
             ways = self._way(*names, "input"), self._way(*names, "output")
@@ -187,10 +189,10 @@ class Metrics:
         if usage.reasoning > 0:
             self._among(provider, model, client, "reasoning", usage.reasoning)
 
-    def _way(self, provider: str, model: str, client: str, kind: str) -> _Tokens:
+    def _way(self, operation: str, provider: str, model: str, client: str, kind: str) -> _Tokens:
         to = self._families
         return _Tokens(
-            to.usage.of(CHAT, provider_name(provider), model, kind),
+            to.usage.of(operation, provider_name(provider), model, kind),
             to.tokens.of(provider, model, kind),
             to.client_tokens.of(self._client(client), kind),
         )

@@ -14,7 +14,7 @@ from freeroute.domain.receipt import NOBODY, AttemptNote, Receipt
 from freeroute.domain.traces import Trace
 from freeroute.domain.usage import Usage
 from freeroute.observe import faults
-from freeroute.observe.conventions import CHAT, error_type, provider_name
+from freeroute.observe.conventions import error_type, operation_of, provider_name
 from freeroute.wire.text import printable
 
 Value = str | int | float | bool | tuple[str, ...]
@@ -40,23 +40,24 @@ class Span(Struct, frozen=True):
 def spans(receipt: Receipt, trace: Trace, new_id: NewId) -> Iterator[Span]:
     """Return the spans of *receipt* in *trace*, the request's first; *new_id* names those without an id."""
     arrived = receipt.at.wall
-    yield _request(receipt, trace)
+    operation = operation_of(receipt)
+    yield _request(receipt, operation, trace)
     for wait in receipt.waits:
         began = arrived + wait.began
         yield Span("wait", "internal", new_id(), trace.span, began, began + wait.seconds)
     for note in receipt.attempts:
-        yield _attempt(note, note.span or new_id(), trace.span, arrived)
+        yield _attempt(note, operation, note.span or new_id(), trace.span, arrived)
     if receipt.stream and receipt.first_event is not None:
         began = arrived + receipt.first_event
         yield Span("relay", "internal", new_id(), trace.span, began, arrived + receipt.total)
 
 
-def _request(receipt: Receipt, trace: Trace) -> Span:
+def _request(receipt: Receipt, operation: str, trace: Trace) -> Span:
     error = error_type(receipt)
     broke_off = receipt.status < 400 and receipt.code is not None
     asked = printable(receipt.asked)
     return Span(
-        name=f"{CHAT} {asked}" if receipt.asked_known else CHAT,
+        name=f"{operation} {asked}" if receipt.asked_known else operation,
         kind="server",
         id=trace.span,
         parent=trace.parent,
@@ -64,7 +65,7 @@ def _request(receipt: Receipt, trace: Trace) -> Span:
         ended=receipt.at.wall + receipt.total,
         attributes=_told(
             {
-                "gen_ai.operation.name": CHAT,
+                "gen_ai.operation.name": operation,
                 "gen_ai.provider.name": provider_name(receipt.provider),
                 "gen_ai.request.model": asked,
                 "gen_ai.request.stream": receipt.stream,
@@ -88,10 +89,10 @@ def _request(receipt: Receipt, trace: Trace) -> Span:
     )
 
 
-def _attempt(note: AttemptNote, span: str, parent: str, arrived: float) -> Span:
+def _attempt(note: AttemptNote, operation: str, span: str, parent: str, arrived: float) -> Span:
     began = arrived + note.began
     return Span(
-        name=f"{CHAT} {note.model}",
+        name=f"{operation} {note.model}",
         kind="client",
         id=span,
         parent=parent,
@@ -99,7 +100,7 @@ def _attempt(note: AttemptNote, span: str, parent: str, arrived: float) -> Span:
         ended=began + note.seconds,
         attributes=_told(
             {
-                "gen_ai.operation.name": CHAT,
+                "gen_ai.operation.name": operation,
                 "gen_ai.provider.name": provider_name(note.provider),
                 "gen_ai.request.model": note.model,
                 "gen_ai.response.time_to_first_chunk": note.first_event,

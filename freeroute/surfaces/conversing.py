@@ -6,14 +6,17 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from freeroute.clock import Clock
 from freeroute.domain.clients import Client
 from freeroute.engine.served import Onward, Served
-from freeroute.errors import ApiError, Internal
+from freeroute.errors import ApiError, Internal, UpstreamFailed
 from freeroute.surfaces.comments import STREAM_HEADERS, Comments
 from freeroute.surfaces.http import (
+    BODY_LIMIT,
+    JSON,
     BodyBounds,
     CallerWatch,
     Handler,
@@ -26,6 +29,7 @@ from freeroute.surfaces.outlet import OUTLET, Outlet
 from freeroute.surfaces.wishes import read_wishes, switch
 from freeroute.wire.answers import Piece
 from freeroute.wire.chat import CallContext, ChatCall
+from freeroute.wire.sse import frame
 
 T = TypeVar("T")
 
@@ -57,6 +61,10 @@ class ChatGateway(Protocol):
 
     def model(self, model_id: str, client: Client | None) -> dict[str, Any]:
         """Return one model; raises NotFound with the nearest names."""
+        ...
+
+    def most_inputs(self, model: str) -> int | None:
+        """Return how many texts every candidate for *model* takes in one call; None for any number."""
         ...
 
     def key(self, client: Client | None) -> dict[str, Any]:
@@ -127,19 +135,29 @@ class Conversations:
     ) -> None:
         """Serve *gateway*; *dice* gives each call its one random number."""
         self.gateway = gateway
-        self._clock = clock
+        self.clock = clock
         self.bounds = bounds
         self._dice = dice
 
-    def answering(self, surface: str, understand: Understand) -> Handler:
-        """Return what answers the requests that *understand* reads; *surface* names its API in receipts."""
+    def over(self, gateway: ChatGateway) -> "Conversations":
+        """Return the same over another *gateway*."""
+        return Conversations(gateway, self.clock, self.bounds, self._dice)
+
+    def answering(self, surface: str, understand: Understand, *, longest: int = BODY_LIMIT) -> Handler:
+        """Return what answers the requests that *understand* reads; *surface* names its API in receipts.
+
+        A body may have *longest* bytes if the settings do not lower what every body may have.
+        """
+        bounds = self.bounds
+        if bounds.limit >= BODY_LIMIT:
+            bounds = BodyBounds(max(bounds.limit, longest), bounds.timeout)
 
         async def answer(request: Request) -> None:
             context = self._context(request, surface)
             try:
                 read_wishes(request, context)
                 commented = switch(request, "x-freeroute-keepalive")
-                asked = await understood(understand, request, await request.body(self.bounds))
+                asked = await understood(understand, request, await request.body(bounds))
                 if isinstance(asked, Known):
                     self.gateway.model(asked.model, request.caller.client)
             except ApiError as error:
@@ -164,7 +182,7 @@ class Conversations:
         caller = request.caller
         return CallContext(
             request_id=request.id,
-            received=self._clock.now(),
+            received=self.clock.now(),
             surface=surface,
             client=caller.client,
             queue=caller.queue,
@@ -182,7 +200,9 @@ class Conversations:
         try:
             async with watch, comments as commenting:
                 served = await self.gateway.chat(call, context)
-                if served.body is None:
+                if served.body is None and served.content_type is not None:
+                    await _pass(request, served, served.content_type)
+                elif served.body is None:
                     await _stream(request, telling, served, commenting)
         except Exception as error:
             said = served.fail() if served is not None else None
@@ -195,10 +215,13 @@ class Conversations:
                 await _finish(served, watch, request)
         if watch.left:
             return
-        if request.started:
+        if request.started and served is not None and served.content_type is not None:
+            await _end_passed(request, served, fault)
+        elif request.started:
             await request.end(fault + telling.end())
         elif served is not None and served.body is not None:
-            await request.reply(200, telling.whole(served.body), served.headers)
+            kind = JSON if served.content_type is None else served.content_type.encode("latin-1")
+            await request.reply(200, telling.whole(served.body), served.headers, content_type=kind)
 
 
 async def understood(understand: Callable[[Request, bytes], T], request: Request, body: bytes) -> T:
@@ -246,6 +269,26 @@ def _straight(request: Request, telling: Telling) -> Onward | None:
         return True
 
     return onward
+
+
+async def _pass(request: Request, served: Served, content_type: str) -> None:
+    """Pass a stream of bytes on as it comes."""
+    head = {**served.headers, "cache-control": "no-cache"}
+    await request.begin(200, content_type.encode("latin-1"), head)
+    while pieces := await served.next():
+        await request.more(b"".join(pieces))
+
+
+async def _end_passed(request: Request, served: Served, fault: bytes) -> None:
+    """End a stream of bytes; one that was cut ends with an error if it can say so, and else not at all.
+
+    The server closes the connection then, so nobody takes half of a sound for the whole.
+    """
+    if not (served.cut or fault):
+        await request.end()
+    elif (served.content_type or "").startswith("text/event-stream"):
+        error = UpstreamFailed("the provider stopped in the middle of its answer")
+        await request.end(b"\n\nevent: error\n" + frame(msgspec.json.encode(error.body())))
 
 
 async def _finish(served: Served, watch: CallerWatch, request: Request) -> None:

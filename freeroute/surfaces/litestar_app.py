@@ -15,6 +15,7 @@ from litestar.handlers import ASGIRouteHandler
 from freeroute.clock import Clock, SystemClock
 from freeroute.engine.changes import Changes
 from freeroute.errors import ApiError, Internal, InvalidRequest
+from freeroute.surfaces import audio, embeddings, rerank, tasks
 from freeroute.surfaces.admin import topics
 from freeroute.surfaces.admin.desk import Desk
 from freeroute.surfaces.admin.operations import Reload
@@ -56,6 +57,10 @@ def routes(
         *OpenAiSurface(conversations).routes(),
         *AnthropicSurface(conversations).routes(),
         *OllamaSurface(conversations, clock).routes(),
+        *embeddings.routes(conversations),
+        *rerank.routes(conversations),
+        *tasks.routes(conversations),
+        *audio.routes(conversations),
         *OperatorSurface(gateway, render, desk).routes(),
         *LiveSurface(live).routes(),
         *McpSurface(gateway, clock, bounds).routes(),

@@ -12,6 +12,7 @@ from msgspec import Struct, structs
 from freeroute.clock import Clock, Now
 from freeroute.domain.catalogue import Candidate, Provider
 from freeroute.domain.outcome import Kind, Outcome
+from freeroute.domain.tasks import Task
 from freeroute.engine.ports import Sent, Terms, Upstream
 from freeroute.upstreams.ollama_answer import Answering
 from freeroute.upstreams.ollama_request import native
@@ -92,9 +93,12 @@ class OllamaUpstream:
         self._transport = transport
         self._clock = clock
         self._contexts = Contexts()
+        self._others = OpenAiUpstream(transport, clock)
 
     async def send(self, call: ChatCall, candidate: Candidate, terms: Terms) -> Sent:
         """Make the call; every failure is an outcome. Cancelling it closes the connection."""
+        if call.task is not Task.CHAT:  # OpenAI's form of it says all there is to say
+            return await self._others.send(call, candidate, terms)
         now = self._clock.now()
         bound = terms.max_output if terms.max_output is not None else call.demand.max_output
         held, ceiling = self._contexts.held(candidate, now), candidate.model.context

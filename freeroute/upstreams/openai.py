@@ -14,9 +14,11 @@ from freeroute.clock import Clock, Now
 from freeroute.domain.catalogue import Candidate, Provider
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.rates import RateFact
+from freeroute.domain.tasks import Task
 from freeroute.domain.usage import Usage, believed
 from freeroute.engine.ports import Answer, Sent, Terms, Upstream
 from freeroute.upstreams.bodies import ANSWER_LIMIT, error_body, whole_body
+from freeroute.upstreams.completions import CompletionsShape
 from freeroute.upstreams.counting import Counting
 from freeroute.upstreams.faults import before_answer
 from freeroute.upstreams.heads import content_type, request_headers
@@ -28,6 +30,7 @@ from freeroute.upstreams.repairs import Repairs
 from freeroute.upstreams.signatures import Signatures, maker_of
 from freeroute.upstreams.streams import ChatStream
 from freeroute.upstreams.structured import Checking, conforming
+from freeroute.upstreams.tasks import TaskUpstream
 from freeroute.upstreams.templates import Templates
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
 from freeroute.upstreams.unmet import Lacking, insisted_on, may_lack, not_taken, unmet
@@ -48,6 +51,7 @@ from freeroute.wire.sse import SseParser
 from freeroute.wire.strict import plain_text
 
 Headers = Sequence[tuple[bytes, bytes]]
+COMPLETIONS = CompletionsShape()
 
 
 def build(transport: Transport, clock: Clock) -> Upstream:
@@ -116,45 +120,42 @@ class OpenAiUpstream:
         self._signatures = Signatures()
         self._templates = Templates()
         self._shape = shape or OpenAiShape(self._signatures)
+        self._tasks = TaskUpstream(transport, clock)
 
     async def send(self, call: ChatCall, candidate: Candidate, terms: Terms) -> Sent:
         """Make the call; every failure is an outcome. Cancelling it closes the connection."""
+        if not call.task.is_text:
+            return await self._tasks.send(call, candidate, terms)
+        shape = COMPLETIONS if call.task is Task.COMPLETIONS else self._shape
         asked = as_asked(call, candidate)
-        ready = self._ready(asked, candidate, terms)
+        ready = _ready(asked, candidate, terms, shape)
         if isinstance(ready, Outcome):
             return Sent(ready)
         try:
-            headers = request_headers(asked, candidate, terms, self._shape.accept)
+            headers = request_headers(asked, candidate, terms, shape.accept)
         except ValueError:
             return Sent(Outcome(Kind.KEY_INVALID, detail="the key cannot stand in a header", counted=False))
-        sent = await self._exchange(call, candidate, terms, ready, headers)
+        sent = await self._exchange(call, candidate, terms, shape, ready, headers)
         sent.dropped = (*ready.dropped, *sent.dropped)
         sent.outcome = as_asked_for(sent.outcome, call)
         return sent
 
-    def _ready(self, call: ChatCall, candidate: Candidate, terms: Terms) -> Outgoing | Outcome:
-        """Return what goes up, or why nothing does."""
-        try:
-            ready = self._shape.outgoing(call, candidate, terms)
-            lost = insisted_on(call, ready.dropped)
-        except RecursionError:
-            return Outcome(Kind.REJECTED, detail="nested too deeply", counted=False)
-        except NotTaken as exc:
-            ready, lost = Outgoing(b""), exc.field
-        if lost is None:
-            return ready
-        return not_taken(lost, f"{candidate.provider.name} does not take {lost}")
-
     async def _exchange(
-        self, call: ChatCall, candidate: Candidate, terms: Terms, ready: Outgoing, headers: Headers
+        self,
+        call: ChatCall,
+        candidate: Candidate,
+        terms: Terms,
+        shape: Shape,
+        ready: Outgoing,
+        headers: Headers,
     ) -> Sent:
-        url = self._shape.url(candidate.provider)
+        url = shape.url(candidate.provider)
         repairs = Repairs(
             candidate.provider.quirks,
             habits_of(candidate, call, self._templates),
             signed=partial(self._signatures.note, maker_of(candidate, terms)),
         )
-        attempt = _Attempt(call, candidate, terms, self._clock, self._shape, repairs)
+        attempt = _Attempt(call, candidate, terms, self._clock, shape, repairs)
         began = self._clock.now()
         try:
             async with asyncio.timeout(terms.first_event) as timer:
@@ -169,6 +170,20 @@ class OpenAiUpstream:
             told = f"nothing to read within {terms.first_event:g} s"
             counted = not terms.dispatch.unsent
             return attempt.told(Sent(Outcome(Kind.TIMED_OUT, attempt.status, told, counted=counted)))
+
+
+def _ready(call: ChatCall, candidate: Candidate, terms: Terms, shape: Shape) -> Outgoing | Outcome:
+    """Return what goes up, or why nothing does."""
+    try:
+        ready = shape.outgoing(call, candidate, terms)
+        lost = insisted_on(call, ready.dropped)
+    except RecursionError:
+        return Outcome(Kind.REJECTED, detail="nested too deeply", counted=False)
+    except NotTaken as exc:
+        ready, lost = Outgoing(b""), exc.field
+    if lost is None:
+        return ready
+    return not_taken(lost, f"{candidate.provider.name} does not take {lost}")
 
 
 class _Attempt:
@@ -194,8 +209,9 @@ class _Attempt:
         self._clock = clock
         self._shape = shape
         self._repairs = repairs
-        # Whoever was given the beginning of the answer may have nothing to add.
-        self._silent = SILENT_FINISHES | ({"stop"} if call.begun and candidate.prefill != "none" else set())
+        # Whoever was given the beginning of the answer, or its end as well, may have nothing to add.
+        given = call.task is Task.COMPLETIONS or (call.begun and candidate.prefill != "none")
+        self._silent = SILENT_FINISHES | ({"stop"} if given else set())
 
     async def read(self, exchange: Exchange, timer: asyncio.Timeout) -> Sent:
         """Return how *exchange* went, until *timer* ends it; closes it unless a stream is served."""

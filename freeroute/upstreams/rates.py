@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec import structs
 
 from freeroute.clock import Now
-from freeroute.domain.catalogue import RateHeaders, Scope, Unit
+from freeroute.domain.catalogue import Scope, Unit
+from freeroute.domain.headers import RateHeaders
 from freeroute.domain.quantities import span
 from freeroute.domain.rates import RateFact
 from freeroute.upstreams import hints

@@ -1,4 +1,4 @@
-"""A chat request, decoded as far as routing needs; every other byte passes through."""
+"""A request of whatever task, decoded as far as routing needs; every other byte passes through."""
 
 from typing import Any
 
@@ -6,8 +6,10 @@ from msgspec import Raw, Struct
 
 from freeroute.clock import Now
 from freeroute.domain.clients import Client
+from freeroute.domain.tasks import Task
 from freeroute.domain.traces import Trace
 from freeroute.domain.usage import Demand
+from freeroute.wire.multipart import Form
 
 # Fields that speak to the gateway, never to a provider.
 GATEWAY_FIELDS = frozenset({"provider", "models", "route", "transforms", "freeroute"})
@@ -25,7 +27,7 @@ class Preferences(Struct, frozen=True):
 
 
 class ChatCall(Struct, kw_only=True):
-    """One request for a chat completion.
+    """One request to a model, for a chat completion unless its *task* is another.
 
     *fields* are the caller's own fields, undecoded, without the gateway's; *needs* the capabilities it cannot
     do without (tools, images, json_object, json_schema, ...), *tools* the names of those it offers,
@@ -34,6 +36,9 @@ class ChatCall(Struct, kw_only=True):
     is the JSON Schema that the answer has to fit, as it was written. *parameters* are the fields that must be
     honoured or the call refused, with the values of those that are read here. *begun* is the text of an
     answer that the caller has the beginning of, and that is to be gone on with.
+
+    Of other tasks: *form* is a body that came as a form, with *fields* read from it; *inputs* are the texts
+    that vectors are wanted of, each *dimensions* long.
     """
 
     fields: dict[str, Raw]
@@ -53,6 +58,10 @@ class ChatCall(Struct, kw_only=True):
     schema: bytes | None = None
     parameters: dict[str, Any] = {}
     begun: str = ""
+    task: Task = Task.CHAT
+    form: Form | None = None
+    inputs: int = 1
+    dimensions: int | None = None
 
 
 class CallContext(Struct, kw_only=True):

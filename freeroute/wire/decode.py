@@ -86,10 +86,10 @@ def _decoded(body: bytes) -> ChatCall:
     )
 
 
-def split(body: bytes) -> dict[str, Raw]:
-    """Return the top-level fields of *body*, undecoded; raises InvalidRequest."""
+def split(body: bytes, wanted: str = "model and messages") -> dict[str, Raw]:
+    """Return the fields of *body*, undecoded, which is to hold what is *wanted*; raises InvalidRequest."""
     if not body.strip():
-        raise InvalidRequest("The body is empty: send a JSON object with model and messages.")
+        raise InvalidRequest(f"The body is empty: send a JSON object with {wanted}.")
     try:
         if not body.isascii():
             body.decode("utf-8")
@@ -99,7 +99,7 @@ def split(body: bytes) -> dict[str, Raw]:
     except RecursionError:
         raise InvalidRequest("The body is nested too deeply.") from None
     except msgspec.ValidationError:
-        raise InvalidRequest("The body must be a JSON object with model and messages.") from None
+        raise InvalidRequest(f"The body must be a JSON object with {wanted}.") from None
     except msgspec.DecodeError as exc:
         raise InvalidRequest(f"The body is not valid JSON: {exc}.") from None
 
@@ -145,7 +145,7 @@ def _models(given: dict[str, Raw]) -> tuple[str, ...]:
     if len(names) > MODELS_LIMIT:
         raise InvalidRequest(f"models: at most {MODELS_LIMIT} names.", param="models")
     for index, name in enumerate(names):
-        _check_name(name, f"models[{index}]")
+        check_name(name, f"models[{index}]")
     return tuple(names)
 
 
@@ -156,11 +156,12 @@ def _model(given: dict[str, Raw], models: tuple[str, ...]) -> str:
         model = models[0]
     else:
         raise InvalidRequest("model is missing: name one, or free, free-fast or free-smart.", param="model")
-    _check_name(model, "model")
+    check_name(model, "model")
     return model
 
 
-def _check_name(name: str, param: str) -> None:
+def check_name(name: str, param: str) -> None:
+    """Raise InvalidRequest if no model can have this *name*; it stands in the field *param*."""
     if not name.strip():
         raise InvalidRequest(f"{param}: the name is empty.", param=param)
     if len(name) > NAME_LIMIT:

@@ -10,6 +10,7 @@ import msgspec
 
 from freeroute.domain.catalogue import Prefill
 from freeroute.domain.outcome import PREFILL
+from freeroute.domain.tasks import Task
 from freeroute.domain.usage import Usage
 from freeroute.wire.answers import Piece, Said, identity, inspect, usage_object, usage_of
 from freeroute.wire.chat import ChatCall
@@ -65,6 +66,8 @@ def spliceable(call: ChatCall) -> bool:
     beginning the caller has not written itself.
     """
     structured = call.needs & {"json_object", "json_schema"}
+    if call.task is not Task.CHAT:
+        return False
     return call.stream and not structured and not call.features & _UNSPLICEABLE
 
 

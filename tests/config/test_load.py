@@ -290,8 +290,9 @@ BAD_FILES = [
     (
         "meta_models: {coding: {require: [tools, json_shema]}}",
         (
-            "meta_models.coding.require[1]: expected one of audio, audio_output, embeddings, files, images, "
-            "json_object, json_schema, reasoning, tools, video; did you mean `json_schema`?"
+            "meta_models.coding.require[1]: expected one of audio, audio_output, chat, completions, "
+            "dimensions, embeddings, files, image_output, images, json_object, json_schema, moderation, "
+            "reasoning, rerank, speech, tools, transcription, video; did you mean `json_schema`?"
         ),
     ),
     ("model_aliases: [free]", "model_aliases: expected a mapping of names to entries"),

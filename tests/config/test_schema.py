@@ -15,8 +15,9 @@ from freeroute.resources import config_dir
 
 PLACE = Where("freeroute.yaml", "providers.groq", "providers.*")
 ABLE = (
-    "expected one of audio, audio_output, embeddings, files, images, json_object, json_schema, reasoning, "
-    "tools, video; did you mean `tools`?"
+    "expected one of audio, audio_output, chat, completions, dimensions, embeddings, files, image_output, "
+    "images, json_object, json_schema, moderation, reasoning, rerank, speech, tools, transcription, video; "
+    "did you mean `tools`?"
 )
 
 

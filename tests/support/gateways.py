@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from freeroute.domain.clients import Client
+from freeroute.domain.tasks import Task
 from freeroute.engine.served import Onward
 from freeroute.errors import ApiError, InvalidRequest, NotFound
 from freeroute.wire.answers import Piece, inspect
@@ -16,6 +17,12 @@ ANSWER = (
     b'{"id":"c1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":'
     b'{"role":"assistant","content":"Hello!"},"finish_reason":"stop"}]}'
 )
+
+VECTORS = b'{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.5,-1.0]}],"model":"m"}'
+ANSWERS = {
+    Task.EMBEDDINGS: VECTORS,
+    Task.RERANK: b'{"results":[{"index":0,"relevance_score":0.5}]}',
+}
 
 
 def chunk(text: str) -> bytes:
@@ -32,7 +39,10 @@ class FakeServed:
         body: bytes | None = None,
         batches: Sequence[Sequence[bytes] | Exception | None] = (),
         headers: dict[str, str] | None = None,
+        content_type: str | None = None,
     ) -> None:
+        self.content_type = content_type
+        self.cut = False
         self.headers = headers or {"x-freeroute-provider": "groq", "x-freeroute-attempts": "1"}
         self.body = body
         self.onward: Onward | None = None
@@ -126,6 +136,7 @@ class FakeGateway:
         self.settled = asyncio.Event()
         self.is_ready = True
         self.entry: dict[str, Any] = {}  # what is told of every model besides
+        self.takes: int | None = None
 
     async def chat(self, call: ChatCall, context: CallContext) -> FakeServed:
         self.calls.append((call, context))
@@ -139,6 +150,8 @@ class FakeGateway:
                 await asyncio.sleep(0)  # settling takes a turn, and must not be cut short
                 self.settled.set()
         assert self.answer is not None
+        if self.answer.body is ANSWER and call.task in ANSWERS:
+            return FakeServed(ANSWERS[call.task])
         return self.answer
 
     def refuse(self, context: CallContext, asked: str, error: ApiError, *, stream: bool = False) -> None:
@@ -150,6 +163,9 @@ class FakeGateway:
     def models(self, client: Client | None) -> list[dict[str, Any]]:
         self.asked.append(("models", client.name if client else None))
         return [self._model("free"), self._model("groq/openai/gpt-oss-120b")]
+
+    def most_inputs(self, model: str) -> int | None:
+        return self.takes
 
     def model(self, model_id: str, client: Client | None) -> dict[str, Any]:
         self.asked.append(("model", model_id))

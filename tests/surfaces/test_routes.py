@@ -55,6 +55,13 @@ OPERATE = {"operate", *ADMIN}
 READ = {"read", *OPERATE}
 TABLE: dict[tuple[str, str], set[str]] = {
     ("POST", "/v1/chat/completions"): CLIENT,
+    ("POST", "/v1/embeddings"): CLIENT,
+    ("POST", "/v1/rerank"): CLIENT,
+    ("POST", "/v1/images/generations"): CLIENT,
+    ("POST", "/v1/moderations"): CLIENT,
+    ("POST", "/v1/audio/transcriptions"): CLIENT,
+    ("POST", "/v1/audio/translations"): CLIENT,
+    ("POST", "/v1/audio/speech"): CLIENT,
     ("GET", "/v1/models"): CLIENT,
     ("GET", "/v1/models/{model:path}"): CLIENT,
     ("GET", "/v1/key"): CLIENT,
@@ -126,7 +133,27 @@ TABLE: dict[tuple[str, str], set[str]] = {
 }
 # These are there to say that they do nothing.
 USELESS = {"/api/create", "/api/copy", "/api/push", "/api/delete"}
+TASKS = (
+    "/v1/embeddings",
+    "/v1/rerank",
+    "/v1/images/generations",
+    "/v1/moderations",
+    "/v1/audio/transcriptions",
+    "/v1/audio/translations",
+    "/v1/audio/speech",
+)
+FORM = (
+    '--x\r\ncontent-disposition: form-data; name="model"\r\n\r\nwhisper\r\n'
+    '--x\r\ncontent-disposition: form-data; name="file"; filename="a.wav"\r\n\r\nRIFF\r\n--x--\r\n'
+)
 BODIES = {
+    "/v1/embeddings": '{"model": "free", "input": "Hi"}',
+    "/v1/rerank": '{"model": "free", "query": "Hi?", "documents": ["Hi"]}',
+    "/v1/images/generations": '{"model": "free", "prompt": "Hi"}',
+    "/v1/moderations": '{"model": "free", "input": "Hi"}',
+    "/v1/audio/transcriptions": FORM,
+    "/v1/audio/translations": FORM,
+    "/v1/audio/speech": '{"model": "free", "input": "Hi", "voice": "v"}',
     "/api/chat": '{"model": "free", "messages": [{"role": "user", "content": "Hi"}], "stream": false}',
     "/api/generate": '{"model": "free", "prompt": "Hi", "stream": false}',
     "/api/show": '{"model": "free"}',
@@ -187,6 +214,8 @@ async def call(client: httpx.AsyncClient, method: str, path: str, key: str | Non
     if key:
         headers["authorization"] = f"Bearer {key}"
     content = BODIES.get(path.removeprefix("/api") if path.startswith("/api/v1/") else path)
+    if content is FORM:
+        headers["content-type"] = "multipart/form-data; boundary=x"
     if path == "/dashboard/session":
         headers["x-freeroute-dashboard"] = "1"
     query = {"model": "free"} if path.endswith("/plan") else None
@@ -232,7 +261,7 @@ async def test_once_keys_are_in_use_a_route_takes_its_own_and_no_other(ask, meth
 
 OWN = {"x-freeroute-dashboard": "1"}
 # Where models are asked; what else is a client's tells what could be asked.
-ASKING = {("POST", path) for path in ("/v1/chat/completions", "/api/chat", "/api/generate")}
+ASKING = {("POST", path) for path in ("/v1/chat/completions", "/api/chat", "/api/generate", *TASKS)}
 # What operators' sessions open that their tokens do not: the playground.
 ALSO = {where: OPERATE if where in ASKING else READ for where, passing in TABLE.items() if passing == CLIENT}
 

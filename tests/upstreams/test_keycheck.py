@@ -4,7 +4,8 @@ from typing import Any
 import httpx
 import pytest
 
-from freeroute.domain.catalogue import Auth, ErrorRule, Key, Provider
+from freeroute.domain.catalogue import ErrorRule, Key, Provider
+from freeroute.domain.headers import Auth
 from freeroute.domain.keys import KeyState, Verdict
 from freeroute.upstreams.keycheck import HttpKeyChecks, check, new_client
 from tests.support.clocks import ManualClock

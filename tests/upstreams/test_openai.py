@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from freeroute.domain.catalogue import Auth, ErrorRule, Quirks
+from freeroute.domain.catalogue import ErrorRule, Quirks
+from freeroute.domain.headers import Auth
 from freeroute.domain.outcome import Blame, Kind, Next, blamed, judge
 from freeroute.domain.usage import Usage
 from freeroute.engine.ports import Terms

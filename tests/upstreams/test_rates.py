@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freeroute.clock import Now
-from freeroute.domain.catalogue import RateHeaders, Scope, Unit
+from freeroute.domain.catalogue import Scope, Unit
+from freeroute.domain.headers import RateHeaders
 from freeroute.domain.rates import RateFact
 from freeroute.upstreams.rates import facts_of
 from tests.support.clocks import EPOCH

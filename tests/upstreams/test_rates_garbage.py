@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freeroute.clock import Now
-from freeroute.domain.catalogue import Limit, Pool, RateHeaders, Unit, WindowKind
+from freeroute.domain.catalogue import Limit, Pool, Unit, WindowKind
+from freeroute.domain.headers import RateHeaders
 from freeroute.domain.leases import Charge, Lease
 from freeroute.stores.memory import MemoryCounters
 from freeroute.upstreams.hints import LONGEST, headers_of, limit_is_zero, retry_after, spent_in

@@ -1,0 +1,103 @@
+"""What the names of a call stand for, and what it asks of whoever goes by them."""
+
+from collections.abc import Mapping, Sequence
+
+from freeroute.domain.clients import Client
+from freeroute.domain.needs import Need
+from freeroute.domain.resolve import Names, Target
+from freeroute.domain.tasks import APART, Task
+from freeroute.engine.course import Course
+from freeroute.errors import Forbidden, InvalidRequest, NotFound
+from freeroute.wire.chat import ChatCall
+
+LISTED = 12
+"""Names that an error lists at most. Own design: two lines."""
+
+Offers = Mapping[str, Sequence[str]]
+"""Providers that the catalogue knows, by what models of theirs can do."""
+
+
+def targets_of(names: Names, call: ChatCall, course: Course, offers: Offers) -> tuple[Target, ...]:
+    """Return what the names of *call* stand for; unknown ones are passed over, unless all are.
+
+    Raises NotFound, also where nobody does such a task, Forbidden, and InvalidRequest for vectors of several
+    models.
+    """
+    able = _able(names, call.task, offers)
+    asked = dict.fromkeys((call.model, *call.models))
+    course.unknown = tuple(name for name in asked if not isinstance(names.resolve(name), Target))
+    course.known = call.model not in course.unknown
+    known = [name for name in asked if name not in course.unknown] or [call.model]
+    targets = tuple(target_of(names, name, course.context.client, able) for name in known)
+    if call.task is Task.EMBEDDINGS and (len(targets) > 1 or targets[0].meta):
+        raise InvalidRequest(
+            f"{call.model} stands for several models, and vectors of different models cannot be compared: "
+            f"name one of {_listed(able)}.",
+            param="model",
+        )
+    return targets
+
+
+def target_of(names: Names, name: str, client: Client | None, able: Sequence[str] = ()) -> Target:
+    """Return what *name* stands for, if *client* may ask for it; raises NotFound and Forbidden.
+
+    If only some are *able* to do what is asked, those are named.
+    """
+    found = names.resolve(name)
+    if not isinstance(found, Target):
+        near = f"; did you mean {' or '.join(found.nearest)}?" if found.nearest else ""
+        there = f"; there is {_listed(able)}" if able else near
+        raise NotFound(f"model {name!r} does not exist{there}", code="model_not_found", param="model")
+    if client is not None and not client.may_ask(name, found):
+        told = f"client {client.name} may not use model {name!r}"
+        raise Forbidden(told, code="model_not_allowed", param="model")
+    return found
+
+
+def with_length(need: Need, asked: int | None) -> Need:
+    """Return *need* for vectors of a length: as *asked* for, else what the first of its candidates has.
+
+    So a family's vectors can be compared, even if some of its providers have cut theirs.
+    """
+    if asked is not None:
+        need.dimensions, need.resized = asked, True
+    else:
+        known = (candidate.model.dimensions for target in need.targets for candidate in target.candidates)
+        need.dimensions = next(filter(None, known), None)
+    return need
+
+
+def purpose(target: Target) -> frozenset[str]:
+    """Return what a call to *target* asks of it if it is none for chat: what its first model is for."""
+    first = target.candidates[0].model if target.candidates else None
+    return frozenset() if first is None or first.talks else frozenset(sorted(first.capabilities & APART)[:1])
+
+
+def most_inputs(names: Names, name: str) -> int | None:
+    """Return how many texts every candidate for *name* takes in one call; None for any number."""
+    found = names.resolve(name)
+    candidates = found.candidates if isinstance(found, Target) else ()
+    return min(filter(None, (candidate.model.max_inputs for candidate in candidates)), default=None)
+
+
+def _able(names: Names, task: Task, offers: Offers) -> tuple[str, ...]:
+    """Return the names of models that do *task*, if not all do; raises NotFound if there is none."""
+    capability = task.capability
+    if capability is None:
+        return ()
+    able = names.able_to(capability)
+    if not able:
+        others = offers.get(capability)
+        known = f"switch on {' or '.join(others)}, or " if others else ""
+        raise NotFound(
+            f"no model that is switched on does {task.value}: {known}give a model of a provider "
+            f"`capabilities: [{capability}]` in the settings",
+            code="model_not_found",
+            param="model",
+        )
+    return able
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more

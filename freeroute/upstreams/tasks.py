@@ -1,0 +1,273 @@
+"""What is asked of providers beside chat: vectors, pictures, sound and the like; one call, one outcome.
+
+A request goes up as it came but for the model's name. Whole answers are looked into, so that what is none is
+not passed on; sound and event streams travel as they come.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Raw
+
+from freeroute.clock import Clock, Now
+from freeroute.domain.catalogue import Candidate, Provider
+from freeroute.domain.outcome import Kind, Outcome
+from freeroute.domain.rates import RateFact
+from freeroute.domain.tasks import DIMENSIONS, Task
+from freeroute.domain.usage import Usage
+from freeroute.engine.ports import Answer, Sent, Terms
+from freeroute.upstreams.bodies import ANSWER_LIMIT, error_body, whole_body
+from freeroute.upstreams.complaints import read_complaint
+from freeroute.upstreams.faults import before_answer
+from freeroute.upstreams.heads import content_type, request_headers
+from freeroute.upstreams.passing import EVENTS, ByteStream, first_event
+from freeroute.upstreams.rates import facts_of
+from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
+from freeroute.upstreams.verdicts import judge_inside, judge_response
+from freeroute.wire.answers import usage_of
+from freeroute.wire.chat import ChatCall
+
+PATHS = {
+    Task.COMPLETIONS: "/completions",
+    Task.EMBEDDINGS: "/embeddings",
+    Task.RERANK: "/rerank",
+    Task.IMAGE: "/images/generations",
+    Task.TRANSCRIPTION: "/audio/transcriptions",
+    Task.TRANSLATION: "/audio/translations",
+    Task.SPEECH: "/audio/speech",
+    Task.MODERATION: "/moderations",
+}
+"""Where OpenAI has them, and Jina's place for what OpenAI has not."""
+
+# What each answer has to have, as far as anybody can do anything with it.
+_LISTS = {Task.EMBEDDINGS: "data", Task.RERANK: "results", Task.IMAGE: "data", Task.MODERATION: "results"}
+_PLAIN = "text/plain; charset=utf-8"
+_TEXTS = {"text": _PLAIN, "srt": _PLAIN, "vtt": "text/vtt; charset=utf-8"}
+_SOUND = ("audio/", "application/octet-stream", "binary/octet-stream")
+_HEARD = frozenset({Task.TRANSCRIPTION, Task.TRANSLATION})
+
+_ANSWERS = frozenset({*_LISTS.values(), "text"})
+_FIELDS = msgspec.json.Decoder(dict[str, Raw])
+_ENTRIES = msgspec.json.Decoder(list[dict[str, Raw]])
+
+T = TypeVar("T")
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+def url_of(provider: Provider, task: Task) -> str:
+    """Return where *provider* takes calls for *task*."""
+    path = provider.paths.get(task) or PATHS[task]
+    return path if "://" in path else provider.base_url.rstrip("/") + path
+
+
+class TaskUpstream:
+    """Talks to one provider once, in the way that OpenAI has for the task."""
+
+    def __init__(self, transport: Transport, clock: Clock) -> None:
+        """Send through *transport*."""
+        self._transport = transport
+        self._clock = clock
+
+    async def send(self, call: ChatCall, candidate: Candidate, terms: Terms) -> Sent:
+        """Make the call; every failure is an outcome. Cancelling it closes the connection."""
+        body, kind, dropped = outgoing(call, candidate, terms)
+        try:
+            headers = request_headers(call, candidate, terms, b"*/*")
+        except ValueError:
+            return Sent(Outcome(Kind.KEY_INVALID, detail="the key cannot stand in a header", counted=False))
+        headers = [(name, kind if name == b"content-type" else value) for name, value in headers]
+        reading = _Reading(call, candidate, terms, self._clock)
+        began = self._clock.now()
+        try:
+            async with asyncio.timeout(terms.first_event) as timer:
+                exchange = await self._transport.open(
+                    "POST",
+                    url_of(candidate.provider, call.task),
+                    headers,
+                    body,
+                    _deadlines(terms),
+                    dispatch=terms.dispatch,
+                )
+                reading.sent_at = began.later(exchange.sent_in)
+                sent = await reading.read(exchange, timer)
+        except TransportError as exc:
+            sent = Sent(before_answer(exc, reading.status))
+        except TimeoutError:
+            told = f"nothing to read within {terms.first_event:g} s"
+            counted = not terms.dispatch.unsent
+            sent = Sent(Outcome(Kind.TIMED_OUT, reading.status, told, counted=counted))
+        sent.sent_at, sent.head_at, sent.facts = reading.sent_at, reading.head_at, reading.facts
+        sent.dropped = dropped
+        return sent
+
+
+def outgoing(call: ChatCall, candidate: Candidate, terms: Terms) -> tuple[bytes, bytes, tuple[str, ...]]:
+    """Return *call* for *candidate*: the body, its content type, and which of the fields are not in it."""
+    model = candidate.model
+    without = {name for name in terms.without if name in call.fields}
+    if "dimensions" in call.fields and DIMENSIONS not in model.capabilities:
+        without.add("dimensions")  # its vectors are as long as that without being told
+    lost = tuple(sorted(without - {"dimensions"}))
+    if call.form is not None:
+        return call.form.written({"model": model.id.encode()}, without), call.form.content_type, lost
+    fields = {name: value for name, value in call.fields.items() if name not in without}
+    fields["model"] = Raw(msgspec.json.encode(model.id))
+    return msgspec.json.encode(fields), b"application/json", lost
+
+
+class _Reading:
+    """Reads the answer to one call up to the point where it is served or judged."""
+
+    def __init__(self, call: ChatCall, candidate: Candidate, terms: Terms, clock: Clock) -> None:
+        self.status: int | None = None
+        self.sent_at: Now | None = None
+        self.head_at: Now | None = None
+        self.facts: tuple[RateFact, ...] = ()
+        self._call = call
+        self._candidate = candidate
+        self._terms = terms
+        self._clock = clock
+
+    async def read(self, exchange: Exchange, timer: asyncio.Timeout) -> Sent:
+        """Return how *exchange* went, until *timer* ends it; closes it unless a stream is served."""
+        self.status = exchange.status
+        self.head_at = self._clock.now()
+        self._note_rates(exchange)
+        sent: Sent | None = None
+        try:
+            sent = await self._judged(exchange, timer)
+        finally:
+            if sent is None or sent.stream is None:
+                exchange.abort()
+        return sent
+
+    async def _judged(self, exchange: Exchange, timer: asyncio.Timeout) -> Sent:
+        status = exchange.status
+        if not 200 <= status < 300:
+            until = timer.when()
+            timer.reschedule(None)  # a body that never ends must not hide what the status says
+            told = await error_body(exchange, until)
+            self._note_rates(exchange, told)
+            return Sent(judge_response(status, exchange.headers, told, **self._judging()))
+        kind = content_type(exchange.headers)
+        if "html" in kind:
+            return Sent(Outcome(Kind.GARBAGE, status, "an HTML page instead of an answer"))
+        if self._call.task is Task.SPEECH and kind.startswith(_SOUND):
+            return await self._passed(exchange, kind)
+        if self._call.stream and kind.startswith(EVENTS):
+            return await self._passed(exchange, kind)
+        body = await whole_body(exchange)
+        if body is None:
+            return Sent(Outcome(Kind.GARBAGE, status, f"an answer of over {ANSWER_LIMIT} bytes"))
+        return self._whole(exchange, body)
+
+    def _note_rates(self, exchange: Exchange, body: bytes = b"") -> None:
+        meaning = self._candidate.provider.rate_headers
+        self.facts = facts_of(exchange.status, exchange.headers, body, meaning, self._clock.now())
+
+    def _judging(self) -> dict[str, Any]:
+        return {
+            "now": self._clock.now(),
+            "rules": self._candidate.provider.errors,
+            "secret": self._candidate.key.secret,
+        }
+
+    @property
+    def _estimate(self) -> Usage:
+        return Usage(self._call.demand.prompt_of(self._candidate.model.tokenizer), estimated=True)
+
+    async def _passed(self, exchange: Exchange, kind: str) -> Sent:
+        """Return the bytes of *exchange* as a stream, once the first are there."""
+        begun = await exchange.next()
+        if kind.startswith(EVENTS):
+            begun, event = await first_event(exchange, begun)
+            if (complaint := _complaint(event)) is not None:
+                return Sent(judge_inside(complaint, exchange.headers, **self._judging()))
+        if not begun:
+            return Sent(Outcome(Kind.EMPTY, exchange.status, "an answer without content"))
+        stream = ByteStream(exchange, begun, self._estimate, between=self._terms.between_events)
+        return Sent(Outcome(Kind.SERVED, exchange.status), stream=stream, content_type=kind)
+
+    def _whole(self, exchange: Exchange, body: bytes) -> Sent:
+        asked = self._form_of_text()
+        if asked is not None and not body.lstrip().startswith(b"{"):
+            return self._served(exchange, body, self._estimate, _TEXTS[asked])
+        value = _decoded(_FIELDS, body)
+        if value is None:
+            return Sent(Outcome(Kind.GARBAGE, exchange.status, f"no answer for {self._call.task.value}"))
+        if (complaint := _complaint(body)) is not None:
+            return Sent(judge_inside(complaint, exchange.headers, **self._judging()))
+        if (wrong := missing(self._call, value)) is not None:
+            return Sent(Outcome(wrong, exchange.status, f"no answer for {self._call.task.value}"))
+        told = usage_of(msgspec.json.decode(value.get("usage", b"null")))
+        if told is None and self._call.task is Task.EMBEDDINGS:
+            prompt = self._estimate.prompt
+            usage = {"prompt_tokens": prompt, "total_tokens": prompt, "estimated": True}
+            body = msgspec.json.encode({**value, "usage": usage})
+        return self._served(exchange, body, told or self._estimate)
+
+    def _form_of_text(self) -> str | None:
+        """Return which form the text of a transcript was asked for in; None if that is JSON."""
+        raw = self._call.fields.get("response_format") if self._call.task in _HEARD else None
+        asked = msgspec.json.decode(raw) if raw is not None else None
+        return asked if asked in _TEXTS else None
+
+    def _served(self, exchange: Exchange, body: bytes, usage: Usage, kind: str | None = None) -> Sent:
+        answer = Answer(body, usage, content_type=kind)
+        return Sent(Outcome(Kind.SERVED, exchange.status), answer=answer)
+
+
+def missing(call: ChatCall, value: dict[str, Raw]) -> Kind | None:
+    """Return what ending the answer *value* to *call* is if it lacks what was asked for; else None."""
+    if call.task in _HEARD:
+        return None if bytes(value.get("text", b"")).startswith(b'"') else Kind.GARBAGE
+    listed = _decoded(_ENTRIES, value[_LISTS[call.task]]) if _LISTS.get(call.task) in value else None
+    if listed is None:
+        return Kind.GARBAGE
+    if not listed:
+        return Kind.EMPTY
+    if call.task is Task.EMBEDDINGS and (len(listed) != call.inputs or not all(map(_is_vector, listed))):
+        return Kind.GARBAGE
+    if call.task is Task.IMAGE and not all(map(_is_picture, listed)):
+        return Kind.GARBAGE
+    return None
+
+
+def _is_vector(entry: dict[str, Raw]) -> bool:
+    vector = bytes(entry.get("embedding", b""))
+    return vector[:1] in (b"[", b'"') and len(vector) > 2 and b"null" not in vector
+
+
+def _is_picture(entry: dict[str, Raw]) -> bool:
+    return any(len(entry.get(name, b"")) > 2 for name in ("b64_json", "url"))
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], raw: bytes) -> T | None:
+    try:
+        return decoder.decode(raw)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+
+
+def _complaint(body: bytes) -> Any:
+    """Return the error that *body* tells instead of an answer; None if it tells none."""
+    value = _decoded(_FIELDS, body)
+    if value is None or not value.keys().isdisjoint(_ANSWERS):
+        return None
+    if error := msgspec.json.decode(value.get("error", b"null")):
+        return error
+    # An event has a type, and texts of its own under any name.
+    if bytes(value.get("type", b"null")) not in (b"null", b'"error"'):
+        return None
+    return body if read_complaint(body).message else None
+
+
+def _deadlines(terms: Terms) -> Deadlines:
+    return Deadlines(
+        connect=terms.connect,
+        first_byte=terms.first_event,
+        idle=max(terms.first_event, terms.between_events),
+        total=max(terms.total, terms.first_event),
+    )
