@@ -41,15 +41,22 @@ class SessionSurface:
         await request.reply_json(self._told(request.caller.client or request.caller.operator))
 
     async def sign_in(self, request: Request) -> None:
-        """Begin a session for the holder of a key, in place of the one before; a demo asks for no key."""
+        """Begin a session for the holder of a key, in place of the one before.
+
+        Without a key it is said who is signed in, after whoever opens a demo was.
+        """
         key = _decode(await request.body(_BOUNDS)).key
-        if key is None:
-            name, holder = self._guard.sign_in_demo()
-        else:
-            name, holder = self._guard.sign_in(key.strip(), request.peer)
-        self._guard.sign_out(request.headers)
-        _set_cookie(request, name, LONGEST)
-        await request.reply_json(self._told(holder))
+        signed_in = request.caller.client or request.caller.operator
+        begun = None
+        if key is not None:
+            begun = self._guard.sign_in(key.strip(), request.peer)
+        elif signed_in is None:
+            begun = self._guard.sign_in_demo()
+        if begun is not None:
+            self._guard.sign_out(request.headers)
+            name, signed_in = begun
+            _set_cookie(request, name, LONGEST)
+        await request.reply_json(self._told(signed_in))
 
     async def sign_out(self, request: Request) -> None:
         """End the session; the answer tells what is left without."""

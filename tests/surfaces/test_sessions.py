@@ -393,11 +393,19 @@ async def test_the_page_of_a_demo_signs_in_without_a_key(ask: Ask):
 async def test_nothing_but_a_demo_with_an_admin_key_signs_in_without_one(ask: Ask, policy):
     async with ask(policy) as client:
         reply = await client.post(URL, json={"key": None}, headers=OWN)
-    assert reply.status_code == 401
-    assert reply.json()["error"]["message"].startswith(
-        "Only a demo signs in without a key: send the admin key"
-    )
-    assert "set-cookie" not in reply.headers
+        assert "set-cookie" not in reply.headers
+        assert reply.json()["name"] is None
+        assert reply.json() == (await client.get(URL, headers=OWN)).json()
+
+
+async def test_who_is_signed_in_stays_so_without_a_key(ask: Ask):
+    for policy, key in ((structs.replace(OPEN, demo=True), {}), (KEYED, {"key": "boss"})):
+        async with ask(policy) as client:
+            who = (await client.post(URL, json=key, headers=OWN)).json()
+            assert who["name"] == "admin"
+            again = await client.post(URL, json={}, headers=OWN)
+            assert again.json() == who
+            assert "set-cookie" not in again.headers
 
 
 async def test_a_demo_is_called_by_our_own_names_even_with_clients(ask: Ask):
