@@ -56,6 +56,8 @@ def _understanding(task: Task) -> Understand:
             told = f"response_format: must be one of {', '.join(_FORMATS)}."
             raise InvalidRequest(told, param="response_format")
         given["stream"] = _SWITCHES[stream]
+        if "provider" in texts:
+            given["provider"] = Raw(texts["provider"].encode())
         return Asked(call_of(task, given, [texts.get("prompt", "").encode()], form=form), AS_IT_IS)
 
     return understand

@@ -27,7 +27,7 @@ from freeroute.upstreams.rates import facts_of
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
 from freeroute.upstreams.verdicts import judge_inside, judge_response
 from freeroute.wire.answers import usage_of
-from freeroute.wire.chat import ChatCall
+from freeroute.wire.chat import GATEWAY_FIELDS, ChatCall
 
 PATHS = {
     Task.COMPLETIONS: "/completions",
@@ -111,6 +111,7 @@ def outgoing(call: ChatCall, candidate: Candidate, terms: Terms) -> tuple[bytes,
         without.add("dimensions")  # its vectors are as long as that without being told
     lost = tuple(sorted(without - {"dimensions"}))
     if call.form is not None:
+        without |= GATEWAY_FIELDS
         return call.form.written({"model": model.id.encode()}, without), call.form.content_type, lost
     fields = {name: value for name, value in call.fields.items() if name not in without}
     fields["model"] = Raw(msgspec.json.encode(model.id))
