@@ -22,6 +22,8 @@ COMMANDS = {
     "models": "models",
     "explain": "models",
     "chat": "chat",
+    "setup": "setup",
+    "run": "run",
     "top": "top",
     "reset": "reset",
     "holds": "operations",

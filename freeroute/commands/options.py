@@ -22,6 +22,11 @@ offline = click.option(
 wide_open = click.option(
     "--open", "open_", is_flag=True, help="Allow listening on a network without any client key."
 )
+client_key = click.option(
+    "--key",
+    metavar="KEY",
+    help="The key of your client; better in FREEROUTE_API_KEY, which nobody else sees.",
+)
 url = click.option(
     "--url",
     metavar="URL",
