@@ -231,7 +231,8 @@ def _check_command(page: str, words: list[str]) -> None:
             assert found is not None, (page, words)
             command = found
             options |= _options(command)
-    named = {word.split("=")[0] for word in words if word.startswith("-") and word != "-"}
+    ours = words[: words.index("--")] if "--" in words else words
+    named = {word.split("=")[0] for word in ours if word.startswith("-") and word != "-"}
     assert named <= options, (page, words)
 
 

@@ -11,7 +11,7 @@ from freeroute.commands.connecting.target import ask
 from freeroute.commands.running import Failed, Running, environment
 
 
-# As with `env` and `docker run`: options before the client are ours, and whatever comes after it is the client's.
+# As with `env` and `docker run`: options before the client are ours, and all that follows it is its own.
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.argument("client", type=click.Choice(STARTED))
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
@@ -19,11 +19,11 @@ from freeroute.commands.running import Failed, Running, environment
 @options.client_key
 @options.url
 def run(client: str, words: tuple[str, ...], model: str | None, key: str | None, url: str | None) -> None:
-    """Start a client with its environment set for this once: no file is touched.
+    """Start a client that asks a running gateway.
 
-    What follows its name is for the client, with or without a `--` between. `env` starts any command, with
-    the variables that `freeroute setup env` prints. The client takes the place of this command, so that its
-    exit code and signals are its own.
+    Its environment is set for this once, and no file is touched. What follows its name is for the client,
+    with or without a `--` between. `env` starts any command, with the variables that `freeroute setup env`
+    prints. The client takes the place of this command, so that its exit code and signals are its own.
 
     \b
     freeroute run claude-code

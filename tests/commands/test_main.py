@@ -13,7 +13,8 @@ from freeroute.serving import GRACE
 from tests.commands.conftest import PATIENCE, ROOT, process, url_of
 
 COMMANDS = (
-    "serve demo check doctor probe models explain chat top clients operators keys usage receipts".split()
+    *"serve demo check doctor probe models explain chat setup run".split(),
+    *"top clients operators keys usage receipts".split(),
 )
 HEAVY = [
     "aiohappyeyeballs",

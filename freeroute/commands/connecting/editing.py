@@ -5,25 +5,25 @@ Texts are edited as little as possible, then read again: what would not come out
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
+from importlib import import_module
 from typing import Any
 
 from msgspec import Struct
 
-from freeroute.commands.connecting import jsonc, toml_text, yaml_text
 from freeroute.commands.connecting.trees import ABSENT, Path, Unfit, look_up, placed
 
 
 class Form(Enum):
     """How a file is written."""
 
-    JSON = "json"
-    TOML = "toml"
-    YAML = "yaml"
+    JSON = "jsonc"
+    TOML = "toml_text"
+    YAML = "yaml_text"
 
     @property
     def editor(self) -> Any:
-        """Return the module that edits such texts."""
-        return {Form.JSON: jsonc, Form.TOML: toml_text, Form.YAML: yaml_text}[self]
+        """Return the module that edits such texts; of the parsers, only the one that is needed is loaded."""
+        return import_module(f"freeroute.commands.connecting.{self.value}")
 
 
 class Wrote(Struct, frozen=True):

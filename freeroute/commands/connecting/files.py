@@ -55,9 +55,9 @@ class Change(Struct, frozen=True):
 
 
 class _Record(Struct):
-    """What was done to a file: whether it *existed*, and what was *wrote*."""
+    """What was done to a file: the *mode* it had, None if there was none, and what was *wrote*."""
 
-    existed: bool
+    mode: int | None
     wrote: list[Wrote]
 
 
@@ -79,7 +79,7 @@ def write(edit: Edit) -> Change:
         edit.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         record = _record(edit.path)
         if record is None:
-            record = _Record(found.before is not None, [])
+            record = _Record(None if found.before is None else _mode_of(edit.path), [])
             if found.before is not None:
                 _replace(_copy(edit.path), found.before, 0o600)
         record.wrote = _merged(record.wrote, edit.values)
@@ -99,10 +99,10 @@ def reverted(edit: Edit) -> Change | None:
     if record is None:
         return None
     now = _text(edit.path)
-    before = _text(_copy(edit.path)) if record.existed else None
+    before = None if record.mode is None else _text(_copy(edit.path))
     if now is None:
         return Change(edit.path, None, None)
-    if record.existed and before is None:
+    if record.mode is not None and before is None:
         raise ConfigError(f"{_copy(edit.path)}: is gone, so that {edit.path} is left as it is")
     with _explaining(edit.path):
         bom, plain = _split(now)
@@ -114,13 +114,14 @@ def reverted(edit: Edit) -> Change | None:
 def undo(edit: Edit) -> Change | None:
     """Take back all that was written to the file of *edit*, and return what changed; raises ConfigError."""
     found = reverted(edit)
-    if found is None:
+    record = _record(edit.path)
+    if found is None or record is None:
         return None
     try:
         if found.after is None:
             edit.path.resolve().unlink(missing_ok=True)
-        elif found.after != found.before:
-            _replace(edit.path.resolve(), found.after, _kept_mode(edit.path))
+        else:
+            _replace(edit.path.resolve(), found.after, record.mode or 0o600)
         for beside in (_copy(edit.path), _journal(edit.path)):
             beside.unlink(missing_ok=True)
     except OSError as exc:
@@ -182,15 +183,13 @@ def _merged(wrote: list[Wrote], values: Mapping[Path, Any]) -> list[Wrote]:
     return [Wrote(path, ours) for path, ours in known.items()]
 
 
-def _kept_mode(path: File) -> int:
-    try:
-        return stat.S_IMODE(path.stat().st_mode)
-    except FileNotFoundError:
-        return 0o600
+def _mode_of(path: File) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
 
 
 def _mode(edit: Edit) -> int:
-    mode = _kept_mode(edit.path)
+    """Return who may read the file of *edit*: whoever could before, but only its owner what is secret."""
+    mode = _mode_of(edit.path) if edit.path.exists() else 0o600
     return mode & 0o700 if edit.secret else mode
 
 

@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from typing import Any
 
 import pytest
 import yaml
@@ -58,19 +59,38 @@ JSONS = {
     ),
     "one line": (
         '{"a": 1}',
-        '{"a": 1, "language_models": {"openai_compatible": {"freeroute": {"api_url":'
-        ' "http://127.0.0.1:3000/v1", "available_models": [{"name": "free"}]}}},'
-        ' "agent": {"default_model": {"provider": "freeroute"}}}',
+        (
+            '{"a": 1, "language_models": {"openai_compatible": {"freeroute": {"api_url":'
+            ' "http://127.0.0.1:3000/v1", "available_models": [{"name": "free"}]}}},'
+            ' "agent": {"default_model": {"provider": "freeroute"}}}'
+        ),
     ),
     "tabs and no end of line": (
         '{\n\t"a": {}\n}',
-        '{\n\t"a": {},\n\t"language_models": {\n\t\t"openai_compatible": {\n\t\t\t"freeroute": {\n\t\t\t\t'
-        '"api_url": "http://127.0.0.1:3000/v1",\n\t\t\t\t"available_models": [\n\t\t\t\t\t{\n\t\t\t\t\t\t'
-        '"name": "free"\n\t\t\t\t\t}\n\t\t\t\t]\n\t\t\t}\n\t\t}\n\t},\n\t"agent": {\n\t\t"default_model": {\n'
-        '\t\t\t"provider": "freeroute"\n\t\t}\n\t}\n}',
+        """\
+{
+\t"a": {},
+\t"language_models": {
+\t\t"openai_compatible": {
+\t\t\t"freeroute": {
+\t\t\t\t"api_url": "http://127.0.0.1:3000/v1",
+\t\t\t\t"available_models": [
+\t\t\t\t\t{
+\t\t\t\t\t\t"name": "free"
+\t\t\t\t\t}
+\t\t\t\t]
+\t\t\t}
+\t\t}
+\t},
+\t"agent": {
+\t\t"default_model": {
+\t\t\t"provider": "freeroute"
+\t\t}
+\t}
+}""",
     ),
 }
-VALUES = {ZED: PROVIDER, ("agent", "default_model"): {"provider": "freeroute"}}
+VALUES: Any = {ZED: PROVIDER, ("agent", "default_model"): {"provider": "freeroute"}}
 
 
 @pytest.mark.parametrize("name", JSONS)
@@ -115,7 +135,8 @@ command = "docs"
 
 
 def test_toml_keeps_its_comments_and_its_order():
-    values = {("model",): "free", ("model_provider",): "freeroute", ("model_providers", "freeroute"): TABLE}
+    table = ("model_providers", "freeroute")
+    values: Any = {("model",): "free", ("model_provider",): "freeroute", table: TABLE}
     after = edited(Form.TOML, TOML, values)
     assert after == (
         '# Codex\nmodel = "free" # mine\nnotify = [\n  "a",\n]\nmodel_provider = "freeroute"\n\n# servers\n'
@@ -150,7 +171,8 @@ def test_yaml_keeps_its_comments_and_its_order():
     after = edited(Form.YAML, YAML, {("models", ("name", "freeroute")): ITEM})
     assert after == (
         "# mine\nname: My config   # first\nmodels:\n  - name: local\n    model: llama3  # at home\n"
-        '  - name: "freeroute"\n    model: "free"\n    roles: ["chat", "edit"]\n\n  # rules follow\nrules: []\n'
+        '  - name: "freeroute"\n    model: "free"\n    roles: ["chat", "edit"]\n'
+        "\n  # rules follow\nrules: []\n"
     )
     other = edited(Form.YAML, after, {("models", ("name", "freeroute")): {**ITEM, "model": "free-fast"}})
     assert other == after.replace('"free"', '"free-fast"')
@@ -199,7 +221,9 @@ def test_a_list_that_is_empty_or_missing_gets_its_first_item(before):
     ],
 )
 def test_what_cannot_be_edited_is_refused_with_the_place(form, text, told):
-    values = {("a",): 1} if form is Form.YAML else {("model_providers", "freeroute"): TABLE, ZED: PROVIDER}
+    values: Any = (
+        {("a",): 1} if form is Form.YAML else {("model_providers", "freeroute"): TABLE, ZED: PROVIDER}
+    )
     with pytest.raises(Unfit) as caught:
         edited(form, text, values)
     assert told in str(caught.value)
@@ -281,7 +305,7 @@ def test_a_file_of_ours_with_something_else_in_it_stays_without_ours():
 
 def test_what_was_begun_with_a_scaffold_goes_with_it():
     scaffold = "name: freeroute\n"
-    values = {("models", ("name", "freeroute")): ITEM}
+    values: Any = {("models", ("name", "freeroute")): ITEM}
     fresh = edited(Form.YAML, "", values, scaffold)
     assert fresh.startswith(scaffold)
     assert undone(Form.YAML, fresh, None, wrote(values), scaffold) is None

@@ -1,0 +1,296 @@
+"""Setting clients up, and starting them: what is asked, what is printed, what is written."""
+
+import json
+import signal
+import sys
+import tomllib
+from pathlib import Path
+
+import httpx
+import pytest
+import respx
+
+from freeroute.commands.connecting.recipes import SET_UP, STARTED
+from tests.commands.answering import answering
+from tests.commands.conftest import ROOT, process
+
+GATEWAY = "http://127.0.0.1:3000"
+
+
+def entry(name: str, context: int | None = 131_072, *, meta: bool = False) -> dict[str, object]:
+    return {
+        "id": name,
+        "context_length": context,
+        "top_provider": {"max_completion_tokens": None},
+        "architecture": {"input_modalities": ["text"]},
+        "freeroute": {"available": True, "meta": True} if meta else {"available": True},
+    }
+
+
+MODELS = {
+    "data": [*(entry(name, meta=True) for name in ("free", "free-fast", "free-smart")), entry("groq/m", None)]
+}
+
+
+@pytest.fixture
+def gateway():
+    with respx.mock(assert_all_called=False) as router:
+        router.get(f"{GATEWAY}/v1/models").respond(json=MODELS)
+        yield router
+
+
+@pytest.mark.parametrize("client", SET_UP)
+def test_everything_is_printed_with_the_address_and_a_model_that_is_there(run, gateway, client):
+    told = run("setup", client)
+    assert told.exit_code == 0
+    assert GATEWAY in told.stdout
+    if client not in {"env", "open-webui"}:  # they find the models themselves
+        assert "free-smart" in told.stdout
+    assert list(Path.home().iterdir()) == []
+
+
+def test_what_is_written_is_merged_and_taken_back(run, gateway):
+    path = Path.home() / ".codex" / "config.toml"
+    path.parent.mkdir()
+    path.write_text('model = "gpt" # mine\n')
+    diff = run("setup", "codex", "--dry-run").stdout
+    assert '-model = "gpt" # mine' in diff
+    assert '+model = "free-smart" # mine' in diff
+    assert path.read_text() == 'model = "gpt" # mine\n'
+    assert f"wrote {path}" in run("setup", "codex", "--write").stdout
+    settings = tomllib.loads(path.read_text())
+    assert settings["model_providers"]["freeroute"]["base_url"] == f"{GATEWAY}/v1"
+    assert f"nothing to change in {path}" in run("setup", "codex", "--write").stdout
+    assert f"nothing to change in {path}" in run("setup", "codex", "--dry-run").stdout
+    assert run("setup", "codex", "--undo").stdout == f"brought back {path}\n"
+    assert path.read_text() == 'model = "gpt" # mine\n'
+    assert "nothing to take back" in run("setup", "codex", "--undo").stdout
+
+
+def test_a_client_of_several_files_gets_all_of_them_or_none(run, gateway):
+    directory = Path.home() / ".config" / "goose"
+    directory.mkdir(parents=True)
+    (directory / "config.yaml").write_text("a: [1\n")
+    told = run("setup", "goose", "--write")
+    assert told.exit_code == 2
+    assert "config.yaml: line 2, column 1: this is not valid YAML; nothing was changed" in told.stderr
+    assert [path.name for path in directory.iterdir()] == ["config.yaml"]
+    (directory / "config.yaml").unlink()
+    assert run("setup", "goose", "--write").exit_code == 0
+    assert run("setup", "goose", "--undo").stdout.count("removed ") == 2
+
+
+def test_files_are_where_their_variables_say(run, gateway, monkeypatch, tmp_path):
+    for client, variable, name in [
+        ("claude-code", "CLAUDE_CONFIG_DIR", "settings.json"),
+        ("codex", "CODEX_HOME", "config.toml"),
+        ("continue", "CONTINUE_GLOBAL_DIR", "config.yaml"),
+        ("zed", "XDG_CONFIG_HOME", "zed/settings.json"),
+        ("opencode", "XDG_CONFIG_HOME", "opencode/opencode.json"),
+    ]:
+        monkeypatch.setenv(variable, str(tmp_path / client))
+        assert run("setup", client, "--write").exit_code == 0
+        assert (tmp_path / client / name).exists()
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "other"))
+    there = tmp_path / "other" / "opencode" / "opencode.jsonc"
+    there.parent.mkdir(parents=True)
+    there.write_text("{} // mine")
+    run("setup", "opencode", "--write")
+    assert "freeroute" in there.read_text()
+
+
+def test_a_key_is_sent_and_written_but_not_shown(run, gateway, monkeypatch):
+    monkeypatch.setenv("FREEROUTE_API_KEY", "fr-secret")
+    for words in (["setup", "aider"], ["setup", "aider", "--dry-run"], ["setup", "aider", "--write"]):
+        told = run(*words)
+        assert "fr-secret" not in told.stdout + told.stderr
+    path = Path.home() / ".aider.conf.yml"
+    assert '"fr-secret"' in path.read_text()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert {call.request.headers["authorization"] for call in gateway.calls} == {"Bearer fr-secret"}
+    # Shells read this, and nobody else.
+    assert "OPENAI_API_KEY=fr-other" in run("setup", "env", "--key", "fr-other").stdout
+    assert gateway.calls.last.request.headers["authorization"] == "Bearer fr-other"
+
+
+def test_codex_and_goose_take_the_key_from_the_environment(run, gateway):
+    for client in ("codex", "goose", "zed"):
+        told = run("setup", client, "--key", "fr-secret")
+        assert "fr-secret" not in told.stdout
+        assert "FREEROUTE_API_KEY" in told.stdout + told.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "chosen"),
+    [([], "free-smart"), (["--model", "groq/m"], "groq/m"), (["-m", "some-family"], "some-family")],
+)
+def test_a_model_is_chosen_and_any_name_that_means_one_will_do(run, gateway, words, chosen):
+    gateway.get(f"{GATEWAY}/v1/models/some-family").respond(json=entry("groq/m"))
+    settings = json.loads(run("setup", "opencode", *words).stdout.partition("\n")[2])
+    assert settings["model"] == f"freeroute/{chosen}"
+    assert next(iter(settings["provider"]["freeroute"]["models"])) == chosen
+    assert len(settings["provider"]["freeroute"]["models"]) == (3 if not words else 4)
+
+
+def test_every_model_is_offered_if_that_is_wanted(run, gateway):
+    settings = json.loads(run("setup", "opencode", "--all-models").stdout.partition("\n")[2])
+    assert set(settings["provider"]["freeroute"]["models"]) == {one["id"] for one in MODELS["data"]}
+
+
+def test_what_the_gateway_does_not_have_is_told(run, gateway):
+    error = {"error": {"message": "model 'x' does not exist; did you mean free?", "code": "model_not_found"}}
+    gateway.get(f"{GATEWAY}/v1/models/x").respond(404, json=error)
+    told = run("setup", "claude-code", "--write", "--model", "x")
+    assert (told.exit_code, "did you mean free?" in told.stderr) == (1, True)
+    gateway.get(f"{GATEWAY}/v1/models").respond(json={"data": []})
+    assert "has no model yet" in run("setup", "claude-code").stderr
+    gateway.get(f"{GATEWAY}/v1/models").mock(side_effect=httpx.ConnectError("refused"))
+    told = run("setup", "claude-code", "--write")
+    assert told.exit_code == 1
+    assert "start one with `freeroute serve`" in told.stderr
+    assert list(Path.home().iterdir()) == []
+
+
+def test_undoing_asks_no_gateway(run, gateway):
+    run("setup", "claude-code", "--write")
+    gateway.get(f"{GATEWAY}/v1/models").mock(side_effect=httpx.ConnectError("refused"))
+    assert run("setup", "claude-code", "--undo").exit_code == 0
+    assert list((Path.home() / ".claude").iterdir()) == []
+
+
+def test_a_client_without_a_file_says_what_to_do_instead(run, gateway):
+    told = run("setup", "cline", "--write")
+    assert told.exit_code == 1
+    assert "`freeroute setup cline` says what to do" in told.stderr
+    assert f"Base URL: {GATEWAY}/v1" in run("setup", "cline").stdout
+
+
+@pytest.mark.parametrize(
+    ("shell", "line"),
+    [
+        ("sh", "export OPENAI_API_KEY='it'\"'\"'s \\x'"),
+        ("fish", "set -gx OPENAI_API_KEY 'it\\'s \\\\x'"),
+        ("powershell", "$env:OPENAI_API_KEY = 'it''s \\x'"),
+    ],
+)
+def test_variables_are_written_so_that_a_shell_reads_them_whole(run, gateway, shell, line):
+    told = run("setup", "env", "--shell", shell, "--key", "it's \\x").stdout
+    assert line in told.splitlines()
+    assert told.count("\n") == 7
+
+
+def test_the_dashboard_says_the_same():
+    recipes = (ROOT / "dashboard" / "recipes.js").read_text()
+    for said in (
+        "OPENAI_API_BASE",
+        "openai/${model}",
+        "~/.continue/config.yaml",
+        "~/.config/opencode/opencode.json",
+        "@ai-sdk/openai-compatible",
+        "OPENAI_API_BASE_URL",
+    ):
+        assert said in recipes
+
+
+# --- starting ----------------------------------------------------------------------------------------------
+
+PROGRAM = """\
+#!{python}
+import json, os, signal, sys
+print(json.dumps([sys.argv[1:], dict(os.environ)]), flush=True)
+if "wait" in sys.argv:
+    signal.pause()
+sys.exit(7)
+"""
+
+
+@pytest.fixture
+def programs(tmp_path):
+    """A directory with every client, each of which says how it was started and ends with 7."""
+    directory = tmp_path / "bin"
+    directory.mkdir()
+    for name in ("claude", "codex", "aider", "opencode", "goose", "gemini", "mine"):
+        (directory / name).write_text(PROGRAM.format(python=sys.executable))
+        (directory / name).chmod(0o755)
+    return directory
+
+
+def started(programs, *words, **env):
+    """Return how `freeroute run` ended, and what the program it started saw."""
+    with answering(models=MODELS) as played:
+        given = {"PATH": str(programs), "FREEROUTE_URL": played.url, **env}
+        with process("run", *words, directory=programs, env=given) as done:
+            out, err = done.communicate(timeout=30)
+    seen = json.loads(out) if out else None
+    return done.returncode, seen, err, played.url
+
+
+@pytest.mark.parametrize(
+    ("client", "variable", "suffix"),
+    [
+        ("claude-code", "ANTHROPIC_BASE_URL", ""),
+        ("aider", "OPENAI_API_BASE", "/v1"),
+        ("goose", "OPENAI_HOST", ""),
+        ("gemini-cli", "GOOGLE_GEMINI_BASE_URL", ""),
+    ],
+)
+def test_a_client_is_started_with_its_environment_and_its_exit_code_is_ours(
+    programs, client, variable, suffix
+):
+    code, seen, _, url = started(programs, client, "--", "--help", "a b", MINE="1")
+    assert code == 7
+    words, env = seen
+    assert words == ["--help", "a b"]
+    assert env[variable] == url + suffix
+    assert env["MINE"] == "1"
+
+
+def test_each_that_can_be_started_is(programs):
+    for client in STARTED:
+        words = ["mine"] if client == "env" else []
+        assert started(programs, client, *words)[0] == 7
+
+
+def test_codex_and_opencode_get_their_provider_for_this_once(programs):
+    _, (words, env), _, url = started(
+        programs, "--model", "free", "codex", "exec", "hi", FREEROUTE_API_KEY="k"
+    )
+    settings = tomllib.loads("\n".join(words[1:-2:2]))
+    assert words[-2:] == ["exec", "hi"]
+    assert (settings["model"], settings["model_provider"]) == ("free", "freeroute")
+    assert settings["model_providers"]["freeroute"]["base_url"] == f"{url}/v1"
+    assert env[settings["model_providers"]["freeroute"]["env_key"]] == "k"
+    _, (_, env), _, url = started(programs, "opencode")
+    content = json.loads(env["OPENCODE_CONFIG_CONTENT"])
+    assert content["provider"]["freeroute"]["options"]["baseURL"] == f"{url}/v1"
+
+
+def test_any_command_is_started_with_all_the_variables(programs):
+    code, (words, env), _, url = started(programs, "env", "--", "mine", "-m", "x")
+    assert (code, words) == (7, ["-m", "x"])
+    assert env["OPENAI_BASE_URL"] == f"{url}/v1"
+    assert env["ANTHROPIC_BASE_URL"] == env["OLLAMA_HOST"] == url
+
+
+def test_a_signal_reaches_the_client(programs):
+    with answering(models=MODELS) as played:
+        env = {"PATH": str(programs), "FREEROUTE_URL": played.url}
+        with process("run", "aider", "wait", directory=programs, env=env) as running:
+            assert running.stdout is not None
+            assert running.stdout.readline()
+            running.send_signal(signal.SIGTERM)
+            assert running.wait(timeout=30) == -signal.SIGTERM
+
+
+def test_what_cannot_be_started_is_told_with_how_to_get_it(run, gateway, programs, monkeypatch):
+    monkeypatch.setenv("PATH", str(programs))
+    (programs / "claude").unlink()
+    told = run("run", "claude-code")
+    assert told.exit_code == 1
+    assert "npm install -g @anthropic-ai/claude-code" in told.stderr
+    assert "there is no program 'nothing'" in run("run", "env", "nothing").stderr
+    assert run("run", "env").exit_code == run("run", "env", "--").exit_code == 2
+    (programs / "mine").write_text("#!/nowhere/at/all\n")
+    assert "cannot be started" in run("run", "env", "mine").stderr
+    gateway.get(f"{GATEWAY}/v1/models").mock(side_effect=httpx.ConnectError("refused"))
+    assert "start one with `freeroute serve`" in run("run", "aider").stderr
