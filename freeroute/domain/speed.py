@@ -131,8 +131,10 @@ class Speed(Struct):
         """
         rate = max(self._rate_at(model, now) / 2, SLOWEST_RATE)
         usual = LONGER * self.longest if self._is_known(now) else 0.0
-        whole = max(UNBOUNDED_OUTPUT / rate, usual) if bound is None else bound / rate
-        return min(whole, usual) if pressed and usual else whole
+        whole = UNBOUNDED_OUTPUT / rate if bound is None else bound / rate
+        if usual and ((pressed and usual < whole) or (bound is None and usual > whole)):
+            return usual
+        return whole
 
     def late(self, prompt: int, now: Now) -> float:
         """Return after how many seconds a first event after *prompt* tokens is late; ``inf`` if not known."""
@@ -189,12 +191,13 @@ class Awaited:
     def began(self, call: int, due: float) -> None:
         """Expect something of *call* by *due* (mono)."""
         self._due[call] = due
-        self._earliest = min(self._earliest, due)
+        if due < self._earliest:
+            self._earliest = due
 
     def ended(self, call: int) -> None:
         """Note that something of *call* came, or that it failed."""
         if self._due.pop(call, math.inf) <= self._earliest:
-            self._earliest = min(self._due.values(), default=math.inf)
+            self._earliest = min(self._due.values()) if self._due else math.inf
 
     def late(self, now: Now) -> float:
         """Return by how many seconds the latest of the calls is late."""

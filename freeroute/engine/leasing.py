@@ -53,9 +53,8 @@ class Leasing:
         self._counters = counters
         self._clock = clock
 
-    async def take(self, choice: Choice) -> Leased | None:
-        """Lease the candidate of *choice*; None if a rival took the room meanwhile."""
-        now = self._clock.now()
+    async def take(self, choice: Choice, now: Now) -> Leased | None:
+        """Lease the candidate of *choice* at *now*; None if a rival took the room meanwhile."""
         lease = await self._counters.acquire(choice.charges, now)
         if isinstance(lease, Denied):
             return None

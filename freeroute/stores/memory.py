@@ -268,7 +268,8 @@ class MemoryCounters:
         """Return when (mono) all *charges* fit together, and the pool that has room last; None if now."""
         until, last = now.mono, None
         for charge in charges:
-            if (at := self._cell(charge.pool).fits_at(charge, now)) > until:
+            cell = self._cells.get(charge.pool.id) or self._cell(charge.pool)
+            if not cell.has_room(charge.amount) and (at := cell.fits_at(charge, now)) > until:
                 until, last = at, charge.pool
         return until, last
 
