@@ -45,8 +45,10 @@ class Bucket(Counter):
 
     def used(self, now: Now) -> float:
         """Return what is missing from a full bucket."""
-        refilling = now.mono - self._from
-        return max(0.0, self.level - refilling * self._rate) if refilling > 0 else self.level
+        if (refilling := now.mono - self._from) <= 0:
+            return self.level
+        left = self.level - refilling * self._rate
+        return max(0.0, left)
 
     def resets_in(self, now: Now) -> float:
         """Return the seconds until the bucket is full."""
@@ -89,13 +91,18 @@ class Bucket(Counter):
 
     def _owe(self, amount: float, guard: float, now: Now) -> None:
         self._refill(now)
-        pause = max(0.0, now.mono + guard - self._from)  # beyond the one there is already
-        least = max(0.0, self.level - pause * self._rate)
-        for slip in self._open:  # all calls under way: no more than a comparison for each
-            if slip.mark > least:
-                slip.mark = least
-        self._from = max(self._from, now.mono + max(0.0, guard - self._seconds(self.level)))
-        self.level += amount
+        mono, level = now.mono, self.level
+        if self._open:
+            pause = max(0.0, mono + guard - self._from)  # beyond the one there is already
+            least = max(0.0, level - pause * self._rate)
+            for slip in self._open:  # all calls under way: no more than a comparison for each
+                if slip.mark > least:
+                    slip.mark = least
+        spare = guard - self._seconds(level)
+        begins = mono + spare if spare > 0.0 else mono
+        if begins > self._from:
+            self._from = begins
+        self.level = level + amount
 
     def _repay(self, amount: float, now: Now) -> None:
         self._refill(now)
@@ -106,4 +113,5 @@ class Bucket(Counter):
 
     def _refill(self, now: Now) -> None:
         self.level = self.used(now)
-        self._from = max(self._from, now.mono)
+        if now.mono > self._from:
+            self._from = now.mono

@@ -154,7 +154,7 @@ class Speed(Struct):
             pull = self._pull(now)
             first = model.first_token + pull * (first - model.first_token)
             rate = model.tokens_per_second + pull * (rate - model.tokens_per_second)
-        return first + output / max(rate, SLOWEST_RATE) + load
+        return first + output / max(SLOWEST_RATE, rate) + load
 
     def _rate_at(self, model: Model, now: Now) -> float:
         return model.tokens_per_second + self._pull(now) * (self.rate - model.tokens_per_second)
@@ -174,7 +174,7 @@ class Speed(Struct):
 
 
 def _most_of_late(before: float, new: float) -> float:
-    return max(new, before + FORGETTING * (new - before))
+    return new if new > before else before + FORGETTING * (new - before)
 
 
 class Awaited:

@@ -119,7 +119,7 @@ class AttemptLoop:
             leased = await self._taking.next(need, fit, course, again)
             again = None
             course.pressed = course.counted + 1 < self.routing.max_attempts and is_pressed(
-                call, need, fit, leased, course, self.standing, self.clock.now()
+                call, need, fit, leased, course, self.standing, leased.at
             )
             for tried, ended in await self._made(call, need, fit, leased, course):
                 if isinstance(ended, Won):
@@ -235,7 +235,7 @@ class AttemptLoop:
             without = frozenset([name for name in without if _carries(call, name)])
         return Terms(
             connect=timeouts.connect,
-            first_event=first_event(call, leased, course, self.standing, self.clock.now()),
+            first_event=first_event(call, leased, course, self.standing, leased.at),
             between_events=timeouts.between_events,
             total=timeouts.total,
             without=without,

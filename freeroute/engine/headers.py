@@ -54,7 +54,7 @@ def client_limits(readings: Iterable[Reading]) -> dict[str, str]:
     nearest: dict[Unit, float] = {}
     for reading in readings:
         unit = reading.pool.limit.unit
-        left = max(reading.limit - reading.used, 0.0)
+        left = reading.limit - reading.used if reading.used < reading.limit else 0.0
         if unit not in _NAMES or left >= nearest.get(unit, math.inf):
             continue
         nearest[unit] = left

@@ -59,7 +59,9 @@ class Leasing:
         if isinstance(lease, Denied):
             return None
         trial = self._standing.begin(choice.candidate, now)
-        output = min(choice.max_output or DEFAULT_OUTPUT, DEFAULT_OUTPUT)
+        output = choice.max_output or DEFAULT_OUTPUT
+        if output > DEFAULT_OUTPUT:
+            output = DEFAULT_OUTPUT
         expected = self._standing.expected(choice.candidate, output, now)
         return Leased(choice.candidate, lease, trial, now, choice.max_output, expected)
 

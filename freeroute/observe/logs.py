@@ -299,7 +299,7 @@ def _mishaps(receipt: Receipt) -> dict[str, Any]:
 
 
 def _milliseconds(seconds: float) -> float:
-    return round(seconds * 1000, 1)
+    return int(seconds * 10_000 + 0.5) / 10  # a tenth of what it costs to round
 
 
 def _trail(notes: Sequence[AttemptNote]) -> str:
