@@ -79,8 +79,9 @@ class _Gate:
 
     def permits(self, now: Now) -> bool:
         """Say whether a call may begin: any while closed, one while half-open."""
-        state = self.state(now)
-        return state is State.CLOSED or (state is State.HALF_OPEN and not self._trial)
+        if not self._openings:  # closed, as nearly always
+            return True
+        return self.state(now) is State.HALF_OPEN and not self._trial
 
     def begin_trial(self, now: Now, *, forced: bool = False) -> int | None:
         """Return the generation of a call that begins now, or None if none may.
@@ -89,10 +90,9 @@ class _Gate:
         the least bad of candidates that all rest: it is granted always. It shares a trial under way; while
         open it is none, so that its success closes and its failure changes nothing.
         """
-        state = self.state(now)
-        if state is State.CLOSED:
+        if not self._openings:
             return self._generation
-        if state is State.HALF_OPEN and not self._trial:
+        if self.state(now) is State.HALF_OPEN and not self._trial:
             self._trial = True
             self._generation += 1
             return self._generation
@@ -173,7 +173,7 @@ class Breaker(_Gate):
         """Note a success of a call begun in *generation*; it closes the breaker."""
         if not self._counts(generation):
             return
-        if self.state(now) is not State.CLOSED:
+        if self._openings:
             self.reset()
             return
         self._in_a_row = 0
@@ -225,7 +225,7 @@ class ProviderBreaker(_Gate):
         if not self._counts(generation):
             return
         self._last = None
-        if self.state(now) is not State.CLOSED:
+        if self._openings:
             self.reset()
 
     def failure(

@@ -23,7 +23,6 @@ class Bucket(Counter):
         """Start full; *guard* may be changed at any time."""
         super().__init__(limit)
         self.guard = guard
-        self._debt = 0.0
         self._from = -math.inf  # when refilling of the debt begins
         self._rate = limit.amount / limit.seconds
         self._open: set[Slip] = set()
@@ -32,12 +31,12 @@ class Bucket(Counter):
     def restored(cls, limit: Limit, kept: KeptBucket, rebase: Rebase, guard: float = GUARD) -> "Bucket":
         """Return the bucket of *limit* as it was *kept*, refilled since."""
         made = cls(limit, guard)
-        made._debt, made._from = kept.debt, rebase.mono(kept.since, rebase.now.mono + LONGEST * guard)
+        made.level, made._from = kept.debt, rebase.mono(kept.since, rebase.now.mono + LONGEST * guard)
         return made
 
     def kept(self, now: Now) -> KeptBucket:
         """Return what is missing and since when it refills."""
-        return KeptBucket(self._debt, self._from)
+        return KeptBucket(self.level, self._from)
 
     def _take(self, slip: Slip, now: Now) -> None:
         self._owe(slip.amount, self.guard, now)
@@ -46,12 +45,14 @@ class Bucket(Counter):
 
     def used(self, now: Now) -> float:
         """Return what is missing from a full bucket."""
-        refilling = now.mono - self._from
-        return max(0.0, self._debt - refilling * self._rate) if refilling > 0 else self._debt
+        if (refilling := now.mono - self._from) <= 0:
+            return self.level
+        left = self.level - refilling * self._rate
+        return max(0.0, left)
 
     def resets_in(self, now: Now) -> float:
         """Return the seconds until the bucket is full."""
-        return max(0.0, self._from + self._seconds(self._debt) - now.mono) if self._debt else 0.0
+        return max(0.0, self._from + self._seconds(self.level) - now.mono) if self.level else 0.0
 
     def resize(self, limit: Limit, now: Now) -> None:
         """Change capacity and refill; what is missing stays missing."""
@@ -79,7 +80,7 @@ class Bucket(Counter):
         return amount / self._rate if self._rate else math.inf
 
     def _back_at(self, amount: float, now: Now) -> float:
-        return max(now.mono, self._from + self._seconds(self._debt + amount - self.limit.amount))
+        return max(now.mono, self._from + self._seconds(self.level + amount - self.limit.amount))
 
     def _close(self, slip: Slip, change: float, now: Now) -> None:
         self._open.discard(slip)
@@ -90,21 +91,27 @@ class Bucket(Counter):
 
     def _owe(self, amount: float, guard: float, now: Now) -> None:
         self._refill(now)
-        pause = max(0.0, now.mono + guard - self._from)  # beyond the one there is already
-        least = max(0.0, self._debt - pause * self._rate)
-        for slip in self._open:  # all calls under way: no more than a comparison for each
-            if slip.mark > least:
-                slip.mark = least
-        self._from = max(self._from, now.mono + max(0.0, guard - self._seconds(self._debt)))
-        self._debt += amount
+        mono, level = now.mono, self.level
+        if self._open:
+            pause = max(0.0, mono + guard - self._from)  # beyond the one there is already
+            least = max(0.0, level - pause * self._rate)
+            for slip in self._open:  # all calls under way: no more than a comparison for each
+                if slip.mark > least:
+                    slip.mark = least
+        spare = guard - self._seconds(level)
+        begins = mono + spare if spare > 0.0 else mono
+        if begins > self._from:
+            self._from = begins
+        self.level = level + amount
 
     def _repay(self, amount: float, now: Now) -> None:
         self._refill(now)
-        paid = min(amount, self._debt)
-        self._debt -= paid
+        paid = min(amount, self.level)
+        self.level -= paid
         for slip in self._open:
             slip.mark = slip.mark - paid if slip.mark > paid else 0.0
 
     def _refill(self, now: Now) -> None:
-        self._debt = self.used(now)
-        self._from = max(self._from, now.mono)
+        self.level = self.used(now)
+        if now.mono > self._from:
+            self._from = now.mono

@@ -59,7 +59,6 @@ class Calendar(Counter):
     def __init__(self, limit: Limit) -> None:
         """Start empty, in no period."""
         super().__init__(limit)
-        self._used = 0.0
         self._start = self._end = self._newest = self._opened = -math.inf
         self._due = -math.inf  # when the present period should end, on the monotonic clock
         self._open: set[Slip] = set()
@@ -71,11 +70,11 @@ class Calendar(Counter):
         Calls that were under way may have been counted in the period after it too, but in no later one.
         """
         made = cls(limit)
-        made._used, made._start, made._end, made._newest = kept.used, kept.start, kept.end, kept.newest
+        made.level, made._start, made._end, made._newest = kept.used, kept.start, kept.end, kept.newest
         made._opened, made._due = rebase.mono(kept.opened), rebase.mono(kept.due)
         made._turn(rebase.now)
         if made._start == kept.end:
-            made._used += kept.under_way
+            made.level += kept.under_way
         return made
 
     def kept(self, now: Now) -> KeptCalendar:
@@ -83,17 +82,17 @@ class Calendar(Counter):
         self._turn(now)
         under_way = math.fsum(slip.amount for slip in self._open)
         return KeptCalendar(
-            self._used, under_way, self._start, self._end, self._newest, self._opened, self._due
+            self.level, under_way, self._start, self._end, self._newest, self._opened, self._due
         )
 
     def _take(self, slip: Slip, now: Now) -> None:
         self._open.add(slip)
-        self._used += slip.amount
+        self.level += slip.amount
 
     def used(self, now: Now) -> float:
         """Return how much is taken in the present period."""
         self._turn(now)
-        return self._used
+        return self.level
 
     def resets_in(self, now: Now) -> float:
         """Return the seconds until the period ends."""
@@ -115,7 +114,7 @@ class Calendar(Counter):
     def _correct(self, used: float, now: Now, back_in: float | None) -> None:
         """Let *used* be taken in the present period."""
         self._turn(now)
-        self._used = used
+        self.level = used
 
     def _returned(self, slip: Slip, now: Now) -> float:
         return self._freed - slip.freed
@@ -137,7 +136,7 @@ class Calendar(Counter):
     def _close(self, slip: Slip, change: float, now: Now) -> None:
         self._turn(now)
         self._open.discard(slip)
-        self._used = max(0.0, self._used + change)
+        self.level = max(0.0, self.level + change)
 
     def _turn(self, now: Now) -> None:
         if self._start <= now.wall < self._end:
@@ -147,6 +146,6 @@ class Calendar(Counter):
         self._due = now.mono + self._end - now.wall
         passed = now.mono - self._opened >= self._end - self._start
         if self._start > self._newest or passed:
-            self._used = math.fsum(slip.amount for slip in self._open)
+            self.level = math.fsum(slip.amount for slip in self._open)
             if not leapt:
                 self._newest, self._opened = self._start, now.mono

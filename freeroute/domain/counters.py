@@ -51,11 +51,16 @@ class Slip(Struct, eq=False):
 
 
 class Counter(ABC):
-    """What is taken of one limit."""
+    """What is taken of one limit.
+
+    *level* is what was taken when that was last looked at: time gives back and takes nothing, so that it is
+    never less than what is taken now.
+    """
 
     def __init__(self, limit: Limit) -> None:
         """Start empty."""
         self.limit = limit
+        self.level = 0.0
         self.guard = 0.0
         self._in_flight = 0.0
         self._taken = 0.0  # all that was ever taken, and all that ever came back

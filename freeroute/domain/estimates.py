@@ -44,4 +44,4 @@ class Estimate(Struct):
 
     def of(self, prompt: int) -> int:
         """Return the tokens to charge for a *prompt* estimated at so many."""
-        return max(1, round(prompt * self.factor))
+        return round(prompt * self.factor) or 1

@@ -58,7 +58,10 @@ class Guard(Struct):
 
     def answered(self, seconds: float) -> None:
         """Note that an answer began *seconds* after its call was sent."""
-        self.trip = min(seconds, self.trip + DRIFT * (seconds - self.trip)) if self.trip else seconds
+        if self.trip and seconds > self.trip:
+            self.trip += DRIFT * (seconds - self.trip)
+        else:
+            self.trip = seconds
 
     def too_short(self, now: Now) -> None:
         """Double the guard: a slot came back too early by it."""

@@ -19,17 +19,12 @@ RELOOK = 0.25
 class Concurrency(Counter):
     """So many calls under way at once."""
 
-    def __init__(self, limit: Limit) -> None:
-        """Start with every slot free."""
-        super().__init__(limit)
-        self._used = 0.0
-
     def _take(self, slip: Slip, now: Now) -> None:
-        self._used += slip.amount
+        self.level += slip.amount
 
     def used(self, now: Now) -> float:
         """Return the slots taken."""
-        return self._used
+        return self.level
 
     def resets_in(self, now: Now) -> float:
         """Return 0: slots come back as calls end, not with time."""
@@ -48,7 +43,7 @@ class Concurrency(Counter):
         return now.mono + RELOOK
 
     def _close(self, slip: Slip, change: float, now: Now) -> None:
-        self._used -= slip.amount
+        self.level -= slip.amount
 
 
 def counter_for(limit: Limit, guard: float = GUARD) -> Counter:

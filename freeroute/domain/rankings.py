@@ -52,7 +52,7 @@ class Able:
 
     def __bool__(self) -> bool:
         """Say whether there is any."""
-        return any(self._admits(candidate) for candidate in self._ranking.roomiest)
+        return any(map(self._admits, self._ranking.roomiest))
 
     @property
     def alike(self) -> int:

@@ -112,6 +112,8 @@ class Remembered:
     def hold_on(self, candidate: Candidate, now: Now) -> Hold | None:
         """Return the longest hold that covers *candidate*, or None."""
         longest: Hold | None = None
+        if not self._holds:  # as nearly always
+            return None
         for place in places_of(candidate):
             hold = self._holds.get(place)
             if hold is not None and hold.until > now.mono and (longest is None or hold.until > longest.until):
@@ -139,7 +141,9 @@ class Remembered:
 
     def _ended(self, candidate: Candidate, now: Now) -> list[tuple[tuple[str, ...], Hold]]:
         """Return the holds on *candidate* that have ended, with their places."""
-        places = places_of(candidate) if self._holds else ()
+        if not self._holds:
+            return []
+        places = places_of(candidate)
         return [(place, h) for place in places if (h := self._holds.get(place)) and h.until <= now.mono]
 
     def _lift(self, place: tuple[str, ...]) -> None:

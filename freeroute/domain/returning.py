@@ -34,6 +34,8 @@ class Returning:
 
     def ended(self, call: int) -> None:
         """Note that *call* ended without being granted: the next one is first."""
+        if not self._first:
+            return
         for place in [place for place, first in self._first.items() if first[0] == call]:
             del self._first[place]
 

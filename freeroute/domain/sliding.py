@@ -40,7 +40,6 @@ class Sliding(Counter):
         self.guard = guard
         self._slips: list[Slip] = []
         self._gone: deque[Slip] = deque(maxlen=GONE)
-        self._total = 0.0
         self._seen = -math.inf
         self._merge_at = MERGE_AT
 
@@ -81,18 +80,22 @@ class Sliding(Counter):
             slip.sure = True
 
     def _move(self, slip: Slip, mark: float) -> None:
-        at = bisect_left(self._slips, slip.mark, key=_mark)
-        while self._slips[at] is not slip:
-            at += 1
-        del self._slips[at]
+        slips = self._slips
+        if slips[-1] is slip:
+            slips.pop()
+        else:
+            at = bisect_left(slips, slip.mark, key=_mark)
+            while slips[at] is not slip:
+                at += 1
+            del slips[at]
         slip.mark = mark
-        insort(self._slips, slip, key=_mark)
+        self._put(slip)
 
     def used(self, now: Now) -> float:
         """Return how much is taken within the window."""
         if not self._slips or self._slips[0].mark <= now.mono:
             self._expire(now)
-        return self._total
+        return self.level
 
     def resets_in(self, now: Now) -> float:
         """Return the seconds until the last slip comes back."""
@@ -112,7 +115,7 @@ class Sliding(Counter):
             if change < 0 and not slip.open:
                 part = min(slip.amount, -change)
                 slip.amount -= part
-                self._total -= part
+                self.level -= part
                 change += part
 
     def counted_beside(self, slip: Slip, now: Now) -> float:
@@ -129,7 +132,7 @@ class Sliding(Counter):
             if not slip.open and back > 0:
                 slip.amount += back
                 again += back
-        self._total += again
+        self.level += again
         self._added += again
         return again
 
@@ -151,7 +154,7 @@ class Sliding(Counter):
         self._gone = deque((slip for slip in self._gone if slip.mark <= self._seen), GONE)
         self._slips = sorted([*back, *self._slips], key=_mark)
         again = sum(slip.amount for slip in back)
-        self._total += again
+        self.level += again
         self._freed -= again
 
     def _returned(self, slip: Slip, now: Now) -> float:
@@ -161,7 +164,7 @@ class Sliding(Counter):
         return self._freed - slip.freed + sum(other.amount for other in due)
 
     def _back_at(self, amount: float, now: Now) -> float:
-        missing = self._total + amount - self.limit.amount - NOISE
+        missing = self.level + amount - self.limit.amount - NOISE
         freed = accumulate(slip.amount for slip in self._slips)
         marks = (slip.mark for slip, sum_ in zip(self._slips, freed, strict=True) if sum_ >= missing)
         return next(marks, self._slips[-1].mark)
@@ -174,17 +177,20 @@ class Sliding(Counter):
             self._add(Slip(change, now.mono + self.limit.seconds, open=False, sure=True))
         elif slip.mark > self._seen:
             slip.amount += change
-            self._total += change
+            self.level += change
 
     def _add(self, slip: Slip) -> None:
+        self._put(slip)
+        self.level += slip.amount
+        if len(self._slips) > self._merge_at:
+            self._merge()
+
+    def _put(self, slip: Slip) -> None:
         slips = self._slips
         if slips and slips[-1].mark > slip.mark:
             insort(slips, slip, key=_mark)
         else:
             slips.append(slip)
-        self._total += slip.amount
-        if len(slips) > self._merge_at:
-            self._merge()
 
     def _expire(self, now: Now) -> None:
         # A caller's instant may be a little older than one already seen; what is gone stays gone.
@@ -194,18 +200,18 @@ class Sliding(Counter):
             over = bisect_right(self._slips, self._seen, key=_mark)
             gone = sum(slip.amount for slip in self._slips[:over])
             self._gone.extend(self._slips[:over])
-            self._total -= gone
+            self.level -= gone
             self._freed += gone
             del self._slips[:over]
         if not self._slips:
-            self._total = 0.0
+            self.level = 0.0
 
     def _merge(self) -> None:
         # Slips of calls under way stay as they are: they may still change, and are no more than those calls.
         under_way = [slip for slip in self._slips if slip.open]
         ended = _grains((slip for slip in self._slips if not slip.open), self.limit.seconds / GRAINS)
         self._slips = sorted([*under_way, *ended], key=_mark)
-        self._total = math.fsum(slip.amount for slip in self._slips)
+        self.level = math.fsum(slip.amount for slip in self._slips)
         self._merge_at = max(MERGE_AT, 2 * len(self._slips))
 
 

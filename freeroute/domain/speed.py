@@ -131,8 +131,10 @@ class Speed(Struct):
         """
         rate = max(self._rate_at(model, now) / 2, SLOWEST_RATE)
         usual = LONGER * self.longest if self._is_known(now) else 0.0
-        whole = max(UNBOUNDED_OUTPUT / rate, usual) if bound is None else bound / rate
-        return min(whole, usual) if pressed and usual else whole
+        whole = UNBOUNDED_OUTPUT / rate if bound is None else bound / rate
+        if usual and ((pressed and usual < whole) or (bound is None and usual > whole)):
+            return usual
+        return whole
 
     def late(self, prompt: int, now: Now) -> float:
         """Return after how many seconds a first event after *prompt* tokens is late; ``inf`` if not known."""
@@ -152,7 +154,7 @@ class Speed(Struct):
             pull = self._pull(now)
             first = model.first_token + pull * (first - model.first_token)
             rate = model.tokens_per_second + pull * (rate - model.tokens_per_second)
-        return first + output / max(rate, SLOWEST_RATE) + load
+        return first + output / max(SLOWEST_RATE, rate) + load
 
     def _rate_at(self, model: Model, now: Now) -> float:
         return model.tokens_per_second + self._pull(now) * (self.rate - model.tokens_per_second)
@@ -172,7 +174,7 @@ class Speed(Struct):
 
 
 def _most_of_late(before: float, new: float) -> float:
-    return max(new, before + FORGETTING * (new - before))
+    return new if new > before else before + FORGETTING * (new - before)
 
 
 class Awaited:
@@ -189,12 +191,13 @@ class Awaited:
     def began(self, call: int, due: float) -> None:
         """Expect something of *call* by *due* (mono)."""
         self._due[call] = due
-        self._earliest = min(self._earliest, due)
+        if due < self._earliest:
+            self._earliest = due
 
     def ended(self, call: int) -> None:
         """Note that something of *call* came, or that it failed."""
         if self._due.pop(call, math.inf) <= self._earliest:
-            self._earliest = min(self._due.values(), default=math.inf)
+            self._earliest = min(self._due.values()) if self._due else math.inf
 
     def late(self, now: Now) -> float:
         """Return by how many seconds the latest of the calls is late."""

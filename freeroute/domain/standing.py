@@ -313,7 +313,10 @@ class Standing(Undoing):
 
     def lapsed(self, candidate: Candidate, now: Now) -> None:
         """Note a failure or a 429: for a while *candidate* counts as slower."""
-        self._lapses.setdefault(candidate.id, Lapses()).add(now)
+        lapses = self._lapses.get(candidate.id)
+        if lapses is None:
+            lapses = self._lapses[candidate.id] = Lapses()
+        lapses.add(now)
 
     def hold(
         self,
@@ -336,7 +339,10 @@ class Standing(Undoing):
 
     def learn_size(self, candidate: Candidate, estimated: int, real: int) -> None:
         """Remember that the provider counted *real* tokens in a prompt *estimated* at so many."""
-        self._estimates.setdefault(candidate.name, Estimate()).told(estimated, real)
+        known = self._estimates.get(candidate.name)
+        if known is None:
+            known = self._estimates[candidate.name] = Estimate()
+        known.told(estimated, real)
 
     def learn_context(self, candidate: Candidate, tokens: int, now: Now) -> None:
         """Remember the context window an error named."""

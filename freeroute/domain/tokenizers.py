@@ -135,7 +135,7 @@ def tokenizer_of(model: str) -> int:
 def sizes_of(text: bytes) -> tuple[float, ...]:
     """Return the tokens that *text*, in UTF-8, is to each of ``TOKENIZERS``: likely a little less."""
     counts = _counted(_sample(text))
-    scale = MARGIN * max(1.0, len(text) / SAMPLED)
+    scale = MARGIN if len(text) <= SAMPLED else MARGIN * len(text) / SAMPLED
     if len(counts) > _OF_ASCII:
         return tuple([scale * sum(map(mul, counts, row)) for row in _ROWS])
     c, d, e, f, g, h, i = map(float, counts)  # the same sums, on the way of nearly every request

@@ -73,7 +73,7 @@ class Accounting:
             overhead=ending.overhead,
             first_event=ending.first_event,
             total=self._clock.now().mono - context.received.mono,
-            dropped=tuple(sorted(course.dropped)),
+            dropped=tuple(sorted(course.dropped)) if course.dropped else (),
             caller_left=ending.caller_left,
             skipped=ending.skipped,
             continued=ending.continued,

@@ -45,6 +45,9 @@ _NOT_TAKEN = frozenset({Kind.NO_CAPACITY, Kind.LOADING, Kind.RATE_LIMITED})
 _HELD = frozenset({Kind.RATE_LIMITED, Kind.NO_CAPACITY, Kind.LOADING})
 
 
+_NOTHING: frozenset[str] = frozenset()
+
+
 class Routing(Struct, frozen=True):
     """Bounds of one request, in attempts and seconds.
 
@@ -116,7 +119,7 @@ class AttemptLoop:
             leased = await self._taking.next(need, fit, course, again)
             again = None
             course.pressed = course.counted + 1 < self.routing.max_attempts and is_pressed(
-                call, need, fit, leased, course, self.standing, self.clock.now()
+                call, need, fit, leased, course, self.standing, leased.at
             )
             for tried, ended in await self._made(call, need, fit, leased, course):
                 if isinstance(ended, Won):
@@ -227,14 +230,15 @@ class AttemptLoop:
     ) -> Terms:
         candidate, bound = leased.candidate, leased.max_output
         timeouts = candidate.provider.timeouts
-        refused = self.standing.dropped(candidate) | course.without.get(candidate.name, set())
-        without = {name for name in refused if _carries(call, name)}
+        without = self.standing.dropped(candidate) | course.without.get(candidate.name, _NOTHING)
+        if without:
+            without = frozenset([name for name in without if _carries(call, name)])
         return Terms(
             connect=timeouts.connect,
-            first_event=first_event(call, leased, course, self.standing, self.clock.now()),
+            first_event=first_event(call, leased, course, self.standing, leased.at),
             between_events=timeouts.between_events,
             total=timeouts.total,
-            without=frozenset(without),
+            without=without,
             max_output=bound,
             probe=probe,
             traceparent=trace.header(span) if (trace := course.context.trace) is not None else None,
@@ -341,7 +345,7 @@ class AttemptLoop:
 
 
 def _grounds(need: Need, fit: Able) -> Grounds:
-    named = sum(len(target.candidates) for target in need.targets)
+    named = sum([len(target.candidates) for target in need.targets])
     return Grounds(need.targets[0].strategy, able=fit.alike, named=named, had=need.preferred)
 
 

@@ -243,7 +243,8 @@ class Gateway:
 
         async def done(serving: Serving, left: Outcome | None) -> None:
             self.in_flight -= 1
-            await self.admission.settle(lease, serving.usage)
+            if lease is not None:
+                await self.admission.settle(lease, serving.usage)
             self.loop.room.stir()
             if serving.continued and course.conversation is not None:
                 teller = serving.teller.won.leased.candidate
@@ -383,13 +384,13 @@ class Gateway:
 
 
 def _ending(serving: Serving, course: Course, overhead: float, left: Outcome | None) -> Ending:
-    kind = (left or serving.outcome).kind
+    kind, teller = (left or serving.outcome).kind, serving.teller
     return Ending(
         status=200,
         code=None if kind is Kind.SERVED else kind.value,
-        last=course.notes[serving.teller.won.note],
+        last=course.notes[teller.won.note],
         usage=serving.usage,
-        finish=serving.finish_reason,
+        finish=teller.finish_reason,
         skipped=serving.skipped,
         continued=serving.continued,
         overhead=overhead,

@@ -34,6 +34,8 @@ def told(course: Course, candidate: Candidate | None, overhead: float) -> dict[s
 
 def _trail(course: Course) -> str:
     told = [note for note in course.notes if note.kind is not Kind.SERVED or note.clamped is not None]
+    if not told and not course.unknown:
+        return ""
     hops = [f"{note.provider}/{note.model}={_became(note)}" for note in told]
     passed_over = [f"{name}=unknown" for name in course.unknown]
     return printable("; ".join(hops + passed_over), TRAIL_LIMIT)
@@ -52,13 +54,13 @@ def client_limits(readings: Iterable[Reading]) -> dict[str, str]:
     nearest: dict[Unit, float] = {}
     for reading in readings:
         unit = reading.pool.limit.unit
-        left = max(reading.limit - reading.used, 0.0)
+        left = reading.limit - reading.used if reading.used < reading.limit else 0.0
         if unit not in _NAMES or left >= nearest.get(unit, math.inf):
             continue
         nearest[unit] = left
         limit, remaining, reset = _NAMES[unit]
-        headers[limit] = f"{reading.limit:.0f}"
-        headers[remaining] = f"{left:.0f}"
+        headers[limit] = str(round(reading.limit))
+        headers[remaining] = str(round(left))
         headers[reset] = f"{reading.resets_in:.3f}s"
     return headers
 

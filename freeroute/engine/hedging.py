@@ -89,7 +89,7 @@ class Hedging:
         choice = choose(need, spare, self._standing, course.tried, now)
         if isinstance(choice, Refusal) or self._standing.obstacle(choice.candidate, choice.charges, now):
             return None
-        return await self._leasing.take(choice)
+        return await self._leasing.take(choice, now)
 
     def _is_spare(self, candidate: Candidate, first: Leased, now: Now) -> bool:
         if candidate.provider.id == first.candidate.provider.id:  # what is slow is mostly the provider

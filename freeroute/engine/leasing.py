@@ -53,14 +53,15 @@ class Leasing:
         self._counters = counters
         self._clock = clock
 
-    async def take(self, choice: Choice) -> Leased | None:
-        """Lease the candidate of *choice*; None if a rival took the room meanwhile."""
-        now = self._clock.now()
+    async def take(self, choice: Choice, now: Now) -> Leased | None:
+        """Lease the candidate of *choice* at *now*; None if a rival took the room meanwhile."""
         lease = await self._counters.acquire(choice.charges, now)
         if isinstance(lease, Denied):
             return None
         trial = self._standing.begin(choice.candidate, now)
-        output = min(choice.max_output or DEFAULT_OUTPUT, DEFAULT_OUTPUT)
+        output = choice.max_output or DEFAULT_OUTPUT
+        if output > DEFAULT_OUTPUT:
+            output = DEFAULT_OUTPUT
         expected = self._standing.expected(choice.candidate, output, now)
         return Leased(choice.candidate, lease, trial, now, choice.max_output, expected)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from freeroute.clock import Clock
+from freeroute.clock import Clock, Now
 from freeroute.domain import effects
 from freeroute.domain.leases import actual_amounts
 from freeroute.domain.outcome import Kind, Outcome
@@ -107,30 +107,27 @@ class Part:
             self.won.sent.stream.abort()
             self._course.dropped.update(self.won.sent.stream.lost)
             self._course.lasted(self.won.note, self._clock.now().mono - self.won.leased.at.mono)
-        self._course.took(self.won.note, self.usage)
-        self._judge(left=left is not None)
-        if self.outcome.kind is not Kind.SERVED:
-            self._course.became(self.won.note, self.outcome)
+        usage, outcome, now = self.usage, self.outcome, self._clock.now()
+        self._course.took(self.won.note, usage)
+        self._judge(outcome, usage, now, left=left is not None)
+        if outcome.kind is not Kind.SERVED:
+            self._course.became(self.won.note, outcome)
         elif left is not None:
             self._course.became(self.won.note, left)
-        await self._settle()
+        await self._settle(usage, now)
 
-    def _judge(self, *, left: bool) -> None:
-        now = self._clock.now()
+    def _judge(self, outcome: Outcome, usage: Usage | None, now: Now, *, left: bool) -> None:
         leased = self.won.leased
-        if left and self.outcome.kind is Kind.SERVED:
+        if outcome.kind is not Kind.SERVED:
+            effects.apply(outcome, leased.candidate, self._standing, leased.trial, now, jitter=self._jitter)
+        elif left:
             self._standing.give_back(leased.candidate, leased.trial)
-        elif self.outcome.kind is Kind.SERVED:
-            self._standing.succeeded(leased.candidate, leased.trial, now)
-            self._measure()
         else:
-            effects.apply(
-                self.outcome, leased.candidate, self._standing, leased.trial, now, jitter=self._jitter
-            )
+            self._standing.succeeded(leased.candidate, leased.trial, now)
+            self._measure(usage, now)
 
-    def _measure(self) -> None:
-        now = self._clock.now()
-        tokens = self.usage.completion if self.usage else 0
+    def _measure(self, usage: Usage | None, now: Now) -> None:
+        tokens = usage.completion if usage is not None else 0
         speed = self._standing.speed(self.won.leased.candidate)
         first_event = self.first_event_at.mono - self.won.leased.at.mono
         stream = self.won.sent.stream
@@ -142,12 +139,11 @@ class Part:
             first_event -= generating
         speed.measured(first_event, tokens if tokens >= RATE_SAMPLE else 0, generating, now)
 
-    async def _settle(self) -> None:
-        usage = self.usage
+    async def _settle(self, usage: Usage | None, now: Now) -> None:
         won = self.won
         if usage is not None and not usage.estimated:
             self._standing.learn_size(won.leased.candidate, won.estimated, usage.prompt)
         actual = (
             None if usage is None else actual_amounts(won.leased.candidate, usage, won.leased.lease.charges)
         )
-        await self._counters.settle(won.leased.lease, actual, self._clock.now())
+        await self._counters.settle(won.leased.lease, actual, now)

@@ -3,6 +3,7 @@
 from freeroute.clock import Now
 from freeroute.domain.needs import Fit, Need
 from freeroute.domain.outcome import Kind
+from freeroute.domain.rankings import Able
 from freeroute.domain.selection import another
 from freeroute.domain.speed import LEAST_PATIENCE
 from freeroute.domain.standing import Standing
@@ -33,6 +34,8 @@ def is_pressed(
         return False
     if shows_at_once(call, leased) and leased.candidate.provider.timeouts.first_event <= share:
         return False
+    if isinstance(fit, Able) and fit.alike == 1:
+        return False
     return another(need, fit, standing, course.tried, now, leased.candidate)
 
 
@@ -47,8 +50,11 @@ def first_event(call: ChatCall, leased: Leased, course: Course, standing: Standi
     if not candidate.provider.is_local:  # a cold model takes its time, whatever came before
         seconds = standing.speed(candidate).patience(call.demand.prompt, seconds, now)
     seconds = max(seconds, SECONDS.get(call.task, 0.0))
-    timed_out = sum(note.kind is Kind.TIMED_OUT for note in course.notes)
-    seconds += unseen(call, leased, standing, now, pressed=course.pressed) * 2.0**timed_out
+    output = unseen(call, leased, standing, now, pressed=course.pressed)
+    for note in course.notes:
+        if note.kind is Kind.TIMED_OUT:
+            output *= 2.0
+    seconds += output
     if course.pressed:
         seconds = min(seconds, max(SHARE * (course.last_start - now.mono), LEAST_PATIENCE))
     return min(seconds, timeouts.total)

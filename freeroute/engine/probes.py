@@ -103,7 +103,7 @@ class Probes:
         """Make the trial of *candidate*; say whether it passed."""
         gateway = self._gateway
         context = CallContext(request_id="probe", received=gateway.clock.now(), surface="probe")
-        leased = await gateway.loop.leasing.take(choice_of(candidate, _demand()))
+        leased = await gateway.loop.leasing.take(choice_of(candidate, _demand()), gateway.clock.now())
         if leased is None:
             return False
         course = Course(context=context, asked=candidate.name)

@@ -46,7 +46,10 @@ class Serving:
     @property
     def teller(self) -> Part:
         """Return the part that the caller heard last."""
-        return next((part for part in reversed(self._parts) if part.spoke), self._parts[0])
+        for part in reversed(self._parts):
+            if part.spoke:
+                return part
+        return self._parts[0]
 
     @property
     def outcome(self) -> Outcome:
@@ -61,18 +64,15 @@ class Serving:
     @property
     def usage(self) -> Usage | None:
         """Return the tokens so far, of all parts."""
+        if len(self._parts) == 1:
+            return self._parts[0].usage
         known = [part.usage for part in self._parts if part.usage is not None]
         return reduce(add, known) if known else None
 
     @property
-    def finish_reason(self) -> str | None:
-        """Return why the model stopped, once it has."""
-        return self.teller.finish_reason
-
-    @property
     def skipped(self) -> int:
         """Return how many events could not be read."""
-        return sum(part.skipped for part in self._parts)
+        return sum([part.skipped for part in self._parts])
 
     @property
     def continued(self) -> int:

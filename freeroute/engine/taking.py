@@ -34,7 +34,7 @@ class Taking:
         if again is not None:
             demand = structs.replace(need.demand, max_output=again.max_output or need.demand.max_output)
             sized = self._standing.sized(again.candidate, demand)
-            leased = await self._leasing.take(choice_of(again.candidate, sized))
+            leased = await self._leasing.take(choice_of(again.candidate, sized), self._clock.now())
             if leased is not None:
                 return leased
         # Those who wait come first: what they leave is free for whoever comes now.
@@ -60,7 +60,7 @@ class Taking:
     async def _at_once(self, seeking: "_Seeking", patience: float) -> Leased | None:
         now = self._clock.now()
         choice = choose(seeking.need, seeking.fit, self._standing, seeking.tried, now, patience)
-        return None if isinstance(choice, Refusal) else await self._leasing.take(choice)
+        return None if isinstance(choice, Refusal) else await self._leasing.take(choice, now)
 
     async def _in_turn(self, seeking: "_Seeking", course: Course) -> Leased | None:
         """Wait for a turn, if it comes in time."""

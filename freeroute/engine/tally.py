@@ -146,14 +146,16 @@ class Tally:
         )
 
     def _client(self, receipt: Receipt, *, failed: bool) -> None:
-        tally = _bounded(self.clients, receipt.holder, OTHER, CLIENTS, ClientTally)
+        holder = receipt.holder
+        tally = self.clients.get(holder) or _bounded(self.clients, holder, OTHER, CLIENTS, ClientTally)
         tally.requests += 1
         tally.served += not failed
         tally.failed += failed and not receipt.caller_left
         tally.last_used = receipt.at.wall + receipt.total
         for note in receipt.attempts:
             if note.kind is Kind.SERVED or note.usage is not None:
-                use = _bounded(tally.uses, (note.provider, note.model), (OTHER, OTHER), USES, Use)
+                place = (note.provider, note.model)
+                use = tally.uses.get(place) or _bounded(tally.uses, place, (OTHER, OTHER), USES, Use)
                 use.add(note.usage)
 
     def _attempt(self, note: AttemptNote, receipt: Receipt) -> None:

@@ -211,7 +211,7 @@ class WaitingRoom:
         choice = choose(ticket.need, fit, self._standing, ticket.tried, now, patience=ticket.until)
         if isinstance(choice, Refusal):
             return choice
-        leased = await self._leasing.take(choice)
+        leased = await self._leasing.take(choice, now)
         if leased is None:
             return Refusal(now.mono)
         if ticket.turn.done():  # it left while a shared store was asked

@@ -117,7 +117,7 @@ class Metrics:
         alike.requests.inc(count)
         alike.of_client.inc(count)
         alike.duration.observe(receipt.total)
-        to.overhead.of().observe(max(receipt.overhead, 0.0))
+        to.overhead.of().observe(max(0.0, receipt.overhead))
         to.attempts_each.of().observe(len(receipt.attempts))
         if receipt.queued > 0:
             to.wait.of().observe(receipt.queued)
@@ -182,8 +182,9 @@ class Metrics:
             found = _remember(self._tokens, names, ways)
         for way, amount in zip(found, (usage.prompt, usage.completion), strict=True):
             way.each.observe(amount)
-            way.all.inc(max(amount, 0))
-            way.of_client.inc(max(amount, 0))
+            if amount > 0:
+                way.all.inc(amount)
+                way.of_client.inc(amount)
         if usage.cached > 0:
             self._among(provider, model, client, "cached", usage.cached)
         if usage.reasoning > 0:

@@ -54,10 +54,15 @@ class Cell(Struct, eq=False):
             counter.resize(structs.replace(counter.limit, amount=amount), now)
         return counter
 
+    def has_room(self, amount: float) -> bool:
+        """Say whether *amount* fits for certain, as nearly always: no clock is needed to see it."""
+        counter = self.counter
+        return self.measure is None and counter.level + amount < counter.limit.amount
+
     def fits_at(self, charge: Charge, now: Now) -> float:
         """Return when (mono) *charge* fits."""
         learned, measure = self.learned, self.measure
-        if learned is None and measure is None:  # on the way of every choice
+        if learned is None and measure is None:
             return self.counter.fits_at(charge.amount, now)
         counter = self.present(now)
         if measure is not None and counter.in_flight >= measure.width:

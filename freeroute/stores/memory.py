@@ -28,6 +28,7 @@ class MemoryCounters:
         self._cells: dict[str, Cell] = {}
         self._guards: dict[str, Guard] = {}
         self._in_flight = 0
+        self._touched: set[Cell] = set()
         self._changed: set[Name] = set()
 
     def fits_at(self, charges: Sequence[Charge], now: Now) -> float:
@@ -61,7 +62,7 @@ class MemoryCounters:
             for held in _held(lease):
                 cell, slip = held.cell, held.slip
                 held.counter.confirm(slip, now)
-                self._changed.add(cell.name)
+                self._touched.add(cell)
                 if cell.owner not in answered:
                     answered.add(cell.owner)
                     self._guard_of(cell.owner).answered(now.mono - slip.at)
@@ -101,7 +102,7 @@ class MemoryCounters:
         if used is not None and used > counter.used(now):
             counter.correct(used, now, fact.reset_in)
         cell.learned = Learned(fact.source, now.mono, pool.limit)
-        self._changed.add(cell.name)
+        self._touched.add(cell)
 
     async def refused(self, lease: Lease, outcome: Outcome, facts: Sequence[RateFact], now: Now) -> bool:
         """Measure a limit: the call of *lease*, which has ended, fitted, and was refused as out of quota.
@@ -192,7 +193,7 @@ class MemoryCounters:
             cell.unlearn()
             cell.counter = adapted(counter, pool.limit, now, self._guard)
             cell.measure_anew(pool.limit)
-            self._changed.add(cell.name)
+            self._touched.add(cell)
         return [pool for pool, _ in taught]
 
     def in_flight(self) -> int:
@@ -203,12 +204,14 @@ class MemoryCounters:
 
     def changed(self) -> set[Name]:
         """Return the names of the counters, and of the guards, that changed since this was last asked."""
-        changed, self._changed = self._changed, set()
+        changed = self._changed.union([cell.name for cell in self._touched])
+        self._changed.clear()
+        self._touched.clear()
         return changed
 
     def touch_all(self) -> None:
         """Let everything count as changed."""
-        self._changed.update(cell.name for cell in self._cells.values())
+        self._touched.update(self._cells.values())
         self._changed.update(("guard", owner) for owner in self._guards)
 
     def kept(self, name: Name, now: Now) -> KeptPool | KeptGuard | None:
@@ -268,7 +271,8 @@ class MemoryCounters:
         """Return when (mono) all *charges* fit together, and the pool that has room last; None if now."""
         until, last = now.mono, None
         for charge in charges:
-            if (at := self._cell(charge.pool).fits_at(charge, now)) > until:
+            cell = self._cells.get(charge.pool.id) or self._cell(charge.pool)
+            if not cell.has_room(charge.amount) and (at := cell.fits_at(charge, now)) > until:
                 until, last = at, charge.pool
         return until, last
 
@@ -282,7 +286,7 @@ class MemoryCounters:
             counter = cell.counter
             counter.guard = seconds
             held.append(Held(cell, counter, counter.take(charge.amount, now)))
-            self._changed.add(cell.name)
+            self._touched.add(cell)
         return tuple(held)
 
     def _end(self, lease: Lease) -> bool:
@@ -295,7 +299,7 @@ class MemoryCounters:
 
     def _touch(self, lease: Lease) -> None:
         for held in _held(lease):
-            self._changed.add(held.cell.name)
+            self._touched.add(held.cell)
 
     def _guard_of(self, owner: str) -> Guard:
         guard = self._guards.get(owner)
@@ -310,13 +314,13 @@ class MemoryCounters:
         for cell in self._cells.values():
             if cell.owner == owner:
                 cell.counter.lengthen(guard.seconds(now), now)
-                self._changed.add(cell.name)
+                self._touched.add(cell)
 
     def _learn(self, pool: Pool, held: Held, fact: RateFact, now: Now) -> bool:
         if not held.is_current:  # this slip is of the old one
             return False
         cell, counter = held.cell, held.counter
-        self._changed.add(cell.name)
+        self._touched.add(cell)
         before = counter.used(now), counter.limit.amount
         if cell.measure is not None and cell.measure.against_told:
             if fact.remaining is not None and fact.remaining < 1:

@@ -99,7 +99,7 @@ class Guard:
         self._check_page(headers, access)
         hop = hop_of(headers)
         key, others = bearer(headers), other_keys(headers)
-        if self.policy.clients and len({key, *others} - {None}) > 1:
+        if others and self.policy.clients and len({key, *others} - {None}) > 1:
             raise _ambiguous()
         sent = key if key is not None else next(iter(others), None)
         found = self._found(sent) if sent is not None else self._signed_in(headers)

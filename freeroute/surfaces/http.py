@@ -94,7 +94,7 @@ def encode_headers(headers: Mapping[str, str]) -> list[Header]:
     """Return *headers* as they go out; a value that could break the head is made harmless."""
     together = "".join(headers.values())
     if together.isascii() and together.isprintable() and len(together) <= _LONGEST_HEADER:
-        return [(name.encode("latin-1"), value.encode("ascii")) for name, value in headers.items()]
+        return [(name.encode(), value.encode()) for name, value in headers.items()]
     return [(name.encode("latin-1"), _encode_value(value)) for name, value in headers.items()]
 
 

@@ -28,6 +28,8 @@ def bearer(headers: Headers) -> str | None:
 
 def other_keys(headers: Headers) -> list[str]:
     """Return the keys in the other headers that may hold one."""
+    if b"x-api-key" not in headers and b"api-key" not in headers:
+        return []
     keys = (headers.get(name, b"").strip() for name in (b"x-api-key", b"api-key"))
     return [key.decode("utf-8", "surrogateescape") for key in keys if key]
 
@@ -66,7 +68,7 @@ def queue_of(client: Client | None, key: str | None, peer: str) -> str:
 def hop_of(headers: Headers) -> int:
     """Return how many gateways a request has passed; raises LoopDetected if that is one too many."""
     value = headers.get(b"x-freeroute-hop", b"").strip()
-    if not value.isdigit():
+    if not value or not value.isdigit():
         return 0
     if len(value) > 3 or int(value) > 1:
         raise LoopDetected(

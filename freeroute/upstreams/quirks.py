@@ -76,17 +76,16 @@ def adapted(call: ChatCall, candidate: Candidate, terms: Terms) -> tuple[dict[st
     fields["model"] = Raw(_encode(candidate.model.id))
     if call.schema is not None and candidate.model.emulates(call.needs):
         structured.instruct(fields, call.schema)
-    dropped = _leave_out(fields, terms.without)
+    dropped = _leave_out(fields, terms.without) if terms.without else []
     _set_stream(fields, call, quirks, terms)
     given = call.begun if candidate.prefill != "none" else ""
     _bound_output(fields, call, quirks, terms, said=tokens_in(len(given.encode())) if given else 0)
-    efforts = by_pattern(candidate.model.id, quirks.efforts)
-    if efforts and "reasoning_effort" in fields:
+    if "reasoning_effort" in fields and (efforts := by_pattern(candidate.model.id, quirks.efforts)):
         dropped += _set(fields, "reasoning_effort", _nearest(fields["reasoning_effort"], efforts))
-    dropped += _adapt(fields, quirks)
-    members = frozenset(n.removeprefix(IN_MESSAGES) for n in terms.without if n.startswith(IN_MESSAGES))
+    if quirks.drops or quirks.clamps or quirks.renames or quirks.accepts is not None:
+        dropped += _adapt(fields, quirks)
     if "messages" in fields:
-        fields["messages"], lost = _messages(fields["messages"], quirks, members)
+        fields["messages"], lost = _messages(fields["messages"], quirks, terms.without)
         dropped += lost
     if given:
         _begin_answer(fields, given, candidate.prefill)
@@ -94,7 +93,7 @@ def adapted(call: ChatCall, candidate: Candidate, terms: Terms) -> tuple[dict[st
         fields["tools"] = schemas.simplified(fields["tools"], frozenset(quirks.schema_strips))
     if call.parameters and quirks.require_parameters:
         fields["provider"] = _REQUIRE
-    return fields, tuple(dict.fromkeys(dropped))
+    return fields, tuple(dict.fromkeys(dropped)) if dropped else ()
 
 
 def _leave_out(fields: dict[str, Raw], without: frozenset[str]) -> list[str]:
@@ -192,12 +191,12 @@ def _clamped(raw: Raw, low: float, high: float) -> Raw:
     return Raw(_encode(int(bound) if bound == int(bound) else bound))
 
 
-def _messages(raw: Raw, quirks: Quirks, members: frozenset[str]) -> tuple[Raw, list[str]]:
+def _messages(raw: Raw, quirks: Quirks, without: frozenset[str]) -> tuple[Raw, list[str]]:
     """Return the messages with what the provider does not take changed, and which members are lost.
 
     They are untouched if there is nothing.
     """
-    changes = _changes(bytes(raw), quirks, members)
+    changes = _changes(bytes(raw), quirks, without)
     if not changes:
         return raw, []
     messages = _MESSAGES.decode(raw)
@@ -208,7 +207,7 @@ def _messages(raw: Raw, quirks: Quirks, members: frozenset[str]) -> tuple[Raw, l
 Change = Callable[[dict[str, Raw]], bool]
 
 
-def _changes(text: bytes, quirks: Quirks, members: frozenset[str]) -> list[tuple[Change, str]]:
+def _changes(text: bytes, quirks: Quirks, without: frozenset[str]) -> list[tuple[Change, str]]:
     """Return the changes that *text* may need, each with what the caller loses by it ("" for nothing).
 
     This is a cheap look before anything is decoded.
@@ -222,8 +221,11 @@ def _changes(text: bytes, quirks: Quirks, members: frozenset[str]) -> list[tuple
         changes.append((_empty_for_null, ""))
     if quirks.flatten_content and b'"type"' in text:
         changes.append((_flattened, ""))
-    unwanted = sorted(members - {"role", "content"})
-    return changes + [(partial(_without, member), IN_MESSAGES + member) for member in unwanted]
+    for name in sorted(without):
+        member = name.removeprefix(IN_MESSAGES)
+        if member != name and member not in ("role", "content"):
+            changes.append((partial(_without, member), name))
+    return changes
 
 
 def _role(message: dict[str, Raw]) -> bytes:

@@ -24,6 +24,7 @@ _NAME = re.compile(
 )
 _TRIAL = re.compile(r"x-trial-endpoint-call-(limit|remaining)")
 _TRIAL_FAMILY = ("requests", "minute")
+_EXTENSION = (b"x-", b"X-")
 _UNITS = {"requests": Unit.REQUESTS, "req": Unit.REQUESTS, "tokens": Unit.TOKENS}
 _USED = re.compile(r"\blimit:? ([0-9]{1,12})(?:, used:? ([0-9]{1,12}))?, requested:? [0-9]", re.IGNORECASE)
 
@@ -40,7 +41,7 @@ def facts_of(
     """
     facts = list(_in_headers(headers, meaning, now, "header", refused=status == 429))
     if status not in _TELLING:
-        return tuple(facts)
+        return tuple(facts) if facts else ()
     said = read_complaint(body)
     facts += _in_headers(said.rates, meaning, now, "body")
     facts += _in_quotas(said)
@@ -89,9 +90,9 @@ def _families(pairs: Iterable[tuple[bytes, bytes]]) -> dict[Family, dict[str, st
     """Return the values of each family of rate headers; what is said in two ways is no number."""
     families: dict[Family, dict[str, str]] = {}
     for _, (raw, value) in zip(range(HEADERS), pairs, strict=False):
-        name = raw.lower()
-        if not name.startswith(b"x-"):
+        if raw[:2] not in _EXTENSION:
             continue
+        name = raw.lower()
         text = name.decode("latin-1")
         if match := _NAME.fullmatch(text):
             family = (match[2] or "", match[3] or "")

@@ -32,12 +32,17 @@ class Habits(Struct, frozen=True):
 def habits_of(candidate: Candidate, call: ChatCall, templates: Templates) -> Habits:
     """Return what is known of the model of *candidate* that concerns *call*."""
     quirks, model = candidate.provider.quirks, candidate.model.id
+    if not quirks.text_tools and not quirks.think_tags:
+        return _NONE
     form = by_pattern(model, quirks.text_tools)
     tools = _tools(call) if form is not None else frozenset()
     thinks = by_pattern(model, dict.fromkeys(quirks.think_tags, True))
     return Habits(
         templates.of(candidate, call) if thinks else None, form=form if tools else None, tools=tools
     )
+
+
+_NONE = Habits()
 
 
 def _tools(call: ChatCall) -> frozenset[str]:

@@ -314,8 +314,9 @@ def _opening(messages: list[Message]) -> bytes:
         if message.role not in _SAID_FIRST:
             continue
         content = message.content
-        texts = [content] if isinstance(content, str) else map(_words, (content or [])[:_OPENING_MESSAGES])
-        opening += [f"{message.role} {len(text)} {text[:_OPENING_TEXT]}" for text in texts]
+        for part in (content,) if isinstance(content, str) else (content or ())[:_OPENING_MESSAGES]:
+            text = part if isinstance(part, str) else _words(part)
+            opening.append(f"{message.role} {len(text)} {text[:_OPENING_TEXT]}")
         if message.role == "user":
             break
     return "".join(opening).encode()
