@@ -6,6 +6,7 @@ python -m bench.load closed|open|streams|leaving|mixed < wanted.json > seen.json
 import asyncio
 import gc
 import itertools
+import math
 import random
 import sys
 import time
@@ -62,12 +63,14 @@ class Seen(Struct):
 
 
 class SeenStreams(Struct):
-    """What came of streams. *stalls* are the longest waits of each beyond its pace, in seconds; *left* were
+    """What came of streams. *stalls* are the longest waits of each beyond its pace, and *late* is how far one
+    event of it came behind when it was due, by the one that came most in time, both in seconds; *left* were
     left by their callers.
     """
 
     first: list[float] = msgspec.field(default_factory=list)
     stalls: list[float] = msgspec.field(default_factory=list)
+    late: list[float] = msgspec.field(default_factory=list)
     events: int = 0
     cut: int = 0
     left: int = 0
@@ -165,6 +168,7 @@ class StreamReader(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self.first: float | None = None
         self.stall = 0.0
+        self._earliest, self._latest = math.inf, -math.inf  # had every event come at once
         self.events = 0
         self.is_done = False
         self.has_left = False
@@ -189,13 +193,21 @@ class StreamReader(asyncio.Protocol):
             else:
                 self.stall = max(self.stall, now - self._last - self._pace)
             self._last = now
+            self._latest = max(self._latest, now - self.events * self._pace)
             self.events += fresh
+            if b"[DONE]" not in data:  # what the end tells at once is not due one after the other
+                self._earliest = min(self._earliest, now - (self.events - 1) * self._pace)
         if b"data: [DONE]" in data:
             self.is_done = True
             self._close()
         elif 0 < self._leave_after <= self.events:
             self.has_left = True
             self._close()
+
+    @property
+    def late(self) -> float:
+        """Return by how much one event was late beside the one that was most in time."""
+        return max(self._latest - self._earliest, 0.0)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note that nothing more will come."""
@@ -266,6 +278,7 @@ async def streams(wanted: Wanted) -> SeenStreams:
     return SeenStreams(
         first=[reader.first for reader in readers if reader.first is not None],
         stalls=[reader.stall for reader in readers],
+        late=[reader.late for reader in readers],
         events=sum(reader.events for reader in readers),
         cut=len(readers) - len(whole),
         seconds=loop.time() - begun,

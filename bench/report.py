@@ -176,6 +176,7 @@ def _streams(ways: Sequence[Streams]) -> str:
         "p99 ms",
         "worst stall p50 ms",
         "of all ms",
+        "latest event ms",
         "cut",
         "RSS MiB",
     )
@@ -188,6 +189,7 @@ def _streams(ways: Sequence[Streams]) -> str:
             _number(way.first_p99_ms, 2),
             _number(way.stall_p50_ms, 1),
             _number(way.stall_ms, 1),
+            _number(way.late_ms, 1),
             str(way.cut),
             _number(way.rss_mib, 0),
         )

@@ -47,7 +47,10 @@ class Calls(Struct, frozen=True):
 
 
 class Streams(Struct, frozen=True):
-    """Paced streams on one way: *stall_ms* is the longest wait beyond the pace that any of them had."""
+    """Paced streams on one way: *stall_ms* is the longest wait beyond the pace that any of them had.
+
+    *late_ms* is how far any event came behind when it was due.
+    """
 
     name: str
     streams: int
@@ -58,6 +61,7 @@ class Streams(Struct, frozen=True):
     stall_p50_ms: float
     stall_ms: float
     cut: int
+    late_ms: float = 0.0
     cpu_us: float | None = None
     rss_mib: float | None = None
 

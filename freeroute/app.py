@@ -60,6 +60,7 @@ from freeroute.upstreams.keycheck import HttpKeyChecks, NoKeyChecks
 from freeroute.upstreams.kinds import Upstreams
 from freeroute.upstreams.local import OLLAMA_CONTEXT
 from freeroute.upstreams.transport import Transport
+from freeroute.upstreams.warming import Warming
 from freeroute.version import version
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ class App:
     def asgi(self, admin_key: str, on_local: AnnounceLocal) -> "Litestar":
         """Return the application; its lifespan begins and ends the background work."""
         self.guard.policy = self._policy(admin_key)
-        local = LocalServers(self.gateway, on_local)
+        local, warming = LocalServers(self.gateway, on_local), Warming(self.transport)
 
         def go_by_what_is_known() -> None:
             """Route by what settings, operators, local servers and answers have told so far."""
@@ -189,6 +190,7 @@ class App:
             self.gateway.standing.switch(self.provisioning.off)
             self.gateway.adopt(with_told(found, self.counters.told_of()), self.enrolment.clients)
             local.watch(self._wanted())
+            warming.begin(self.gateway.catalogue.providers.values(), self.gateway.standing.off)
 
         def reload() -> dict[str, Any]:
             """Read the settings again; raises ConfigError, and then nothing has changed."""
@@ -242,16 +244,16 @@ class App:
                 if self.traces is not None:
                     stack.push_async_callback(self.traces.close)
                 stack.push_async_callback(self.transport.close)
-                stack.push_async_callback(_cancelled, asyncio.create_task(Probes(self.gateway).run()))
                 if not self.demo:  # simulated providers have no keys to ask about
                     revalidation = Revalidation(self.gateway, HttpKeyChecks(self.clock))
                     stack.push_async_callback(_cancelled, asyncio.create_task(revalidation.run()))
-                watching = asyncio.create_task(watch(look, on_people))
-                stack.push_async_callback(_cancelled, watching)
-                minding = asyncio.create_task(watch(self.provisioning.look, go_by_what_is_known))
-                stack.push_async_callback(_cancelled, minding)
+                minding = watch(look, on_people), watch(self.provisioning.look, go_by_what_is_known)
+                for work in (Probes(self.gateway).run(), *minding):
+                    stack.push_async_callback(_cancelled, asyncio.create_task(work))
                 stack.push_async_callback(local.stop)
+                stack.push_async_callback(warming.stop)
                 local.watch(self._wanted())
+                warming.begin(self.gateway.catalogue.providers.values(), self.gateway.standing.off)
                 if threading.current_thread() is threading.main_thread():
                     loop.add_signal_handler(signal.SIGHUP, on_hangup)
                 yield

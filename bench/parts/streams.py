@@ -38,6 +38,7 @@ def through(target: Target, count: int) -> Streams:
         stall_p50_ms=quantile(seen["stalls"], 0.5) * 1000,
         stall_ms=max(seen["stalls"]) * 1000,
         cut=seen["cut"],
+        late_ms=max(seen["late"]) * 1000,
         cpu_us=spent / max(seen["events"], 1) * 1e6 if spent is not None else None,
         rss_mib=machine.rss_mib(target.pid) if target.pid else None,
     )

@@ -84,9 +84,11 @@ def _no_proxy() -> ProtocolError:
     return ProtocolError("not a proxy that can be used: it must be http://host:port")
 
 
-async def dial(target: Target, tls: ssl.SSLContext | None) -> Connection:
+async def dial(target: Target, tls: ssl.SSLContext | None, handshakes: asyncio.Lock) -> Connection:
     """Return a new connection to *target*, with *tls* if it asks for that.
 
+    Those that share *handshakes* begin theirs one after the other, each in a turn of its own of the event
+    loop: one takes a millisecond, and streams under way must not wait for hundreds of them together.
     Raises NameNotFound, Refused, TlsFailed and ProtocolError.
     """
     loop = asyncio.get_running_loop()
@@ -94,15 +96,14 @@ async def dial(target: Target, tls: ssl.SSLContext | None) -> Connection:
     sock = await _socket(proxy.host, proxy.port) if proxy else await _socket(target.host, target.port)
     connection = Connection(target.where)
     try:
-        at_once = tls if proxy is None else None
-        name = target.host if at_once is not None else None
-        await loop.create_connection(lambda: connection, sock=sock, ssl=at_once, server_hostname=name)
+        if tls is None or proxy is not None:
+            await loop.create_connection(lambda: connection, sock=sock)
         if tls is not None and proxy is not None:
             await _tunnel(connection, target, proxy)
-            secured = await loop.start_tls(connection.transport, connection, tls, server_hostname=target.host)
-            if secured is None:
-                raise TlsFailed(f"{target.where}: the peer left during the TLS handshake")
-            connection.transport = secured
+        if tls is not None:
+            async with handshakes:
+                await asyncio.sleep(0)
+            await _secure(connection, target, tls, sock)
     except BaseException as exc:
         connection.abort()
         sock.close()
@@ -110,6 +111,17 @@ async def dial(target: Target, tls: ssl.SSLContext | None) -> Connection:
             raise _explained(exc, target) from None
         raise
     return connection
+
+
+async def _secure(connection: Connection, target: Target, tls: ssl.SSLContext, sock: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    if target.proxy is None:
+        await loop.create_connection(lambda: connection, sock=sock, ssl=tls, server_hostname=target.host)
+        return
+    secured = await loop.start_tls(connection.transport, connection, tls, server_hostname=target.host)
+    if secured is None:
+        raise TlsFailed(f"{target.where}: the peer left during the TLS handshake")
+    connection.transport = secured
 
 
 async def _socket(host: str, port: int) -> socket.socket:

@@ -1,6 +1,7 @@
 """The transport seam over sockets: a pool of HTTP/1.1 connections, our deadlines, bounds and errors."""
 
 import asyncio
+import contextlib
 import functools
 import re
 import ssl
@@ -21,12 +22,16 @@ from freeroute.upstreams.transport import (
     Phase,
     ProtocolError,
     Refused,
+    TransportError,
 )
 
 T = TypeVar("T")
 Origin = tuple[str, int, bool, object, bool]
-Pool = tuple[Origin, tuple[bytes, ...]]
-"""The connections to an origin of one holder: what a peer adds to an answer never becomes another key's."""
+Pool = tuple[Origin, tuple[bytes, ...] | None]
+"""The connections to an origin of one holder: what a peer adds to an answer never becomes another key's.
+
+Those that nobody has asked anything on belong to None, and to whoever comes first.
+"""
 
 _BREAKS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _CREDENTIAL = re.compile(rb"auth|key|token|secret|cookie", re.IGNORECASE)
@@ -54,6 +59,7 @@ class HttpTransport:
         self._tls = {True: tls} if tls is not None else {}
         self._idle: dict[Pool, deque[Connection]] = {}
         self._slots: dict[Origin, asyncio.Semaphore] = {}
+        self._handshakes = asyncio.Lock()
         self._busy: set[Connection] = set()
         self._sweep: asyncio.TimerHandle | None = None
         self._closed = False
@@ -79,7 +85,7 @@ class HttpTransport:
         patience = Patience(deadlines)
         dispatch = dispatch or Dispatch()
         dispatch.unsent = True
-        origin = (target.host, target.port, target.is_tls, target.proxy, verify_tls)
+        origin = _origin(target, verify=verify_tls)
         pool = (origin, _credentials(headers))
         slots = self._slots.get(origin)
         if slots is None:
@@ -91,7 +97,8 @@ class HttpTransport:
         try:
             if self._closed:
                 raise Refused("the transport is closed")
-            connection = self._pooled(pool) or await self._made(target, verify_tls, patience)
+            connection = self._pooled(pool) or self._pooled((origin, None))
+            connection = connection or await self._made(target, verify_tls, patience)
         except BaseException:
             slots.release()
             raise
@@ -114,6 +121,19 @@ class HttpTransport:
             if connection.answer is answer:  # else it has ended, and the connection is somebody else's
                 connection.abort()
             raise
+
+    async def warm(self, url: str) -> None:
+        """Have a connection to where *url* leads wait for its first request, if there is none there.
+
+        That is for TLS alone: others are made in no time. Where it fails, the first request will tell.
+        """
+        with contextlib.suppress(TransportError):
+            target = target_of(url, self._proxies.of(url))
+            origin = _origin(target, verify=True)
+            if target.is_tls and not any(known == origin for known, _ in self._idle):
+                connection = await self._made(target, True, Patience(Deadlines()))
+                connection.uses += 1  # it may have gone stale, as one that was used may
+                self._rests((origin, None), connection)
 
     async def close(self) -> None:
         """Close every connection, idle or not; nothing can be opened afterwards."""
@@ -141,7 +161,8 @@ class HttpTransport:
     async def _made(self, target: Target, verify: bool, patience: Patience) -> Connection:
         connect = patience.deadlines.connect
         context = await self._context(verify=verify) if target.is_tls else None
-        connection = await patience.within(Phase.CONNECT, connect, dial(target, context))
+        dialling = dial(target, context, self._handshakes)
+        connection = await patience.within(Phase.CONNECT, connect, dialling)
         if self._closed:
             connection.abort()
             raise Refused("the transport is closed")
@@ -157,7 +178,10 @@ class HttpTransport:
         self._busy.discard(connection)
         if not (connection.is_open and connection.keeps_alive) or self._closed:
             connection.abort()
-            return
+        else:
+            self._rests(pool, connection)
+
+    def _rests(self, pool: Pool, connection: Connection) -> None:
         loop = asyncio.get_running_loop()
         connection.idle_since = loop.time()
         self._idle.setdefault(pool, deque()).append(connection)
@@ -176,6 +200,10 @@ class HttpTransport:
                 del self._idle[pool]
         if self._idle:
             self._sweep = loop.call_later(self._keepalive / 2, self._swept)
+
+
+def _origin(target: Target, *, verify: bool) -> Origin:
+    return target.host, target.port, target.is_tls, target.proxy, verify
 
 
 def _trust(*, verify: bool) -> ssl.SSLContext:
