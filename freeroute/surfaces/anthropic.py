@@ -5,7 +5,7 @@ from typing import Any
 from freeroute.errors import InvalidRequest
 from freeroute.surfaces.anthropic_answer import Message, in_anthropics_shape
 from freeroute.surfaces.anthropic_request import read_request
-from freeroute.surfaces.conversing import Asked, Conversations, understood
+from freeroute.surfaces.conversing import Asked, Conversations, Known
 from freeroute.surfaces.guard import Access
 from freeroute.surfaces.http import Handler, Request
 from freeroute.surfaces.routes import Route
@@ -26,21 +26,14 @@ class AnthropicSurface:
 
     def routes(self) -> list[Route]:
         """Return what is served; what OpenAI's API has too is told apart by the header of the version."""
-        answer = self._conversations.answering(_SURFACE, understand)
-        refused = self._conversations.refused(_SURFACE)
+        answering, refused = self._conversations.answering, self._conversations.refused(_SURFACE)
+        answer, counted = answering(_SURFACE, understand), answering(_SURFACE, count)
         return [
             _route("/v1/messages", "POST", answer, Access.CLIENT, refused=refused),
-            _route("/v1/messages/count_tokens", "POST", self.count_tokens, Access.CLIENT),
+            _route("/v1/messages/count_tokens", "POST", counted, Access.MODELS, refused=refused),
             _route("/v1/models", "GET", self.list_models, Access.MODELS, spoken=_VERSION),
             _route("/v1/models/{model:path}", "GET", self.show_model, Access.MODELS, spoken=_VERSION),
         ]
-
-    async def count_tokens(self, request: Request) -> None:
-        """Estimate what a prompt takes, without asking a provider."""
-        body = await request.body(self._conversations.bounds)
-        call = (await understood(understand, request, body)).call
-        self._gateway.model(call.model, request.caller.client)
-        await request.reply_json({"input_tokens": call.demand.prompt})
 
     async def list_models(self, request: Request) -> None:
         """List enabled models, a page at a time."""
@@ -58,6 +51,12 @@ def understand(request: Request, body: bytes) -> Asked:
     read = read_request(body)
     call = read.call
     return Asked(call, Message(request.id, call.model, call.demand.prompt, read.stop))
+
+
+def count(request: Request, body: bytes) -> Known:
+    """Estimate what the prompt in *body* takes, without asking a provider; raises InvalidRequest."""
+    call = read_request(body).call
+    return Known(b'{"input_tokens":%d}' % call.demand.prompt, call.model)
 
 
 def _route(path: str, method: str, handler: Handler, access: Access, **more: Any) -> Route:
@@ -108,6 +107,6 @@ def _size(request: Request) -> int:
     text = request.query("limit")
     if text is None:
         return _PAGE
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:5]) <= _LARGEST_PAGE):
+    if not (text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= _LARGEST_PAGE):
         raise InvalidRequest(f"limit: must be between 1 and {_LARGEST_PAGE}.", param="limit")
     return int(text)

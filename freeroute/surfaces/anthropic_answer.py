@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct, field
 
 from freeroute.domain.usage import Usage
-from freeroute.errors import ApiError
+from freeroute.errors import ApiError, ContextTooLong
 from freeroute.surfaces.conversing import EVENT_STREAM
 from freeroute.wire.answers import Piece
 from freeroute.wire.growing import GrowingObject
@@ -44,7 +44,25 @@ def error_object(error: ApiError) -> Told:
     details: Told = {"error_code": error.code}
     if error.param is not None:
         details["param"] = error.param
-    return {"type": kind, "message": error.message, "details": details | (error.metadata or {})}
+    return {"type": kind, "message": _message(error), "details": details | (error.metadata or {})}
+
+
+def _message(error: ApiError) -> str:
+    """Return what *error* says: before a prompt that is too long, Anthropic's own words for it.
+
+    Claude Code looks for them, and then shortens its conversation or asks for less.
+    """
+    if not isinstance(error, ContextTooLong):
+        return error.message
+    known = error.metadata or {}
+    prompt, output, context = (known.get(n) for n in ("prompt_tokens", "max_tokens", "context_length"))
+    if prompt is None or context is None:
+        told = "prompt is too long"
+    elif output and prompt < context < prompt + output:
+        told = f"input length and `max_tokens` exceed context limit: {prompt} + {output} > {context}"
+    else:
+        told = f"prompt is too long: {prompt} tokens > {context} maximum"
+    return f"{told}. {error.message}"
 
 
 def in_anthropics_shape(error: ApiError, request_id: str) -> bytes:
@@ -136,8 +154,8 @@ class Message:
     def _note(self, heard: Heard) -> None:
         """Take in why the answer ended and what it took, if *heard* says so."""
         self._usage = heard.usage or self._usage
-        if heard.finish is not None:
-            self._end["stop_reason"] = _STOPS.get(heard.finish, "end_turn")
+        if heard.finish in _STOPS:
+            self._end["stop_reason"] = _STOPS[heard.finish]
         if heard.refusal:
             self._end["stop_reason"] = "refusal"
         if heard.stopped_at in self._stop:

@@ -55,6 +55,7 @@ OPERATE = {"operate", *ADMIN}
 READ = {"read", *OPERATE}
 TABLE: dict[tuple[str, str], set[str]] = {
     ("POST", "/v1/chat/completions"): CLIENT,
+<<<<<<< HEAD
     ("POST", "/v1/embeddings"): CLIENT,
     ("POST", "/v1/rerank"): CLIENT,
     ("POST", "/v1/images/generations"): CLIENT,
@@ -62,6 +63,10 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("POST", "/v1/audio/transcriptions"): CLIENT,
     ("POST", "/v1/audio/translations"): CLIENT,
     ("POST", "/v1/audio/speech"): CLIENT,
+=======
+    ("POST", "/v1/messages"): CLIENT,
+    ("POST", "/v1/messages/count_tokens"): CLIENT,
+>>>>>>> e3c4b1f (Anthropic's API: messages, whole and streamed, their count of tokens, models)
     ("GET", "/v1/models"): CLIENT,
     ("GET", "/v1/models/{model:path}"): CLIENT,
     ("GET", "/v1/key"): CLIENT,
@@ -159,6 +164,8 @@ BODIES = {
     "/api/show": '{"model": "free"}',
     "/api/pull": '{"model": "free"}',
     "/v1/chat/completions": '{"model": "free", "messages": [{"role": "user", "content": "Hi"}]}',
+    "/v1/messages": '{"model": "free", "messages": [{"role": "user", "content": "Hi"}]}',
+    "/v1/messages/count_tokens": '{"model": "free", "messages": [{"role": "user", "content": "Hi"}]}',
     "/v1/status/routing": '{"strategy": "random"}',
     "/mcp": '{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}',
     "/dashboard/session": '{"key": "fo-read"}',
@@ -228,9 +235,11 @@ def passed(path: str, reply: httpx.Response) -> bool:
 
 
 def code_of(reply: httpx.Response) -> str | None:
-    """Return the code of an error: of MCP the one beside its number; None if an API has no room for one."""
+    """Return the code of an error, of MCP beside its number; None if an API has no room for one."""
     error = reply.json()["error"]
-    return error.get("data", error).get("code") if isinstance(error, dict) else None
+    if not isinstance(error, dict):
+        return None
+    return error.get("data", error).get("code") or error.get("details", {}).get("error_code")
 
 
 def test_the_table_lists_every_route(dashboard):
@@ -261,7 +270,11 @@ async def test_once_keys_are_in_use_a_route_takes_its_own_and_no_other(ask, meth
 
 OWN = {"x-freeroute-dashboard": "1"}
 # Where models are asked; what else is a client's tells what could be asked.
+<<<<<<< HEAD
 ASKING = {("POST", path) for path in ("/v1/chat/completions", "/api/chat", "/api/generate", *TASKS)}
+=======
+ASKING = {("POST", path) for path in ("/v1/chat/completions", "/v1/messages", "/api/chat", "/api/generate")}
+>>>>>>> e3c4b1f (Anthropic's API: messages, whole and streamed, their count of tokens, models)
 # What operators' sessions open that their tokens do not: the playground.
 ALSO = {where: OPERATE if where in ASKING else READ for where, passing in TABLE.items() if passing == CLIENT}
 
