@@ -55,7 +55,8 @@ OPERATE = {"operate", *ADMIN}
 READ = {"read", *OPERATE}
 TABLE: dict[tuple[str, str], set[str]] = {
     ("POST", "/v1/chat/completions"): CLIENT,
-<<<<<<< HEAD
+    ("POST", "/v1/messages"): CLIENT,
+    ("POST", "/v1/messages/count_tokens"): CLIENT,
     ("POST", "/v1/embeddings"): CLIENT,
     ("POST", "/v1/rerank"): CLIENT,
     ("POST", "/v1/images/generations"): CLIENT,
@@ -63,10 +64,6 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("POST", "/v1/audio/transcriptions"): CLIENT,
     ("POST", "/v1/audio/translations"): CLIENT,
     ("POST", "/v1/audio/speech"): CLIENT,
-=======
-    ("POST", "/v1/messages"): CLIENT,
-    ("POST", "/v1/messages/count_tokens"): CLIENT,
->>>>>>> e3c4b1f (Anthropic's API: messages, whole and streamed, their count of tokens, models)
     ("GET", "/v1/models"): CLIENT,
     ("GET", "/v1/models/{model:path}"): CLIENT,
     ("GET", "/v1/key"): CLIENT,
@@ -270,11 +267,9 @@ async def test_once_keys_are_in_use_a_route_takes_its_own_and_no_other(ask, meth
 
 OWN = {"x-freeroute-dashboard": "1"}
 # Where models are asked; what else is a client's tells what could be asked.
-<<<<<<< HEAD
-ASKING = {("POST", path) for path in ("/v1/chat/completions", "/api/chat", "/api/generate", *TASKS)}
-=======
-ASKING = {("POST", path) for path in ("/v1/chat/completions", "/v1/messages", "/api/chat", "/api/generate")}
->>>>>>> e3c4b1f (Anthropic's API: messages, whole and streamed, their count of tokens, models)
+ASKING = {
+    ("POST", path) for path in ("/v1/chat/completions", "/v1/messages", "/api/chat", "/api/generate", *TASKS)
+}
 # What operators' sessions open that their tokens do not: the playground.
 ALSO = {where: OPERATE if where in ASKING else READ for where, passing in TABLE.items() if passing == CLIENT}
 
