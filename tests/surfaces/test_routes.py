@@ -55,6 +55,8 @@ OPERATE = {"operate", *ADMIN}
 READ = {"read", *OPERATE}
 TABLE: dict[tuple[str, str], set[str]] = {
     ("POST", "/v1/chat/completions"): CLIENT,
+    ("POST", "/v1/messages"): CLIENT,
+    ("POST", "/v1/messages/count_tokens"): CLIENT,
     ("POST", "/v1/embeddings"): CLIENT,
     ("POST", "/v1/rerank"): CLIENT,
     ("POST", "/v1/images/generations"): CLIENT,
