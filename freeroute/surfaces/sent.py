@@ -28,7 +28,7 @@ def bearer(headers: Headers) -> str | None:
 
 def other_keys(headers: Headers) -> list[str]:
     """Return the keys in the other headers that may hold one."""
-    keys = (headers.get(name, b"").strip() for name in (b"x-api-key", b"api-key"))
+    keys = (headers.get(name, b"").strip() for name in (b"x-api-key", b"api-key", b"x-goog-api-key"))
     return [key.decode("utf-8", "surrogateescape") for key in keys if key]
 
 
