@@ -92,13 +92,18 @@ class Guard:
         made = self._admin is not None and _MADE.fullmatch(policy.admin_key or "") is not None
         self._tokens = Tokens([*policy.operators, *([self._admin] if self._admin and made else [])])
 
-    def admit(self, headers: Headers, peer: str, access: Access) -> Caller:
-        """Return who calls; raises Misdirected, Forbidden, LoopDetected, InvalidApiKey and RateLimited."""
+    def admit(self, headers: Headers, peer: str, access: Access, in_query: str | None = None) -> Caller:
+        """Return who calls; raises Misdirected, Forbidden, LoopDetected, InvalidApiKey and RateLimited.
+
+        A key may be *in_query*, where an API has a place for it there.
+        """
         if access is Access.OPEN:
             return Caller()
         self._check_page(headers, access)
         hop = hop_of(headers)
         key, others = bearer(headers), other_keys(headers)
+        if in_query:
+            others.append(in_query)
         if others and self.policy.clients and len({key, *others} - {None}) > 1:
             raise _ambiguous()
         sent = key if key is not None else next(iter(others), None)

@@ -21,6 +21,7 @@ from freeroute.surfaces.admin.desk import Desk
 from freeroute.surfaces.admin.operations import Reload
 from freeroute.surfaces.anthropic import AnthropicSurface
 from freeroute.surfaces.conversing import ChatGateway, Conversations
+from freeroute.surfaces.gemini import GeminiSurface
 from freeroute.surfaces.guard import Guard
 from freeroute.surfaces.http import BodyBounds, Header, Request, error_headers, log_fault
 from freeroute.surfaces.live import Live, LiveSurface
@@ -56,6 +57,7 @@ def routes(
     return [
         *OpenAiSurface(conversations).routes(),
         *AnthropicSurface(conversations).routes(),
+        *GeminiSurface(conversations).routes(),
         *OllamaSurface(conversations, clock).routes(),
         *embeddings.routes(conversations),
         *rerank.routes(conversations),

@@ -18,7 +18,10 @@ from freeroute.surfaces.outlet import OUTLET, Outlet
 
 _OFFERING = {b"connection", b"upgrade", b"http2-settings"}
 # A second one may say something else to us than to whatever stands in front of us.
-_ONCE = {b"host": "Host", b"authorization": "Authorization", b"x-api-key": "x-api-key", b"api-key": "api-key"}
+_ONCE = {
+    name.lower().encode("ascii"): name
+    for name in ("Host", "Authorization", "x-api-key", "api-key", "x-goog-api-key")
+}
 _ABSOLUTE = re.compile(rb"[a-z][a-z0-9+.-]*://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 
 

@@ -35,6 +35,7 @@ class Route(Struct, frozen=True):
     refusal: Refusal = in_openais_shape
     id_header: bytes | None = None
     spoken: bytes | None = None
+    key_in_query: str | None = None
 
     @property
     def paths(self) -> list[str]:
@@ -152,7 +153,8 @@ async def answer(route: Route, guard: Guard, request: Request) -> None:
 
 
 def _admit(route: Route, guard: Guard, request: Request) -> None:
-    request.admit = lambda: guard.admit(request.headers, request.peer, route.asks(request.method))
+    key = request.query(route.key_in_query) if route.key_in_query is not None else None
+    request.admit = lambda: guard.admit(request.headers, request.peer, route.asks(request.method), key)
     try:
         request.caller = request.admit()
     except ApiError as error:

@@ -18,6 +18,8 @@ _PORT = re.compile(rb".*:(\d{1,5})", re.DOTALL)
 # Bearer strings name queues only under a key that dies with the process.
 _QUEUE_KEY = secrets.token_bytes(16)
 
+_OTHER_KEYS = (b"x-api-key", b"api-key", b"x-goog-api-key")
+
 
 def bearer(headers: Headers) -> str | None:
     """Return the key of ``Authorization: Bearer``, or None."""
@@ -28,9 +30,7 @@ def bearer(headers: Headers) -> str | None:
 
 def other_keys(headers: Headers) -> list[str]:
     """Return the keys in the other headers that may hold one."""
-    if b"x-api-key" not in headers and b"api-key" not in headers:
-        return []
-    keys = (headers.get(name, b"").strip() for name in (b"x-api-key", b"api-key"))
+    keys = [headers[name].strip() for name in _OTHER_KEYS if name in headers]
     return [key.decode("utf-8", "surrogateescape") for key in keys if key]
 
 

@@ -1,8 +1,9 @@
 """Every speaker there is: one for each API that callers may speak."""
 
 from tests.contract.anthropic import Anthropic
+from tests.contract.gemini import Gemini
 from tests.contract.ollama import Ollama
 from tests.contract.openai import OpenAi
 from tests.contract.speaking import Speaker
 
-SPEAKERS: list[Speaker] = [OpenAi(), Anthropic(), Ollama()]
+SPEAKERS: list[Speaker] = [OpenAi(), Anthropic(), Ollama(), Gemini()]

@@ -55,8 +55,6 @@ OPERATE = {"operate", *ADMIN}
 READ = {"read", *OPERATE}
 TABLE: dict[tuple[str, str], set[str]] = {
     ("POST", "/v1/chat/completions"): CLIENT,
-    ("POST", "/v1/messages"): CLIENT,
-    ("POST", "/v1/messages/count_tokens"): CLIENT,
     ("POST", "/v1/embeddings"): CLIENT,
     ("POST", "/v1/rerank"): CLIENT,
     ("POST", "/v1/images/generations"): CLIENT,
@@ -69,6 +67,11 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("GET", "/v1/models"): CLIENT,
     ("GET", "/v1/models/{model:path}"): CLIENT,
     ("GET", "/v1/key"): CLIENT,
+    ("POST", "/v1beta/models/{model:path}:generateContent"): CLIENT,
+    ("POST", "/v1beta/models/{model:path}:streamGenerateContent"): CLIENT,
+    ("POST", "/v1beta/models/{model:path}:countTokens"): CLIENT,
+    ("GET", "/v1beta/models"): CLIENT,
+    ("GET", "/v1beta/models/{model:path}"): CLIENT,
     ("POST", "/api/chat"): CLIENT,
     ("POST", "/api/generate"): CLIENT,
     ("GET", "/api/tags"): CLIENT,
@@ -150,6 +153,7 @@ FORM = (
     '--x\r\ncontent-disposition: form-data; name="model"\r\n\r\nwhisper\r\n'
     '--x\r\ncontent-disposition: form-data; name="file"; filename="a.wav"\r\n\r\nRIFF\r\n--x--\r\n'
 )
+CONTENTS = '{"contents": [{"parts": [{"text": "Hi"}]}]}'
 BODIES = {
     "/v1/embeddings": '{"model": "free", "input": "Hi"}',
     "/v1/rerank": '{"model": "free", "query": "Hi?", "documents": ["Hi"]}',
@@ -158,6 +162,9 @@ BODIES = {
     "/v1/audio/transcriptions": FORM,
     "/v1/audio/translations": FORM,
     "/v1/audio/speech": '{"model": "free", "input": "Hi", "voice": "v"}',
+    "/v1beta/models/{model:path}:generateContent": CONTENTS,
+    "/v1beta/models/{model:path}:streamGenerateContent": CONTENTS,
+    "/v1beta/models/{model:path}:countTokens": CONTENTS,
     "/api/chat": '{"model": "free", "messages": [{"role": "user", "content": "Hi"}], "stream": false}',
     "/api/generate": '{"model": "free", "prompt": "Hi", "stream": false}',
     "/api/show": '{"model": "free"}',
@@ -238,6 +245,8 @@ def code_of(reply: httpx.Response) -> str | None:
     error = reply.json()["error"]
     if not isinstance(error, dict):
         return None
+    if isinstance(details := error.get("details"), list):
+        return str(details[0]["reason"]).lower()
     return error.get("data", error).get("code") or error.get("details", {}).get("error_code")
 
 
@@ -269,7 +278,10 @@ async def test_once_keys_are_in_use_a_route_takes_its_own_and_no_other(ask, meth
 
 OWN = {"x-freeroute-dashboard": "1"}
 # Where models are asked; what else is a client's tells what could be asked.
-CHATTING = ("/v1/chat/completions", "/v1/messages", "/api/chat", "/api/generate")
+CHATTING = (
+    *("/v1/chat/completions", "/v1/messages", "/api/chat", "/api/generate"),
+    *(f"/v1beta/models/{{model:path}}:{verb}" for verb in ("generateContent", "streamGenerateContent")),
+)
 ASKING = {("POST", path) for path in (*CHATTING, *TASKS)}
 # What operators' sessions open that their tokens do not: the playground.
 ALSO = {where: OPERATE if where in ASKING else READ for where, passing in TABLE.items() if passing == CLIENT}
