@@ -9,7 +9,7 @@ from msgspec.structs import force_setattr
 
 from freeroute.domain.aliases import BUILT_IN, MODEL_ALIASES, Aliases
 from freeroute.domain.headers import Auth, RateHeaders
-from freeroute.domain.tasks import APART, TALKS, Task
+from freeroute.domain.tasks import Task, talks
 from freeroute.domain.tokenizers import tokenizer_of
 
 
@@ -219,7 +219,7 @@ class Model(Struct, frozen=True):
     @property
     def talks(self) -> bool:
         """Say whether it is a model for chat, whatever else it does."""
-        return not self.capabilities & APART or bool(self.capabilities & TALKS)
+        return talks(self.capabilities)
 
     def emulates(self, needs: frozenset[str]) -> bool:
         """Say whether *needs* ask for a schema that this model knows nothing of, though it writes JSON."""

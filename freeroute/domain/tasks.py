@@ -44,6 +44,12 @@ APART = frozenset(_CAPABILITIES.values())
 TALKS = frozenset({"chat", "tools", "json_object", "json_schema", "reasoning"})
 """Capabilities that only models for chat have, whatever else they do."""
 
+
+def talks(capabilities: frozenset[str]) -> bool:
+    """Say whether a model with these *capabilities* is one for chat, whatever else it does."""
+    return not capabilities & APART or bool(capabilities & TALKS)
+
+
 DIMENSIONS = "dimensions"
 """The capability of making vectors as long as a call says."""
 

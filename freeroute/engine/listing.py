@@ -10,6 +10,7 @@ from freeroute.domain.fitness import held_to, left_out
 from freeroute.domain.needs import Need
 from freeroute.domain.plans import Ranked
 from freeroute.domain.resolve import Target
+from freeroute.domain.tasks import talks
 from freeroute.engine.view import View
 
 
@@ -72,10 +73,7 @@ def _object(
         "owned_by": owner,
         "name": name,
         "context_length": context,
-        "architecture": {
-            "input_modalities": ["text", *(["image"] if "images" in capabilities else [])],
-            "output_modalities": ["text"],
-        },
+        "architecture": {"input_modalities": _heard(capabilities), "output_modalities": _told(capabilities)},
         "pricing": {
             "prompt": f"{(price.input if price else 0.0) / 1e6:g}",
             "completion": f"{(price.output if price else 0.0) / 1e6:g}",
@@ -89,7 +87,31 @@ def _object(
     }
 
 
+def _heard(capabilities: frozenset[str]) -> list[str]:
+    """Return OpenRouter's words for what a model takes."""
+    if "transcription" in capabilities:
+        return ["audio"]
+    return ["text", *(["image"] if "images" in capabilities else [])]
+
+
+_TOLD = {
+    "embeddings": "embeddings",
+    "rerank": "rerank",
+    "image_output": "image",
+    "speech": "speech",
+    "transcription": "transcription",
+}
+
+
+def _told(capabilities: frozenset[str]) -> list[str]:
+    """Return OpenRouter's words for what a model gives: text, unless it is for something else alone."""
+    others = [word for capability, word in _TOLD.items() if capability in capabilities]
+    return ["text", *others] if talks(capabilities) or not others else others
+
+
 def _parameters(capabilities: frozenset[str]) -> list[str]:
+    if not talks(capabilities):
+        return [name for name in ("dimensions",) if name in capabilities]
     names = ["max_tokens", "temperature", "top_p", "stop"]
     if "tools" in capabilities:
         names += ["tools", "tool_choice"]

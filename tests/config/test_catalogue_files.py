@@ -25,6 +25,7 @@ REMOTE = [name for name, spec in ENTRIES.items() if spec.status != "local"]
 LOCAL = [name for name, spec in ENTRIES.items() if spec.status == "local"]
 CAPABILITIES = {
     "tools", "images", "audio", "video", "files", "json_object", "json_schema", "reasoning", "embeddings",
+    "dimensions", "rerank", "completions", "transcription",
 }  # fmt: skip
 
 

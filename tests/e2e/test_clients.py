@@ -45,7 +45,9 @@ def providers():
     kinds = ("gemini", "mistral", "openrouter")
     once = [{"unit": "requests", "amount": 1, "per": "day"}]
     others = {f"my-{kind}": entry(kind, model=shy, limits=ROOMY) for kind in kinds}
-    return pair | others | {"spent": entry("groq", model=shy, limits=once)}
+    vectors = {"id": "gemini-embedding-001", "capabilities": ["embeddings"], "max_inputs": 2}
+    makers = {"makes-vectors": entry("gemini", model=vectors, limits=ROOMY)}
+    return pair | others | makers | {"spent": entry("groq", model=shy, limits=once)}
 
 
 async def prepare(gateway: Live) -> None:

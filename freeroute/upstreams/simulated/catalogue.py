@@ -79,6 +79,7 @@ def _gemini_models() -> list[Model]:
         *_models(*lite, rules=_gemini(15, 500)),
         *_models(("gemini-2.5-flash-lite", 0.35, 350.0, 1_048_576, 65_536), rules=_gemini(10, 20)),
         *_models(*gemma, rules=_gemini(30, 14_400, 15_000)),
+        *_models(("gemini-embedding-001", 0.4, 1_000.0, 2_048, 1), rules=_gemini(100, 1_000, 30_000)),
     ]
 
 
@@ -103,6 +104,7 @@ def offers() -> list[Offer]:
         ("ministral-14b-2512", 0.25, 150.0, 256_000, 32_768),
         ("ministral-8b-2512", 0.2, 200.0, 256_000, 32_768),
         ("ministral-3b-2512", 0.2, 250.0, 256_000, 32_768),
+        ("mistral-embed", 0.2, 1_000.0, 8_192, 1),
         rules=_MISTRAL,
     )
     openrouter = _models(

@@ -117,15 +117,15 @@ def other(scene: Scene, request: Request) -> Script:
     dialect = scene.dialect
     own = dialect.other(request, list(scene.models.values())) if request.method == "GET" else None
     if own is not None and scene.accepted:
-        return _plain(200, own, dialect.json_type)
+        return plain(200, own, dialect.json_type)
     listing = (request.method, request.path) == ("GET", f"{dialect.base_path}/models")
     if listing or own is not None:
         if listing and (scene.accepted or dialect.lists_openly):
-            return _plain(200, dialect.listing(list(scene.models.values())), dialect.json_type)
+            return plain(200, dialect.listing(list(scene.models.values())), dialect.json_type)
         problem = Problem("bad_key" if request.key else "no_key")
     else:
         problem = Problem("no_path", text=f"{request.method} {request.path}")
-    return _plain(*dialect.error(problem), dialect.json_type)
+    return plain(*dialect.error(problem), dialect.json_type)
 
 
 # --- reading and refusing ------------------------------------------------------------------------------
@@ -278,7 +278,7 @@ def _refusing(scene: Scene, order: _Order | None, rejected: _Rejected) -> Course
         meter = Meter(scene.ledger, order.rules, order.model.id, scene.now, pretended)
         headers = dialect.rate_headers(meter)
     headers += dialect.error_headers(problem, meter)
-    script = _plain(*dialect.error(problem, meter), dialect.json_type, headers)
+    script = plain(*dialect.error(problem, meter), dialect.json_type, headers)
     return Course(script, order.model.id if order else problem.model, order.stream if order else False)
 
 
@@ -332,7 +332,7 @@ def _whole(dialect: Dialect, answer: Answer, fault: Fault | None, speed: Speed) 
         value = dialect.error(Problem("server", model=answer.model, status=500))[1]
     elif kind == "no_choices":
         value = dialect.hollow(answer)
-    script = _plain(200, value, dialect.json_type)
+    script = plain(200, value, dialect.json_type)
     body = next(script.frames).data
     tokens = answer.completion_tokens
     # The head of a JSON answer comes after its last token.
@@ -389,7 +389,8 @@ def _noise(kind: str, rng: random.Random, dialect: Dialect, stream: bool) -> Scr
     return Script(200, headers, iter([Frame(body)]))
 
 
-def _plain(status: int, value: Any, content_type: str, headers: Sequence[tuple[bytes, bytes]] = ()) -> Script:
+def plain(status: int, value: Any, content_type: str, headers: Sequence[tuple[bytes, bytes]] = ()) -> Script:
+    """Return the script of a whole answer."""
     body = msgspec.json.encode(value)
     lead = [pair("content-type", content_type), pair("content-length", len(body))]
     return Script(status, [*lead, *headers], iter([Frame(body)]))

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from freeroute.clock import Clock, Now
 from freeroute.engine.ports import Dispatch
+from freeroute.upstreams.simulated import vectors
 from freeroute.upstreams.simulated.catalogue import offers
 from freeroute.upstreams.simulated.course import Course, Scene, course, other
 from freeroute.upstreams.simulated.faults import Fault, Shorthand, Speed, parse_fault
@@ -91,7 +92,8 @@ class SimulatedProvider:
         spoken = self.dialect.at(request.path) if request.method == "POST" else None
         if spoken is not None:
             return await self._chat(request, spoken, timer, seed, clock)
-        script = other(self._scene(request, self.dialect, seed, clock.now()), request)
+        scene = self._scene(request, self.dialect, seed, clock.now())
+        script = vectors.served(scene, request) or other(scene, request)
         await timer.head(0.0)
         return PacedExchange(script, timer, lambda generated, aborted: None)
 

@@ -7,8 +7,8 @@ from typing import Any
 import openai
 import pytest
 from langchain_core.language_models import BaseChatModel
-from langchain_openai import ChatOpenAI
-from langchain_tests.integration_tests import ChatModelIntegrationTests
+from langchain_openai import ChatOpenAI, OpenAIEmbeddings
+from langchain_tests.integration_tests import ChatModelIntegrationTests, EmbeddingsIntegrationTests
 
 
 def chat(model: str = "free-smart", **given: Any) -> ChatOpenAI:
@@ -61,6 +61,21 @@ class TestMistral(Standard):
 
 class TestOpenRouter(Standard):
     model_name = "my-openrouter/google/gemma-4-31b-it:free"
+
+
+class TestEmbeddings(EmbeddingsIntegrationTests):
+    """What LangChain asks of everything that makes vectors."""
+
+    @property
+    def embeddings_class(self) -> type[OpenAIEmbeddings]:
+        return OpenAIEmbeddings
+
+    @property
+    def embedding_model_params(self) -> dict[str, Any]:
+        url = f"{os.environ['GATEWAY_URL']}/v1"
+        # Cutting texts into tokens itself needs a vocabulary that LangChain would download.
+        given = {"api_key": "not-needed", "check_embedding_ctx_length": False}
+        return {"model": "gemini-embedding-001", "base_url": url, **given}
 
 
 def test_a_failing_provider_is_not_noticed(stage):
