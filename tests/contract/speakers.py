@@ -3,6 +3,7 @@
 from tests.contract.anthropic import Anthropic
 from tests.contract.ollama import Ollama
 from tests.contract.openai import OpenAi
+from tests.contract.responses import Responses
 from tests.contract.speaking import Speaker
 
-SPEAKERS: list[Speaker] = [OpenAi(), Anthropic(), Ollama()]
+SPEAKERS: list[Speaker] = [OpenAi(), Responses(), Anthropic(), Ollama()]
