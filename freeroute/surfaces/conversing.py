@@ -67,6 +67,10 @@ class ChatGateway(Protocol):
         """Return how many texts every candidate for *model* takes in one call; None for any number."""
         ...
 
+    def completes(self, model: str) -> bool:
+        """Say whether every candidate for *model* goes on with a text as it is."""
+        ...
+
     def key(self, client: Client | None) -> dict[str, Any]:
         """Return what *client* may use, has used and has left."""
         ...

@@ -21,6 +21,7 @@ from freeroute.surfaces.admin import topics
 from freeroute.surfaces.admin.desk import Desk
 from freeroute.surfaces.admin.operations import Reload
 from freeroute.surfaces.anthropic import AnthropicSurface
+from freeroute.surfaces.completions import CompletionsSurface
 from freeroute.surfaces.conversing import ChatGateway, Conversations
 from freeroute.surfaces.guard import Guard
 from freeroute.surfaces.http import BodyBounds, Header, Request, error_headers, log_fault
@@ -60,6 +61,7 @@ def routes(
         *OpenAiSurface(conversations).routes(),
         *AnthropicSurface(conversations).routes(),
         *OllamaSurface(conversations, clock).routes(),
+        *CompletionsSurface(conversations).routes(),
         *ResponsesSurface(conversations, responses, clock).routes(),
         *embeddings.routes(conversations),
         *rerank.routes(conversations),

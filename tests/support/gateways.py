@@ -208,6 +208,9 @@ class FakeGateway:
         self.asked.append(("plan", model))
         return {"model": model, "candidates": []}
 
+    def completes(self, model: str) -> bool:
+        return model == "code"
+
     def key(self, client: Client | None) -> dict[str, Any]:
         return {"data": {"label": client.name if client else "anyone"}}
 

@@ -64,8 +64,7 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("POST", "/v1/audio/transcriptions"): CLIENT,
     ("POST", "/v1/audio/translations"): CLIENT,
     ("POST", "/v1/audio/speech"): CLIENT,
-    ("POST", "/v1/messages"): CLIENT,
-    ("POST", "/v1/messages/count_tokens"): CLIENT,
+    ("POST", "/v1/completions"): CLIENT,
     ("POST", "/v1/responses"): CLIENT,
     ("GET", "/v1/responses/{response}"): CLIENT,
     ("DELETE", "/v1/responses/{response}"): CLIENT,
@@ -169,6 +168,7 @@ BODIES = {
     "/v1/chat/completions": '{"model": "free", "messages": [{"role": "user", "content": "Hi"}]}',
     "/v1/messages": '{"model": "free", "messages": [{"role": "user", "content": "Hi"}]}',
     "/v1/messages/count_tokens": '{"model": "free", "messages": [{"role": "user", "content": "Hi"}]}',
+    "/v1/completions": '{"model": "free", "prompt": "Hi"}',
     "/v1/responses": '{"model": "free", "input": "Hi"}',
     "/v1/status/routing": '{"strategy": "random"}',
     "/mcp": '{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}',
@@ -276,7 +276,14 @@ async def test_once_keys_are_in_use_a_route_takes_its_own_and_no_other(ask, meth
 
 OWN = {"x-freeroute-dashboard": "1"}
 # Where models are asked; what else is a client's tells what could be asked.
-CHATTING = ("/v1/chat/completions", "/v1/responses", "/v1/messages", "/api/chat", "/api/generate")
+CHATTING = (
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/responses",
+    "/v1/messages",
+    "/api/chat",
+    "/api/generate",
+)
 KEPT = "/v1/responses/{response}"
 ASKING = {("POST", path) for path in (*CHATTING, *TASKS)} | {
     ("GET", KEPT),
@@ -362,7 +369,6 @@ async def test_another_method_is_refused_with_those_there_are(ask, method, path,
     [
         *(
             "/v1",
-            "/v1/completions",
             "/v2/models",
             "/api/healthz",
             "/api/metrics",
