@@ -187,8 +187,24 @@ const RECIPES = [
   },
   {
     id: "codex", name: "Codex CLI", kind: "tool",
-    missing: "It speaks OpenAI's Responses API (/v1/responses), which freeroute does not serve yet; versions since "
-      + "February 2026 refuse wire_api = \"chat\". No setting makes it work with this gateway today. aider, Cline and "
-      + "opencode do similar work and can be used now.",
+    steps: ({ address, model, key }) => [
+      {
+        say: "In ~/.codex/config.toml",
+        code: lines(
+          `model = ${quoted(model)}`,
+          'model_provider = "freeroute"',
+          "",
+          "[model_providers.freeroute]",
+          'name = "freeroute"',
+          `base_url = ${quoted(address)}`,
+          'wire_api = "responses"',
+          'env_key = "GATEWAY_KEY"',
+          "request_max_retries = 0",
+          "stream_max_retries = 0",
+        ),
+      },
+      { say: "In a shell", code: lines(`export GATEWAY_KEY=${inShell(key)}`, "codex") },
+    ],
+    note: RETRIES,
   },
 ];

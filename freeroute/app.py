@@ -38,7 +38,7 @@ from freeroute.local_servers import LocalServers, Wanted
 from freeroute.observe.logs import RequestLog, Scrub
 from freeroute.observe.metrics import Metrics
 from freeroute.provisioning import Provisioning
-from freeroute.recording import reader_of, recorded, recorder_of
+from freeroute.recording import reader_of, recorded, recorder_of, shelf_of
 from freeroute.resources import config_dir, dashboard_dir
 from freeroute.stores.audit_file import AuditFile
 from freeroute.stores.clients_file import ClientsFile
@@ -50,6 +50,7 @@ from freeroute.stores.memory import MemoryCounters
 from freeroute.stores.operators_file import OperatorsFile
 from freeroute.stores.records.reader import RecordsReader
 from freeroute.stores.records.recorder import Recorder
+from freeroute.stores.records.shelf import ResponseShelf
 from freeroute.stores.state_file import StateFile
 from freeroute.surfaces.admin.topics import Administration
 from freeroute.surfaces.guard import Guard, Policy
@@ -118,6 +119,7 @@ class App:
         self.keeper: Keeper | None = None
         self.recorder: Recorder | None = None
         self.reader: RecordsReader | None = None
+        self.shelf: ResponseShelf | None = None
         self.maintenance = MaintenanceSwitch(self.gateway)
         self.feed = Feed(self.gateway)
         self.traces: Traces | None = None
@@ -166,6 +168,7 @@ class App:
         """Store receipts from now on, in *directory* if nowhere else; raises ConfigError."""
         self.recorder = recorder_of(self.settings.storage, directory, self.clock)
         self.reader = reader_of(self.settings.storage, directory, self.clock)
+        self.shelf = shelf_of(self.settings.storage, directory, self.clock)
         if self.recorder is not None:
             self.gateway.recording = self.recorder.state
             self.gateway.observe(self.recorder)
@@ -239,6 +242,8 @@ class App:
                     await stack.enter_async_context(self.keeper.running())
                 if self.recorder is not None:
                     await stack.enter_async_context(recorded(self.recorder))
+                if self.shelf is not None:
+                    await stack.enter_async_context(self.shelf.running())
                 if self.reader is not None:
                     stack.push_async_callback(self.reader.close)
                 if self.traces is not None:
@@ -279,6 +284,7 @@ class App:
                 in_step=in_step,
                 checks=NoKeyChecks() if self.demo else HttpKeyChecks(self.clock),
             ),
+            responses=self.shelf,
             clock=self.clock,
             bounds=BodyBounds(limit=self.settings.server.body_limit),
             lifespan=[lifespan],

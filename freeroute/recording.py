@@ -16,6 +16,7 @@ from freeroute.stores.records.bodies import Bodies, Keeping
 from freeroute.stores.records.reader import RecordsReader
 from freeroute.stores.records.recorder import Recorder
 from freeroute.stores.records.schema import revision_of
+from freeroute.stores.records.shelf import ResponseShelf
 from freeroute.stores.records.spool import Spool
 
 if TYPE_CHECKING:
@@ -57,6 +58,14 @@ def reader_of(storage: StorageSpec, directory: Path, clock: Clock) -> RecordsRea
     return RecordsReader(partial(_database, storage.url, records_in(directory), migrates=False), clock)
 
 
+def shelf_of(storage: StorageSpec, directory: Path, clock: Clock) -> ResponseShelf | None:
+    """Return what keeps responses for those who come back to them, None if no prompts and answers are."""
+    if not storage.records or storage.bodies is None:
+        return None
+    make = partial(_database, storage.url, records_in(directory), migrates=False)
+    return ResponseShelf(make, clock, _keeping(storage.bodies))
+
+
 def _database(url: str | None, path: Path, *, migrates: bool) -> "Database":
     from freeroute.stores.records.database import Database
 
@@ -68,8 +77,12 @@ def _bodies(spec: BodiesSpec | None, state: Recording) -> Bodies | None:
         return None
     told = "prompts and answers are stored, as storage.bodies says"
     structlog.get_logger("freeroute.records").info(told, days=round(spec.keep / 86400, 1))
+    return Bodies(_keeping(spec), state)
+
+
+def _keeping(spec: BodiesSpec) -> Keeping:
     clients = frozenset(spec.clients) if spec.clients is not None else None
-    return Bodies(Keeping(spec.keep, spec.max_size, spec.longest, clients), state)
+    return Keeping(spec.keep, spec.max_size, spec.longest, clients)
 
 
 @contextlib.asynccontextmanager

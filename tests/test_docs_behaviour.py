@@ -75,6 +75,8 @@ def test_every_error_is_in_the_table():
         "too_many_wrong_tokens": 429,
         "audit_unavailable": 503,
         "invalid_settings": 400,
+        "previous_response_not_found": 400,
+        "responses_not_kept": 400,
     }
     assert table == expected | {(status, code) for code, status in extra.items()}
     assert set(re.findall(r'code="(\w+)"', OWN_SOURCE)) <= {code for _, code in table}

@@ -28,7 +28,15 @@ from freeroute.engine.attempts import AttemptLoop, Routing
 from freeroute.engine.continuing import Continuation
 from freeroute.engine.course import Course
 from freeroute.engine.leasing import Won
-from freeroute.engine.naming import Offers, most_inputs, purpose, target_of, targets_of, with_length
+from freeroute.engine.naming import (
+    Offers,
+    completes,
+    most_inputs,
+    purpose,
+    target_of,
+    targets_of,
+    with_length,
+)
 from freeroute.engine.parts import Part
 from freeroute.engine.ports import Contents, Counters, Observer, Upstream
 from freeroute.engine.refusals import in_maintenance, nothing_fits
@@ -104,6 +112,7 @@ class Gateway:
         """Return the answer to *call*, its first event already there; raises the ApiError to answer with."""
         course = self._course(context, call.model, stream=call.stream)
         course.task = call.task
+        course.dropped.update(call.dropped)
         if self.loop.routing.affinity > 0:
             course.conversation = self.affinity.key(context.queue, context.session, call.opening)
         if self._accounting.contents is not None and call.task is Task.CHAT:
@@ -281,6 +290,10 @@ class Gateway:
     def most_inputs(self, model: str) -> int | None:
         """Return how many texts every candidate for *model* takes in one call; None for any number."""
         return most_inputs(self.names, model)
+
+    def completes(self, model: str) -> bool:
+        """Say whether every candidate for *model* goes on with a text as it is."""
+        return completes(self.names, model)
 
     def key(self, client: Client | None) -> dict[str, Any]:
         """Return what *client* may use, has used and has left."""

@@ -101,3 +101,11 @@ def _able(names: Names, task: Task, offers: Offers) -> tuple[str, ...]:
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return ", ".join(names[:LISTED]) + more
+
+
+def completes(names: Names, name: str) -> bool:
+    """Say whether every candidate for *name* goes on with a text as it is, without any form of a chat."""
+    found = names.resolve(name)
+    candidates = found.candidates if isinstance(found, Target) else ()
+    needed = Task.COMPLETIONS.capability
+    return bool(candidates) and all(needed in candidate.model.capabilities for candidate in candidates)

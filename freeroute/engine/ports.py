@@ -275,3 +275,42 @@ class Observer(Protocol):
     def saw(self, receipt: Receipt) -> None:
         """Take note of a finished request."""
         ...
+
+
+class KeptResponse(Struct, frozen=True):
+    """A response that its caller may come back to: *response* as it was told, in JSON.
+
+    *holder* is whose it is, *at* when it was told (Unix time). *items* is the JSON list of what was said up
+    to it, in this request and in those that it went on with.
+    """
+
+    id: str
+    holder: str
+    at: float
+    response: bytes
+    items: bytes
+
+    @property
+    def size(self) -> int:
+        """Return the bytes of its texts."""
+        return len(self.response) + len(self.items)
+
+
+class ResponseStore(Protocol):
+    """Keeps responses for those who got them, where the operator wants that. Nobody is told of another's."""
+
+    def keeps(self, client: Client | None) -> bool:
+        """Say whether responses to *client* are kept."""
+        ...
+
+    def keep(self, kept: KeptResponse) -> bool:
+        """Keep *kept*, to be found at once; say whether there is room. Must not raise and must not wait."""
+        ...
+
+    async def find(self, response_id: str, holder: str) -> KeptResponse | None:
+        """Return what *holder* was told as *response_id*, None if nothing; raises RecordsUnavailable."""
+        ...
+
+    async def forget(self, response_id: str, holder: str) -> bool:
+        """Keep it no longer, and say whether it was there; raises RecordsUnavailable."""
+        ...

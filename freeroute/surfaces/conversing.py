@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -67,6 +67,10 @@ class ChatGateway(Protocol):
         """Return how many texts every candidate for *model* takes in one call; None for any number."""
         ...
 
+    def completes(self, model: str) -> bool:
+        """Say whether every candidate for *model* goes on with a text as it is."""
+        ...
+
     def key(self, client: Client | None) -> dict[str, Any]:
         """Return what *client* may use, has used and has left."""
         ...
@@ -106,10 +110,14 @@ class Telling(Protocol):
 
 
 class Asked(Struct, frozen=True):
-    """What a request asks of the gateway, and how it is to be answered."""
+    """What a request asks of the gateway, and how it is to be answered.
+
+    Without *store* nothing of it is kept, whatever the settings are.
+    """
 
     call: ChatCall
     telling: Telling
+    store: bool = True
 
 
 class Known(Struct, frozen=True):
@@ -119,8 +127,9 @@ class Known(Struct, frozen=True):
     model: str
 
 
-Understand = Callable[[Request, bytes], Asked | Known]
-"""Reads the body of a request; raises InvalidRequest that names the field in the words of its API."""
+Understand = Callable[[Request, bytes], Asked | Known | Awaitable[Asked]]
+"""Reads the body of a request, at once unless something has to be looked up for it; raises InvalidRequest
+that names the field in the words of its API."""
 
 
 class Conversations:
@@ -158,6 +167,8 @@ class Conversations:
                 read_wishes(request, context)
                 commented = switch(request, "x-freeroute-keepalive")
                 asked = await understood(understand, request, await request.body(bounds))
+                if isinstance(asked, Awaitable):
+                    asked = await asked
                 if isinstance(asked, Known):
                     self.gateway.model(asked.model, request.caller.client)
             except ApiError as error:
@@ -193,6 +204,7 @@ class Conversations:
 
     async def _serve(self, request: Request, asked: Asked, context: CallContext, *, commented: bool) -> None:
         call, telling = asked.call, asked.telling
+        context.store = context.store and asked.store
         served: Served | None = None
         fault = b""
         watch = CallerWatch(request)

@@ -100,6 +100,10 @@ class InBatches:
         """Return None: of any number."""
         return None
 
+    def completes(self, model: str) -> bool:
+        """Return False: vectors are wanted."""
+        return False
+
     def key(self, client: Client | None) -> dict[str, Any]:
         """Return what *client* may use, has used and has left."""
         return self._gateway.key(client)

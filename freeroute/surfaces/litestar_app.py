@@ -14,12 +14,14 @@ from litestar.handlers import ASGIRouteHandler
 
 from freeroute.clock import Clock, SystemClock
 from freeroute.engine.changes import Changes
+from freeroute.engine.ports import ResponseStore
 from freeroute.errors import ApiError, Internal, InvalidRequest
 from freeroute.surfaces import audio, embeddings, rerank, tasks
 from freeroute.surfaces.admin import topics
 from freeroute.surfaces.admin.desk import Desk
 from freeroute.surfaces.admin.operations import Reload
 from freeroute.surfaces.anthropic import AnthropicSurface
+from freeroute.surfaces.completions import CompletionsSurface
 from freeroute.surfaces.conversing import ChatGateway, Conversations
 from freeroute.surfaces.gemini import GeminiSurface
 from freeroute.surfaces.guard import Guard
@@ -29,6 +31,7 @@ from freeroute.surfaces.mcp import McpSurface
 from freeroute.surfaces.ollama import OllamaSurface
 from freeroute.surfaces.openai import OpenAiSurface
 from freeroute.surfaces.operator import OperatorGateway, OperatorSurface, Render
+from freeroute.surfaces.responses.surface import ResponsesSurface
 from freeroute.surfaces.routes import Route, handlers
 from freeroute.surfaces.sessions import SessionSurface
 from freeroute.surfaces.static import DashboardSurface
@@ -50,6 +53,7 @@ def routes(
     reload: Reload,
     dashboard: Path,
     administration: topics.Administration,
+    responses: ResponseStore | None = None,
 ) -> list[Route]:
     """Return every route there is."""
     conversations = Conversations(gateway, clock, bounds)
@@ -59,6 +63,8 @@ def routes(
         *AnthropicSurface(conversations).routes(),
         *GeminiSurface(conversations).routes(),
         *OllamaSurface(conversations, clock).routes(),
+        *CompletionsSurface(conversations).routes(),
+        *ResponsesSurface(conversations, responses, clock).routes(),
         *embeddings.routes(conversations),
         *rerank.routes(conversations),
         *tasks.routes(conversations),
@@ -81,6 +87,7 @@ def build_asgi(
     render: Render,
     dashboard: Path,
     administration: topics.Administration,
+    responses: ResponseStore | None = None,
     clock: Clock | None = None,
     bounds: BodyBounds | None = None,
     lifespan: Sequence[Lifespan] = (),
@@ -89,12 +96,22 @@ def build_asgi(
 
     *guard* admits, *live* tells how things stand as it goes on, *reload* reads the settings again,
     *render* gives the metrics and their content type,
-    *dashboard* is the directory of its files, *administration* what ``/admin`` works on, and
-    *lifespan* holds what is opened before the first request and closed after the last.
+    *dashboard* is the directory of its files, *administration* what ``/admin`` works on, *responses* keeps
+    responses for those who come back to them, and *lifespan* holds what is opened before the first request
+    and closed after the last.
     """
     clock = clock or SystemClock()
     table = routes(
-        gateway, live, guard, clock, bounds or BodyBounds(), render, reload, dashboard, administration
+        gateway,
+        live,
+        guard,
+        clock,
+        bounds or BodyBounds(),
+        render,
+        reload,
+        dashboard,
+        administration,
+        responses,
     )
     return _Application(
         handlers(table, guard),

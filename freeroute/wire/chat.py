@@ -35,7 +35,8 @@ class ChatCall(Struct, kw_only=True):
     the conversation, the same in each of its turns; *has_assistant* says that this is not the first. *schema*
     is the JSON Schema that the answer has to fit, as it was written. *parameters* are the fields that must be
     honoured or the call refused, with the values of those that are read here. *begun* is the text of an
-    answer that the caller has the beginning of, and that is to be gone on with.
+    answer that the caller has the beginning of, and that is to be gone on with. *dropped* names what the
+    caller asked for in words of its API that no provider is asked for.
 
     Of other tasks: *form* is a body that came as a form, with *fields* read from it; *inputs* are the texts
     that vectors are wanted of, each *dimensions* long.
@@ -62,6 +63,7 @@ class ChatCall(Struct, kw_only=True):
     form: Form | None = None
     inputs: int = 1
     dimensions: int | None = None
+    dropped: tuple[str, ...] = ()
 
 
 class CallContext(Struct, kw_only=True):

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,11 @@ def test_whatever_a_model_is_called_tools_read_the_same(tmp_path, model, address
     [aider] = shown["aider"]
     said = words(aider, "aider", "OPENAI_API_BASE", "OPENAI_API_KEY")
     assert said == ["--model", f"openai/{model}", address, KEY]
+    settings, codex = shown["codex"]
+    read = tomllib.loads(settings)
+    assert (read["model"], read["model_provider"]) == (model, "freeroute")
+    assert read["model_providers"]["freeroute"]["base_url"] == address
+    assert words(codex, "codex", "GATEWAY_KEY") == [KEY]
     [webui] = shown["open-webui"]
     webui = webui.replace("open-webui", "open_webui")  # a name that every shell takes for a function
     assert words(webui, "open_webui", "OPENAI_API_BASE_URL", "OPENAI_API_KEY") == ["serve", address, KEY]
@@ -107,4 +113,4 @@ def test_whatever_a_model_is_called_tools_read_the_same(tmp_path, model, address
 
 def test_what_cannot_work_yet_shows_nothing_to_copy(tmp_path):
     shown = recipes(tmp_path, "http://127.0.0.1:3000/v1")
-    assert [name for name, steps in shown.items() if not steps] == ["claude-code", "codex"]
+    assert [name for name, steps in shown.items() if not steps] == ["claude-code"]

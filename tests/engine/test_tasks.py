@@ -84,6 +84,14 @@ async def test_how_many_texts_may_be_sent_is_what_all_take():
     assert world.gateway.most_inputs("nobody") is None
 
 
+async def test_a_name_completes_if_all_that_it_stands_for_do():
+    completes = maker(capabilities=("completions",))
+    world = World(provider("a", completes), provider("b", completes), provider("c", maker()))
+    assert world.gateway.completes("a/v")
+    assert not world.gateway.completes("v")
+    assert not world.gateway.completes("nobody")
+
+
 async def test_the_plan_of_a_model_that_does_not_talk_is_for_what_it_does():
     world = World(provider("a", maker()), metas=(MetaModel("none", "free", ("b/*",)),))
     assert [line["usable"] for line in world.gateway.plan("v", None)["candidates"]] == [True]

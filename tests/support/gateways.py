@@ -8,6 +8,7 @@ import msgspec
 
 from freeroute.domain.clients import Client
 from freeroute.domain.tasks import Task
+from freeroute.engine.ports import KeptResponse
 from freeroute.engine.served import Onward
 from freeroute.errors import ApiError, InvalidRequest, NotFound
 from freeroute.wire.answers import Piece, inspect
@@ -78,6 +79,33 @@ class FakeServed:
         self.finished.append(caller_left)
         self.stalled = stalled
         self.ended.set()
+
+
+class FakeResponses:
+    """Has told everybody the response ``resp_1``, and keeps what comes."""
+
+    def __init__(self) -> None:
+        self.kept: list[KeptResponse] = []
+        self.keeping = True
+        self.full = False
+
+    def keeps(self, client: Client | None) -> bool:
+        return self.keeping
+
+    def keep(self, kept: KeptResponse) -> bool:
+        if not self.full:
+            self.kept.append(kept)
+        return not self.full
+
+    async def find(self, response_id: str, holder: str) -> KeptResponse | None:
+        if response_id == "resp_1":
+            return KeptResponse(response_id, holder, 0.0, b'{"id":"resp_1","output":[]}', b"[]")
+        return next((one for one in self.kept if (one.id, one.holder) == (response_id, holder)), None)
+
+    async def forget(self, response_id: str, holder: str) -> bool:
+        found = await self.find(response_id, holder)
+        self.kept = [one for one in self.kept if one is not found]
+        return found is not None
 
 
 class FakeLive:
@@ -179,6 +207,9 @@ class FakeGateway:
     def plan(self, model: str, client: Client | None) -> dict[str, Any]:
         self.asked.append(("plan", model))
         return {"model": model, "candidates": []}
+
+    def completes(self, model: str) -> bool:
+        return model == "code"
 
     def key(self, client: Client | None) -> dict[str, Any]:
         return {"data": {"label": client.name if client else "anyone"}}

@@ -11,7 +11,7 @@ from freeroute.surfaces.http import BodyBounds
 from freeroute.surfaces.litestar_app import build_asgi
 from tests.support.administration import administration
 from tests.support.clocks import ManualClock
-from tests.support.gateways import ANSWER, FakeGateway, FakeLive, FakeServed
+from tests.support.gateways import ANSWER, FakeGateway, FakeLive, FakeResponses, FakeServed
 
 Build = Callable[..., Litestar]
 
@@ -24,6 +24,11 @@ def gateway() -> FakeGateway:
 @pytest.fixture
 def live() -> FakeLive:
     return FakeLive()
+
+
+@pytest.fixture
+def responses() -> FakeResponses:
+    return FakeResponses()
 
 
 @pytest.fixture
@@ -40,7 +45,7 @@ def dashboard(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def build(gateway: FakeGateway, live: FakeLive, dashboard: Path) -> Build:
+def build(gateway: FakeGateway, live: FakeLive, responses: FakeResponses, dashboard: Path) -> Build:
     def build(policy: Policy | None = None, bounds: BodyBounds | None = None) -> Litestar:
         return build_asgi(
             gateway,
@@ -50,6 +55,7 @@ def build(gateway: FakeGateway, live: FakeLive, dashboard: Path) -> Build:
             render=gateway.render,
             dashboard=dashboard,
             administration=administration(),
+            responses=responses,
             clock=ManualClock(),
             bounds=bounds,
         )

@@ -17,7 +17,7 @@ from freeroute.surfaces.litestar_app import routes
 from freeroute.surfaces.operator import openapi_document
 from tests.support.administration import administration
 from tests.support.clocks import EPOCH, ManualClock
-from tests.support.gateways import FakeGateway, FakeLive
+from tests.support.gateways import FakeGateway, FakeLive, FakeResponses
 
 CLIENTS = (
     Client("alice", hash_key("sk-alice")),
@@ -62,8 +62,11 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("POST", "/v1/audio/transcriptions"): CLIENT,
     ("POST", "/v1/audio/translations"): CLIENT,
     ("POST", "/v1/audio/speech"): CLIENT,
-    ("POST", "/v1/messages"): CLIENT,
-    ("POST", "/v1/messages/count_tokens"): CLIENT,
+    ("POST", "/v1/completions"): CLIENT,
+    ("POST", "/v1/responses"): CLIENT,
+    ("GET", "/v1/responses/{response}"): CLIENT,
+    ("DELETE", "/v1/responses/{response}"): CLIENT,
+    ("GET", "/v1/responses/{response}/input_items"): CLIENT,
     ("GET", "/v1/models"): CLIENT,
     ("GET", "/v1/models/{model:path}"): CLIENT,
     ("GET", "/v1/key"): CLIENT,
@@ -172,6 +175,8 @@ BODIES = {
     "/v1/chat/completions": '{"model": "free", "messages": [{"role": "user", "content": "Hi"}]}',
     "/v1/messages": '{"model": "free", "messages": [{"role": "user", "content": "Hi"}]}',
     "/v1/messages/count_tokens": '{"model": "free", "messages": [{"role": "user", "content": "Hi"}]}',
+    "/v1/completions": '{"model": "free", "prompt": "Hi"}',
+    "/v1/responses": '{"model": "free", "input": "Hi"}',
     "/v1/status/routing": '{"strategy": "random"}',
     "/mcp": '{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}',
     "/dashboard/session": '{"key": "fo-read"}',
@@ -195,12 +200,14 @@ def table(dashboard):
         dict,
         dashboard,
         administration(),
+        FakeResponses(),
     )
 
 
 def concrete(path: str) -> str:
     values = {
         "{model:path}": "groq/openai/gpt-oss-120b",
+        "{response}": "resp_1",
         "{provider}": "groq",
         "{label}": "mine",
         "{file:path}": "app.js",
@@ -279,10 +286,22 @@ async def test_once_keys_are_in_use_a_route_takes_its_own_and_no_other(ask, meth
 OWN = {"x-freeroute-dashboard": "1"}
 # Where models are asked; what else is a client's tells what could be asked.
 CHATTING = (
-    *("/v1/chat/completions", "/v1/messages", "/api/chat", "/api/generate"),
+    *(
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/responses",
+        "/v1/messages",
+        "/api/chat",
+        "/api/generate",
+    ),
     *(f"/v1beta/models/{{model:path}}:{verb}" for verb in ("generateContent", "streamGenerateContent")),
 )
-ASKING = {("POST", path) for path in (*CHATTING, *TASKS)}
+KEPT = "/v1/responses/{response}"
+ASKING = {("POST", path) for path in (*CHATTING, *TASKS)} | {
+    ("GET", KEPT),
+    ("DELETE", KEPT),
+    ("GET", f"{KEPT}/input_items"),
+}
 # What operators' sessions open that their tokens do not: the playground.
 ALSO = {where: OPERATE if where in ASKING else READ for where, passing in TABLE.items() if passing == CLIENT}
 
@@ -362,7 +381,6 @@ async def test_another_method_is_refused_with_those_there_are(ask, method, path,
     [
         *(
             "/v1",
-            "/v1/completions",
             "/v2/models",
             "/api/healthz",
             "/api/metrics",

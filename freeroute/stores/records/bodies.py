@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from freeroute.domain.clients import Client
 from freeroute.domain.receipt import Receipt
 from freeroute.engine.view import Recording
 from freeroute.stores.records.rows import Body
@@ -29,6 +30,10 @@ class Keeping(Struct, frozen=True):
     longest: int
     clients: frozenset[str] | None = None
 
+    def means(self, client: Client | None) -> bool:
+        """Say whether what *client* asks is meant."""
+        return self.clients is None or (client is not None and client.name in self.clients)
+
 
 class Bodies:
     """Takes down what requests ask and are told, unless they say no, until the recorder writes it."""
@@ -46,8 +51,7 @@ class Bodies:
 
     def begin(self, call: ChatCall, context: CallContext) -> Transcript | None:
         """Return what takes *call* down, None if it is not to be kept."""
-        named = self.keeping.clients
-        meant = named is None or (context.client is not None and context.client.name in named)
+        meant = self.keeping.means(context.client)
         if not meant or not context.store or bytes(call.fields.get("store", b"")) == b"false":
             return None
         return Transcript(call, self.keeping.longest)

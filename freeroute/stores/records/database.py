@@ -31,6 +31,7 @@ from freeroute.stores.records.tables import (
     daily,
     hourly,
     receipts,
+    responses,
     writers,
 )
 
@@ -115,7 +116,7 @@ class Database:
 
     async def _opened(self) -> AsyncEngine:
         if not self._migrates and self._path is not None and not self._path.exists():
-            raise ConfigError(f"there are no records at {self.shown} yet; `freeroute serve` makes them")
+            raise self._not_made()
         # Drivers are imported here: not on the loop, where requests would wait for it.
         engine = await asyncio.to_thread(self._made)
         try:
@@ -123,6 +124,8 @@ class Database:
                 found = await connection.run_sync(schema.found_in)
             if (revision := schema.checked(found, self.shown)) != schema.REVISIONS[-1]:
                 if not self._migrates:
+                    if revision is None:
+                        raise self._not_made()
                     raise ConfigError(
                         f"{self.shown}: has an older form (schema {revision}, not {schema.REVISIONS[-1]}); "
                         "`freeroute serve` brings it up to date"
@@ -134,6 +137,10 @@ class Database:
             await engine.dispose()
             raise
         return engine
+
+    def _not_made(self) -> ConfigError:
+        told = f"there are no records at {self.shown} yet; `freeroute serve` makes them"
+        return schema.NotMadeError(told)
 
     def _made(self) -> AsyncEngine:
         if self._path is not None and self._migrates:  # made by us, it is for its owner alone
@@ -301,12 +308,15 @@ async def _write_receipts(connection: AsyncConnection, rows: Sequence[Row]) -> N
 
 
 async def _tidied(connection: AsyncConnection, now: float, keeping: Keeping | None) -> int:
-    """Delete some of the prompts and answers that *keeping* does not want; return how many."""
+    """Delete some of the prompts and answers that *keeping* does not want; return how many of either kind."""
     before = now - keeping.keep if keeping is not None else math.inf
-    gone = await _deleted(connection, bodies, before, BODIES_CHUNK)
-    if keeping is not None and gone < BODIES_CHUNK and await _size_of_bodies(connection) > keeping.most:
-        gone = await _deleted(connection, bodies, math.inf, BODIES_CHUNK)
-    return gone
+    most = 0
+    for table in (bodies, responses):
+        gone = await _deleted(connection, table, before, BODIES_CHUNK)
+        if keeping is not None and gone < BODIES_CHUNK and await _size_of(connection, table) > keeping.most:
+            gone = await _deleted(connection, table, math.inf, BODIES_CHUNK)
+        most = max(most, gone)
+    return most
 
 
 async def _deleted(connection: AsyncConnection, table: Table, before: float, most: int) -> int:
@@ -324,8 +334,8 @@ async def _shrink(engine: AsyncEngine) -> None:
         await driver.executescript("PRAGMA incremental_vacuum")
 
 
-async def _size_of_bodies(connection: AsyncConnection) -> int:
-    return int((await connection.execute(select(func.coalesce(func.sum(bodies.c.size), 0)))).scalar_one())
+async def _size_of(connection: AsyncConnection, texts: Table) -> int:
+    return int((await connection.execute(select(func.coalesce(func.sum(texts.c.size), 0)))).scalar_one())
 
 
 async def _size(connection: AsyncConnection) -> int:
@@ -335,7 +345,8 @@ async def _size(connection: AsyncConnection) -> int:
             (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one()
             for name in ("page_count", "freelist_count", "page_size")
         ]
-        return int((pages - free) * each) - await _size_of_bodies(connection)
+        texts = await _size_of(connection, bodies) + await _size_of(connection, responses)
+        return int((pages - free) * each) - texts
     newest = "SELECT avg(pg_column_size(r.*)) FROM (SELECT * FROM receipts ORDER BY id DESC LIMIT 1000) r"
     count = (await connection.execute(select(func.count()).select_from(receipts))).scalar_one()
     return int(count * float((await connection.execute(text(newest))).scalar() or 0))

@@ -11,6 +11,7 @@ from freeroute.clock import Clock
 from freeroute.engine.records import ReceiptsWanted, UsageWanted
 from freeroute.errors import ConfigError, InvalidRequest, RecordsUnavailable
 from freeroute.stores.records import writing
+from freeroute.stores.records.schema import NotMadeError
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -33,11 +34,25 @@ PAGE = 500
 """Receipts read at once for an export. Own design: half a megabyte."""
 
 
+class NothingStored(RecordsUnavailable):
+    """There is no database yet: nothing was ever stored."""
+
+
 class RecordsReader:
     """Reads one database with connections of its own; satisfies `engine.records.Records`."""
 
-    def __init__(self, make: "Callable[[], Database]", clock: Clock, patience: float = PATIENCE) -> None:
-        """Read the database that *make* gives, on a thread; no answer takes more than *patience* seconds."""
+    def __init__(
+        self,
+        make: "Callable[[], Database]",
+        clock: Clock,
+        patience: float = PATIENCE,
+        at_once: int = AT_ONCE,
+    ) -> None:
+        """Read the database that *make* gives, on a thread; no answer takes more than *patience* seconds.
+
+        No more than *at_once* are asked for side by side.
+        """
+        self._at_once = at_once
         self._make = make
         self._clock = clock
         self._patience = patience
@@ -64,7 +79,7 @@ class RecordsReader:
             )
 
         try:
-            return structs.asdict(await self._answered(ask))
+            return structs.asdict(await self.answered(ask))
         except ValueError as exc:
             raise InvalidRequest(f"{exc}.", param="since") from exc
 
@@ -114,16 +129,16 @@ class RecordsReader:
             )
 
         try:
-            return await self._answered(ask)
+            return await self.answered(ask)
         except ValueError as exc:
             raise InvalidRequest(f"{exc}.", param="after") from exc
 
-    async def _answered(self, ask: "Callable[[AsyncEngine], Awaitable[T]]") -> T:
+    async def answered(self, ask: "Callable[[AsyncEngine], Awaitable[T]]") -> T:
         """Return what the database answers to *ask*; raises RecordsUnavailable and ValueError.
 
         What does not answer in time is not waited for, not even until it has been cancelled.
         """
-        if len(self._asking) >= AT_ONCE:
+        if len(self._asking) >= self._at_once:
             raise RecordsUnavailable("Too many look at the records at once; ask again.", retry_after=1)
         task = asyncio.create_task(self._ask(ask))
         self._asking.add(task)
@@ -143,6 +158,8 @@ class RecordsReader:
             return await ask(await self._engine())
         except ValueError:
             raise
+        except NotMadeError as exc:
+            raise NothingStored(f"The records cannot be read: {exc}") from exc
         except ConfigError as exc:
             raise RecordsUnavailable(f"The records cannot be read: {exc}") from exc
         except Exception as exc:

@@ -12,7 +12,7 @@ from freeroute.stores import sqlite_file
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """The forms that this freeroute knows, the present one last; one file each in `migrations/versions`."""
 
 _LOCK_NUMBER = 0x66726565  # of PostgreSQL: gateways that share a database do not migrate it side by side
@@ -20,6 +20,10 @@ _VERSION_TABLE = (  # as Alembic makes it
     "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL,"
     " CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
 )
+
+
+class NotMadeError(ConfigError):
+    """There are no tables: nothing was ever stored."""
 
 
 def checked(found: Sequence[str], shown: str) -> str | None:

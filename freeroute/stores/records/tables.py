@@ -79,6 +79,19 @@ bodies = Table(
 )
 """What was asked and answered, where that is kept; *at*, *client* and *request_id* are the receipt's."""
 
+responses = Table(
+    "responses",
+    metadata,
+    Column("id", String, primary_key=True),
+    _text("holder"),
+    _seconds("at"),
+    _text("response"),
+    _text("items"),
+    _count("size"),
+    Index("responses_at", "at", "size"),
+)
+"""What callers may come back to, where prompts and answers are kept; the columns are of `KeptResponse`."""
+
 writers = Table(
     "writers",
     metadata,

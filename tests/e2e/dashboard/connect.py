@@ -32,7 +32,7 @@ def every_recipe_names_this_gateway_and_the_chosen_model(walk: Walk) -> None:
 def what_cannot_work_yet_is_said(walk: Walk) -> None:
     """Clients that speak another API are found, and told apart from those that work."""
     walk.turn_to("Connect")
-    for name, api in (("Claude Code", "/v1/messages"), ("Codex CLI", "/v1/responses")):
+    for name, api in (("Claude Code", "/v1/messages"),):
         walk.page.get_by_role("navigation", name="Tools").get_by_role("link", name=name).click()
         entry = walk.page.get_by_role("article", name=name)
         walk.page.locator("article:focus", has_text=api).wait_for()

@@ -1,0 +1,172 @@
+"""Responses that callers may come back to: found at once, kept over a restart, and nobody else's."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from freeroute.domain.clients import Client
+from freeroute.engine.ports import KeptResponse
+from freeroute.errors import ConfigError, RecordsUnavailable
+from freeroute.stores.records.bodies import WAITING, Keeping
+from freeroute.stores.records.database import Database
+from freeroute.stores.records.shelf import LONGEST, ResponseShelf
+from freeroute.stores.records.tables import responses
+from tests.support.clocks import EPOCH, ManualClock
+from tests.support.live import until
+
+HOUR = Keeping(keep=3600.0, most=2**20, longest=1000)
+ALICE, BOB = Client("alice", b"a"), Client("bob", b"b")
+
+
+def told(name: str = "resp_1", holder: str = "alice", at: float = EPOCH, size: int = 0) -> KeptResponse:
+    return KeptResponse(name, holder, at, b'{"id":"resp_1"}', b'["\xc3\xa9\\u0000"]' + b" " * size)
+
+
+class Shelves:
+    """A database that has its tables, and shelves over it, one after the other."""
+
+    def __init__(self, url: str | None, path: Path) -> None:
+        self.database = Database(url, path)
+        self._url, self._path = url, path
+        self.broken = False
+        self.opened = 0
+
+    def _opened(self) -> Database:
+        self.opened += 1
+        if self.broken:
+            raise ConfigError("it is gone")
+        return Database(self._url, self._path, migrates=False)
+
+    def shelf(self, keeping: Keeping = HOUR) -> ResponseShelf:
+        return ResponseShelf(self._opened, ManualClock(), keeping, retry=0.01)
+
+    async def ids(self) -> list[str]:
+        async with (await self.database.engine()).connect() as connection:
+            return [row.id for row in await connection.execute(select(responses).order_by(responses.c.at))]
+
+
+@pytest.fixture
+async def shelves(url, tmp_path) -> AsyncIterator[Shelves]:
+    shelves = Shelves(url, tmp_path / "records.db")
+    await shelves.database.engine()
+    yield shelves
+    await shelves.database.close()
+
+
+def test_the_clients_that_are_named_are_meant(shelves):
+    assert shelves.shelf().keeps(None)
+    named = shelves.shelf(Keeping(3600.0, 2**20, 1000, frozenset({"alice"})))
+    assert (named.keeps(ALICE), named.keeps(BOB), named.keeps(None)) == (True, False, False)
+
+
+async def test_what_is_kept_is_found_before_it_is_written_and_after_a_restart(shelves):
+    shelf = shelves.shelf()
+    async with shelf.running():
+        assert shelf.keep(told())
+        assert await shelf.find("resp_1", "alice") == told()
+        assert await shelf.find("resp_1", "bob") is None
+    assert await shelves.ids() == ["resp_1"]
+    again = shelves.shelf()
+    async with again.running():
+        assert await again.find("resp_1", "alice") == told()
+        assert await again.find("resp_1", "bob") is None
+        assert await again.find("resp_2", "alice") is None
+
+
+async def test_before_there_is_a_database_nothing_is_found_but_what_waits(url, tmp_path):
+    none = Database(url, tmp_path / "none.db", migrates=False)
+    shelf = ResponseShelf(lambda: none, ManualClock(), HOUR)
+    shelf.keep(told())
+    assert await shelf.find("resp_1", "alice") == told()
+    assert await shelf.find("resp_2", "alice") is None
+    assert await shelf.forget("resp_1", "alice")
+    assert not await shelf.forget("resp_1", "alice")
+
+
+async def test_what_is_forgotten_is_gone_wherever_it_was(shelves):
+    shelf = shelves.shelf()
+    shelf.keep(told())
+    assert not await shelf.forget("resp_1", "bob")
+    assert await shelf.forget("resp_1", "alice")
+    assert await shelf.find("resp_1", "alice") is None
+    shelf.keep(told("resp_2"))
+    async with shelf.running():
+        pass
+    async with (again := shelves.shelf()).running():
+        assert not await again.forget("resp_2", "bob")
+        assert await again.forget("resp_2", "alice")
+        assert not await again.forget("resp_2", "alice")
+    assert await shelves.ids() == []
+
+
+async def test_what_is_too_long_or_too_much_is_not_kept(shelves):
+    shelf = shelves.shelf()
+    assert not shelf.keep(told(size=LONGEST))
+    most = WAITING // (LONGEST - 100)
+    sizes = [shelf.keep(told(f"resp_{n}", size=LONGEST - 100)) for n in range(most + 1)]
+    assert sizes == [True] * most + [False]
+    await shelf.forget("resp_0", "alice")
+    assert shelf.keep(told("resp_9", size=LONGEST - 100))
+
+
+async def test_many_are_written_at_once_and_long_ones_alone(shelves):
+    shelf = shelves.shelf()
+    for n in range(5):
+        shelf.keep(told(f"resp_{n}", at=EPOCH + n, size=200_000 if n else 2**20))
+    async with shelf.running():
+        pass
+    assert await shelves.ids() == [f"resp_{n}" for n in range(5)]
+
+
+async def test_a_write_that_may_have_been_done_is_done_again(shelves):
+    for _ in range(2):
+        shelf = shelves.shelf()
+        shelf.keep(told())
+        async with shelf.running():
+            pass
+    assert await shelves.ids() == ["resp_1"]
+
+
+async def test_what_a_database_does_not_take_waits_until_it_does(shelves):
+    shelves.broken = True
+    shelf = shelves.shelf()
+    async with shelf.running():
+        shelf.keep(told())
+        await until(lambda: shelves.opened > 1)
+        assert await shelf.find("resp_1", "alice") == told()
+        with pytest.raises(RecordsUnavailable):
+            await shelf.find("resp_2", "alice")
+        shelves.broken = False
+        await until(lambda: not len(shelf))
+    assert await shelves.ids() == ["resp_1"]
+
+
+async def test_the_end_does_not_wait_for_a_database_that_is_gone(shelves):
+    shelves.broken = True
+    shelf = shelves.shelf()
+    async with asyncio.timeout(2), shelf.running():
+        shelf.keep(told())
+        await asyncio.sleep(0)
+    assert await shelves.ids() == []
+
+
+async def test_old_responses_go_and_those_beyond_the_room_too(shelves):
+    shelf = shelves.shelf()
+    for n in range(3):
+        shelf.keep(told(f"resp_{n}", at=EPOCH + n, size=1000))
+    async with shelf.running():
+        pass
+    tidy = shelves.database.tidy
+    await tidy(EPOCH + 3600.5, 3600.0, 2**30, HOUR)
+    assert await shelves.ids() == ["resp_1", "resp_2"]
+    await tidy(EPOCH + 3, 3600.0, 2**30, Keeping(keep=3600.0, most=1500, longest=1000))
+    assert await shelves.ids() == []  # whole chunks, since there are few
+    shelf = shelves.shelf()
+    shelf.keep(told())
+    async with shelf.running():
+        pass
+    await tidy(EPOCH + 3, 3600.0, 2**30)
+    assert await shelves.ids() == []
