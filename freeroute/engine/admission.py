@@ -62,15 +62,15 @@ class Admission:
         await self.settle(lease, taken or Usage())
 
     def told(
-        self, client: Client | None, lease: Lease | None = None, usage: Usage | None = None
+        self, client: Client | None, now: Now, lease: Lease | None = None, usage: Usage | None = None
     ) -> dict[str, str]:
-        """Return OpenAI's rate headers for *client*; none if it has no limits.
+        """Return OpenAI's rate headers for *client* at *now*; none if it has no limits.
 
         If the *usage* of the answer that they come with is known already, its *lease* counts as settled.
         """
         if client is None or not client.limits:
             return {}
-        readings = self._counters.readings(client.pools, self._clock.now())
+        readings = self._counters.readings(client.pools, now)
         if lease is not None and usage is not None:
             readings = _settled(readings, lease, usage.total)
         return headers.client_limits(readings)

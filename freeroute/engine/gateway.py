@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import structs
 
-from freeroute.clock import Clock
+from freeroute.clock import Clock, Now
 from freeroute.domain.additions import with_limit
 from freeroute.domain.affinity import Affinity
 from freeroute.domain.catalogue import Candidate, Catalogue, Limit, Pool, pool_id
@@ -40,7 +40,7 @@ from freeroute.engine.naming import (
 from freeroute.engine.parts import Part
 from freeroute.engine.ports import Contents, Counters, Observer, Upstream
 from freeroute.engine.refusals import in_maintenance, nothing_fits
-from freeroute.engine.relay import Overheard, Serving
+from freeroute.engine.relay import Overheard, Serving, ending_of
 from freeroute.engine.tally import Tally
 from freeroute.engine.view import TYPICAL, Maintenance, Recording, View, Waiting
 from freeroute.errors import ApiError, InvalidRequest
@@ -135,8 +135,6 @@ class Gateway:
             await self.admission.release(lease, course.abandoned)
             self._failed(exc, course)
             raise
-        if course.conversation is not None:
-            self.affinity.remember(course.conversation, won.leased.candidate.id, self.clock.now())
         return self._serving(won, course, lease, self._continuation(call, need, course))
 
     def refuse(self, context: CallContext, asked: str, error: ApiError, *, stream: bool = False) -> None:
@@ -209,21 +207,19 @@ class Gateway:
         if isinstance(exc, ApiError):
             ending = self._told(exc, course)
         else:
-            ours, overhead = isinstance(exc, Exception), self._overhead(course)
+            ours, overhead = isinstance(exc, Exception), _overhead(course, self.clock.now())
             code = Kind.INTERNAL if ours else Kind.CALLER_LEFT
             ending = Ending(500, code.value, usage=course.abandoned, overhead=overhead, caller_left=not ours)
         self._accounting.record(course, ending)
 
     def _told(self, error: ApiError, course: Course) -> Ending:
         """Let *error* say how its client stands and what became of *course*, and return the ending it is."""
-        overhead = self._overhead(course)
+        now = self.clock.now()
+        overhead = _overhead(course, now)
         course.headers = told = headers.told(course, None, overhead)
-        for name, value in (told | self.admission.told(course.context.client)).items():
+        for name, value in (told | self.admission.told(course.context.client, now)).items():
             error.headers.setdefault(name, value)
         return Ending(status=error.status, code=error.code, overhead=overhead)
-
-    def _overhead(self, course: Course) -> float:
-        return self.clock.now().mono - course.context.received.mono - course.upstream - course.queued
 
     def _continuation(self, call: ChatCall, need: Need, course: Course) -> Continuation | None:
         """Return what goes on with a stream that dies, if that is wanted and can be done."""
@@ -231,12 +227,15 @@ class Gateway:
         wanted = self.loop.routing.continue_streams if context.continues is None else context.continues
         if not wanted or context.strict or not spliceable(call):
             return None
-        return Continuation(self.loop, call, need, course, lambda won: self._part(won, course))
+        return Continuation(
+            self.loop, call, need, course, lambda won: self._part(won, course, self.clock.now())
+        )
 
-    def _part(self, won: Won, course: Course) -> Part:
+    def _part(self, won: Won, course: Course, now: Now) -> Part:
         return Part(
             won,
             course,
+            now,
             standing=self.standing,
             counters=self.counters,
             clock=self.clock,
@@ -246,9 +245,12 @@ class Gateway:
     def _serving(
         self, won: Won, course: Course, lease: Lease | None, continuation: Continuation | None
     ) -> Serving:
-        overhead = self._overhead(course)
+        now = self.clock.now()
+        if course.conversation is not None:
+            self.affinity.remember(course.conversation, won.leased.candidate.id, now)
+        overhead = _overhead(course, now)
         course.headers = headers.told(course, won.leased.candidate, overhead)
-        told = course.headers | self.admission.told(course.context.client, lease, won.known)
+        told = course.headers | self.admission.told(course.context.client, now, lease, won.known)
 
         async def done(serving: Serving, left: Outcome | None) -> None:
             self.in_flight -= 1
@@ -258,9 +260,9 @@ class Gateway:
             if serving.continued and course.conversation is not None:
                 teller = serving.teller.won.leased.candidate
                 self.affinity.remember(course.conversation, teller.id, self.clock.now())
-            self._accounting.record(course, _ending(serving, course, overhead, left))
+            self._accounting.record(course, ending_of(serving, course, overhead, left))
 
-        part = self._part(won, course)
+        part = self._part(won, course, now)
         if course.transcript is None:
             return Serving(part, headers=told, done=done, continuation=continuation)
         return Overheard(course.transcript, part, headers=told, done=done, continuation=continuation)
@@ -396,17 +398,5 @@ class Gateway:
         return Pool(name, limit)
 
 
-def _ending(serving: Serving, course: Course, overhead: float, left: Outcome | None) -> Ending:
-    kind, teller = (left or serving.outcome).kind, serving.teller
-    return Ending(
-        status=200,
-        code=None if kind is Kind.SERVED else kind.value,
-        last=course.notes[teller.won.note],
-        usage=serving.usage,
-        finish=teller.finish_reason,
-        skipped=serving.skipped,
-        continued=serving.continued,
-        overhead=overhead,
-        first_event=serving.first_event_at.mono - course.context.received.mono,
-        caller_left=left is not None,
-    )
+def _overhead(course: Course, now: Now) -> float:
+    return now.mono - course.context.received.mono - course.upstream - course.queued

@@ -122,7 +122,13 @@ class Hedging:
         if not isinstance(won, Won):
             return
         part = Part(
-            won, course, standing=self._standing, counters=self._counters, clock=self._clock, jitter=0.0
+            won,
+            course,
+            self._clock.now(),
+            standing=self._standing,
+            counters=self._counters,
+            clock=self._clock,
+            jitter=0.0,
         )
         await part.end(left=LEFT)
         if outrun:

@@ -29,16 +29,17 @@ class Part:
         self,
         won: Won,
         course: Course,
+        now: Now,
         *,
         standing: Standing,
         counters: Counters,
         clock: Clock,
         jitter: float,
     ) -> None:
-        """Take over *won*."""
+        """Take over *won*, whose first event came *now*."""
         self.won = won
         self.spoke = False
-        self.first_event_at = clock.now()
+        self.first_event_at = now
         self._course = course
         self._standing = standing
         self._counters = counters

@@ -7,7 +7,9 @@ from typing import Any
 
 from freeroute.domain.outcome import INTERNAL, Kind, Outcome
 from freeroute.domain.usage import Usage
+from freeroute.engine.accounting import Ending
 from freeroute.engine.continuing import Continuation
+from freeroute.engine.course import Course
 from freeroute.engine.parts import LEFT, STALLED, Part
 from freeroute.engine.served import Onward
 from freeroute.wire.answers import Piece, error_events, inspect, usage_chunk, usage_object
@@ -159,6 +161,23 @@ class Overheard(Serving):
         payloads = await super().next()
         self._transcript.hear(payloads)
         return payloads
+
+
+def ending_of(serving: Serving, course: Course, overhead: float, left: Outcome | None) -> Ending:
+    """Return how *serving* ended towards its caller, who *left* like that if it did."""
+    kind, teller = (left or serving.outcome).kind, serving.teller
+    return Ending(
+        status=200,
+        code=None if kind is Kind.SERVED else kind.value,
+        last=course.notes[teller.won.note],
+        usage=serving.usage,
+        finish=teller.finish_reason,
+        skipped=serving.skipped,
+        continued=serving.continued,
+        overhead=overhead,
+        first_event=serving.first_event_at.mono - course.context.received.mono,
+        caller_left=left is not None,
+    )
 
 
 def _why(outcome: Outcome) -> str:

@@ -8,14 +8,12 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from msgspec import structs
-
 from freeroute.clock import Clock, Now
 from freeroute.domain.catalogue import Candidate, Provider
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.rates import RateFact
 from freeroute.domain.tasks import Task
-from freeroute.domain.usage import Usage, believed
+from freeroute.domain.usage import Usage
 from freeroute.engine.ports import Answer, Sent, Terms, Upstream
 from freeroute.upstreams.bodies import ANSWER_LIMIT, error_body, whole_body
 from freeroute.upstreams.completions import CompletionsShape
@@ -29,13 +27,13 @@ from freeroute.upstreams.reading import Events, read_whole
 from freeroute.upstreams.repairs import Repairs
 from freeroute.upstreams.signatures import Signatures, maker_of
 from freeroute.upstreams.streams import ChatStream
-from freeroute.upstreams.structured import Checking, conforming
+from freeroute.upstreams.structured import Checking, as_asked, conforming
 from freeroute.upstreams.tasks import TaskUpstream
 from freeroute.upstreams.templates import Templates
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
 from freeroute.upstreams.unmet import Lacking, insisted_on, may_lack, not_taken, unmet
 from freeroute.upstreams.verdicts import judge_inside, judge_response
-from freeroute.upstreams.wholes import failure_in, finished, usage_of_whole
+from freeroute.upstreams.wholes import failure_in, finished, told_plainly, usage_of_whole
 from freeroute.upstreams.writing import habits_of
 from freeroute.wire.answers import (
     Piece,
@@ -48,7 +46,6 @@ from freeroute.wire.chat import ChatCall
 from freeroute.wire.finishes import SILENT_FINISHES
 from freeroute.wire.mending import Mender
 from freeroute.wire.sse import SseParser
-from freeroute.wire.strict import plain_text
 
 Headers = Sequence[tuple[bytes, bytes]]
 COMPLETIONS = CompletionsShape()
@@ -211,13 +208,13 @@ class _Attempt:
         self._repairs = repairs
         # Whoever was given the beginning of the answer, or its end as well, may have nothing to add.
         given = call.task is Task.COMPLETIONS or (call.begun and candidate.prefill != "none")
-        self._silent = SILENT_FINISHES | ({"stop"} if given else set())
+        self._silent = SILENT_FINISHES | {"stop"} if given else SILENT_FINISHES
 
     async def read(self, exchange: Exchange, timer: asyncio.Timeout) -> Sent:
         """Return how *exchange* went, until *timer* ends it; closes it unless a stream is served."""
         self.status = exchange.status
-        self.head_at = self._clock.now()
-        self._note_rates(exchange)
+        self.head_at = now = self._clock.now()
+        self._note_rates(exchange, now)
         serving = False
         try:
             sent = await self._judged(exchange, timer)
@@ -237,7 +234,7 @@ class _Attempt:
             until = timer.when()
             timer.reschedule(None)  # a body that never ends must not hide what the status says
             told = await error_body(exchange, until)
-            self._note_rates(exchange, told)
+            self._note_rates(exchange, self._clock.now(), told)
             return Sent(self._refused(exchange, told))
         kind = content_type(exchange.headers)
         if "html" in kind:
@@ -258,16 +255,14 @@ class _Attempt:
         call = self._call
         if call.stream or call.schema is not None or self._repairs.reads_text or may_lack(call):
             return None
-        plain = plain_text(body)
+        plain = told_plainly(body, self._prompt, thinks=self._thinks())
         if plain is None:
-            return None
-        if believed(plain.usage, self._prompt, plain.size, thinks=self._thinks()) is not plain.usage:
             return None
         return self._served(exchange, answer=Answer(body, plain.usage, plain.finish))
 
-    def _note_rates(self, exchange: Exchange, body: bytes = b"") -> None:
+    def _note_rates(self, exchange: Exchange, now: Now, body: bytes = b"") -> None:
         meaning = self._candidate.provider.rate_headers
-        self.facts = facts_of(exchange.status, exchange.headers, body, meaning, self._clock.now())
+        self.facts = facts_of(exchange.status, exchange.headers, body, meaning, now)
 
     def _refused(self, exchange: Exchange, body: bytes) -> Outcome:
         return judge_response(exchange.status, exchange.headers, body, **self._judging())
@@ -391,12 +386,6 @@ class _Attempt:
         )
         passes = self._terms.probe and outcome is not None and outcome.kind in (Kind.EMPTY, Kind.TRUNCATED)
         return None if passes else outcome
-
-
-def as_asked(call: ChatCall, candidate: Candidate) -> ChatCall:
-    """Return *call* as *candidate* is asked: for a whole answer where it is checked before it shows."""
-    held = call.stream and candidate.model.emulates(call.needs)
-    return structs.replace(call, stream=False, include_usage=False) if held else call
 
 
 def _deadlines(terms: Terms) -> Deadlines:

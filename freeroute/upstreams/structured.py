@@ -4,9 +4,11 @@ from io import StringIO
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, structs
 
+from freeroute.domain.catalogue import Candidate
 from freeroute.wire.answers import Choice, inspect
+from freeroute.wire.chat import ChatCall
 from freeroute.wire.conformance import fitted
 from freeroute.wire.finishes import SILENT_FINISHES, finish_of
 
@@ -43,6 +45,12 @@ def _extended(message: dict[str, Raw], told: str) -> bool:
         more = [*content, {"type": "text", "text": told}]
     message["content"] = Raw(_encode(more))
     return True
+
+
+def as_asked(call: ChatCall, candidate: Candidate) -> ChatCall:
+    """Return *call* as *candidate* is asked: for a whole answer where it is checked before it shows."""
+    held = call.stream and candidate.model.emulates(call.needs)
+    return structs.replace(call, stream=False, include_usage=False) if held else call
 
 
 def conforming(body: bytes, schema: bytes) -> tuple[bytes, str]:
