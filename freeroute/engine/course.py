@@ -60,6 +60,10 @@ class Course(Struct):
     grounds: Grounds | None = None
     headers: dict[str, str] = {}
 
+    def overhead(self, now: Now) -> float:
+        """Return the seconds up to *now* that the gateway itself took."""
+        return now.mono - self.context.received.mono - self.upstream - self.queued
+
     def waited(self, began: Now, ended: Now) -> None:
         """Note that the time from *began* to *ended* went by waiting; what follows at once is one wait."""
         start, seconds = began.mono - self.context.received.mono, ended.mono - began.mono

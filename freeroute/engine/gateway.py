@@ -207,7 +207,7 @@ class Gateway:
         if isinstance(exc, ApiError):
             ending = self._told(exc, course)
         else:
-            ours, overhead = isinstance(exc, Exception), _overhead(course, self.clock.now())
+            ours, overhead = isinstance(exc, Exception), course.overhead(self.clock.now())
             code = Kind.INTERNAL if ours else Kind.CALLER_LEFT
             ending = Ending(500, code.value, usage=course.abandoned, overhead=overhead, caller_left=not ours)
         self._accounting.record(course, ending)
@@ -215,7 +215,7 @@ class Gateway:
     def _told(self, error: ApiError, course: Course) -> Ending:
         """Let *error* say how its client stands and what became of *course*, and return the ending it is."""
         now = self.clock.now()
-        overhead = _overhead(course, now)
+        overhead = course.overhead(now)
         course.headers = told = headers.told(course, None, overhead)
         for name, value in (told | self.admission.told(course.context.client, now)).items():
             error.headers.setdefault(name, value)
@@ -248,7 +248,7 @@ class Gateway:
         now = self.clock.now()
         if course.conversation is not None:
             self.affinity.remember(course.conversation, won.leased.candidate.id, now)
-        overhead = _overhead(course, now)
+        overhead = course.overhead(now)
         course.headers = headers.told(course, won.leased.candidate, overhead)
         told = course.headers | self.admission.told(course.context.client, now, lease, won.known)
 
@@ -396,7 +396,3 @@ class Gateway:
         self.loop.rankings.forget()
         name = pool_id(candidate.provider, candidate.model, candidate.key, limit)
         return Pool(name, limit)
-
-
-def _overhead(course: Course, now: Now) -> float:
-    return now.mono - course.context.received.mono - course.upstream - course.queued
