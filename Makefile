@@ -16,7 +16,7 @@ DEV := $(VENV)/.dev
 MODEL := $(VENV)/.model
 CLIENTS := tests/e2e/clients
 PYTHON_CLIENTS := $(patsubst $(CLIENTS)/%.lock,$(VENV)/clients/%/.made,$(wildcard $(CLIENTS)/*.lock))
-NODE_CLIENTS := $(if $(shell command -v npm),$(CLIENTS)/node/node_modules/.package-lock.json)
+NODE_CLIENTS := $(if $(shell command -v npm),$(patsubst %,$(CLIENTS)/%/node_modules/.package-lock.json,node agents))
 PEERS := $(VENV)/peers/litellm/.made \
 	$(if $(shell command -v npm),$(VENV)/peers/portkey/node_modules/.package-lock.json)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -123,7 +123,7 @@ lock: $(DEV) ## resolve the locks anew; ARGS=--upgrade takes newer versions
 
 .PHONY: clean
 clean: ## remove the environment and everything built
-	rm -rf $(VENV) $(CLIENTS)/node/node_modules dist build .coverage .coverage.* htmlcov
+	rm -rf $(VENV) $(CLIENTS)/*/node_modules dist build .coverage .coverage.* htmlcov
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find freeroute tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -187,7 +187,7 @@ $(VENV)/peers/portkey/node_modules/.package-lock.json: bench/peers/portkey/packa
 	@cd $(VENV)/peers/portkey && npm ci --silent --ignore-scripts
 	@touch $@
 
-$(NODE_CLIENTS): $(CLIENTS)/node/package-lock.json
-	@echo "Installing the clients for Node.js, once"
-	@cd $(CLIENTS)/node && npm ci --silent
+$(NODE_CLIENTS): %/node_modules/.package-lock.json: %/package-lock.json
+	@echo "Installing the clients for Node.js in $*, once"
+	@cd $* && npm ci --silent
 	@touch $@
