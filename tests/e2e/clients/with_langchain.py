@@ -51,6 +51,14 @@ class TestFree(Standard):
     """Groq's way of speaking."""
 
 
+class TestResponses(Standard):
+    """OpenAI's Responses API."""
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return {**super().chat_model_params, "use_responses_api": True}
+
+
 class TestGemini(Standard):
     model_name = "my-gemini/gemini-3.5-flash"
 

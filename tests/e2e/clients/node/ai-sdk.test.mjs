@@ -15,7 +15,11 @@ const compatible = createOpenAICompatible({
   includeUsage: true,
 });
 const openai = createOpenAI({ baseURL: stage.url, apiKey: "not-needed" });
-const ways = { compatible: (name) => compatible(name), openai: (name) => openai.chat(name) };
+const ways = {
+  compatible: (name) => compatible(name),
+  openai: (name) => openai.chat(name),
+  responses: (name) => openai(name),
+};
 const names = [
   "free-smart",
   "my-gemini/gemini-3.5-flash",
@@ -24,6 +28,8 @@ const names = [
 ];
 const Person = z.object({ name: z.string(), age: z.number().int() });
 const maxRetries = 0;
+// The gateway keeps no answers here, so that what was said before cannot be referred to.
+const providerOptions = { openai: { store: false } };
 
 function weather(asked) {
   return tool({
@@ -60,6 +66,7 @@ for (const [way, model] of Object.entries(ways)) {
         prompt: "Use get_weather for 'Oslo'.",
         tools: { get_weather: weather(asked) },
         stopWhen: isStepCount(3),
+        providerOptions,
         maxRetries,
       };
       assert.match((await generateText(given)).text, /^This is a simulated answer/);

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import OpenAI from "openai";
-import { zodFunction, zodResponseFormat } from "openai/helpers/zod";
+import { zodFunction, zodResponseFormat, zodResponsesFunction, zodTextFormat } from "openai/helpers/zod";
 import { z } from "zod";
 import * as stage from "./stage.mjs";
 
@@ -33,6 +33,31 @@ for (const model of models) {
     assert.ok(chunks.length > 10);
     assert.equal(chunks.at(-1).choices[0].finish_reason, "stop");
     assert.match(chunks.map((one) => one.choices[0].delta.content ?? "").join(""), /^This is a simulated/);
+  });
+
+  test(`${model} answers by the Responses API, whole and streamed`, async () => {
+    const reply = await client.responses.create({ model, input: "Hello" });
+    assert.match(reply.output_text, /^This is a simulated answer/);
+    assert.ok(reply.usage.total_tokens > 0);
+    const stream = client.responses.stream({ model, input: "Hello" });
+    const events = await stage.all(stream);
+    assert.equal(events.at(-1).type, "response.completed");
+    assert.match((await stream.finalResponse()).output_text, /^This is a simulated answer/);
+  });
+
+  test(`${model} calls functions and fills a schema by the Responses API`, async () => {
+    const city = z.object({ city: z.string() });
+    const input = [{ role: "user", content: "Use get_weather for 'Oslo'." }];
+    const tools = [zodResponsesFunction({ name: "get_weather", parameters: city })];
+    const reply = await client.responses.parse({ model, input, tools });
+    const [call] = reply.output.filter((item) => item.type === "function_call");
+    assert.deepEqual(call.parsed_arguments, { city: "Oslo" });
+    const given = { type: "function_call_output", call_id: call.call_id, output: "Rain" };
+    const last = await client.responses.create({ model, input: [...input, ...reply.output, given], tools });
+    assert.match(last.output_text, /^This is a simulated answer/);
+    const text = { format: zodTextFormat(Person, "person") };
+    const filled = await client.responses.parse({ model, input: "'Ada' is 36.", text });
+    assert.deepEqual(filled.output_parsed, { name: "Ada", age: 36 });
   });
 
   test(`${model} streams usage where it is asked for`, async () => {
