@@ -288,6 +288,18 @@ def test_results_find_their_calls_and_several_stand_beside_words():
     assert words == {"role": "user", "content": "Go on."}
 
 
+def test_an_answer_that_was_kept_in_pieces_is_one_message():
+    pieces = [
+        {"text": "Let"},
+        {"text": " me."},
+        {"functionCall": {"name": "f"}},
+        {"functionCall": {"name": "g"}},
+    ]
+    [message] = messages(*({"role": "model", "parts": [piece]} for piece in pieces))
+    assert message["content"] == "Let me."
+    assert [call["function"]["name"] for call in message["tool_calls"]] == ["f", "g"]
+
+
 def test_thoughts_of_earlier_turns_are_not_sent_on():
     thought = {"text": "Hm.", "thought": True, "thoughtSignature": "c2ln"}
     user = {"role": "user", "parts": [{"text": "Why?"}]}
@@ -424,6 +436,17 @@ async def test_a_key_may_be_in_the_query_and_is_told_to_nobody(ask, gateway):
     assert [reply.status_code for reply in (wrong, both, elsewhere)] == [401, 401, 401]
     assert "Two different keys" in both.json()["error"]["message"]
     assert "sk-" not in wrong.text + both.text + str(logs)
+
+
+async def test_sdks_of_google_are_answered_in_their_words_where_openais_models_are(ask):
+    async with ask() as client:
+        google = await client.get("/v1/models", headers={"x-goog-api-client": "google-genai-sdk/3.4.0"})
+        other = await client.get("/v1/models")
+        path = "/v1/models/groq/openai/gpt-oss-120b:generateContent"
+        answer = await client.post(path, json=HI, headers={"x-goog-api-client": "google-genai-sdk/3.4.0"})
+    assert google.json()["models"][0]["name"] == "models/free"
+    assert other.json()["data"][0]["id"] == "free"
+    assert answer.json()["candidates"]
 
 
 async def test_names_of_models_may_hold_slashes(ask, gateway):

@@ -73,6 +73,9 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("POST", "/v1beta/models/{model:path}:generateContent"): CLIENT,
     ("POST", "/v1beta/models/{model:path}:streamGenerateContent"): CLIENT,
     ("POST", "/v1beta/models/{model:path}:countTokens"): CLIENT,
+    ("POST", "/v1/models/{model:path}:generateContent"): CLIENT,
+    ("POST", "/v1/models/{model:path}:streamGenerateContent"): CLIENT,
+    ("POST", "/v1/models/{model:path}:countTokens"): CLIENT,
     ("GET", "/v1beta/models"): CLIENT,
     ("GET", "/v1beta/models/{model:path}"): CLIENT,
     ("POST", "/api/chat"): CLIENT,
@@ -166,8 +169,11 @@ BODIES = {
     "/v1/audio/translations": FORM,
     "/v1/audio/speech": '{"model": "free", "input": "Hi", "voice": "v"}',
     "/v1beta/models/{model:path}:generateContent": CONTENTS,
+    "/v1/models/{model:path}:generateContent": CONTENTS,
     "/v1beta/models/{model:path}:streamGenerateContent": CONTENTS,
+    "/v1/models/{model:path}:streamGenerateContent": CONTENTS,
     "/v1beta/models/{model:path}:countTokens": CONTENTS,
+    "/v1/models/{model:path}:countTokens": CONTENTS,
     "/api/chat": '{"model": "free", "messages": [{"role": "user", "content": "Hi"}], "stream": false}',
     "/api/generate": '{"model": "free", "prompt": "Hi", "stream": false}',
     "/api/show": '{"model": "free"}',
@@ -285,16 +291,11 @@ async def test_once_keys_are_in_use_a_route_takes_its_own_and_no_other(ask, meth
 
 OWN = {"x-freeroute-dashboard": "1"}
 # Where models are asked; what else is a client's tells what could be asked.
+GENERATING = ("generateContent", "streamGenerateContent")
 CHATTING = (
-    *(
-        "/v1/chat/completions",
-        "/v1/completions",
-        "/v1/responses",
-        "/v1/messages",
-        "/api/chat",
-        "/api/generate",
-    ),
-    *(f"/v1beta/models/{{model:path}}:{verb}" for verb in ("generateContent", "streamGenerateContent")),
+    *("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages"),
+    *("/api/chat", "/api/generate"),
+    *(f"/{version}/models/{{model:path}}:{verb}" for version in ("v1", "v1beta") for verb in GENERATING),
 )
 KEPT = "/v1/responses/{response}"
 ASKING = {("POST", path) for path in (*CHATTING, *TASKS)} | {
