@@ -4,7 +4,9 @@ from typing import Any
 
 from freeroute.errors import InvalidRequest
 from freeroute.surfaces.conversing import Asked, Conversations, understood
+from freeroute.surfaces.embeddings import InBatches
 from freeroute.surfaces.gemini_answer import GeminiItems, GeminiTelling, in_geminis_shape
+from freeroute.surfaces.gemini_embedding import batch_asked, one_asked
 from freeroute.surfaces.gemini_request import as_openai, asking_of, counting_of
 from freeroute.surfaces.guard import Access
 from freeroute.surfaces.http import Handler, Request
@@ -24,6 +26,7 @@ class GeminiSurface:
         """Serve calls by *conversations*."""
         self._conversations = conversations
         self._gateway = conversations.gateway
+        self._batched = conversations.over(InBatches(conversations.gateway, conversations.clock))
 
     def routes(self) -> list[Route]:
         """Return what is served, in both versions of the API: newer SDKs of Google's take the plain one.
@@ -40,19 +43,18 @@ class GeminiSurface:
     def _answers(self, version: str, **more: Any) -> list[Route]:
         answering, refused = self._conversations.answering, self._conversations.refused(_SURFACE)
         model = f"{version}/models/{{model:path}}"
-        verbs = {"generateContent": _whole, "streamGenerateContent": _streamed}
-        counting = self._route(f"{model}:countTokens", {"POST": self.count_tokens}, Access.MODELS, **more)
+        batched = self._batched.answering
+        verbs = {
+            "generateContent": answering(_SURFACE, _whole),
+            "streamGenerateContent": answering(_SURFACE, _streamed),
+            "embedContent": batched(_SURFACE, _one_embedded),
+            "batchEmbedContents": batched(_SURFACE, _several_embedded),
+        }
         return [
-            counting,
+            self._route(f"{model}:countTokens", {"POST": self.count_tokens}, Access.MODELS, **more),
             *(
-                self._route(
-                    f"{model}:{verb}",
-                    {"POST": answering(_SURFACE, understand)},
-                    Access.CLIENT,
-                    refused=refused,
-                    **more,
-                )
-                for verb, understand in verbs.items()
+                self._route(f"{model}:{verb}", {"POST": answer}, Access.CLIENT, refused=refused, **more)
+                for verb, answer in verbs.items()
             ),
         ]
 
@@ -97,6 +99,14 @@ def _streamed(request: Request, body: bytes) -> Asked:
     call = as_openai(asked, request.params["model"], stream=True)
     telling = GeminiTelling if request.query("alt") == "sse" else GeminiItems
     return Asked(call, telling(thoughts=asked.wants_thoughts))
+
+
+def _one_embedded(request: Request, body: bytes) -> Asked:
+    return one_asked(body, request.params["model"])
+
+
+def _several_embedded(request: Request, body: bytes) -> Asked:
+    return batch_asked(body, request.params["model"])
 
 
 def _counted(request: Request, body: bytes) -> ChatCall:
