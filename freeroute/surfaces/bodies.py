@@ -5,7 +5,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from freeroute.domain.tasks import Task
 from freeroute.errors import InvalidRequest
+from freeroute.wire.asking import asked_for, embeddings_of
 from freeroute.wire.chat import ChatCall
 from freeroute.wire.decode import decode_chat, plain_reason
 
@@ -46,9 +48,22 @@ def chat_call(body: Mapping[str, Any], names: Mapping[str, str]) -> ChatCall:
     try:
         return decode_chat(msgspec.json.encode(body))
     except InvalidRequest as error:
-        field = (error.param or "").partition(".")[0].partition("[")[0]
-        theirs = names.get(field)
-        if error.param is None or theirs is None:
-            raise
-        told = error.message.replace(error.param, theirs, 1)
-        raise type(error)(told, code=error.code, param=theirs) from None
+        raise _renamed(error, names) from None
+
+
+def embedding_call(body: Mapping[str, Any], names: Mapping[str, str]) -> ChatCall:
+    """Return the call for vectors that *body*, in OpenAI's words, asks for; otherwise as `chat_call`."""
+    try:
+        said = msgspec.json.encode(body)
+        return embeddings_of(asked_for(Task.EMBEDDINGS, said, wanted="model and input"))
+    except InvalidRequest as error:
+        raise _renamed(error, names) from None
+
+
+def _renamed(error: InvalidRequest, names: Mapping[str, str]) -> InvalidRequest:
+    field = (error.param or "").partition(".")[0].partition("[")[0]
+    theirs = names.get(field)
+    if error.param is None or theirs is None:
+        return error
+    told = error.message.replace(error.param, theirs, 1)
+    return type(error)(told, code=error.code, param=theirs)

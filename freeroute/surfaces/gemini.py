@@ -4,7 +4,9 @@ from typing import Any
 
 from freeroute.errors import InvalidRequest
 from freeroute.surfaces.conversing import Asked, Conversations, understood
+from freeroute.surfaces.embeddings import InBatches
 from freeroute.surfaces.gemini_answer import GeminiItems, GeminiTelling, in_geminis_shape
+from freeroute.surfaces.gemini_embedding import batch_asked, one_asked
 from freeroute.surfaces.gemini_request import as_openai, asking_of, counting_of
 from freeroute.surfaces.guard import Access
 from freeroute.surfaces.http import Handler, Request
@@ -12,8 +14,7 @@ from freeroute.surfaces.routes import Route
 from freeroute.wire.chat import ChatCall
 
 _SURFACE = "gemini"
-_MODELS = "/v1beta/models"
-_MODEL = _MODELS + "/{model:path}"
+_SPOKEN = b"x-goog-api-client"
 # The most models of one page, and those of a page whose size nobody asks for: as Google has it.
 _LONGEST_PAGE = 1000
 
@@ -25,25 +26,47 @@ class GeminiSurface:
         """Serve calls by *conversations*."""
         self._conversations = conversations
         self._gateway = conversations.gateway
+        self._batched = conversations.over(InBatches(conversations.gateway, conversations.clock))
 
     def routes(self) -> list[Route]:
-        """Return what is served; what is done with a model comes before the model itself."""
-        answering = self._conversations.answering
+        """Return what is served, in both versions of the API: newer SDKs of Google's take the plain one.
+
+        What OpenAI's API has too is told apart by a header that those SDKs send.
+        """
+        beta = [*self._answers("/v1beta"), *self._models("/v1beta")]
         return [
-            self._route(f"{_MODEL}:generateContent", answering(_SURFACE, _whole), method="POST"),
-            self._route(f"{_MODEL}:streamGenerateContent", answering(_SURFACE, _streamed), method="POST"),
-            self._route(f"{_MODEL}:countTokens", self.count_tokens, Access.MODELS, method="POST"),
-            self._route(_MODELS, self.list_models, Access.MODELS),
-            self._route(_MODEL, self.show_model, Access.MODELS),
+            *beta,
+            *self._answers("/v1", mirrored=True),
+            *self._models("/v1", mirrored=True, spoken=_SPOKEN),
         ]
 
-    def _route(
-        self, path: str, handler: Handler, access: Access = Access.CLIENT, *, method: str = "GET"
-    ) -> Route:
-        refused = self._conversations.refused(_SURFACE) if access is Access.CLIENT else None
-        return Route(
-            path, {method: handler}, access, refused=refused, refusal=in_geminis_shape, key_in_query="key"
-        )
+    def _answers(self, version: str, **more: Any) -> list[Route]:
+        answering, refused = self._conversations.answering, self._conversations.refused(_SURFACE)
+        model = f"{version}/models/{{model:path}}"
+        batched = self._batched.answering
+        verbs = {
+            "generateContent": answering(_SURFACE, _whole),
+            "streamGenerateContent": answering(_SURFACE, _streamed),
+            "embedContent": batched(_SURFACE, _one_embedded),
+            "batchEmbedContents": batched(_SURFACE, _several_embedded),
+        }
+        return [
+            self._route(f"{model}:countTokens", {"POST": self.count_tokens}, Access.MODELS, **more),
+            *(
+                self._route(f"{model}:{verb}", {"POST": answer}, Access.CLIENT, refused=refused, **more)
+                for verb, answer in verbs.items()
+            ),
+        ]
+
+    def _models(self, version: str, **more: Any) -> list[Route]:
+        models = f"{version}/models"
+        return [
+            self._route(models, {"GET": self.list_models}, Access.MODELS, **more),
+            self._route(f"{models}/{{model:path}}", {"GET": self.show_model}, Access.MODELS, **more),
+        ]
+
+    def _route(self, path: str, methods: dict[str, Handler], access: Access, **more: Any) -> Route:
+        return Route(path, methods, access, refusal=in_geminis_shape, key_in_query="key", **more)
 
     async def count_tokens(self, request: Request) -> None:
         """Estimate how many tokens a prompt has: no provider is asked."""
@@ -76,6 +99,14 @@ def _streamed(request: Request, body: bytes) -> Asked:
     call = as_openai(asked, request.params["model"], stream=True)
     telling = GeminiTelling if request.query("alt") == "sse" else GeminiItems
     return Asked(call, telling(thoughts=asked.wants_thoughts))
+
+
+def _one_embedded(request: Request, body: bytes) -> Asked:
+    return one_asked(body, request.params["model"])
+
+
+def _several_embedded(request: Request, body: bytes) -> Asked:
+    return batch_asked(body, request.params["model"])
 
 
 def _counted(request: Request, body: bytes) -> ChatCall:

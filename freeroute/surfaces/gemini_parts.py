@@ -82,7 +82,11 @@ def messages_of(contents: Sequence[Content]) -> list[dict[str, Any]]:
     for at, content in enumerate(contents):
         match content.role:
             case "model":
-                messages += _answer(content, ids)
+                said = _answer(content, ids)
+                # What came in pieces is kept in pieces by Google's SDKs, and is one answer all the same.
+                if said and messages and messages[-1]["role"] == "assistant":
+                    said = [_joined(messages.pop(), said[0])]
+                messages += said
             case "user" | "function" | None:
                 messages += _question(content, ids, f"contents[{at}]")
             case _:
@@ -98,6 +102,12 @@ def _answer(content: Content, ids: CallIds) -> list[dict[str, Any]]:
         return []
     said: dict[str, Any] = {"role": "assistant", "content": content.text or None}
     return [said | ({"tool_calls": calls} if calls else {})]
+
+
+def _joined(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    text = (before["content"] or "") + (after["content"] or "")
+    calls = [*before.get("tool_calls", ()), *after.get("tool_calls", ())]
+    return {"role": "assistant", "content": text or None, **({"tool_calls": calls} if calls else {})}
 
 
 def _call(call: FunctionCall, ids: CallIds) -> dict[str, Any]:

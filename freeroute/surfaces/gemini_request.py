@@ -134,15 +134,21 @@ def counting_of(body: bytes) -> Asking:
 
 
 def _read(body: bytes, shape: type[T]) -> T:
-    value = parsed(body)
+    return shaped(camelled(body), shape)
+
+
+def camelled(body: bytes) -> Any:
+    """Return the value of *body* with its fields in one of the spellings that Google's JSON may have.
+
+    Raises InvalidRequest.
+    """
     try:
-        return shaped(_camelled(value), shape)
+        return _camelled(parsed(body))
     except RecursionError:
         raise InvalidRequest("The body is nested too deeply.") from None
 
 
 def _camelled(value: Any) -> Any:
-    """Return *value* with its fields in one spelling: both are allowed, as in all of Google's JSON."""
     if isinstance(value, list):
         return [_camelled(one) for one in value]
     if not isinstance(value, dict):

@@ -8,6 +8,7 @@ from typing import Any
 from freeroute.clock import Clock
 from freeroute.errors import UnsupportedCapability
 from freeroute.surfaces.conversing import Asked, Conversations, Known
+from freeroute.surfaces.embeddings import InBatches
 from freeroute.surfaces.guard import Access
 from freeroute.surfaces.http import Handler, Request
 from freeroute.surfaces.ollama_answer import (
@@ -20,6 +21,7 @@ from freeroute.surfaces.ollama_answer import (
     loaded,
     stamp,
 )
+from freeroute.surfaces.ollama_embedding import embed_asked, embeddings_asked
 from freeroute.surfaces.ollama_request import (
     Asking,
     chat_as_openai,
@@ -59,9 +61,12 @@ class OllamaSurface:
     def routes(self) -> list[Route]:
         """Return what is served."""
         answering = self._conversations.answering
+        batched = self._conversations.over(InBatches(self._gateway, self._clock))
         return [
             self._route("/api/chat", "POST", answering(_SURFACE, self._chat), Access.CLIENT),
             self._route("/api/generate", "POST", answering(_SURFACE, self._generate), Access.CLIENT),
+            self._route("/api/embed", "POST", batched.answering(_SURFACE, self._embed), Access.CLIENT),
+            self._route("/api/embeddings", "POST", answering(_SURFACE, self._embeddings), Access.CLIENT),
             self._route("/api/tags", "GET", self.list_models),
             self._route("/api/show", "POST", self.show_model),
             self._route("/api/pull", "POST", self.pull),
@@ -88,6 +93,12 @@ class OllamaSurface:
         if not asked.prompt and not asked.images:
             return self._loaded(asked, as_generated)
         return Asked(generate_as_openai(asked), OllamaTelling(asked.model, as_generated, self._clock))
+
+    def _embed(self, request: Request, body: bytes) -> Asked | Known:
+        return embed_asked(body, self._clock)
+
+    def _embeddings(self, request: Request, body: bytes) -> Asked | Known:
+        return embeddings_asked(body)
 
     def _loaded(self, asked: Asking, wording: Wording) -> Known:
         """Return the answer to a request without a prompt, by which clients load a model, or unload it."""

@@ -73,8 +73,9 @@ def handlers(routes: Sequence[Route], guard: Guard) -> list[ASGIRouteHandler]:
     A route without parameters is looked up by its path. Litestar's raw routes cannot have parameters, so the
     others, and paths that lead nowhere, share one handler below the root.
     """
-    # Of several at one path, whoever takes only some requests is asked first.
-    ordered = sorted(routes, key=lambda route: route.spoken is None)
+    # Of several at one path, whoever takes only some requests is asked first; and before, what is done with a
+    # model rather than the model itself, whose name may hold anything.
+    ordered = sorted(routes, key=lambda route: (route.path.endswith("}"), route.spoken is None))
     exact: dict[str, list[Route]] = {}
     for route in ordered:
         if route.path != "/" and "{" not in route.path:

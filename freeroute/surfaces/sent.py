@@ -13,6 +13,8 @@ Headers = Mapping[bytes, bytes]
 DASHBOARD = "x-freeroute-dashboard"
 """The header that our own page sends with everything, and no other page can unless we let it."""
 
+# Anthropic's, Azure's and Google's.
+_OTHER_KEYS = (b"x-api-key", b"api-key", b"x-goog-api-key")
 # Cookies do not tell ports apart: with its port in the name, each gateway of a computer has its own.
 _PORT = re.compile(rb".*:(\d{1,5})", re.DOTALL)
 # Bearer strings name queues only under a key that dies with the process.

@@ -288,6 +288,18 @@ def test_results_find_their_calls_and_several_stand_beside_words():
     assert words == {"role": "user", "content": "Go on."}
 
 
+def test_an_answer_that_was_kept_in_pieces_is_one_message():
+    pieces = [
+        {"text": "Let"},
+        {"text": " me."},
+        {"functionCall": {"name": "f"}},
+        {"functionCall": {"name": "g"}},
+    ]
+    [message] = messages(*({"role": "model", "parts": [piece]} for piece in pieces))
+    assert message["content"] == "Let me."
+    assert [call["function"]["name"] for call in message["tool_calls"]] == ["f", "g"]
+
+
 def test_thoughts_of_earlier_turns_are_not_sent_on():
     thought = {"text": "Hm.", "thought": True, "thoughtSignature": "c2ln"}
     user = {"role": "user", "parts": [{"text": "Why?"}]}
@@ -426,6 +438,17 @@ async def test_a_key_may_be_in_the_query_and_is_told_to_nobody(ask, gateway):
     assert "sk-" not in wrong.text + both.text + str(logs)
 
 
+async def test_sdks_of_google_are_answered_in_their_words_where_openais_models_are(ask):
+    async with ask() as client:
+        google = await client.get("/v1/models", headers={"x-goog-api-client": "google-genai-sdk/3.4.0"})
+        other = await client.get("/v1/models")
+        path = "/v1/models/groq/openai/gpt-oss-120b:generateContent"
+        answer = await client.post(path, json=HI, headers={"x-goog-api-client": "google-genai-sdk/3.4.0"})
+    assert google.json()["models"][0]["name"] == "models/free"
+    assert other.json()["data"][0]["id"] == "free"
+    assert answer.json()["candidates"]
+
+
 async def test_names_of_models_may_hold_slashes(ask, gateway):
     async with ask() as client:
         reply = await client.post("/v1beta/models/groq/openai/gpt-oss-120b:generateContent", json=HI)
@@ -457,6 +480,52 @@ async def test_models_are_listed_page_by_page(ask, gateway):
     assert wrong.status_code == 400
     assert one["inputTokenLimit"] == 8192
     assert one["thinking"] is True
+
+
+VECTORS = (
+    b'{"object":"list","model":"m","usage":{"prompt_tokens":3,"total_tokens":3},"data":['
+    b'{"object":"embedding","index":1,"embedding":[0.25,1]},'
+    b'{"object":"embedding","index":0,"embedding":"AAAAPwAAgD8="}]}'
+)
+
+
+async def test_vectors_are_told_in_order_as_numbers(ask, gateway):
+    gateway.answer = FakeServed(VECTORS)
+    texts = [{"content": {"parts": [{"text": text}]}, "output_dimensionality": 2} for text in ("a", "b")]
+    async with ask() as client:
+        reply = await client.post("/v1beta/models/m:batchEmbedContents", json={"requests": texts})
+        one = await client.post("/v1beta/models/m:embedContent", json=texts[0])
+    assert reply.json() == {"embeddings": [{"values": [0.5, 1.0]}, {"values": [0.25, 1]}]}
+    assert one.json() == {"embedding": {"values": [0.5, 1.0]}}
+    [call, _] = [call for call, _ in gateway.calls]
+    assert json.loads(bytes(call.fields["input"])) == ["a", "b"]
+    assert json.loads(bytes(call.fields["dimensions"])) == 2
+
+
+@pytest.mark.parametrize(
+    ("requests", "told"),
+    [
+        ([], "requests: "),
+        ([{"content": {"parts": []}}], "requests[0].content: the text is empty"),
+        (
+            [{"content": {"parts": [{"inlineData": {"mimeType": "image/png", "data": PNG}}]}}],
+            "requests[0].con",
+        ),
+        (
+            [{"content": {"parts": [{"text": "a"}]}, "outputDimensionality": size} for size in (2, 3)],
+            "requests: outputDimensionality must be the same",
+        ),
+        (
+            [{"content": {"parts": [{"text": "a"}]}, "outputDimensionality": 0}],
+            "requests.outputDimensionality: must be",
+        ),
+    ],
+)
+async def test_what_is_wrong_about_texts_for_vectors_is_named(ask, requests, told):
+    async with ask() as client:
+        reply = await client.post("/v1beta/models/m:batchEmbedContents", json={"requests": requests})
+    assert reply.status_code == 400
+    assert reply.json()["error"]["message"].startswith(told)
 
 
 async def test_tokens_are_counted_without_asking_anybody(ask, gateway):

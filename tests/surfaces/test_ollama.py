@@ -303,3 +303,33 @@ async def test_an_answer_keeps_the_name_that_was_asked_for(ask, gateway):
         reply = await client.post("/api/chat", json=body)
     assert [json.loads(line)["model"] for line in reply.text.splitlines()] == ["free:latest"] * 2
     assert reply.headers["x-freeroute-provider"] == "groq"
+
+
+VECTORS = (
+    b'{"object":"list","model":"m","usage":{"prompt_tokens":3,"total_tokens":3},"data":['
+    b'{"object":"embedding","index":0,"embedding":[0.5,1]}]}'
+)
+
+
+async def test_vectors_are_told_in_both_ways(ask, gateway):
+    gateway.answer = FakeServed(VECTORS)
+    async with ask() as client:
+        several = await client.post("/api/embed", json={"model": "m", "input": ["a"], "dimensions": 2})
+        one = await client.post("/api/embeddings", json={"model": "m", "prompt": "a"})
+    assert several.json() == several.json() | {
+        "model": "m",
+        "embeddings": [[0.5, 1]],
+        "load_duration": 0,
+        "prompt_eval_count": 3,
+    }
+    assert one.json() == {"embedding": [0.5, 1]}
+    assert sent(gateway.calls[0][0]) == {"model": "m", "input": ["a"], "dimensions": 2}
+
+
+async def test_of_nothing_there_are_no_vectors(ask, gateway):
+    async with ask() as client:
+        several = await client.post("/api/embed", json={"model": "free"})
+        one = await client.post("/api/embeddings", json={"model": "free", "prompt": ""})
+    assert several.json() == {"model": "free", "embeddings": []}
+    assert one.json() == {"embedding": []}
+    assert gateway.calls == []

@@ -75,10 +75,19 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("POST", "/v1beta/models/{model:path}:generateContent"): CLIENT,
     ("POST", "/v1beta/models/{model:path}:streamGenerateContent"): CLIENT,
     ("POST", "/v1beta/models/{model:path}:countTokens"): CLIENT,
+    ("POST", "/v1beta/models/{model:path}:embedContent"): CLIENT,
+    ("POST", "/v1beta/models/{model:path}:batchEmbedContents"): CLIENT,
+    ("POST", "/v1/models/{model:path}:generateContent"): CLIENT,
+    ("POST", "/v1/models/{model:path}:streamGenerateContent"): CLIENT,
+    ("POST", "/v1/models/{model:path}:countTokens"): CLIENT,
+    ("POST", "/v1/models/{model:path}:embedContent"): CLIENT,
+    ("POST", "/v1/models/{model:path}:batchEmbedContents"): CLIENT,
     ("GET", "/v1beta/models"): CLIENT,
     ("GET", "/v1beta/models/{model:path}"): CLIENT,
     ("POST", "/api/chat"): CLIENT,
     ("POST", "/api/generate"): CLIENT,
+    ("POST", "/api/embed"): CLIENT,
+    ("POST", "/api/embeddings"): CLIENT,
     ("GET", "/api/tags"): CLIENT,
     ("POST", "/api/show"): CLIENT,
     ("POST", "/api/pull"): CLIENT,
@@ -158,6 +167,7 @@ FORM = (
     '--x\r\ncontent-disposition: form-data; name="model"\r\n\r\nwhisper\r\n'
     '--x\r\ncontent-disposition: form-data; name="file"; filename="a.wav"\r\n\r\nRIFF\r\n--x--\r\n'
 )
+CONTENT = '{"content": {"parts": [{"text": "Hi"}]}}'
 CONTENTS = '{"contents": [{"parts": [{"text": "Hi"}]}]}'
 BODIES = {
     "/v1/embeddings": '{"model": "free", "input": "Hi"}',
@@ -168,10 +178,19 @@ BODIES = {
     "/v1/audio/translations": FORM,
     "/v1/audio/speech": '{"model": "free", "input": "Hi", "voice": "v"}',
     "/v1beta/models/{model:path}:generateContent": CONTENTS,
+    "/v1/models/{model:path}:generateContent": CONTENTS,
     "/v1beta/models/{model:path}:streamGenerateContent": CONTENTS,
+    "/v1/models/{model:path}:streamGenerateContent": CONTENTS,
     "/v1beta/models/{model:path}:countTokens": CONTENTS,
+    "/v1beta/models/{model:path}:embedContent": CONTENT,
+    "/v1beta/models/{model:path}:batchEmbedContents": f'{{"requests": [{CONTENT}]}}',
+    "/v1/models/{model:path}:countTokens": CONTENTS,
+    "/v1/models/{model:path}:embedContent": CONTENT,
+    "/v1/models/{model:path}:batchEmbedContents": f'{{"requests": [{CONTENT}]}}',
     "/api/chat": '{"model": "free", "messages": [{"role": "user", "content": "Hi"}], "stream": false}',
     "/api/generate": '{"model": "free", "prompt": "Hi", "stream": false}',
+    "/api/embed": '{"model": "free", "input": ["Hi"]}',
+    "/api/embeddings": '{"model": "free", "prompt": "Hi"}',
     "/api/show": '{"model": "free"}',
     "/api/pull": '{"model": "free"}',
     "/v1/chat/completions": '{"model": "free", "messages": [{"role": "user", "content": "Hi"}]}',
@@ -287,16 +306,11 @@ async def test_once_keys_are_in_use_a_route_takes_its_own_and_no_other(ask, meth
 
 OWN = {"x-freeroute-dashboard": "1"}
 # Where models are asked; what else is a client's tells what could be asked.
+GENERATING = ("generateContent", "streamGenerateContent", "embedContent", "batchEmbedContents")
 CHATTING = (
-    *(
-        "/v1/chat/completions",
-        "/v1/completions",
-        "/v1/responses",
-        "/v1/messages",
-        "/api/chat",
-        "/api/generate",
-    ),
-    *(f"/v1beta/models/{{model:path}}:{verb}" for verb in ("generateContent", "streamGenerateContent")),
+    *("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages"),
+    *("/api/chat", "/api/generate", "/api/embed", "/api/embeddings"),
+    *(f"/{version}/models/{{model:path}}:{verb}" for version in ("v1", "v1beta") for verb in GENERATING),
 )
 KEPT = "/v1/responses/{response}"
 ASKING = {("POST", path) for path in (*CHATTING, *TASKS)} | {
