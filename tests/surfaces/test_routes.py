@@ -64,8 +64,6 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("POST", "/v1/audio/transcriptions"): CLIENT,
     ("POST", "/v1/audio/translations"): CLIENT,
     ("POST", "/v1/audio/speech"): CLIENT,
-    ("POST", "/v1/messages"): CLIENT,
-    ("POST", "/v1/messages/count_tokens"): CLIENT,
     ("GET", "/v1/models"): CLIENT,
     ("GET", "/v1/models/{model:path}"): CLIENT,
     ("GET", "/v1/key"): CLIENT,
