@@ -182,8 +182,16 @@ const RECIPES = [
   },
   {
     id: "claude-code", name: "Claude Code", kind: "tool",
-    missing: "It speaks Anthropic's API (/v1/messages), which freeroute does not serve yet. No setting makes it work with "
-      + "this gateway today. aider, Cline and opencode do similar work and can be used now.",
+    steps: ({ address, model, key }) => [{
+      say: "In a shell",
+      code: lines(
+        `export ANTHROPIC_BASE_URL=${inShell(address.replace(/\/v1$/, ""))}`,
+        `export ANTHROPIC_AUTH_TOKEN=${inShell(key)}`,
+        `export ANTHROPIC_MODEL=${inShell(model)}`,
+        "claude",
+      ),
+    }],
+    note: "It needs a model with tools and room for its own prompt of 20,000 tokens.",
   },
   {
     id: "codex", name: "Codex CLI", kind: "tool",

@@ -206,8 +206,6 @@ def _asked(turns: _Turns, blocks: Sequence[Block], place: str) -> None:
         where = f"{place}[{index}]"
         if isinstance(block, ToolResult):
             parts += _gave(turns, block, where)
-        elif isinstance(block, (ToolUse, Thinking, RedactedThinking)):
-            raise InvalidRequest(f"{where}: such a block is an assistant's.", param=where)
         else:
             parts.append(part_of(block, where))
     if parts or not blocks:
@@ -326,8 +324,6 @@ def _reworded(error: InvalidRequest, places: Sequence[str]) -> InvalidRequest:
     first, *rest = re.split(r"(?=[.\[])", param, maxsplit=1)
     if match := _MESSAGE.fullmatch(param):
         called = places[int(match[1])]
-    elif first == "tools":
-        called = param.replace(".function.parameters", ".input_schema").replace(".function", "")
     elif first in _CALLED:
         called = _CALLED[first] + "".join(rest).removeprefix(".json_schema")
     else:

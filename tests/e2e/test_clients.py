@@ -18,14 +18,16 @@ HERE = Path(__file__).parent / "clients"
 ENVIRONMENTS = Path(sys.prefix) / "clients"
 # Each is in tests of its own, and under this heading in the documentation.
 PYTHON = {
+    "anthropic": "Anthropic for Python",
     "instructor": "instructor",
     "langchain": "LangChain",
+    "langchain_anthropic": "LangChain with Anthropic's API",
     "llamaindex": "LlamaIndex",
     "llm": "llm",
     "mcp": "MCP",
     "pydantic_ai": "pydantic-ai",
 }
-NODE = {"openai": "OpenAI for JavaScript", "ai-sdk": "AI SDK"}
+NODE = {"openai": "OpenAI for JavaScript", "ai-sdk": "AI SDK", "anthropic": "Anthropic for JavaScript"}
 TIMEOUT = 600  # seconds for all tests of one client, on a slow machine
 ABLE = {"capabilities": ["tools", "json_object", "json_schema"]}
 # Nobody here is to meet a limit by chance: the clock of the gateway stands still.

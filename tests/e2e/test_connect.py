@@ -109,8 +109,11 @@ def test_whatever_a_model_is_called_tools_read_the_same(tmp_path, model, address
     [webui] = shown["open-webui"]
     webui = webui.replace("open-webui", "open_webui")  # a name that every shell takes for a function
     assert words(webui, "open_webui", "OPENAI_API_BASE_URL", "OPENAI_API_KEY") == ["serve", address, KEY]
+    [claude] = shown["claude-code"]
+    read = ("ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_MODEL")
+    assert words(claude, "claude", *read) == [address.removesuffix("/v1"), KEY, model]
 
 
-def test_what_cannot_work_yet_shows_nothing_to_copy(tmp_path):
+def test_every_recipe_has_something_to_copy(tmp_path):
     shown = recipes(tmp_path, "http://127.0.0.1:3000/v1")
-    assert [name for name, steps in shown.items() if not steps] == ["claude-code"]
+    assert all(shown.values())

@@ -258,7 +258,7 @@ def test_a_long_name_of_a_user_becomes_a_short_one():
         ),
         (
             {"messages": [user({"type": "thinking", "thinking": ""})]},
-            "messages[0].content[0]: such a block is an assistant's.",
+            "messages[0].content[0]: such a block cannot stand here.",
         ),
         (
             {"messages": [{"role": "assistant", "content": [result("x")]}]},

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from freeroute.errors import CapacityExhausted
-from freeroute.surfaces.conversing import Conversations
+from freeroute.surfaces import anthropic
+from freeroute.surfaces.conversing import Conversations, Understand
 from freeroute.surfaces.http import BodyBounds, Request
 from freeroute.surfaces.openai import understand
 from tests.support.gateways import ANSWER, FakeGateway, FakeServed, chunk
@@ -52,8 +53,15 @@ class Exchange:
     """One request in virtual time, and what was sent back with the second of each piece."""
 
     def __init__(
-        self, gateway: Slow, body: Any, keepalive: str, leaves_after: float, reads_for: float
+        self,
+        gateway: Slow,
+        body: Any,
+        keepalive: str,
+        leaves_after: float,
+        reads_for: float,
+        understand: Understand,
     ) -> None:
+        self._understand = understand
         self._reads_for = reads_for
         self.gateway = gateway
         self.headers: dict[bytes, bytes] = {}
@@ -71,7 +79,7 @@ class Exchange:
     async def go(self) -> None:
         self.begun = asyncio.get_running_loop().time()
         conversations = Conversations(self.gateway, LoopClock(), BodyBounds())
-        complete = conversations.answering("openai", understand)
+        complete = conversations.answering("openai", self._understand)
         await complete(Request(self._scope, self._receive, self._send))
 
     async def _receive(self) -> Any:
@@ -96,11 +104,12 @@ def exchange(
     keepalive="true",
     leaves=1e6,
     reads_for=0.0,
+    understand: Understand = understand,
 ) -> Exchange:
     made: list[Exchange] = []
 
     async def go() -> None:
-        made.append(Exchange(Slow(answer, seconds), body, keepalive, leaves, reads_for))
+        made.append(Exchange(Slow(answer, seconds), body, keepalive, leaves, reads_for, understand))
         await made[0].go()
 
     run(go())
@@ -151,6 +160,18 @@ def test_a_stream_that_falls_silent_in_its_middle_is_kept_alive_too():
 def test_without_the_wish_a_silent_stream_stays_silent():
     seen = exchange(Pausing([0, 11]), 2, keepalive="false")
     assert [round(at) for at, _ in seen.pieces] == [2, 13, 13]
+
+
+def test_anthropics_clients_are_sent_pings():
+    seen = exchange(hello(), 6, understand=anthropic.understand)
+    (at, ping), (_, begun), *_ = seen.pieces
+    assert (round(at), ping) == (5, b'event: ping\ndata: {"type":"ping"}\n\n')
+    assert begun.startswith(b"event: message_start\n")
+    failed = exchange(CapacityExhausted("nothing is left"), 6, understand=anthropic.understand)
+    (_, ping), (_, error) = failed.pieces
+    assert ping.startswith(b"event: ping\n")
+    assert error.startswith(b"event: error\n")
+    assert error.count(b"event: ") == 1
 
 
 def test_no_comment_comes_into_an_event_that_is_being_written():

@@ -58,6 +58,12 @@ def test_text_and_thoughts_are_heard_however_they_are_written(said, text, reason
     assert of(hear(body({"delta": said})), "text", "reasoning") == (text, reasoning)
 
 
+def test_the_sequence_that_an_answer_stopped_at_is_heard():
+    choice = {"message": {"content": "Hi"}, "finish_reason": "stop", "stop_reason": "END"}
+    assert of(hear(body(choice)), "finish", "stopped_at") == ("stop", "END")
+    assert hear(body({**choice, "stop_reason": 128001})).stopped_at is None
+
+
 def test_a_refusal_and_images_are_heard():
     images = [{"type": "image_url", "image_url": {"url": "data:a"}}, {"image_url": "data:b"}, "?", {}]
     heard = hear(body({"message": {"refusal": "No.", "images": images}}))
