@@ -7,11 +7,10 @@ export const KINDS = { code: "In your own code", tool: "In a tool" };
 export const PLACEHOLDER = "YOUR-KEY";
 
 /**
- * Return all recipes for *address* (with /v1), *model* and *key*, as {id, name, kind, steps, note, missing}. A step is
- * {say, code}; *missing* says why it cannot be done yet, and then there is no step.
+ * Return all recipes for *address* (with /v1), *model* and *key*, as {id, name, kind, steps, note}. A step is {say, code}.
  */
 export function recipes({ address, model, key }) {
-  return RECIPES.map((one) => ({ note: "", missing: "", ...one, steps: one.steps?.({ address, model, key }) ?? [] }));
+  return RECIPES.map((one) => ({ note: "", ...one, steps: one.steps({ address, model, key }) }));
 }
 
 // One shape of text holds in Python, JavaScript, JSON and YAML alike.

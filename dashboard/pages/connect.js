@@ -85,10 +85,9 @@ function offer(select, models) {
 
 const jump = ({ id }) => view(() => make("li", make("a", { href: `#connect/${id}` }, (one) => one.name)));
 
-const recipeView = (desk, { id, name, missing }) => view(() =>
+const recipeView = (desk, { id, name }) => view(() =>
   make("article.panel", { id: `connect/${id}`, tabindex: "-1", "aria-labelledby": `connect-${id}-name` },
     make("h4", { id: `connect-${id}-name` }, name),
-    missing ? make("p.missing", make("strong", "Not yet. "), missing) : null,
     each(make("ol.plain"), (one) => one.steps, (step) => step.say, (step) => stepView(desk, step, name)),
     make("p.note", (one) => one.note)));
 
