@@ -70,7 +70,7 @@ class _AsItIs:
 
     def events(self, payloads: Sequence[bytes]) -> bytes:
         """Return *payloads*, each as an event."""
-        return b"".join([frame(payload) for payload in payloads])
+        return b"".join(map(frame, payloads))
 
     def end(self) -> bytes:
         """Return the event that OpenAI's streams end with."""
