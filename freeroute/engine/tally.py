@@ -176,11 +176,9 @@ class Tally:
 
 
 def _bounded(entries: dict[K, V], key: K, other: K, most: int, new: Callable[[], V]) -> V:
-    """Return the entry of *key*, made if need be; beyond *most* of them that of *other*."""
+    """Return an entry for *key*, which has none yet; beyond *most* of them that of *other*."""
+    key = key if len(entries) < most else other
     found = entries.get(key)
     if found is None:
-        key = key if len(entries) < most else other
-        found = entries.get(key)
-        if found is None:
-            found = entries[key] = new()
+        found = entries[key] = new()
     return found
