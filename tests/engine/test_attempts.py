@@ -147,6 +147,12 @@ async def test_a_parameter_that_is_refused_for_its_value_is_dropped_from_that_re
     assert "x-freeroute-dropped" not in served.headers
 
 
+async def test_what_an_api_asked_for_and_no_provider_is_asked_for_is_told():
+    world = two()
+    served = await world.ask(dropped=("web_search",))
+    assert served.headers["x-freeroute-dropped"] == "web_search"
+
+
 async def test_a_provider_that_cannot_tell_usage_in_streams_is_not_asked_for_it_again():
     refusal = Outcome(Kind.BAD_PARAMETER, 400, param="stream_options")
     world = World(provider("a"), a=[refusal])

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from freeroute.domain.outcome import Kind, Outcome
-from freeroute.engine.ports import Answer, Sent
+from freeroute.engine.ports import Answer, KeptResponse, Sent
 from freeroute.engine.relay import Overheard
 from freeroute.errors import NotFound, UpstreamFailed
 from freeroute.wire.transcript import Transcript
@@ -102,3 +102,7 @@ async def test_one_that_cannot_keep_costs_no_answer_and_tells_no_prompt(capsys):
     await there.ask("a/m", fields=["secret"])
     assert "ValueError" in (told := "".join(capsys.readouterr()))
     assert json.dumps([]) not in told
+
+
+def test_a_response_that_is_kept_is_as_large_as_its_texts():
+    assert KeptResponse("resp_1", "alice", 0.0, b"12345", b"[]").size == 7

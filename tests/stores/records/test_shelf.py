@@ -53,6 +53,7 @@ async def shelves(url, tmp_path) -> AsyncIterator[Shelves]:
     shelves = Shelves(url, tmp_path / "records.db")
     await shelves.database.engine()
     yield shelves
+    await asyncio.sleep(0.05)  # what shelves let go of is closed behind them
     await shelves.database.close()
 
 
