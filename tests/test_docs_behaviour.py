@@ -17,7 +17,7 @@ from tests.support.pages import OPENAPI, OWN_SOURCE, PAGES, ROOT, ROUTING, SOURC
 # --- routes, headers, codes ------------------------------------------------------------------------------
 
 ADMINISTRATION = PAGES["docs/administration.md"]
-ROUTE = re.compile(r"^(?:(GET|POST|PATCH|PUT|DELETE) )?(/[\w/{}.-]*)(?:\?.*)?$")
+ROUTE = re.compile(r"^(?:(GET|POST|PATCH|PUT|DELETE) )?(/[\w/{}.:-]*)(?:\?.*)?$")
 
 
 def test_every_route_that_a_page_names_exists():

@@ -19,12 +19,14 @@ ENVIRONMENTS = Path(sys.prefix) / "clients"
 # Each is in tests of its own, and under this heading in the documentation.
 PYTHON = {
     "anthropic": "Anthropic for Python",
+    "genai": "Google Gen AI",
     "instructor": "instructor",
     "langchain": "LangChain",
     "langchain_anthropic": "LangChain with Anthropic's API",
     "llamaindex": "LlamaIndex",
     "llm": "llm",
     "mcp": "MCP",
+    "ollama": "Ollama for Python",
     "pydantic_ai": "pydantic-ai",
 }
 NODE = {"openai": "OpenAI for JavaScript", "ai-sdk": "AI SDK", "anthropic": "Anthropic for JavaScript"}

@@ -62,6 +62,8 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("POST", "/v1/audio/transcriptions"): CLIENT,
     ("POST", "/v1/audio/translations"): CLIENT,
     ("POST", "/v1/audio/speech"): CLIENT,
+    ("POST", "/v1/messages"): CLIENT,
+    ("POST", "/v1/messages/count_tokens"): CLIENT,
     ("POST", "/v1/completions"): CLIENT,
     ("POST", "/v1/messages"): CLIENT,
     ("POST", "/v1/messages/count_tokens"): CLIENT,

@@ -103,6 +103,12 @@ def test_it_counts_tokens_and_lists_models(client):
     assert client.models.get(model="free-smart").supported_actions == ["generateContent", "countTokens"]
 
 
+def test_it_gets_vectors(client):
+    reply = client.models.embed_content(model="gemini-embedding-001", contents=["a", "b", "c"])
+    assert [len(one.values) for one in reply.embeddings] == [3072] * 3
+    assert reply.embeddings[0].values != reply.embeddings[1].values
+
+
 def test_a_failing_provider_is_not_noticed(stage, client):
     stage.steer("groq", faults=[503])
     assert client.models.generate_content(model="free-smart", contents="Hello").text

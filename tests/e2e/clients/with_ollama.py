@@ -101,6 +101,13 @@ def test_it_lists_and_shows_models(client):
     assert [step.status for step in client.pull("free-smart", stream=True)][-1] == "success"
 
 
+def test_it_gets_vectors(client):
+    reply = client.embed("gemini-embedding-001", ["a", "b", "c"])
+    assert [len(one) for one in reply.embeddings] == [3072] * 3
+    assert reply.prompt_eval_count
+    assert client.embeddings("gemini-embedding-001", "a").embedding == reply.embeddings[0]
+
+
 def test_a_failing_provider_is_not_noticed(stage, client):
     stage.steer("groq", faults=[503])
     assert client.chat("free-smart", HELLO).message.content
