@@ -148,10 +148,10 @@ def survey(
 def _capacity(
     view: View, seats: Sequence[Seat], readings: Sequence[Reading], typical: Callable[[Candidate], Typical]
 ) -> Steps[Capacity]:
-    """Return the calls there is room for: today also by those who will be asked again before it ends."""
+    """Return the calls for chat there is room for: today also by those who are asked again before it ends."""
     now, midnight = view.now.mono, view.now.mono + until_midnight(view)
     left = room(readings)
-    able = [seat for seat in seats if seat.asked_at < midnight]
+    able = [seat for seat in seats if seat.asked_at < midnight and seat.candidate.model.talks]
     bounded = [seat for seat in able if is_bounded(typical(seat.candidate).offer, left)]
     yield
     at_once = calls((typical(s.candidate).offer for s in bounded if s.asked_at <= now), left)

@@ -11,7 +11,7 @@ from freeroute.domain.usage import Usage
 from freeroute.engine.ports import Answer, Sent
 from freeroute.errors import Forbidden, InvalidRequest, NotFound, UnsupportedCapability, UpstreamFailed
 from freeroute.wire.splicing import spliceable
-from tests.support.world import World, call, model, provider, read, streamed
+from tests.support.world import PER_MINUTE, World, call, model, provider, read, streamed
 
 VECTORS = ("embeddings",)
 EMBED = {"task": Task.EMBEDDINGS}
@@ -137,6 +137,12 @@ async def test_a_picture_is_waited_for_longer():
     world = World(provider("a", maker(capabilities=("image_output",))))
     await world.ask("v", task=Task.IMAGE, max_output=0)
     assert world.upstream.terms[-1].first_event >= 120
+
+
+async def test_room_for_calls_is_room_for_chat():
+    world = World(provider("a", maker(limits=(PER_MINUTE,)), model("m", limits=(PER_MINUTE,))))
+    [told] = world.gateway.status()["providers"]
+    assert told["capacity"]["now"] == PER_MINUTE.amount
 
 
 def test_nobody_goes_on_with_what_is_no_chat():

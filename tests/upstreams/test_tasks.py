@@ -11,7 +11,7 @@ from freeroute.domain.usage import Usage
 from freeroute.engine.ports import Terms
 from freeroute.upstreams.ollama import OllamaUpstream
 from freeroute.upstreams.openai import OpenAiUpstream
-from freeroute.upstreams.transport import Refused, Truncated
+from freeroute.upstreams.transport import Refused, TransportError, Truncated
 from freeroute.wire.asking import asked_for, call_of, embeddings_of
 from tests.support.asking import IMPATIENT, SECRET, TERMS, candidate, rest
 from tests.support.clocks import ManualClock
@@ -31,7 +31,9 @@ def spoken():
     return call
 
 
-async def ask(call, *replies: Reply, terms: Terms = TERMS, upstream=OpenAiUpstream, **facts: Any):
+async def ask(
+    call, *replies: Reply | TransportError, terms: Terms = TERMS, upstream=OpenAiUpstream, **facts: Any
+):
     transport = PlayedTransport(*replies)
     sent = await upstream(transport, ManualClock()).send(call, candidate(**facts), terms)
     return sent, transport.sent

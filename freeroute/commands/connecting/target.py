@@ -59,10 +59,14 @@ def ask(running: Running, key: str | None, model: str | None, *, every: bool) ->
     chosen = model or next((name for name in USUAL if name in known), next(iter(known)))
     if chosen not in known:  # an alias or a family; what is nothing of the kind is refused with the nearest
         known[chosen] = _offered({**running.get(f"/v1/models/{chosen}"), "id": chosen})
-    metas = [entry["id"] for entry in listed if every or entry["freeroute"].get("meta")]
+    metas = [entry["id"] for entry in listed if entry["freeroute"].get("meta") or (every and _talks(entry))]
     names = dict.fromkeys([chosen, *metas])
     quick = chosen if model or "free-fast" not in known else "free-fast"
     return Target(running.url, key, known[chosen], quick, tuple(known[name] for name in names))
+
+
+def _talks(entry: dict[str, Any]) -> bool:
+    return "text" in entry["architecture"].get("output_modalities", ["text"])
 
 
 def _offered(entry: dict[str, Any]) -> Offered:
