@@ -2,11 +2,13 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import click
 
 from freeroute.commands import options
-from freeroute.commands.connecting.recipes import RECIPES, STARTED
+from freeroute.commands.connecting import files
+from freeroute.commands.connecting.recipes import RECIPES, STARTED, Home
 from freeroute.commands.connecting.target import ask
 from freeroute.commands.running import Failed, Running, environment
 
@@ -42,6 +44,9 @@ def run(client: str, words: tuple[str, ...], model: str | None, key: str | None,
     env = environment()
     running = Running(url, {**env, "FREEROUTE_API_KEY": key} if key else env)
     target = ask(running, key or env.get("FREEROUTE_API_KEY") or None, model, every=False)
+    home = Home(Path.home(), env)
+    if recipe.needs_files and any(files.change(edit).diff() for edit in recipe.files(target, home)):
+        raise Failed(f"{recipe.title} has to be set up, once: `freeroute setup {client} --write`")
     variables = {**os.environ, **recipe.variables(target)}
     try:
         os.execve(found, [program, *recipe.arguments(target), *rest], variables)

@@ -9,7 +9,7 @@ import click
 from freeroute.commands import options
 from freeroute.commands.connecting import files
 from freeroute.commands.connecting.editing import edited
-from freeroute.commands.connecting.recipes import RECIPES, SET_UP, Home, Recipe
+from freeroute.commands.connecting.recipes import RECIPES, Home, Recipe
 from freeroute.commands.connecting.target import Offered, Target, ask
 from freeroute.commands.running import Failed, Running, environment
 
@@ -20,7 +20,7 @@ _NOBODY = Target("http://127.0.0.1:3000", None, Offered("free"), "free", ())
 
 
 @click.command()
-@click.argument("client", type=click.Choice(SET_UP))
+@click.argument("client", type=click.Choice(list(RECIPES)))
 @click.option("--write", "doing", flag_value="write", help="Write it into the client's own files.")
 @click.option("--dry-run", "doing", flag_value="dry-run", help="Show what --write would change.")
 @click.option("--undo", "doing", flag_value="undo", help="Take back all that --write did.")

@@ -35,7 +35,10 @@ Variables = Mapping[str, str]
 
 
 class Recipe(Struct, frozen=True):
-    """One client: *program* is what starts it, *install* how it is had; *arguments* come before one's own."""
+    """One client: *program* is what starts it, *install* how it is had; *arguments* come before one's own.
+
+    It *needs_files* if its variables alone do not do, for one run either.
+    """
 
     name: str
     title: str
@@ -45,6 +48,7 @@ class Recipe(Struct, frozen=True):
     notes: Callable[[Target], list[str]] = lambda target: []
     program: str | None = None
     install: str = ""
+    needs_files: bool = False
 
 
 # --- Claude Code -----------------------------------------------------------------------------------------
@@ -242,12 +246,18 @@ def _goose_variables(target: Target) -> Variables:
 
 
 def _gemini_variables(target: Target) -> Variables:
-    """https://geminicli.com/docs/reference/configuration, 2026-11: it adds /v1beta by itself."""
+    """https://geminicli.com/docs/reference/configuration, Gemini CLI 0.61: it adds /v1beta by itself."""
     return {
         "GOOGLE_GEMINI_BASE_URL": target.url,
         "GEMINI_API_KEY": target.sent,
         "GEMINI_MODEL": target.model.id,
     }
+
+
+def _gemini_files(target: Target, home: Home) -> list[Edit]:
+    """Of an address in the environment it makes a way of signing in that it then refuses: this is the way."""
+    path = home.place("GEMINI_CLI_HOME", ".") / ".gemini" / "settings.json"
+    return [Edit(path, Form.JSON, {("security", "auth", "selectedType"): "gemini-api-key"})]
 
 
 def _webui_variables(target: Target) -> Variables:
@@ -351,7 +361,12 @@ _RECIPES = (
     Recipe(
         "gemini-cli",
         "Gemini CLI",
+        files=_gemini_files,
         variables=_gemini_variables,
+        notes=lambda _: [
+            "It takes the address from its environment alone: start it by `freeroute run gemini-cli`."
+        ],
+        needs_files=True,
         program="gemini",
         install="npm install -g @google/gemini-cli",
     ),
@@ -359,7 +374,5 @@ _RECIPES = (
 )
 
 RECIPES = {recipe.name: recipe for recipe in _RECIPES}
-SET_UP = [name for name in RECIPES if name != "gemini-cli"]
-"""What can be set up: Gemini CLI is told by its environment alone, which `env` prints."""
 STARTED = [name for name, recipe in RECIPES.items() if recipe.program is not None or name == "env"]
 """What can be started for one run."""

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import respx
 
-from freeroute.commands.connecting.recipes import SET_UP, STARTED
+from freeroute.commands.connecting.recipes import RECIPES, STARTED
 from tests.commands.answering import answering
 from tests.commands.conftest import ROOT, process
 
@@ -39,12 +39,16 @@ def gateway():
         yield router
 
 
-@pytest.mark.parametrize("client", SET_UP)
+@pytest.mark.parametrize("client", RECIPES)
 def test_everything_is_printed_with_the_address_and_a_model_that_is_there(run, gateway, client):
     told = run("setup", client)
     assert told.exit_code == 0
-    assert GATEWAY in told.stdout
-    if client not in {"env", "open-webui"}:  # they find the models themselves
+    assert GATEWAY in told.stdout or client == "gemini-cli"
+    if client not in {
+        "env",
+        "open-webui",
+        "gemini-cli",
+    }:  # they find the models themselves, or are told later
         assert "free-smart" in told.stdout
     assert list(Path.home().iterdir()) == []
 
@@ -217,6 +221,9 @@ def programs(tmp_path):
 
 def started(programs, *words, **env):
     """Return how `freeroute run` ended, and what the program it started saw."""
+    settings = programs / ".gemini" / "settings.json"
+    settings.parent.mkdir(exist_ok=True)
+    settings.write_text('{"security": {"auth": {"selectedType": "gemini-api-key"}}}')
     with answering(models=MODELS) as played:
         given = {"PATH": str(programs), "FREEROUTE_URL": played.url, **env}
         with process("run", *words, directory=programs, env=given) as done:
@@ -290,6 +297,7 @@ def test_what_cannot_be_started_is_told_with_how_to_get_it(run, gateway, program
     assert "npm install -g @anthropic-ai/claude-code" in told.stderr
     assert "there is no program 'nothing'" in run("run", "env", "nothing").stderr
     assert run("run", "env").exit_code == run("run", "env", "--").exit_code == 2
+    assert "`freeroute setup gemini-cli --write`" in run("run", "gemini-cli").stderr
     (programs / "mine").write_text("#!/nowhere/at/all\n")
     assert "cannot be started" in run("run", "env", "mine").stderr
     gateway.get(f"{GATEWAY}/v1/models").mock(side_effect=httpx.ConnectError("refused"))
