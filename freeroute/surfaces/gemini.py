@@ -17,6 +17,11 @@ _SURFACE = "gemini"
 _SPOKEN = b"x-goog-api-client"
 # The most models of one page, and those of a page whose size nobody asks for: as Google has it.
 _LONGEST_PAGE = 1000
+# What is done with models that give this.
+_DONE = {
+    "text": ("generateContent", "countTokens"),
+    "embeddings": ("embedContent", "batchEmbedContents"),
+}
 
 
 class GeminiSurface:
@@ -122,11 +127,14 @@ def _number(request: Request, name: str, default: int) -> int:
 
 
 def _listed(entry: dict[str, Any]) -> dict[str, Any]:
+    gives = entry.get("architecture", {}).get("output_modalities", ("text",))
     told: dict[str, Any] = {
         "name": f"models/{entry['id']}",
         "version": "1",
         "displayName": entry["id"],
-        "supportedGenerationMethods": ["generateContent", "countTokens"],
+        "supportedGenerationMethods": [
+            verb for kind, verbs in _DONE.items() if kind in gives for verb in verbs
+        ],
         "thinking": "reasoning" in entry.get("supported_parameters", ()),
     }
     limits = {

@@ -201,10 +201,13 @@ def _information(entry: dict[str, Any]) -> dict[str, Any]:
 def _capabilities(entry: dict[str, Any]) -> list[str]:
     """Return what the model can do, in Ollama's words."""
     parameters = entry.get("supported_parameters", ())
-    inputs = entry.get("architecture", {}).get("input_modalities", ())
+    kinds = entry.get("architecture", {})
+    gives = kinds.get("output_modalities", ("text",))
     able = {
+        "completion": "text" in gives,
+        "embedding": "embeddings" in gives,
         "tools": "tools" in parameters,
-        "vision": "image" in inputs,
+        "vision": "image" in kinds.get("input_modalities", ()),
         "thinking": "reasoning" in parameters,
     }
-    return ["completion", *(name for name, has in able.items() if has)]
+    return [name for name, has in able.items() if has]

@@ -266,6 +266,15 @@ async def test_a_model_tells_what_it_can_do(ask, gateway):
     assert shown["details"]["family"] == "gpt-oss-120b"
 
 
+async def test_a_model_that_makes_vectors_says_so(ask, gateway):
+    gateway.entry = {"architecture": {"input_modalities": ["text"], "output_modalities": ["embeddings"]}}
+    async with ask() as client:
+        shown = (await client.post("/api/show", json={"model": "free"})).json()
+        listed = (await client.get("/v1beta/models/free")).json()
+    assert shown["capabilities"] == ["embedding"]
+    assert listed["supportedGenerationMethods"] == ["embedContent", "batchEmbedContents"]
+
+
 async def test_pulling_a_model_that_is_there_succeeds_at_once(ask):
     async with ask() as client:
         streamed = await client.post("/api/pull", json={"model": "free"})

@@ -71,8 +71,6 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("GET", "/v1/responses/{response}"): CLIENT,
     ("DELETE", "/v1/responses/{response}"): CLIENT,
     ("GET", "/v1/responses/{response}/input_items"): CLIENT,
-    ("POST", "/v1/messages"): CLIENT,
-    ("POST", "/v1/messages/count_tokens"): CLIENT,
     ("GET", "/v1/models"): CLIENT,
     ("GET", "/v1/models/{model:path}"): CLIENT,
     ("GET", "/v1/key"): CLIENT,
