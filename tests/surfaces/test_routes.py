@@ -65,8 +65,6 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("POST", "/v1/messages"): CLIENT,
     ("POST", "/v1/messages/count_tokens"): CLIENT,
     ("POST", "/v1/completions"): CLIENT,
-    ("POST", "/v1/messages"): CLIENT,
-    ("POST", "/v1/messages/count_tokens"): CLIENT,
     ("POST", "/v1/responses"): CLIENT,
     ("GET", "/v1/responses/{response}"): CLIENT,
     ("DELETE", "/v1/responses/{response}"): CLIENT,
