@@ -89,9 +89,9 @@ def _object(
 
 def _heard(capabilities: frozenset[str]) -> list[str]:
     """Return OpenRouter's words for what a model takes."""
-    if "transcription" in capabilities:
-        return ["audio"]
-    return ["text", *(["image"] if "images" in capabilities else [])]
+    sound = ["audio"] if "transcription" in capabilities else []
+    text = ["text"] if talks(capabilities) or not sound else []
+    return [*text, *(["image"] if "images" in capabilities else []), *sound]
 
 
 _TOLD = {
@@ -100,6 +100,7 @@ _TOLD = {
     "image_output": "image",
     "speech": "speech",
     "transcription": "transcription",
+    "moderation": "moderation",
 }
 
 

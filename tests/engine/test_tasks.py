@@ -145,6 +145,22 @@ async def test_room_for_calls_is_room_for_chat():
     assert told["capacity"]["now"] == PER_MINUTE.amount
 
 
+@pytest.mark.parametrize(
+    ("capabilities", "takes", "gives", "parameters"),
+    [
+        (("embeddings", "dimensions"), ["text"], ["embeddings"], ["dimensions"]),
+        (("transcription",), ["audio"], ["transcription"], []),
+        (("image_output", "images"), ["text", "image"], ["image"], []),
+        (("transcription", "chat"), ["text", "audio"], ["text", "transcription"], None),
+    ],
+)
+async def test_the_list_of_models_says_what_each_is_for(capabilities, takes, gives, parameters):
+    world = World(provider("a", maker(capabilities=capabilities)))
+    told = world.gateway.model("a/v", None)
+    assert told["architecture"] == {"input_modalities": takes, "output_modalities": gives}
+    assert parameters is None or told["supported_parameters"] == parameters
+
+
 def test_nobody_goes_on_with_what_is_no_chat():
     assert spliceable(call(stream=True))
     assert not spliceable(call(stream=True, task=Task.COMPLETIONS))
