@@ -16,6 +16,7 @@ DEV := $(VENV)/.dev
 MODEL := $(VENV)/.model
 CLIENTS := tests/e2e/clients
 PYTHON_CLIENTS := $(patsubst $(CLIENTS)/%.lock,$(VENV)/clients/%/.made,$(wildcard $(CLIENTS)/*.lock))
+SDKS := anthropic genai ollama
 NODE_CLIENTS := $(if $(shell command -v npm),$(patsubst %,$(CLIENTS)/%/node_modules/.package-lock.json,node agents))
 PEERS := $(VENV)/peers/litellm/.made \
 	$(if $(shell command -v npm),$(VENV)/peers/portkey/node_modules/.package-lock.json)
@@ -101,6 +102,10 @@ soak: $(DEV) ## run 200,000 simulated requests and see that nothing stays behind
 .PHONY: e2e
 e2e: $(DEV) $(PYTHON_CLIENTS) $(NODE_CLIENTS) ## run the end-to-end tests: a browser, PostgreSQL, and the clients that people use
 	$(BIN)/pytest -m e2e tests $(ARGS)
+
+.PHONY: sdks
+sdks: $(DEV) $(SDKS:%=$(VENV)/clients/%/.made) ## run the SDKs for Python of those whose APIs are spoken, against the gateway
+	$(BIN)/pytest -m e2e $(SDKS:%='tests/e2e/test_clients.py::test_a_python_client[%]') $(ARGS)
 
 .PHONY: screenshots
 screenshots: $(DEV) ## take the pictures of the dashboard for the docs; SCREENSHOTS=directory gets every page in every view
