@@ -85,6 +85,8 @@ async def test_before_there_is_a_database_nothing_is_found_but_what_waits(url, t
     assert await shelf.find("resp_2", "alice") is None
     assert await shelf.forget("resp_1", "alice")
     assert not await shelf.forget("resp_1", "alice")
+    async with shelf.running():
+        pass
 
 
 async def test_what_is_forgotten_is_gone_wherever_it_was(shelves):
@@ -111,6 +113,8 @@ async def test_what_is_too_long_or_too_much_is_not_kept(shelves):
     assert sizes == [True] * most + [False]
     await shelf.forget("resp_0", "alice")
     assert shelf.keep(told("resp_9", size=LONGEST - 100))
+    async with shelf.running():
+        pass
 
 
 async def test_many_are_written_at_once_and_long_ones_alone(shelves):
