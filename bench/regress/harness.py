@@ -25,6 +25,7 @@ from freeroute.config.overlay import Plan, planned
 from freeroute.engine.ports import Dispatch
 from freeroute.engine.served import Onward
 from freeroute.observe.logs import set_up
+from freeroute.surfaces.http import DEPARTURE, Departure
 from freeroute.surfaces.outlet import OUTLET
 from freeroute.upstreams.transport import Deadlines
 
@@ -144,6 +145,7 @@ class Caller:
             "headers": list(self._headers),
             "state": {},
             OUTLET: self,
+            DEPARTURE: Departure(),
         }
         self._told = self._status = 0
         self._unread = True

@@ -24,7 +24,7 @@ class Fit(Protocol):
         ...
 
 
-class Need(Struct, kw_only=True):
+class Need(Struct):
     """What a call asks of a candidate, and whose turn it would be.
 
     *targets* are tried in order (OpenRouter's ``models``); *dice* is the call's one random number in [0, 1);

@@ -234,16 +234,16 @@ class AttemptLoop:
         if without:
             without = frozenset([name for name in without if _carries(call, name)])
         return Terms(
-            connect=timeouts.connect,
-            first_event=first_event(call, leased, course, self.standing, leased.at),
-            between_events=timeouts.between_events,
-            total=timeouts.total,
-            without=without,
-            max_output=bound,
-            probe=probe,
-            traceparent=trace.header(span) if (trace := course.context.trace) is not None else None,
-            hop=course.context.hop + 1,
-            client=course.context.client.holder if course.context.client is not None else "",
+            timeouts.connect,
+            first_event(call, leased, course, self.standing, leased.at),
+            timeouts.between_events,
+            timeouts.total,
+            without,
+            bound,
+            probe,
+            trace.header(span) if (trace := course.context.trace) is not None else None,
+            course.context.hop + 1,
+            course.context.client.holder if course.context.client is not None else "",
         )
 
     def _due(self, call: ChatCall, leased: Leased) -> float:
@@ -271,18 +271,20 @@ class AttemptLoop:
         course.counted += not unsent and judge(outcome) is not Next.KEY
         course.notes.append(
             AttemptNote(
-                provider=candidate.provider.id,
-                model=candidate.model.id,
-                key=candidate.key.label,
-                kind=outcome.kind,
-                seconds=seconds,
-                status=outcome.status,
-                detail=outcome.detail,
-                clamped=bound if asked is not None and bound is not None and bound < asked else None,
-                began=leased.at.mono - course.context.received.mono,
-                span=span,
-                sent=sent.sent_at.mono - leased.at.mono if sent.sent_at is not None else None,
-                expected=leased.expected,
+                candidate.provider.id,
+                candidate.model.id,
+                candidate.key.label,
+                outcome.kind,
+                seconds,
+                outcome.status,
+                outcome.detail,
+                None,  # its first event and its usage are noted as they come
+                None,
+                bound if asked is not None and bound is not None and bound < asked else None,
+                leased.at.mono - course.context.received.mono,
+                span,
+                sent.sent_at.mono - leased.at.mono if sent.sent_at is not None else None,
+                leased.expected,
             )
         )
         return len(course.notes) - 1

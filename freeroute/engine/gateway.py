@@ -163,21 +163,22 @@ class Gateway:
             only = order
         capability = call.task.capability
         need = Need(
-            targets=targets,
-            demand=call.demand,
-            capabilities=call.needs if capability is None else call.needs | {capability},
-            remote_images=call.remote_images,
-            no_train=self._wants_no_train(context.client) or preferences.data_collection == "deny",
-            order=order,
-            only=only,
-            ignore=preferences.ignore,
-            dice=context.dice,
-            ties=self.ties,
-            tools=call.tools,
-            features=call.features,
-            choices=call.choices,
-            parameters=call.parameters,
-            preferred=self._last(call, course),
+            targets,
+            call.demand,
+            call.needs if capability is None else call.needs | {capability},
+            call.remote_images,
+            self._wants_no_train(context.client) or preferences.data_collection == "deny",
+            order,
+            only,
+            preferences.ignore,
+            context.dice,
+            self.ties,
+            False,
+            call.tools,
+            call.features,
+            call.choices,
+            call.parameters,
+            self._last(call, course),
         )
         return with_length(need, call.dimensions) if call.task is Task.EMBEDDINGS else need
 

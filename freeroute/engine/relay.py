@@ -167,16 +167,16 @@ def ending_of(serving: Serving, course: Course, overhead: float, left: Outcome |
     """Return how *serving* ended towards its caller, who *left* like that if it did."""
     kind, teller = (left or serving.outcome).kind, serving.teller
     return Ending(
-        status=200,
-        code=None if kind is Kind.SERVED else kind.value,
-        last=course.notes[teller.won.note],
-        usage=serving.usage,
-        finish=teller.finish_reason,
-        skipped=serving.skipped,
-        continued=serving.continued,
-        overhead=overhead,
-        first_event=serving.first_event_at.mono - course.context.received.mono,
-        caller_left=left is not None,
+        200,
+        None if kind is Kind.SERVED else kind.value,
+        course.notes[teller.won.note],
+        serving.usage,
+        teller.finish_reason,
+        overhead,
+        serving.first_event_at.mono - course.context.received.mono,
+        left is not None,
+        serving.skipped,
+        serving.continued,
     )
 
 

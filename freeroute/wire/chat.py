@@ -26,7 +26,7 @@ class Preferences(Struct, frozen=True):
     require_parameters: bool = False
 
 
-class ChatCall(Struct, kw_only=True):
+class ChatCall(Struct):
     """One request to a model, for a chat completion unless its *task* is another.
 
     *fields* are the caller's own fields, undecoded, without the gateway's; *needs* the capabilities it cannot

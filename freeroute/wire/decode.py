@@ -67,22 +67,22 @@ def _decoded(body: bytes) -> ChatCall:
     fields = _kept(raw, given, values)
     preferences = preferences_of(given.get("provider"))
     return ChatCall(
-        fields=fields,
-        model=model,
-        models=models,
-        demand=demand_of(text, talk.messages, talk.images, _max_output(values)),
-        stream=stream,
-        include_usage=bool(stream and options is not None and options.include_usage),
-        needs=known.needs_of(values, has_tools=bool(tools)).union(talk.needs),
-        remote_images=talk.remote_images,
-        preferences=preferences,
-        has_assistant=talk.has_assistant,
-        opening=talk.opening,
-        tools=tools,
-        features=_features(given, talk),
-        choices=values.get("n") or 1,
-        parameters=_parameters(fields, values) if preferences.require_parameters else {},
-        schema=_schema(values.get("response_format")),
+        fields,
+        model,
+        demand_of(text, talk.messages, talk.images, _max_output(values)),
+        stream,
+        bool(stream and options is not None and options.include_usage),
+        known.needs_of(values, has_tools=bool(tools)).union(talk.needs),
+        talk.remote_images,
+        models,
+        preferences,
+        talk.has_assistant,
+        talk.opening,
+        tools,
+        _features(given, talk),
+        values.get("n") or 1,
+        _schema(values.get("response_format")),
+        _parameters(fields, values) if preferences.require_parameters else {},
     )
 
 
