@@ -157,9 +157,10 @@ class AttemptLoop:
         """Make one upstream call with what was *leased*, which is ended unless the call is won."""
         candidate = leased.candidate
         span = new_span(self._rng) if course.context.trace is not None else None
-        terms = self._terms(call, leased, course, span, probe=probe)
+        output = unseen(call, leased, self.standing, leased.at, pressed=True)
+        terms = self._terms(call, leased, course, span, output, probe=probe)
         awaited = self.standing.awaited(candidate)
-        awaited.began(leased.trial.call, self._due(call, leased))
+        awaited.began(leased.trial.call, self._due(leased, output))
         try:
             sent = await self.upstreams[candidate.provider.kind].send(call, candidate, terms)
         except BaseException as exc:
@@ -226,7 +227,7 @@ class AttemptLoop:
             await self.counters.settle(lease, None, now)
 
     def _terms(
-        self, call: ChatCall, leased: Leased, course: Course, span: str | None, *, probe: bool
+        self, call: ChatCall, leased: Leased, course: Course, span: str | None, output: float, *, probe: bool
     ) -> Terms:
         candidate, bound = leased.candidate, leased.max_output
         timeouts = candidate.provider.timeouts
@@ -235,7 +236,7 @@ class AttemptLoop:
             without = frozenset([name for name in without if _carries(call, name)])
         return Terms(
             timeouts.connect,
-            first_event(call, leased, course, self.standing, leased.at),
+            first_event(call, leased, course, self.standing, leased.at, output),
             timeouts.between_events,
             timeouts.total,
             without,
@@ -246,11 +247,11 @@ class AttemptLoop:
             course.context.client.holder if course.context.client is not None else "",
         )
 
-    def _due(self, call: ChatCall, leased: Leased) -> float:
-        """Return when (mono) something should have come of a call made with *leased*."""
+    def _due(self, leased: Leased, output: float) -> float:
+        """Return when (mono) something should have come of a call whose *output* takes so many seconds."""
         candidate = leased.candidate
         first = self.standing.speed(candidate).first(candidate.model, leased.at)
-        return leased.at.mono + first + unseen(call, leased, self.standing, leased.at, pressed=True)
+        return leased.at.mono + first + output
 
     def _note(
         self,

@@ -39,18 +39,22 @@ def is_pressed(
     return another(need, fit, standing, course.tried, now, leased.candidate)
 
 
-def first_event(call: ChatCall, leased: Leased, course: Course, standing: Standing, now: Now) -> float:
+def first_event(
+    call: ChatCall, leased: Leased, course: Course, standing: Standing, now: Now, output: float
+) -> float:
     """Return how many seconds an attempt with what was *leased* may take up to its first event.
 
-    Of an answer in one piece that is its end. Each attempt of the request that timed out before doubles what
-    its output may take: it may just be a long answer.
+    Of an answer in one piece that is its end. Where somebody else can be asked, its *output* takes so many
+    seconds unseen. Each attempt of the request that timed out before doubles what its output may take: it may
+    just be a long answer.
     """
     candidate = leased.candidate
     timeouts, seconds = candidate.provider.timeouts, candidate.provider.timeouts.first_event
     if not candidate.provider.is_local:  # a cold model takes its time, whatever came before
         seconds = standing.speed(candidate).patience(call.demand.prompt, seconds, now)
     seconds = max(seconds, SECONDS.get(call.task, 0.0))
-    output = unseen(call, leased, standing, now, pressed=course.pressed)
+    if not course.pressed:
+        output = unseen(call, leased, standing, now, pressed=False)
     for note in course.notes:
         if note.kind is Kind.TIMED_OUT:
             output *= 2.0

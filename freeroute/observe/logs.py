@@ -190,7 +190,10 @@ class _TextLine(_Line):
         known, clean = self._scrub.known, self._scrub.clean
         line = f"{self._time()} {level:<7} {clean(event.pop('event', ''))}"
         for name, value in event.items():
-            text = (type(value) is str and known.get(value)) or str(clean(value))
+            if type(value) is float or type(value) is int:
+                text = repr(value)
+            else:
+                text = (type(value) is str and known.get(value)) or str(clean(value))
             line += f" {name}={text}" if text and " " not in text else f" {name}={text!r}"
         if (colour := self._colours.get(level)) is not None:
             line = f"{colour}{line}\x1b[0m"

@@ -75,12 +75,14 @@ class MemoryCounters:
         if self._end(lease):
             known = actual or _NOTHING
             for charge, held in zip(lease.charges, _held(lease), strict=True):
+                self._touched.add(held.cell)
                 held.counter.settle(held.slip, known.get(charge.pool.id), now)
 
     async def cancel(self, lease: Lease, now: Now) -> None:
         """End *lease* as if it had never been: nothing can have been counted."""
         if self._end(lease):
             for held in _held(lease):
+                self._touched.add(held.cell)
                 held.counter.cancel(held.slip, now)
 
     async def learn(self, lease: Lease, facts: Sequence[RateFact], now: Now) -> bool:
@@ -277,9 +279,10 @@ class MemoryCounters:
         return until, last
 
     def _hold(self, charges: Sequence[Charge], now: Now) -> tuple[Held, ...]:
+        """Take *charges*, whose cells are there since it was asked whether they fit."""
         held, owner, seconds = [], "", self._guard
         for charge in charges:
-            cell = self._cell(charge.pool)
+            cell = self._cells[charge.pool.id]
             if cell.owner != owner:  # once, as a rule
                 owner = cell.owner
                 seconds = guard.seconds(now) if (guard := self._guards.get(owner)) else self._guard
@@ -294,7 +297,6 @@ class MemoryCounters:
             return False
         lease.open = False
         self._in_flight -= 1
-        self._touch(lease)
         return True
 
     def _touch(self, lease: Lease) -> None:
