@@ -4,7 +4,7 @@ No vocabulary is at hand, so what a text consists of stands for it. The weights 
 themselves over prose in 20 languages, program text and JSON; ``docs/limits.md`` tells how far they are off.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from operator import mul
 
@@ -106,9 +106,6 @@ OTHER = len(_WEIGHTS)
 
 _ROWS = (*_WEIGHTS.values(), tuple(sum(column) / OTHER for column in zip(*_WEIGHTS.values(), strict=True)))
 
-_OF_ASCII = 7
-_ROWS_OF_ASCII = tuple(row[:_OF_ASCII] for row in _ROWS)
-
 # Names that tell a family; the first one found counts. Nemotron speaks Mistral's, unless made from a Llama.
 _NAMED = (
     ("deepseek", "deepseek"),
@@ -132,19 +129,36 @@ def tokenizer_of(model: str) -> int:
     return TOKENIZERS.index(told)
 
 
-def sizes_of(text: bytes) -> tuple[float, ...]:
-    """Return the tokens that *text*, in UTF-8, is to each of ``TOKENIZERS``: likely a little less."""
-    counts = _counted(_sample(text))
-    scale = MARGIN if len(text) <= SAMPLED else MARGIN * len(text) / SAMPLED
-    if len(counts) > _OF_ASCII:
-        return tuple([scale * sum(map(mul, counts, row)) for row in _ROWS])
-    c, d, e, f, g, h, i = map(float, counts)  # the same sums, on the way of nearly every request
-    return tuple(
-        [
-            scale * (c * small + d * capital + e * digit + f * single + g * pair + h * end + i * mark)
-            for small, capital, digit, single, pair, end, mark in _ROWS_OF_ASCII
-        ]
-    )
+class Sizes:
+    """The tokens that a text is to each of ``TOKENIZERS``, worked out as they are asked for.
+
+    A call needs those of one or two; whose they will be is not known when its text is read.
+    """
+
+    __slots__ = ("_around", "_counts", "_known", "_scale")
+
+    def __init__(self, text: bytes, around: int = 0) -> None:
+        """Count the kinds of characters of *text*, in UTF-8; so many tokens are *around* it."""
+        self._counts = _counted(_sample(text))
+        self._scale = MARGIN if len(text) <= SAMPLED else MARGIN * len(text) / SAMPLED
+        self._around = around
+        self._known: dict[int, int] = {}
+
+    def of_text(self, tokenizer: int) -> float:
+        """Return the tokens of the text by the *tokenizer* at that place: likely a little less."""
+        tokens: float = sum(map(mul, self._counts, _ROWS[tokenizer]))
+        return self._scale * tokens
+
+    def __getitem__(self, tokenizer: int) -> int:
+        """Return all tokens by the *tokenizer* at that place."""
+        known = self._known.get(tokenizer)
+        if known is None:
+            known = self._known[tokenizer] = int(self.of_text(tokenizer)) + 1 + self._around
+        return known
+
+    def __iter__(self) -> Iterator[int]:
+        """Return the tokens by each tokenizer."""
+        return map(self.__getitem__, range(len(_ROWS)))
 
 
 def _sample(text: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from freeroute.domain.tokenizers import OTHER, sizes_of
+from freeroute.domain.tokenizers import OTHER, Sizes
 
 # Of an answer nobody keeps the text: prose runs at about four bytes a token in every common tokenizer, code
 # and JSON lower.
@@ -58,7 +58,7 @@ class Demand(Struct, frozen=True):
 
     prompt: int
     max_output: int | None = None
-    sizes: tuple[int, ...] = ()
+    sizes: Sizes | tuple[int, ...] = ()
 
     def prompt_of(self, tokenizer: int) -> int:
         """Return the prompt's tokens by the *tokenizer* at that place of ``tokenizers.TOKENIZERS``."""
@@ -73,7 +73,7 @@ class Demand(Struct, frozen=True):
 def demand_of(text: bytes, messages: int, images: int, max_output: int | None = None) -> Demand:
     """Estimate what a prompt of *text* (UTF-8) in *messages* with *images* takes."""
     around = messages * TOKENS_PER_MESSAGE + images * TOKENS_PER_IMAGE
-    sizes = tuple([int(size) + 1 + around for size in sizes_of(text)])
+    sizes = Sizes(text, around)
     return Demand(sizes[OTHER], max_output, sizes)
 
 

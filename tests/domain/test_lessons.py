@@ -1,7 +1,7 @@
 from freeroute.domain.fitness import willing
 from freeroute.domain.needs import Need
 from freeroute.domain.outcome import Kind
-from freeroute.domain.tokenizers import sizes_of
+from freeroute.domain.tokenizers import TOKENIZERS
 from freeroute.domain.usage import Demand
 from tests.support.scenes import DEMAND, Scene
 
@@ -56,7 +56,7 @@ def test_a_number_of_choices_that_is_refused_is_spared_it_and_more_and_no_fewer(
 
 def prompt(one: int, others: int | None = None, output: int | None = None) -> Demand:
     """Return a demand that one tokenizer finds so long, and all *others* so long."""
-    sizes = (one, *[others or one] * (len(sizes_of(b"")) - 1))
+    sizes = (one, *[others or one] * (len(TOKENIZERS) - 1))
     return Demand(one, output, sizes)
 
 

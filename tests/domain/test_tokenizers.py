@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from freeroute.domain.tokenizers import OTHER, SAMPLED, TOKENIZERS, sizes_of, tokenizer_of
+from freeroute.domain.tokenizers import OTHER, SAMPLED, TOKENIZERS, Sizes, tokenizer_of
 from freeroute.domain.usage import TOKENS_PER_IMAGE, Demand, demand_of
 
 # What the tokenizers of gpt-oss, Llama 3, Qwen 3, Gemma 3, DeepSeek V3 and Mistral (Tekken) count.
@@ -100,6 +100,11 @@ COUNTED = [
 ]
 
 
+def sizes_of(text: bytes) -> list[float]:
+    sizes = Sizes(text)
+    return [sizes.of_text(place) for place in range(len(TOKENIZERS))]
+
+
 @pytest.mark.parametrize(("text", "counted"), COUNTED)
 def test_each_tokenizers_count_is_met_within_a_third(text: str, counted: tuple[int, ...]):
     for estimate, real in zip(sizes_of(text.encode()), counted, strict=False):
@@ -187,7 +192,7 @@ def test_a_models_name_tells_its_tokenizer(model: str, tokenizer: str):
 def test_a_demand_knows_the_prompt_by_each_tokenizer():
     demand = demand_of(b"Hello there, how are you today?", messages=2, images=1, max_output=7)
     assert demand.prompt == demand.prompt_of(OTHER)
-    assert len(demand.sizes) == len(TOKENIZERS)
+    assert len([*demand.sizes]) == len(TOKENIZERS)
     assert TOKENS_PER_IMAGE + 8 + 6 < demand.prompt < TOKENS_PER_IMAGE + 8 + 14
     assert demand.max_output == 7
     assert Demand(5).prompt_of(OTHER) == 5
