@@ -62,8 +62,12 @@ def undone(
     for path in reversed(ours):
         text, tree = _restored(form, text, tree, path, former)
     _check(form, text, tree)
-    bare = form.editor.read(scaffold) if scaffold else {}
-    return None if before is None and tree in ({}, bare) else text
+    begun = {_letters(one) for one in ("", form.editor.EMPTY, scaffold)}
+    return None if before is None and _letters(text) in begun else text
+
+
+def _letters(text: str) -> str:
+    return "".join(text.split())
 
 
 def _restored(

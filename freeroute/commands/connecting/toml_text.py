@@ -35,7 +35,7 @@ def put(text: str, path: Path, value: Any) -> str:
         if start < 0:
             gap = "" if not text else eol if text.endswith("\n") else eol * 2
             return text + gap + table
-        return text[:start] + table + (eol if text[end:] else "") + text[end:]
+        return text[:start] + table + text[end:]
     line = _line(text, path)
     if line is not None:
         return f"{text[: line.start('value')]}{_dumped(value)}{text[line.end('value') :]}"
@@ -52,7 +52,9 @@ def drop(text: str, path: Path) -> str:
         if start < 0:
             raise Unfit(f"{_dotted(path)} is not written as a table of its own")
         before, after = text[:start], text[end:]
-        return before + after if after else before.rstrip() + ("\n" if before.strip() else "")
+        if not after.strip():
+            return before.rstrip() + ("\n" if before.strip() else "")
+        return before + (after.lstrip("\r\n") if not before or before.endswith(("\n\n", "\n\r\n")) else after)
     line = _line(text, path)
     if line is None:
         raise Unfit(f"{_dotted(path)} is written in a way that is not understood")
@@ -60,7 +62,7 @@ def drop(text: str, path: Path) -> str:
 
 
 def _table(text: str, path: Path) -> tuple[int, int]:
-    """Return where the table at *path* begins and ends; -1 if it is not there. Comments of the next stay."""
+    """Return where the table at *path* begins and ends; -1 if it is not there. Comments after it stay."""
     names = r"[ \t]*\.[ \t]*".join(f'(?:{re.escape(str(one))}|"{re.escape(str(one))}")' for one in path)
     found = re.compile(rf"^[ \t]*\[[ \t]*{names}[ \t]*\][^\n]*(?:\n|\Z)", re.MULTILINE).search(text)
     if found is None:
@@ -68,7 +70,7 @@ def _table(text: str, path: Path) -> tuple[int, int]:
     following = _HEADER.search(text, found.end())
     end = len(text) if following is None else following.start()
     lines = text[found.end() : end].splitlines(keepends=True)
-    while following is not None and lines and (not lines[-1].strip() or lines[-1].lstrip().startswith("#")):
+    while lines and (not lines[-1].strip() or lines[-1].lstrip().startswith("#")):
         end -= len(lines.pop())
     return found.start(), end
 
