@@ -21,9 +21,9 @@ _NOBODY = Target("http://127.0.0.1:3000", None, Offered("free"), "free", ())
 
 @click.command()
 @click.argument("client", type=click.Choice(list(RECIPES)))
-@click.option("--write", "doing", flag_value="write", help="Write it into the client's own files.")
-@click.option("--dry-run", "doing", flag_value="dry-run", help="Show what --write would change.")
-@click.option("--undo", "doing", flag_value="undo", help="Take back all that --write did.")
+@click.option("--write", is_flag=True, help="Write it into the client's own files.")
+@click.option("--undo", is_flag=True, help="Take back all that --write did.")
+@click.option("--dry-run", is_flag=True, help="Show what --write, or --undo, would change; change nothing.")
 @click.option("--model", "-m", metavar="NAME", help="The model to begin with; free-smart if it is there.")
 @click.option(
     "--all-models", is_flag=True, help="Offer every model by name, beside free, free-fast and others."
@@ -39,7 +39,9 @@ _NOBODY = Target("http://127.0.0.1:3000", None, Offered("free"), "free", ())
 @options.url
 def setup(
     client: str,
-    doing: str | None,
+    write: bool,
+    undo: bool,
+    dry_run: bool,
     model: str | None,
     all_models: bool,
     shell: str,
@@ -58,34 +60,37 @@ def setup(
     freeroute setup claude-code --undo
     eval "$(freeroute setup env)"
     """
+    if write and undo:
+        raise click.UsageError("--write and --undo are each other's opposite: give one of them")
     recipe = RECIPES[client]
     env = environment()
     home = Home(Path.home(), env)
-    if doing == "undo":
-        return _undo(recipe, home)
+    if undo:
+        _undo(recipe, home, dry=dry_run)
+        return 0
     running = Running(url, {**env, "FREEROUTE_API_KEY": key} if key else env)
     target = ask(running, key or env.get("FREEROUTE_API_KEY") or None, model, every=all_models)
-    match doing:
-        case "write":
-            _write(recipe, target, home)
-        case "dry-run":
-            _show_changes(recipe, target, home)
-        case _:
-            _show(recipe, target, home, shell)
+    if dry_run:
+        _show_changes(recipe, target, home)
+    elif write:
+        _write(recipe, target, home)
+    else:
+        _show(recipe, target, home, shell)
     for note in recipe.notes(target):
         click.echo(note, err=bool(recipe.files(target, home) or recipe.variables(target)))
     return 0
 
 
-def _undo(recipe: Recipe, home: Home) -> int:
-    changes = [files.undo(edit) for edit in _files(recipe, _NOBODY, home)]
-    for change in changes:
-        if change is not None:
-            word = "removed" if change.after is None else "brought back"
-            click.echo(f"{word} {change.path}")
-    if not any(changes):
+def _undo(recipe: Recipe, home: Home, *, dry: bool) -> None:
+    edits = _files(recipe, _NOBODY, home)
+    found = [(edit, change) for edit in edits if (change := files.reverted(edit)) is not None]
+    for edit, change in found:  # a file that cannot be taken back was found before another one is
+        if not dry:
+            files.undo(edit)
+        removed, kept = ("would remove", "would bring back") if dry else ("removed", "brought back")
+        click.echo(f"{removed if change.after is None else kept} {change.path}")
+    if not found:
         click.echo(f"There is nothing to take back for {recipe.title}.")
-    return 0
 
 
 def _write(recipe: Recipe, target: Target, home: Home) -> None:

@@ -84,6 +84,34 @@ def test_a_client_of_several_files_gets_all_of_them_or_none(run, gateway):
     assert run("setup", "goose", "--undo").stdout.count("removed ") == 2
 
 
+def test_undoing_several_files_undoes_all_of_them_or_none(run, gateway):
+    directory = Path.home() / ".config" / "goose"
+    run("setup", "goose", "--write")
+    provider = directory / "custom_providers" / "custom_freeroute.json"
+    (directory / "config.yaml").write_text("a: [1\n")
+    told = run("setup", "goose", "--undo")
+    assert told.exit_code == 2
+    assert (told.stdout, "this is not valid YAML" in told.stderr) == ("", True)
+    assert provider.exists()
+
+
+def test_a_dry_run_writes_nothing_whatever_stands_beside_it(run, gateway):
+    path = Path.home() / ".codex" / "config.toml"
+    for words in (["--write", "--dry-run"], ["--dry-run", "--write"], ["--dry-run"]):
+        assert '+model = "free-smart"' in run("setup", "codex", *words).stdout
+        assert not path.exists()
+    run("setup", "codex", "--write", "--key", "fr-secret")
+    for words in (["--undo", "--dry-run"], ["--dry-run", "--undo"]):
+        assert run("setup", "codex", *words).stdout == f"would remove {path}\n"
+        assert path.exists()
+    run("setup", "codex", "--undo")
+    path.write_text("a = 1\n")
+    run("setup", "codex", "--write")
+    assert run("setup", "codex", "--undo", "--dry-run").stdout == f"would bring back {path}\n"
+    told = run("setup", "codex", "--write", "--undo")
+    assert (told.exit_code, "give one of them" in told.stderr) == (2, True)
+
+
 def test_files_are_where_their_variables_say(run, gateway, monkeypatch, tmp_path):
     for client, variable, name in [
         ("claude-code", "CLAUDE_CONFIG_DIR", "settings.json"),
