@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import click
+from msgspec.structs import replace
 
 from freeroute.commands import options
 from freeroute.commands.connecting import files
@@ -118,10 +119,12 @@ def _files(recipe: Recipe, target: Target, home: Home) -> list[files.Edit]:
 
 
 def _show(recipe: Recipe, target: Target, home: Home, shell: str) -> None:
+    if target.key and recipe.name != "env":  # which a shell reads
+        target = replace(target, key=HIDDEN)
     edits = recipe.files(target, home)
     for edit in edits:
         click.echo(f"# {edit.path}")
-        click.echo(_without_key(edited(edit.form, "", edit.values, edit.scaffold), target))
+        click.echo(edited(edit.form, "", edit.values, edit.scaffold))
     if edits:
         click.echo("--write merges this into what is there.", err=True)
     else:

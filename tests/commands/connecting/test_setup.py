@@ -145,6 +145,16 @@ def test_a_key_is_sent_and_written_but_not_shown(run, gateway, monkeypatch):
     assert gateway.calls.last.request.headers["authorization"] == "Bearer fr-other"
 
 
+@pytest.mark.parametrize("client", [name for name in RECIPES if name != "env"])
+@pytest.mark.parametrize("key", ["fr-secret", "fr-se'c\"ret"])
+def test_no_client_but_a_shell_is_shown_the_key(run, gateway, client, key):
+    told = run("setup", client, "--key", key)
+    assert told.exit_code == 0
+    assert "fr-se" not in told.stdout + told.stderr
+    if client in {"open-webui", "aider", "claude-code", "opencode", "continue"}:
+        assert "YOUR-KEY" in told.stdout
+
+
 def test_codex_and_goose_take_the_key_from_the_environment(run, gateway):
     for client in ("codex", "goose", "zed"):
         told = run("setup", client, "--key", "fr-secret")
