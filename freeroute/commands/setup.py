@@ -89,7 +89,10 @@ def _undo(recipe: Recipe, home: Home, *, dry: bool) -> None:
         if not dry:
             files.undo(edit)
         removed, kept = ("would remove", "would bring back") if dry else ("removed", "brought back")
-        click.echo(f"{removed if change.after is None else kept} {change.path}")
+        if change.copy_is_gone:
+            click.echo(f"nothing to take back in {change.path}: the copy of what it was is gone")
+        else:
+            click.echo(f"{removed if change.after is None else kept} {change.path}")
     if not found:
         click.echo(f"There is nothing to take back for {recipe.title}.")
 

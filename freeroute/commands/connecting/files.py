@@ -38,11 +38,15 @@ class Edit(Struct, frozen=True):
 
 
 class Change(Struct, frozen=True):
-    """A file that changes from *before* to *after*; None is no file."""
+    """A file that changes from *before* to *after*; None is no file.
+
+    If the *copy_is_gone* that tells what it was, it stays as it is.
+    """
 
     path: File
     before: str | None
     after: str | None
+    copy_is_gone: bool = False
 
     def diff(self) -> str:
         """Return the change as a unified diff."""
@@ -75,17 +79,21 @@ def write(edit: Edit) -> Change:
     if found.after == found.before:
         return found
     assert found.after is not None
+    known = _record(edit.path)
+    if known is not None and _lacks_copy(edit.path, known):
+        known = None
     try:
         edit.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        record = _record(edit.path)
-        if record is None:
-            record = _Record(None if found.before is None else _mode_of(edit.path), [])
-            if found.before is not None:
-                _replace(_copy(edit.path), found.before, 0o600)
+        record = known or _Record(None if found.before is None else _mode_of(edit.path), [])
+        if known is None and found.before is not None:
+            _replace(_copy(edit.path), found.before, 0o600)
         record.wrote = _merged(record.wrote, edit.values)
         _replace(_journal(edit.path), msgspec.json.encode(record).decode(), 0o600)
         _replace(edit.path.resolve(), found.after, _mode(edit))
     except OSError as exc:
+        if known is None:
+            with contextlib.suppress(OSError):
+                _forget(edit.path)
         raise ConfigError(f"{edit.path}: cannot be written: {exc.strerror}") from exc
     return found
 
@@ -99,11 +107,9 @@ def reverted(edit: Edit) -> Change | None:
     if record is None:
         return None
     now = _text(edit.path)
+    if now is None or _lacks_copy(edit.path, record):
+        return Change(edit.path, now, now, copy_is_gone=now is not None)
     before = None if record.mode is None else _text(_copy(edit.path))
-    if now is None:
-        return Change(edit.path, None, None)
-    if record.mode is not None and before is None:
-        raise ConfigError(f"{_copy(edit.path)}: is gone, so that {edit.path} is left as it is")
     with _explaining(edit.path):
         bom, plain = _split(now)
         was = None if before is None else _split(before)[1]
@@ -120,10 +126,9 @@ def undo(edit: Edit) -> Change | None:
     try:
         if found.after is None:
             edit.path.resolve().unlink(missing_ok=True)
-        else:
+        elif found.after != found.before:
             _replace(edit.path.resolve(), found.after, record.mode or 0o600)
-        for beside in (_copy(edit.path), _journal(edit.path)):
-            beside.unlink(missing_ok=True)
+        _forget(edit.path)
     except OSError as exc:
         raise ConfigError(f"{edit.path}: cannot be written: {exc.strerror}") from exc
     return found
@@ -143,6 +148,16 @@ def _copy(path: File) -> File:
 
 def _journal(path: File) -> File:
     return path.with_name(f"{path.name}.freeroute-undo")
+
+
+def _lacks_copy(path: File, record: _Record) -> bool:
+    return record.mode is not None and not _copy(path).exists()
+
+
+def _forget(path: File) -> None:
+    """Remove what lies beside the file at *path*; raises OSError."""
+    _journal(path).unlink(missing_ok=True)  # first: a copy by itself is in nobody's way
+    _copy(path).unlink(missing_ok=True)
 
 
 def _text(path: File) -> str | None:

@@ -156,19 +156,98 @@ def test_what_is_no_file_or_cannot_be_written_is_told(place):
         files.write(replace(edit, path=place / "b" / "settings.json"))
 
 
-def test_a_copy_or_a_record_that_is_gone_or_damaged_lets_the_file_be(place):
+def test_a_record_that_is_damaged_lets_the_file_be(place):
     edit = Edit(place / "settings.json", Form.JSON, {("b",): 2})
     edit.path.write_text("{}")
     files.write(edit)
     written = edit.path.read_text()
-    (place / "settings.json.before-freeroute").rename(place / "elsewhere")
-    with pytest.raises(ConfigError, match="is gone"):
-        files.undo(edit)
     (place / "settings.json.freeroute-undo").write_text("{")
     for act in (files.undo, files.write):
         with pytest.raises(ConfigError, match="is damaged"):
             act(replace(edit, values={("b",): 3}))
     assert edit.path.read_text() == written
+
+
+def test_a_record_without_its_copy_takes_nothing_back_and_goes(place):
+    edit = Edit(place / "settings.json", Form.JSON, {("b",): 2})
+    edit.path.write_text("{}")
+    files.write(edit)
+    written = edit.path.read_text()
+    (place / "settings.json.before-freeroute").unlink()
+    undone = files.undo(edit)
+    assert undone is not None
+    assert (undone.copy_is_gone, edit.path.read_text()) == (True, written)
+    assert there(edit) == ["settings.json"]
+    assert files.undo(edit) is None
+
+
+def test_a_record_without_its_copy_is_begun_anew_by_writing(place):
+    edit = Edit(place / "settings.json", Form.JSON, {("b",): 2})
+    edit.path.write_text("{}")
+    files.write(edit)
+    (place / "settings.json.before-freeroute").unlink()
+    edit.path.write_text('{"a": 1}')
+    files.write(edit)
+    files.undo(edit)
+    assert (edit.path.read_text(), there(edit)) == ('{"a": 1}', ["settings.json"])
+
+
+def test_what_cannot_be_written_leaves_nothing_beside_it(place):
+    kept = place / "dotfiles" / ("x" * 255)  # so long that no file can be made beside it, by root either
+    kept.parent.mkdir()
+    kept.write_text("{}")
+    edit = Edit(place / "home" / "settings.json", Form.JSON, {("b",): 2})
+    edit.path.parent.mkdir()
+    edit.path.symlink_to(kept)
+    with pytest.raises(ConfigError, match="cannot be written"):
+        files.write(edit)
+    assert (kept.read_text(), there(edit)) == ("{}", ["settings.json"])
+    assert files.undo(edit) is None
+
+
+def test_what_is_as_it_was_is_not_written_to_take_it_back(place):
+    edit = Edit(place / "settings.json", Form.JSON, {("b",): 2})
+    edit.path.write_text("{}")
+    files.write(edit)
+    (place / "dotfiles").mkdir()
+    kept = place / "dotfiles" / ("x" * 255)
+    kept.write_text("{}")
+    edit.path.unlink()
+    edit.path.symlink_to(kept)
+    files.undo(edit)
+    assert there(edit) == ["dotfiles", "settings.json"]
+
+
+UNDONE_AND_KILLED = """
+import os, sys
+from pathlib import Path
+from freeroute.commands.connecting import files
+from freeroute.commands.connecting.editing import Form
+left, unlink = int(sys.argv[2]), Path.unlink
+def dying(path, missing_ok=False):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), 9)
+    unlink(path, missing_ok=missing_ok)
+Path.unlink = dying
+files.undo(files.Edit(Path(sys.argv[1]), Form.JSON, {}))
+"""
+
+
+@pytest.mark.parametrize("at", range(2))
+def test_an_undo_that_was_killed_can_be_done_again(place, at):
+    edit = Edit(place / "settings.json", Form.JSON, {("b",): 2})
+    edit.path.write_text('{"a": 1}')
+    files.write(edit)
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-c", UNDONE_AND_KILLED, str(edit.path), str(at)]
+    assert subprocess.run(words, env=env, check=False).returncode == -signal.SIGKILL
+    files.undo(edit)
+    assert edit.path.read_text() == '{"a": 1}'
+    files.write(edit)
+    files.undo(edit)
+    assert (edit.path.read_text(), there(edit)) == ('{"a": 1}', ["settings.json"])
 
 
 def test_a_file_that_somebody_removed_is_not_made_again_by_undoing(place):

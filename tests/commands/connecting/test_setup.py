@@ -95,6 +95,17 @@ def test_undoing_several_files_undoes_all_of_them_or_none(run, gateway):
     assert provider.exists()
 
 
+def test_a_copy_that_is_gone_is_told_by_undoing(run, gateway):
+    path = Path.home() / ".codex" / "config.toml"
+    path.parent.mkdir()
+    path.write_text("a = 1\n")
+    run("setup", "codex", "--write")
+    path.with_name("config.toml.before-freeroute").unlink()
+    told = run("setup", "codex", "--undo")
+    assert (told.exit_code, "the copy of what it was is gone" in told.stdout) == (0, True)
+    assert "nothing to take back" in run("setup", "codex", "--undo").stdout
+
+
 def test_a_dry_run_writes_nothing_whatever_stands_beside_it(run, gateway):
     path = Path.home() / ".codex" / "config.toml"
     for words in (["--write", "--dry-run"], ["--dry-run", "--write"], ["--dry-run"]):
