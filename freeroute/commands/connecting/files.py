@@ -98,6 +98,11 @@ def write(edit: Edit) -> Change:
     return found
 
 
+def was_written(path: File) -> bool:
+    """Say whether something was written to the file at *path* that was not taken back."""
+    return _journal(path).exists()
+
+
 def reverted(edit: Edit) -> Change | None:
     """Return what taking back all that was written changes; None if there is nothing to take back.
 

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from freeroute.commands.connecting.editing import Form
-from freeroute.commands.connecting.files import Edit
+from freeroute.commands.connecting.files import Edit, was_written
 from freeroute.commands.connecting.target import Offered, Target
 from freeroute.commands.connecting.trees import Path
 
@@ -158,16 +158,19 @@ def _opencode_provider(target: Target) -> dict[str, Any]:
 
 
 def _opencode_files(target: Target, home: Home) -> list[Edit]:
+    """Besides the file that counts, the other one if it was written when that was not there yet."""
     directory = home.place("XDG_CONFIG_HOME", ".config") / "opencode"
-    path = directory / "opencode.jsonc"
+    plain, commented = directory / "opencode.json", directory / "opencode.jsonc"
+    paths = [commented if commented.exists() else plain]
+    if plain not in paths and plain.exists() and was_written(plain):
+        paths.append(plain)
     values: dict[Path, Any] = {
         ("provider", "freeroute"): _opencode_provider(target),
         ("model",): f"freeroute/{target.model.id}",
         ("small_model",): f"freeroute/{target.quick}",
     }
-    there = path if path.exists() else directory / "opencode.json"
     scaffold = '{\n  "$schema": "https://opencode.ai/config.json"\n}\n'
-    return [Edit(there, Form.JSON, values, scaffold, secret=target.key is not None)]
+    return [Edit(path, Form.JSON, values, scaffold, secret=target.key is not None) for path in paths]
 
 
 def _opencode_variables(target: Target) -> Variables:

@@ -142,6 +142,18 @@ def test_files_are_where_their_variables_say(run, gateway, monkeypatch, tmp_path
     assert "freeroute" in there.read_text()
 
 
+@pytest.mark.parametrize("again", [True, False])
+def test_opencode_is_taken_back_where_it_was_written_also_if_another_file_counts_since(run, gateway, again):
+    directory = Path.home() / ".config" / "opencode"
+    run("setup", "opencode", "--write")
+    (directory / "opencode.jsonc").write_text("{} // mine")
+    if again:
+        run("setup", "opencode", "--write")
+        assert "freeroute" in (directory / "opencode.jsonc").read_text()
+    assert f"removed {directory / 'opencode.json'}\n" in run("setup", "opencode", "--undo").stdout
+    assert {path.name: path.read_text() for path in directory.iterdir()} == {"opencode.jsonc": "{} // mine"}
+
+
 def test_a_key_is_sent_and_written_but_not_shown(run, gateway, monkeypatch):
     monkeypatch.setenv("FREEROUTE_API_KEY", "fr-secret")
     for words in (["setup", "aider"], ["setup", "aider", "--dry-run"], ["setup", "aider", "--write"]):
