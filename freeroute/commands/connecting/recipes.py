@@ -66,6 +66,13 @@ def _claude_variables(target: Target) -> Variables:
     }
 
 
+def _claude_run(target: Target) -> Variables:
+    """/env-vars, seen in 2.1.197: without the first, `env` in a settings file goes before the environment."""
+    # A key for Anthropic itself would be sent as well, and be the one that counts.
+    ours = {"CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST": "1", "ANTHROPIC_API_KEY": ""}
+    return {**_claude_variables(target), **ours}
+
+
 def _claude_files(target: Target, home: Home) -> list[Edit]:
     path = home.place("CLAUDE_CONFIG_DIR", ".claude") / "settings.json"
     values: dict[Path, Any] = {("env", name): value for name, value in _claude_variables(target).items()}
@@ -113,9 +120,12 @@ def _aider_files(target: Target, home: Home) -> list[Edit]:
 
 
 def _aider_variables(target: Target) -> Variables:
+    """Its own names go before its file, which goes before OpenAI's names."""
     return {
         "AIDER_MODEL": f"openai/{target.model.id}",
         "AIDER_SHOW_MODEL_WARNINGS": "false",
+        "AIDER_OPENAI_API_BASE": target.v1,
+        "AIDER_OPENAI_API_KEY": target.sent,
         "OPENAI_API_BASE": target.v1,
         "OPENAI_API_KEY": target.sent,
     }
@@ -287,8 +297,7 @@ _RECIPES = (
         "claude-code",
         "Claude Code",
         files=_claude_files,
-        # A key for Anthropic itself would be sent as well, and be the one that counts.
-        variables=lambda target: {**_claude_variables(target), "ANTHROPIC_API_KEY": ""},
+        variables=_claude_run,
         notes=lambda _: ["Where ANTHROPIC_API_KEY is set, unset it: it would be sent instead."],
         program="claude",
         install="npm install -g @anthropic-ai/claude-code",

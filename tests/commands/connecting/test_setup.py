@@ -272,6 +272,16 @@ def test_codex_and_opencode_get_their_provider_for_this_once(programs):
     assert content["provider"]["freeroute"]["options"]["baseURL"] == f"{url}/v1"
 
 
+def test_the_file_of_another_gateway_does_not_overrule_what_a_client_is_started_with(programs):
+    _, (words, env), _, url = started(programs, "claude-code", FREEROUTE_API_KEY="fr-secret")
+    assert env["CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST"] == "1"
+    assert (env["ANTHROPIC_BASE_URL"], env["ANTHROPIC_AUTH_TOKEN"]) == (url, "fr-secret")
+    assert words == []  # others see these in `ps`
+    _, (words, env), _, url = started(programs, "aider", FREEROUTE_API_KEY="fr-secret")
+    assert (env["AIDER_OPENAI_API_BASE"], env["AIDER_OPENAI_API_KEY"]) == (f"{url}/v1", "fr-secret")
+    assert words == []
+
+
 def test_any_command_is_started_with_all_the_variables(programs):
     code, (words, env), _, url = started(programs, "env", "--", "mine", "-m", "x")
     assert (code, words) == (7, ["-m", "x"])
