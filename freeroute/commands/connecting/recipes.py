@@ -37,13 +37,14 @@ Variables = Mapping[str, str]
 class Recipe(Struct, frozen=True):
     """One client: *program* is what starts it, *install* how it is had; *arguments* come before one's own.
 
-    It *needs_files* if its variables alone do not do, for one run either.
+    It *needs_files* if its variables alone do not do, for one run either. What is *unset* goes before them.
     """
 
     name: str
     title: str
     files: Callable[[Target, Home], list[Edit]] = lambda target, home: []
     variables: Callable[[Target], Variables] = lambda target: {}
+    unset: tuple[str, ...] = ()
     arguments: Callable[[Target], list[str]] = lambda target: []
     notes: Callable[[Target], list[str]] = lambda target: []
     program: str | None = None
@@ -379,7 +380,8 @@ _RECIPES = (
         program="gemini",
         install="npm install -g @google/gemini-cli",
     ),
-    Recipe("env", "any program", variables=_every_variable),
+    # SDKs take these keys before ours, or send them as well.
+    Recipe("env", "any program", variables=_every_variable, unset=("ANTHROPIC_API_KEY", "GOOGLE_API_KEY")),
 )
 
 RECIPES = {recipe.name: recipe for recipe in _RECIPES}

@@ -170,17 +170,18 @@ def test_a_client_without_a_file_says_what_to_do_instead(run, gateway):
 
 
 @pytest.mark.parametrize(
-    ("shell", "line"),
+    ("shell", "line", "gone"),
     [
-        ("sh", "export OPENAI_API_KEY='it'\"'\"'s \\x'"),
-        ("fish", "set -gx OPENAI_API_KEY 'it\\'s \\\\x'"),
-        ("powershell", "$env:OPENAI_API_KEY = 'it''s \\x'"),
+        ("sh", "export OPENAI_API_KEY='it'\"'\"'s \\x'", "unset {}"),
+        ("fish", "set -gx OPENAI_API_KEY 'it\\'s \\\\x'", "set -e {}"),
+        ("powershell", "$env:OPENAI_API_KEY = 'it''s \\x'", "Remove-Item Env:{} -ErrorAction Ignore"),
     ],
 )
-def test_variables_are_written_so_that_a_shell_reads_them_whole(run, gateway, shell, line):
+def test_variables_are_written_so_that_a_shell_reads_them_whole(run, gateway, shell, line, gone):
     told = run("setup", "env", "--shell", shell, "--key", "it's \\x").stdout
     assert line in told.splitlines()
-    assert told.count("\n") == 7
+    assert told.splitlines()[:2] == [gone.format(name) for name in ("ANTHROPIC_API_KEY", "GOOGLE_API_KEY")]
+    assert told.count("\n") == 9
 
 
 def test_the_dashboard_says_the_same():
@@ -283,8 +284,10 @@ def test_the_file_of_another_gateway_does_not_overrule_what_a_client_is_started_
 
 
 def test_any_command_is_started_with_all_the_variables(programs):
-    code, (words, env), _, url = started(programs, "env", "--", "mine", "-m", "x")
+    own = {"ANTHROPIC_API_KEY": "sk-ant-own", "GOOGLE_API_KEY": "AIza-own"}
+    code, (words, env), _, url = started(programs, "env", "--", "mine", "-m", "x", **own)
     assert (code, words) == (7, ["-m", "x"])
+    assert not own.keys() & env.keys()  # SDKs would send them here
     assert env["OPENAI_BASE_URL"] == f"{url}/v1"
     assert env["ANTHROPIC_BASE_URL"] == env["OLLAMA_HOST"] == url
 
