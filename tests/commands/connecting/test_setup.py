@@ -273,6 +273,17 @@ def test_codex_and_opencode_get_their_provider_for_this_once(programs):
     assert content["provider"]["freeroute"]["options"]["baseURL"] == f"{url}/v1"
 
 
+@pytest.mark.parametrize(
+    ("words", "chosen", "quick"), [([], "free-smart", "free-fast"), (["-m", "free"], "free", "free")]
+)
+def test_claude_code_begins_with_the_model_that_was_chosen(programs, run, gateway, words, chosen, quick):
+    told = {"ANTHROPIC_MODEL": chosen, "ANTHROPIC_DEFAULT_HAIKU_MODEL": quick}
+    _, (_, env), _, _ = started(programs, *words, "claude-code")
+    assert told.items() <= env.items()
+    written = json.loads(run("setup", "claude-code", *words).stdout.partition("\n")[2])
+    assert told.items() <= written["env"].items()
+
+
 def test_the_file_of_another_gateway_does_not_overrule_what_a_client_is_started_with(programs):
     _, (words, env), _, url = started(programs, "claude-code", FREEROUTE_API_KEY="fr-secret")
     assert env["CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST"] == "1"
