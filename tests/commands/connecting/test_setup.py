@@ -17,13 +17,21 @@ from tests.commands.conftest import ROOT, process
 GATEWAY = "http://127.0.0.1:3000"
 
 
-def entry(name: str, context: int | None = 131_072, *, meta: bool = False) -> dict[str, object]:
+def entry(
+    name: str,
+    context: int | None = 131_072,
+    *,
+    meta: bool = False,
+    gives: str = "text",
+    available: bool = True,
+    back_at: float | None = None,
+) -> dict[str, object]:
     return {
         "id": name,
         "context_length": context,
         "top_provider": {"max_completion_tokens": None},
-        "architecture": {"input_modalities": ["text"]},
-        "freeroute": {"available": True, "meta": True} if meta else {"available": True},
+        "architecture": {"input_modalities": ["text"], "output_modalities": [gives]},
+        "freeroute": {"available": available, "back_at": back_at} | ({"meta": True} if meta else {}),
     }
 
 
@@ -153,6 +161,34 @@ def test_what_the_gateway_does_not_have_is_told(run, gateway):
     assert told.exit_code == 1
     assert "start one with `freeroute serve`" in told.stderr
     assert list(Path.home().iterdir()) == []
+
+
+def test_no_client_is_pointed_at_a_model_that_does_not_chat(run, gateway):
+    vectors = entry("gemini/vectors", gives="embeddings")
+    gateway.get(f"{GATEWAY}/v1/models").respond(json={"data": [*MODELS["data"], vectors]})
+    gateway.get(f"{GATEWAY}/v1/models/vectors").respond(json=vectors)
+    for name in ("gemini/vectors", "vectors"):
+        for words in (["setup", "-m", name, "claude-code", "--write"], ["run", "-m", name, "env", "sh"]):
+            told = run(*words)
+            assert (told.exit_code, told.stdout) == (1, "")
+            assert f"{name} does not chat; take one that does, such as free-smart" in told.stderr
+    gateway.get(f"{GATEWAY}/v1/models").respond(json={"data": [vectors]})
+    assert "has no model yet to chat with" in run("setup", "claude-code").stderr
+    assert list(Path.home().iterdir()) == []
+
+
+def test_no_client_is_pointed_at_a_name_that_nothing_stands_behind(run, gateway):
+    empty = [entry(name, None, meta=True, available=False) for name in ("free", "free-fast", "free-smart")]
+    gateway.get(f"{GATEWAY}/v1/models").respond(json={"data": empty})
+    for words in ([], ["--write"], ["-m", "free"]):
+        told = run("setup", "claude-code", *words)
+        assert (told.exit_code, told.stdout) == (1, "")
+        assert "give it a key of a provider" in told.stderr
+    spent = entry("groq/m", available=False, back_at=2e9)
+    gateway.get(f"{GATEWAY}/v1/models").respond(json={"data": [*empty, spent]})
+    assert "groq/m" in run("setup", "claude-code").stdout
+    told = run("setup", "claude-code", "-m", "free")
+    assert (told.exit_code, "`freeroute explain free` says why" in told.stderr) == (1, True)
 
 
 def test_undoing_asks_no_gateway(run, gateway):
