@@ -47,7 +47,8 @@ def run(client: str, words: tuple[str, ...], model: str | None, key: str | None,
     home = Home(Path.home(), env)
     if recipe.needs_files and any(files.change(edit).diff() for edit in recipe.files(target, home)):
         raise Failed(f"{recipe.title} has to be set up, once: `freeroute setup {client} --write`")
-    variables = {**os.environ, **recipe.variables(target)}
+    kept = {name: value for name, value in os.environ.items() if name not in recipe.unset}
+    variables = {**kept, **recipe.variables(target)}
     try:
         os.execve(found, [program, *recipe.arguments(target), *rest], variables)
     except OSError as exc:

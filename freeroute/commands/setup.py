@@ -1,7 +1,7 @@
 """``freeroute setup``: point a client at a running gateway, by what it reads or what it says to people."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -131,24 +131,27 @@ def _show(recipe: Recipe, target: Target, home: Home, shell: str) -> None:
     if edits:
         click.echo("--write merges this into what is there.", err=True)
     else:
-        click.echo(_exports(recipe.variables(target), shell), nl=False)
+        click.echo(_exports(recipe.variables(target), recipe.unset, shell), nl=False)
 
 
 def _without_key(text: str, target: Target) -> str:
     return text.replace(target.key, HIDDEN) if target.key else text
 
 
-def _exports(variables: Mapping[str, str], shell: str) -> str:
-    """Return the lines that set *variables* in *shell*, for it to read."""
+def _exports(variables: Mapping[str, str], unset: Sequence[str], shell: str) -> str:
+    """Return the lines that set *variables* in *shell* and take out those *unset*, for it to read."""
     match shell:
         case "fish":
+            gone = [f"set -e {name}" for name in unset]
             lines = [f"set -gx {name} {_in_fish(value)}" for name, value in variables.items()]
         case "powershell":
+            gone = [f"Remove-Item Env:{name} -ErrorAction Ignore" for name in unset]
             doubled = {name: value.replace("'", "''") for name, value in variables.items()}
             lines = [f"$env:{name} = '{value}'" for name, value in doubled.items()]
         case _:
+            gone = [f"unset {name}" for name in unset]
             lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(f"{line}\n" for line in (*gone, *lines))
 
 
 def _in_fish(text: str) -> str:

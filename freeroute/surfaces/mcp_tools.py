@@ -59,7 +59,10 @@ class ListModels(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ListedModel(Struct, frozen=True):
-    """One name to ask for; *back_in* is in seconds, *context* in tokens."""
+    """One name to ask for; *back_in* is in seconds, *context* in tokens.
+
+    *output_modalities* are as in ``/v1/models``: ``text`` for what chats, else ``embeddings`` and the like.
+    """
 
     id: str
     usable: bool
@@ -67,6 +70,7 @@ class ListedModel(Struct, frozen=True):
     context: int | None
     tools: bool
     images: bool
+    output_modalities: list[str]
 
 
 class ModelList(Struct, frozen=True):
@@ -96,6 +100,7 @@ def _listed(asking: Asking, entry: dict[str, Any]) -> ListedModel:
         context=entry["context_length"],
         tools="tools" in entry["supported_parameters"],
         images="image" in entry["architecture"]["input_modalities"],
+        output_modalities=entry["architecture"]["output_modalities"],
     )
 
 
@@ -316,7 +321,8 @@ TOOLS: Sequence[Tool] = (
     Tool(
         "list_models",
         "Usable models",
-        "The names that can be asked for as `model`, whether each can be used now, and when it is back.",
+        "The names that can be asked for as `model`, whether each can be used now, and when it is back. "
+        "Those with `text` among their output_modalities chat; the others embed, draw, speak and so on.",
         ListModels,
         ModelList,
         list_models,

@@ -46,21 +46,26 @@ def mcp(world, dashboard):
     """Return what asks a gateway over MCP."""
 
     def mcp(policy: Policy = POLICY) -> "Asker":
-        world.gateway.enrol(policy.clients)
-        fake = FakeGateway()
-        app = build_asgi(
-            world.gateway,
-            Guard(policy, world.clock),
-            live=FakeLive(),
-            reload=fake.reload,
-            render=fake.render,
-            dashboard=dashboard,
-            administration=administration(),
-            clock=world.clock,
-        )
-        return Asker(app)
+        return asking(world, dashboard, policy)
 
     return mcp
+
+
+def asking(world: World, dashboard: Any, policy: Policy) -> "Asker":
+    """Return what asks the gateway of *world* over MCP."""
+    world.gateway.enrol(policy.clients)
+    fake = FakeGateway()
+    app = build_asgi(
+        world.gateway,
+        Guard(policy, world.clock),
+        live=FakeLive(),
+        reload=fake.reload,
+        render=fake.render,
+        dashboard=dashboard,
+        administration=administration(),
+        clock=world.clock,
+    )
+    return Asker(app)
 
 
 class Asker:
@@ -316,6 +321,15 @@ async def test_models_are_those_that_can_be_used_now(mcp, world):
     assert (len(short["models"]), short["more"]) == (1, 5)
     none = (await mcp().call("list_models", {"search": "nothing"}))["structuredContent"]
     assert none == {"models": [], "more": 0}
+
+
+async def test_models_that_chat_can_be_told_from_others(dashboard):
+    groq = provider("groq", model("big"), model("vectors", capabilities=["embeddings"]))
+    asker = asking(World(groq), dashboard, POLICY)
+    listed = (await asker.call("list_models"))["structuredContent"]["models"]
+    gives = {one["id"]: one["output_modalities"] for one in listed}
+    assert gives["groq/big"] == gives["free"] == ["text"]
+    assert gives["groq/vectors"] == ["embeddings"]
 
 
 async def test_a_model_without_quota_is_left_out_unless_it_is_asked_for(mcp, world):

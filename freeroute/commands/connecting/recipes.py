@@ -37,13 +37,14 @@ Variables = Mapping[str, str]
 class Recipe(Struct, frozen=True):
     """One client: *program* is what starts it, *install* how it is had; *arguments* come before one's own.
 
-    It *needs_files* if its variables alone do not do, for one run either.
+    It *needs_files* if its variables alone do not do, for one run either. What is *unset* goes before them.
     """
 
     name: str
     title: str
     files: Callable[[Target, Home], list[Edit]] = lambda target, home: []
     variables: Callable[[Target], Variables] = lambda target: {}
+    unset: tuple[str, ...] = ()
     arguments: Callable[[Target], list[str]] = lambda target: []
     notes: Callable[[Target], list[str]] = lambda target: []
     program: str | None = None
@@ -60,10 +61,18 @@ def _claude_variables(target: Target) -> Variables:
     return {
         "ANTHROPIC_BASE_URL": target.url,
         "ANTHROPIC_AUTH_TOKEN": target.sent,
+        "ANTHROPIC_MODEL": model,
         "ANTHROPIC_DEFAULT_OPUS_MODEL": model,
         "ANTHROPIC_DEFAULT_SONNET_MODEL": model,
         "ANTHROPIC_DEFAULT_HAIKU_MODEL": target.quick,
     }
+
+
+def _claude_run(target: Target) -> Variables:
+    """/env-vars, seen in 2.1.197: without the first, `env` in a settings file goes before the environment."""
+    # A key for Anthropic itself would be sent as well, and be the one that counts.
+    ours = {"CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST": "1", "ANTHROPIC_API_KEY": ""}
+    return {**_claude_variables(target), **ours}
 
 
 def _claude_files(target: Target, home: Home) -> list[Edit]:
@@ -113,9 +122,12 @@ def _aider_files(target: Target, home: Home) -> list[Edit]:
 
 
 def _aider_variables(target: Target) -> Variables:
+    """Its own names go before its file, which goes before OpenAI's names."""
     return {
         "AIDER_MODEL": f"openai/{target.model.id}",
         "AIDER_SHOW_MODEL_WARNINGS": "false",
+        "AIDER_OPENAI_API_BASE": target.v1,
+        "AIDER_OPENAI_API_KEY": target.sent,
         "OPENAI_API_BASE": target.v1,
         "OPENAI_API_KEY": target.sent,
     }
@@ -290,8 +302,7 @@ _RECIPES = (
         "claude-code",
         "Claude Code",
         files=_claude_files,
-        # A key for Anthropic itself would be sent as well, and be the one that counts.
-        variables=lambda target: {**_claude_variables(target), "ANTHROPIC_API_KEY": ""},
+        variables=_claude_run,
         notes=lambda _: ["Where ANTHROPIC_API_KEY is set, unset it: it would be sent instead."],
         program="claude",
         install="npm install -g @anthropic-ai/claude-code",
@@ -373,7 +384,8 @@ _RECIPES = (
         program="gemini",
         install="npm install -g @google/gemini-cli",
     ),
-    Recipe("env", "any program", variables=_every_variable),
+    # SDKs take these keys before ours, or send them as well.
+    Recipe("env", "any program", variables=_every_variable, unset=("ANTHROPIC_API_KEY", "GOOGLE_API_KEY")),
 )
 
 RECIPES = {recipe.name: recipe for recipe in _RECIPES}

@@ -51,18 +51,37 @@ def ask(running: Running, key: str | None, model: str | None, *, every: bool) ->
     Offered are the meta-models and *model*; *every* one if that is wanted.
     """
     listed = running.get("/v1/models")["data"]
-    known = {entry["id"]: _offered(entry) for entry in listed}
-    if not known:
-        raise Failed(
-            "the gateway has no model yet: give it a key of a provider, or look at `freeroute doctor`"
-        )
-    chosen = model or next((name for name in USUAL if name in known), next(iter(known)))
-    if chosen not in known:  # an alias or a family; what is nothing of the kind is refused with the nearest
-        known[chosen] = _offered({**running.get(f"/v1/models/{chosen}"), "id": chosen})
+    entries = {entry["id"]: entry for entry in listed}
+    if model and model not in entries:  # an alias or a family; else it is refused with the nearest
+        entries[model] = {**running.get(f"/v1/models/{model}"), "id": model}
+    chosen = _chosen(entries, model)
+    known = {name: _offered(entry) for name, entry in entries.items()}
     metas = [entry["id"] for entry in listed if entry["freeroute"].get("meta") or (every and _talks(entry))]
     names = dict.fromkeys([chosen, *metas])
     quick = chosen if model or "free-fast" not in known else "free-fast"
     return Target(running.url, key, known[chosen], quick, tuple(known[name] for name in names))
+
+
+def _chosen(entries: dict[str, dict[str, Any]], model: str | None) -> str:
+    """Return *model*, or the usual one of *entries*; raises Failed if no client could chat with it."""
+    fit = [name for name, entry in entries.items() if _talks(entry) and _stands(entry)]
+    if not fit:
+        raise Failed(
+            "the gateway has no model yet to chat with: give it a key of a provider, "
+            "or look at `freeroute doctor`"
+        )
+    usual = next((name for name in USUAL if name in fit), fit[0])
+    if model and not _talks(entries[model]):
+        raise Failed(f"{model} does not chat; take one that does, such as {usual}")
+    if model and not _stands(entries[model]):
+        raise Failed(f"nothing answers for {model} as it is now: `freeroute explain {model}` says why")
+    return model or usual
+
+
+def _stands(entry: dict[str, Any]) -> bool:
+    """Say whether somebody answers for a name, now or at a time that is known."""
+    state = entry["freeroute"]
+    return bool(state["available"]) or state["back_at"] is not None
 
 
 def _talks(entry: dict[str, Any]) -> bool:

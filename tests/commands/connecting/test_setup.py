@@ -17,13 +17,21 @@ from tests.commands.conftest import ROOT, process
 GATEWAY = "http://127.0.0.1:3000"
 
 
-def entry(name: str, context: int | None = 131_072, *, meta: bool = False) -> dict[str, object]:
+def entry(
+    name: str,
+    context: int | None = 131_072,
+    *,
+    meta: bool = False,
+    gives: str = "text",
+    available: bool = True,
+    back_at: float | None = None,
+) -> dict[str, object]:
     return {
         "id": name,
         "context_length": context,
         "top_provider": {"max_completion_tokens": None},
-        "architecture": {"input_modalities": ["text"]},
-        "freeroute": {"available": True, "meta": True} if meta else {"available": True},
+        "architecture": {"input_modalities": ["text"], "output_modalities": [gives]},
+        "freeroute": {"available": available, "back_at": back_at} | ({"meta": True} if meta else {}),
     }
 
 
@@ -216,6 +224,34 @@ def test_what_the_gateway_does_not_have_is_told(run, gateway):
     assert list(Path.home().iterdir()) == []
 
 
+def test_no_client_is_pointed_at_a_model_that_does_not_chat(run, gateway):
+    vectors = entry("gemini/vectors", gives="embeddings")
+    gateway.get(f"{GATEWAY}/v1/models").respond(json={"data": [*MODELS["data"], vectors]})
+    gateway.get(f"{GATEWAY}/v1/models/vectors").respond(json=vectors)
+    for name in ("gemini/vectors", "vectors"):
+        for words in (["setup", "-m", name, "claude-code", "--write"], ["run", "-m", name, "env", "sh"]):
+            told = run(*words)
+            assert (told.exit_code, told.stdout) == (1, "")
+            assert f"{name} does not chat; take one that does, such as free-smart" in told.stderr
+    gateway.get(f"{GATEWAY}/v1/models").respond(json={"data": [vectors]})
+    assert "has no model yet to chat with" in run("setup", "claude-code").stderr
+    assert list(Path.home().iterdir()) == []
+
+
+def test_no_client_is_pointed_at_a_name_that_nothing_stands_behind(run, gateway):
+    empty = [entry(name, None, meta=True, available=False) for name in ("free", "free-fast", "free-smart")]
+    gateway.get(f"{GATEWAY}/v1/models").respond(json={"data": empty})
+    for words in ([], ["--write"], ["-m", "free"]):
+        told = run("setup", "claude-code", *words)
+        assert (told.exit_code, told.stdout) == (1, "")
+        assert "give it a key of a provider" in told.stderr
+    spent = entry("groq/m", available=False, back_at=2e9)
+    gateway.get(f"{GATEWAY}/v1/models").respond(json={"data": [*empty, spent]})
+    assert "groq/m" in run("setup", "claude-code").stdout
+    told = run("setup", "claude-code", "-m", "free")
+    assert (told.exit_code, "`freeroute explain free` says why" in told.stderr) == (1, True)
+
+
 def test_undoing_asks_no_gateway(run, gateway):
     run("setup", "claude-code", "--write")
     gateway.get(f"{GATEWAY}/v1/models").mock(side_effect=httpx.ConnectError("refused"))
@@ -231,17 +267,18 @@ def test_a_client_without_a_file_says_what_to_do_instead(run, gateway):
 
 
 @pytest.mark.parametrize(
-    ("shell", "line"),
+    ("shell", "line", "gone"),
     [
-        ("sh", "export OPENAI_API_KEY='it'\"'\"'s \\x'"),
-        ("fish", "set -gx OPENAI_API_KEY 'it\\'s \\\\x'"),
-        ("powershell", "$env:OPENAI_API_KEY = 'it''s \\x'"),
+        ("sh", "export OPENAI_API_KEY='it'\"'\"'s \\x'", "unset {}"),
+        ("fish", "set -gx OPENAI_API_KEY 'it\\'s \\\\x'", "set -e {}"),
+        ("powershell", "$env:OPENAI_API_KEY = 'it''s \\x'", "Remove-Item Env:{} -ErrorAction Ignore"),
     ],
 )
-def test_variables_are_written_so_that_a_shell_reads_them_whole(run, gateway, shell, line):
+def test_variables_are_written_so_that_a_shell_reads_them_whole(run, gateway, shell, line, gone):
     told = run("setup", "env", "--shell", shell, "--key", "it's \\x").stdout
     assert line in told.splitlines()
-    assert told.count("\n") == 7
+    assert told.splitlines()[:2] == [gone.format(name) for name in ("ANTHROPIC_API_KEY", "GOOGLE_API_KEY")]
+    assert told.count("\n") == 9
 
 
 def test_the_dashboard_says_the_same():
@@ -333,9 +370,32 @@ def test_codex_and_opencode_get_their_provider_for_this_once(programs):
     assert content["provider"]["freeroute"]["options"]["baseURL"] == f"{url}/v1"
 
 
+@pytest.mark.parametrize(
+    ("words", "chosen", "quick"), [([], "free-smart", "free-fast"), (["-m", "free"], "free", "free")]
+)
+def test_claude_code_begins_with_the_model_that_was_chosen(programs, run, gateway, words, chosen, quick):
+    told = {"ANTHROPIC_MODEL": chosen, "ANTHROPIC_DEFAULT_HAIKU_MODEL": quick}
+    _, (_, env), _, _ = started(programs, *words, "claude-code")
+    assert told.items() <= env.items()
+    written = json.loads(run("setup", "claude-code", *words).stdout.partition("\n")[2])
+    assert told.items() <= written["env"].items()
+
+
+def test_the_file_of_another_gateway_does_not_overrule_what_a_client_is_started_with(programs):
+    _, (words, env), _, url = started(programs, "claude-code", FREEROUTE_API_KEY="fr-secret")
+    assert env["CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST"] == "1"
+    assert (env["ANTHROPIC_BASE_URL"], env["ANTHROPIC_AUTH_TOKEN"]) == (url, "fr-secret")
+    assert words == []  # others see these in `ps`
+    _, (words, env), _, url = started(programs, "aider", FREEROUTE_API_KEY="fr-secret")
+    assert (env["AIDER_OPENAI_API_BASE"], env["AIDER_OPENAI_API_KEY"]) == (f"{url}/v1", "fr-secret")
+    assert words == []
+
+
 def test_any_command_is_started_with_all_the_variables(programs):
-    code, (words, env), _, url = started(programs, "env", "--", "mine", "-m", "x")
+    own = {"ANTHROPIC_API_KEY": "sk-ant-own", "GOOGLE_API_KEY": "AIza-own"}
+    code, (words, env), _, url = started(programs, "env", "--", "mine", "-m", "x", **own)
     assert (code, words) == (7, ["-m", "x"])
+    assert not own.keys() & env.keys()  # SDKs would send them here
     assert env["OPENAI_BASE_URL"] == f"{url}/v1"
     assert env["ANTHROPIC_BASE_URL"] == env["OLLAMA_HOST"] == url
 
