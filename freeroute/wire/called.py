@@ -31,7 +31,7 @@ class _Growing:
 
     def take(self, piece: CallPiece) -> None:
         self.id = self.id or piece.id
-        self.name = self.name or piece.name
+        self.name += piece.name
         self._written.append(piece.arguments)
         self._object.feed(piece.arguments)
 

@@ -115,6 +115,21 @@ async def test_several_calls_at_once_are_told_apart(play, speaker, stream):
     assert len({call.id for call in heard.calls}) == 2
 
 
+@pytest.mark.parametrize("pieces", [("wea", "ther"), ("weather", "weather")])
+async def test_a_name_in_pieces_is_put_together_and_one_said_twice_is_not_doubled(play, speaker, pieces):
+    needs(speaker, "tools", "streams")
+    first, second = (
+        event({"tool_calls": [{"index": 0, **more, "type": "function", "function": {"name": name}}]})
+        for name, more in zip(pieces, ({"id": "call_1"}, {}), strict=True)
+    )
+    arguments = event({"tool_calls": [{"index": 0, "function": {"arguments": '{"city":"Ulm"}'}}]})
+    chunks = [ROLE, first, second, arguments, event(finish="tool_calls"), COUNTED, DONE]
+    heard = await Talk(await play(sse(*chunks), alpha=able("tools")), speaker).ask(
+        stream=True, tools=(WEATHER,)
+    )
+    assert [(call.name, call.arguments) for call in heard.calls] == [("weather", {"city": "Ulm"})]
+
+
 async def test_text_before_a_call_is_told_too(play, speaker, stream):
     needs(speaker, "tools")
     function = {"name": "weather", "arguments": '{"city":"Ulm"}'}

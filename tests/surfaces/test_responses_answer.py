@@ -149,6 +149,13 @@ def test_a_tool_of_free_text_is_called_with_its_text():
     ]
 
 
+def test_a_call_is_told_once_its_name_is_whole():
+    _, events = told(called(0, "", "apply_"), called(0, "", "patch"), called(0, '{"input": "a"}'))
+    [item] = events[-1]["response"]["output"]
+    assert (item["type"], item["call_id"]) == ("custom_tool_call", "call_0")
+    assert (item["name"], item["input"]) == ("apply_patch", "a")
+
+
 def test_text_after_a_call_is_a_message_of_its_own():
     _, events = told(chunk(content="A"), called(0, "{}", "weather"), chunk(content="B"), chunk("stop"))
     kinds = [item["type"] for item in events[-1]["response"]["output"]]
