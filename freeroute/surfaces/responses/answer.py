@@ -158,6 +158,8 @@ class _Call(_Growing):
         self._tell("response.function_call_arguments.delta", delta=arguments)
 
     def end(self, status: str) -> None:
+        if status == _COMPLETED and not "".join(self._pieces).strip():
+            self.say("{}")
         whole = self.item["arguments"] = "".join(self._pieces)
         self._tell("response.function_call_arguments.done", arguments=whole, name=self.item["name"])
         super().end(status)
