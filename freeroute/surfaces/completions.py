@@ -149,5 +149,8 @@ class _Telling:
 def _text_of(choice: Choice) -> str:
     if isinstance(choice.text, str):
         return choice.text
-    content = choice.said.content if choice.said is not None else None
-    return content if isinstance(content, str) else split_parts(content)[0]
+    if choice.said is None:
+        return ""
+    content, refusal = choice.said.content, choice.said.refusal
+    text = content if isinstance(content, str) else split_parts(content)[0]
+    return text + refusal if isinstance(refusal, str) else text
