@@ -24,6 +24,7 @@ _TEXT = msgspec.json.Decoder(str)
 _FLAG = msgspec.json.Decoder(bool)
 _WHOLE = msgspec.json.Decoder(int)
 _OWN = frozenset({"prompt", "suffix", "echo", "best_of", "logprobs"})
+_SAYING = ("text", "logprobs", "finish_reason")
 _encode = msgspec.json.encode
 
 
@@ -100,12 +101,8 @@ class _Telling:
         """Return the completion to which the answer *body* comes."""
         answer = msgspec.json.decode(body)
         found = inspect(body) or Piece()
-        given = answer.get("choices") or ()
         answer["object"] = "text_completion"
-        answer["choices"] = [
-            self._choice(choice, raw.get("logprobs"))
-            for choice, raw in zip(found.choices or (), given, strict=True)
-        ]
+        answer["choices"] = [self._choice(choice) for choice in found.choices or ()]
         return _encode(answer)
 
     def events(self, payloads: Sequence[bytes]) -> bytes:
@@ -128,18 +125,19 @@ class _Telling:
         if error := error_in(piece):
             # Of an error that is told twice the choice is no completion.
             return b"" if piece.choices and piece.error else frame(_encode({"error": error}))
-        choices = [self._choice(choice, None) for choice in piece.choices or ()]
-        choices = [choice for choice in choices if choice["text"] or choice["finish_reason"]]
+        choices = [self._choice(choice) for choice in piece.choices or ()]
+        choices = [choice for choice in choices if any(choice[said] for said in _SAYING)]
         usage = {} if piece.usage is None else {"usage": piece.usage}
         if not choices and not usage:
             return b""
         head = {**identity(piece), "object": "text_completion"}
         return frame(_encode({**head, "choices": choices, **usage}))
 
-    def _choice(self, choice: Choice, logprobs: Any) -> dict[str, Any]:
+    def _choice(self, choice: Choice) -> dict[str, Any]:
         index = choice.index if isinstance(choice.index, int) else 0
         text = self._echo if index not in self._echoed else ""
         self._echoed.add(index)
+        logprobs = choice.logprobs
         return {
             "text": text + _text_of(choice),
             "index": index,
@@ -151,5 +149,8 @@ class _Telling:
 def _text_of(choice: Choice) -> str:
     if isinstance(choice.text, str):
         return choice.text
-    content = choice.said.content if choice.said is not None else None
-    return content if isinstance(content, str) else split_parts(content)[0]
+    if choice.said is None:
+        return ""
+    content, refusal = choice.said.content, choice.said.refusal
+    text = content if isinstance(content, str) else split_parts(content)[0]
+    return text + refusal if isinstance(refusal, str) else text

@@ -14,10 +14,18 @@ from freeroute.wire.called import Calls, WholeCall
 from freeroute.wire.hearing import Heard, hear
 
 LINES = b"application/x-ndjson"
-_encode = msgspec.json.encode
+# What ends a line for some clients, httpx's iter_lines among them, though not in JSON.
+_LINE_ENDS = [(mark.encode(), b"\\u%04x" % ord(mark)) for mark in "\u0085\u2028\u2029"]
 
 Wording = Callable[[str, dict[str, Any]], dict[str, Any]]
 """Puts a text, and what came beside it, where one of the two kinds of requests has them."""
+
+
+def _encode(told: dict[str, Any]) -> bytes:
+    line = msgspec.json.encode(told)
+    for mark, escaped in _LINE_ENDS:
+        line = line.replace(mark, escaped)
+    return line
 
 
 def in_ollamas_shape(error: ApiError, request_id: str) -> bytes:

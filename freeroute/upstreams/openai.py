@@ -313,7 +313,11 @@ class _Attempt:
         )
 
     def _mender(self) -> Mender:
-        return Mender(model=self._candidate.model.id, created=int(self._clock.now().wall))
+        return Mender(
+            model=self._candidate.model.id,
+            created=int(self._clock.now().wall),
+            completes=self._call.task is Task.COMPLETIONS,
+        )
 
     def _thinks(self) -> bool:
         return "reasoning" in self._candidate.model.capabilities

@@ -36,6 +36,7 @@ class Choice(Struct):
     error: Any = None
     text: Any = None
     stop_reason: Any = None
+    logprobs: Any = None
 
     @property
     def said(self) -> Said | None:

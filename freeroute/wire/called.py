@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from freeroute.errors import UpstreamFailed
 from freeroute.wire.growing import GrowingObject
 from freeroute.wire.hearing import CallPiece
 from freeroute.wire.lenient import Lenient
@@ -31,7 +30,7 @@ class _Growing:
 
     def take(self, piece: CallPiece) -> None:
         self.id = self.id or piece.id
-        self.name = self.name or piece.name
+        self.name += piece.name
         self._written.append(piece.arguments)
         self._object.feed(piece.arguments)
 
@@ -39,11 +38,13 @@ class _Growing:
     def is_whole(self) -> bool:
         return self._object.ended and bool(self.name)
 
-    def whole(self) -> WholeCall | None:
-        """Return the call, None if its arguments are no object."""
-        written = "".join(self._written).strip() or "{}"
-        arguments = _object_in(written.encode("utf-8", "replace"))
-        return None if arguments is None else WholeCall(self.id, self.name, arguments)
+    def whole(self) -> WholeCall:
+        """Return the call; arguments that are no object are told as they were written, as one of theirs."""
+        written = ("".join(self._written).strip() or "{}").encode("utf-8", "replace")
+        arguments = _object_in(written)
+        if arguments is None:
+            arguments = {"arguments": written.decode()}
+        return WholeCall(self.id, self.name, arguments)
 
 
 def _object_in(written: bytes) -> dict[str, Any] | None:
@@ -74,8 +75,7 @@ class Calls:
     def rest(self, finish: str | None) -> list[WholeCall]:
         """Return those that were begun, now that the answer is over, with why it ended.
 
-        Without arguments a call has none. A call that was cut off for its length is left out. Raises
-        UpstreamFailed for arguments that are no object: there is no way to tell them.
+        Without arguments a call has none. A call that was cut off for its length is left out.
         """
         if finish == "length":
             self._growing = {index: call for index, call in self._growing.items() if call.is_whole}
@@ -83,11 +83,7 @@ class Calls:
 
     def _complete(self, indices: list[int]) -> list[WholeCall]:
         self._given.update(indices)
-        calls = [self._growing.pop(index).whole() for index in indices]
-        told = [call for call in calls if call is not None]
-        if len(told) < len(calls):
-            raise UpstreamFailed("The model called a function with arguments that are no JSON object.")
-        return told
+        return [self._growing.pop(index).whole() for index in indices]
 
 
 class CallIds:

@@ -13,7 +13,7 @@ import msgspec
 
 from freeroute.wire.answers import Piece, usage_object, usage_of
 from freeroute.wire.finishes import FINISHES, finish_of
-from freeroute.wire.strict import Logprobs, ServiceTier, fits, has_form, is_usage
+from freeroute.wire.strict import Logprobs, OlderLogprobs, ServiceTier, fits, has_form, is_usage
 
 _ROLES = ("developer", "system", "user", "assistant", "tool")
 _DETAILS = ("prompt_tokens_details", "completion_tokens_details")
@@ -22,8 +22,12 @@ _DETAILS = ("prompt_tokens_details", "completion_tokens_details")
 class Mender:
     """Mends the chunks of one stream, or one whole answer, which share their identity."""
 
-    def __init__(self, *, model: str, created: int) -> None:
-        """Take *model* and *created* (Unix seconds) where the provider names none."""
+    def __init__(self, *, model: str, created: int, completes: bool = False) -> None:
+        """Take *model* and *created* (Unix seconds) where the provider names none.
+
+        Where the model *completes* a text, log probabilities are in the form of OpenAI's older completions.
+        """
+        self._mend_logprobs = _mend_older_logprobs if completes else _mend_logprobs
         self._id = ""
         self._model = model
         self._created = created
@@ -57,7 +61,7 @@ class Mender:
             if type(choice.get("index")) is not int:
                 choice["index"] = index
             _mend_finish(choice)
-            _mend_logprobs(choice)
+            self._mend_logprobs(choice)
             mend(choice)
         return msgspec.json.encode(value)
 
@@ -119,6 +123,11 @@ def _mend_logprobs(choice: dict[str, Any]) -> None:
         if isinstance(token, dict) and token.get("top_logprobs") is None:
             token["top_logprobs"] = []
     if not fits(logprobs, Logprobs):
+        choice["logprobs"] = None
+
+
+def _mend_older_logprobs(choice: dict[str, Any]) -> None:
+    if choice.get("logprobs") is not None and not fits(choice["logprobs"], OlderLogprobs):
         choice["logprobs"] = None
 
 

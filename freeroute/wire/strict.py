@@ -30,6 +30,15 @@ class Logprobs(Struct):
     refusal: list[_TokenLogprob] | None = None
 
 
+class OlderLogprobs(Struct):
+    """The same in OpenAI's older completions: lists that go side by side."""
+
+    tokens: list[str]
+    token_logprobs: list[float | None] | None = None
+    top_logprobs: list[dict[str, float] | None] | None = None
+    text_offset: list[int] | None = None
+
+
 class _Called(Struct):
     name: str
     arguments: str

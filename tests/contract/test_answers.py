@@ -115,6 +115,36 @@ async def test_several_calls_at_once_are_told_apart(play, speaker, stream):
     assert len({call.id for call in heard.calls}) == 2
 
 
+@pytest.mark.parametrize("pieces", [("wea", "ther"), ("weather", "weather")])
+async def test_a_name_in_pieces_is_put_together_and_one_said_twice_is_not_doubled(play, speaker, pieces):
+    needs(speaker, "tools", "streams")
+    first, second = (
+        event({"tool_calls": [{"index": 0, **more, "type": "function", "function": {"name": name}}]})
+        for name, more in zip(pieces, ({"id": "call_1"}, {}), strict=True)
+    )
+    arguments = event({"tool_calls": [{"index": 0, "function": {"arguments": '{"city":"Ulm"}'}}]})
+    chunks = [ROLE, first, second, arguments, event(finish="tool_calls"), COUNTED, DONE]
+    heard = await Talk(await play(sse(*chunks), alpha=able("tools")), speaker).ask(
+        stream=True, tools=(WEATHER,)
+    )
+    assert [(call.name, call.arguments) for call in heard.calls] == [("weather", {"city": "Ulm"})]
+
+
+@pytest.mark.parametrize("written", ['{"a": nope}', "[1,2]"])
+async def test_arguments_that_are_no_object_are_told_as_they_were_written(play, speaker, stream, written):
+    needs(speaker, "tools")
+    if speaker.name not in {"ollama", "gemini"} and (stream or speaker.name != "anthropic"):
+        pytest.skip(f"{speaker.name} tells arguments as the text they are")
+    function = {"name": "weather", "arguments": written}
+    call = {"id": "call_1", "type": "function", "function": function}
+    streamed = sse(
+        ROLE, event({"tool_calls": [{"index": 0, **call}]}), event(finish="tool_calls"), COUNTED, DONE
+    )
+    scene = await play(either(whole(answer("tool_calls", tool_calls=[call])), streamed), alpha=able("tools"))
+    heard = await Talk(scene, speaker).ask(stream=stream, tools=(WEATHER,))
+    assert [(call.name, call.arguments) for call in heard.calls] == [("weather", {"arguments": written})]
+
+
 async def test_text_before_a_call_is_told_too(play, speaker, stream):
     needs(speaker, "tools")
     function = {"name": "weather", "arguments": '{"city":"Ulm"}'}

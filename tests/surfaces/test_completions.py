@@ -75,6 +75,15 @@ async def test_whoever_goes_on_with_texts_gets_it_as_it_is(complete, gateway):
     assert (choice["text"], choice["logprobs"]) == ("!", logprobs)
 
 
+async def test_a_stream_tells_the_log_probabilities_of_its_pieces(complete):
+    logprobs = {"tokens": ["a"], "token_logprobs": [-0.1], "top_logprobs": None, "text_offset": [0]}
+    first = json.loads(chunk("a"))
+    first["choices"][0]["logprobs"] = logprobs
+    batches = [[json.dumps(first).encode(), chunk(None, "stop")]]
+    told = events(await complete(FakeServed(batches=batches), model="code", logprobs=1, stream=True))
+    assert [one["choices"][0]["logprobs"] for one in told] == [logprobs, None]
+
+
 async def test_the_middle_is_filled_in_by_whoever_can(complete, gateway):
     await complete(suffix="end")
     [(call, _)] = gateway.calls
@@ -104,6 +113,19 @@ async def test_a_stream_tells_pieces_of_text_its_end_and_its_usage(complete):
     assert second["choices"][0]["text"] == "b"
     assert last["choices"][0]["finish_reason"] == "length"
     assert (usage["choices"], usage["usage"]) == ([], USAGE)
+
+
+async def test_a_refusal_is_told_as_text(complete):
+    refused = json.loads(answer("x"))
+    refused["choices"][0]["message"] = {"role": "assistant", "content": None, "refusal": "No."}
+    reply = await complete(FakeServed(json.dumps(refused).encode()))
+    assert reply.json()["choices"][0]["text"] == "No."
+    piece = json.loads(chunk(None))
+    piece["choices"][0]["delta"] = {"refusal": "No."}
+    told = events(
+        await complete(FakeServed(batches=[[json.dumps(piece).encode(), chunk(None, "stop")]]), stream=True)
+    )
+    assert [one["choices"][0]["text"] for one in told] == ["No.", ""]
 
 
 async def test_parts_of_text_are_told_as_text(complete):

@@ -69,6 +69,12 @@ def test_a_stream_is_lines_and_the_last_tells_why_and_how_much():
     assert told.events([chunk("late")]) == told.end() == b""
 
 
+@pytest.mark.parametrize("mark", ["\x85", "\u2028", "\u2029"])
+def test_no_mark_in_a_text_ends_a_line_for_clients_that_know_more_ends_than_one(mark):
+    [line] = telling().events([chunk(f"a{mark}b")]).decode().splitlines()
+    assert json.loads(line)["message"]["content"] == f"a{mark}b"
+
+
 def test_the_time_is_told_to_the_nanosecond():
     created = json.loads(telling().events([chunk("Hi")]))["created_at"]
     date, _, part = created.partition(".")

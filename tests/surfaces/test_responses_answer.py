@@ -149,6 +149,35 @@ def test_a_tool_of_free_text_is_called_with_its_text():
     ]
 
 
+def test_a_call_is_told_once_its_name_is_whole():
+    _, events = told(called(0, "", "apply_"), called(0, "", "patch"), called(0, '{"input": "a"}'))
+    [item] = events[-1]["response"]["output"]
+    assert (item["type"], item["call_id"]) == ("custom_tool_call", "call_0")
+    assert (item["name"], item["input"]) == ("apply_patch", "a")
+
+
+def test_a_call_whose_arguments_never_came_has_none_and_keeps_its_place():
+    _, events = told(called(0, "", "weather"), chunk(content="Hi"), called(1, "", "weather"))
+    output = events[-1]["response"]["output"]
+    assert [item.get("arguments") for item in output] == ["{}", None, "{}"]
+    assert [item["type"] for item in output] == ["function_call", "message", "function_call"]
+
+
+def test_a_call_without_arguments_is_told_with_an_empty_object():
+    kinds, events = told(called(0, "", "weather"), chunk("tool_calls"))
+    assert kinds[3:5] == ["function_call_arguments.delta", "function_call_arguments.done"]
+    assert (events[3]["delta"], events[4]["arguments"]) == ("{}", "{}")
+    assert events[5]["item"]["arguments"] == "{}"
+
+
+def test_a_call_that_was_cut_off_before_its_arguments_has_no_made_up_ones():
+    one = telling()
+    response = json.loads(
+        server_sent(one.events([called(0, "", "weather"), chunk("length")]) + one.end())[-1][1]
+    )
+    assert response["response"]["output"][0]["arguments"] == ""
+
+
 def test_text_after_a_call_is_a_message_of_its_own():
     _, events = told(chunk(content="A"), called(0, "{}", "weather"), chunk(content="B"), chunk("stop"))
     kinds = [item["type"] for item in events[-1]["response"]["output"]]

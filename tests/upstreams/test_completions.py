@@ -73,6 +73,19 @@ async def test_a_stream_is_told_in_chunks_of_a_chat():
     assert sent.stream.finish == "stop"
 
 
+@pytest.mark.parametrize("form", ["right", "wrong"])
+async def test_log_probabilities_are_told_in_the_form_of_completions(form):
+    right = {"tokens": ["x"], "token_logprobs": [None], "top_logprobs": [{"x": -0.1}], "text_offset": [0]}
+    given, told = (right, right) if form == "right" else ({"tokens": "x"}, None)
+    body = msgspec.json.encode({**HEAD, "choices": [{**CHOICE, "logprobs": given}], "usage": USAGE})
+    whole = await ask(PlayedTransport(json_reply(body)))
+    assert msgspec.json.decode(whole.answer.body)["choices"][0]["logprobs"] == told
+    sent = await ask(PlayedTransport(sse_reply(b"data: " + body + b"\n\n", DONE)), stream=True)
+    chunks = [msgspec.json.decode(payload) for payload in await rest(sent.stream)]
+    found = [choice["logprobs"] for one in chunks for choice in one["choices"] if "logprobs" in choice]
+    assert found[:1] == [told]
+
+
 async def test_nothing_may_belong_between():
     body = msgspec.json.encode({**HEAD, "choices": [{**CHOICE, "text": ""}], "usage": USAGE})
     assert (await ask(PlayedTransport(json_reply(body)))).outcome.kind is Kind.SERVED

@@ -158,6 +158,8 @@ class _Call(_Growing):
         self._tell("response.function_call_arguments.delta", delta=arguments)
 
     def end(self, status: str) -> None:
+        if status == _COMPLETED and not "".join(self._pieces).strip():
+            self.say("{}")
         whole = self.item["arguments"] = "".join(self._pieces)
         self._tell("response.function_call_arguments.done", arguments=whole, name=self.item["name"])
         super().end(status)
@@ -216,6 +218,7 @@ class ResponseTelling:
         self._output: list[dict[str, Any]] = []
         self._open: _Message | _Thoughts | None = None
         self._calls: dict[int, _Call | _FreeCall] = {}
+        self._naming: CallPiece | None = None  # a call whose name may not be whole yet
         self._usage: Usage | None = None
         self._finish: str | None = None
         self._begun = self._failed = False
@@ -336,18 +339,32 @@ class ResponseTelling:
         if self._open is not None:
             self._open.end(status)
             self._open = None
+        if self._naming is not None:
+            self._begin_call(self._naming)
 
     def _call(self, piece: CallPiece) -> None:
         """Go on with a call. All stay open to the end: their pieces may come in turns."""
-        call = self._calls.get(piece.index)
-        if call is None:
-            self._close(_COMPLETED)
-            source = self._sources.get(piece.name, Source(piece.name))
-            made = _FreeCall if source.custom else _Call
-            call = self._calls[piece.index] = made(*self._named(), piece.id, source)
-            self._output.append(call.item)
+        if piece.index not in self._calls:
+            self._name_call(piece)
         if piece.arguments:
-            call.say(piece.arguments)
+            self._calls[piece.index].say(piece.arguments)
+
+    def _name_call(self, piece: CallPiece) -> None:
+        """Take in what a call is named, until arguments or another item say that its name is whole."""
+        named = self._naming
+        if named is None or named.index != piece.index:
+            self._close(_COMPLETED)
+            named = CallPiece(piece.index, "", "", "")
+        self._naming = CallPiece(piece.index, named.id or piece.id, named.name + piece.name, "")
+        if piece.arguments:
+            self._begin_call(self._naming)
+
+    def _begin_call(self, named: CallPiece) -> None:
+        self._naming = None
+        source = self._sources.get(named.name, Source(named.name))
+        made = _FreeCall if source.custom else _Call
+        call = self._calls[named.index] = made(*self._named(), named.id, source)
+        self._output.append(call.item)
 
     def _show(self, image: str) -> None:
         """Tell an image that the model made; one that is only an address cannot be told."""
