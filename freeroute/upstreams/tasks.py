@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, structs
 
 from freeroute.clock import Clock, Now
 from freeroute.domain.catalogue import Candidate, Provider
@@ -60,6 +60,11 @@ def url_of(provider: Provider, task: Task) -> str:
     """Return where *provider* takes calls for *task*."""
     path = provider.paths.get(task) or PATHS[task]
     return path if "://" in path else provider.base_url.rstrip("/") + path
+
+
+def of_path(outcome: Outcome) -> Outcome:
+    """Return *outcome* of a call that is not for chat: nothing at its path is the model's, others are right."""
+    return structs.replace(outcome, scope="model") if outcome.kind is Kind.REDIRECTED else outcome
 
 
 class TaskUpstream:
@@ -151,7 +156,7 @@ class _Reading:
             timer.reschedule(None)  # a body that never ends must not hide what the status says
             told = await error_body(exchange, until)
             self._note_rates(exchange, told)
-            return Sent(judge_response(status, exchange.headers, told, **self._judging()))
+            return Sent(of_path(judge_response(status, exchange.headers, told, **self._judging())))
         kind = content_type(exchange.headers)
         if "html" in kind:
             return Sent(Outcome(Kind.GARBAGE, status, "an HTML page instead of an answer"))

@@ -12,7 +12,7 @@ from freeroute.engine.ports import Terms
 from freeroute.upstreams.ollama import OllamaUpstream
 from freeroute.upstreams.openai import OpenAiUpstream
 from freeroute.upstreams.transport import Refused, TransportError, Truncated
-from freeroute.wire.asking import asked_for, call_of, embeddings_of
+from freeroute.wire.asking import asked_for, call_of, completion_of, embeddings_of
 from tests.support.asking import IMPATIENT, SECRET, TERMS, candidate, rest
 from tests.support.clocks import ManualClock
 from tests.support.transports import HANG, PlayedTransport, Reply, json_reply, sse_reply
@@ -23,6 +23,10 @@ VECTORS = b'{"data":[{"index":0,"embedding":[1.0]}],"usage":{"prompt_tokens":3,"
 def embed(**fields: Any):
     body = {"model": "free", "input": "Hello!", **fields}
     return embeddings_of(asked_for(Task.EMBEDDINGS, msgspec.json.encode(body), wanted="model and input"))
+
+
+def completion():
+    return completion_of({"model": msgspec.Raw(b'"free"'), "prompt": msgspec.Raw(b'"def f("')})
 
 
 def spoken():
@@ -106,6 +110,15 @@ async def test_what_is_no_answer_is_an_outcome(reply, kind):
     sent, _ = await ask(embed(), reply)
     assert (sent.outcome.kind, sent.answer) == (kind, None)
     assert SECRET not in str(sent.outcome)
+
+
+@pytest.mark.parametrize(
+    "reply", [json_reply(b'{"detail":"Not Found"}', 404), Reply([b"moved"], status=302)], ids=["404", "302"]
+)
+@pytest.mark.parametrize("call", [embed(), completion()], ids=["embeddings", "completions"])
+async def test_a_wrong_path_of_a_task_is_blamed_on_the_model_alone(call, reply):
+    sent, _ = await ask(call, reply)
+    assert (sent.outcome.kind, sent.outcome.scope) == (Kind.REDIRECTED, "model")
 
 
 async def test_sound_is_a_stream_of_bytes():
