@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from freeroute.domain.tasks import Task
+from freeroute.domain.usage import demand_of
 from freeroute.errors import InvalidRequest
 from freeroute.surfaces.conversing import Asked, Conversations
 from freeroute.surfaces.http import Request
@@ -46,8 +47,9 @@ def understand(request: Request, body: bytes) -> Asked:
     returned = "return_documents" in given and read(given["return_documents"], _FLAG, "return_documents")
     given.pop("return_documents", None)
     given["documents"] = Raw(msgspec.json.encode(texts))
+    call = call_of(Task.RERANK, given, [text.encode() for text in texts], inputs=len(texts))
     # Each document is read together with the query.
-    call = call_of(Task.RERANK, given, [query * len(texts), *(text.encode() for text in texts)])
+    call.demand = call.demand.longer(demand_of(query, 0, 0).prompt * len(texts))
     return Asked(call, _Ranked(texts if returned else None, most))
 
 

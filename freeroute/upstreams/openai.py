@@ -134,9 +134,7 @@ class OpenAiUpstream:
             return Sent(Outcome(Kind.KEY_INVALID, detail="the key cannot stand in a header", counted=False))
         sent = await self._exchange(call, candidate, terms, shape, ready, headers)
         sent.dropped = (*ready.dropped, *sent.dropped)
-        sent.outcome = as_asked_for(sent.outcome, call)
-        if call.task is Task.COMPLETIONS:
-            sent.outcome = of_path(sent.outcome)
+        sent.outcome = of_path(as_asked_for(sent.outcome, call), call.task)
         return sent
 
     async def _exchange(

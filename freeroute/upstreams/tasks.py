@@ -62,9 +62,11 @@ def url_of(provider: Provider, task: Task) -> str:
     return path if "://" in path else provider.base_url.rstrip("/") + path
 
 
-def of_path(outcome: Outcome) -> Outcome:
-    """Return *outcome* of a call that is not for chat: nothing at its path is the model's, others are right."""
-    return structs.replace(outcome, scope="model") if outcome.kind is Kind.REDIRECTED else outcome
+def of_path(outcome: Outcome, task: Task) -> Outcome:
+    """Return *outcome* as one of the model alone where *task* has a path of its own: others may be right."""
+    if outcome.kind is not Kind.REDIRECTED or task is Task.CHAT:
+        return outcome
+    return structs.replace(outcome, scope="model")
 
 
 class TaskUpstream:
@@ -156,7 +158,8 @@ class _Reading:
             timer.reschedule(None)  # a body that never ends must not hide what the status says
             told = await error_body(exchange, until)
             self._note_rates(exchange, told)
-            return Sent(of_path(judge_response(status, exchange.headers, told, **self._judging())))
+            outcome = judge_response(status, exchange.headers, told, **self._judging())
+            return Sent(of_path(outcome, self._call.task))
         kind = content_type(exchange.headers)
         if "html" in kind:
             return Sent(Outcome(Kind.GARBAGE, status, "an HTML page instead of an answer"))
