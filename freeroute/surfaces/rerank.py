@@ -72,13 +72,14 @@ class _Ranked(AsItIs):
     def whole(self, body: bytes) -> bytes:
         """Return the answer *body* with results in one form, whoever gave them."""
         answer = msgspec.json.decode(body)
-        results = [self._told(result) for result in answer["results"] if isinstance(result, dict)]
+        results = [self._told(result) for result in answer["results"]]
         results.sort(key=lambda result: -result["relevance_score"])
         return msgspec.json.encode({**answer, "results": results[: self._most]})
 
     def _told(self, result: dict[str, Any]) -> dict[str, Any]:
-        index, score = result.get("index"), result.get("relevance_score", result.get("score"))
-        told = {"index": index, "relevance_score": score if isinstance(score, int | float) else 0.0}
-        if self._texts is not None and isinstance(index, int) and 0 <= index < len(self._texts):
+        """Return *result*, which was found to be one, in Cohere's form."""
+        index, score = result["index"], result.get("relevance_score")
+        told = {"index": index, "relevance_score": result["score"] if score is None else score}
+        if self._texts is not None:
             told["document"] = {"text": self._texts[index]}
         return told

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Raw, structs
+from msgspec import Raw, Struct, structs
 
 from freeroute.clock import Clock, Now
 from freeroute.domain.catalogue import Candidate, Provider
@@ -48,6 +48,14 @@ _TEXTS = {"text": _PLAIN, "srt": _PLAIN, "vtt": "text/vtt; charset=utf-8"}
 _SOUND = ("audio/", "application/octet-stream", "binary/octet-stream")
 _HEARD = frozenset({Task.TRANSCRIPTION, Task.TRANSLATION})
 
+
+class _Ranked(Struct):
+    index: int
+    relevance_score: float | None = None
+    score: float | None = None
+
+
+_RANKING = msgspec.json.Decoder(list[_Ranked])
 _ANSWERS = frozenset({*_LISTS.values(), "text"})
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
 _ENTRIES = msgspec.json.Decoder(list[dict[str, Raw]])
@@ -239,6 +247,8 @@ def missing(call: ChatCall, value: dict[str, Raw]) -> Kind | None:
         return Kind.EMPTY
     if call.task is Task.EMBEDDINGS and (len(listed) != call.inputs or not all(map(_is_vector, listed))):
         return Kind.GARBAGE
+    if call.task is Task.RERANK and not _is_ranking(_decoded(_RANKING, value["results"]), call.inputs):
+        return Kind.GARBAGE
     if call.task is Task.IMAGE and not all(map(_is_picture, listed)):
         return Kind.GARBAGE
     return None
@@ -247,6 +257,14 @@ def missing(call: ChatCall, value: dict[str, Raw]) -> Kind | None:
 def _is_vector(entry: dict[str, Raw]) -> bool:
     vector = bytes(entry.get("embedding", b""))
     return vector[:1] in (b"[", b'"') and len(vector) > 2 and b"null" not in vector
+
+
+def _is_ranking(results: list[_Ranked] | None, documents: int) -> bool:
+    """Say whether *results* have scores, each of another of so many *documents*."""
+    if results is None or any(one.relevance_score is None and one.score is None for one in results):
+        return False
+    places = {one.index for one in results}
+    return len(places) == len(results) and all(0 <= place < documents for place in places)
 
 
 def _is_picture(entry: dict[str, Raw]) -> bool:

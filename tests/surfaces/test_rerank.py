@@ -10,7 +10,7 @@ from freeroute.errors import InvalidRequest
 from freeroute.surfaces.http import Request
 from freeroute.surfaces.rerank import MOST_DOCUMENTS, understand
 
-REQUEST = cast(Request, None)  # what is asked is in the body
+REQUEST = cast("Request", None)  # what is asked is in the body
 
 
 def asked(query: str, documents: list[str]):

@@ -29,6 +29,10 @@ def completion():
     return completion_of({"model": msgspec.Raw(b'"free"'), "prompt": msgspec.Raw(b'"def f("')})
 
 
+def ranked():
+    return call_of(Task.RERANK, {"model": msgspec.Raw(b'"free"')}, inputs=2)
+
+
 def spoken():
     call = call_of(Task.SPEECH, {"model": msgspec.Raw(b'"free"'), "input": msgspec.Raw(b'"Hi"')})
     call.stream = True
@@ -110,6 +114,33 @@ async def test_what_is_no_answer_is_an_outcome(reply, kind):
     sent, _ = await ask(embed(), reply)
     assert (sent.outcome.kind, sent.answer) == (kind, None)
     assert SECRET not in str(sent.outcome)
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        '{"index":2,"relevance_score":0.5}',
+        '{"index":-1,"relevance_score":0.5}',
+        '{"index":"0","relevance_score":0.5}',
+        '{"index":0.5,"relevance_score":0.5}',
+        '{"index":true,"relevance_score":0.5}',
+        '{"relevance_score":0.5}',
+        '{"index":0}',
+        '{"index":0,"relevance_score":"much"}',
+        '{"index":0,"relevance_score":1e999}',
+        '{"index":0,"relevance_score":0.5},{"index":0,"relevance_score":0.4}',
+        '{"index":0,"relevance_score":0.5},1',
+    ],
+)
+async def test_an_order_that_is_none_is_garbage(results):
+    sent, _ = await ask(ranked(), json_reply(f'{{"results":[{results}]}}'.encode()))
+    assert (sent.outcome.kind, sent.answer) == (Kind.GARBAGE, None)
+
+
+@pytest.mark.parametrize("score", ['"score":1', '"relevance_score":1', '"relevance_score":null,"score":-2'])
+async def test_an_order_may_tell_its_scores_in_either_way_and_leave_documents_out(score):
+    sent, _ = await ask(ranked(), json_reply(f'{{"results":[{{"index":1,{score}}}]}}'.encode()))
+    assert sent.outcome.kind is Kind.SERVED
 
 
 @pytest.mark.parametrize(
