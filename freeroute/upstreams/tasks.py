@@ -5,6 +5,7 @@ not passed on; sound and event streams travel as they come.
 """
 
 import asyncio
+import struct
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -28,6 +29,7 @@ from freeroute.upstreams.transport import Deadlines, Exchange, Transport, Transp
 from freeroute.upstreams.verdicts import judge_inside, judge_response
 from freeroute.wire.answers import usage_of
 from freeroute.wire.chat import GATEWAY_FIELDS, ChatCall
+from freeroute.wire.vectors import LARGEST, Vector
 
 PATHS = {
     Task.COMPLETIONS: "/completions",
@@ -245,7 +247,7 @@ def missing(call: ChatCall, value: dict[str, Raw]) -> Kind | None:
         return Kind.GARBAGE
     if not listed:
         return Kind.EMPTY
-    if call.task is Task.EMBEDDINGS and (len(listed) != call.inputs or not all(map(_is_vector, listed))):
+    if call.task is Task.EMBEDDINGS and (len(listed) != call.inputs or not _are_vectors(listed)):
         return Kind.GARBAGE
     if call.task is Task.RERANK and not _is_ranking(_decoded(_RANKING, value["results"]), call.inputs):
         return Kind.GARBAGE
@@ -254,9 +256,19 @@ def missing(call: ChatCall, value: dict[str, Raw]) -> Kind | None:
     return None
 
 
-def _is_vector(entry: dict[str, Raw]) -> bool:
-    vector = bytes(entry.get("embedding", b""))
-    return vector[:1] in (b"[", b'"') and len(vector) > 2 and b"null" not in vector
+def _are_vectors(entries: list[dict[str, Raw]]) -> bool:
+    """Say whether *entries* hold vectors of one length, of numbers that float32 can hold."""
+    lengths = {_length(bytes(entry.get("embedding", b""))) for entry in entries}
+    return len(lengths) == 1 and 0 not in lengths
+
+
+def _length(raw: bytes) -> int:
+    """Return how many numbers the vector *raw* has; 0 if it is none."""
+    try:
+        numbers = Vector(Raw(raw)).numbers
+    except (msgspec.MsgspecError, ValueError, struct.error, RecursionError):
+        return 0
+    return len(numbers) if all(map(LARGEST.__ge__, map(abs, numbers))) else 0
 
 
 def _is_ranking(results: list[_Ranked] | None, documents: int) -> bool:

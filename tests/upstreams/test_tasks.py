@@ -117,6 +117,16 @@ async def test_what_is_no_answer_is_an_outcome(reply, kind):
 
 
 @pytest.mark.parametrize(
+    "vectors",
+    [['"abc"'], ['"AAA="'], ['["a","b"]'], ["[1e300]"], ["[-1e300]"], ["[1]", "[1,2]"], ['"AACAfw=="']],
+)
+async def test_vectors_that_are_none_are_garbage(vectors):
+    body = '{"data":[' + ",".join(f'{{"embedding":{one}}}' for one in vectors) + "]}"
+    sent, _ = await ask(embed(input=["a"] * len(vectors)), json_reply(body.encode()))
+    assert (sent.outcome.kind, sent.answer) == (Kind.GARBAGE, None)
+
+
+@pytest.mark.parametrize(
     "results",
     [
         '{"index":2,"relevance_score":0.5}',
