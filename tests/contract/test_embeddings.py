@@ -78,6 +78,14 @@ async def test_a_batch_that_fails_ends_the_request(play):
     assert reply.status_code == 502
 
 
+async def test_batches_whose_vectors_are_of_different_lengths_are_no_answer(play):
+    replies = [whole(f'{{"data":[{{"index":0,"embedding":{one}}}]}}'.encode()) for one in ("[1]", "[1,2]")]
+    scene = await play(*replies, every=maker(max_inputs=1))
+    reply = await ask(scene, input=["a", "b"], model="alpha/large")
+    assert (reply.status_code, reply.json()["error"]["code"]) == (502, "upstream_failed")
+    assert "different lengths" in reply.json()["error"]["message"]
+
+
 @pytest.mark.parametrize("form", ["float", "base64"])
 @pytest.mark.parametrize("told", ["float", "base64"])
 async def test_vectors_are_told_in_the_form_that_is_asked_for(play, form, told):
