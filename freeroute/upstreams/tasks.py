@@ -218,7 +218,7 @@ class _Reading:
             return Sent(Outcome(Kind.GARBAGE, exchange.status, f"no answer for {self._call.task.value}"))
         if (complaint := _complaint(body)) is not None:
             return Sent(judge_inside(complaint, exchange.headers, **self._judging()))
-        if (wrong := missing(self._call, value)) is not None:
+        if (wrong := missing(self._call, value, self._candidate.model.dimensions)) is not None:
             return Sent(Outcome(wrong, exchange.status, f"no answer for {self._call.task.value}"))
         told = usage_of(msgspec.json.decode(value.get("usage", b"null")))
         if told is None and self._call.task is Task.EMBEDDINGS:
@@ -238,8 +238,11 @@ class _Reading:
         return Sent(Outcome(Kind.SERVED, exchange.status), answer=answer)
 
 
-def missing(call: ChatCall, value: dict[str, Raw]) -> Kind | None:
-    """Return what ending the answer *value* to *call* is if it lacks what was asked for; else None."""
+def missing(call: ChatCall, value: dict[str, Raw], dimensions: int | None) -> Kind | None:
+    """Return what ending the answer *value* to *call* is if it lacks what was asked for; else None.
+
+    *dimensions* are those of the model's vectors, unless the call asks for others.
+    """
     if call.task in _HEARD:
         return None if bytes(value.get("text", b"")).startswith(b'"') else Kind.GARBAGE
     listed = _decoded(_ENTRIES, value[_LISTS[call.task]]) if _LISTS.get(call.task) in value else None
@@ -247,7 +250,8 @@ def missing(call: ChatCall, value: dict[str, Raw]) -> Kind | None:
         return Kind.GARBAGE
     if not listed:
         return Kind.EMPTY
-    if call.task is Task.EMBEDDINGS and (len(listed) != call.inputs or not _are_vectors(listed)):
+    wanted = call.dimensions or dimensions
+    if call.task is Task.EMBEDDINGS and not (len(listed) == call.inputs and _are_vectors(listed, wanted)):
         return Kind.GARBAGE
     if call.task is Task.RERANK and not _is_ranking(_decoded(_RANKING, value["results"]), call.inputs):
         return Kind.GARBAGE
@@ -256,10 +260,10 @@ def missing(call: ChatCall, value: dict[str, Raw]) -> Kind | None:
     return None
 
 
-def _are_vectors(entries: list[dict[str, Raw]]) -> bool:
-    """Say whether *entries* hold vectors of one length, of numbers that float32 can hold."""
+def _are_vectors(entries: list[dict[str, Raw]], dimensions: int | None) -> bool:
+    """Say whether *entries* hold vectors of one length (*dimensions*, if known), in float32's range."""
     lengths = {_length(bytes(entry.get("embedding", b""))) for entry in entries}
-    return len(lengths) == 1 and 0 not in lengths
+    return len(lengths) == 1 and 0 not in lengths and (not dimensions or dimensions in lengths)
 
 
 def _length(raw: bytes) -> int:
