@@ -149,7 +149,9 @@ def _loading(outcome: Outcome, candidate: Candidate, standing: Standing, now: No
 
 
 def _redirected(outcome: Outcome, candidate: Candidate, standing: Standing, now: Now) -> None:
-    place = ("provider", candidate.provider.id)
+    # A path of one task says nothing of the others: its adapter names the model alone.
+    by_model = ("model", candidate.provider.id, candidate.model.id)
+    place = by_model if outcome.scope == "model" else ("provider", candidate.provider.id)
     standing.hold(
         place,
         now.mono + MISCONFIGURED_REST,

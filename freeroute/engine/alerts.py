@@ -185,7 +185,10 @@ def _verdict(entry: Provider, kind: Kind, scope: str, held: Sequence[tuple[Place
         case Kind.MODEL_GONE:
             what, do = f"{name} no longer has {which}.", "Choose another model, or update freeroute."
             return Alert("warning", "model_gone", what, do, entry.id, until, public=True)
-        case _:  # Kind.REDIRECTED, the last that holds are laid for
+        case _ if scope == "model":  # Kind.REDIRECTED, the last that holds are laid for
+            what, do = f"{name} does not answer at its address for {which}.", "Check its paths and base_url."
+            return Alert("warning", "wrong_address", what, do, entry.id, until)
+        case _:
             what = f"{name} does not answer at its address."
             return Alert("problem", "wrong_address", what, "Check its base_url.", entry.id, until)
 

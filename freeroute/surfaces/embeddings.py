@@ -9,7 +9,7 @@ from freeroute.clock import Clock
 from freeroute.domain.clients import Client
 from freeroute.domain.tasks import Task
 from freeroute.engine.served import Onward, Served
-from freeroute.errors import ApiError, InvalidRequest
+from freeroute.errors import ApiError, InvalidRequest, UpstreamFailed
 from freeroute.surfaces.conversing import Asked, ChatGateway, Conversations
 from freeroute.surfaces.http import Request
 from freeroute.surfaces.routes import Route
@@ -78,7 +78,11 @@ class InBatches:
             finally:
                 await served.finish()
             context = structs.replace(context, received=self._clock.now())
-        return _Joined(joined([vectors_of(body) for body in bodies]), headers)
+        answers = [vectors_of(body) for body in bodies]
+        if len({len(answer.data[0].numbers) for answer in answers}) > 1:
+            told = "The provider's vectors are of different lengths: they cannot be compared."
+            raise UpstreamFailed(told)
+        return _Joined(joined(answers), headers)
 
     def refuse(self, context: CallContext, asked: str, error: ApiError, *, stream: bool = False) -> None:
         """Record a request that never came as far as ``chat``."""

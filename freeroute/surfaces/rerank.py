@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from freeroute.domain.tasks import Task
+from freeroute.domain.usage import demand_of
 from freeroute.errors import InvalidRequest
 from freeroute.surfaces.conversing import Asked, Conversations
 from freeroute.surfaces.http import Request
@@ -46,8 +47,9 @@ def understand(request: Request, body: bytes) -> Asked:
     returned = "return_documents" in given and read(given["return_documents"], _FLAG, "return_documents")
     given.pop("return_documents", None)
     given["documents"] = Raw(msgspec.json.encode(texts))
+    call = call_of(Task.RERANK, given, [text.encode() for text in texts], inputs=len(texts))
     # Each document is read together with the query.
-    call = call_of(Task.RERANK, given, [query * len(texts), *(text.encode() for text in texts)])
+    call.demand = call.demand.longer(demand_of(query, 0, 0).prompt * len(texts))
     return Asked(call, _Ranked(texts if returned else None, most))
 
 
@@ -70,13 +72,14 @@ class _Ranked(AsItIs):
     def whole(self, body: bytes) -> bytes:
         """Return the answer *body* with results in one form, whoever gave them."""
         answer = msgspec.json.decode(body)
-        results = [self._told(result) for result in answer["results"] if isinstance(result, dict)]
+        results = [self._told(result) for result in answer["results"]]
         results.sort(key=lambda result: -result["relevance_score"])
         return msgspec.json.encode({**answer, "results": results[: self._most]})
 
     def _told(self, result: dict[str, Any]) -> dict[str, Any]:
-        index, score = result.get("index"), result.get("relevance_score", result.get("score"))
-        told = {"index": index, "relevance_score": score if isinstance(score, int | float) else 0.0}
-        if self._texts is not None and isinstance(index, int) and 0 <= index < len(self._texts):
+        """Return *result*, which was found to be one, in Cohere's form."""
+        index, score = result["index"], result.get("relevance_score")
+        told = {"index": index, "relevance_score": result["score"] if score is None else score}
+        if self._texts is not None:
             told["document"] = {"text": self._texts[index]}
         return told

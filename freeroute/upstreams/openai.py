@@ -28,7 +28,7 @@ from freeroute.upstreams.repairs import Repairs
 from freeroute.upstreams.signatures import Signatures, maker_of
 from freeroute.upstreams.streams import ChatStream
 from freeroute.upstreams.structured import Checking, as_asked, conforming
-from freeroute.upstreams.tasks import TaskUpstream
+from freeroute.upstreams.tasks import TaskUpstream, of_path
 from freeroute.upstreams.templates import Templates
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
 from freeroute.upstreams.unmet import Lacking, insisted_on, may_lack, not_taken, unmet
@@ -134,7 +134,7 @@ class OpenAiUpstream:
             return Sent(Outcome(Kind.KEY_INVALID, detail="the key cannot stand in a header", counted=False))
         sent = await self._exchange(call, candidate, terms, shape, ready, headers)
         sent.dropped = (*ready.dropped, *sent.dropped)
-        sent.outcome = as_asked_for(sent.outcome, call)
+        sent.outcome = of_path(as_asked_for(sent.outcome, call), call.task)
         return sent
 
     async def _exchange(

@@ -5,11 +5,12 @@ not passed on; sound and event streams travel as they come.
 """
 
 import asyncio
+import struct
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct, structs
 
 from freeroute.clock import Clock, Now
 from freeroute.domain.catalogue import Candidate, Provider
@@ -28,6 +29,7 @@ from freeroute.upstreams.transport import Deadlines, Exchange, Transport, Transp
 from freeroute.upstreams.verdicts import judge_inside, judge_response
 from freeroute.wire.answers import usage_of
 from freeroute.wire.chat import GATEWAY_FIELDS, ChatCall
+from freeroute.wire.vectors import LARGEST, Vector
 
 PATHS = {
     Task.COMPLETIONS: "/completions",
@@ -48,6 +50,14 @@ _TEXTS = {"text": _PLAIN, "srt": _PLAIN, "vtt": "text/vtt; charset=utf-8"}
 _SOUND = ("audio/", "application/octet-stream", "binary/octet-stream")
 _HEARD = frozenset({Task.TRANSCRIPTION, Task.TRANSLATION})
 
+
+class _Ranked(Struct):
+    index: int
+    relevance_score: float | None = None
+    score: float | None = None
+
+
+_RANKING = msgspec.json.Decoder(list[_Ranked])
 _ANSWERS = frozenset({*_LISTS.values(), "text"})
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
 _ENTRIES = msgspec.json.Decoder(list[dict[str, Raw]])
@@ -60,6 +70,13 @@ def url_of(provider: Provider, task: Task) -> str:
     """Return where *provider* takes calls for *task*."""
     path = provider.paths.get(task) or PATHS[task]
     return path if "://" in path else provider.base_url.rstrip("/") + path
+
+
+def of_path(outcome: Outcome, task: Task) -> Outcome:
+    """Return *outcome* as one of the model alone where *task* has a path of its own: others may be right."""
+    if outcome.kind is not Kind.REDIRECTED or task is Task.CHAT:
+        return outcome
+    return structs.replace(outcome, scope="model")
 
 
 class TaskUpstream:
@@ -151,7 +168,8 @@ class _Reading:
             timer.reschedule(None)  # a body that never ends must not hide what the status says
             told = await error_body(exchange, until)
             self._note_rates(exchange, told)
-            return Sent(judge_response(status, exchange.headers, told, **self._judging()))
+            outcome = judge_response(status, exchange.headers, told, **self._judging())
+            return Sent(of_path(outcome, self._call.task))
         kind = content_type(exchange.headers)
         if "html" in kind:
             return Sent(Outcome(Kind.GARBAGE, status, "an HTML page instead of an answer"))
@@ -200,7 +218,7 @@ class _Reading:
             return Sent(Outcome(Kind.GARBAGE, exchange.status, f"no answer for {self._call.task.value}"))
         if (complaint := _complaint(body)) is not None:
             return Sent(judge_inside(complaint, exchange.headers, **self._judging()))
-        if (wrong := missing(self._call, value)) is not None:
+        if (wrong := missing(self._call, value, self._candidate.model.dimensions)) is not None:
             return Sent(Outcome(wrong, exchange.status, f"no answer for {self._call.task.value}"))
         told = usage_of(msgspec.json.decode(value.get("usage", b"null")))
         if told is None and self._call.task is Task.EMBEDDINGS:
@@ -220,8 +238,11 @@ class _Reading:
         return Sent(Outcome(Kind.SERVED, exchange.status), answer=answer)
 
 
-def missing(call: ChatCall, value: dict[str, Raw]) -> Kind | None:
-    """Return what ending the answer *value* to *call* is if it lacks what was asked for; else None."""
+def missing(call: ChatCall, value: dict[str, Raw], dimensions: int | None) -> Kind | None:
+    """Return what ending the answer *value* to *call* is if it lacks what was asked for; else None.
+
+    *dimensions* are those of the model's vectors, unless the call asks for others.
+    """
     if call.task in _HEARD:
         return None if bytes(value.get("text", b"")).startswith(b'"') else Kind.GARBAGE
     listed = _decoded(_ENTRIES, value[_LISTS[call.task]]) if _LISTS.get(call.task) in value else None
@@ -229,16 +250,37 @@ def missing(call: ChatCall, value: dict[str, Raw]) -> Kind | None:
         return Kind.GARBAGE
     if not listed:
         return Kind.EMPTY
-    if call.task is Task.EMBEDDINGS and (len(listed) != call.inputs or not all(map(_is_vector, listed))):
+    wanted = call.dimensions or dimensions
+    if call.task is Task.EMBEDDINGS and not (len(listed) == call.inputs and _are_vectors(listed, wanted)):
+        return Kind.GARBAGE
+    if call.task is Task.RERANK and not _is_ranking(_decoded(_RANKING, value["results"]), call.inputs):
         return Kind.GARBAGE
     if call.task is Task.IMAGE and not all(map(_is_picture, listed)):
         return Kind.GARBAGE
     return None
 
 
-def _is_vector(entry: dict[str, Raw]) -> bool:
-    vector = bytes(entry.get("embedding", b""))
-    return vector[:1] in (b"[", b'"') and len(vector) > 2 and b"null" not in vector
+def _are_vectors(entries: list[dict[str, Raw]], dimensions: int | None) -> bool:
+    """Say whether *entries* hold vectors of one length (*dimensions*, if known), in float32's range."""
+    lengths = {_length(bytes(entry.get("embedding", b""))) for entry in entries}
+    return len(lengths) == 1 and 0 not in lengths and (not dimensions or dimensions in lengths)
+
+
+def _length(raw: bytes) -> int:
+    """Return how many numbers the vector *raw* has; 0 if it is none."""
+    try:
+        numbers = Vector(Raw(raw)).numbers
+    except (msgspec.MsgspecError, ValueError, struct.error, RecursionError):
+        return 0
+    return len(numbers) if all(map(LARGEST.__ge__, map(abs, numbers))) else 0
+
+
+def _is_ranking(results: list[_Ranked] | None, documents: int) -> bool:
+    """Say whether *results* have scores, each of another of so many *documents*."""
+    if results is None or any(one.relevance_score is None and one.score is None for one in results):
+        return False
+    places = {one.index for one in results}
+    return len(places) == len(results) and all(0 <= place < documents for place in places)
 
 
 def _is_picture(entry: dict[str, Raw]) -> bool:

@@ -8,6 +8,9 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+LARGEST = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
+"""The largest number of a float32, of which base64 is made."""
+
 
 class Vector(Struct):
     """One vector as it was told, and which of the texts it is of."""
@@ -22,7 +25,7 @@ class Vector(Struct):
 
     @property
     def numbers(self) -> list[float]:
-        """Return its numbers; raises ValueError for base64 that holds none."""
+        """Return its numbers; raises ValueError or struct.error where there are none."""
         if not self.is_packed:
             return _NUMBERS.decode(self.embedding)
         raw = base64.b64decode(_TEXT.decode(self.embedding), validate=True)

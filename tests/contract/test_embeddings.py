@@ -78,6 +78,20 @@ async def test_a_batch_that_fails_ends_the_request(play):
     assert reply.status_code == 502
 
 
+@pytest.mark.parametrize(("declared", "asked"), [(3, {}), (3, {"dimensions": 3})])
+async def test_vectors_of_another_length_than_the_model_has_are_not_told(play, declared, asked):
+    scene = await play(vectors, every=maker(dimensions=declared))
+    assert (await ask(scene, **asked)).status_code == 502
+
+
+async def test_batches_whose_vectors_are_of_different_lengths_are_no_answer(play):
+    replies = [whole(f'{{"data":[{{"index":0,"embedding":{one}}}]}}'.encode()) for one in ("[1]", "[1,2]")]
+    scene = await play(*replies, every=maker(max_inputs=1))
+    reply = await ask(scene, input=["a", "b"], model="alpha/large")
+    assert (reply.status_code, reply.json()["error"]["code"]) == (502, "upstream_failed")
+    assert "different lengths" in reply.json()["error"]["message"]
+
+
 @pytest.mark.parametrize("form", ["float", "base64"])
 @pytest.mark.parametrize("told", ["float", "base64"])
 async def test_vectors_are_told_in_the_form_that_is_asked_for(play, form, told):
@@ -102,9 +116,9 @@ async def test_a_length_is_asked_for_where_it_can_be_told(play):
     able = maker(dimensions=1024)
     able["models"][0]["capabilities"].append("dimensions")
     scene = await play(vectors, beta=vectors, every=maker(), alpha=able)
-    assert (await ask(scene, dimensions=256)).headers["x-freeroute-provider"] == "alpha"
-    assert json.loads(scene.alpha.calls[-1].body)["dimensions"] == 256
-    refused = await ask(scene, model="beta/large", dimensions=256)
+    assert (await ask(scene, dimensions=2)).headers["x-freeroute-provider"] == "alpha"
+    assert json.loads(scene.alpha.calls[-1].body)["dimensions"] == 2
+    refused = await ask(scene, model="beta/large", dimensions=2)
     assert (refused.status_code, refused.json()["error"]["code"]) == (400, "unsupported_capability")
 
 

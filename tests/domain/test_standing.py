@@ -45,6 +45,7 @@ def test_a_429_holds_the_scope_it_names(scope, names):
         (Kind.NO_CAPACITY, {"retry_after": 20}, {"a/x#k1": 20, "a/x#k2": 20}),
         (Kind.LOADING, {}, dict.fromkeys(["a/x#k1", "a/x#k2", "a/y#k1", "a/y#k2"], 2)),
         (Kind.REDIRECTED, {}, dict.fromkeys(["a/x#k1", "a/x#k2", "a/y#k1", "a/y#k2"], 300)),
+        (Kind.REDIRECTED, {"scope": "model"}, {"a/x#k1": 300, "a/x#k2": 300}),
         (Kind.FAULT, {"retry_after": 9}, {"a/x#k1": 9}),
         (Kind.FAULT, {}, {}),
         (Kind.REJECTED, {}, {}),

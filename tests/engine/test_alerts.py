@@ -80,6 +80,7 @@ async def test_a_key_that_is_not_used_any_more_concerns_nobody():
         (Outcome(Kind.FORBIDDEN), "forbidden", "A forbids m."),
         (Outcome(Kind.MODEL_GONE), "model_gone", "A no longer has m."),
         (Outcome(Kind.REDIRECTED), "wrong_address", "A does not answer at its address."),
+        (Outcome(Kind.REDIRECTED, scope="model"), "wrong_address", "A does not answer at its address for m."),
     ],
 )
 async def test_what_providers_say_of_keys_models_and_addresses_is_told(outcome, kind, what):

@@ -12,7 +12,7 @@ from freeroute.engine.ports import Terms
 from freeroute.upstreams.ollama import OllamaUpstream
 from freeroute.upstreams.openai import OpenAiUpstream
 from freeroute.upstreams.transport import Refused, TransportError, Truncated
-from freeroute.wire.asking import asked_for, call_of, embeddings_of
+from freeroute.wire.asking import asked_for, call_of, completion_of, embeddings_of
 from tests.support.asking import IMPATIENT, SECRET, TERMS, candidate, rest
 from tests.support.clocks import ManualClock
 from tests.support.transports import HANG, PlayedTransport, Reply, json_reply, sse_reply
@@ -23,6 +23,14 @@ VECTORS = b'{"data":[{"index":0,"embedding":[1.0]}],"usage":{"prompt_tokens":3,"
 def embed(**fields: Any):
     body = {"model": "free", "input": "Hello!", **fields}
     return embeddings_of(asked_for(Task.EMBEDDINGS, msgspec.json.encode(body), wanted="model and input"))
+
+
+def completion():
+    return completion_of({"model": msgspec.Raw(b'"free"'), "prompt": msgspec.Raw(b'"def f("')})
+
+
+def ranked():
+    return call_of(Task.RERANK, {"model": msgspec.Raw(b'"free"')}, inputs=2)
 
 
 def spoken():
@@ -106,6 +114,52 @@ async def test_what_is_no_answer_is_an_outcome(reply, kind):
     sent, _ = await ask(embed(), reply)
     assert (sent.outcome.kind, sent.answer) == (kind, None)
     assert SECRET not in str(sent.outcome)
+
+
+@pytest.mark.parametrize(
+    "vectors",
+    [['"abc"'], ['"AAA="'], ['["a","b"]'], ["[1e300]"], ["[-1e300]"], ["[1]", "[1,2]"], ['"AACAfw=="']],
+)
+async def test_vectors_that_are_none_are_garbage(vectors):
+    body = '{"data":[' + ",".join(f'{{"embedding":{one}}}' for one in vectors) + "]}"
+    sent, _ = await ask(embed(input=["a"] * len(vectors)), json_reply(body.encode()))
+    assert (sent.outcome.kind, sent.answer) == (Kind.GARBAGE, None)
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        '{"index":2,"relevance_score":0.5}',
+        '{"index":-1,"relevance_score":0.5}',
+        '{"index":"0","relevance_score":0.5}',
+        '{"index":0.5,"relevance_score":0.5}',
+        '{"index":true,"relevance_score":0.5}',
+        '{"relevance_score":0.5}',
+        '{"index":0}',
+        '{"index":0,"relevance_score":"much"}',
+        '{"index":0,"relevance_score":1e999}',
+        '{"index":0,"relevance_score":0.5},{"index":0,"relevance_score":0.4}',
+        '{"index":0,"relevance_score":0.5},1',
+    ],
+)
+async def test_an_order_that_is_none_is_garbage(results):
+    sent, _ = await ask(ranked(), json_reply(f'{{"results":[{results}]}}'.encode()))
+    assert (sent.outcome.kind, sent.answer) == (Kind.GARBAGE, None)
+
+
+@pytest.mark.parametrize("score", ['"score":1', '"relevance_score":1', '"relevance_score":null,"score":-2'])
+async def test_an_order_may_tell_its_scores_in_either_way_and_leave_documents_out(score):
+    sent, _ = await ask(ranked(), json_reply(f'{{"results":[{{"index":1,{score}}}]}}'.encode()))
+    assert sent.outcome.kind is Kind.SERVED
+
+
+@pytest.mark.parametrize(
+    "reply", [json_reply(b'{"detail":"Not Found"}', 404), Reply([b"moved"], status=302)], ids=["404", "302"]
+)
+@pytest.mark.parametrize("call", [embed(), completion()], ids=["embeddings", "completions"])
+async def test_a_wrong_path_of_a_task_is_blamed_on_the_model_alone(call, reply):
+    sent, _ = await ask(call, reply)
+    assert (sent.outcome.kind, sent.outcome.scope) == (Kind.REDIRECTED, "model")
 
 
 async def test_sound_is_a_stream_of_bytes():
