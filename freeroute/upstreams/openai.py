@@ -35,13 +35,7 @@ from freeroute.upstreams.unmet import Lacking, insisted_on, may_lack, not_taken,
 from freeroute.upstreams.verdicts import judge_inside, judge_response
 from freeroute.upstreams.wholes import failure_in, finished, told_plainly, usage_of_whole
 from freeroute.upstreams.writing import habits_of
-from freeroute.wire.answers import (
-    Piece,
-    chunk_of,
-    inspect,
-    usage_of,
-    with_usage,
-)
+from freeroute.wire.answers import Piece, chunk_of, inspect, usage_of, with_usage
 from freeroute.wire.chat import ChatCall
 from freeroute.wire.finishes import SILENT_FINISHES
 from freeroute.wire.mending import Mender
