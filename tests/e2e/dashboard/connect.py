@@ -29,14 +29,14 @@ def every_recipe_names_this_gateway_and_the_chosen_model(walk: Walk) -> None:
     assert walk.page.locator("#connect-model option").count() == len(listed)
 
 
-def what_cannot_work_yet_is_said(walk: Walk) -> None:
-    """Clients that speak another API are found, and told apart from those that work."""
+def clients_of_other_apis_are_found(walk: Walk) -> None:
+    """Clients that speak another API have what to copy as well."""
     walk.turn_to("Connect")
-    for name, api in (("Claude Code", "/v1/messages"),):
+    for name, told in (("Claude Code", "ANTHROPIC_BASE_URL"), ("Codex CLI", "wire_api")):
         walk.page.get_by_role("navigation", name="Tools").get_by_role("link", name=name).click()
-        entry = walk.page.get_by_role("article", name=name)
-        walk.page.locator("article:focus", has_text=api).wait_for()
-        assert entry.get_by_role("button").count() == 0
+        entry = walk.page.locator("article:focus", has_text=told)
+        entry.wait_for()
+        assert entry.get_by_role("button").count() > 0
 
 
 def a_text_is_copied_and_it_is_said(walk: Walk) -> None:
@@ -80,7 +80,7 @@ def no_key_is_asked_for_while_there_is_no_client(walk: Walk) -> None:
 
 STEPS: tuple[Callable[[Walk], None], ...] = (
     every_recipe_names_this_gateway_and_the_chosen_model,
-    what_cannot_work_yet_is_said,
+    clients_of_other_apis_are_found,
     a_text_is_copied_and_it_is_said,
     the_address_is_that_of_the_page,
     no_key_is_asked_for_while_there_is_no_client,
