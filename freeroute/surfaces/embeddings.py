@@ -11,7 +11,7 @@ from freeroute.domain.tasks import Task
 from freeroute.engine.served import Onward, Served
 from freeroute.errors import ApiError, InvalidRequest, UpstreamFailed
 from freeroute.surfaces.conversing import Asked, ChatGateway, Conversations
-from freeroute.surfaces.http import Request
+from freeroute.surfaces.http import Request, to_the_end
 from freeroute.surfaces.routes import Route
 from freeroute.surfaces.tasks import AsItIs, task_route
 from freeroute.wire.answers import Piece
@@ -76,7 +76,7 @@ class InBatches:
                 bodies.append(served.body or b"")
                 headers = served.headers
             finally:
-                await served.finish()
+                await to_the_end(served.finish)
             context = structs.replace(context, received=self._clock.now())
         answers = [vectors_of(body) for body in bodies]
         if len({len(answer.data[0].numbers) for answer in answers}) > 1:

@@ -16,6 +16,7 @@ from freeroute.wire.asking import asked_for, call_of
 from freeroute.wire.decode import read
 
 _TEXT = msgspec.json.Decoder(str)
+_COUNT = msgspec.json.Decoder(int)
 _TEXTS = msgspec.json.Decoder(str | list[str | dict[str, Raw]])
 
 
@@ -74,6 +75,8 @@ def routes(conversations: Conversations) -> list[Route]:
 def understand_image(request: Request, body: bytes) -> Asked:
     """Return what *body* asks to be painted; raises InvalidRequest."""
     given = asked_for(Task.IMAGE, body, wanted="model and prompt")
+    if "n" in given and read(given["n"], _COUNT, "n") < 1:
+        raise InvalidRequest("n: at least one picture has to be asked for.", param="n")
     return Asked(call_of(Task.IMAGE, given, [text_in(given, "prompt")]), AS_IT_IS)
 
 
@@ -82,7 +85,8 @@ def understand_moderation(request: Request, body: bytes) -> Asked:
     given = asked_for(Task.MODERATION, body, wanted="model and input")
     if "input" not in given:
         raise InvalidRequest("input is missing: send a text, or a list of texts.", param="input")
-    read(given["input"], _TEXTS, "input")
+    if not read(given["input"], _TEXTS, "input"):
+        raise InvalidRequest("input is empty: send a text, or a list of texts.", param="input")
     return Asked(call_of(Task.MODERATION, given, [bytes(given["input"])]), AS_IT_IS)
 
 

@@ -58,6 +58,7 @@ class _Ranked(Struct):
 
 
 _RANKING = msgspec.json.Decoder(list[_Ranked])
+_VECTORS = msgspec.json.Decoder(list[Vector])
 _ANSWERS = frozenset({*_LISTS.values(), "text"})
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
 _ENTRIES = msgspec.json.Decoder(list[dict[str, Raw]])
@@ -211,7 +212,7 @@ class _Reading:
 
     def _whole(self, exchange: Exchange, body: bytes) -> Sent:
         asked = self._form_of_text()
-        if asked is not None and not body.lstrip().startswith(b"{"):
+        if asked is not None and _is_text(exchange, body):
             return self._served(exchange, body, self._estimate, _TEXTS[asked])
         value = _decoded(_FIELDS, body)
         if value is None:
@@ -238,6 +239,13 @@ class _Reading:
         return Sent(Outcome(Kind.SERVED, exchange.status), answer=answer)
 
 
+def _is_text(exchange: Exchange, body: bytes) -> bool:
+    """Say whether *body* is a text: it may begin as JSON does, and errors may claim to be texts."""
+    if not body.lstrip().startswith(b"{"):
+        return True
+    return content_type(exchange.headers).startswith("text/") and _complaint(body) is None
+
+
 def missing(call: ChatCall, value: dict[str, Raw], dimensions: int | None) -> Kind | None:
     """Return what ending the answer *value* to *call* is if it lacks what was asked for; else None.
 
@@ -250,9 +258,10 @@ def missing(call: ChatCall, value: dict[str, Raw], dimensions: int | None) -> Ki
         return Kind.GARBAGE
     if not listed:
         return Kind.EMPTY
-    wanted = call.dimensions or dimensions
-    if call.task is Task.EMBEDDINGS and not (len(listed) == call.inputs and _are_vectors(listed, wanted)):
-        return Kind.GARBAGE
+    if call.task is Task.EMBEDDINGS:
+        vectors = _decoded(_VECTORS, value["data"])
+        if not _are_vectors(vectors, call.inputs, call.dimensions or dimensions):
+            return Kind.GARBAGE
     if call.task is Task.RERANK and not _is_ranking(_decoded(_RANKING, value["results"]), call.inputs):
         return Kind.GARBAGE
     if call.task is Task.IMAGE and not all(map(_is_picture, listed)):
@@ -260,16 +269,21 @@ def missing(call: ChatCall, value: dict[str, Raw], dimensions: int | None) -> Ki
     return None
 
 
-def _are_vectors(entries: list[dict[str, Raw]], dimensions: int | None) -> bool:
-    """Say whether *entries* hold vectors of one length (*dimensions*, if known), in float32's range."""
-    lengths = {_length(bytes(entry.get("embedding", b""))) for entry in entries}
+def _are_vectors(vectors: list[Vector] | None, texts: int, dimensions: int | None) -> bool:
+    """Say whether *vectors* are of so many *texts*, each of another, of one length (*dimensions*)."""
+    if vectors is None or len(vectors) != texts:
+        return False
+    places = [one.index for one in vectors if one.index is not None]
+    if len(set(places)) != len(places) or not all(0 <= place < texts for place in places):
+        return False
+    lengths = set(map(_length, vectors))
     return len(lengths) == 1 and 0 not in lengths and (not dimensions or dimensions in lengths)
 
 
-def _length(raw: bytes) -> int:
-    """Return how many numbers the vector *raw* has; 0 if it is none."""
+def _length(vector: Vector) -> int:
+    """Return how many numbers *vector* has; 0 if it is none, or beyond float32's range."""
     try:
-        numbers = Vector(Raw(raw)).numbers
+        numbers = vector.numbers
     except (msgspec.MsgspecError, ValueError, struct.error, RecursionError):
         return 0
     return len(numbers) if all(map(LARGEST.__ge__, map(abs, numbers))) else 0

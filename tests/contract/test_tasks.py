@@ -287,6 +287,18 @@ async def test_a_transcript_may_be_plain_text(play, heard, form, kind):
     assert at.headers["content-type"] == f"{kind}; charset=utf-8"
 
 
+async def test_a_transcript_may_begin_as_json_does(play, heard):
+    at = Desk(await play(whole(b"{laughs} Hello!", kind=b"text/plain"), every=able("transcription")), heard)
+    assert await at.ask(response_format="text") == b"{laughs} Hello!"
+
+
+async def test_an_error_that_claims_to_be_a_text_is_no_transcript(play, heard):
+    told = whole(error("broken"), kind=b"text/plain")
+    at = Desk(await play(told, beta=heard.answer, every=able("transcription")), heard)
+    await at.ask(response_format="text")
+    assert at.headers["x-freeroute-provider"] == "beta"
+
+
 async def test_what_is_not_to_be_plain_text_is_none(play, heard):
     at = Desk(await play(whole(b"Hello!\n"), beta=heard.answer, every=able("transcription")), heard)
     assert heard.is_told(await at.ask(response_format="verbose_json"))

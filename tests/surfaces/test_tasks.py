@@ -1,4 +1,4 @@
-"""Tasks other than chat, without a network: how long their bodies may be."""
+"""Tasks other than chat, without a network: how long their bodies may be, and what asks for nothing."""
 
 import pytest
 
@@ -26,3 +26,19 @@ async def test_a_recording_may_be_longer_than_other_bodies(ask, gateway, limit, 
         [(call, context)] = gateway.calls
         assert context.surface == "audio"
         assert call.form == form_of(KIND["content-type"], body)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "param"),
+    [
+        ("/v1/moderations", {"model": "m", "input": []}, "input"),
+        ("/v1/moderations", {"model": "m", "input": ""}, "input"),
+        ("/v1/images/generations", {"model": "m", "prompt": "a cat", "n": 0}, "n"),
+        ("/v1/images/generations", {"model": "m", "prompt": "a cat", "n": "two"}, "n"),
+    ],
+)
+async def test_whoever_asks_for_nothing_is_told_so_and_no_provider_is_asked(ask, gateway, path, body, param):
+    async with ask() as client:
+        reply = await client.post(path, json=body)
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, param)
+    assert not gateway.calls

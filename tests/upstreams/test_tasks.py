@@ -116,6 +116,13 @@ async def test_what_is_no_answer_is_an_outcome(reply, kind):
     assert SECRET not in str(sent.outcome)
 
 
+@pytest.mark.parametrize("places", [['"0"', "1"], ["0", "0"], ["0", "2"], ["-1", "0"], ["0.5", "1"]])
+async def test_vectors_in_places_that_no_text_has_are_garbage(places):
+    body = '{"data":[' + ",".join(f'{{"embedding":[1],"index":{place}}}' for place in places) + "]}"
+    sent, _ = await ask(embed(input=["a", "b"]), json_reply(body.encode()))
+    assert (sent.outcome.kind, sent.answer) == (Kind.GARBAGE, None)
+
+
 @pytest.mark.parametrize(
     "vectors",
     [['"abc"'], ['"AAA="'], ['["a","b"]'], ["[1e300]"], ["[-1e300]"], ["[1]", "[1,2]"], ['"AACAfw=="']],
