@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench import loading, machine
+from bench import loading, machine, surfaces
 from bench.busy import tool
 from bench.capacity import command as capacity
 from bench.kills import command as kills
@@ -28,6 +28,7 @@ _OWN: dict[str, Callable[[list[str]], int]] = {
     "profile": profile.main,
     "regress": regress.main,
     "soak": soak.main,
+    "surfaces": surfaces.main,
 }
 PARTS = ("start", "calls", "streams", "choose", "features")
 ALONE = ("dashboards",)

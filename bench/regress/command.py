@@ -1,26 +1,22 @@
 """Whether a request has become dearer, in instructions: they do not depend on what else the machine does."""
 
 import argparse
-import os
 import platform
-import re
-import shutil
-import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from bench.processes import ROOT, BenchFailed, NotHere
+from bench.processes import ROOT, BenchFailed
+from bench.questions import NATIVE
+from bench.regress.counting import instructions
+from bench.regress.harness import Round
 
 BASELINE = ROOT / "bench" / "baseline.json"
 # Own design: five runs differ by two thousandths at most, so this is a change of the code.
 TOLERANCE = 0.05
 _CALLS, _STREAMS = 200, 20  # enough that what happens now and then is spread; 20 s under valgrind
-_SOURCE = Path(__file__).with_name("callgrind.c")
-_COUNTED = re.compile(r"^desc: Trigger: Client Request: (\w+)$.*?^totals: (\d+)$", re.MULTILINE | re.DOTALL)
+_EVENTS = 20  # of a stream
 
 
 class Cost(Struct, frozen=True):
@@ -68,28 +64,10 @@ def judged(found: Cost, known: Cost | None) -> tuple[str, bool]:
 
 def counted() -> Cost:
     """Count under valgrind; raises NotHere without it, BenchFailed if the application does not answer."""
-    valgrind, compiler = shutil.which("valgrind"), shutil.which("cc")
-    if valgrind is None or compiler is None:
-        raise NotHere("counting instructions needs valgrind and a C compiler")
-    with tempfile.TemporaryDirectory(prefix="freeroute-bench-") as name:
-        library, out, log = Path(name) / "callgrind.so", Path(name) / "out", Path(name) / "log"
-        subprocess.run([compiler, "-shared", "-fPIC", "-o", library, _SOURCE], check=True)
-        watched = [valgrind, "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}"]
-        harness = [sys.executable, "-m", "bench.regress.harness", str(_CALLS), str(_STREAMS), str(library)]
-        # What is hashed decides where it is found, and so how many steps that takes.
-        env = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"}
-        with log.open("wb") as file:
-            done = subprocess.run(
-                [*watched, *harness], cwd=ROOT, env=env, stdout=file, stderr=file, check=False
-            )
-        if done.returncode:
-            raise BenchFailed(f"the harness ended with {done.returncode}: {log.read_text()[-1000:]}")
-        totals = dict(match for path in Path(name).glob("out.*") for match in _totals(path))
-    return Cost(totals["calls"] // _CALLS, totals["streams"] // _STREAMS)
-
-
-def _totals(path: Path) -> list[tuple[str, int]]:
-    return [(what, int(total)) for what, total in _COUNTED.findall(path.read_text())]
+    calls, streams = instructions(
+        [Round("calls", NATIVE, _CALLS), Round("streams", NATIVE, _STREAMS, _EVENTS)]
+    )
+    return Cost(calls, streams)
 
 
 def _known() -> dict[str, Cost]:

@@ -1,10 +1,11 @@
 """The whole ASGI application over an upstream in memory: no socket, no thread, no clock but a moved one.
 
-    python -m bench.regress.harness CALLS STREAMS [LIBRARY]
+    python -m bench.regress.harness ROUNDS [LIBRARY]
 
-What is measured is the application: its server's protocol and the HTTP client have no part in it. Every
-feature is on, as in the other benchmarks; receipts are queued, and nobody writes them. With LIBRARY, made of
-callgrind.c, instructions are counted under valgrind; without it, it only serves.
+ROUNDS is JSON: what to ask, and how often. What is measured is the application: its server's protocol and the
+HTTP client have no part in it. Every feature is on, as in the other benchmarks; receipts are queued, and
+nobody writes them. With LIBRARY, made of callgrind.c, instructions are counted under valgrind; without it, it
+only serves.
 """
 
 import asyncio
@@ -15,8 +16,12 @@ import sys
 from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any
 
+import msgspec
+from msgspec import Struct
+
 from bench.gateway import Arrangement, arranged, limited
-from bench.processes import Upstream, chat_request
+from bench.processes import Upstream
+from bench.questions import question
 from bench.upstream.payloads import payloads
 from freeroute.app import App
 from freeroute.clock import Now
@@ -29,10 +34,18 @@ from freeroute.surfaces.http import DEPARTURE, Departure
 from freeroute.surfaces.outlet import OUTLET
 from freeroute.upstreams.transport import Deadlines
 
-_EVENTS = 20  # of a stream
 _WARM_UP = 100  # calls, and a tenth as many streams: what is made once and kept is made by then
 _JSON = [(b"content-type", b"application/json")]
 _SSE = [(b"content-type", b"text/event-stream")]
+
+
+class Round(Struct, frozen=True):
+    """So many *times* the same question of an *api*; a stream if there are to be *events*."""
+
+    name: str
+    api: str
+    times: int
+    events: int = 0
 
 
 class MovedClock:
@@ -79,9 +92,13 @@ class Memory:
         """Take the payloads off the wire's framing."""
         told = payloads()
         self._answer = [told["answer"].partition(b"\r\n\r\n")[2]]
-        head = told["head"].partition(b"\r\n\r\n")[2]
-        pieces = [head, *[told["event"]] * (_EVENTS - 1), told["last"]]
-        self._events = [_unframed(piece) for piece in pieces]
+        self._head = _unframed(told["head"].partition(b"\r\n\r\n")[2])
+        self._event, self._last = _unframed(told["event"]), _unframed(told["last"])
+        self._stream: list[bytes] = []
+
+    def tell(self, events: int) -> None:
+        """Let streams have so many *events* from now on."""
+        self._stream = [self._head, *[self._event] * (events - 1), self._last]
 
     async def open(
         self,
@@ -98,7 +115,7 @@ class Memory:
         """Answer what was asked."""
         await asyncio.sleep(0)
         if b'"stream":true' in body:
-            return Told(_SSE, self._events)
+            return Told(_SSE, self._stream)
         return Told(_JSON, self._answer)
 
     async def close(self) -> None:
@@ -120,7 +137,9 @@ class Caller:
     def __init__(self, app: Any, request: bytes) -> None:
         """Take the question apart once."""
         head, _, self._body = request.partition(b"\r\n\r\n")
-        lines = [line.split(b": ", 1) for line in head.split(b"\r\n")[1:]]
+        first, *fields = head.split(b"\r\n")
+        lines = [line.split(b": ", 1) for line in fields]
+        self._path, _, self._query = first.split()[1].partition(b"?")
         self._app = app
         self._headers = [(name.lower(), value) for name, value in lines]
         self._told = self._status = 0
@@ -129,7 +148,6 @@ class Caller:
 
     async def ask(self) -> None:
         """Ask once; raises RuntimeError if it is not answered as it should be."""
-        path = "/v1/chat/completions"
         scope: dict[str, Any] = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -139,9 +157,9 @@ class Caller:
             "scheme": "http",
             "method": "POST",
             "root_path": "",
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": b"",
+            "path": self._path.decode(),
+            "raw_path": self._path,
+            "query_string": self._query,
             "headers": list(self._headers),
             "state": {},
             OUTLET: self,
@@ -176,12 +194,12 @@ class Caller:
         self._told += len(message.get("body", b""))
 
 
-def _built(plan: Arrangement) -> App:
+def _built(plan: Arrangement, memory: Memory) -> App:
     def read() -> Plan:
         settings = load(Overrides(), plan.env, plan.directory, plan.directory)
         return planned(settings, {}, dt.date(2026, 11, 1))
 
-    app = App(read, transport=Memory(), clock=MovedClock(), demo=False)
+    app = App(read, transport=memory, clock=MovedClock(), demo=False)
     state = plan.directory / "state"
     state.mkdir()
     app.remember(state, "one boot")
@@ -189,24 +207,25 @@ def _built(plan: Arrangement) -> App:
     return app
 
 
-async def measured(plan: Arrangement, calls: int, streams: int, count: Callable[[str], None]) -> None:
-    """Serve so many *calls* and *streams*, telling *count* before the first and after the last of each."""
-    target = limited(plan)
-    asgi = _built(plan).asgi("bench-admin", lambda _: None)
-    asks = {
-        kind: Caller(asgi, chat_request(1, target.models[0], target.key, stream=kind == "streams"))
-        for kind in ("calls", "streams")
-    }
-    for kind, caller in asks.items():
-        await _asked(caller, _WARM_UP if kind == "calls" else _WARM_UP // 10)
+async def measured(plan: Arrangement, rounds: Sequence[Round], count: Callable[[str], None]) -> None:
+    """Ask *rounds*, telling *count* before the first and the name of each after it."""
+    target, memory = limited(plan), Memory()
+    asgi = _built(plan, memory).asgi("bench-admin", lambda _: None)
+    callers = [
+        Caller(asgi, question(each.api, target.models[0], target.key, stream=each.events > 0))
+        for each in rounds
+    ]
+    for each, caller in zip(rounds, callers, strict=True):
+        memory.tell(each.events)
+        await _asked(caller, _WARM_UP // 10 if each.events else _WARM_UP)
     # A collection may or may not fall into what is counted; its own cost is little and grows with nothing.
     gc.collect()
     gc.disable()
     count("")
-    await _asked(asks["calls"], calls)
-    count("calls")
-    await _asked(asks["streams"], streams)
-    count("streams")
+    for each, caller in zip(rounds, callers, strict=True):
+        memory.tell(each.events)
+        await _asked(caller, each.times)
+        count(each.name)
 
 
 async def _asked(caller: Caller, times: int) -> None:
@@ -214,8 +233,8 @@ async def _asked(caller: Caller, times: int) -> None:
         await caller.ask()
 
 
-def main(calls: str, streams: str, library: str = "") -> None:
-    """Serve so many calls and streams."""
+def main(rounds: str, library: str = "") -> None:
+    """Ask *rounds*, and let *library* count."""
     counter = ctypes.CDLL(library) if library else None
 
     def count(what: str) -> None:
@@ -226,7 +245,7 @@ def main(calls: str, streams: str, library: str = "") -> None:
 
     set_up("console", "info", [])
     with arranged(Upstream((1,), "memory")) as plan:
-        asyncio.run(measured(plan, int(calls), int(streams), count))
+        asyncio.run(measured(plan, msgspec.json.decode(rounds, type=list[Round]), count))
 
 
 if __name__ == "__main__":

@@ -6,8 +6,10 @@ import pytest
 
 from bench.gateway import arranged
 from bench.processes import Upstream
+from bench.questions import APIS
 from bench.regress import harness
 from bench.regress.command import Cost, judged
+from bench.regress.harness import Round
 
 
 @pytest.mark.parametrize(
@@ -32,8 +34,9 @@ def test_a_build_of_python_without_a_baseline_fails_nothing():
     assert "nothing to hold that against" in text
 
 
-def test_the_harness_serves_calls_and_streams_whole():
+def test_the_harness_serves_calls_and_streams_of_every_api_whole():
     seen: list[str] = []
+    rounds = [Round(f"{api}, {events}", api, 2, events) for api in APIS for events in (0, 5)]
     with arranged(Upstream((1,), "memory")) as plan:
-        asyncio.run(harness.measured(plan, 3, 2, seen.append))
-    assert seen == ["", "calls", "streams"]
+        asyncio.run(harness.measured(plan, rounds, seen.append))
+    assert seen == ["", *(each.name for each in rounds)]
