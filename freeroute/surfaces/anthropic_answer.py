@@ -170,7 +170,12 @@ class Message:
 
     def events(self, payloads: Sequence[bytes]) -> bytes:
         """Return the events that the chunks *payloads* make."""
-        return b"".join([told for payload in payloads for told in self._events(hear(payload))])
+        return b"".join([self._told(hear(payload)) for payload in payloads])
+
+    def _told(self, heard: Heard) -> bytes:
+        if heard.plain and self._open == _TEXT and not self._failed:
+            return self._delta({"type": "text_delta", "text": heard.text})  # what most of a stream comes to
+        return b"".join(self._events(heard))
 
     def _events(self, heard: Heard) -> Iterator[bytes]:
         if self._failed:

@@ -98,6 +98,8 @@ class GeminiTelling:
         return frame(_encode(said))
 
     def _heard(self, heard: Heard) -> bytes:
+        if heard.plain and self._identity:
+            return self._event(self._said([{"text": heard.text}]))
         if heard.error is not None:
             self._over = True
             return self._event(_told(502, str(heard.error.get("message") or "the provider stopped")))

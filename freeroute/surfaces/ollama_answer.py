@@ -1,5 +1,6 @@
 """Answers in Ollama's words: a JSON object a line."""
 
+import functools
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +24,8 @@ Wording = Callable[[str, dict[str, Any]], dict[str, Any]]
 
 def _encode(told: dict[str, Any]) -> bytes:
     line = msgspec.json.encode(told)
+    if line.isascii():
+        return line
     for mark, escaped in _LINE_ENDS:
         line = line.replace(mark, escaped)
     return line
@@ -46,7 +49,12 @@ def as_generated(text: str, beside: dict[str, Any]) -> dict[str, Any]:
 def stamp(wall: float) -> str:
     """Return the Unix time *wall* as Ollama writes it."""
     whole, part = divmod(round(wall * 1e9), 10**9)
-    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{part:09d}Z"
+    return f"{_second(whole)}.{part:09d}Z"
+
+
+@functools.lru_cache(maxsize=4)  # what is told now is mostly of the same second
+def _second(whole: int) -> str:
+    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def loaded(model: str, wording: Wording, clock: Clock, reason: str) -> bytes:
@@ -97,6 +105,8 @@ class OllamaTelling:
         return self._broken(error.message)
 
     def _lines(self, heard: Heard) -> bytes:
+        if heard.plain and self._first is not None:
+            return self._more(heard.text, {})
         if heard.error is not None:
             return self._broken(str(heard.error.get("message") or "the provider stopped in the middle"))
         calls = self._calls.take(heard.calls)
@@ -107,11 +117,14 @@ class OllamaTelling:
         told = b""
         if text or beside:
             self._first = self._clock.now().mono if self._first is None else self._first
-            told = _encode(self._line(text, beside) | {"done": False}) + b"\n"
+            told = self._more(text, beside)
         if heard.usage is not None:
             self._usage = heard.usage
             told += self._last() if self._finish else b""
         return told
+
+    def _more(self, text: str, beside: dict[str, Any]) -> bytes:
+        return _encode(self._line(text, beside) | {"done": False}) + b"\n"
 
     def _broken(self, message: str) -> bytes:
         self._over = True

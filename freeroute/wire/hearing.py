@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from freeroute.domain.usage import Usage
 from freeroute.wire.answers import Choice, Piece, Said, error_in, inspect, split_parts, usage_in, usage_of
+from freeroute.wire.strict import Words, words_in
 
 _NOTHING = Said()
 
@@ -25,7 +26,7 @@ class Heard(Struct, frozen=True):
 
     *finish* is in OpenAI's words, *stopped_at* the sequence that it stopped at, where that is told. *images*
     are URLs, mostly of data. *error* is what broke the answer off; it may be told more than once. *id* and
-    *model* are the answer's own.
+    *model* are the answer's own. It is *plain* if *text* is all it says, as of nearly every chunk.
     """
 
     text: str = ""
@@ -39,27 +40,41 @@ class Heard(Struct, frozen=True):
     error: Mapping[str, Any] | None = None
     id: str | None = None
     model: str | None = None
+    plain: bool = False
 
 
 def hear(body: bytes) -> Heard:
     """Return what *body*, a whole answer or a chunk in OpenAI's form, says."""
+    words = words_in(body)
+    if words is not None:
+        return _of_words(words)
     piece = inspect(body) or Piece()
     choice = piece.choices[0] if piece.choices else Choice()
     said = choice.said or _NOTHING
     error = error_in(piece)
     text, thinking = _content(said)
     return Heard(
-        text=text,
-        reasoning=_text(said.reasoning_content) or _text(said.reasoning) or thinking,
-        refusal=_text(said.refusal),
-        calls=_calls(said.tool_calls),
-        images=_images(said.images),
-        finish=None if error else piece.finish,
-        stopped_at=_text(choice.stop_reason) or None,
-        usage=usage_of(usage_in(piece)),
-        error=error if isinstance(error, dict) else {"message": str(error)} if error else None,
-        id=_text(piece.id) or None,
-        model=_text(piece.model) or None,
+        text,
+        _text(said.reasoning_content) or _text(said.reasoning) or thinking,
+        _text(said.refusal),
+        _calls(said.tool_calls),
+        _images(said.images),
+        None if error else piece.finish,
+        _text(choice.stop_reason) or None,
+        usage_of(usage_in(piece)),
+        error if isinstance(error, dict) else {"message": str(error)} if error else None,
+        _text(piece.id) or None,
+        _text(piece.model) or None,
+    )
+
+
+def _of_words(words: Words) -> Heard:
+    """Return what *words* say, which are read as they are told: with nothing in them to look for."""
+    said = words.choices[0].delta
+    text, thought = said.content or "", said.reasoning_content or ""
+    plain = bool(text) and not thought
+    return Heard(
+        text, thought, "", (), (), None, None, None, None, words.id or None, words.model or None, plain
     )
 
 

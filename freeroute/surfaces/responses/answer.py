@@ -44,6 +44,13 @@ class Events:
         return b"".join(ready)
 
 
+class _Unheard(Events):
+    """Events of an answer that is told whole."""
+
+    def tell(self, kind: str, **fields: Any) -> None:
+        """Add nothing."""
+
+
 class _Growing:
     """One item of the output while it grows: *item* is what it is so far."""
 
@@ -76,7 +83,8 @@ class _Message(_Growing):
 
     def say(self, text: str) -> None:
         """Go on with *text*."""
-        self._in_part("output_text", "text")
+        if self._part is None or self._part["type"] != "output_text":
+            self._in_part("output_text", "text")
         self._words.append(text)
         self._tell("response.output_text.delta", content_index=self._index, delta=text, logprobs=[])
 
@@ -225,6 +233,7 @@ class ResponseTelling:
 
     def whole(self, body: bytes) -> bytes:
         """Return the response to which the answer *body* comes."""
+        self._events = _Unheard()
         self._take(hear(body))
         return _encode(self._ended())
 
@@ -305,6 +314,9 @@ class ResponseTelling:
     def _take(self, heard: Heard) -> None:
         if heard.model is not None:
             self._head["model"] = heard.model
+        if heard.plain:
+            self._message().say(heard.text)
+            return
         if heard.reasoning:
             self._thoughts().say(heard.reasoning)
         if heard.text:
