@@ -1,48 +1,34 @@
 """Builds everything and serves it: the one place where the rooms meet."""
 
-import asyncio
-import contextlib
 import datetime as dt
-import signal
-import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import structlog
 from msgspec import Struct
 
-from freeroute.administration.clients import ClientBook
-from freeroute.administration.doors import own_key
-from freeroute.administration.operators import OperatorBook
-from freeroute.administration.providers import ProviderBook
 from freeroute.clock import Clock, SystemClock
-from freeroute.config.assembly import Assembly, SwitchedOn, with_local
+from freeroute.config.assembly import Assembly
 from freeroute.config.entries import read_catalogue
 from freeroute.config.load import Overrides, Settings, load
 from freeroute.config.overlay import Plan, planned
 from freeroute.domain.catalogue import Provider
 from freeroute.domain.rates import with_told
-from freeroute.engine import status
 from freeroute.engine.attempts import Routing
 from freeroute.engine.feed import Feed
 from freeroute.engine.gateway import Gateway
 from freeroute.engine.maintenance import MaintenanceSwitch
-from freeroute.engine.operations import Operations
-from freeroute.engine.probes import Probes
-from freeroute.engine.revalidation import Revalidation
+from freeroute.engine.ports import KeyChecks
 from freeroute.enrolment import Enrolment
-from freeroute.errors import ConfigError
-from freeroute.local_servers import LocalServers, Wanted
 from freeroute.observe.logs import RequestLog, Scrub
 from freeroute.observe.metrics import Metrics
 from freeroute.provisioning import Provisioning
-from freeroute.recording import reader_of, recorded, recorder_of, shelf_of
-from freeroute.resources import config_dir, dashboard_dir
-from freeroute.stores.audit_file import AuditFile
+from freeroute.recording import reader_of, recorder_of, shelf_of
+from freeroute.resources import config_dir
 from freeroute.stores.clients_file import ClientsFile
-from freeroute.stores.followed import Followed, watch
+from freeroute.stores.followed import Followed
 from freeroute.stores.keeper import Keeper
 from freeroute.stores.keysafe import KeySafe
 from freeroute.stores.maintenance_file import MaintenanceFile
@@ -52,21 +38,14 @@ from freeroute.stores.records.reader import RecordsReader
 from freeroute.stores.records.recorder import Recorder
 from freeroute.stores.records.shelf import ResponseShelf
 from freeroute.stores.state_file import StateFile
-from freeroute.surfaces.admin.topics import Administration
 from freeroute.surfaces.guard import Guard, Policy
-from freeroute.surfaces.http import BodyBounds
-from freeroute.surfaces.litestar_app import build_asgi
 from freeroute.tracing import traces_of
 from freeroute.upstreams.keycheck import HttpKeyChecks, NoKeyChecks
 from freeroute.upstreams.kinds import Upstreams
-from freeroute.upstreams.local import OLLAMA_CONTEXT
 from freeroute.upstreams.transport import Transport
-from freeroute.upstreams.warming import Warming
 from freeroute.version import version
 
 if TYPE_CHECKING:
-    from litestar import Litestar
-
     from freeroute.observe.traces import Traces
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
@@ -80,15 +59,12 @@ class ServeOptions(Struct, kw_only=True):
     seed: int | None = None
 
 
-AnnounceLocal = Callable[[SwitchedOn], None]
-
-
 class App:
     """One gateway with all it is made of, before it listens."""
 
     def __init__(self, read: Callable[[], Plan], *, transport: Transport, clock: Clock, demo: bool) -> None:
         """Wire the rooms together over *transport*; *read* gives the settings, now and at each reload."""
-        self._read = read
+        self.read = read
         plan = read()
         self.settings = plan.settings
         self.provisioning = Provisioning(plan)
@@ -104,7 +80,7 @@ class App:
             upstreams=Upstreams(transport, clock),
             clock=clock,
             observers=[self.metrics, RequestLog()],
-            routing=_routing(plan.settings),
+            routing=routing_of(plan.settings),
             no_train=plan.settings.privacy == "no-train",
             demo=demo,
             version=version(),
@@ -113,8 +89,8 @@ class App:
         self.metrics.watch(self.gateway.view)
         self.enrolment = Enrolment(plan.settings.clients)
         self.gateway.enrol(self.enrolment.clients)
-        self._directory = plan.settings.state_dir
-        self.operators = Followed("operators", OperatorsFile(self._directory))
+        self.directory = plan.settings.state_dir
+        self.operators = Followed("operators", OperatorsFile(self.directory))
         self.guard = Guard(Policy(), clock)
         self.keeper: Keeper | None = None
         self.recorder: Recorder | None = None
@@ -123,7 +99,6 @@ class App:
         self.maintenance = MaintenanceSwitch(self.gateway)
         self.feed = Feed(self.gateway)
         self.traces: Traces | None = None
-        self._log = structlog.get_logger("freeroute")
 
     @property
     def assembly(self) -> Assembly:
@@ -181,149 +156,10 @@ class App:
             self.gateway.traced = self.settings.traces.sample
             self.gateway.observe(self.traces)
 
-    def asgi(self, admin_key: str, on_local: AnnounceLocal) -> "Litestar":
-        """Return the application; its lifespan begins and ends the background work."""
-        self.guard.policy = self._policy(admin_key)
-        local, warming = LocalServers(self.gateway, on_local), Warming(self.transport)
-
-        def go_by_what_is_known() -> None:
-            """Route by what settings, operators, local servers and answers have told so far."""
-            self.scrub.hide(secrets_of(self))
-            found = with_local(self.assembly.catalogue, local.still(self.assembly.local))
-            self.gateway.standing.switch(self.provisioning.off)
-            self.gateway.adopt(with_told(found, self.counters.told_of()), self.enrolment.clients)
-            local.watch(self._wanted())
-            warming.begin(self.gateway.catalogue.providers.values(), self.gateway.standing.off)
-
-        def reload() -> dict[str, Any]:
-            """Read the settings again; raises ConfigError, and then nothing has changed."""
-            plan = self._read()
-            waits = _needs_restart(self.settings, plan.settings)
-            self.settings, self.gateway.unread = plan.settings, None
-            self.provisioning.give(plan)
-            self.enrolment.give(plan.settings.clients)
-            self.guard.policy = self._policy(admin_key)
-            self.gateway.no_train = plan.settings.privacy == "no-train"
-            self.gateway.loop.routing = _routing(plan.settings)
-            go_by_what_is_known()
-            self.gateway.standing.retry_verdicts()
-            providers = sorted(self.gateway.catalogue.providers)
-            self._log.info("settings reloaded", providers=len(providers), needs_restart=waits or None)
-            return {"status": "reloaded", "providers": providers, "needs_restart": waits}
-
-        async def in_step() -> None:
-            if await self.provisioning.look():
-                go_by_what_is_known()
-
-        def on_people() -> None:
-            self.guard.policy = self._policy(admin_key)
-            self.gateway.enrol(self.enrolment.clients)
-
-        async def look() -> bool:
-            clients, operators = await self.enrolment.look(), await self.operators.look()
-            return clients or operators
-
-        async def refresh() -> None:
-            await look()
-            on_people()
-
-        def on_hangup() -> None:
-            try:
-                reload()
-            except ConfigError as exc:
-                self.gateway.unread = str(exc)
-                self._log.error("settings not reloaded, the old ones stay", reason=str(exc))
-
-        @contextlib.asynccontextmanager
-        async def lifespan(_: "Litestar") -> AsyncIterator[None]:
-            loop = asyncio.get_running_loop()
-            async with contextlib.AsyncExitStack() as stack:
-                if self.keeper is not None:
-                    await stack.enter_async_context(self.keeper.running())
-                if self.recorder is not None:
-                    await stack.enter_async_context(recorded(self.recorder))
-                if self.shelf is not None:
-                    await stack.enter_async_context(self.shelf.running())
-                if self.reader is not None:
-                    stack.push_async_callback(self.reader.close)
-                if self.traces is not None:
-                    stack.push_async_callback(self.traces.close)
-                stack.push_async_callback(self.transport.close)
-                if not self.demo:  # simulated providers have no keys to ask about
-                    revalidation = Revalidation(self.gateway, HttpKeyChecks(self.clock))
-                    stack.push_async_callback(_cancelled, asyncio.create_task(revalidation.run()))
-                minding = watch(look, on_people), watch(self.provisioning.look, go_by_what_is_known)
-                for work in (Probes(self.gateway).run(), *minding):
-                    stack.push_async_callback(_cancelled, asyncio.create_task(work))
-                stack.push_async_callback(local.stop)
-                stack.push_async_callback(warming.stop)
-                local.watch(self._wanted())
-                warming.begin(self.gateway.catalogue.providers.values(), self.gateway.standing.off)
-                if threading.current_thread() is threading.main_thread():
-                    loop.add_signal_handler(signal.SIGHUP, on_hangup)
-                yield
-
-        return build_asgi(
-            self.gateway,
-            self.guard,
-            live=self.feed,
-            reload=reload,
-            render=self.metrics.render,
-            dashboard=dashboard_dir(),
-            administration=Administration(
-                refresh=refresh,
-                trail=AuditFile(self._directory),
-                clients=ClientBook(ClientsFile(self._directory), lambda: self.settings, self.clock),
-                operators=OperatorBook(OperatorsFile(self._directory), self.clock),
-                operations=Operations(self.gateway),
-                maintenance=self.maintenance,
-                records=self.reader,
-                providers=ProviderBook(
-                    self.provisioning, self.clock, self._key_state, self._found, self._own_key
-                ),
-                in_step=in_step,
-                checks=NoKeyChecks() if self.demo else HttpKeyChecks(self.clock),
-            ),
-            responses=self.shelf,
-            clock=self.clock,
-            bounds=BodyBounds(limit=self.settings.server.body_limit),
-            lifespan=[lifespan],
-        )
-
-    def _key_state(self, provider: str, label: str) -> dict[str, Any]:
-        return status.key_state(self.gateway.view(), provider, label)
-
-    def _found(self, provider: str, model: str) -> bool:
-        """Say whether a local server was found to have *model*."""
-        known = self.gateway.catalogue.providers.get(provider)
-        return known is not None and any(one.id == model for one in known.models)
-
-    def _own_key(self, key: str) -> str | None:
-        """Return whose *key* it is at this gateway's own doors."""
-        policy = self.guard.policy
-        told = {"the admin key": policy.admin_key, "the metrics key": policy.metrics_key}
-        return own_key(key, told, policy.clients, policy.operators)
-
-    def _policy(self, admin_key: str) -> Policy:
-        server = self.settings.server
-        return Policy(
-            clients=self.enrolment.clients,
-            operators=self.operators.value,
-            admin_key=admin_key,
-            metrics_key=server.metrics_key,
-            hosts=frozenset(server.hosts),
-            cors=frozenset(server.cors),
-            loopback=server.host in LOOPBACK,
-            demo=self.demo,
-        )
-
-    def _wanted(self) -> Wanted:
-        context = self.settings.environ.get("OLLAMA_CONTEXT_LENGTH", "")
-        return Wanted(
-            servers=self.assembly.local,
-            own_port=self.settings.server.port,
-            ollama_context=int(context) if context.isdecimal() else OLLAMA_CONTEXT,
-        )
+    @property
+    def key_checks(self) -> KeyChecks:
+        """Return what asks providers about keys; simulated ones have none to ask about."""
+        return NoKeyChecks() if self.demo else HttpKeyChecks(self.clock)
 
 
 def secrets_of(app: App) -> list[str]:
@@ -337,18 +173,8 @@ def secrets_of(app: App) -> list[str]:
     return [secret for secret in (*keys, *own) if secret]
 
 
-def _needs_restart(before: Settings, after: Settings) -> list[str]:
-    """Return the settings that differ and that only a start reads."""
-    fixed = ("host", "port", "state_dir", "body_limit")
-    changed = [name for name in fixed if getattr(before.server, name) != getattr(after.server, name)]
-    sections = [
-        name for name in ("logging", "storage", "traces") if getattr(before, name) != getattr(after, name)
-    ]
-    key = ["FREEROUTE_ENCRYPTION_KEY"] if before.encryption_key != after.encryption_key else []
-    return [f"server.{name}" for name in changed] + sections + key
-
-
-def _routing(settings: Settings) -> Routing:
+def routing_of(settings: Settings) -> Routing:
+    """Return how *settings* let calls be routed."""
     routing = settings.routing
     return Routing(
         max_attempts=routing.max_attempts,
@@ -397,9 +223,3 @@ def _transport(options: ServeOptions, env: Mapping[str, str], clock: Clock) -> T
             "no http:// proxy, so calls to providers do not go through it", variable=name
         )
     return HttpTransport(proxies=proxies)
-
-
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task

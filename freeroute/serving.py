@@ -11,12 +11,13 @@ from types import FrameType
 
 from msgspec import Struct
 
-from freeroute.app import LOOPBACK, AnnounceLocal, App, ServeOptions, build, secrets_of
+from freeroute.app import LOOPBACK, App, ServeOptions, build, secrets_of
 from freeroute.clock import boot_id
 from freeroute.config.assembly import SwitchedOn
 from freeroute.config.load import Settings
 from freeroute.domain.clients import Client
 from freeroute.errors import ConfigError
+from freeroute.lifecycle import AnnounceLocal, application
 from freeroute.observe.logs import set_up
 from freeroute.stores.state_dir import StateDir
 
@@ -125,7 +126,7 @@ def _run(app: App, listening: socket.socket, admin_key: str, on_local: AnnounceL
             app.feed.close()  # who watches has no answer to wait for
             await super().shutdown(sockets)
 
-    server = Server(server_config(app.asgi(admin_key, on_local), grace=GRACE))
+    server = Server(server_config(application(app, admin_key, on_local), grace=GRACE))
     _settle_memory()
     server.run(sockets=[listening])
 

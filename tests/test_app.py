@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+from typing import Any
 
 import httpx
 import pytest
@@ -16,6 +17,7 @@ from freeroute.domain.clients import Client
 from freeroute.domain.rates import RateFact, unheard_of
 from freeroute.engine.view import Recording
 from freeroute.errors import ConfigError
+from freeroute.lifecycle import application
 from freeroute.serving import listen, refuse_wide_bind
 from freeroute.stores.records.bodies import Keeping
 from freeroute.stores.sealing import new_key
@@ -47,7 +49,7 @@ def built(home, text=TWO, **flags) -> App:
 
 @contextlib.asynccontextmanager
 async def running(app):
-    litestar = app.asgi("boss", lambda found: None)
+    litestar: Any = application(app, "boss", lambda found: None)
     transport = httpx.ASGITransport(litestar)
     async with (
         litestar.lifespan(),

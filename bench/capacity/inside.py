@@ -14,6 +14,7 @@ from bench.capacity.web import HOST
 from freeroute.app import App, ServeOptions, build
 from freeroute.clock import Now
 from freeroute.config.load import Overrides
+from freeroute.lifecycle import application
 from freeroute.serving import GRACE, listen
 from freeroute.surfaces.protocol import server_config
 
@@ -43,7 +44,7 @@ class Inside:
         state = self._directory / "state"
         state.mkdir(exist_ok=True)
         app.remember(state, "one boot")
-        config = server_config(app.asgi("bench", lambda on: None), grace=1)
+        config = server_config(application(app, "bench", lambda on: None), grace=1)
         config.load()
         server = uvicorn.Server(config)
         server.lifespan = config.lifespan_class(config)

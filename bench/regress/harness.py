@@ -29,6 +29,7 @@ from freeroute.config.load import Overrides, load
 from freeroute.config.overlay import Plan, planned
 from freeroute.engine.ports import Dispatch
 from freeroute.engine.served import Onward
+from freeroute.lifecycle import application
 from freeroute.observe.logs import set_up
 from freeroute.surfaces.http import DEPARTURE, Departure
 from freeroute.surfaces.outlet import OUTLET
@@ -210,9 +211,9 @@ def _built(plan: Arrangement, memory: Memory) -> App:
 async def measured(plan: Arrangement, rounds: Sequence[Round], count: Callable[[str], None]) -> None:
     """Ask *rounds*, telling *count* before the first and the name of each after it."""
     target, memory = limited(plan), Memory()
-    asgi = _built(plan, memory).asgi("bench-admin", lambda _: None)
+    served = application(_built(plan, memory), "bench-admin", lambda _: None)
     callers = [
-        Caller(asgi, question(each.api, target.models[0], target.key, stream=each.events > 0))
+        Caller(served, question(each.api, target.models[0], target.key, stream=each.events > 0))
         for each in rounds
     ]
     for each, caller in zip(rounds, callers, strict=True):

@@ -15,6 +15,7 @@ from freeroute.app import App
 from freeroute.config.entries import read_catalogue
 from freeroute.config.load import Overrides, load
 from freeroute.config.overlay import Plan, planned
+from freeroute.lifecycle import application
 from freeroute.resources import config_dir
 from tests.support.clocks import ManualClock
 from tests.support.corpus import Entry
@@ -52,7 +53,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def running(provider: str, directory: Path) -> tuple[App, Any]:
     """Return the gateway in front of *provider*, built once: nothing of it is bound to a loop."""
     app = App(lambda: plan(provider, directory), transport=PlayedTransport(), clock=ManualClock(), demo=False)
-    return app, app.asgi("admin", lambda on: None)
+    return app, application(app, "admin", lambda on: None)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from freeroute.observe.logs import set_up
@@ -217,7 +218,7 @@ async def test_an_entered_key_comes_out_nowhere(tmp_path, capsys):
                      "/v1/plan?model=free", "/v1/models"):  # fmt: skip
             await see("GET", path)
         await see("DELETE", "/admin/providers/alpha/keys/bad")
-        gateway.app._log.error(f"somebody logs {GOOD}")
+        structlog.get_logger("freeroute").error(f"somebody logs {GOOD}")
     shown = [text.decode(errors="replace") for text in told]
     files = {path.name: path.read_bytes() for path in (tmp_path / "state").iterdir() if path.is_file()}
     out = capsys.readouterr()

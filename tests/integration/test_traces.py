@@ -4,6 +4,7 @@ import pytest
 
 pytest.importorskip("opentelemetry.sdk", reason="the extra `otel` is not installed")
 
+from freeroute.lifecycle import application
 from freeroute.upstreams.transport import Transport
 from tests.support.otlp import receiving
 
@@ -71,7 +72,7 @@ async def test_what_was_not_collected_yet_is_when_the_gateway_stops(run):
     with receiving() as receiver:
         gateway = await run(traces={"endpoint": receiver.url})
         await gateway.ask()
-        litestar = gateway.app.asgi("boss", lambda on: None)
+        litestar = application(gateway.app, "boss", lambda on: None)
         async with litestar.lifespan():
             pass
         assert {span.name for span in receiver.spans} >= {"chat free"}

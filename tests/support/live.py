@@ -18,6 +18,7 @@ from freeroute.config.entries import read_catalogue
 from freeroute.config.load import Overrides, load
 from freeroute.config.overlay import Plan, planned
 from freeroute.demo import simulation
+from freeroute.lifecycle import application
 from freeroute.resources import config_dir
 from freeroute.surfaces.protocol import Bounds
 from freeroute.upstreams.http_transport import HttpTransport
@@ -250,7 +251,7 @@ async def live(
             app.remember(state, "this boot")
             app.record(state)
         app.trace({})
-        url = await stack.enter_async_context(serving(app.asgi(ADMIN, lambda on: None), bounds))
+        url = await stack.enter_async_context(serving(application(app, ADMIN, lambda on: None), bounds))
         client = httpx.AsyncClient(base_url=url, timeout=PATIENCE, verify=PLAIN)
         caller = await stack.enter_async_context(client)
         yield Live(app, url, world, caller, clock, simulated)

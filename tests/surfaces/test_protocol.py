@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from freeroute.app import ServeOptions
 from freeroute.app import build as build_gateway
 from freeroute.config.load import Overrides
+from freeroute.lifecycle import application
 from freeroute.surfaces.protocol import Bounds
 from freeroute.upstreams.simulated.faults import Fault, Speed
 from freeroute.upstreams.simulated.shapes import Model
@@ -411,7 +412,7 @@ async def test_a_caller_that_stops_reading_gives_its_place_back_at_gateway_and_p
     ollama.speed, ollama.answer_tokens = Speed(0.0, 0.0), (60_000, 60_000)
     ollama.script([Fault("stall", after=50_000)])  # more is to come, so nothing but the caller ends it
     ask = b'{"model": "ollama/llama3.2:3b", "stream": true, "messages": [{"role": "user", "content": "Hi"}]}'
-    async with serving(app.asgi("admin", print), Bounds(write_seconds=0.05)) as url:
+    async with serving(application(app, "admin", print), Bounds(write_seconds=0.05)) as url:
         with socket.socket() as small:
             # Little room on the way, so that far less than the whole answer fills it.
             small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

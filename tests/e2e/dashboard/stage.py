@@ -28,6 +28,7 @@ from freeroute.demo import ADMIN_KEY
 from freeroute.domain.outcome import Kind
 from freeroute.domain.receipt import AttemptNote, Receipt
 from freeroute.domain.usage import Usage
+from freeroute.lifecycle import application
 from freeroute.observe.logs import set_up
 from freeroute.stores.state_dir import StateDir
 from freeroute.upstreams.simulated.http import asgi
@@ -144,7 +145,10 @@ async def play(directory: Path, *, history: bool) -> None:
     world = asgi(cast("Simulation", app.transport))
     plain = uvicorn.Config(world, http="httptools", ws="none", lifespan="on", log_config=None)
     try:
-        async with serving(app.asgi(ADMIN_KEY, lambda on: None)) as url, listening(plain) as simulated:
+        async with (
+            serving(application(app, ADMIN_KEY, lambda on: None)) as url,
+            listening(plain) as simulated,
+        ):
             print(json.dumps({"url": url, "simulated": simulated}), flush=True)
             await asyncio.Event().wait()
     finally:
