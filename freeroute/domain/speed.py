@@ -20,6 +20,8 @@ DRIFT_HALF_LIFE = 600.0
 COLD_SECONDS = 15.0
 # Rates under this are treated as this, so that one odd measurement cannot make a candidate unpickable.
 SLOWEST_RATE = 1.0
+# Nor can one be believed above this: what the catalogue may expect at most.
+FASTEST_RATE = 1e6
 
 ENOUGH = 5
 """Answers from which on the time to the first event is known well enough to bound it. Own design, as all
@@ -30,6 +32,10 @@ PATIENCE = 4.0
 
 LEAST_PATIENCE = 5.0
 """Seconds to the first event that every call may take, however fast the candidate is."""
+
+LONGEST = 3600.0
+"""Seconds of a first event, or of an answer, that are believed at most, after however many timeouts: settings
+bound calls earlier. Own design."""
 
 FORGETTING = 0.05
 """The part of the slowest first event of late that each quicker answer takes away; so for the longest."""
@@ -95,8 +101,15 @@ class Speed(Struct):
     @classmethod
     def restored(cls, kept: KeptSpeed, rebase: Rebase) -> "Speed":
         """Return the estimate that was *kept*."""
-        at = rebase.mono(kept.measured_at)
-        return cls(kept.first_token, kept.rate, at, kept.samples, kept.slowest, kept.spread, kept.longest)
+        return cls(
+            _within(kept.first_token, LONGEST),
+            _within(kept.rate, FASTEST_RATE),
+            rebase.mono(kept.measured_at),
+            kept.samples,
+            _within(kept.slowest, LONGEST),
+            _within(kept.spread, LONGEST),
+            _within(kept.longest, LONGEST),
+        )
 
     def measured(self, first_event: float, tokens: int, seconds: float, now: Now) -> None:
         """Take in an answer: *first_event* seconds to its first event, *tokens* in *seconds* after it."""
@@ -104,9 +117,20 @@ class Speed(Struct):
         self.slowest = _most_of_late(self.slowest, first_event)
         self.longest = _most_of_late(self.longest, first_event + seconds)
         if tokens > 1 and seconds > 0:
-            self.rate += BLEND * (tokens / seconds - self.rate)
+            self.rate += BLEND * (min(tokens / seconds, FASTEST_RATE) - self.rate)
         self.measured_at = now.mono
         self.samples += 1
+
+    def measured_whole(self, model: Model, seconds: float, tokens: int, least: int, now: Now) -> None:
+        """Take in an answer of *tokens* in one piece, which shows nothing before its end.
+
+        Its *seconds* are split as the catalogue expects of *model*. What was measured so far must not decide:
+        it would be held against itself, and run away. An answer of under *least* tokens tells no rate.
+        """
+        generating = tokens / max(SLOWEST_RATE, model.tokens_per_second)
+        if tokens:
+            generating *= seconds / (model.first_token + generating)
+        self.measured(seconds - generating, tokens if tokens >= least else 0, generating, now)
 
     def outrun(self, seconds: float) -> None:
         """Take in that no first event came in *seconds*, after which nobody waited for it any more."""
@@ -115,7 +139,7 @@ class Speed(Struct):
 
     def timed_out(self) -> None:
         """Take in that no first event came in time: it may just be slow now, so the next call gets longer."""
-        self.slowest = max(2 * self.slowest, LEAST_PATIENCE)
+        self.slowest = min(max(2 * self.slowest, LEAST_PATIENCE), LONGEST)
 
     def patience(self, prompt: int, ceiling: float, now: Now) -> float:
         """Return how many seconds the first event after *prompt* tokens may take, at most *ceiling*."""
@@ -173,6 +197,11 @@ class Speed(Struct):
         if self.samples == 0:
             return 1.0
         return float(0.5 ** ((now.mono - self.measured_at) / DRIFT_HALF_LIFE))
+
+
+def _within(kept: float, most: float) -> float:
+    """Return what was *kept*, *most* in place of what is endless or no number, as earlier versions saved."""
+    return min(kept, most) if math.isfinite(kept) else most
 
 
 def _most_of_late(before: float, new: float) -> float:

@@ -131,13 +131,11 @@ class Part:
         tokens = usage.completion if usage is not None else 0
         speed = self._standing.speed(self.won.leased.candidate)
         first_event = self.first_event_at.mono - self.won.leased.at.mono
+        if self.won.whole:
+            speed.measured_whole(self.won.leased.candidate.model, first_event, tokens, RATE_SAMPLE, now)
+            return
         stream = self.won.sent.stream
         generating = now.mono - self.first_event_at.mono - (stream.unread if stream is not None else 0.0)
-        if self.won.whole:
-            # A JSON answer shows nothing before its end: its time is split in the proportion expected so far.
-            expected = tokens / max(speed.rate, 1.0)
-            generating = first_event * expected / (speed.first_token + expected) if expected else 0.0
-            first_event -= generating
         speed.measured(first_event, tokens if tokens >= RATE_SAMPLE else 0, generating, now)
 
     async def _settle(self, usage: Usage | None, now: Now) -> None:

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from freeroute.domain.keepsake import KeptSpeed, Rebase
 from freeroute.domain.speed import (
     ENOUGH,
+    FASTEST_RATE,
     LEAST_PATIENCE,
     LONGER,
     STALE,
@@ -50,6 +52,50 @@ def test_measurements_move_the_estimate_and_silence_takes_it_back(clock):
 def test_an_odd_rate_cannot_make_a_model_unpickable(clock):
     speed = Speed.prior(model(tokens_per_second=0.0))
     assert speed.expected(model(tokens_per_second=0.0), 10, clock.now()) == 11.0
+
+
+def test_answers_in_one_piece_come_to_what_they_take_and_never_run_away(clock):
+    model_, dice = model(first_token=1.0, tokens_per_second=50.0), random.Random(7)
+    speed = Speed.prior(model_)
+    for _ in range(20_000):
+        speed.measured_whole(model_, dice.expovariate(2000), 40, 20, clock.advance(0.01))
+    assert speed.rate < FASTEST_RATE
+    assert speed.first_token + 40 / speed.rate == pytest.approx(0.0005, rel=0.9)
+    for _ in range(100):
+        speed.measured_whole(model_, 4.0, 100, 20, clock.advance(1))
+    assert speed.expected(model_, 100, clock.now()) == pytest.approx(4.0, rel=0.01)
+
+
+@given(st.lists(st.tuples(st.floats(1e-9, 1e6), st.integers(0, 10**9)), max_size=50))
+def test_whatever_was_measured_all_that_is_expected_is_a_number(seen):
+    clock, speed = ManualClock(), Speed.prior(MODEL)
+    for seconds, tokens in seen:
+        speed.measured(seconds, tokens, seconds, clock.advance(seconds))
+        speed.measured_whole(MODEL, seconds, tokens, 0, clock.advance(seconds))
+    now = clock.now()
+    assert 0 < speed.expected(MODEL, 10**6, now) < math.inf
+    assert 0 < speed.unseen(MODEL, 1000, now, pressed=False) < math.inf
+
+
+def test_a_candidate_that_timed_out_for_days_is_given_up_as_soon_as_others_once_it_answers(clock):
+    speed = known(clock, *[0.1] * ENOUGH)
+    for _ in range(2000):
+        speed.timed_out()
+    assert speed.patience(0, CEILING, clock.now()) == CEILING
+    for _ in range(300):
+        speed.measured(2.0, 100, 1.0, clock.now())
+    assert speed.patience(0, CEILING, clock.now()) == pytest.approx(8.0, abs=0.1)
+
+
+def test_what_cannot_be_true_is_not_gone_on_from(clock):
+    endless, no_number = math.inf, math.nan
+    kept = KeptSpeed(1.0, no_number, clock.now().mono, 9, endless, no_number, endless)
+    speed = Speed.restored(kept, Rebase(clock.now()))
+    for _ in range(200):
+        speed.measured(1.0, 100, 1.0, clock.now())
+    assert speed.expected(MODEL, 100, clock.now()) == pytest.approx(2.0, rel=0.01)
+    assert speed.patience(0, CEILING, clock.now()) < CEILING
+    assert speed.unseen(MODEL, 100, clock.now(), pressed=True) == pytest.approx(2.0, rel=0.6)
 
 
 def test_a_short_answer_says_nothing_of_the_rate(clock):
