@@ -69,6 +69,7 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("GET", "/v1/responses/{response}"): CLIENT,
     ("DELETE", "/v1/responses/{response}"): CLIENT,
     ("GET", "/v1/responses/{response}/input_items"): CLIENT,
+    ("POST", "/v1/responses/{response}/cancel"): CLIENT,
     ("GET", "/v1/models"): CLIENT,
     ("GET", "/v1/models/{model:path}"): CLIENT,
     ("GET", "/v1/key"): CLIENT,
@@ -153,7 +154,10 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("GET", "/admin/models"): READ,
 }
 # These are there to say that they do nothing.
-USELESS = {"/api/create", "/api/copy", "/api/push", "/api/delete"}
+USELESS = {
+    *("/api/create", "/api/copy", "/api/push", "/api/delete"),
+    *(f"{root}/v1/responses/{{response}}/cancel" for root in ("", "/api")),
+}
 TASKS = (
     "/v1/embeddings",
     "/v1/rerank",
@@ -317,6 +321,7 @@ ASKING = {("POST", path) for path in (*CHATTING, *TASKS)} | {
     ("GET", KEPT),
     ("DELETE", KEPT),
     ("GET", f"{KEPT}/input_items"),
+    ("POST", f"{KEPT}/cancel"),
 }
 # What operators' sessions open that their tokens do not: the playground.
 ALSO = {where: OPERATE if where in ASKING else READ for where, passing in TABLE.items() if passing == CLIENT}
