@@ -90,7 +90,7 @@ class OllamaSurface:
 
     def _generate(self, request: Request, body: bytes) -> Asked | Known:
         asked = generate_of(body)
-        if not asked.prompt and not asked.images:
+        if asked.is_empty:
             return self._loaded(asked, as_generated)
         return Asked(generate_as_openai(asked), OllamaTelling(asked.model, as_generated, self._clock))
 

@@ -44,7 +44,7 @@ class Heard(Struct, frozen=True):
 
 
 def hear(body: bytes) -> Heard:
-    """Return what *body*, a whole answer or a chunk in OpenAI's form, says."""
+    """Return what *body*, a whole answer or a chunk in OpenAI's form, says; completions of old included."""
     words = words_in(body)
     if words is not None:
         return _of_words(words)
@@ -52,7 +52,7 @@ def hear(body: bytes) -> Heard:
     choice = piece.choices[0] if piece.choices else Choice()
     said = choice.said or _NOTHING
     error = error_in(piece)
-    text, thinking = _content(said)
+    text, thinking = _content(said) if choice.text is None else (_text(choice.text), "")
     return Heard(
         text,
         _text(said.reasoning_content) or _text(said.reasoning) or thinking,

@@ -32,6 +32,10 @@ def test_a_whole_answer_is_heard_with_all_it_says():
     )
 
 
+def test_a_text_of_a_completion_is_heard():
+    assert hear(body({"text": "Hi", "finish_reason": None})).text == "Hi"
+
+
 def test_a_piece_of_a_call_goes_by_its_index():
     delta = {"tool_calls": [{"index": 2, "function": {"arguments": '{"a'}}]}
     assert hear(body({"delta": delta})).calls == (CallPiece(2, "", "", '{"a'),)
