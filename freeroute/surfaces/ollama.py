@@ -9,6 +9,7 @@ from freeroute.clock import Clock
 from freeroute.errors import UnsupportedCapability
 from freeroute.surfaces.conversing import Asked, Conversations, Known
 from freeroute.surfaces.embeddings import InBatches
+from freeroute.surfaces.entries import chats, embeds
 from freeroute.surfaces.guard import Access
 from freeroute.surfaces.http import Handler, Request
 from freeroute.surfaces.ollama_answer import (
@@ -106,9 +107,10 @@ class OllamaSurface:
         return Known(loaded(asked.model, wording, self._clock, reason), asked.model)
 
     async def list_models(self, request: Request) -> None:
-        """List every enabled model."""
+        """List the models that chat or make vectors: this API asks no others."""
         models = self._gateway.models(request.caller.client)
-        await request.reply_json({"models": [self._listed(entry) for entry in models]})
+        listed = [self._listed(entry) for entry in models if chats(entry) or embeds(entry)]
+        await request.reply_json({"models": listed})
 
     async def show_model(self, request: Request) -> None:
         """Tell what a model can do."""
@@ -154,6 +156,7 @@ class OllamaSurface:
             "size": 0,
             "digest": hashlib.sha256(name.encode()).hexdigest(),
             "details": _details(entry),
+            "capabilities": _capabilities(entry),
         }
 
 
@@ -202,10 +205,9 @@ def _capabilities(entry: dict[str, Any]) -> list[str]:
     """Return what the model can do, in Ollama's words."""
     parameters = entry.get("supported_parameters", ())
     kinds = entry.get("architecture", {})
-    gives = kinds.get("output_modalities", ("text",))
     able = {
-        "completion": "text" in gives,
-        "embedding": "embeddings" in gives,
+        "completion": chats(entry),
+        "embedding": embeds(entry),
         "tools": "tools" in parameters,
         "vision": "image" in kinds.get("input_modalities", ()),
         "thinking": "reasoning" in parameters,

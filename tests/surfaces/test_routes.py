@@ -327,6 +327,33 @@ ASKING = {("POST", path) for path in (*CHATTING, *TASKS)} | {
 ALSO = {where: OPERATE if where in ASKING else READ for where, passing in TABLE.items() if passing == CLIENT}
 
 
+async def test_every_api_lists_the_models_it_asks(ask, gateway):
+    gateway.others = ("embeddings", "rerank", "speech")
+    listed: dict[str, list[str]] = {}
+    async with ask(OPEN) as client:
+        for name, path, field, headers in (
+            ("anthropic", "/v1/models", "data", {"anthropic-version": "2023-06-01"}),
+            ("gemini", "/v1beta/models", "models", {}),
+            ("ollama", "/api/tags", "models", {}),
+            ("openai", "/v1/models", "data", {}),
+        ):
+            found = (await client.get(path, headers=headers)).json()[field]
+            listed[name] = [(one.get("id") or one["name"]).removeprefix("models/") for one in found]
+            if name == "ollama":
+                assert [one["capabilities"] for one in found] == [
+                    ["completion"],
+                    ["completion"],
+                    ["embedding"],
+                ]
+    chatting = ["free", "groq/openai/gpt-oss-120b"]
+    assert listed == {
+        "anthropic": chatting,
+        "gemini": [*chatting, "groq/embeddings"],
+        "ollama": [f"{one}:latest" for one in (*chatting, "groq/embeddings")],
+        "openai": [*chatting, "groq/embeddings", "groq/rerank", "groq/speech"],
+    }
+
+
 async def sign_in(client: httpx.AsyncClient, key: str | None) -> None:
     reply = await client.post("/dashboard/session", json={"key": key}, headers=OWN)
     assert reply.status_code == 200
