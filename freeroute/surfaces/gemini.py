@@ -1,10 +1,11 @@
 """Gemini's API: answers, whole and streamed, tokens counted beforehand, and the list of models."""
 
+import functools
 from typing import Any
 
 from freeroute.errors import InvalidRequest
 from freeroute.surfaces.conversing import Asked, Conversations, understood
-from freeroute.surfaces.embeddings import InBatches
+from freeroute.surfaces.embeddings import in_batches
 from freeroute.surfaces.entries import chats, embeds, gives
 from freeroute.surfaces.gemini_answer import GeminiItems, GeminiTelling, in_geminis_shape
 from freeroute.surfaces.gemini_embedding import batch_asked, one_asked
@@ -32,7 +33,7 @@ class GeminiSurface:
         """Serve calls by *conversations*."""
         self._conversations = conversations
         self._gateway = conversations.gateway
-        self._batched = conversations.over(InBatches(conversations.gateway, conversations.clock))
+        self._ask_batches = in_batches(conversations.gateway, conversations.clock)
 
     def routes(self) -> list[Route]:
         """Return what is served, in both versions of the API: newer SDKs of Google's take the plain one.
@@ -49,7 +50,7 @@ class GeminiSurface:
     def _answers(self, version: str, **more: Any) -> list[Route]:
         answering, refused = self._conversations.answering, self._conversations.refused(_SURFACE)
         model = f"{version}/models/{{model:path}}"
-        batched = self._batched.answering
+        batched = functools.partial(answering, ask=self._ask_batches)
         verbs = {
             "generateContent": answering(_SURFACE, _whole),
             "streamGenerateContent": answering(_SURFACE, _streamed),

@@ -8,7 +8,7 @@ from typing import Any
 from freeroute.clock import Clock
 from freeroute.errors import UnsupportedCapability
 from freeroute.surfaces.conversing import Asked, Conversations, Known
-from freeroute.surfaces.embeddings import InBatches
+from freeroute.surfaces.embeddings import in_batches
 from freeroute.surfaces.entries import chats, embeds
 from freeroute.surfaces.guard import Access
 from freeroute.surfaces.http import Handler, Request
@@ -62,11 +62,11 @@ class OllamaSurface:
     def routes(self) -> list[Route]:
         """Return what is served."""
         answering = self._conversations.answering
-        batched = self._conversations.over(InBatches(self._gateway, self._clock))
+        batched = in_batches(self._gateway, self._clock)
         return [
             self._route("/api/chat", "POST", answering(_SURFACE, self._chat), Access.CLIENT),
             self._route("/api/generate", "POST", answering(_SURFACE, self._generate), Access.CLIENT),
-            self._route("/api/embed", "POST", batched.answering(_SURFACE, self._embed), Access.CLIENT),
+            self._route("/api/embed", "POST", answering(_SURFACE, self._embed, ask=batched), Access.CLIENT),
             self._route("/api/embeddings", "POST", answering(_SURFACE, self._embeddings), Access.CLIENT),
             self._route("/api/tags", "GET", self.list_models),
             self._route("/api/show", "POST", self.show_model),
