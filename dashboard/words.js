@@ -199,3 +199,6 @@ export function result(request) {
   if (!request.code) return "failed";
   return FAILURES[request.code] ?? request.code.replaceAll("_", " ");
 }
+
+/** Say whether *model* answers in words. */
+export const chats = (model) => model.architecture.output_modalities.includes("text");

@@ -4,6 +4,7 @@ import { copy } from "../copying.js";
 import { allow, button, byId, each, keyed, line, make, show, text, view } from "../dom.js";
 import { KINDS, PLACEHOLDER, recipes } from "../recipes.js";
 import { reasonOf, whoAmI } from "../session.js";
+import { chats } from "../words.js";
 
 const LOCAL = ["localhost", "127.0.0.1", "[::1]"];
 const USUAL = ["free-smart", "free-fast", "free"]; // the best for what writes code first
@@ -53,7 +54,7 @@ export function build(desk) {
   const learn = async () => {
     try {
       needsKey = (await whoAmI()).needs_key; // asked anew: the first client may just have been added
-      const { data } = await desk.ask("GET", "/v1/models");
+      const data = (await desk.ask("GET", "/v1/models")).data.filter(chats);
       offer(model, data.map(({ id, freeroute }) => [id, freeroute.available ? id : `${id} (not now)`]));
       line(trouble, data.length ? "" : "No model is on yet: see the overview for how to get one.");
     } catch (error) {

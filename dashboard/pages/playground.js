@@ -7,7 +7,7 @@ import { imagesView } from "../images.js";
 import { curlOf, optionsView } from "../options.js";
 import { Refused, open } from "../session.js";
 import { turnView } from "../turn.js";
-import { now } from "../words.js";
+import { chats, now } from "../words.js";
 
 const PATH = "/v1/chat/completions";
 const LARGEST = 19 * 2 ** 20; // characters of a request: what a gateway takes, unless its settings say otherwise
@@ -71,7 +71,7 @@ export function build(desk) {
   async function learn(wanted) {
     let wrong = "";
     try {
-      models = (await desk.ask("GET", "/v1/models")).data;
+      models = (await desk.ask("GET", "/v1/models")).data.filter(chats);
     } catch (error) {
       wrong = error instanceof Refused ? error.message : "The models could not be read.";
     }

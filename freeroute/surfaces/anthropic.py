@@ -6,6 +6,7 @@ from freeroute.errors import InvalidRequest
 from freeroute.surfaces.anthropic_answer import Message, in_anthropics_shape
 from freeroute.surfaces.anthropic_request import read_request
 from freeroute.surfaces.conversing import Asked, Conversations, Known
+from freeroute.surfaces.entries import chats
 from freeroute.surfaces.guard import Access
 from freeroute.surfaces.http import Handler, Request
 from freeroute.surfaces.routes import Route
@@ -36,8 +37,9 @@ class AnthropicSurface:
         ]
 
     async def list_models(self, request: Request) -> None:
-        """List enabled models, a page at a time."""
-        models = [_model(one) for one in self._gateway.models(request.caller.client)]
+        """List the models that chat, a page at a time."""
+        listed = self._gateway.models(request.caller.client)
+        models = [_model(one) for one in listed if chats(one)]
         await request.reply_json(_page(models, request))
 
     async def show_model(self, request: Request) -> None:

@@ -11,7 +11,7 @@ from freeroute.errors import ApiError, ContextTooLong
 from freeroute.surfaces.conversing import EVENT_STREAM
 from freeroute.wire.answers import Piece
 from freeroute.wire.growing import GrowingObject
-from freeroute.wire.hearing import CallPiece, Heard, hear
+from freeroute.wire.hearing import CallPiece, Heard, Hearing, hear
 
 Told = dict[str, Any]
 
@@ -114,6 +114,7 @@ class Message:
         self._model = model
         self._usage = Usage(prompt=prompt)
         self._stop = stop
+        self._hearing = Hearing()
         self._started = False
         self._failed = False
         self._blocks = 0
@@ -170,7 +171,7 @@ class Message:
 
     def events(self, payloads: Sequence[bytes]) -> bytes:
         """Return the events that the chunks *payloads* make."""
-        return b"".join([self._told(hear(payload)) for payload in payloads])
+        return b"".join([self._told(self._hearing.hear(payload)) for payload in payloads])
 
     def _told(self, heard: Heard) -> bytes:
         if heard.plain and self._open == _TEXT and not self._failed:

@@ -7,7 +7,7 @@ import msgspec
 
 from freeroute.domain.tasks import Task
 from freeroute.errors import InvalidRequest
-from freeroute.wire.asking import asked_for, embeddings_of
+from freeroute.wire.asking import asked_for, completion_of, embeddings_of
 from freeroute.wire.chat import ChatCall
 from freeroute.wire.decode import decode_chat, plain_reason
 
@@ -47,6 +47,15 @@ def chat_call(body: Mapping[str, Any], names: Mapping[str, str]) -> ChatCall:
     """
     try:
         return decode_chat(msgspec.json.encode(body))
+    except InvalidRequest as error:
+        raise _renamed(error, names) from None
+
+
+def completion_call(body: Mapping[str, Any], names: Mapping[str, str]) -> ChatCall:
+    """Return the call for a completion that *body*, in OpenAI's words, asks for; otherwise as `chat_call`."""
+    try:
+        said = msgspec.json.encode(body)
+        return completion_of(asked_for(Task.COMPLETIONS, said, wanted="model and prompt"))
     except InvalidRequest as error:
         raise _renamed(error, names) from None
 

@@ -76,6 +76,10 @@ class ChatGateway(Protocol):
         ...
 
 
+Ask = Callable[[ChatCall, CallContext], Awaitable[Served]]
+"""Answers a call, as ``ChatGateway.chat`` does."""
+
+
 class Telling(Protocol):
     """Tells one answer in the words of one API, from OpenAI's.
 
@@ -148,15 +152,15 @@ class Conversations:
         self.bounds = bounds
         self._dice = dice
 
-    def over(self, gateway: ChatGateway) -> "Conversations":
-        """Return the same over another *gateway*."""
-        return Conversations(gateway, self.clock, self.bounds, self._dice)
-
-    def answering(self, surface: str, understand: Understand, *, longest: int = BODY_LIMIT) -> Handler:
+    def answering(
+        self, surface: str, understand: Understand, *, longest: int = BODY_LIMIT, ask: Ask | None = None
+    ) -> Handler:
         """Return what answers the requests that *understand* reads; *surface* names its API in receipts.
 
-        A body may have *longest* bytes if the settings do not lower what every body may have.
+        A body may have *longest* bytes if the settings do not lower what every body may have. *ask* makes the
+        calls, if not the gateway alone.
         """
+        ask = ask or self.gateway.chat
         bounds = self.bounds
         if bounds.limit >= BODY_LIMIT:
             bounds = BodyBounds(max(bounds.limit, longest), bounds.timeout)
@@ -177,7 +181,7 @@ class Conversations:
             if isinstance(asked, Known):
                 await request.reply(200, asked.body)
             else:
-                await self._serve(request, asked, context, commented=commented)
+                await self._serve(request, asked, context, ask, commented=commented)
 
         return answer
 
@@ -202,7 +206,9 @@ class Conversations:
             hop=caller.hop,
         )
 
-    async def _serve(self, request: Request, asked: Asked, context: CallContext, *, commented: bool) -> None:
+    async def _serve(
+        self, request: Request, asked: Asked, context: CallContext, ask: Ask, *, commented: bool
+    ) -> None:
         call, telling = asked.call, asked.telling
         context.store = context.store and asked.store
         served: Served | None = None
@@ -211,7 +217,7 @@ class Conversations:
         comments = _comments(request, telling) if commented and call.stream else _NO_COMMENTS
         try:
             async with watch, comments as commenting:
-                served = await self.gateway.chat(call, context)
+                served = await ask(call, context)
                 if served.body is None and served.content_type is not None:
                     await _pass(request, served, served.content_type)
                 elif served.body is None:

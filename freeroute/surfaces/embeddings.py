@@ -1,16 +1,13 @@
 """OpenAI's API for embeddings: vectors of texts, as numbers or base64, of as many texts as are sent."""
 
-from typing import Any
-
 import msgspec
 from msgspec import Raw, Struct, structs
 
 from freeroute.clock import Clock
-from freeroute.domain.clients import Client
 from freeroute.domain.tasks import Task
 from freeroute.engine.served import Onward, Served
-from freeroute.errors import ApiError, InvalidRequest, UpstreamFailed
-from freeroute.surfaces.conversing import Asked, ChatGateway, Conversations
+from freeroute.errors import InvalidRequest
+from freeroute.surfaces.conversing import Ask, Asked, ChatGateway, Conversations
 from freeroute.surfaces.http import Request, to_the_end
 from freeroute.surfaces.routes import Route
 from freeroute.surfaces.tasks import AsItIs, task_route
@@ -18,7 +15,7 @@ from freeroute.wire.answers import Piece
 from freeroute.wire.asking import asked_for, embeddings_of
 from freeroute.wire.chat import CallContext, ChatCall
 from freeroute.wire.decode import read
-from freeroute.wire.vectors import as_wanted, joined, vectors_of
+from freeroute.wire.vectors import Vectors, as_wanted, joined, vectors_of
 
 _FORM = msgspec.json.Decoder(str)
 _INPUTS = msgspec.json.Decoder(list[Raw])
@@ -26,8 +23,8 @@ _INPUTS = msgspec.json.Decoder(list[Raw])
 
 def routes(conversations: Conversations) -> list[Route]:
     """Return what is served."""
-    batched = conversations.over(InBatches(conversations.gateway, conversations.clock))
-    return [task_route(batched, "/v1/embeddings", "embeddings", understand)]
+    ask = in_batches(conversations.gateway, conversations.clock)
+    return [task_route(conversations, "/v1/embeddings", "embeddings", understand, ask=ask)]
 
 
 def understand(request: Request, body: bytes) -> Asked:
@@ -50,73 +47,39 @@ class _Vectors(AsItIs):
         return as_wanted(body, packed=self._packed)
 
 
-class InBatches:
-    """A gateway that takes as many texts as are sent, and asks for the vectors of some at a time.
+def in_batches(gateway: ChatGateway, clock: Clock) -> Ask:
+    """Return what asks *gateway* for the vectors of any number of texts, of some at a time.
 
     Each batch is a call of its own, with limits, failover and a receipt; they are made one after the other,
-    and the first that fails ends the request.
+    and the first that fails ends the request. Vectors of another length than the first batch's are a failure.
     """
 
-    def __init__(self, gateway: ChatGateway, clock: Clock) -> None:
-        """Ask *gateway*."""
-        self._gateway = gateway
-        self._clock = clock
-
-    async def chat(self, call: ChatCall, context: CallContext) -> Served:
-        """Answer *call*, whole; raises ApiError."""
-        most = self._gateway.most_inputs(call.model) or call.inputs
+    async def ask(call: ChatCall, context: CallContext) -> Served:
+        most = gateway.most_inputs(call.model) or call.inputs
         if call.inputs <= most:
-            return await self._gateway.chat(call, context)
+            return await gateway.chat(call, context)
         texts = _INPUTS.decode(call.fields["input"])
-        bodies: list[bytes] = []
+        answers: list[Vectors] = []
         headers: dict[str, str] = {}
+        length: int | None = None
         for at in range(0, len(texts), most):
-            served = await self._gateway.chat(_some(call, texts[at : at + most]), context)
+            served = await gateway.chat(_some(call, texts[at : at + most], length), context)
             try:
-                bodies.append(served.body or b"")
+                answers.append(vectors_of(served.body or b""))
                 headers = served.headers
             finally:
                 await to_the_end(served.finish)
-            context = structs.replace(context, received=self._clock.now())
-        answers = [vectors_of(body) for body in bodies]
-        if len({len(answer.data[0].numbers) for answer in answers}) > 1:
-            told = "The provider's vectors are of different lengths: they cannot be compared."
-            raise UpstreamFailed(told)
+            length = length or len(answers[0].data[0].numbers)
+            context = structs.replace(context, received=clock.now())
         return _Joined(joined(answers), headers)
 
-    def refuse(self, context: CallContext, asked: str, error: ApiError, *, stream: bool = False) -> None:
-        """Record a request that never came as far as ``chat``."""
-        self._gateway.refuse(context, asked, error, stream=stream)
-
-    def turn_away(self, context: CallContext, error: ApiError) -> None:
-        """Record a request that the guard turned away."""
-        self._gateway.turn_away(context, error)
-
-    def models(self, client: Client | None) -> list[dict[str, Any]]:
-        """Return every enabled model as *client* sees it."""
-        return self._gateway.models(client)
-
-    def model(self, model_id: str, client: Client | None) -> dict[str, Any]:
-        """Return one model; raises NotFound with the nearest names."""
-        return self._gateway.model(model_id, client)
-
-    def most_inputs(self, model: str) -> int | None:
-        """Return None: of any number."""
-        return None
-
-    def completes(self, model: str) -> bool:
-        """Return False: vectors are wanted."""
-        return False
-
-    def key(self, client: Client | None) -> dict[str, Any]:
-        """Return what *client* may use, has used and has left."""
-        return self._gateway.key(client)
+    return ask
 
 
-def _some(call: ChatCall, texts: list[Raw]) -> ChatCall:
-    """Return *call* for these of its *texts*."""
+def _some(call: ChatCall, texts: list[Raw], length: int | None) -> ChatCall:
+    """Return *call* for these of its *texts*; those before have vectors of *length*, if there are any."""
     some = embeddings_of({**call.fields, "input": Raw(msgspec.json.encode(texts))})
-    return structs.replace(call, fields=some.fields, inputs=some.inputs, demand=some.demand)
+    return structs.replace(call, fields=some.fields, inputs=some.inputs, demand=some.demand, length=length)
 
 
 class _Joined(Struct):

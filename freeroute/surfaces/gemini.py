@@ -1,10 +1,12 @@
 """Gemini's API: answers, whole and streamed, tokens counted beforehand, and the list of models."""
 
+import functools
 from typing import Any
 
 from freeroute.errors import InvalidRequest
 from freeroute.surfaces.conversing import Asked, Conversations, understood
-from freeroute.surfaces.embeddings import InBatches
+from freeroute.surfaces.embeddings import in_batches
+from freeroute.surfaces.entries import chats, embeds, gives
 from freeroute.surfaces.gemini_answer import GeminiItems, GeminiTelling, in_geminis_shape
 from freeroute.surfaces.gemini_embedding import batch_asked, one_asked
 from freeroute.surfaces.gemini_request import as_openai, asking_of, counting_of
@@ -31,7 +33,7 @@ class GeminiSurface:
         """Serve calls by *conversations*."""
         self._conversations = conversations
         self._gateway = conversations.gateway
-        self._batched = conversations.over(InBatches(conversations.gateway, conversations.clock))
+        self._ask_batches = in_batches(conversations.gateway, conversations.clock)
 
     def routes(self) -> list[Route]:
         """Return what is served, in both versions of the API: newer SDKs of Google's take the plain one.
@@ -48,7 +50,7 @@ class GeminiSurface:
     def _answers(self, version: str, **more: Any) -> list[Route]:
         answering, refused = self._conversations.answering, self._conversations.refused(_SURFACE)
         model = f"{version}/models/{{model:path}}"
-        batched = self._batched.answering
+        batched = functools.partial(answering, ask=self._ask_batches)
         verbs = {
             "generateContent": answering(_SURFACE, _whole),
             "streamGenerateContent": answering(_SURFACE, _streamed),
@@ -81,10 +83,10 @@ class GeminiSurface:
         await request.reply_json({"totalTokens": call.demand.prompt})
 
     async def list_models(self, request: Request) -> None:
-        """List every enabled model, page by page."""
+        """List the models that chat or make vectors, page by page: this API asks no others."""
         first = _number(request, "pageToken", 0)
         end = first + max(1, min(_number(request, "pageSize", _LONGEST_PAGE), _LONGEST_PAGE))
-        models = self._gateway.models(request.caller.client)
+        models = [one for one in self._gateway.models(request.caller.client) if chats(one) or embeds(one)]
         more = {"nextPageToken": str(end)} if end < len(models) else {}
         await request.reply_json({"models": [_listed(entry) for entry in models[first:end]], **more})
 
@@ -127,13 +129,13 @@ def _number(request: Request, name: str, default: int) -> int:
 
 
 def _listed(entry: dict[str, Any]) -> dict[str, Any]:
-    gives = entry.get("architecture", {}).get("output_modalities", ("text",))
+    given = gives(entry)
     told: dict[str, Any] = {
         "name": f"models/{entry['id']}",
         "version": "1",
         "displayName": entry["id"],
         "supportedGenerationMethods": [
-            verb for kind, verbs in _DONE.items() if kind in gives for verb in verbs
+            verb for kind, verbs in _DONE.items() if kind in given for verb in verbs
         ],
         "thinking": "reasoning" in entry.get("supported_parameters", ()),
     }

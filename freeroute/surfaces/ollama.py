@@ -8,7 +8,8 @@ from typing import Any
 from freeroute.clock import Clock
 from freeroute.errors import UnsupportedCapability
 from freeroute.surfaces.conversing import Asked, Conversations, Known
-from freeroute.surfaces.embeddings import InBatches
+from freeroute.surfaces.embeddings import in_batches
+from freeroute.surfaces.entries import chats, embeds
 from freeroute.surfaces.guard import Access
 from freeroute.surfaces.http import Handler, Request
 from freeroute.surfaces.ollama_answer import (
@@ -61,11 +62,11 @@ class OllamaSurface:
     def routes(self) -> list[Route]:
         """Return what is served."""
         answering = self._conversations.answering
-        batched = self._conversations.over(InBatches(self._gateway, self._clock))
+        batched = in_batches(self._gateway, self._clock)
         return [
             self._route("/api/chat", "POST", answering(_SURFACE, self._chat), Access.CLIENT),
             self._route("/api/generate", "POST", answering(_SURFACE, self._generate), Access.CLIENT),
-            self._route("/api/embed", "POST", batched.answering(_SURFACE, self._embed), Access.CLIENT),
+            self._route("/api/embed", "POST", answering(_SURFACE, self._embed, ask=batched), Access.CLIENT),
             self._route("/api/embeddings", "POST", answering(_SURFACE, self._embeddings), Access.CLIENT),
             self._route("/api/tags", "GET", self.list_models),
             self._route("/api/show", "POST", self.show_model),
@@ -90,7 +91,7 @@ class OllamaSurface:
 
     def _generate(self, request: Request, body: bytes) -> Asked | Known:
         asked = generate_of(body)
-        if not asked.prompt and not asked.images:
+        if asked.is_empty:
             return self._loaded(asked, as_generated)
         return Asked(generate_as_openai(asked), OllamaTelling(asked.model, as_generated, self._clock))
 
@@ -106,9 +107,10 @@ class OllamaSurface:
         return Known(loaded(asked.model, wording, self._clock, reason), asked.model)
 
     async def list_models(self, request: Request) -> None:
-        """List every enabled model."""
+        """List the models that chat or make vectors: this API asks no others."""
         models = self._gateway.models(request.caller.client)
-        await request.reply_json({"models": [self._listed(entry) for entry in models]})
+        listed = [self._listed(entry) for entry in models if chats(entry) or embeds(entry)]
+        await request.reply_json({"models": listed})
 
     async def show_model(self, request: Request) -> None:
         """Tell what a model can do."""
@@ -154,6 +156,7 @@ class OllamaSurface:
             "size": 0,
             "digest": hashlib.sha256(name.encode()).hexdigest(),
             "details": _details(entry),
+            "capabilities": _capabilities(entry),
         }
 
 
@@ -202,10 +205,9 @@ def _capabilities(entry: dict[str, Any]) -> list[str]:
     """Return what the model can do, in Ollama's words."""
     parameters = entry.get("supported_parameters", ())
     kinds = entry.get("architecture", {})
-    gives = kinds.get("output_modalities", ("text",))
     able = {
-        "completion": "text" in gives,
-        "embedding": "embeddings" in gives,
+        "completion": chats(entry),
+        "embedding": embeds(entry),
         "tools": "tools" in parameters,
         "vision": "image" in kinds.get("input_modalities", ()),
         "thinking": "reasoning" in parameters,

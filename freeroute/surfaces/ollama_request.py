@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from freeroute.errors import InvalidRequest, UnsupportedCapability
-from freeroute.surfaces.bodies import chat_call, parsed, shaped
+from freeroute.surfaces.bodies import chat_call, completion_call, parsed, shaped
 from freeroute.wire.called import CallIds
 from freeroute.wire.chat import ChatCall
 
@@ -82,6 +82,16 @@ class Generate(Asking, kw_only=True):
     context: list[int] | None = None
     raw: bool | None = None
 
+    @property
+    def is_plain(self) -> bool:
+        """Say whether the model is to go on with the prompt as it is, without a template for chat."""
+        return bool(self.raw or self.suffix)
+
+    @property
+    def is_empty(self) -> bool:
+        """Say whether there is nothing to answer: the model is only to be loaded, or unloaded."""
+        return not (self.prompt or self.suffix or self.images)
+
 
 class Named(Struct):
     """A body that names a model; older clients call it *name*."""
@@ -124,17 +134,18 @@ def chat_of(body: bytes) -> Chat:
 def generate_of(body: bytes) -> Generate:
     """Return what *body* asks ``/api/generate``; raises InvalidRequest.
 
-    No provider lets the caller write a prompt without the model's own template around it, or go on with the
-    tokens of another server.
+    No provider lets the caller write a template for the model, or go on with the tokens of another server.
     """
     asked = shaped(parsed(body), Generate)
-    for name, given in (("raw", asked.raw), ("template", asked.template), ("context", asked.context)):
+    for name, given in (("template", asked.template), ("context", asked.context)):
         if given:
             told = f"{name} is not served: prompts go through each model's own template, by /api/chat too."
             raise UnsupportedCapability(told, param=name)
-    if asked.suffix:
-        told = "suffix is not served here: /v1/completions fills in the middle where a model can."
-        raise UnsupportedCapability(told, param="suffix")
+    if asked.is_plain:
+        for name in ("system", "images", "format"):
+            if getattr(asked, name):
+                told = f"{name} is not served with raw or suffix: the prompt goes to the model as it is."
+                raise UnsupportedCapability(told, param=name)
     return asked
 
 
@@ -162,11 +173,21 @@ def chat_as_openai(asked: Chat) -> ChatCall:
 
 def generate_as_openai(asked: Generate) -> ChatCall:
     """Return the call for *asked*; raises InvalidRequest."""
+    if asked.is_plain:
+        return _as_completion(asked)
     system = [{"role": "system", "content": asked.system}] if asked.system else []
     prompt = {"role": "user", "content": _content(asked.prompt, asked.images, "")}
     body = _fields(asked)
     body["messages"] = [*system, prompt]
     return chat_call(body, _NAMES)
+
+
+def _as_completion(asked: Generate) -> ChatCall:
+    """Return the call of *asked* that only models with the capability `completions` take."""
+    suffix = {"suffix": asked.suffix} if asked.suffix else {}
+    body = _fields(asked) | {"prompt": asked.prompt or "", **suffix}
+    body.pop("reasoning_effort", None)  # nothing thinks before it goes on with a text
+    return completion_call(body, _NAMES)
 
 
 def _fields(asked: Asking) -> dict[str, Any]:

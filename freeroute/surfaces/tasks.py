@@ -7,7 +7,7 @@ from msgspec import Raw
 
 from freeroute.domain.tasks import Task
 from freeroute.errors import ApiError, InvalidRequest
-from freeroute.surfaces.conversing import EVENT_STREAM, Asked, Conversations, Understand
+from freeroute.surfaces.conversing import EVENT_STREAM, Ask, Asked, Conversations, Understand
 from freeroute.surfaces.guard import Access
 from freeroute.surfaces.http import BODY_LIMIT, Request
 from freeroute.surfaces.routes import Route
@@ -53,11 +53,12 @@ def task_route(
     understand: Understand,
     *,
     longest: int = BODY_LIMIT,
+    ask: Ask | None = None,
 ) -> Route:
-    """Return the route of a task at *path*, whose requests *understand* reads."""
+    """Return the route of a task at *path*, whose requests *understand* reads; *ask* as for `answering`."""
     return Route(
         path,
-        {"POST": conversations.answering(surface, understand, longest=longest)},
+        {"POST": conversations.answering(surface, understand, longest=longest, ask=ask)},
         Access.CLIENT,
         mirrored=True,
         refused=conversations.refused(surface),

@@ -249,7 +249,7 @@ def _is_text(exchange: Exchange, body: bytes) -> bool:
 def missing(call: ChatCall, value: dict[str, Raw], dimensions: int | None) -> Kind | None:
     """Return what ending the answer *value* to *call* is if it lacks what was asked for; else None.
 
-    *dimensions* are those of the model's vectors, unless the call asks for others.
+    *dimensions* are those of the model's vectors, unless the call says how long they are to be.
     """
     if call.task in _HEARD:
         return None if bytes(value.get("text", b"")).startswith(b'"') else Kind.GARBAGE
@@ -260,7 +260,7 @@ def missing(call: ChatCall, value: dict[str, Raw], dimensions: int | None) -> Ki
         return Kind.EMPTY
     if call.task is Task.EMBEDDINGS:
         vectors = _decoded(_VECTORS, value["data"])
-        if not _are_vectors(vectors, call.inputs, call.dimensions or dimensions):
+        if not _are_vectors(vectors, call.inputs, call.length or call.dimensions or dimensions):
             return Kind.GARBAGE
     if call.task is Task.RERANK and not _is_ranking(_decoded(_RANKING, value["results"]), call.inputs):
         return Kind.GARBAGE

@@ -39,7 +39,7 @@ class ChatCall(Struct):
     caller asked for in words of its API that no provider is asked for.
 
     Of other tasks: *form* is a body that came as a form, with *fields* read from it; *inputs* are the texts
-    that vectors are wanted of, each *dimensions* long.
+    that vectors are wanted of, each *dimensions* long, or of the *length* of others that they stand beside.
     """
 
     fields: dict[str, Raw]
@@ -63,6 +63,7 @@ class ChatCall(Struct):
     form: Form | None = None
     inputs: int = 1
     dimensions: int | None = None
+    length: int | None = None
     dropped: tuple[str, ...] = ()
 
 

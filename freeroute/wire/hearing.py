@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from freeroute.domain.usage import Usage
 from freeroute.wire.answers import Choice, Piece, Said, error_in, inspect, split_parts, usage_in, usage_of
@@ -44,7 +44,7 @@ class Heard(Struct, frozen=True):
 
 
 def hear(body: bytes) -> Heard:
-    """Return what *body*, a whole answer or a chunk in OpenAI's form, says."""
+    """Return what *body*, a whole answer or a chunk in OpenAI's form, says; completions of old included."""
     words = words_in(body)
     if words is not None:
         return _of_words(words)
@@ -52,7 +52,7 @@ def hear(body: bytes) -> Heard:
     choice = piece.choices[0] if piece.choices else Choice()
     said = choice.said or _NOTHING
     error = error_in(piece)
-    text, thinking = _content(said)
+    text, thinking = _content(said) if choice.text is None else (_text(choice.text), "")
     return Heard(
         text,
         _text(said.reasoning_content) or _text(said.reasoning) or thinking,
@@ -76,6 +76,31 @@ def _of_words(words: Words) -> Heard:
     return Heard(
         text, thought, "", (), (), None, None, None, None, words.id or None, words.model or None, plain
     )
+
+
+class Hearing:
+    """Hears a stream, chunk by chunk, in the order in which its whole is told: thoughts before text.
+
+    Line ends that some models write ahead of their thoughts wait for the text that they belong to.
+    """
+
+    def __init__(self) -> None:
+        """Begin a stream."""
+        self._blanks = ""
+        self._speaks = False
+
+    def hear(self, chunk: bytes) -> Heard:
+        """Return what *chunk* says, with blanks from before it if it is their turn."""
+        heard = hear(chunk)
+        if self._speaks or not (heard.text or self._blanks):
+            return heard
+        text = self._blanks + heard.text
+        follows = heard.refusal or heard.calls or heard.images or heard.finish
+        self._speaks = bool(follows) or not text.isspace()
+        self._blanks = "" if self._speaks else text
+        if not self._speaks:
+            return structs.replace(heard, text="", plain=False)
+        return structs.replace(heard, text=text) if heard.text != text else heard
 
 
 def _content(said: Said) -> tuple[str, str]:

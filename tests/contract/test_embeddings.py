@@ -84,12 +84,25 @@ async def test_vectors_of_another_length_than_the_model_has_are_not_told(play, d
     assert (await ask(scene, **asked)).status_code == 502
 
 
-async def test_batches_whose_vectors_are_of_different_lengths_are_no_answer(play):
-    replies = [whole(f'{{"data":[{{"index":0,"embedding":{one}}}]}}'.encode()) for one in ("[1]", "[1,2]")]
+def one_vector(numbers: str) -> Reply:
+    return whole(f'{{"data":[{{"index":0,"embedding":{numbers}}}]}}'.encode())
+
+
+async def test_a_batch_with_vectors_of_another_length_than_the_first_is_asked_of_another(play):
+    replies = one_vector("[1]"), one_vector("[1,2]")
+    scene = await play(*replies, beta=one_vector("[3]"), every=maker(max_inputs=1))
+    reply = await ask(scene, input=["a", "b"])
+    assert [one["embedding"] for one in reply.json()["data"]] == [[1], [3]]
+    assert reply.headers["x-freeroute-trail"] == "alpha/large=garbage:200"
+
+
+async def test_batches_whose_vectors_are_of_different_lengths_are_a_failure_that_is_told(play):
+    replies = one_vector("[1]"), one_vector("[1,2]")
     scene = await play(*replies, every=maker(max_inputs=1))
     reply = await ask(scene, input=["a", "b"], model="alpha/large")
     assert (reply.status_code, reply.json()["error"]["code"]) == (502, "upstream_failed")
-    assert "different lengths" in reply.json()["error"]["message"]
+    status = (await scene.gateway.http.get("/v1/status")).json()
+    assert sorted(one["status"] for one in status["requests"]) == [200, 502]
 
 
 @pytest.mark.parametrize("form", ["float", "base64"])

@@ -165,6 +165,7 @@ class FakeGateway:
         self.is_ready = True
         self.entry: dict[str, Any] = {}  # what is told of every model besides
         self.takes: int | None = None
+        self.others: tuple[str, ...] = ()  # what there are models for beside chat
 
     async def chat(self, call: ChatCall, context: CallContext) -> FakeServed:
         self.calls.append((call, context))
@@ -190,7 +191,11 @@ class FakeGateway:
 
     def models(self, client: Client | None) -> list[dict[str, Any]]:
         self.asked.append(("models", client.name if client else None))
-        return [self._model("free"), self._model("groq/openai/gpt-oss-120b")]
+        others = [
+            {**self._model(f"groq/{kind}"), "architecture": {"output_modalities": [kind]}}
+            for kind in self.others
+        ]
+        return [self._model("free"), self._model("groq/openai/gpt-oss-120b"), *others]
 
     def most_inputs(self, model: str) -> int | None:
         return self.takes

@@ -301,6 +301,16 @@ def test_an_error_about_a_field_names_it():
     assert told["error"]["details"]["param"] == "messages"
 
 
+def test_line_ends_before_thoughts_are_told_with_the_text_as_in_the_whole():
+    events = streamed(
+        *(chunk({"content": "\n"}), chunk({"reasoning_content": "Hm."}), chunk({"content": "Hi"})),
+        *(chunk(finish="stop"), counted()),
+    )
+    begun = [event["content_block"]["type"] for event in events if event["type"] == "content_block_start"]
+    content = whole(content="\nHi", reasoning_content="Hm.")["content"]
+    assert begun == [block["type"] for block in content] == ["thinking", "text"]
+
+
 def cut(text: str, places: list[int]) -> list[str]:
     bounds = [0, *sorted(place % (len(text) + 1) for place in places), len(text)]
     return [text[a:b] for a, b in itertools.pairwise(bounds) if a < b]

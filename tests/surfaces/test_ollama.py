@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freeroute.domain.catalogue import Provider
+from freeroute.domain.tasks import Task
 from freeroute.errors import CapacityExhausted, InvalidRequest, UnsupportedCapability
 from freeroute.surfaces.ollama_answer import OllamaTelling, as_chat, as_generated
 from freeroute.surfaces.ollama_request import (
@@ -182,6 +183,27 @@ def test_a_prompt_has_a_system_and_images():
 
 
 @pytest.mark.parametrize(
+    ("fields", "texts"),
+    [
+        ({"suffix": "}"}, {"prompt": "Hi", "suffix": "}"}),
+        ({"suffix": "}", "prompt": ""}, {"prompt": "", "suffix": "}"}),
+        ({"raw": True}, {"prompt": "Hi"}),
+    ],
+)
+def test_a_text_that_is_gone_on_with_or_filled_in_goes_up_as_it_is(fields, texts):
+    body = {"model": "code", "prompt": "Hi", "options": {"num_predict": 9}, "think": False, "stream": False}
+    call = generate_as_openai(generate_of(json.dumps(body | fields).encode()))
+    assert call.task is Task.COMPLETIONS
+    assert sent(call) == {"model": "code", "max_tokens": 9, **texts}
+
+
+def test_a_bound_of_a_completion_is_named_in_ollamas_words():
+    body = b'{"model": "code", "prompt": "a", "suffix": "b", "options": {"num_predict": 1000000000}}'
+    with pytest.raises(InvalidRequest, match=r"options\.num_predict: must be"):
+        generate_as_openai(generate_of(body))
+
+
+@pytest.mark.parametrize(
     ("fields", "told"),
     [
         ({"messages": "Hi"}, "messages: Expected"),
@@ -204,7 +226,13 @@ def test_what_is_wrong_is_named_in_ollamas_words(fields, told):
 
 
 @pytest.mark.parametrize(
-    "field", [{"raw": True}, {"template": "{{ .Prompt }}"}, {"context": [1]}, {"suffix": "}"}]
+    "field",
+    [
+        {"template": "{{ .Prompt }}"},
+        {"context": [1]},
+        *({name: given, "raw": True} for name, given in (("system", "S"), ("images", [PNG]))),
+        {"format": "json", "suffix": "}"},
+    ],
 )
 def test_what_no_provider_does_is_refused(field):
     with pytest.raises(UnsupportedCapability) as refused:
@@ -318,6 +346,17 @@ async def test_an_answer_keeps_the_name_that_was_asked_for(ask, gateway):
         reply = await client.post("/api/chat", json=body)
     assert [json.loads(line)["model"] for line in reply.text.splitlines()] == ["free:latest"] * 2
     assert reply.headers["x-freeroute-provider"] == "groq"
+
+
+async def test_the_middle_is_told_as_it_comes(ask, gateway):
+    pieces = [{"choices": [{"text": text, "finish_reason": None}]} for text in ("a", "b")]
+    last = {"choices": [{"text": "", "finish_reason": "stop"}]}
+    gateway.answer = FakeServed(batches=[[json.dumps(one).encode() for one in (*pieces, last)], [USAGE]])
+    async with ask() as client:
+        reply = await client.post("/api/generate", json={"model": "code", "prompt": "(", "suffix": ")"})
+    lines = [json.loads(line) for line in reply.text.splitlines()]
+    assert [line["response"] for line in lines] == ["a", "b", ""]
+    assert (lines[-1]["done_reason"], lines[-1]["eval_count"]) == ("stop", 2)
 
 
 VECTORS = (

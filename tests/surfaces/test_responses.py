@@ -80,6 +80,16 @@ async def test_what_is_kept_is_shown_listed_and_forgotten(ask_as, gateway):
     assert (await ask_as("alice", "GET", f"{path}/input_items")).status_code == 404
 
 
+async def test_a_response_that_is_over_is_not_cancelled(ask_as, gateway):
+    response = await made(ask_as, gateway)
+    reply = await ask_as("alice", "POST", f"{PATH}/{response['id']}/cancel")
+    error = reply.json()["error"]
+    assert (reply.status_code, error["type"], error["param"]) == (400, "invalid_request_error", "response_id")
+    assert error["message"].startswith("Cannot cancel a synchronous response")
+    for who, name in (("bob", response["id"]), ("alice", "resp_9")):
+        assert (await ask_as(who, "POST", f"{PATH}/{name}/cancel")).status_code == 404
+
+
 async def test_a_conversation_goes_on_without_the_instructions_of_before(ask_as, gateway):
     first = await made(ask_as, gateway, instructions="Be brief.")
     second = await made(ask_as, gateway, input="So?", previous_response_id=first["id"])

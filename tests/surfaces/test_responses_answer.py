@@ -304,3 +304,11 @@ def test_a_whole_answer_says_the_same_as_its_stream():
     assert (heard.text, heard.reasoning, heard.finish) == ("Hi", "Hm.", "stop")
     _, events = told(chunk(reasoning_content="Hm."), chunk(content="Hi"), chunk("stop"), COUNTED)
     assert events[-1]["response"] == response
+
+
+def test_line_ends_before_thoughts_are_told_with_the_text_as_in_the_whole():
+    message = {"role": "assistant", "content": "\nHi", "reasoning_content": "Hm."}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    body = json.dumps({"id": "c1", "model": "m", "choices": [choice], "usage": USAGE}).encode()
+    parts = (chunk(content="\n"), chunk(reasoning_content="Hm."), chunk(content="Hi"), chunk("stop"), COUNTED)
+    assert told(*parts)[1][-1]["response"] == json.loads(telling().whole(body))

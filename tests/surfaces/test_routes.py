@@ -69,6 +69,7 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("GET", "/v1/responses/{response}"): CLIENT,
     ("DELETE", "/v1/responses/{response}"): CLIENT,
     ("GET", "/v1/responses/{response}/input_items"): CLIENT,
+    ("POST", "/v1/responses/{response}/cancel"): CLIENT,
     ("GET", "/v1/models"): CLIENT,
     ("GET", "/v1/models/{model:path}"): CLIENT,
     ("GET", "/v1/key"): CLIENT,
@@ -153,7 +154,10 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("GET", "/admin/models"): READ,
 }
 # These are there to say that they do nothing.
-USELESS = {"/api/create", "/api/copy", "/api/push", "/api/delete"}
+USELESS = {
+    *("/api/create", "/api/copy", "/api/push", "/api/delete"),
+    *(f"{root}/v1/responses/{{response}}/cancel" for root in ("", "/api")),
+}
 TASKS = (
     "/v1/embeddings",
     "/v1/rerank",
@@ -317,9 +321,37 @@ ASKING = {("POST", path) for path in (*CHATTING, *TASKS)} | {
     ("GET", KEPT),
     ("DELETE", KEPT),
     ("GET", f"{KEPT}/input_items"),
+    ("POST", f"{KEPT}/cancel"),
 }
 # What operators' sessions open that their tokens do not: the playground.
 ALSO = {where: OPERATE if where in ASKING else READ for where, passing in TABLE.items() if passing == CLIENT}
+
+
+async def test_every_api_lists_the_models_it_asks(ask, gateway):
+    gateway.others = ("embeddings", "rerank", "speech")
+    listed: dict[str, list[str]] = {}
+    async with ask(OPEN) as client:
+        for name, path, field, headers in (
+            ("anthropic", "/v1/models", "data", {"anthropic-version": "2023-06-01"}),
+            ("gemini", "/v1beta/models", "models", {}),
+            ("ollama", "/api/tags", "models", {}),
+            ("openai", "/v1/models", "data", {}),
+        ):
+            found = (await client.get(path, headers=headers)).json()[field]
+            listed[name] = [(one.get("id") or one["name"]).removeprefix("models/") for one in found]
+            if name == "ollama":
+                assert [one["capabilities"] for one in found] == [
+                    ["completion"],
+                    ["completion"],
+                    ["embedding"],
+                ]
+    chatting = ["free", "groq/openai/gpt-oss-120b"]
+    assert listed == {
+        "anthropic": chatting,
+        "gemini": [*chatting, "groq/embeddings"],
+        "ollama": [f"{one}:latest" for one in (*chatting, "groq/embeddings")],
+        "openai": [*chatting, "groq/embeddings", "groq/rerank", "groq/speech"],
+    }
 
 
 async def sign_in(client: httpx.AsyncClient, key: str | None) -> None:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from freeroute.domain.usage import Usage
 from freeroute.wire.answers import error_events
-from freeroute.wire.hearing import CallPiece, Heard, hear
+from freeroute.wire.hearing import CallPiece, Heard, Hearing, hear
 
 
 def body(choice=None, **more) -> bytes:
@@ -30,6 +30,10 @@ def test_a_whole_answer_is_heard_with_all_it_says():
         id="c1",
         model="m",
     )
+
+
+def test_a_text_of_a_completion_is_heard():
+    assert hear(body({"text": "Hi", "finish_reason": None})).text == "Hi"
 
 
 def test_a_piece_of_a_call_goes_by_its_index():
@@ -110,3 +114,27 @@ def test_an_error_that_is_no_object_is_heard_as_its_text():
 )
 def test_nothing_that_may_come_is_too_strange_to_hear(told):
     assert isinstance(hear(told), Heard)
+
+
+@pytest.mark.parametrize(
+    ("deltas", "told"),
+    [
+        ([{"content": "\n"}, {"reasoning_content": "Hm"}, {"content": "Hi"}], ["", "", "\nHi"]),
+        (
+            [{"content": "\n", "reasoning_content": "Hm"}, {"content": "Hi"}, {"content": " "}],
+            ["", "\nHi", " "],
+        ),
+        ([{"reasoning_content": "Hm"}, {"content": "\n"}, {"tool_calls": [{"index": 0}]}], ["", "", "\n"]),
+        ([{"content": " "}, {"refusal": "No."}], ["", " "]),
+        ([{"content": " "}], [""]),
+    ],
+)
+def test_blanks_of_a_stream_wait_for_what_they_belong_to(deltas, told):
+    hearing = Hearing()
+    heard = [hearing.hear(body({"delta": delta})) for delta in deltas]
+    assert [one.text for one in heard] == told
+    assert "".join(one.reasoning for one in heard) == "".join(
+        one.get("reasoning_content", "") for one in deltas
+    )
+    last = hearing.hear(body({"delta": {}, "finish_reason": "stop"}))
+    assert "".join(one.text for one in (*heard, last)) == "".join(one.get("content", "") for one in deltas)

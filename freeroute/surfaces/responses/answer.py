@@ -9,9 +9,10 @@ from msgspec import Raw
 from freeroute.domain.usage import Usage
 from freeroute.errors import ApiError
 from freeroute.surfaces.conversing import EVENT_STREAM
+from freeroute.surfaces.responses.events import Events, Unheard
 from freeroute.surfaces.responses.tools import FreeText, Source
 from freeroute.wire.answers import Piece
-from freeroute.wire.hearing import CallPiece, Heard, hear
+from freeroute.wire.hearing import CallPiece, Heard, Hearing, hear
 
 _encode = msgspec.json.Encoder().encode
 # Why an answer is not whole, by its finish in OpenAI's words.
@@ -22,33 +23,6 @@ _IN_PROGRESS, _COMPLETED, _ENDED_EARLY = "in_progress", "completed", "incomplete
 
 Keep = Callable[[dict[str, Any]], bool]
 """Keeps a response that is whole; says whether it will be found again."""
-
-
-class Events:
-    """Numbered events of one stream, until they are written."""
-
-    def __init__(self) -> None:
-        """Begin with number 0."""
-        self._number = 0
-        self._ready: list[bytes] = []
-
-    def tell(self, kind: str, **fields: Any) -> None:
-        """Add an event of *kind*."""
-        told = _encode({"type": kind, "sequence_number": self._number, **fields})
-        self._number += 1
-        self._ready.append(b"event: %b\ndata: %b\n\n" % (kind.encode(), told))
-
-    def taken(self) -> bytes:
-        """Return the events that were not written yet."""
-        ready, self._ready = self._ready, []
-        return b"".join(ready)
-
-
-class _Unheard(Events):
-    """Events of an answer that is told whole."""
-
-    def tell(self, kind: str, **fields: Any) -> None:
-        """Add nothing."""
 
 
 class _Growing:
@@ -222,6 +196,7 @@ class ResponseTelling:
         self._sources = sources
         self._summary = summary
         self._keep = keep
+        self._hearing = Hearing()
         self._events = Events()
         self._output: list[dict[str, Any]] = []
         self._open: _Message | _Thoughts | None = None
@@ -233,7 +208,7 @@ class ResponseTelling:
 
     def whole(self, body: bytes) -> bytes:
         """Return the response to which the answer *body* comes."""
-        self._events = _Unheard()
+        self._events = Unheard()
         self._take(hear(body))
         return _encode(self._ended())
 
@@ -242,7 +217,7 @@ class ResponseTelling:
         for payload in payloads:
             if self._failed:
                 break
-            heard = hear(payload)
+            heard = self._hearing.hear(payload)
             self._begin(heard.model)
             if heard.error is not None:
                 self._fail(heard.error)

@@ -59,6 +59,7 @@ class ResponsesSurface:
                 mirrored=True,
             ),
             Route("/v1/responses/{response}/input_items", {"GET": self.items}, Access.CLIENT, mirrored=True),
+            Route("/v1/responses/{response}/cancel", {"POST": self.cancel}, Access.CLIENT, mirrored=True),
         ]
 
     # --- asking --------------------------------------------------------------------------------------
@@ -141,6 +142,12 @@ class ResponsesSurface:
         if not await store.forget(response_id, holder_of(request.caller.client)):
             raise _missing(response_id)
         await request.reply_json({"id": response_id, "object": "response", "deleted": True})
+
+    async def cancel(self, request: Request) -> None:
+        """Refuse to cancel a response, as OpenAI does with all that were not made in the background."""
+        await self._found(request)
+        told = "Cannot cancel a synchronous response: it is over. Leaving a request cancels it."
+        raise InvalidRequest(told, param="response_id")
 
     async def items(self, request: Request) -> None:
         """List what the caller had said up to a response."""

@@ -97,7 +97,8 @@ def images_go_where_they_are_seen(walk: Walk) -> None:
     model, add = walk.page.locator(".playground select"), walk.page.get_by_role("button", name="Add images")
     blind = walk.page.evaluate(
         """async () => (await (await fetch("/v1/models")).json()).data.find(
-             (one) => !one.architecture.input_modalities.includes("image")).id"""
+             ({architecture: {input_modalities: takes, output_modalities: gives}}) =>
+               gives.includes("text") && !takes.includes("image")).id"""
     )
     model.select_option("free")
     _attach(walk, "first.png")
