@@ -1,6 +1,6 @@
 """One exchange with a provider: sent, timed, judged by its status. What an answer says is read elsewhere."""
 
-import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -19,10 +19,8 @@ from freeroute.upstreams.rates import facts_of
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
 from freeroute.upstreams.verdicts import judge_inside, judge_response
 
-Read = Callable[[Exchange, str, asyncio.Timeout], Awaitable[Sent]]
-"""Reads an answer of 2xx, of the content type that it is told, until it is served or judged; within a time
-that it may put off.
-"""
+Read = Callable[[Exchange, str], Awaitable[Sent]]
+"""Reads an answer of 2xx, of the content type that it is told, until it is served or judged."""
 
 
 class Exchanges:
@@ -60,31 +58,26 @@ class Exchanges:
         head_at: Now | None = None
         facts: tuple[RateFact, ...] = ()
         try:
-            async with asyncio.timeout(terms.first_event) as timer:
-                exchange = await self._transport.open(
-                    "POST", url, headers, body, _deadlines(terms), dispatch=terms.dispatch
-                )
-                head_at = self._clock.now()
-                facts = _facts(exchange, b"", candidate, head_at)
-                if 200 <= exchange.status < 300:
-                    sent = await _answered(exchange, read, timer)
-                else:
-                    until = timer.when()
-                    timer.reschedule(None)  # a body that never ends must not hide what the status says
-                    told = await error_body(exchange, until)
-                    now = self._clock.now()
-                    facts = _facts(exchange, told, candidate, now)
-                    sent = Sent(_refused(exchange, told, candidate, now))
+            exchange = await self._transport.open(
+                "POST", url, headers, body, _deadlines(terms), dispatch=terms.dispatch
+            )
+            head_at = self._clock.now()
+            facts = _facts(exchange, b"", candidate, head_at)
+            if 200 <= exchange.status < 300:
+                sent = await _answered(exchange, read)
+            else:
+                told = await error_body(exchange)
+                now = self._clock.now()
+                facts = _facts(exchange, told, candidate, now)
+                sent = Sent(_refused(exchange, told, candidate, now))
         except TransportError as exc:
-            sent = Sent(before_answer(exc, _status(exchange)))
-        except TimeoutError:
-            detail = f"nothing to read within {terms.first_event:g} s"
-            counted = not terms.dispatch.unsent
-            sent = Sent(Outcome(Kind.TIMED_OUT, _status(exchange), detail, counted=counted))
+            status = exchange.status if exchange is not None else None
+            sent = Sent(before_answer(exc, status, unsent=terms.dispatch.unsent))
         finally:
             if exchange is not None and (sent is None or sent.stream is None):
                 exchange.abort()
         if exchange is not None:
+            exchange.answer_by = math.inf  # it is there: what bounds a stream now is silence, and the total
             sent.sent_at = began.later(exchange.sent_in)
         sent.head_at, sent.facts = head_at, facts
         sent.outcome = _of_path(sent.outcome, task)
@@ -96,11 +89,11 @@ class Exchanges:
         return judge_inside(error, exchange.headers, now=self._clock.now(), rules=rules, secret=secret)
 
 
-async def _answered(exchange: Exchange, read: Read, timer: asyncio.Timeout) -> Sent:
+async def _answered(exchange: Exchange, read: Read) -> Sent:
     kind = content_type(exchange.headers)
     if "html" in kind:
         return Sent(Outcome(Kind.GARBAGE, exchange.status, "an HTML page instead of an answer"))
-    return await read(exchange, kind, timer)
+    return await read(exchange, kind)
 
 
 def _refused(exchange: Exchange, body: bytes, candidate: Candidate, now: Now) -> Outcome:
@@ -110,10 +103,6 @@ def _refused(exchange: Exchange, body: bytes, candidate: Candidate, now: Now) ->
 
 def _facts(exchange: Exchange, body: bytes, candidate: Candidate, now: Now) -> tuple[RateFact, ...]:
     return facts_of(exchange.status, exchange.headers, body, candidate.provider.rate_headers, now)
-
-
-def _status(exchange: Exchange | None) -> int | None:
-    return exchange.status if exchange is not None else None
 
 
 def _of_path(outcome: Outcome, task: Task) -> Outcome:
@@ -126,9 +115,11 @@ def _of_path(outcome: Outcome, task: Task) -> Outcome:
 def _deadlines(terms: Terms) -> Deadlines:
     # Silence before the first event is bounded by first_event as a whole, silence between events by the
     # stream itself: the transport's own bound is only the longer of the two.
+    first, between = terms.first_event, terms.between_events
     return Deadlines(
         connect=terms.connect,
-        first_byte=terms.first_event,
-        idle=max(terms.first_event, terms.between_events),
+        first_byte=first,
+        idle=max(first, between),
         total=terms.total,
+        answer=first,
     )

@@ -4,6 +4,7 @@ Another shape of API is spoken by the same upstream with a ``Shape`` of its own.
 """
 
 import asyncio
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Protocol
@@ -178,10 +179,10 @@ class _Reading:
         given = call.task is Task.COMPLETIONS or (call.begun and candidate.prefill != "none")
         self._silent = SILENT_FINISHES | {"stop"} if given else SILENT_FINISHES
 
-    async def read(self, exchange: Exchange, kind: str, timer: asyncio.Timeout) -> Sent:
+    async def read(self, exchange: Exchange, kind: str) -> Sent:
         """Return how *exchange* went, whose answer is of a content type of this *kind*."""
         if self._call.stream and ("json" not in kind or "ndjson" in kind or "jsonl" in kind):
-            return await self._stream(exchange, timer)
+            return await self._stream(exchange)
         body = await whole_body(exchange)
         if body is None:
             return Sent(Outcome(Kind.GARBAGE, exchange.status, f"an answer of over {ANSWER_LIMIT} bytes"))
@@ -204,11 +205,11 @@ class _Reading:
     def _inside(self, exchange: Exchange, error: Any) -> Outcome:
         return self._exchanges.judged(error, exchange, self._candidate)
 
-    async def _stream(self, exchange: Exchange, timer: asyncio.Timeout) -> Sent:
+    async def _stream(self, exchange: Exchange) -> Sent:
         stream = self._new_stream(exchange)
-        failed = await stream.begin(partial(self._more_time, timer), lenient=self._terms.probe)
+        failed = await stream.begin(partial(self._more_time, exchange), lenient=self._terms.probe)
         if failed is None and stream.is_unproven:
-            timer.reschedule(None)  # it has begun: what bounds it now is silence, and the total
+            exchange.answer_by = math.inf  # it has begun: what bounds it now is silence, and the total
             failed = await stream.prove()
         if failed is not None:
             return Sent(failed)
@@ -218,10 +219,10 @@ class _Reading:
         sent.dropped = stream.lost
         return sent
 
-    def _more_time(self, timer: asyncio.Timeout) -> None:
+    def _more_time(self, exchange: Exchange) -> None:
         """Give the attempt the time of a silence between events, from now on, if it has less."""
         until = asyncio.get_running_loop().time() + self._terms.between_events
-        timer.reschedule(max(until, timer.when() or until))
+        exchange.answer_by = max(until, exchange.answer_by)
 
     def _new_stream(self, exchange: Exchange) -> ChatStream:
         return ChatStream(

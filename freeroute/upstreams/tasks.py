@@ -4,7 +4,6 @@ A request goes up as it came but for the model's name. Whole answers are looked 
 not passed on; sound and event streams travel as they come.
 """
 
-import asyncio
 import struct
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -113,7 +112,7 @@ class _Reading:
         self._terms = terms
         self._exchanges = exchanges
 
-    async def read(self, exchange: Exchange, kind: str, timer: asyncio.Timeout) -> Sent:
+    async def read(self, exchange: Exchange, kind: str) -> Sent:
         """Return how *exchange* went, whose answer is of a content type of this *kind*."""
         if self._call.task is Task.SPEECH and kind.startswith(_SOUND):
             return await self._passed(exchange, kind)
