@@ -12,6 +12,7 @@ import asyncio
 import ctypes
 import datetime as dt
 import gc
+import math
 import sys
 from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any
@@ -68,6 +69,7 @@ class Told:
     sent_in = 0.0
     status = 200
     onward: Onward | None = None
+    answer_by = math.inf
 
     def __init__(self, headers: Sequence[tuple[bytes, bytes]], pieces: Sequence[bytes]) -> None:
         """Tell *pieces*, one at a time."""

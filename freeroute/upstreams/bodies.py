@@ -1,6 +1,7 @@
 """Bodies of answers, read whole and bounded."""
 
 import asyncio
+import contextlib
 
 from freeroute.upstreams.complaints import BODY_LIMIT
 from freeroute.upstreams.transport import Exchange, TransportError
@@ -23,25 +24,20 @@ async def whole_body(exchange: Exchange) -> bytes | None:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-async def error_body(exchange: Exchange, until: float | None) -> bytes:
-    """Return the beginning of an error's body, as far as it comes *until* then (loop time)."""
+async def error_body(exchange: Exchange) -> bytes:
+    """Return the beginning of an error's body, as far as it comes soon."""
     parts, size = [], 0
-    soon = asyncio.get_running_loop().time() + ERROR_BODY
-    try:
-        async with asyncio.timeout_at(soon if until is None else min(until, soon)):
-            while size < BODY_LIMIT and (data := await exchange.next()):
-                parts.append(data)
-                size += len(data)
-    except (TransportError, TimeoutError):
-        pass
+    exchange.answer_by = min(exchange.answer_by, asyncio.get_running_loop().time() + ERROR_BODY)
+    with contextlib.suppress(TransportError):  # a body that never ends must not hide what the status says
+        while size < BODY_LIMIT and (data := await exchange.next()):
+            parts.append(data)
+            size += len(data)
     return b"".join(parts)[:BODY_LIMIT]
 
 
 async def drain(exchange: Exchange) -> None:
     """Give a finished body a moment to end, so that its connection goes back to the pool."""
-    try:
-        async with asyncio.timeout(DRAIN):
-            while await exchange.next():
-                pass
-    except (TransportError, TimeoutError):
-        pass
+    exchange.answer_by = asyncio.get_running_loop().time() + DRAIN
+    with contextlib.suppress(TransportError):
+        while await exchange.next():
+            pass

@@ -14,10 +14,13 @@ from freeroute.upstreams.transport import (
 )
 
 
-def before_answer(error: TransportError, status: int | None = None) -> Outcome:
-    """Return what *error* means before the first meaningful event; *status* if a head had come."""
+def before_answer(error: TransportError, status: int | None = None, *, unsent: bool = False) -> Outcome:
+    """Return what *error* means before the first meaningful event; *status* if a head had come.
+
+    What is *unsent* does not count, whatever it is.
+    """
     kind, counted = _kind(error)
-    return Outcome(kind=kind, status=status, detail=_text(error), counted=counted)
+    return Outcome(kind=kind, status=status, detail=_text(error), counted=counted and not unsent)
 
 
 def _kind(error: TransportError) -> tuple[Kind, bool]:
@@ -47,6 +50,8 @@ def within_stream(error: TransportError, status: int | None) -> Outcome:
 def _text(error: TransportError) -> str:
     """Return the kind of *error* in our own words: its text names hosts and addresses."""
     match error:
+        case TimedOut(phase=Phase.ANSWER):
+            return f"nothing to read within {error.seconds:g} s"
         case TimedOut():
             return f"{error.phase.value.replace('_', ' ')} timeout"
         case Refused():

@@ -5,26 +5,24 @@ from collections.abc import Sequence
 from freeroute.domain.catalogue import Candidate
 from freeroute.engine.ports import Terms
 from freeroute.version import version
-from freeroute.wire.chat import ChatCall
 
+JSON = b"application/json"
 FIXED: tuple[tuple[bytes, bytes], ...] = (
-    (b"content-type", b"application/json"),
     (b"accept-encoding", b"identity"),
     (b"user-agent", f"freeroute/{version()}".encode()),
 )
-_WHOLE = (b"accept", b"application/json")
 
 
 def request_headers(
-    call: ChatCall, candidate: Candidate, terms: Terms, accept: bytes
+    candidate: Candidate, terms: Terms, kind: bytes, accept: bytes
 ) -> list[tuple[bytes, bytes]]:
-    """Return the headers of the call, which takes streams of type *accept*: nothing of the caller's.
+    """Return the headers of a body of this *kind*, for answers of type *accept*: nothing of the caller's.
 
     Raises ValueError for an unusable key.
     """
     provider = candidate.provider
     hop = (b"x-freeroute-hop", str(terms.hop).encode())
-    headers = [*FIXED, hop, (b"accept", accept) if call.stream else _WHOLE]
+    headers = [(b"content-type", kind), (b"accept", accept), *FIXED, hop]
     headers += [
         (name.lower().encode("ascii"), value.encode("latin-1")) for name, value in provider.headers.items()
     ]

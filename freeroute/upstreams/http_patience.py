@@ -28,6 +28,7 @@ class Patience:
         "_seconds",
         "_timer",
         "_waiting",
+        "answer_by",
         "began",
         "deadlines",
         "ends_at",
@@ -40,7 +41,9 @@ class Patience:
         self.deadlines = deadlines
         self.began = mono()
         self.sent_in = 0.0
-        self.ends_at = self._loop.time() + deadlines.total
+        now = self._loop.time()
+        self.ends_at = now + deadlines.total
+        self.answer_by = now + deadlines.answer
         self._left_at = math.inf  # when the reader of the body went away with a piece of it
         self._phase, self._seconds = Phase.TOTAL, deadlines.total
         self._timer: asyncio.TimerHandle | None = None
@@ -49,15 +52,17 @@ class Patience:
         self._due = math.inf  # when whoever waits has waited long enough
 
     def until(self, phase: Phase, seconds: float, now: float) -> float:
-        """Make *phase* the one that is timed and return when it ends; the total comes first if shorter."""
+        """Make *phase* the one that is timed and return when it ends; what bounds it all may come first."""
         at = now + seconds
         if at > self.ends_at:
             phase, seconds, at = Phase.TOTAL, self.deadlines.total, self.ends_at
+        if at >= self.answer_by:
+            phase, seconds, at = Phase.ANSWER, self.deadlines.answer, self.answer_by
         self._phase, self._seconds = phase, seconds
         return at
 
     async def within(self, phase: Phase, seconds: float, awaited: Awaitable[T]) -> T:
-        """Await something, for at most *seconds* and what is left of the total."""
+        """Await something, for at most *seconds* and what is left of the whole."""
         timer = asyncio.timeout_at(self.until(phase, seconds, self._loop.time()))
         try:
             async with timer:
@@ -76,7 +81,7 @@ class Patience:
             self._waiting = None
 
     def waiting(self, answer: Answer) -> "asyncio.Future[None]":
-        """Return what is done once more of the body of *answer* has come; raise if the total is spent."""
+        """Return what is done once more of the body of *answer* has come; raise if all time is spent."""
         now = self.read_on()
         waiter = answer.waiter = self._loop.create_future()
         self._watch(waiter, self.until(Phase.IDLE, self.deadlines.idle, now))
@@ -92,7 +97,7 @@ class Patience:
         self._left_at = self._loop.time()
 
     def read_on(self) -> float:
-        """Let the total go on, which stood still while nobody read; raise if it is spent. Returns the time.
+        """Let the total go on, which stood still while nobody read; raise if all time is spent. Returns now.
 
         A body that never pauses meets no other timer.
         """
@@ -102,6 +107,8 @@ class Patience:
         self._left_at = now
         if now >= self.ends_at:
             raise TimedOut(Phase.TOTAL, self.deadlines.total)
+        if now >= self.answer_by:
+            raise TimedOut(Phase.ANSWER, self.deadlines.answer)
         return now
 
     def over(self) -> None:

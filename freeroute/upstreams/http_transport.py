@@ -159,14 +159,16 @@ class HttpTransport:
         return None
 
     async def _made(self, target: Target, verify: bool, patience: Patience) -> Connection:
-        connect = patience.deadlines.connect
-        context = await self._context(verify=verify) if target.is_tls else None
-        dialling = dial(target, context, self._handshakes)
-        connection = await patience.within(Phase.CONNECT, connect, dialling)
+        dialling = self._dialled(target, verify)
+        connection = await patience.within(Phase.CONNECT, patience.deadlines.connect, dialling)
         if self._closed:
             connection.abort()
             raise Refused("the transport is closed")
         return connection
+
+    async def _dialled(self, target: Target, verify: bool) -> Connection:
+        context = await self._context(verify=verify) if target.is_tls else None
+        return await dial(target, context, self._handshakes)
 
     async def _context(self, *, verify: bool) -> ssl.SSLContext:
         if verify not in self._tls:
@@ -232,6 +234,15 @@ class HttpExchange:
         if coding:
             spent = (b"content-encoding", b"content-length")
             self.headers = [pair for pair in self.headers if pair[0].lower() not in spent]
+
+    @property
+    def answer_by(self) -> float:
+        """Return when the whole answer has to be there."""
+        return self._patience.answer_by
+
+    @answer_by.setter
+    def answer_by(self, at: float) -> None:
+        self._patience.answer_by = at
 
     async def next(self) -> bytes:
         """Return all body bytes that are ready, waiting for at least one; ``b""`` at the end."""

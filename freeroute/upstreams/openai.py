@@ -4,35 +4,33 @@ Another shape of API is spoken by the same upstream with a ``Shape`` of its own.
 """
 
 import asyncio
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from freeroute.clock import Clock, Now
+from freeroute.clock import Clock
 from freeroute.domain.catalogue import Candidate, Provider
 from freeroute.domain.outcome import Kind, Outcome
-from freeroute.domain.rates import RateFact
 from freeroute.domain.tasks import Task
 from freeroute.domain.usage import Usage
 from freeroute.engine.ports import Answer, Sent, Terms, Upstream
-from freeroute.upstreams.bodies import ANSWER_LIMIT, error_body, whole_body
+from freeroute.upstreams.bodies import ANSWER_LIMIT, whole_body
 from freeroute.upstreams.completions import CompletionsShape
 from freeroute.upstreams.counting import Counting
-from freeroute.upstreams.faults import before_answer
-from freeroute.upstreams.heads import content_type, request_headers
+from freeroute.upstreams.exchanging import Exchanges
+from freeroute.upstreams.heads import JSON
 from freeroute.upstreams.parameters import as_asked_for
 from freeroute.upstreams.quirks import NotTaken, Outgoing, outgoing
-from freeroute.upstreams.rates import facts_of
 from freeroute.upstreams.reading import Events, read_whole
 from freeroute.upstreams.repairs import Repairs
 from freeroute.upstreams.signatures import Signatures, maker_of
 from freeroute.upstreams.streams import ChatStream
 from freeroute.upstreams.structured import Checking, as_asked, conforming
-from freeroute.upstreams.tasks import TaskUpstream, of_path
+from freeroute.upstreams.tasks import TaskUpstream
 from freeroute.upstreams.templates import Templates
-from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
+from freeroute.upstreams.transport import Exchange, Transport
 from freeroute.upstreams.unmet import Lacking, insisted_on, may_lack, not_taken, unmet
-from freeroute.upstreams.verdicts import judge_inside, judge_response
 from freeroute.upstreams.wholes import failure_in, finished, told_plainly, usage_of_whole
 from freeroute.upstreams.writing import habits_of
 from freeroute.wire.answers import Piece, chunk_of, inspect, usage_of, with_usage
@@ -106,12 +104,12 @@ class OpenAiUpstream:
 
     def __init__(self, transport: Transport, clock: Clock, shape: Shape | None = None) -> None:
         """Send through *transport*."""
-        self._transport = transport
+        self._exchanges = Exchanges(transport, clock)
         self._clock = clock
         self._signatures = Signatures()
         self._templates = Templates()
         self._shape = shape or OpenAiShape(self._signatures)
-        self._tasks = TaskUpstream(transport, clock)
+        self._tasks = TaskUpstream(self._exchanges)
 
     async def send(self, call: ChatCall, candidate: Candidate, terms: Terms) -> Sent:
         """Make the call; every failure is an outcome. Cancelling it closes the connection."""
@@ -122,45 +120,24 @@ class OpenAiUpstream:
         ready = _ready(asked, candidate, terms, shape)
         if isinstance(ready, Outcome):
             return Sent(ready)
-        try:
-            headers = request_headers(asked, candidate, terms, shape.accept)
-        except ValueError:
-            return Sent(Outcome(Kind.KEY_INVALID, detail="the key cannot stand in a header", counted=False))
-        sent = await self._exchange(call, candidate, terms, shape, ready, headers)
+        sent = await self._exchanges.make(
+            call.task,
+            candidate,
+            terms,
+            shape.url(candidate.provider),
+            ready.body,
+            self._reading(call, candidate, terms, shape).read,
+            accept=shape.accept if asked.stream else JSON,
+        )
         sent.dropped = (*ready.dropped, *sent.dropped)
-        sent.outcome = of_path(as_asked_for(sent.outcome, call), call.task)
+        sent.outcome = as_asked_for(sent.outcome, call)
         return sent
 
-    async def _exchange(
-        self,
-        call: ChatCall,
-        candidate: Candidate,
-        terms: Terms,
-        shape: Shape,
-        ready: Outgoing,
-        headers: Headers,
-    ) -> Sent:
-        url = shape.url(candidate.provider)
-        repairs = Repairs(
-            candidate.provider.quirks,
-            habits_of(candidate, call, self._templates),
-            signed=partial(self._signatures.note, maker_of(candidate, terms)),
-        )
-        attempt = _Attempt(call, candidate, terms, self._clock, shape, repairs)
-        began = self._clock.now()
-        try:
-            async with asyncio.timeout(terms.first_event) as timer:
-                exchange = await self._transport.open(
-                    "POST", url, headers, ready.body, _deadlines(terms), dispatch=terms.dispatch
-                )
-                attempt.sent_at = began.later(exchange.sent_in)
-                return await attempt.read(exchange, timer)
-        except TransportError as exc:
-            return attempt.told(Sent(before_answer(exc, attempt.status)))
-        except TimeoutError:
-            told = f"nothing to read within {terms.first_event:g} s"
-            counted = not terms.dispatch.unsent
-            return attempt.told(Sent(Outcome(Kind.TIMED_OUT, attempt.status, told, counted=counted)))
+    def _reading(self, call: ChatCall, candidate: Candidate, terms: Terms, shape: Shape) -> "_Reading":
+        signed = partial(self._signatures.note, maker_of(candidate, terms))
+        habits = habits_of(candidate, call, self._templates)
+        repairs = Repairs(candidate.provider.quirks, habits, signed)
+        return _Reading(call, candidate, terms, shape, repairs, self._clock, self._exchanges)
 
 
 def _ready(call: ChatCall, candidate: Candidate, terms: Terms, shape: Shape) -> Outgoing | Outcome:
@@ -177,7 +154,7 @@ def _ready(call: ChatCall, candidate: Candidate, terms: Terms, shape: Shape) -> 
     return not_taken(lost, f"{candidate.provider.name} does not take {lost}")
 
 
-class _Attempt:
+class _Reading:
     """Reads the answer of one call up to the point where it is served or judged."""
 
     def __init__(
@@ -185,56 +162,27 @@ class _Attempt:
         call: ChatCall,
         candidate: Candidate,
         terms: Terms,
-        clock: Clock,
         shape: Shape,
         repairs: Repairs,
+        clock: Clock,
+        exchanges: Exchanges,
     ) -> None:
-        self.status: int | None = None
-        self.sent_at: Now | None = None
-        self.head_at: Now | None = None
-        self.facts: tuple[RateFact, ...] = ()
         self._call = call
         self._candidate = candidate
         self._prompt = call.demand.prompt_of(candidate.model.tokenizer)
         self._terms = terms
-        self._clock = clock
         self._shape = shape
         self._repairs = repairs
+        self._clock = clock
+        self._exchanges = exchanges
         # Whoever was given the beginning of the answer, or its end as well, may have nothing to add.
         given = call.task is Task.COMPLETIONS or (call.begun and candidate.prefill != "none")
         self._silent = SILENT_FINISHES | {"stop"} if given else SILENT_FINISHES
 
-    async def read(self, exchange: Exchange, timer: asyncio.Timeout) -> Sent:
-        """Return how *exchange* went, until *timer* ends it; closes it unless a stream is served."""
-        self.status = exchange.status
-        self.head_at = now = self._clock.now()
-        self._note_rates(exchange, now)
-        serving = False
-        try:
-            sent = await self._judged(exchange, timer)
-            serving = sent.stream is not None
-        finally:
-            if not serving:
-                exchange.abort()
-        return self.told(sent)
-
-    def told(self, sent: Sent) -> Sent:
-        """Return *sent* with what is known however it went: when, and what the answer says of counters."""
-        sent.sent_at, sent.head_at, sent.facts = self.sent_at, self.head_at, self.facts
-        return sent
-
-    async def _judged(self, exchange: Exchange, timer: asyncio.Timeout) -> Sent:
-        if not 200 <= exchange.status < 300:
-            until = timer.when()
-            timer.reschedule(None)  # a body that never ends must not hide what the status says
-            told = await error_body(exchange, until)
-            self._note_rates(exchange, self._clock.now(), told)
-            return Sent(self._refused(exchange, told))
-        kind = content_type(exchange.headers)
-        if "html" in kind:
-            return Sent(Outcome(Kind.GARBAGE, exchange.status, "an HTML page instead of an answer"))
+    async def read(self, exchange: Exchange, kind: str) -> Sent:
+        """Return how *exchange* went, whose answer is of a content type of this *kind*."""
         if self._call.stream and ("json" not in kind or "ndjson" in kind or "jsonl" in kind):
-            return await self._stream(exchange, timer)
+            return await self._stream(exchange)
         body = await whole_body(exchange)
         if body is None:
             return Sent(Outcome(Kind.GARBAGE, exchange.status, f"an answer of over {ANSWER_LIMIT} bytes"))
@@ -254,28 +202,14 @@ class _Attempt:
             return None
         return self._served(exchange, answer=Answer(body, plain.usage, plain.finish))
 
-    def _note_rates(self, exchange: Exchange, now: Now, body: bytes = b"") -> None:
-        meaning = self._candidate.provider.rate_headers
-        self.facts = facts_of(exchange.status, exchange.headers, body, meaning, now)
+    def _inside(self, exchange: Exchange, error: Any) -> Outcome:
+        return self._exchanges.judged(error, exchange, self._candidate)
 
-    def _refused(self, exchange: Exchange, body: bytes) -> Outcome:
-        return judge_response(exchange.status, exchange.headers, body, **self._judging())
-
-    def _judging(self) -> dict[str, Any]:
-        return {
-            "now": self._clock.now(),
-            "rules": self._candidate.provider.errors,
-            "secret": self._candidate.key.secret,
-        }
-
-    def _inside(self, error: Any, headers: Headers) -> Outcome:
-        return judge_inside(error, headers, **self._judging())
-
-    async def _stream(self, exchange: Exchange, timer: asyncio.Timeout) -> Sent:
+    async def _stream(self, exchange: Exchange) -> Sent:
         stream = self._new_stream(exchange)
-        failed = await stream.begin(partial(self._more_time, timer), lenient=self._terms.probe)
+        failed = await stream.begin(partial(self._more_time, exchange), lenient=self._terms.probe)
         if failed is None and stream.is_unproven:
-            timer.reschedule(None)  # it has begun: what bounds it now is silence, and the total
+            exchange.answer_by = math.inf  # it has begun: what bounds it now is silence, and the total
             failed = await stream.prove()
         if failed is not None:
             return Sent(failed)
@@ -285,10 +219,10 @@ class _Attempt:
         sent.dropped = stream.lost
         return sent
 
-    def _more_time(self, timer: asyncio.Timeout) -> None:
+    def _more_time(self, exchange: Exchange) -> None:
         """Give the attempt the time of a silence between events, from now on, if it has less."""
         until = asyncio.get_running_loop().time() + self._terms.between_events
-        timer.reschedule(max(until, timer.when() or until))
+        exchange.answer_by = max(until, exchange.answer_by)
 
     def _new_stream(self, exchange: Exchange) -> ChatStream:
         return ChatStream(
@@ -296,7 +230,7 @@ class _Attempt:
             events=self._shape.events(),
             repairs=self._repairs,
             mender=self._mender(),
-            judge=partial(self._inside, headers=exchange.headers),
+            judge=partial(self._inside, exchange),
             counting=Counting(self._prompt, thinks=self._thinks(), wanted=self._call.include_usage),
             bound=self._bound(),
             silent=self._silent,
@@ -377,21 +311,10 @@ class _Attempt:
         outcome = failure_in(
             body,
             piece,
-            partial(self._inside, headers=exchange.headers),
+            partial(self._inside, exchange),
             status=exchange.status,
             silent=self._silent,
             says_why=self._candidate.provider.quirks.whole_finish,
         )
         passes = self._terms.probe and outcome is not None and outcome.kind in (Kind.EMPTY, Kind.TRUNCATED)
         return None if passes else outcome
-
-
-def _deadlines(terms: Terms) -> Deadlines:
-    # Silence before the first event is bounded by first_event as a whole, silence between events by the
-    # stream itself: the transport's own bound is only the longer of the two.
-    return Deadlines(
-        connect=terms.connect,
-        first_byte=terms.first_event,
-        idle=max(terms.first_event, terms.between_events),
-        total=terms.total,
-    )

@@ -4,29 +4,24 @@ A request goes up as it came but for the model's name. Whole answers are looked 
 not passed on; sound and event streams travel as they come.
 """
 
-import asyncio
 import struct
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Raw, Struct, structs
+from msgspec import Raw, Struct
 
-from freeroute.clock import Clock, Now
 from freeroute.domain.catalogue import Candidate, Provider
 from freeroute.domain.outcome import Kind, Outcome
-from freeroute.domain.rates import RateFact
 from freeroute.domain.tasks import DIMENSIONS, Task
 from freeroute.domain.usage import Usage
 from freeroute.engine.ports import Answer, Sent, Terms
-from freeroute.upstreams.bodies import ANSWER_LIMIT, error_body, whole_body
+from freeroute.upstreams.bodies import ANSWER_LIMIT, whole_body
 from freeroute.upstreams.complaints import read_complaint
-from freeroute.upstreams.faults import before_answer
-from freeroute.upstreams.heads import content_type, request_headers
+from freeroute.upstreams.exchanging import Exchanges
+from freeroute.upstreams.heads import JSON, content_type
 from freeroute.upstreams.passing import EVENTS, ByteStream, first_event
-from freeroute.upstreams.rates import facts_of
-from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
-from freeroute.upstreams.verdicts import judge_inside, judge_response
+from freeroute.upstreams.transport import Exchange
 from freeroute.wire.answers import usage_of
 from freeroute.wire.chat import GATEWAY_FIELDS, ChatCall
 from freeroute.wire.vectors import LARGEST, Vector
@@ -73,50 +68,22 @@ def url_of(provider: Provider, task: Task) -> str:
     return path if "://" in path else provider.base_url.rstrip("/") + path
 
 
-def of_path(outcome: Outcome, task: Task) -> Outcome:
-    """Return *outcome* as one of the model alone where *task* has a path of its own: others may be right."""
-    if outcome.kind is not Kind.REDIRECTED or task is Task.CHAT:
-        return outcome
-    return structs.replace(outcome, scope="model")
-
-
 class TaskUpstream:
     """Talks to one provider once, in the way that OpenAI has for the task."""
 
-    def __init__(self, transport: Transport, clock: Clock) -> None:
-        """Send through *transport*."""
-        self._transport = transport
-        self._clock = clock
+    def __init__(self, exchanges: Exchanges) -> None:
+        """Make *exchanges*."""
+        self._exchanges = exchanges
 
     async def send(self, call: ChatCall, candidate: Candidate, terms: Terms) -> Sent:
         """Make the call; every failure is an outcome. Cancelling it closes the connection."""
         body, kind, dropped = outgoing(call, candidate, terms)
-        try:
-            headers = request_headers(call, candidate, terms, b"*/*")
-        except ValueError:
-            return Sent(Outcome(Kind.KEY_INVALID, detail="the key cannot stand in a header", counted=False))
-        headers = [(name, kind if name == b"content-type" else value) for name, value in headers]
-        reading = _Reading(call, candidate, terms, self._clock)
-        began = self._clock.now()
-        try:
-            async with asyncio.timeout(terms.first_event) as timer:
-                exchange = await self._transport.open(
-                    "POST",
-                    url_of(candidate.provider, call.task),
-                    headers,
-                    body,
-                    _deadlines(terms),
-                    dispatch=terms.dispatch,
-                )
-                reading.sent_at = began.later(exchange.sent_in)
-                sent = await reading.read(exchange, timer)
-        except TransportError as exc:
-            sent = Sent(before_answer(exc, reading.status))
-        except TimeoutError:
-            told = f"nothing to read within {terms.first_event:g} s"
-            counted = not terms.dispatch.unsent
-            sent = Sent(Outcome(Kind.TIMED_OUT, reading.status, told, counted=counted))
-        sent.sent_at, sent.head_at, sent.facts = reading.sent_at, reading.head_at, reading.facts
+        reading = _Reading(call, candidate, terms, self._exchanges)
+        url = url_of(candidate.provider, call.task)
+        accept = b"*/*" if call.stream else JSON
+        sent = await self._exchanges.make(
+            call.task, candidate, terms, url, body, reading.read, kind=kind, accept=accept
+        )
         sent.dropped = dropped
         return sent
 
@@ -133,66 +100,28 @@ def outgoing(call: ChatCall, candidate: Candidate, terms: Terms) -> tuple[bytes,
         return call.form.written({"model": model.id.encode()}, without), call.form.content_type, lost
     fields = {name: value for name, value in call.fields.items() if name not in without}
     fields["model"] = Raw(msgspec.json.encode(model.id))
-    return msgspec.json.encode(fields), b"application/json", lost
+    return msgspec.json.encode(fields), JSON, lost
 
 
 class _Reading:
     """Reads the answer to one call up to the point where it is served or judged."""
 
-    def __init__(self, call: ChatCall, candidate: Candidate, terms: Terms, clock: Clock) -> None:
-        self.status: int | None = None
-        self.sent_at: Now | None = None
-        self.head_at: Now | None = None
-        self.facts: tuple[RateFact, ...] = ()
+    def __init__(self, call: ChatCall, candidate: Candidate, terms: Terms, exchanges: Exchanges) -> None:
         self._call = call
         self._candidate = candidate
         self._terms = terms
-        self._clock = clock
+        self._exchanges = exchanges
 
-    async def read(self, exchange: Exchange, timer: asyncio.Timeout) -> Sent:
-        """Return how *exchange* went, until *timer* ends it; closes it unless a stream is served."""
-        self.status = exchange.status
-        self.head_at = self._clock.now()
-        self._note_rates(exchange)
-        sent: Sent | None = None
-        try:
-            sent = await self._judged(exchange, timer)
-        finally:
-            if sent is None or sent.stream is None:
-                exchange.abort()
-        return sent
-
-    async def _judged(self, exchange: Exchange, timer: asyncio.Timeout) -> Sent:
-        status = exchange.status
-        if not 200 <= status < 300:
-            until = timer.when()
-            timer.reschedule(None)  # a body that never ends must not hide what the status says
-            told = await error_body(exchange, until)
-            self._note_rates(exchange, told)
-            outcome = judge_response(status, exchange.headers, told, **self._judging())
-            return Sent(of_path(outcome, self._call.task))
-        kind = content_type(exchange.headers)
-        if "html" in kind:
-            return Sent(Outcome(Kind.GARBAGE, status, "an HTML page instead of an answer"))
+    async def read(self, exchange: Exchange, kind: str) -> Sent:
+        """Return how *exchange* went, whose answer is of a content type of this *kind*."""
         if self._call.task is Task.SPEECH and kind.startswith(_SOUND):
             return await self._passed(exchange, kind)
         if self._call.stream and kind.startswith(EVENTS):
             return await self._passed(exchange, kind)
         body = await whole_body(exchange)
         if body is None:
-            return Sent(Outcome(Kind.GARBAGE, status, f"an answer of over {ANSWER_LIMIT} bytes"))
+            return Sent(Outcome(Kind.GARBAGE, exchange.status, f"an answer of over {ANSWER_LIMIT} bytes"))
         return self._whole(exchange, body)
-
-    def _note_rates(self, exchange: Exchange, body: bytes = b"") -> None:
-        meaning = self._candidate.provider.rate_headers
-        self.facts = facts_of(exchange.status, exchange.headers, body, meaning, self._clock.now())
-
-    def _judging(self) -> dict[str, Any]:
-        return {
-            "now": self._clock.now(),
-            "rules": self._candidate.provider.errors,
-            "secret": self._candidate.key.secret,
-        }
 
     @property
     def _estimate(self) -> Usage:
@@ -204,7 +133,7 @@ class _Reading:
         if kind.startswith(EVENTS):
             begun, event = await first_event(exchange, begun)
             if (complaint := _complaint(event)) is not None:
-                return Sent(judge_inside(complaint, exchange.headers, **self._judging()))
+                return Sent(self._exchanges.judged(complaint, exchange, self._candidate))
         if not begun:
             return Sent(Outcome(Kind.EMPTY, exchange.status, "an answer without content"))
         stream = ByteStream(exchange, begun, self._estimate, between=self._terms.between_events)
@@ -218,7 +147,7 @@ class _Reading:
         if value is None:
             return Sent(Outcome(Kind.GARBAGE, exchange.status, f"no answer for {self._call.task.value}"))
         if (complaint := _complaint(body)) is not None:
-            return Sent(judge_inside(complaint, exchange.headers, **self._judging()))
+            return Sent(self._exchanges.judged(complaint, exchange, self._candidate))
         if (wrong := missing(self._call, value, self._candidate.model.dimensions)) is not None:
             return Sent(Outcome(wrong, exchange.status, f"no answer for {self._call.task.value}"))
         told = usage_of(msgspec.json.decode(value.get("usage", b"null")))
@@ -319,12 +248,3 @@ def _complaint(body: bytes) -> Any:
     if bytes(value.get("type", b"null")) not in (b"null", b'"error"'):
         return None
     return body if read_complaint(body).message else None
-
-
-def _deadlines(terms: Terms) -> Deadlines:
-    return Deadlines(
-        connect=terms.connect,
-        first_byte=terms.first_event,
-        idle=max(terms.first_event, terms.between_events),
-        total=max(terms.total, terms.first_event),
-    )

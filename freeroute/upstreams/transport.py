@@ -4,6 +4,7 @@ Nothing here retries, follows a redirect, keeps a cookie or knows what an LLM is
 sockets is ``http_transport``; the simulated providers implement the same protocol.
 """
 
+import math
 from collections.abc import Sequence
 from enum import Enum
 from typing import Protocol
@@ -17,7 +18,9 @@ from freeroute.engine.served import Onward
 class Deadlines(Struct, frozen=True):
     """How long each phase of one exchange may take, in seconds.
 
-    Time in which nobody asks for the rest of a body is not the peer's: *total* stands still meanwhile.
+    *answer* is for all that has to come until the answer can be judged, the sending included: how much that
+    is knows whoever reads it. Time in which nobody asks for the rest of a body is not the peer's: *total*
+    stands still meanwhile.
     """
 
     pool: float = 5.0
@@ -25,6 +28,7 @@ class Deadlines(Struct, frozen=True):
     first_byte: float = 20.0
     idle: float = 30.0
     total: float = 300.0
+    answer: float = math.inf
 
 
 class Phase(Enum):
@@ -35,6 +39,7 @@ class Phase(Enum):
     FIRST_BYTE = "first_byte"
     IDLE = "idle"
     TOTAL = "total"
+    ANSWER = "answer"
 
 
 class TransportError(Exception):
@@ -42,12 +47,13 @@ class TransportError(Exception):
 
 
 class TimedOut(TransportError):
-    """A deadline ran out; *phase* says which."""
+    """A deadline ran out; *phase* says which, of how many *seconds*."""
 
     def __init__(self, phase: Phase, seconds: float) -> None:
-        """Say which deadline of how many *seconds* ran out."""
+        """Say which deadline ran out."""
         super().__init__(f"{phase.value} timeout after {seconds:g} s")
         self.phase = phase
+        self.seconds = seconds
 
 
 class Refused(TransportError):
@@ -95,10 +101,13 @@ class ProtocolError(TransportError):
 class Exchange(Protocol):
     """An answer whose head has arrived; its request was sent *sent_in* seconds after it was asked for.
 
-    While ``next`` waits, *onward* may be given a piece that comes by itself, in place of it.
+    *answer_by* is when ``Deadlines.answer`` ends, in the loop's time. Whoever reads may move it before the
+    next wait; ``inf`` lifts it. While ``next`` waits, *onward* may be given a piece that comes by itself, in
+    place of it.
     """
 
     sent_in: float
+    answer_by: float
     status: int
     headers: Sequence[tuple[bytes, bytes]]
     onward: Onward | None

@@ -1,13 +1,14 @@
 """A transport that plays prepared answers and remembers what it was sent."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 
 from msgspec import Struct
 
 from freeroute.engine.ports import Dispatch
 from freeroute.engine.served import Onward
-from freeroute.upstreams.transport import Deadlines, Disconnected, TransportError
+from freeroute.upstreams.transport import Deadlines, Disconnected, Phase, TimedOut, TransportError
 
 HANG = "hang"
 Step = bytes | str | float | BaseException
@@ -43,12 +44,23 @@ class Sending(Struct):
     deadlines: Deadlines
 
 
+async def passed(seconds: float, answer_by: float) -> None:
+    """Let *seconds* pass, or what is left of the time for the answer; raises TimedOut."""
+    left = answer_by - asyncio.get_running_loop().time()
+    if left == seconds == math.inf:
+        await asyncio.Event().wait()
+    await asyncio.sleep(min(left, seconds))
+    if left <= seconds:
+        raise TimedOut(Phase.ANSWER, left)
+
+
 class PlayedExchange:
     """Plays one reply."""
 
     sent_in = 0.25
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: Reply, answer_by: float) -> None:
+        self.answer_by = answer_by
         self.status = reply.status
         self.headers: Sequence[tuple[bytes, bytes]] = [
             (b"Content-Type", reply.content_type.encode()),
@@ -65,12 +77,12 @@ class PlayedExchange:
             return b""
         step = self._steps.pop(0)
         if isinstance(step, float):
-            await asyncio.sleep(step)
+            await passed(step, self.answer_by)
             return await self.next()
         if isinstance(step, BaseException):
             raise step
         if isinstance(step, str):
-            await asyncio.Event().wait()
+            await passed(math.inf, self.answer_by)
             raise AssertionError("unreachable")
         if self.onward is not None and self.onward(step):
             return await self.next()
@@ -110,12 +122,13 @@ class PlayedTransport:
         if not self.replies:
             raise Disconnected("no reply was prepared")
         reply = self.replies.pop(0)
+        answer_by = asyncio.get_running_loop().time() + deadlines.answer
         if isinstance(reply, BaseException):
             raise reply
         if isinstance(reply, str):
-            await asyncio.Event().wait()
+            await passed(math.inf, answer_by)
             raise AssertionError("unreachable")
-        exchange = PlayedExchange(reply)
+        exchange = PlayedExchange(reply, answer_by)
         self.exchanges.append(exchange)
         return exchange
 

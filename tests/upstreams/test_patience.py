@@ -1,6 +1,7 @@
 """The deadlines of one exchange, whose waits share a timer."""
 
 import asyncio
+import math
 
 import pytest
 
@@ -44,6 +45,30 @@ def test_the_total_comes_before_a_silence_that_would_be_longer():
     phase, seconds = run(waited(Deadlines(idle=10, total=15), 4, 4))
     assert phase is Phase.TOTAL
     assert seconds == pytest.approx(15)
+
+
+def test_the_time_for_the_answer_comes_before_the_silence_and_the_total():
+    assert run(waited(Deadlines(idle=10, total=15, answer=12), 4, 4)) == (Phase.ANSWER, pytest.approx(12))
+    assert run(waited(Deadlines(idle=10, total=12, answer=12), 4, 4)) == (Phase.ANSWER, pytest.approx(12))
+    assert run(waited(Deadlines(idle=10, total=11, answer=12), 4, 4)) == (Phase.TOTAL, pytest.approx(11))
+
+
+@pytest.mark.parametrize(("moved_to", "phase", "ends"), [(5, Phase.ANSWER, 5), (math.inf, Phase.IDLE, 14)])
+def test_the_time_for_the_answer_may_be_moved_between_two_waits(moved_to, phase, ends):
+    async def moved() -> tuple[Phase, float]:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        answer = Answer(loop, lambda _: None, reused=False)
+        patience = Patience(Deadlines(idle=10, total=100, answer=8))
+        loop.call_later(4, answer.wake)
+        await more(patience, answer)
+        patience.answer_by = began + moved_to
+        with pytest.raises(TimedOut) as caught:
+            await more(patience, answer)
+        patience.over()
+        return caught.value.phase, loop.time() - began
+
+    assert run(moved()) == (phase, pytest.approx(ends))
 
 
 def test_the_total_comes_before_the_first_silence_is_over():

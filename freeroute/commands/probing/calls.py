@@ -148,6 +148,14 @@ class _Overheard:
         self.sent_in, self.status, self.headers = exchange.sent_in, exchange.status, exchange.headers
         self.onward: Onward | None = None  # all of it is to be heard
 
+    @property
+    def answer_by(self) -> float:
+        return self._exchange.answer_by
+
+    @answer_by.setter
+    def answer_by(self, at: float) -> None:
+        self._exchange.answer_by = at
+
     async def next(self) -> bytes:
         data = await self._exchange.next()
         room = KEPT - len(self._listening.body)

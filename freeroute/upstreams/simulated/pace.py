@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
+from operator import itemgetter
 
 from msgspec import Struct
 
@@ -69,6 +70,7 @@ class Timer:
         # When the provider took the request up: later than its coming where calls queue for a slot.
         self.begun = self.start
         self._ends = self.start + deadlines.total
+        self.answer_by = self.start + deadlines.answer
         self._left = math.inf
 
     def now(self) -> float:
@@ -77,12 +79,12 @@ class Timer:
 
     async def slot(self, slots: asyncio.Semaphore) -> None:
         """Wait for a slot, at most as long as the first byte may take."""
-        allowed = min(self._deadlines.first_byte, self._deadlines.total)
+        cutoff, late = self._cutoff(Phase.FIRST_BYTE, self.start, self._deadlines.first_byte)
         try:
-            async with asyncio.timeout_at(self.start + allowed):
+            async with asyncio.timeout_at(cutoff):
                 await slots.acquire()
         except TimeoutError:
-            raise TimedOut(Phase.FIRST_BYTE, allowed) from None
+            raise late from None
         self.begun = self.now()
 
     async def head(self, after: float) -> None:
@@ -96,12 +98,20 @@ class Timer:
         self._left = self.now()
 
     async def _until(self, due: float, phase: Phase, since: float, seconds: float) -> None:
-        cutoff = since + seconds
-        if self._ends < cutoff:
-            phase, seconds, cutoff = Phase.TOTAL, self._deadlines.total, self._ends
+        cutoff, late = self._cutoff(phase, since, seconds)
         await asyncio.sleep(min(max(0.0, min(due, cutoff) - self.now()), _LONG))
         if due > cutoff:
-            raise TimedOut(phase, seconds)
+            raise late
+
+    def _cutoff(self, phase: Phase, since: float, seconds: float) -> tuple[float, TimedOut]:
+        """Return when *phase* is too late, and what is raised then."""
+        ends = [
+            (self.answer_by, Phase.ANSWER, self._deadlines.answer),
+            (self._ends, Phase.TOTAL, self._deadlines.total),
+            (since + seconds, phase, seconds),
+        ]
+        cutoff, phase, seconds = min(ends, key=itemgetter(0))
+        return cutoff, TimedOut(phase, seconds)
 
 
 class PacedExchange:
@@ -121,6 +131,15 @@ class PacedExchange:
         self._aborted = False
         if self._ahead is None and script.ending is Ending.DONE:
             self._close(aborted=False)
+
+    @property
+    def answer_by(self) -> float:
+        """Return when the answer has to be there."""
+        return self._timer.answer_by
+
+    @answer_by.setter
+    def answer_by(self, at: float) -> None:
+        self._timer.answer_by = at
 
     async def next(self) -> bytes:
         """Return all bytes that are due, waiting for at least one; ``b""`` at the end."""

@@ -1,6 +1,7 @@
 """What simulated providers do wrong when told to, and at what pace they do it right."""
 
 import asyncio
+import math
 
 import msgspec
 import pytest
@@ -99,6 +100,21 @@ async def test_silence_after_the_head_is_an_idle_timeout(world, kind, stream):
     assert world["groq"].calls[-1].aborted
     with pytest.raises(Disconnected):
         await exchange.next()
+
+
+@pytest.mark.parametrize("kind", ["hang", "hang_after_head", "stall"])
+async def test_the_time_for_the_answer_ends_every_wait_unless_it_is_lifted(world, kind):
+    world["groq"].script([kind, kind])
+    with pytest.raises(TimedOut) as raised:
+        await hear(await world.begin("groq", deadlines=Deadlines(answer=0.01)))
+    assert raised.value.phase is Phase.ANSWER
+    if kind == "hang":
+        return
+    exchange = await world.begin("groq", deadlines=Deadlines(answer=0.01, idle=0.02))
+    exchange.answer_by = math.inf
+    with pytest.raises(TimedOut) as raised:
+        await hear(exchange)
+    assert raised.value.phase is Phase.IDLE
 
 
 async def test_the_total_deadline_ends_a_stream_that_is_not_silent(world):

@@ -1,0 +1,125 @@
+"""One exchange with a provider: sent, timed, judged by its status. What an answer says is read elsewhere."""
+
+import math
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from msgspec import structs
+
+from freeroute.clock import Clock, Now
+from freeroute.domain.catalogue import Candidate
+from freeroute.domain.outcome import Kind, Outcome
+from freeroute.domain.rates import RateFact
+from freeroute.domain.tasks import Task
+from freeroute.engine.ports import Sent, Terms
+from freeroute.upstreams.bodies import error_body
+from freeroute.upstreams.faults import before_answer
+from freeroute.upstreams.heads import JSON, content_type, request_headers
+from freeroute.upstreams.rates import facts_of
+from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
+from freeroute.upstreams.verdicts import judge_inside, judge_response
+
+Read = Callable[[Exchange, str], Awaitable[Sent]]
+"""Reads an answer of 2xx, of the content type that it is told, until it is served or judged."""
+
+
+class Exchanges:
+    """Makes exchanges, one for each call."""
+
+    def __init__(self, transport: Transport, clock: Clock) -> None:
+        """Send through *transport*."""
+        self._transport = transport
+        self._clock = clock
+
+    async def make(
+        self,
+        task: Task,
+        candidate: Candidate,
+        terms: Terms,
+        url: str,
+        body: bytes,
+        read: Read,
+        *,
+        kind: bytes = JSON,
+        accept: bytes = JSON,
+    ) -> Sent:
+        """Send *body* to *url* and have the answer *read*; every failure is an outcome.
+
+        Cancelling it closes the connection, as does everything but a stream that is served. The body is of
+        the content type *kind*, and its answer to be of *accept*.
+        """
+        try:
+            headers = request_headers(candidate, terms, kind, accept)
+        except ValueError:
+            return Sent(Outcome(Kind.KEY_INVALID, detail="the key cannot stand in a header", counted=False))
+        began = self._clock.now()
+        exchange: Exchange | None = None
+        sent: Sent | None = None
+        head_at: Now | None = None
+        facts: tuple[RateFact, ...] = ()
+        try:
+            exchange = await self._transport.open(
+                "POST", url, headers, body, _deadlines(terms), dispatch=terms.dispatch
+            )
+            head_at = self._clock.now()
+            facts = _facts(exchange, b"", candidate, head_at)
+            if 200 <= exchange.status < 300:
+                sent = await _answered(exchange, read)
+            else:
+                told = await error_body(exchange)
+                now = self._clock.now()
+                facts = _facts(exchange, told, candidate, now)
+                sent = Sent(_refused(exchange, told, candidate, now))
+        except TransportError as exc:
+            status = exchange.status if exchange is not None else None
+            sent = Sent(before_answer(exc, status, unsent=terms.dispatch.unsent))
+        finally:
+            if exchange is not None and (sent is None or sent.stream is None):
+                exchange.abort()
+        if exchange is not None:
+            exchange.answer_by = math.inf  # it is there: what bounds a stream now is silence, and the total
+            sent.sent_at = began.later(exchange.sent_in)
+        sent.head_at, sent.facts = head_at, facts
+        sent.outcome = _of_path(sent.outcome, task)
+        return sent
+
+    def judged(self, error: Any, exchange: Exchange, candidate: Candidate) -> Outcome:
+        """Return what an *error* (or bytes of one) inside the answer of *exchange* means."""
+        rules, secret = candidate.provider.errors, candidate.key.secret
+        return judge_inside(error, exchange.headers, now=self._clock.now(), rules=rules, secret=secret)
+
+
+async def _answered(exchange: Exchange, read: Read) -> Sent:
+    kind = content_type(exchange.headers)
+    if "html" in kind:
+        return Sent(Outcome(Kind.GARBAGE, exchange.status, "an HTML page instead of an answer"))
+    return await read(exchange, kind)
+
+
+def _refused(exchange: Exchange, body: bytes, candidate: Candidate, now: Now) -> Outcome:
+    rules, secret = candidate.provider.errors, candidate.key.secret
+    return judge_response(exchange.status, exchange.headers, body, now=now, rules=rules, secret=secret)
+
+
+def _facts(exchange: Exchange, body: bytes, candidate: Candidate, now: Now) -> tuple[RateFact, ...]:
+    return facts_of(exchange.status, exchange.headers, body, candidate.provider.rate_headers, now)
+
+
+def _of_path(outcome: Outcome, task: Task) -> Outcome:
+    """Return *outcome* as one of the model alone where *task* has a path of its own: others may be right."""
+    if outcome.kind is not Kind.REDIRECTED or task is Task.CHAT:
+        return outcome
+    return structs.replace(outcome, scope="model")
+
+
+def _deadlines(terms: Terms) -> Deadlines:
+    # Silence before the first event is bounded by first_event as a whole, silence between events by the
+    # stream itself: the transport's own bound is only the longer of the two.
+    first, between = terms.first_event, terms.between_events
+    return Deadlines(
+        connect=terms.connect,
+        first_byte=first,
+        idle=max(first, between),
+        total=terms.total,
+        answer=first,
+    )
