@@ -11,8 +11,9 @@ from freeroute.domain.tasks import Task
 from freeroute.engine.served import Onward, Served
 from freeroute.errors import ApiError, InvalidRequest, UpstreamFailed
 from freeroute.surfaces.conversing import Asked, ChatGateway, Conversations
-from freeroute.surfaces.http import Request, to_the_end
+from freeroute.surfaces.http import Request
 from freeroute.surfaces.routes import Route
+from freeroute.surfaces.started import Started, to_the_end
 from freeroute.surfaces.tasks import AsItIs, task_route
 from freeroute.wire.answers import Piece
 from freeroute.wire.asking import asked_for, embeddings_of
@@ -76,7 +77,7 @@ class InBatches:
                 bodies.append(served.body or b"")
                 headers = served.headers
             finally:
-                await to_the_end(served.finish)
+                await to_the_end(Started(served.finish()))
             context = structs.replace(context, received=self._clock.now())
         answers = [vectors_of(body) for body in bodies]
         if len({len(answer.data[0].numbers) for answer in answers}) > 1:

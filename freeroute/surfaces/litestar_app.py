@@ -148,7 +148,7 @@ _PLAIN_HOST = re.compile(rb"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?::[0-9]{1,5})?")
 
 
 def _has_plain_host(headers: Iterable[Header]) -> bool:
-    return any(name == b"host" and _PLAIN_HOST.fullmatch(value) for name, value in headers)
+    return any(map(_PLAIN_HOST.fullmatch, [value for name, value in headers if name == b"host"]))
 
 
 def _framework_refusal(request: LitestarRequest[Any, Any, Any], exc: HTTPException) -> Response[bytes]:
