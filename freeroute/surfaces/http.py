@@ -5,7 +5,6 @@ import re
 import secrets
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs
@@ -109,13 +108,19 @@ def encode_headers(headers: Mapping[str, str]) -> list[Header]:
     """Return *headers* as they go out; a value that could break the head is made harmless."""
     together = "".join(headers.values())
     if together.isascii() and together.isprintable() and len(together) <= _LONGEST_HEADER:
-        return [(_encoded_name(name), value.encode()) for name, value in headers.items()]
-    return [(_encoded_name(name), _encode_value(value)) for name, value in headers.items()]
+        return [(_NAMES[name], value.encode()) for name, value in headers.items()]
+    return [(_NAMES[name], _encode_value(value)) for name, value in headers.items()]
 
 
-@lru_cache(256)
-def _encoded_name(name: str) -> bytes:
-    return name.encode("latin-1")
+class _Encoded(dict[str, bytes]):
+    """The names of headers as they go out: there are as many as this code knows of."""
+
+    def __missing__(self, name: str) -> bytes:
+        self[name] = encoded = name.encode("latin-1")
+        return encoded
+
+
+_NAMES = _Encoded()
 
 
 def _encode_value(value: str) -> bytes:

@@ -311,13 +311,12 @@ def _opening(messages: list[Message]) -> bytes:
     """Return what tells a conversation from others in each of its turns: up to its first word of the user."""
     opening: list[str] = []
     for message in messages[:_OPENING_MESSAGES]:
-        if message.role not in _SAID_FIRST:
+        role, content = message.role, message.content
+        if role not in _SAID_FIRST:
             continue
-        content = message.content
-        for part in (content,) if isinstance(content, str) else (content or ())[:_OPENING_MESSAGES]:
-            text = part if isinstance(part, str) else _words(part)
-            opening.append(f"{message.role} {len(text)} {text[:_OPENING_TEXT]}")
-        if message.role == "user":
+        texts = [content] if isinstance(content, str) else map(_words, (content or ())[:_OPENING_MESSAGES])
+        opening += [f"{role} {len(text)} {text[:_OPENING_TEXT]}" for text in texts]
+        if role == "user":
             break
     return "".join(opening).encode()
 
