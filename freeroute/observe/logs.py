@@ -3,7 +3,6 @@
 Neither prompts nor keys ever reach it: receipts hold none. `Scrub` is a second net under what others log.
 """
 
-import contextlib
 import logging
 import os
 import re
@@ -153,8 +152,10 @@ class _Stderr:
 
     def write(self, text: str) -> int:
         # A line of standard error leaves at once, whatever it is connected to.
-        with contextlib.suppress(OSError, ValueError, AttributeError):
+        try:  # noqa: SIM105 - to suppress costs as much as to write
             sys.stderr.write(text)
+        except (OSError, ValueError, AttributeError):
+            pass
         return len(text)
 
     def flush(self) -> None:

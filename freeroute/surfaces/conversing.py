@@ -168,10 +168,10 @@ class Conversations:
                     asked = understand(request, body)
                 else:
                     asked = await understood(understand, request, body)
-                if not isinstance(asked, Asked | Known):
-                    asked = await asked
                 if isinstance(asked, Known):
                     self.gateway.model(asked.model, request.caller.client)
+                elif not isinstance(asked, Asked):
+                    asked = await asked
             except ApiError as error:
                 self.gateway.refuse(context, "", error)
                 raise

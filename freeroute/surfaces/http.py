@@ -108,19 +108,8 @@ def encode_headers(headers: Mapping[str, str]) -> list[Header]:
     """Return *headers* as they go out; a value that could break the head is made harmless."""
     together = "".join(headers.values())
     if together.isascii() and together.isprintable() and len(together) <= _LONGEST_HEADER:
-        return [(_NAMES[name], value.encode()) for name, value in headers.items()]
-    return [(_NAMES[name], _encode_value(value)) for name, value in headers.items()]
-
-
-class _Encoded(dict[str, bytes]):
-    """The names of headers as they go out: there are as many as this code knows of."""
-
-    def __missing__(self, name: str) -> bytes:
-        self[name] = encoded = name.encode("latin-1")
-        return encoded
-
-
-_NAMES = _Encoded()
+        return [(name.encode(), value.encode()) for name, value in headers.items()]
+    return [(name.encode("latin-1"), _encode_value(value)) for name, value in headers.items()]
 
 
 def _encode_value(value: str) -> bytes:

@@ -309,16 +309,17 @@ _SAID_FIRST = frozenset({"system", "developer", "user"})
 
 def _opening(messages: list[Message]) -> bytes:
     """Return what tells a conversation from others in each of its turns: up to its first word of the user."""
-    opening: list[str] = []
+    opening = ""
     for message in messages[:_OPENING_MESSAGES]:
         role, content = message.role, message.content
         if role not in _SAID_FIRST:
             continue
-        texts = [content] if isinstance(content, str) else map(_words, (content or ())[:_OPENING_MESSAGES])
-        opening += [f"{role} {len(text)} {text[:_OPENING_TEXT]}" for text in texts]
+        texts = (content,) if isinstance(content, str) else map(_words, (content or ())[:_OPENING_MESSAGES])
+        for text in texts:
+            opening += f"{role} {len(text)} {text[:_OPENING_TEXT]}"
         if role == "user":
             break
-    return "".join(opening).encode()
+    return opening.encode()
 
 
 def _words(part: Part) -> str:
