@@ -268,6 +268,7 @@ class RequestLog:
         """Log as `set_up` says by the time the first request ends."""
         self._log: FilteringBoundLogger | None = None
         self._processors: Sequence[Processor] = ()
+        self._line: _Line | None = None
         self._out = _Stderr()
 
     def saw(self, receipt: Receipt) -> None:
@@ -279,8 +280,10 @@ class RequestLog:
         level = logging.WARNING if _went_wrong(receipt) else logging.INFO
         if not log.is_enabled_for(level):
             return
-        line = self._processors[0]
-        if isinstance(line, _Line):  # ours is the only step, and structlog would add nothing to it
+        line = self._line
+        if (
+            line is not None and self._processors[0] is line
+        ):  # the only step: structlog would add nothing to it
             self._out.msg(line.of_request(_LEVELS[level], receipt))
         else:
             log.log(level, _REQUEST, **_line(receipt))
@@ -288,6 +291,7 @@ class RequestLog:
     def _bound(self) -> FilteringBoundLogger:
         self._log = structlog.get_logger("freeroute.requests").bind()
         self._processors = structlog.get_config()["processors"]
+        self._line = self._processors[0] if isinstance(self._processors[0], _Line) else None
         return self._log
 
 

@@ -216,8 +216,13 @@ def check(name: str, value: Any) -> None:
         _missing("response_format.json_schema")
 
 
+_DEPENDENT = frozenset({"tool_choice", "function_call", "stream_options"})
+
+
 def check_together(values: dict[str, Any]) -> None:
     """Raise InvalidRequest if one of the fields makes no sense without another that is not there."""
+    if _DEPENDENT.isdisjoint(values):
+        return
     for name, listed in (("tool_choice", "tools"), ("function_call", "functions")):
         choice = values.get(name)
         if choice not in (None, "auto", "none") and not values.get(listed):
