@@ -91,12 +91,12 @@ class SystemClock:
 
     def __init__(self) -> None:
         """Read the machine's clocks."""
-        self._wall = SteadyWall()
+        self._wall = SteadyWall().read
 
     def now(self) -> Now:
         """Return the present instant of the machine."""
-        now = mono()
-        return Now(now, self._wall.read(now, wall()))
+        now = time.clock_gettime(_BOOTTIME)
+        return Now(now, self._wall(now, time.time()))
 
 
 def boot_id() -> str:

@@ -14,7 +14,7 @@ class Affinity:
 
     def __init__(self, secret: bytes, size: int = CONVERSATIONS) -> None:
         """Know conversations by hashes under *secret*, at most 64 bytes that die with the process."""
-        self._secret = secret
+        self._keyed = hashlib.blake2b(digest_size=16, key=secret)
         self._size = size
         self._last: OrderedDict[bytes, tuple[str, float]] = OrderedDict()
 
@@ -28,8 +28,9 @@ class Affinity:
         told = session.encode() if session is not None else opening
         whose = queue.encode("utf-8", "surrogateescape")
         # Lengths keep the parts apart: no caller can write itself into another's conversation.
-        told = b"%d:%s:%d:%s" % (len(whose), whose, named, told)
-        return hashlib.blake2b(told, digest_size=16, key=self._secret).digest()
+        hashed = self._keyed.copy()
+        hashed.update(b"%d:%s:%d:%s" % (len(whose), whose, named, told))
+        return hashed.digest()
 
     def preferred(self, key: bytes, lifetime: float, now: Now) -> str | None:
         """Return the id of the candidate that *key* had in the last *lifetime* seconds, or None."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 
 from freeroute.domain.catalogue import Candidate, Unit
 from freeroute.domain.leases import Reading
@@ -19,7 +20,7 @@ def told(course: Course, candidate: Candidate | None, overhead: float) -> dict[s
     headers = {
         "x-freeroute-attempts": str(len(course.notes)),
         "x-freeroute-queue-ms": f"{course.queued * 1000:.0f}",
-        "x-freeroute-overhead-ms": f"{max(overhead, 0.0) * 1000:.1f}",
+        "x-freeroute-overhead-ms": f"{overhead * 1000:.1f}" if overhead > 0.0 else "0.0",
     }
     if candidate is not None:
         headers["x-freeroute-provider"] = printable(candidate.provider.id)
@@ -33,7 +34,10 @@ def told(course: Course, candidate: Candidate | None, overhead: float) -> dict[s
 
 
 def _trail(course: Course) -> str:
-    told = [note for note in course.notes if note.kind is not Kind.SERVED or note.clamped is not None]
+    notes = course.notes
+    if len(notes) == 1 and notes[0].kind is Kind.SERVED and notes[0].clamped is None and not course.unknown:
+        return ""  # as nearly always
+    told = [note for note in notes if note.kind is not Kind.SERVED or note.clamped is not None]
     if not told and not course.unknown:
         return ""
     hops = [f"{note.provider}/{note.model}={_became(note)}" for note in told]
@@ -53,16 +57,22 @@ def client_limits(readings: Iterable[Reading]) -> dict[str, str]:
     headers: dict[str, str] = {}
     nearest: dict[Unit, float] = {}
     for reading in readings:
-        unit = reading.pool.limit.unit
-        left = reading.limit - reading.used if reading.used < reading.limit else 0.0
-        if unit not in _NAMES or left >= nearest.get(unit, math.inf):
+        unit, most, used = reading.pool.limit.unit, reading.limit, reading.used
+        left = most - used if used < most else 0.0
+        names = _NAMES.get(unit)
+        if names is None or left >= nearest.get(unit, math.inf):
             continue
         nearest[unit] = left
-        limit, remaining, reset = _NAMES[unit]
-        headers[limit] = str(round(reading.limit))
-        headers[remaining] = str(round(left))
+        limit, remaining, reset = names
+        headers[limit] = _whole(most)
+        headers[remaining] = f"{left:.0f}"
         headers[reset] = f"{reading.resets_in:.3f}s"
     return headers
+
+
+@lru_cache(256)
+def _whole(amount: float) -> str:
+    return str(round(amount))
 
 
 def _names(unit: str) -> tuple[str, str, str]:

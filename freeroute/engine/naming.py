@@ -24,12 +24,14 @@ def targets_of(names: Names, call: ChatCall, course: Course, offers: Offers) -> 
     models.
     """
     able = _able(names, call.task, offers)
-    asked = tuple(dict.fromkeys((call.model, *call.models)))
+    asked = tuple(dict.fromkeys((call.model, *call.models))) if call.models else (call.model,)
     course.unknown = tuple([name for name in asked if not isinstance(names.resolve(name), Target)])
+    known = asked
+    if course.unknown:
+        known = tuple([name for name in asked if name not in course.unknown]) or asked[:1]
     course.known = call.model not in course.unknown
-    known = tuple([name for name in asked if name not in course.unknown]) if course.unknown else asked
     client = course.context.client
-    targets = tuple([target_of(names, name, client, able) for name in known or asked[:1]])
+    targets = tuple([target_of(names, name, client, able) for name in known])
     if call.task is Task.EMBEDDINGS and (len(targets) > 1 or targets[0].meta):
         raise InvalidRequest(
             f"{call.model} stands for several models, and vectors of different models cannot be compared: "

@@ -48,6 +48,8 @@ class Serving:
     @property
     def teller(self) -> Part:
         """Return the part that the caller heard last."""
+        if len(self._parts) == 1:
+            return self._parts[0]
         for part in reversed(self._parts):
             if part.spoke:
                 return part
@@ -74,6 +76,8 @@ class Serving:
     @property
     def skipped(self) -> int:
         """Return how many events could not be read."""
+        if len(self._parts) == 1:
+            return self._parts[0].skipped
         return sum([part.skipped for part in self._parts])
 
     @property
@@ -165,10 +169,10 @@ class Overheard(Serving):
 
 def ending_of(serving: Serving, course: Course, overhead: float, left: Outcome | None) -> Ending:
     """Return how *serving* ended towards its caller, who *left* like that if it did."""
-    kind, teller = (left or serving.outcome).kind, serving.teller
+    outcome, teller = left or serving.outcome, serving.teller
     return Ending(
         200,
-        None if kind is Kind.SERVED else kind.value,
+        None if outcome.kind is Kind.SERVED else outcome.kind.value,
         course.notes[teller.won.note],
         serving.usage,
         teller.finish_reason,

@@ -3,7 +3,6 @@
 Neither prompts nor keys ever reach it: receipts hold none. `Scrub` is a second net under what others log.
 """
 
-import contextlib
 import logging
 import os
 import re
@@ -36,9 +35,13 @@ _KEY_LIKE = (
     r"|(?<=[Bb]earer )[^\s\"',;]{6,}"
     r"|(?<=key=)[^\s&\"']{6,}|(?<=token=)[^\s&\"']{6,}"
 )
-# What is in every text that has something like a key in it. As a choice of literals it is found, or not, in a
-# tenth of the time, and most texts are not looked at any further.
-_SIGNS_OF_KEYS = [*(f"{begin}[-_]" for begin in _ISSUED), "AIza", "eyJ", "earer ", "key=", "token="]
+# What is in every text that has something like a key in it: most texts are not looked at any further. Each
+# begins with a character that is rare, and looks back from there: the rest is passed over at once.
+_BEGUN = "|".join(f"(?<={begin}.)" for begin in _ISSUED)
+_SIGNS_OF_KEYS = (
+    *(f"-(?:{_BEGUN})", f"_(?:{_BEGUN})", "z(?<=AIz)a", "J(?<=eyJ)"),
+    *(" (?<=earer )", "=(?:(?<=key=)|(?<=token=))"),
+)
 HIDDEN = "[redacted]"
 # Texts that were cleaned are remembered, so many and so long. Own design: a large catalogue's names, 0.5 MB.
 _REMEMBERED = 4096
@@ -60,6 +63,7 @@ class Scrub:
         """Hide *secrets* wherever they stand."""
         self._former: set[str] = set()
         self.known: dict[str, str] = {}  # how texts that lines repeat come out
+        self.alike: dict[tuple[object, ...], tuple[str, str]] = {}  # and parts of lines of requests
         self.hide(secrets)
 
     def hide(self, secrets: Iterable[str]) -> None:
@@ -69,6 +73,7 @@ class Scrub:
         self._pattern = re.compile("|".join([*exact, _KEY_LIKE]))
         self._sign = re.compile("|".join([*exact, *_SIGNS_OF_KEYS]))
         self.known.clear()
+        self.alike.clear()
         self._former = now
 
     def hidden(self, text: str) -> str:
@@ -78,19 +83,24 @@ class Scrub:
     def clean(self, value: object) -> object:
         """Return *value* without secrets and control characters, in whatever it holds too."""
         if isinstance(value, str):
-            return self.known.get(value) or self._one_line(value)
+            return self.known.get(value) or self._remembered(value)
         if isinstance(value, (int, float)) or value is None:
             return value
         if isinstance(value, dict):
             return {str(name): self.clean(inner) for name, inner in value.items()}
         if isinstance(value, (list, tuple)):
             return [self.clean(inner) for inner in value]
-        return self._one_line(str(value))
+        return self._remembered(str(value))
 
-    def _one_line(self, text: str) -> str:
+    def one_line(self, text: str) -> str:
+        """Return *text* without secrets and control characters."""
         clean = self.hidden(text) if self._sign.search(text) else text
         if not clean.isprintable():
             clean = "".join(char if char.isprintable() else "?" for char in clean)
+        return clean
+
+    def _remembered(self, text: str) -> str:
+        clean = self.one_line(text)
         if len(text) <= _REMEMBERED_LENGTH:
             if len(self.known) >= _REMEMBERED:
                 self.known.clear()
@@ -142,8 +152,10 @@ class _Stderr:
 
     def write(self, text: str) -> int:
         # A line of standard error leaves at once, whatever it is connected to.
-        with contextlib.suppress(OSError, ValueError, AttributeError):
+        try:  # noqa: SIM105 - to suppress costs as much as to write
             sys.stderr.write(text)
+        except (OSError, ValueError, AttributeError):
+            pass
         return len(text)
 
     def flush(self) -> None:
@@ -156,20 +168,19 @@ class _Stderr:
 
 
 class _Line(ABC):
-    """The one step from an event to its line; *method* is its level.
-
-    Of the values in *fields* each is a field of its own: many of them cost less so.
-    """
+    """The one step from an event to its line; *method* is its level."""
 
     def __init__(self, scrub: Scrub) -> None:
         self._scrub = scrub
 
     def __call__(self, logger: object, method: str, event: Event) -> str:
-        if "fields" in event:
-            event.update(event.pop("fields"))
         if "exc_info" in event:
             event = structlog.processors.format_exc_info(logger, method, event)
         return self._written(method, event)
+
+    def of_request(self, level: str, receipt: Receipt) -> str:
+        """Return the line of a finished request."""
+        return self._written(level, {"event": _REQUEST, **_line(receipt)})
 
     @abstractmethod
     def _written(self, level: str, event: Event) -> str:
@@ -187,17 +198,44 @@ class _TextLine(_Line):
 
     def _written(self, level: str, event: Event) -> str:
         below = [self._scrub.hidden(str(event.pop(name))) for name in _BELOW if name in event]
+        told = self._scrub.clean(event.pop("event", ""))
+        line = f"{self._time()} {level:<7} {told}{self._fields(event)}"
+        if (colour := self._colours.get(level)) is not None:
+            line = f"{colour}{line}\x1b[0m"
+        return "\n".join([line, *below]) if below else line
+
+    def of_request(self, level: str, receipt: Receipt) -> str:
+        """Return the line of a finished request; that of one that went well is filled in without an event."""
+        usage = receipt.usage
+        if usage is None or not _went_well(receipt):
+            return super().of_request(level, receipt)
+        names = (receipt.status, receipt.asked, receipt.provider, receipt.model, receipt.client)
+        begin, end = self._scrub.alike.get(names) or self._alike(names, level, receipt)
+        return (
+            f"{self._time()} {begin} ms={_milliseconds(receipt.total)}"
+            f" overhead_ms={_milliseconds(receipt.overhead)} tokens_in={usage.prompt}"
+            f" tokens_out={usage.completion}{end} id={self._scrub.one_line(receipt.request_id)}"
+        )
+
+    def _alike(self, names: tuple[object, ...], level: str, receipt: Receipt) -> tuple[str, str]:
+        """Return what lines of requests like *receipt* have in common: after the time, and before the id."""
+        known = self._scrub.alike
+        if len(known) >= _REMEMBERED:
+            known.clear()
+        begin = f"{level:<7} {_REQUEST}{self._fields(_names(receipt))}"
+        known[names] = found = begin, self._fields(_whom(receipt))
+        return found
+
+    def _fields(self, fields: Event) -> str:
         known, clean = self._scrub.known, self._scrub.clean
-        line = f"{self._time()} {level:<7} {clean(event.pop('event', ''))}"
-        for name, value in event.items():
+        line = ""
+        for name, value in fields.items():
             if type(value) is float or type(value) is int:
                 text = repr(value)
             else:
                 text = (type(value) is str and known.get(value)) or str(clean(value))
             line += f" {name}={text}" if text and " " not in text else f" {name}={text!r}"
-        if (colour := self._colours.get(level)) is not None:
-            line = f"{colour}{line}\x1b[0m"
-        return "\n".join([line, *below]) if below else line
+        return line
 
     def _time(self) -> str:
         """Return the time of day, which is worked out once a second."""
@@ -229,19 +267,47 @@ class RequestLog:
     def __init__(self) -> None:
         """Log as `set_up` says by the time the first request ends."""
         self._log: FilteringBoundLogger | None = None
+        self._processors: Sequence[Processor] = ()
+        self._line: _Line | None = None
+        self._out = _Stderr()
 
     def saw(self, receipt: Receipt) -> None:
         """Take note of a finished request."""
-        if self._log is None:
-            self._log = structlog.get_logger("freeroute.requests").bind()
+        log = self._log or self._bound()
         for note in receipt.attempts:
             if note.kind in _TOLD:
-                self._log.warning(_TOLD[note.kind], **_whose(note))
-        level, tell = (
-            (logging.WARNING, self._log.warning) if _went_wrong(receipt) else (logging.INFO, self._log.info)
-        )
-        if self._log.is_enabled_for(level):
-            tell("request", fields=_line(receipt))
+                log.warning(_TOLD[note.kind], **_whose(note))
+        level = logging.WARNING if _went_wrong(receipt) else logging.INFO
+        if not log.is_enabled_for(level):
+            return
+        line = self._line
+        if (
+            line is not None and self._processors[0] is line
+        ):  # the only step: structlog would add nothing to it
+            self._out.msg(line.of_request(_LEVELS[level], receipt))
+        else:
+            log.log(level, _REQUEST, **_line(receipt))
+
+    def _bound(self) -> FilteringBoundLogger:
+        self._log = structlog.get_logger("freeroute.requests").bind()
+        self._processors = structlog.get_config()["processors"]
+        self._line = self._processors[0] if isinstance(self._processors[0], _Line) else None
+        return self._log
+
+
+_REQUEST = "request"
+_LEVELS = {logging.WARNING: "warning", logging.INFO: "info"}
+
+
+def _went_well(receipt: Receipt) -> bool:
+    """Say whether there is nothing to tell of *receipt* but who answered, and what it took."""
+    notes = receipt.attempts
+    return (
+        (receipt.code is None and len(notes) == 1 and notes[0].kind is Kind.SERVED)
+        and not (receipt.stream or receipt.dropped or receipt.skipped or receipt.continued)
+        and not receipt.unrecorded
+        and receipt.trace is None
+    )
 
 
 def _went_wrong(receipt: Receipt) -> bool:
@@ -261,11 +327,7 @@ def _whose(note: AttemptNote) -> dict[str, Any]:
 
 def _line(receipt: Receipt) -> dict[str, Any]:
     """Return what the line of *receipt* says; what there is nothing to say about is left out."""
-    line: dict[str, Any] = {"status": receipt.status, "model": printable(receipt.asked)}
-    if receipt.provider is not None:
-        line["provider"] = receipt.provider
-    if receipt.model is not None:
-        line["served"] = receipt.model
+    line = _names(receipt)
     line["ms"] = _milliseconds(receipt.total)
     if receipt.stream and receipt.first_event is not None:
         line["first_ms"] = _milliseconds(receipt.first_event)
@@ -273,13 +335,24 @@ def _line(receipt: Receipt) -> dict[str, Any]:
     if receipt.usage is not None:
         line["tokens_in"] = receipt.usage.prompt
         line["tokens_out"] = receipt.usage.completion
-    line |= _mishaps(receipt)
-    if receipt.client != NOBODY:
-        line["client"] = receipt.client
+    line |= _mishaps(receipt) | _whom(receipt)
     line["id"] = receipt.request_id
     if receipt.trace is not None:
         line["trace"] = receipt.trace.header()
     return line
+
+
+def _names(receipt: Receipt) -> dict[str, Any]:
+    line: dict[str, Any] = {"status": receipt.status, "model": printable(receipt.asked)}
+    if receipt.provider is not None:
+        line["provider"] = receipt.provider
+    if receipt.model is not None:
+        line["served"] = receipt.model
+    return line
+
+
+def _whom(receipt: Receipt) -> dict[str, Any]:
+    return {} if receipt.client == NOBODY else {"client": receipt.client}
 
 
 def _mishaps(receipt: Receipt) -> dict[str, Any]:

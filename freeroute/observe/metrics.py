@@ -63,6 +63,12 @@ class _Tokens(Struct, frozen=True):
     all: Counter
     of_client: Counter
 
+    def take(self, amount: int) -> None:
+        """Count the tokens of one call."""
+        self.each.observe(amount)
+        self.all.value += amount
+        self.of_client.value += amount
+
 
 class Metrics:
     """An observer that counts, and renders what it counted beside the gauges of this moment."""
@@ -70,6 +76,7 @@ class Metrics:
     def __init__(self) -> None:
         """Start from zero."""
         self._families = Families()
+        self._overhead, self._attempts_each = self._families.overhead.of(), self._families.attempts_each.of()
         self._process = ProcessCollector(registry=None)
         self._look: Look | None = None
         self._asked: dict[str, str] = {}
@@ -114,19 +121,20 @@ class Metrics:
         """Take note of a finished request."""
         to, alike = self._families, self._alike(receipt)
         count = 1 + receipt.unrecorded
-        alike.requests.inc(count)
-        alike.of_client.inc(count)
+        alike.requests.value += count
+        alike.of_client.value += count
         alike.duration.observe(receipt.total)
-        to.overhead.of().observe(max(0.0, receipt.overhead))
-        to.attempts_each.of().observe(len(receipt.attempts))
+        self._overhead.observe(max(0.0, receipt.overhead))
+        self._attempts_each.observe(len(receipt.attempts))
         if receipt.queued > 0:
             to.wait.of().observe(receipt.queued)
         if receipt.stream and receipt.first_event is not None:
             self._streamed(receipt, receipt.first_event, alike)
+        operation = alike.labels[0]
         for note in receipt.attempts:
-            self._attempted(note, alike.labels[0])
+            self._attempted(note, operation)
             if note.usage is not None:
-                self._used(alike.labels[0], note, receipt.client, note.usage)
+                self._used(operation, note, receipt.client, note.usage)
         self._mishaps(receipt, served=not alike.error)
 
     def _alike(self, receipt: Receipt) -> _Requests:
@@ -166,7 +174,7 @@ class Metrics:
             attempts = to.attempts.of(note.provider, note.model, kind.value, faults.of_attempt(kind))
             made = to.operation.of(operation, provider, note.model, error)
             found = _remember(self._attempts, names, _Attempts(attempts, made))
-        found.attempts.inc()
+        found.attempts.value += 1.0
         found.operation.observe(note.seconds)
         if note.first_event is not None:
             to.first_chunk.of(operation, provider_name(note.provider), note.model).observe(note.first_event)
@@ -180,11 +188,9 @@ class Metrics:
         if found is None:
             ways = self._way(*names, "input"), self._way(*names, "output")
             found = _remember(self._tokens, names, ways)
-        for way, amount in zip(found, (usage.prompt, usage.completion), strict=True):
-            way.each.observe(amount)
-            if amount > 0:
-                way.all.inc(amount)
-                way.of_client.inc(amount)
+        asked, told = found
+        asked.take(usage.prompt)
+        told.take(usage.completion)
         if usage.cached > 0:
             self._among(provider, model, client, "cached", usage.cached)
         if usage.reasoning > 0:

@@ -1,7 +1,6 @@
 """A conversation in whatever API: that says what is asked and how answers are told, the rest is done here."""
 
 import asyncio
-import contextlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeVar
@@ -22,11 +21,11 @@ from freeroute.surfaces.http import (
     Handler,
     Request,
     log_fault,
-    to_the_end,
     trace_of,
 )
 from freeroute.surfaces.outlet import OUTLET, Outlet
-from freeroute.surfaces.wishes import read_wishes, switch
+from freeroute.surfaces.started import Started, to_the_end
+from freeroute.surfaces.wishes import read_wishes
 from freeroute.wire.answers import Piece
 from freeroute.wire.chat import CallContext, ChatCall
 from freeroute.wire.sse import frame
@@ -37,7 +36,6 @@ EVENT_STREAM = b"text/event-stream; charset=utf-8"
 # A body of so many bytes is decoded at once; a longer one on a thread, since 20 MiB of many small messages
 # take 200 ms. Own design: 1 MiB takes 2 to 15 ms.
 _AT_ONCE = 2**20
-_NO_COMMENTS = contextlib.nullcontext()
 
 
 class ChatGateway(Protocol):
@@ -168,13 +166,16 @@ class Conversations:
         async def answer(request: Request) -> None:
             context = self._context(request, surface)
             try:
-                read_wishes(request, context)
-                commented = switch(request, "x-freeroute-keepalive")
-                asked = await understood(understand, request, await request.body(bounds))
-                if isinstance(asked, Awaitable):
-                    asked = await asked
+                commented = read_wishes(request, context)
+                body = await request.body(bounds)
+                if len(body) <= _AT_ONCE:
+                    asked = understand(request, body)
+                else:
+                    asked = await understood(understand, request, body)
                 if isinstance(asked, Known):
                     self.gateway.model(asked.model, request.caller.client)
+                elif not isinstance(asked, Asked):
+                    asked = await asked
             except ApiError as error:
                 self.gateway.refuse(context, "", error)
                 raise
@@ -214,14 +215,16 @@ class Conversations:
         served: Served | None = None
         fault = b""
         watch = CallerWatch(request)
-        comments = _comments(request, telling) if commented and call.stream else _NO_COMMENTS
         try:
-            async with watch, comments as commenting:
-                served = await ask(call, context)
-                if served.body is None and served.content_type is not None:
-                    await _pass(request, served, served.content_type)
-                elif served.body is None:
-                    await _stream(request, telling, served, commenting)
+            with watch:
+                if commented and call.stream and telling.comment:
+                    async with Comments(request, telling.stream_type, telling.comment) as comments:
+                        served = await ask(call, context)
+                        await _tell(request, telling, served, comments)
+                else:
+                    served = await ask(call, context)
+                    if served.body is None:
+                        await _tell(request, telling, served, None)
         except Exception as error:
             said = served.fail() if served is not None else None
             if not request.started:
@@ -230,7 +233,9 @@ class Conversations:
         finally:
             # Before the last byte: a caller that asks again at once finds its slot free and its use counted.
             if served is not None:
-                await _finish(served, watch, request)
+                finishing = Started(served.finish(caller_left=watch.left, stalled=request.stalled))
+                if not finishing.is_over:
+                    await to_the_end(finishing)
         if watch.left:
             return
         if request.started and served is not None and served.content_type is not None:
@@ -249,10 +254,12 @@ async def understood(understand: Callable[[Request, bytes], T], request: Request
     return await asyncio.to_thread(understand, request, body)
 
 
-def _comments(request: Request, telling: Telling) -> contextlib.AbstractAsyncContextManager[Comments | None]:
-    if not telling.comment:
-        return _NO_COMMENTS
-    return Comments(request, telling.stream_type, telling.comment)
+async def _tell(request: Request, telling: Telling, served: Served, comments: Comments | None) -> None:
+    """Tell what comes of *served*, as it comes; a whole answer is told later."""
+    if served.body is None and served.content_type is not None:
+        await _pass(request, served, served.content_type)
+    elif served.body is None:
+        await _stream(request, telling, served, comments)
 
 
 async def _stream(request: Request, telling: Telling, served: Served, comments: Comments | None) -> None:
@@ -307,10 +314,6 @@ async def _end_passed(request: Request, served: Served, fault: bytes) -> None:
     elif (served.content_type or "").startswith("text/event-stream"):
         error = UpstreamFailed("the provider stopped in the middle of its answer")
         await request.end(b"\n\nevent: error\n" + frame(msgspec.json.encode(error.body())))
-
-
-async def _finish(served: Served, watch: CallerWatch, request: Request) -> None:
-    await to_the_end(lambda: served.finish(caller_left=watch.left, stalled=request.stalled))
 
 
 def _identity(call: ChatCall, context: CallContext) -> Piece:

@@ -8,8 +8,9 @@ from freeroute.domain.tasks import Task
 from freeroute.engine.served import Onward, Served
 from freeroute.errors import InvalidRequest
 from freeroute.surfaces.conversing import Ask, Asked, ChatGateway, Conversations
-from freeroute.surfaces.http import Request, to_the_end
+from freeroute.surfaces.http import Request
 from freeroute.surfaces.routes import Route
+from freeroute.surfaces.started import Started, to_the_end
 from freeroute.surfaces.tasks import AsItIs, task_route
 from freeroute.wire.answers import Piece
 from freeroute.wire.asking import asked_for, embeddings_of
@@ -68,7 +69,7 @@ def in_batches(gateway: ChatGateway, clock: Clock) -> Ask:
                 answers.append(vectors_of(served.body or b""))
                 headers = served.headers
             finally:
-                await to_the_end(served.finish)
+                await to_the_end(Started(served.finish()))
             length = length or len(answers[0].data[0].numbers)
             context = structs.replace(context, received=clock.now())
         return _Joined(joined(answers), headers)

@@ -99,14 +99,15 @@ class Guard:
         """
         if access is Access.OPEN:
             return Caller()
-        self._check_page(headers, access)
+        policy = self._policy
+        self._check_page(headers, access, policy)
         hop = hop_of(headers)
         key, others = bearer(headers), other_keys(headers)
         if in_query:
             others.append(in_query)
-        if others and self.policy.clients and len({key, *others} - {None}) > 1:
+        if others and policy.clients and len({key, *others} - {None}) > 1:
             raise _ambiguous()
-        sent = key if key is not None else next(iter(others), None)
+        sent = others[0] if key is None and others else key
         found = self._found(sent) if sent is not None else self._signed_in(headers)
         if isinstance(found, Operator):
             if not self._is_open(access, None):
@@ -120,13 +121,13 @@ class Guard:
             operator = self._operator(access, headers, peer, problem)
         return Caller(client, queue_of(client, key, peer), hop, operator)
 
-    def _check_page(self, headers: Headers, access: Access) -> None:
+    def _check_page(self, headers: Headers, access: Access, policy: Policy) -> None:
         """Raise Misdirected or Forbidden if no browser should be calling like this."""
         # Where a key opens the metrics, no page can send it, and who scrapes calls by whatever name.
-        keyed = access is Access.METRICS and not self.policy.loopback
+        keyed = access is Access.METRICS and not policy.loopback
         # Who looks at a demo is signed in without a key, so that the name it is called by must be ours.
-        given = access is Access.SESSION and self.policy.demo
-        if (not self.policy.clients and not keyed) or given:
+        given = access is Access.SESSION and policy.demo
+        if (not policy.clients and not keyed) or given:
             self._origins.check_host(headers)
             if access is not Access.PAGE:
                 self._origins.check_origin(headers)
@@ -135,7 +136,7 @@ class Guard:
 
     def _found(self, key: str) -> Client | Problem | None:
         """Return who holds *key*, or why nobody does; None if that does not matter."""
-        return self._roster.find(key, self._wall) if self.policy.clients else None
+        return self._roster.find(key, self._clock.now().wall) if self._policy.clients else None
 
     def _signed_in(self, headers: Headers) -> Client | Operator | Problem | None:
         """Return whose session was sent, or why its key opens nothing; None if there is no session.
@@ -193,9 +194,9 @@ class Guard:
         """Say whether *client*, or anybody if it is None, may pass without an operator's token."""
         match access:
             case Access.CLIENT | Access.MODELS | Access.STATUS:
-                return client is not None or not self.policy.clients
+                return client is not None or not self._policy.clients
             case Access.METRICS:
-                return self.policy.loopback and not self.policy.clients
+                return self._policy.loopback and not self._policy.clients
             case Access.READ | Access.OPERATE | Access.ADMIN:
                 return False
             case _:

@@ -4,7 +4,7 @@ import asyncio
 import re
 import secrets
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs
@@ -62,6 +62,9 @@ class Caller(Struct, frozen=True):
     operator: Operator | None = None
 
 
+_NOBODY_YET = Caller()
+
+
 class BodyBounds(Struct, frozen=True):
     """How large a body may be, in bytes, and how long it may take to arrive, in seconds."""
 
@@ -76,7 +79,18 @@ def in_openais_shape(error: ApiError, request_id: str) -> bytes:
 
 def new_request_id() -> str:
     """Return an id that no other request has."""
-    return "req_" + secrets.token_hex(12)
+    return next(_ids)
+
+
+def _drawn_ids() -> Iterator[str]:
+    """Return random ids without end: many are drawn at once, since each time the system is asked."""
+    while True:
+        drawn = secrets.token_hex(12 * _IDS_AT_ONCE)
+        yield from [f"req_{drawn[at : at + 24]}" for at in range(0, len(drawn), 24)]
+
+
+_IDS_AT_ONCE = 64
+_ids = _drawn_ids()
 
 
 def trace_of(value: str | None) -> Trace | None:
@@ -144,7 +158,7 @@ class Request:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.id = self._choose_id()
         self.params: dict[str, str] = {}  # the parts of the path its route has names for
-        self.caller = Caller()
+        self.caller = _NOBODY_YET
         self.admit: Callable[[], Caller] = (
             Caller  # says anew who calls; raises ApiError if nobody may any more
         )
@@ -190,12 +204,13 @@ class Request:
 
     async def body(self, bounds: BodyBounds) -> bytes:
         """Return the whole body; raises InvalidRequest, TooLarge, RequestTimeout and CallerLeft."""
-        self._check_coding()
+        if b"content-encoding" in self.headers:
+            self._check_coding()
         declared = self.headers.get(b"content-length", b"0")
         if declared.isdigit() and (len(declared) > 18 or int(declared) > bounds.limit):
             raise _too_large(bounds.limit)
-        body = _Body(bounds.limit)
         first = Started(self.receive())
+        body = _Body(bounds.limit)
         if first.is_over and not body.take(first.result):
             return body.whole  # as nearly always: all of it was there, and needs no timer
         due = asyncio.get_running_loop().time() + bounds.timeout
@@ -212,8 +227,8 @@ class Request:
         return body.whole
 
     def _check_coding(self) -> None:
-        coding = self.header(b"content-encoding")
-        if coding is not None and coding.strip().lower() not in ("", "identity"):
+        coding = self.header(b"content-encoding") or ""
+        if coding.strip().lower() not in ("", "identity"):
             raise InvalidRequest(
                 f"Content-Encoding {printable(coding)} is not served: send the body as it is.",
                 param="content-encoding",
@@ -222,7 +237,8 @@ class Request:
     async def begin(self, status: int, content_type: bytes, headers: Mapping[str, str]) -> None:
         """Send the head of a reply whose body follows in pieces."""
         head = [(b"content-type", content_type), *self._added, *encode_headers(headers)]
-        await self._head(status, head)
+        self.started = True
+        await self._send({"type": "http.response.start", "status": status, "headers": head})
 
     async def more(self, piece: bytes) -> None:
         """Send a piece of the body."""
@@ -241,11 +257,13 @@ class Request:
         content_type: bytes = JSON,
     ) -> None:
         """Send a whole reply."""
-        head = [*self._added, *encode_headers(headers or {})]
+        head = [*self._added, *encode_headers(headers)] if headers else self._added.copy()
         if status not in {204, 304}:
-            head += [(b"content-type", content_type), (b"content-length", b"%d" % len(body))]
-        await self._head(status, head)
-        await self.end(b"" if self.method == "HEAD" else body)
+            head += ((b"content-type", content_type), (b"content-length", b"%d" % len(body)))
+        self.started = True
+        await self._send({"type": "http.response.start", "status": status, "headers": head})
+        piece = b"" if self.method == "HEAD" else body
+        await self._send({"type": "http.response.body", "body": piece, "more_body": False})
 
     async def reply_json(self, value: Any, status: int = 200) -> None:
         """Send *value* as JSON; what these replies say changes from one moment to the next."""
@@ -254,10 +272,6 @@ class Request:
     async def refuse(self, error: ApiError) -> None:
         """Send *error* in the shape of the API that was called: *refusal* knows it."""
         await self.reply(error.status, self.refusal(error, self.id), error_headers(error))
-
-    async def _head(self, status: int, headers: list[Header]) -> None:
-        self.started = True
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
 
 Handler = Callable[[Request], Awaitable[None]]
@@ -332,7 +346,7 @@ class CallerWatch:
         self._task: asyncio.Task[Any] | None = None
         self._watcher: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> Self:
+    def __enter__(self) -> Self:
         """Start watching: a server that tells of it costs no task of our own."""
         self._task = asyncio.current_task()
         if self._departure is None:
@@ -353,7 +367,7 @@ class CallerWatch:
         assert self._task is not None
         self._task.cancel()
 
-    async def __aexit__(
+    def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         """Stop watching; take back our own cancel, never somebody else's."""
@@ -369,19 +383,3 @@ class CallerWatch:
             return False
         others = task.uncancel()
         return kind is asyncio.CancelledError and not others
-
-
-async def to_the_end(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Do *work* to its end even if this task is cancelled meanwhile; then let the cancel go on.
-
-    Work that need not wait is done at once: nothing can come between.
-    """
-    started = Started(work())
-    if started.is_over:
-        return
-    task = asyncio.ensure_future(started)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise

@@ -1,8 +1,9 @@
 """The ASGI application: every route of every surface, and an answer in OpenAI's shape to all the rest."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,7 +26,7 @@ from freeroute.surfaces.completions import CompletionsSurface
 from freeroute.surfaces.conversing import ChatGateway, Conversations
 from freeroute.surfaces.gemini import GeminiSurface
 from freeroute.surfaces.guard import Guard
-from freeroute.surfaces.http import BodyBounds, Header, Request, error_headers, log_fault
+from freeroute.surfaces.http import BodyBounds, Request, error_headers, log_fault
 from freeroute.surfaces.live import Live, LiveSurface
 from freeroute.surfaces.mcp import McpSurface
 from freeroute.surfaces.ollama import OllamaSurface
@@ -138,7 +139,7 @@ class _Application(Litestar):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer a request; what is unusual about one is for the framework to judge."""
         straight = self._straight.get(scope["path"]) if scope["type"] == "http" else None
-        if straight is None or not _has_plain_host(scope["headers"]):
+        if straight is None or not _is_plain(dict(scope["headers"]).get(b"host", b"")):
             await super().__call__(scope, receive, send)
         else:
             await straight(scope, receive, send)
@@ -147,8 +148,9 @@ class _Application(Litestar):
 _PLAIN_HOST = re.compile(rb"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?::[0-9]{1,5})?")
 
 
-def _has_plain_host(headers: Iterable[Header]) -> bool:
-    return any(name == b"host" and _PLAIN_HOST.fullmatch(value) for name, value in headers)
+@lru_cache(256)
+def _is_plain(host: bytes) -> bool:
+    return _PLAIN_HOST.fullmatch(host) is not None
 
 
 def _framework_refusal(request: LitestarRequest[Any, Any, Any], exc: HTTPException) -> Response[bytes]:

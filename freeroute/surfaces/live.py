@@ -70,7 +70,7 @@ class LiveSurface:
         watching = self._live.watch(request.caller.client)
         watch = CallerWatch(request)
         try:
-            async with watch:
+            with watch:
                 await request.begin(200, _EVENT_STREAM, _HEADERS)
                 while (news := await _next(watching)) is not None and _may_know(request):
                     if news:

@@ -20,8 +20,6 @@ _PORT = re.compile(rb".*:(\d{1,5})", re.DOTALL)
 # Bearer strings name queues only under a key that dies with the process.
 _QUEUE_KEY = secrets.token_bytes(16)
 
-_OTHER_KEYS = (b"x-api-key", b"api-key", b"x-goog-api-key")
-
 
 def bearer(headers: Headers) -> str | None:
     """Return the key of ``Authorization: Bearer``, or None."""
@@ -32,8 +30,8 @@ def bearer(headers: Headers) -> str | None:
 
 def other_keys(headers: Headers) -> list[str]:
     """Return the keys in the other headers that may hold one."""
-    keys = [headers[name].strip() for name in _OTHER_KEYS if name in headers]
-    return [key.decode("utf-8", "surrogateescape") for key in keys if key]
+    sent = [headers[name].strip() for name in _OTHER_KEYS if name in headers]
+    return [key.decode("utf-8", "surrogateescape") for key in sent if key] if sent else []
 
 
 def from_dashboard(headers: Headers) -> bool:
@@ -69,8 +67,9 @@ def queue_of(client: Client | None, key: str | None, peer: str) -> str:
 
 def hop_of(headers: Headers) -> int:
     """Return how many gateways a request has passed; raises LoopDetected if that is one too many."""
-    value = headers.get(b"x-freeroute-hop", b"").strip()
-    if not value or not value.isdigit():
+    value = headers.get(b"x-freeroute-hop")
+    value = value.strip() if value is not None else b""
+    if not value.isdigit():
         return 0
     if len(value) > 3 or int(value) > 1:
         raise LoopDetected(

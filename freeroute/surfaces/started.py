@@ -1,5 +1,6 @@
 """Work that is begun at once, so that a task or a timer is made only for what has to wait."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Generic, TypeVar, cast
 
@@ -21,7 +22,10 @@ class Started(Generic[T]):
         self._awaited: Any = None
         self._result: T | None = None
         self.is_over = False
-        self._go(self._steps.__next__)
+        try:
+            self._awaited = next(self._steps)
+        except StopIteration as end:
+            self._result, self.is_over = end.value, True
 
     @property
     def result(self) -> T:
@@ -44,3 +48,18 @@ class Started(Generic[T]):
             self._awaited = step(*given)
         except StopIteration as end:
             self._result, self.is_over = end.value, True
+
+
+async def to_the_end(work: Started[None]) -> None:
+    """Do *work* to its end even if this task is cancelled meanwhile; then let the cancel go on.
+
+    Work that need not wait is over as it is started: nothing can come between.
+    """
+    if work.is_over:
+        return
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

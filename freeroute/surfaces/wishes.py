@@ -10,8 +10,21 @@ _LONGEST_SESSION = 256
 _SWITCH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
-def read_wishes(request: Request, context: CallContext) -> None:
-    """Take over what the caller's headers ask of the gateway; raises InvalidRequest."""
+_WISHES = frozenset(
+    {
+        *(b"x-freeroute-max-wait", b"x-freeroute-strict", b"x-freeroute-continue", b"x-freeroute-store"),
+        *(b"x-freeroute-keepalive", b"x-session-id"),
+    }
+)
+
+
+def read_wishes(request: Request, context: CallContext) -> bool:
+    """Take over what the caller's headers ask of the gateway; raises InvalidRequest.
+
+    Returns whether its stream may say in comments that it still lives.
+    """
+    if _WISHES.isdisjoint(request.headers):
+        return False
     context.max_wait = _max_wait(request.header(b"x-freeroute-max-wait"))
     context.strict = switch(request, "x-freeroute-strict")
     if request.header(b"x-freeroute-continue") is not None:
@@ -24,6 +37,7 @@ def read_wishes(request: Request, context: CallContext) -> None:
             f"x-session-id is longer than {_LONGEST_SESSION} characters.", param="x-session-id"
         )
     context.session = session
+    return switch(request, "x-freeroute-keepalive")
 
 
 def _max_wait(text: str | None) -> float | None:

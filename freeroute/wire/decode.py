@@ -4,14 +4,14 @@ import re
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from freeroute.domain.outcome import FEATURES, PREFILL
 from freeroute.domain.usage import demand_of
 from freeroute.errors import InvalidRequest
 from freeroute.wire import conformance
 from freeroute.wire import fields as known
-from freeroute.wire.chat import GATEWAY_FIELDS, ChatCall
+from freeroute.wire.chat import GATEWAY_FIELDS, ChatCall, Preferences
 from freeroute.wire.preferences import preferences_of
 
 NAME_LIMIT = 256
@@ -60,27 +60,66 @@ def _decoded(body: bytes) -> ChatCall:
     model = _model(given, models)
     values = _values(given)
     talk = _talk(given)
-    tools = known.tools_of(values)
-    text = b"".join([*talk.texts, *[bytes(given[name]) for name in known.COUNTED if name in given]])
+    special = _NOTHING_SPECIAL if given is raw and _PLAIN.issuperset(raw) else _special(raw, given, values)
     stream = bool(values.get("stream"))
     options = values.get("stream_options")
-    fields = _kept(raw, given, values)
-    preferences = preferences_of(given.get("provider"))
     return ChatCall(
-        fields,
+        raw if special.fields is None else special.fields,
         model,
-        demand_of(text, talk.messages, talk.images, _max_output(values)),
+        demand_of(b"".join(talk.texts + special.texts), talk.messages, talk.images, _max_output(values)),
         stream,
         bool(stream and options is not None and options.include_usage),
-        known.needs_of(values, has_tools=bool(tools)).union(talk.needs),
+        special.needs.union(talk.needs) if talk.needs else special.needs,
         talk.remote_images,
         models,
-        preferences,
+        special.preferences,
         talk.has_assistant,
         talk.opening,
-        tools,
-        _features(given, talk),
+        special.tools,
+        special.features | {PREFILL} if talk.begins_answer else special.features,
         values.get("n") or 1,
+        special.schema,
+        special.parameters,
+    )
+
+
+class _Special(Struct, frozen=True):
+    """What fields ask for that most requests do not have.
+
+    *fields* are those that travel, None for all; *texts* those that count as part of the prompt.
+    """
+
+    fields: dict[str, Raw] | None = None
+    texts: list[bytes] = []
+    needs: frozenset[str] = _NONE
+    preferences: Preferences = Preferences()
+    tools: tuple[str, ...] = ()
+    features: frozenset[str] = _NONE
+    schema: bytes | None = None
+    parameters: dict[str, Any] = {}
+
+
+_NOTHING_SPECIAL = _Special()
+# Fields that ask for nothing special, and travel as they came.
+_PLAIN = frozenset(
+    {
+        *("model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens"),
+        *("temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "user"),
+    }
+)
+
+
+def _special(raw: dict[str, Raw], given: dict[str, Raw], values: dict[str, Any]) -> _Special:
+    tools = known.tools_of(values)
+    fields = _kept(raw, given, values)
+    preferences = preferences_of(given.get("provider"))
+    return _Special(
+        fields,
+        [bytes(given[name]) for name in known.COUNTED if name in given],
+        known.needs_of(values, has_tools=bool(tools)),
+        preferences,
+        tools,
+        frozenset([name for name in FEATURES if name in given and known.asks(name, given[name])]),
         _schema(values.get("response_format")),
         _parameters(fields, values) if preferences.require_parameters else {},
     )
@@ -177,13 +216,6 @@ def _talk(given: dict[str, Raw]) -> known.Talk:
     if not messages:
         raise InvalidRequest("messages is empty: send at least one message.", param="messages")
     return known.talk_of(messages)
-
-
-def _features(given: dict[str, Raw], talk: known.Talk) -> frozenset[str]:
-    if not talk.begins_answer and FEATURES.isdisjoint(given):
-        return _NONE
-    asked = {name for name in FEATURES if name in given and known.asks(name, given[name])}
-    return frozenset(asked | {PREFILL} if talk.begins_answer else asked)
 
 
 # What every provider is sent in one form or another.

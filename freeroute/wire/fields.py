@@ -216,8 +216,13 @@ def check(name: str, value: Any) -> None:
         _missing("response_format.json_schema")
 
 
+_DEPENDENT = frozenset({"tool_choice", "function_call", "stream_options"})
+
+
 def check_together(values: dict[str, Any]) -> None:
     """Raise InvalidRequest if one of the fields makes no sense without another that is not there."""
+    if _DEPENDENT.isdisjoint(values):
+        return
     for name, listed in (("tool_choice", "tools"), ("function_call", "functions")):
         choice = values.get(name)
         if choice not in (None, "auto", "none") and not values.get(listed):
@@ -309,17 +314,17 @@ _SAID_FIRST = frozenset({"system", "developer", "user"})
 
 def _opening(messages: list[Message]) -> bytes:
     """Return what tells a conversation from others in each of its turns: up to its first word of the user."""
-    opening: list[str] = []
+    opening = ""
     for message in messages[:_OPENING_MESSAGES]:
-        if message.role not in _SAID_FIRST:
+        role, content = message.role, message.content
+        if role not in _SAID_FIRST:
             continue
-        content = message.content
-        for part in (content,) if isinstance(content, str) else (content or ())[:_OPENING_MESSAGES]:
-            text = part if isinstance(part, str) else _words(part)
-            opening.append(f"{message.role} {len(text)} {text[:_OPENING_TEXT]}")
-        if message.role == "user":
+        texts = (content,) if isinstance(content, str) else map(_words, (content or ())[:_OPENING_MESSAGES])
+        for text in texts:
+            opening += f"{role} {len(text)} {text[:_OPENING_TEXT]}"
+        if role == "user":
             break
-    return "".join(opening).encode()
+    return opening.encode()
 
 
 def _words(part: Part) -> str:

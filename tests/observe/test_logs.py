@@ -1,5 +1,6 @@
 """What the log says of requests, and what it never says."""
 
+import contextlib
 import io
 import json
 import logging
@@ -10,13 +11,14 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
+from structlog.testing import capture_logs
 
 from freeroute.clock import Now
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.receipt import AttemptNote, Receipt
 from freeroute.domain.usage import Usage
 from freeroute.errors import FreerouteError
-from freeroute.observe.logs import HIDDEN, RequestLog, Scrub, set_up
+from freeroute.observe.logs import HIDDEN, RequestLog, Scrub, _line, set_up
 from tests.support.world import World, provider, streamed
 
 KEYS = [
@@ -147,6 +149,61 @@ def test_a_stream_that_others_went_on_with_says_how_often(written):
     RequestLog().saw(RECEIPT)
     RequestLog().saw(structs.replace(RECEIPT, continued=2))
     assert [line.get("continued") for line in lines(written)] == [None, 2]
+
+
+@given(
+    st.builds(
+        structs.replace,
+        st.just(RECEIPT),
+        status=st.sampled_from([200, 502]),
+        asked=st.sampled_from(["free", "two words", "sk-proj-abcdefghijklmnop", ""]),
+        provider=st.sampled_from(["groq", None]),
+        model=st.sampled_from(["m", "a model", None]),
+        client=st.sampled_from(["-", "laptop", "a client", "gsk_abcdefghijklmnop1234"]),
+        total=st.floats(0, 1000),
+        overhead=st.floats(-1, 1000),
+        usage=st.none() | st.builds(Usage, st.integers(0, 10**6), st.integers(0, 10**6)),
+        request_id=st.from_regex(r"[\w.-]{1,128}", fullmatch=True),
+        code=st.sampled_from([None, "truncated"]),
+        skipped=st.integers(0, 2),
+        stream=st.booleans(),
+    )
+)
+def test_a_line_that_is_filled_in_is_that_of_its_event(receipt):
+    stream = io.StringIO()
+    with contextlib.redirect_stderr(stream):
+        set_up("console", "info", ["my own secret"])
+        log = RequestLog()
+        for one in (receipt, structs.replace(receipt, request_id="another")):
+            log.saw(one)
+        filled, again = stream.getvalue().splitlines()
+        stream.truncate(stream.seek(0))
+        level = "warning" if "warning" in filled.split() else "info"
+        getattr(structlog.get_logger(), level)("request", **_line(receipt))
+    assert filled.partition(" ")[2] == stream.getvalue().rstrip("\n").partition(" ")[2]
+    assert again.rpartition(" id=")[0].partition(" ")[2] == filled.rpartition(" id=")[0].partition(" ")[2]
+
+
+def test_keys_that_are_told_later_are_hidden_in_lines_like_those_before(written):
+    scrub = set_up("console", "info")
+    log = RequestLog()
+    log.saw(structs.replace(RECEIPT, client="correct-horse"))
+    scrub.hide(["correct-horse", "battery-staple"])
+    log.saw(structs.replace(RECEIPT, client="correct-horse", request_id="battery-staple"))
+    before, after = written().splitlines()
+    assert "client=correct-horse " in before
+    assert f"client={HIDDEN} id={HIDDEN}" in after
+
+
+def test_who_reads_lines_by_a_processor_of_its_own_gets_those_of_requests_too():
+    set_up("console", "info")
+    log = RequestLog()
+    log.saw(RECEIPT)
+    with capture_logs() as events:
+        log.saw(RECEIPT)
+    assert [(event["event"], event["log_level"], event["status"]) for event in events] == [
+        ("request", "info", 200)
+    ]
 
 
 def test_under_its_level_a_request_writes_nothing(written):

@@ -27,9 +27,9 @@ from freeroute.surfaces.http import (
     encode_headers,
     error_headers,
     log_fault,
-    to_the_end,
     trace_of,
 )
+from freeroute.surfaces.started import Started, to_the_end
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 BOUNDS = BodyBounds(limit=10, timeout=5)
@@ -168,7 +168,7 @@ async def test_a_watch_that_ended_leaves_nothing_for_the_garbage_collector():
     gc.disable()
     try:
         watch = CallerWatch(request())
-        async with watch:
+        with watch:
             await asyncio.sleep(0)
         gone = weakref.ref(watch)
         del watch
@@ -180,14 +180,14 @@ async def test_a_watch_that_ended_leaves_nothing_for_the_garbage_collector():
 
 
 async def test_work_goes_on_while_the_caller_stays():
-    async with CallerWatch(request()) as watch:
+    with CallerWatch(request()) as watch:
         await asyncio.sleep(0)
     assert not watch.left
 
 
 async def test_work_is_cancelled_when_the_caller_hangs_up():
     cleaned = []
-    async with CallerWatch(request(part(b""), GONE)) as watch:
+    with CallerWatch(request(part(b""), GONE)) as watch:
         try:
             await asyncio.Event().wait()
         finally:
@@ -207,7 +207,7 @@ async def test_work_is_cancelled_when_the_server_tells_that_the_caller_left(befo
         departure.tell()
     else:
         asyncio.get_running_loop().call_soon(departure.tell)
-    async with CallerWatch(asked) as watch:
+    with CallerWatch(asked) as watch:
         await asyncio.Event().wait()
     assert watch.left
     departure.tell()  # nobody listens any more
@@ -216,7 +216,7 @@ async def test_work_is_cancelled_when_the_server_tells_that_the_caller_left(befo
 
 async def test_a_cancel_from_elsewhere_is_not_swallowed():
     async def work():
-        async with CallerWatch(request()):
+        with CallerWatch(request()):
             await asyncio.Event().wait()
 
     task = asyncio.create_task(work())
@@ -233,7 +233,10 @@ async def test_work_that_must_end_ends_before_a_cancel_goes_on():
         await gate.wait()
         done.append(True)
 
-    task = asyncio.create_task(to_the_end(settle))
+    async def finish():
+        await to_the_end(Started(settle()))
+
+    task = asyncio.create_task(finish())
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.sleep(0)

@@ -139,7 +139,7 @@ async def _stream(request: Request, pieces: AsyncIterator[bytes], name: str, con
     if request.method == "HEAD":
         await request.reply(200, b"", _saved_as(name), content_type=content_type)
         return
-    async with CallerWatch(request) as watch:
+    with CallerWatch(request) as watch:
         await request.begin(200, content_type, _saved_as(name))
         await request.more(first)
         async for piece in pieces:
