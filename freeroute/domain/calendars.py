@@ -86,6 +86,7 @@ class Calendar(Counter):
         )
 
     def _take(self, slip: Slip, now: Now) -> None:
+        self._turn(now)
         self._open.add(slip)
         self.level += slip.amount
 

@@ -25,29 +25,26 @@ line; freeing a slot earlier turns network delay into a refusal, later gives cap
 NOISE = 1e-9  # sums of fractions of a dollar are not exact; far below anything a provider counts
 
 
-class Slip(Struct, eq=False):
+class Slip(Struct, eq=False, gc=False):
     """What one call took from a counter, until it is settled. *mark* is the counter's own note.
 
+    It is *sure* that it was counted by its mark if its answer had begun before the guard was over.
     The rest is how things stood when it was taken, for what the answer may tell: at *at* (mono) *level* was
-    used, this call included; *others* were under way; *taken* and *freed*, and by corrections *added* and
-    *dropped*, are the counter's sums by then.
-    *change* is by how much it turned out different, *kept* what was left of it. It is *sure* that it was
-    counted by its mark if its answer had begun before the guard was over.
+    used, this call included; *others* were under way; *taken* and *freed* are the counter's sums by then.
+    *change* is by how much it turned out different, *kept* what was left of it.
     """
 
     amount: float
     mark: float = 0.0
     open: bool = True
+    sure: bool = False
     at: float = -math.inf
-    level: float = 0.0
     others: float = 0.0
     taken: float = 0.0
     freed: float = 0.0
-    added: float = 0.0
-    dropped: float = 0.0
+    level: float = 0.0
     change: float = 0.0
     kept: float = 0.0
-    sure: bool = False
 
 
 class Counter(ABC):
@@ -63,14 +60,12 @@ class Counter(ABC):
         self.level = 0.0
         self.guard = 0.0
         self._in_flight = 0.0
-        self._taken = 0.0  # all that was ever taken, and all that ever came back
+        self._taken = 0.0  # all that ever raised it, and all that ever lowered it, by corrections too
         self._freed = 0.0
-        self._added = 0.0  # all by which corrections ever raised it, and all by which they lowered it
-        self._dropped = 0.0
         self.peak = 0.0
         self.raised = False
         self._told_at = -math.inf
-        self._noted = 0.0  # of all that was taken, what `peak` has looked at
+        self._noted = 0.0  # of `_taken`, what `peak` has looked at or what no call took
 
     def fits_at(self, amount: float, now: Now) -> float:
         """Return the mono instant at which *amount* fits: ``now.mono`` if now, ``inf`` if never."""
@@ -141,14 +136,11 @@ class Counter(ABC):
 
     def take(self, amount: float, now: Now) -> Slip:
         """Take *amount*, whether it fits or not."""
-        level = self.used(now) + amount
-        self._taken += amount
-        slip = Slip(
-            amount, at=now.mono, level=level, others=self._in_flight,
-            taken=self._taken, freed=self._freed, added=self._added, dropped=self._dropped,
-        )  # fmt: skip
+        self._taken = taken = self._taken + amount
+        slip = Slip(amount, 0.0, True, False, now.mono, self._in_flight, taken)
         self._in_flight += amount
         self._take(slip, now)
+        slip.level, slip.freed = self.level, self._freed
         return slip
 
     @property
@@ -208,8 +200,8 @@ class Counter(ABC):
         used = self.used(now)
         level = slip.level + slip.change
         doubt = slip.amount if slip.open and self.limit.unit is not Unit.REQUESTS else 0.0
-        later = self._taken - slip.taken - max(0.0, slip.change) + self._added - slip.added
-        returned = self._returned(slip, now) - max(0.0, -slip.change) + self._dropped - slip.dropped
+        later = self._taken - slip.taken - max(0.0, slip.change)
+        returned = self._returned(slip, now) - max(0.0, -slip.change)
         most, least = level + later, level - slip.others - returned - doubt
         if told > most + self._grain + DOUBT * doubt + NOISE:
             self.correct(used + told - most, now, back_in)
@@ -221,8 +213,15 @@ class Counter(ABC):
         before = self.used(now)
         self._correct(used, now, back_in)
         change = self.used(now) - before
-        self._added += max(0.0, change)
-        self._dropped += max(0.0, -change)
+        if change > 0:
+            self._raise(change)
+        else:
+            self._freed -= change
+
+    def _raise(self, amount: float) -> None:
+        """Note that *amount* is taken that no call took just now."""
+        self._taken += amount
+        self._noted += amount
 
     def _heeds(self, slip: Slip, now: Now) -> bool:
         """Say whether what was counted when *slip* was taken still means anything."""
@@ -243,7 +242,7 @@ class Counter(ABC):
 
     @abstractmethod
     def _take(self, slip: Slip, now: Now) -> None:
-        """Count *slip*; what was over at *now* is forgotten already."""
+        """Forget what is over at *now* and count *slip*: `level` is what is used then."""
 
     @abstractmethod
     def _returned(self, slip: Slip, now: Now) -> float:

@@ -61,7 +61,10 @@ class Sliding(Counter):
         return KeptSliding([(slip.mark, slip.amount) for slip in slips])
 
     def _take(self, slip: Slip, now: Now) -> None:
-        slip.mark = now.mono + self.guard + self.limit.seconds
+        slips, mono = self._slips, now.mono
+        if slips and slips[0].mark <= mono:
+            self._expire(now)
+        slip.mark = mono + self.guard + self.limit.seconds
         self._add(slip)
 
     def sent(self, slip: Slip, now: Now) -> None:
@@ -110,7 +113,7 @@ class Sliding(Counter):
         change = used - self.used(now)
         if change > 0:
             span = self.limit.seconds if not back_in else min(back_in, self.limit.seconds)
-            self._add(Slip(change, now.mono + span, open=False, sure=True))
+            self._add(Slip(change, now.mono + span, False, True))
         for slip in self._slips:
             if change < 0 and not slip.open:
                 part = min(slip.amount, -change)
@@ -133,7 +136,7 @@ class Sliding(Counter):
                 slip.amount += back
                 again += back
         self.level += again
-        self._added += again
+        self._raise(again)
         return again
 
     def was_tight(self, slip: Slip, soon: float) -> bool:
@@ -174,7 +177,7 @@ class Sliding(Counter):
             return
         self._expire(now)
         if change > 0:
-            self._add(Slip(change, now.mono + self.limit.seconds, open=False, sure=True))
+            self._add(Slip(change, now.mono + self.limit.seconds, False, True))
         elif slip.mark > self._seen:
             slip.amount += change
             self.level += change
