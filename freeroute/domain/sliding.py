@@ -60,12 +60,26 @@ class Sliding(Counter):
             slips = _grains(slips, self.limit.seconds / GRAINS)
         return KeptSliding([(slip.mark, slip.amount) for slip in slips])
 
-    def _take(self, slip: Slip, now: Now) -> None:
+    def take(self, amount: float, now: Now) -> Slip:
+        """Take *amount*, whether it fits or not."""
         slips, mono = self._slips, now.mono
         if slips and slips[0].mark <= mono:
             self._expire(now)
-        slip.mark = mono + self.guard + self.limit.seconds
+        level = self.level + amount
+        slip = self._turnover.took(amount, mono + self.guard + self.limit.seconds, level, now)
         self._add(slip)
+        return slip
+
+    def settle(self, slip: Slip, actual: float | None, now: Now) -> None:
+        """End *slip* with the *actual* amount, or as taken if None; a second time does nothing."""
+        if not slip.open or not (change := self._turnover.ended(slip, actual)):
+            return
+        self._expire(now)
+        if change > 0.0:
+            self._add(Slip(change, now.mono + self.limit.seconds, False, True))
+        elif slip.mark > self._seen:
+            slip.amount += change
+            self.level += change
 
     def sent(self, slip: Slip, now: Now) -> None:
         """Start the guard of *slip* at *now*, if it was taken before."""
@@ -158,29 +172,19 @@ class Sliding(Counter):
         self._slips = sorted([*back, *self._slips], key=_mark)
         again = sum(slip.amount for slip in back)
         self.level += again
-        self._freed -= again
+        self._turnover.freed -= again
 
     def _returned(self, slip: Slip, now: Now) -> float:
         self._expire(now)
         soon = self._seen + self.guard
         due = takewhile(lambda other: other.mark <= soon, self._slips)
-        return self._freed - slip.freed + sum(other.amount for other in due)
+        return self._turnover.freed - slip.freed + sum(other.amount for other in due)
 
     def _back_at(self, amount: float, now: Now) -> float:
         missing = self.level + amount - self.limit.amount - NOISE
         freed = accumulate(slip.amount for slip in self._slips)
         marks = (slip.mark for slip, sum_ in zip(self._slips, freed, strict=True) if sum_ >= missing)
         return next(marks, self._slips[-1].mark)
-
-    def _close(self, slip: Slip, change: float, now: Now) -> None:
-        if not change:
-            return
-        self._expire(now)
-        if change > 0:
-            self._add(Slip(change, now.mono + self.limit.seconds, False, True))
-        elif slip.mark > self._seen:
-            slip.amount += change
-            self.level += change
 
     def _add(self, slip: Slip) -> None:
         self._put(slip)
@@ -204,7 +208,7 @@ class Sliding(Counter):
             gone = sum(slip.amount for slip in self._slips[:over])
             self._gone.extend(self._slips[:over])
             self.level -= gone
-            self._freed += gone
+            self._turnover.freed += gone
             del self._slips[:over]
         if not self._slips:
             self.level = 0.0
