@@ -74,10 +74,11 @@ class Sliding(Counter):
         """End *slip* with the *actual* amount, or as taken if None; a second time does nothing."""
         if not slip.open or not (change := self._turnover.ended(slip, actual)):
             return
-        self._expire(now)
         if change > 0.0:
             self._add(Slip(change, now.mono + self.limit.seconds, False, True))
-        elif slip.mark > self._seen:
+            return
+        self._expire(now)
+        if slip.mark > self._seen:
             slip.amount += change
             self.level += change
 
@@ -90,7 +91,6 @@ class Sliding(Counter):
 
     def confirm(self, slip: Slip, now: Now) -> None:
         """Start the window of *slip* now, if its guard would have started it later."""
-        self._expire(now)
         mark = now.mono + self.limit.seconds
         if slip.open and self._seen < slip.mark > mark:
             self._move(slip, mark)
@@ -98,15 +98,15 @@ class Sliding(Counter):
 
     def _move(self, slip: Slip, mark: float) -> None:
         slips = self._slips
-        if slips[-1] is slip:
-            slips.pop()
-        else:
-            at = bisect_left(slips, slip.mark, key=_mark)
-            while slips[at] is not slip:
-                at += 1
-            del slips[at]
+        if slips[-1] is slip and (len(slips) == 1 or slips[-2].mark <= mark):
+            slip.mark = mark
+            return
+        at = bisect_left(slips, slip.mark, key=_mark)
+        while slips[at] is not slip:
+            at += 1
+        del slips[at]
         slip.mark = mark
-        self._put(slip)
+        insort(slips, slip, key=_mark)
 
     def used(self, now: Now) -> float:
         """Return how much is taken within the window."""
@@ -117,10 +117,9 @@ class Sliding(Counter):
     def resets_in(self, now: Now) -> float:
         """Return the seconds until the last slip comes back."""
         self._expire(now)
-        for slip in reversed(self._slips):
-            if slip.amount:
-                return slip.mark - now.mono
-        return 0.0
+        if self._slips and (last := self._slips[-1]).amount:  # as nearly always
+            return last.mark - now.mono
+        return max((slip.mark - now.mono for slip in self._slips if slip.amount), default=0.0)
 
     def _correct(self, used: float, now: Now, back_in: float | None) -> None:
         """Let *used* be taken from now on; what is too much goes oldest first, calls under way apart."""
@@ -187,17 +186,14 @@ class Sliding(Counter):
         return next(marks, self._slips[-1].mark)
 
     def _add(self, slip: Slip) -> None:
-        self._put(slip)
-        self.level += slip.amount
-        if len(self._slips) > self._merge_at:
-            self._merge()
-
-    def _put(self, slip: Slip) -> None:
         slips = self._slips
         if slips and slips[-1].mark > slip.mark:
             insort(slips, slip, key=_mark)
         else:
             slips.append(slip)
+        self.level += slip.amount
+        if len(slips) > self._merge_at:
+            self._merge()
 
     def _expire(self, now: Now) -> None:
         # A caller's instant may be a little older than one already seen; what is gone stays gone.

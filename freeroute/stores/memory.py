@@ -64,7 +64,8 @@ class MemoryCounters:
                 self._touched.add(cell)
                 if cell.owner != owner:  # once, as a rule
                     owner = cell.owner
-                    self._guard_of(owner).answered(now.mono - slip.at)
+                    guard = self._guards.get(owner) or self._guard_of(owner)
+                    guard.answered(now.mono - slip.at)
                 if cell.measure is not None and cell.counter is counter:
                     wider = cell.granted(slip, now) or wider
         return wider
@@ -308,10 +309,7 @@ class MemoryCounters:
         return True
 
     def _guard_of(self, owner: str) -> Guard:
-        guard = self._guards.get(owner)
-        if guard is None:
-            guard = self._guards[owner] = Guard(self._guard)
-        return guard
+        return self._guards.setdefault(owner, Guard(self._guard))
 
     def _lengthen(self, owner: str, now: Now) -> None:
         guard = self._guard_of(owner)
