@@ -38,17 +38,30 @@ class Bucket(Counter):
         """Return what is missing and since when it refills."""
         return KeptBucket(self.level, self._from)
 
-    def _take(self, slip: Slip, now: Now) -> None:
-        self._owe(slip.amount, self.guard, now)
-        slip.mark = math.inf
+    def take(self, amount: float, now: Now) -> Slip:
+        """Take *amount*, whether it fits or not."""
+        self._owe(amount, self.guard, now)
+        slip = self._turnover.took(amount, math.inf, self.level, now)
         self._open.add(slip)
+        return slip
+
+    def settle(self, slip: Slip, actual: float | None, now: Now) -> None:
+        """End *slip* with the *actual* amount, or as taken if None; a second time does nothing."""
+        if slip.open:
+            self._open.discard(slip)
+            change = self._turnover.ended(slip, actual)
+            if change > 0.0:
+                self._owe(change, 0.0, now)
+            elif change:
+                self._repay(min(-change, slip.mark), now)
 
     def used(self, now: Now) -> float:
         """Return what is missing from a full bucket."""
         if (refilling := now.mono - self._from) <= 0:
             return self.level
-        left = self.level - refilling * self._rate
-        return max(0.0, left)
+        if (left := self.level - refilling * self._rate) > 0.0:
+            return left
+        return 0.0
 
     def resets_in(self, now: Now) -> float:
         """Return the seconds until the bucket is full."""
@@ -70,7 +83,7 @@ class Bucket(Counter):
 
     def _returned(self, slip: Slip, now: Now) -> float:
         refilled = (now.mono - slip.at + self.guard) * self._rate
-        return self._freed - slip.freed + refilled
+        return self._turnover.freed - slip.freed + refilled
 
     @property
     def _grain(self) -> float:
@@ -82,23 +95,15 @@ class Bucket(Counter):
     def _back_at(self, amount: float, now: Now) -> float:
         return max(now.mono, self._from + self._seconds(self.level + amount - self.limit.amount))
 
-    def _close(self, slip: Slip, change: float, now: Now) -> None:
-        self._open.discard(slip)
-        if change > 0:
-            self._owe(change, 0.0, now)
-        else:
-            self._repay(min(-change, slip.mark), now)
-
     def _owe(self, amount: float, guard: float, now: Now) -> None:
-        self._refill(now)
-        mono, level = now.mono, self.level
+        mono, level = now.mono, self.used(now)
         if self._open:
-            pause = max(0.0, mono + guard - self._from)  # beyond the one there is already
+            pause = max(0.0, mono + guard - max(mono, self._from))  # beyond the one there is already
             least = max(0.0, level - pause * self._rate)
             for slip in self._open:  # all calls under way: no more than a comparison for each
                 if slip.mark > least:
                     slip.mark = least
-        spare = guard - self._seconds(level)
+        spare = guard - self._seconds(level) if guard else 0.0
         begins = mono + spare if spare > 0.0 else mono
         if begins > self._from:
             self._from = begins

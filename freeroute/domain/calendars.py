@@ -85,9 +85,24 @@ class Calendar(Counter):
             self.level, under_way, self._start, self._end, self._newest, self._opened, self._due
         )
 
-    def _take(self, slip: Slip, now: Now) -> None:
+    def take(self, amount: float, now: Now) -> Slip:
+        """Take *amount*, whether it fits or not."""
+        if not self._start <= now.wall < self._end:
+            self._turn(now)
+        self.level += amount
+        slip = self._turnover.took(amount, 0.0, self.level, now)
         self._open.add(slip)
-        self.level += slip.amount
+        return slip
+
+    def settle(self, slip: Slip, actual: float | None, now: Now) -> None:
+        """End *slip* with the *actual* amount, or as taken if None; a second time does nothing."""
+        if slip.open:
+            if not self._start <= now.wall < self._end:
+                self._turn(now)
+            self._open.discard(slip)
+            self.level += self._turnover.ended(slip, actual)
+            if self.level < 0.0:
+                self.level = 0.0
 
     def used(self, now: Now) -> float:
         """Return how much is taken in the present period."""
@@ -117,7 +132,7 @@ class Calendar(Counter):
         self.level = used
 
     def _returned(self, slip: Slip, now: Now) -> float:
-        return self._freed - slip.freed
+        return self._turnover.freed - slip.freed
 
     def _heeds(self, slip: Slip, now: Now) -> bool:
         # Around a reset nobody knows which period was counted: their clock is not ours.
@@ -132,11 +147,6 @@ class Calendar(Counter):
             start, end = period(self.limit, end)
             if start > self._newest or at - self._opened >= end - start:
                 return at
-
-    def _close(self, slip: Slip, change: float, now: Now) -> None:
-        self._turn(now)
-        self._open.discard(slip)
-        self.level = max(0.0, self.level + change)
 
     def _turn(self, now: Now) -> None:
         if self._start <= now.wall < self._end:

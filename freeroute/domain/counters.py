@@ -25,29 +25,61 @@ line; freeing a slot earlier turns network delay into a refusal, later gives cap
 NOISE = 1e-9  # sums of fractions of a dollar are not exact; far below anything a provider counts
 
 
-class Slip(Struct, eq=False):
+class Slip(Struct, eq=False, gc=False):
     """What one call took from a counter, until it is settled. *mark* is the counter's own note.
 
+    It is *sure* that it was counted by its mark if its answer had begun before the guard was over.
     The rest is how things stood when it was taken, for what the answer may tell: at *at* (mono) *level* was
-    used, this call included; *others* were under way; *taken* and *freed*, and by corrections *added* and
-    *dropped*, are the counter's sums by then.
-    *change* is by how much it turned out different, *kept* what was left of it. It is *sure* that it was
-    counted by its mark if its answer had begun before the guard was over.
+    used, this call included; *others* were under way; *taken* and *freed* are the counter's sums by then.
+    *change* is by how much it turned out different, *kept* what was left of it.
     """
 
     amount: float
     mark: float = 0.0
     open: bool = True
+    sure: bool = False
     at: float = -math.inf
-    level: float = 0.0
     others: float = 0.0
     taken: float = 0.0
     freed: float = 0.0
-    added: float = 0.0
-    dropped: float = 0.0
+    level: float = 0.0
     change: float = 0.0
     kept: float = 0.0
-    sure: bool = False
+
+
+class Turnover:
+    """All that ever raised a counter, all that ever lowered it, and what calls under way have *in_flight*."""
+
+    __slots__ = ("freed", "in_flight", "taken")
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self.taken = self.freed = self.in_flight = 0.0
+
+    def took(self, amount: float, mark: float, level: float, now: Now) -> Slip:
+        """Return the slip of a call that took *amount*, which made the counter's *level* what it is."""
+        others = self.in_flight
+        self.in_flight = others + amount
+        self.taken = taken = self.taken + amount
+        return Slip(amount, mark, True, False, now.mono, others, taken, self.freed, level)
+
+    def ended(self, slip: Slip, actual: float | None) -> float:
+        """Close *slip*, which took the *actual* amount, None as charged; return how much more that is."""
+        taken = slip.amount
+        slip.open = False
+        self.in_flight -= taken
+        if actual is None or actual == taken:  # as nearly all that is not counted in tokens
+            slip.kept = taken
+            return 0.0
+        if actual < 0.0:
+            actual = 0.0
+        slip.kept = actual
+        slip.change = change = actual - taken
+        if change > 0.0:
+            self.taken += change
+        else:
+            self.freed -= change
+        return change
 
 
 class Counter(ABC):
@@ -62,15 +94,11 @@ class Counter(ABC):
         self.limit = limit
         self.level = 0.0
         self.guard = 0.0
-        self._in_flight = 0.0
-        self._taken = 0.0  # all that was ever taken, and all that ever came back
-        self._freed = 0.0
-        self._added = 0.0  # all by which corrections ever raised it, and all by which they lowered it
-        self._dropped = 0.0
+        self._turnover = Turnover()
         self.peak = 0.0
         self.raised = False
         self._told_at = -math.inf
-        self._noted = 0.0  # of all that was taken, what `peak` has looked at
+        self._noted = 0.0  # of all that raised it, what `peak` has looked at or what no call took
 
     def fits_at(self, amount: float, now: Now) -> float:
         """Return the mono instant at which *amount* fits: ``now.mono`` if now, ``inf`` if never."""
@@ -87,23 +115,13 @@ class Counter(ABC):
     def confirm(self, slip: Slip, now: Now) -> None:  # noqa: B027 - most windows do not care
         """Note that the provider's answer began: the call was counted by now."""
 
+    @abstractmethod
+    def take(self, amount: float, now: Now) -> Slip:
+        """Take *amount*, whether it fits or not."""
+
+    @abstractmethod
     def settle(self, slip: Slip, actual: float | None, now: Now) -> None:
         """End *slip* with the *actual* amount, or as taken if None; a second time does nothing."""
-        if not slip.open:
-            return
-        taken = slip.amount
-        self._in_flight -= taken
-        if actual is None or actual == taken:  # as nearly all that is not counted in tokens
-            change, slip.kept = 0.0, taken
-        else:
-            slip.kept = max(0.0, actual)
-            slip.change = change = slip.kept - taken
-            if change > 0:
-                self._taken += change
-            else:
-                self._freed -= change
-        self._close(slip, change, now)
-        slip.open = False
 
     def cancel(self, slip: Slip, now: Now) -> None:
         """End *slip* as if nothing had been taken."""
@@ -129,32 +147,21 @@ class Counter(ABC):
 
         `raised` says that an allowance for that is in the counter, and that nothing was taken since.
         """
-        self.peak = max(self.peak, self._taken - self._noted)
-        self.raised = self.raised and self._taken == self._noted
-        self._noted = self._taken
+        taken = self._turnover.taken
+        self.peak = max(self.peak, taken - self._noted)
+        self.raised = self.raised and taken == self._noted
+        self._noted = taken
 
     def carry(self, amount: float, peak: float, now: Now) -> None:
         """Take *amount* for good, for calls of which there are no slips here, and go on from *peak*."""
         if amount:
             self.settle(self.take(amount, now), None, now)
-        self.peak, self._noted = peak, self._taken
-
-    def take(self, amount: float, now: Now) -> Slip:
-        """Take *amount*, whether it fits or not."""
-        level = self.used(now) + amount
-        self._taken += amount
-        slip = Slip(
-            amount, at=now.mono, level=level, others=self._in_flight,
-            taken=self._taken, freed=self._freed, added=self._added, dropped=self._dropped,
-        )  # fmt: skip
-        self._in_flight += amount
-        self._take(slip, now)
-        return slip
+        self.peak, self._noted = peak, self._turnover.taken
 
     @property
     def in_flight(self) -> float:
         """Return what calls under way have taken."""
-        return self._in_flight
+        return self._turnover.in_flight
 
     def counted_beside(self, slip: Slip, now: Now) -> float:
         """Return how much was counted, itself apart, when the provider judged *slip*'s call, which ended."""
@@ -208,21 +215,28 @@ class Counter(ABC):
         used = self.used(now)
         level = slip.level + slip.change
         doubt = slip.amount if slip.open and self.limit.unit is not Unit.REQUESTS else 0.0
-        later = self._taken - slip.taken - max(0.0, slip.change) + self._added - slip.added
-        returned = self._returned(slip, now) - max(0.0, -slip.change) + self._dropped - slip.dropped
+        later = self._turnover.taken - slip.taken - max(0.0, slip.change)
+        returned = self._returned(slip, now) - max(0.0, -slip.change)
         most, least = level + later, level - slip.others - returned - doubt
         if told > most + self._grain + DOUBT * doubt + NOISE:
             self.correct(used + told - most, now, back_in)
         elif lower and told < least - NOISE:
-            self.correct(max(used + told - least, min(used, self._in_flight), 0.0), now, back_in)
+            self.correct(max(used + told - least, min(used, self.in_flight), 0.0), now, back_in)
 
     def correct(self, used: float, now: Now, back_in: float | None = None) -> None:
         """Let *used* be taken from now on; what is new comes back within *back_in* seconds, if told."""
         before = self.used(now)
         self._correct(used, now, back_in)
         change = self.used(now) - before
-        self._added += max(0.0, change)
-        self._dropped += max(0.0, -change)
+        if change > 0:
+            self._raise(change)
+        else:
+            self._turnover.freed -= change
+
+    def _raise(self, amount: float) -> None:
+        """Note that *amount* is taken that no call took just now."""
+        self._turnover.taken += amount
+        self._noted += amount
 
     def _heeds(self, slip: Slip, now: Now) -> bool:
         """Say whether what was counted when *slip* was taken still means anything."""
@@ -242,10 +256,6 @@ class Counter(ABC):
         """Return what of it outlives the process; None if nothing does. Calls under way count as taken."""
 
     @abstractmethod
-    def _take(self, slip: Slip, now: Now) -> None:
-        """Count *slip*; what was over at *now* is forgotten already."""
-
-    @abstractmethod
     def _returned(self, slip: Slip, now: Now) -> float:
         """Return how much the provider may have freed, by now, of what was used when *slip* was taken."""
 
@@ -260,7 +270,3 @@ class Counter(ABC):
     @abstractmethod
     def _back_at(self, amount: float, now: Now) -> float:
         """Return when *amount*, which does not fit now but may later, fits."""
-
-    @abstractmethod
-    def _close(self, slip: Slip, change: float, now: Now) -> None:
-        """Let go of *slip*, whose amount turned out different by *change*."""

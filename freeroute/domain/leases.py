@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from msgspec import Struct
 
@@ -22,7 +23,7 @@ ONE_EACH = (Unit.REQUESTS, Unit.CONCURRENCY)
 
 
 class Charge(Struct, frozen=True):
-    """*amount* of a pool's unit."""
+    """*amount* of a pool's unit. No call takes two charges of one pool: settings limit nothing twice."""
 
     pool: Pool
     amount: float
@@ -38,8 +39,8 @@ class Denied(Struct, frozen=True):
 class Lease(Struct, eq=False):
     """Granted charges, held until settled. *slips* belong to the store that made the lease."""
 
-    charges: tuple[Charge, ...]
-    slips: tuple[object, ...]
+    charges: Sequence[Charge]
+    slips: Any
     open: bool = True
 
 
@@ -52,17 +53,6 @@ class Reading(Struct, frozen=True):
     resets_in: float
     source: str = "published"
     age: float = 0.0
-
-
-def summed(charges: Sequence[Charge]) -> tuple[Charge, ...]:
-    """Return *charges* with one charge for each pool: two that fit alone may not fit together."""
-    if len({charge.pool.id for charge in charges}) == len(charges):  # as nearly always
-        return tuple(charges)
-    amounts: dict[str, float] = {}
-    for charge in charges:
-        amounts[charge.pool.id] = amounts.get(charge.pool.id, 0.0) + charge.amount
-    pools = {charge.pool.id: charge.pool for charge in reversed(charges)}
-    return tuple(Charge(pools[name], amount) for name, amount in amounts.items())
 
 
 def output_bound(candidate: Candidate, demand: Demand) -> int | None:

@@ -19,8 +19,16 @@ RELOOK = 0.25
 class Concurrency(Counter):
     """So many calls under way at once."""
 
-    def _take(self, slip: Slip, now: Now) -> None:
-        self.level += slip.amount
+    def take(self, amount: float, now: Now) -> Slip:
+        """Take so many slots."""
+        self.level += amount
+        return self._turnover.took(amount, 0.0, self.level, now)
+
+    def settle(self, slip: Slip, actual: float | None, now: Now) -> None:
+        """Give back what *slip* took."""
+        if slip.open:
+            self.level -= slip.amount
+            self._turnover.ended(slip, actual)
 
     def used(self, now: Now) -> float:
         """Return the slots taken."""
@@ -37,13 +45,10 @@ class Concurrency(Counter):
         """Return None: calls under way end with the process."""
 
     def _returned(self, slip: Slip, now: Now) -> float:
-        return self._freed - slip.freed
+        return self._turnover.freed - slip.freed
 
     def _back_at(self, amount: float, now: Now) -> float:
         return now.mono + RELOOK
-
-    def _close(self, slip: Slip, change: float, now: Now) -> None:
-        self.level -= slip.amount
 
 
 def counter_for(limit: Limit, guard: float = GUARD) -> Counter:

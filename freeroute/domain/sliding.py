@@ -60,9 +60,27 @@ class Sliding(Counter):
             slips = _grains(slips, self.limit.seconds / GRAINS)
         return KeptSliding([(slip.mark, slip.amount) for slip in slips])
 
-    def _take(self, slip: Slip, now: Now) -> None:
-        slip.mark = now.mono + self.guard + self.limit.seconds
+    def take(self, amount: float, now: Now) -> Slip:
+        """Take *amount*, whether it fits or not."""
+        slips, mono = self._slips, now.mono
+        if slips and slips[0].mark <= mono:
+            self._expire(now)
+        level = self.level + amount
+        slip = self._turnover.took(amount, mono + self.guard + self.limit.seconds, level, now)
         self._add(slip)
+        return slip
+
+    def settle(self, slip: Slip, actual: float | None, now: Now) -> None:
+        """End *slip* with the *actual* amount, or as taken if None; a second time does nothing."""
+        if not slip.open or not (change := self._turnover.ended(slip, actual)):
+            return
+        if change > 0.0:
+            self._add(Slip(change, now.mono + self.limit.seconds, False, True))
+            return
+        self._expire(now)
+        if slip.mark > self._seen:
+            slip.amount += change
+            self.level += change
 
     def sent(self, slip: Slip, now: Now) -> None:
         """Start the guard of *slip* at *now*, if it was taken before."""
@@ -73,7 +91,6 @@ class Sliding(Counter):
 
     def confirm(self, slip: Slip, now: Now) -> None:
         """Start the window of *slip* now, if its guard would have started it later."""
-        self._expire(now)
         mark = now.mono + self.limit.seconds
         if slip.open and self._seen < slip.mark > mark:
             self._move(slip, mark)
@@ -81,15 +98,15 @@ class Sliding(Counter):
 
     def _move(self, slip: Slip, mark: float) -> None:
         slips = self._slips
-        if slips[-1] is slip:
-            slips.pop()
-        else:
-            at = bisect_left(slips, slip.mark, key=_mark)
-            while slips[at] is not slip:
-                at += 1
-            del slips[at]
+        if slips[-1] is slip and (len(slips) == 1 or slips[-2].mark <= mark):
+            slip.mark = mark
+            return
+        at = bisect_left(slips, slip.mark, key=_mark)
+        while slips[at] is not slip:
+            at += 1
+        del slips[at]
         slip.mark = mark
-        self._put(slip)
+        insort(slips, slip, key=_mark)
 
     def used(self, now: Now) -> float:
         """Return how much is taken within the window."""
@@ -100,17 +117,16 @@ class Sliding(Counter):
     def resets_in(self, now: Now) -> float:
         """Return the seconds until the last slip comes back."""
         self._expire(now)
-        for slip in reversed(self._slips):
-            if slip.amount:
-                return slip.mark - now.mono
-        return 0.0
+        if self._slips and (last := self._slips[-1]).amount:  # as nearly always
+            return last.mark - now.mono
+        return max((slip.mark - now.mono for slip in self._slips if slip.amount), default=0.0)
 
     def _correct(self, used: float, now: Now, back_in: float | None) -> None:
         """Let *used* be taken from now on; what is too much goes oldest first, calls under way apart."""
         change = used - self.used(now)
         if change > 0:
             span = self.limit.seconds if not back_in else min(back_in, self.limit.seconds)
-            self._add(Slip(change, now.mono + span, open=False, sure=True))
+            self._add(Slip(change, now.mono + span, False, True))
         for slip in self._slips:
             if change < 0 and not slip.open:
                 part = min(slip.amount, -change)
@@ -133,7 +149,7 @@ class Sliding(Counter):
                 slip.amount += back
                 again += back
         self.level += again
-        self._added += again
+        self._raise(again)
         return again
 
     def was_tight(self, slip: Slip, soon: float) -> bool:
@@ -155,13 +171,13 @@ class Sliding(Counter):
         self._slips = sorted([*back, *self._slips], key=_mark)
         again = sum(slip.amount for slip in back)
         self.level += again
-        self._freed -= again
+        self._turnover.freed -= again
 
     def _returned(self, slip: Slip, now: Now) -> float:
         self._expire(now)
         soon = self._seen + self.guard
         due = takewhile(lambda other: other.mark <= soon, self._slips)
-        return self._freed - slip.freed + sum(other.amount for other in due)
+        return self._turnover.freed - slip.freed + sum(other.amount for other in due)
 
     def _back_at(self, amount: float, now: Now) -> float:
         missing = self.level + amount - self.limit.amount - NOISE
@@ -169,28 +185,15 @@ class Sliding(Counter):
         marks = (slip.mark for slip, sum_ in zip(self._slips, freed, strict=True) if sum_ >= missing)
         return next(marks, self._slips[-1].mark)
 
-    def _close(self, slip: Slip, change: float, now: Now) -> None:
-        if not change:
-            return
-        self._expire(now)
-        if change > 0:
-            self._add(Slip(change, now.mono + self.limit.seconds, open=False, sure=True))
-        elif slip.mark > self._seen:
-            slip.amount += change
-            self.level += change
-
     def _add(self, slip: Slip) -> None:
-        self._put(slip)
-        self.level += slip.amount
-        if len(self._slips) > self._merge_at:
-            self._merge()
-
-    def _put(self, slip: Slip) -> None:
         slips = self._slips
         if slips and slips[-1].mark > slip.mark:
             insort(slips, slip, key=_mark)
         else:
             slips.append(slip)
+        self.level += slip.amount
+        if len(slips) > self._merge_at:
+            self._merge()
 
     def _expire(self, now: Now) -> None:
         # A caller's instant may be a little older than one already seen; what is gone stays gone.
@@ -201,7 +204,7 @@ class Sliding(Counter):
             gone = sum(slip.amount for slip in self._slips[:over])
             self._gone.extend(self._slips[:over])
             self.level -= gone
-            self._freed += gone
+            self._turnover.freed += gone
             del self._slips[:over]
         if not self._slips:
             self.level = 0.0

@@ -2,13 +2,10 @@
 
 import asyncio
 import math
-from collections.abc import Sequence
-
-from msgspec import structs
 
 from freeroute.clock import Clock, Now
 from freeroute.domain.clients import Client
-from freeroute.domain.leases import ONE_EACH, Charge, Denied, Lease, Reading
+from freeroute.domain.leases import ONE_EACH, Charge, Denied, Lease
 from freeroute.domain.usage import Demand, Usage
 from freeroute.engine import headers
 from freeroute.engine.course import Course
@@ -42,7 +39,7 @@ class Admission:
         charges = _charges(client, demand)
         patience = -math.inf if context.max_wait is None else course.until
         began = now = self._clock.now()
-        while isinstance(lease := await self._counters.acquire(charges, now), Denied):
+        while not isinstance(lease := await self._counters.acquire(charges, now), Lease):
             if lease.until > patience or self.waiting >= self.room:
                 raise _over_limit(client, lease, now)
             await self._pause(lease.until - now.mono)
@@ -61,19 +58,11 @@ class Admission:
         """End the *lease* of a request that nobody served: it counts, and of tokens only what was *taken*."""
         await self.settle(lease, taken or Usage())
 
-    def told(
-        self, client: Client | None, now: Now, lease: Lease | None = None, usage: Usage | None = None
-    ) -> dict[str, str]:
-        """Return OpenAI's rate headers for *client* at *now*; none if it has no limits.
-
-        If the *usage* of the answer that they come with is known already, its *lease* counts as settled.
-        """
+    def told(self, client: Client | None, now: Now) -> dict[str, str]:
+        """Return OpenAI's rate headers for *client* at *now*; none if it has no limits."""
         if client is None or not client.limits:
             return {}
-        readings = self._counters.readings(client.pools, now)
-        if lease is not None and usage is not None:
-            readings = _settled(readings, lease, usage.total)
-        return headers.client_limits(readings)
+        return headers.client_limits(self._counters.readings(client.pools, now))
 
     async def _pause(self, seconds: float) -> None:
         self.waiting += 1
@@ -92,17 +81,6 @@ def _charges(client: Client, demand: Demand) -> list[Charge]:
 def _tokens(lease: Lease, total: int) -> dict[str, float]:
     """Return *total* for each pool of a client's *lease* that counts tokens."""
     return {c.pool.id: float(total) for c in lease.charges if c.pool.limit.unit not in ONE_EACH}
-
-
-def _settled(readings: Sequence[Reading], lease: Lease, total: int) -> list[Reading]:
-    """Return *readings* as they will be once the *lease* of a call that took *total* tokens has ended."""
-    taken = {charge.pool.id: charge.amount for charge in lease.charges}
-    return [
-        reading
-        if reading.pool.limit.unit in ONE_EACH
-        else structs.replace(reading, used=reading.used + (total - taken[reading.pool.id]))
-        for reading in readings
-    ]
 
 
 def _over_limit(client: Client, denied: Denied, now: Now) -> ApiError:

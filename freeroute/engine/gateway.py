@@ -130,6 +130,10 @@ class Gateway:
                 any_provider = bool(self.catalogue.candidates)
                 raise nothing_fits(need, course, self.standing, self.clock.now(), any_provider=any_provider)
             won = await self.loop.run(call, need, fit, course)
+            if lease is not None and won.known is not None:
+                # Nothing more comes of it: what it is told with has it counted already.
+                await self.admission.settle(lease, won.known)
+                lease = None
         except BaseException as exc:
             self.in_flight -= 1
             await self.admission.release(lease, course.abandoned)
@@ -251,7 +255,7 @@ class Gateway:
             self.affinity.remember(course.conversation, won.leased.candidate.id, now)
         overhead = course.overhead(now)
         course.headers = headers.told(course, won.leased.candidate, overhead)
-        told = course.headers | self.admission.told(course.context.client, now, lease, won.known)
+        told = course.headers | self.admission.told(course.context.client, now)
 
         async def done(serving: Serving, left: Outcome | None) -> None:
             self.in_flight -= 1

@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from freeroute.clock import Clock, Now
 from freeroute.domain.catalogue import Candidate
-from freeroute.domain.leases import Denied, Lease
+from freeroute.domain.leases import Lease
 from freeroute.domain.selection import Choice
 from freeroute.domain.standing import Standing, Trial
 from freeroute.domain.usage import DEFAULT_OUTPUT, Usage
@@ -56,7 +56,7 @@ class Leasing:
     async def take(self, choice: Choice, now: Now) -> Leased | None:
         """Lease the candidate of *choice* at *now*; None if a rival took the room meanwhile."""
         lease = await self._counters.acquire(choice.charges, now)
-        if isinstance(lease, Denied):
+        if not isinstance(lease, Lease):
             return None
         trial = self._standing.begin(choice.candidate, now)
         output = choice.max_output or DEFAULT_OUTPUT

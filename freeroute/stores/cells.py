@@ -54,11 +54,6 @@ class Cell(Struct, eq=False):
             counter.resize(structs.replace(counter.limit, amount=amount), now)
         return counter
 
-    def has_room(self, amount: float) -> bool:
-        """Say whether *amount* fits for certain, as nearly always: no clock is needed to see it."""
-        counter = self.counter
-        return self.measure is None and counter.level + amount < counter.limit.amount
-
     def fits_at(self, charge: Charge, now: Now) -> float:
         """Return when (mono) *charge* fits."""
         learned, measure = self.learned, self.measure
@@ -95,17 +90,9 @@ class Cell(Struct, eq=False):
             self.measure = before if before and untouched else Measure.unknown()
 
 
-class Held(Struct, eq=False):
-    """One charge of a lease where it was taken; a *counter* replaced meanwhile gets its slip back still."""
-
-    cell: Cell
-    counter: Counter
-    slip: Slip
-
-    @property
-    def is_current(self) -> bool:
-        """Say whether the counter was not replaced by a reload."""
-        return self.cell.counter is self.counter
+Held = tuple[Cell, Counter, Slip]
+"""One charge of a lease where it was taken. A counter that a reload replaced meanwhile, so that it is the
+cell's no more, gets its slip back still."""
 
 
 def _given(pool: Pool) -> float:

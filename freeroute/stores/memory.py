@@ -4,14 +4,13 @@ No verb awaits anything, so whatever the event loop does, choosing and acquiring
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import cast
 
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Limit, Pool, Unit
 from freeroute.domain.counters import GUARD, Counter
 from freeroute.domain.guards import Guard
 from freeroute.domain.keepsake import KeptGuard, KeptPool, KeptTold, Name, Rebase
-from freeroute.domain.leases import Charge, Denied, Lease, Reading, summed
+from freeroute.domain.leases import Charge, Denied, Lease, Reading
 from freeroute.domain.limits import adapted, counter_for, restored
 from freeroute.domain.measuring import PATIENCE, SOME_PATIENCE, SOON, Measure, pool_blamed
 from freeroute.domain.outcome import Outcome
@@ -33,23 +32,23 @@ class MemoryCounters:
 
     def fits_at(self, charges: Sequence[Charge], now: Now) -> float:
         """Return when (mono) all *charges* fit together: ``now.mono`` if now, ``inf`` if never."""
-        return self._fit_at(summed(charges), now)[0]
+        return self._fit_at(charges, now)[0]
 
     async def acquire(self, charges: Sequence[Charge], now: Now) -> Lease | Denied:
         """Take all of *charges* or none; say until when the one that fits last is taken."""
-        all_of_them = summed(charges)
-        until, last = self._fit_at(all_of_them, now)
+        until, last = self._fit_at(charges, now)
         if last is not None:
             return Denied(until, last)
         self._in_flight += 1
-        return Lease(all_of_them, self._hold(all_of_them, now))
+        return Lease(charges, self._hold(charges, now))
 
     async def sent(self, lease: Lease, now: Now) -> None:
         """Note that the call of *lease* went out only at *now*, and is counted as much later."""
         if lease.open:
-            self._touch(lease)
-            for held in _held(lease):
-                held.counter.sent(held.slip, now)
+            slips: Sequence[Held] = lease.slips
+            for cell, counter, slip in slips:
+                counter.sent(slip, now)
+                self._touched.add(cell)
 
     async def confirm(self, lease: Lease, now: Now) -> bool:
         """Note that the provider's answer began: it counted the call at this moment at the latest.
@@ -58,15 +57,16 @@ class MemoryCounters:
         """
         wider = False
         if lease.open:
-            answered: set[str] = set()
-            for held in _held(lease):
-                cell, slip = held.cell, held.slip
-                held.counter.confirm(slip, now)
+            owner = ""
+            slips: Sequence[Held] = lease.slips
+            for cell, counter, slip in slips:
+                counter.confirm(slip, now)
                 self._touched.add(cell)
-                if cell.owner not in answered:
-                    answered.add(cell.owner)
-                    self._guard_of(cell.owner).answered(now.mono - slip.at)
-                if cell.measure is not None and held.is_current:
+                if cell.owner != owner:  # once, as a rule
+                    owner = cell.owner
+                    guard = self._guards.get(owner) or self._guard_of(owner)
+                    guard.answered(now.mono - slip.at)
+                if cell.measure is not None and cell.counter is counter:
                     wider = cell.granted(slip, now) or wider
         return wider
 
@@ -74,20 +74,22 @@ class MemoryCounters:
         """End *lease*: free its slot and set pools to *actual* amounts by pool id (None: as charged)."""
         if self._end(lease):
             known = actual or _NOTHING
-            for charge, held in zip(lease.charges, _held(lease), strict=True):
-                self._touched.add(held.cell)
-                held.counter.settle(held.slip, known.get(charge.pool.id), now)
+            slips: Sequence[Held] = lease.slips
+            for cell, counter, slip in slips:
+                counter.settle(slip, known.get(cell.name[1]), now)
+                self._touched.add(cell)
 
     async def cancel(self, lease: Lease, now: Now) -> None:
         """End *lease* as if it had never been: nothing can have been counted."""
         if self._end(lease):
-            for held in _held(lease):
-                self._touched.add(held.cell)
-                held.counter.cancel(held.slip, now)
+            slips: Sequence[Held] = lease.slips
+            for cell, counter, slip in slips:
+                counter.cancel(slip, now)
+                self._touched.add(cell)
 
     async def learn(self, lease: Lease, facts: Sequence[RateFact], now: Now) -> bool:
         """Correct the counters of *lease* by what the answer to its call says; say whether any changed."""
-        held = dict(zip((charge.pool.id for charge in lease.charges), _held(lease), strict=True))
+        held = _by_pool(lease)
         pools = [charge.pool for charge in lease.charges]
         changed = [
             self._learn(pool, held[pool.id], fact, now)
@@ -113,14 +115,14 @@ class MemoryCounters:
         of the pool is wrong, surely if it gave back calls of ours. A refusal right after a slot came back is
         put down to our guard, once. Say whether anything changed.
         """
-        self._touch(lease)
-        held = dict(zip((charge.pool.id for charge in lease.charges), _held(lease), strict=True))
-        own = [c.pool for c in lease.charges if held[c.pool.id].is_current]
+        held = _by_pool(lease)
+        self._touched.update(cell for cell, _, _ in held.values())
+        own = [c.pool for c in lease.charges if _is_current(held[c.pool.id])]
         pool = pool_blamed(outcome, self.readings(own, now))
         room = room_told(facts, lease.charges)
         if pool is None or (pool.id in room and not all(room.values())):
             return False
-        cell, counter, slip = held[pool.id].cell, held[pool.id].counter, held[pool.id].slip
+        cell, counter, slip = held[pool.id]
         measure = cell.measure = cell.measure or Measure(counter.limit.amount)
         seconds = counter.limit.seconds
         if counter.was_tight(slip, SOON) and measure.excuse(seconds, now):
@@ -272,15 +274,22 @@ class MemoryCounters:
     def _fit_at(self, charges: Sequence[Charge], now: Now) -> tuple[float, Pool | None]:
         """Return when (mono) all *charges* fit together, and the pool that has room last; None if now."""
         until, last = now.mono, None
+        cells = self._cells
         for charge in charges:
-            cell = self._cells.get(charge.pool.id) or self._cell(charge.pool)
-            if not cell.has_room(charge.amount) and (at := cell.fits_at(charge, now)) > until:
-                until, last = at, charge.pool
+            pool = charge.pool
+            cell = cells.get(pool.id) or self._cell(pool)
+            counter = cell.counter
+            # As nearly always it fits for certain: no clock is needed to see it.
+            if cell.measure is None and counter.level + charge.amount < counter.limit.amount:
+                continue
+            if (at := cell.fits_at(charge, now)) > until:
+                until, last = at, pool
         return until, last
 
-    def _hold(self, charges: Sequence[Charge], now: Now) -> tuple[Held, ...]:
+    def _hold(self, charges: Sequence[Charge], now: Now) -> list[Held]:
         """Take *charges*, whose cells are there since it was asked whether they fit."""
-        held, owner, seconds = [], "", self._guard
+        slips: list[Held] = []
+        owner, seconds = "", self._guard
         for charge in charges:
             cell = self._cells[charge.pool.id]
             if cell.owner != owner:  # once, as a rule
@@ -288,9 +297,9 @@ class MemoryCounters:
                 seconds = guard.seconds(now) if (guard := self._guards.get(owner)) else self._guard
             counter = cell.counter
             counter.guard = seconds
-            held.append(Held(cell, counter, counter.take(charge.amount, now)))
+            slips.append((cell, counter, counter.take(charge.amount, now)))
             self._touched.add(cell)
-        return tuple(held)
+        return slips
 
     def _end(self, lease: Lease) -> bool:
         if not lease.open:
@@ -299,15 +308,8 @@ class MemoryCounters:
         self._in_flight -= 1
         return True
 
-    def _touch(self, lease: Lease) -> None:
-        for held in _held(lease):
-            self._touched.add(held.cell)
-
     def _guard_of(self, owner: str) -> Guard:
-        guard = self._guards.get(owner)
-        if guard is None:
-            guard = self._guards[owner] = Guard(self._guard)
-        return guard
+        return self._guards.setdefault(owner, Guard(self._guard))
 
     def _lengthen(self, owner: str, now: Now) -> None:
         guard = self._guard_of(owner)
@@ -319,15 +321,15 @@ class MemoryCounters:
                 self._touched.add(cell)
 
     def _learn(self, pool: Pool, held: Held, fact: RateFact, now: Now) -> bool:
-        if not held.is_current:  # this slip is of the old one
+        if not _is_current(held):  # this slip is of the old one
             return False
-        cell, counter = held.cell, held.counter
+        cell, counter, slip = held
         self._touched.add(cell)
         before = counter.used(now), counter.limit.amount
         if cell.measure is not None and cell.measure.against_told:
             if fact.remaining is not None and fact.remaining < 1:
-                counter.learn(held.slip, counter.limit.amount, None, now, fact.reset_in)
-        elif counter.learn(held.slip, used_by(fact, counter.limit.amount), fact.limit, now, fact.reset_in):
+                counter.learn(slip, counter.limit.amount, None, now, fact.reset_in)
+        elif counter.learn(slip, used_by(fact, counter.limit.amount), fact.limit, now, fact.reset_in):
             if fact.limit is not None:
                 cell.measure = None
             cell.learned = Learned(fact.source, now.mono, pool.limit)
@@ -346,5 +348,12 @@ class MemoryCounters:
 _NOTHING: Mapping[str, float] = {}
 
 
-def _held(lease: Lease) -> tuple[Held, ...]:
-    return cast("tuple[Held, ...]", lease.slips)
+def _by_pool(lease: Lease) -> dict[str, Held]:
+    slips: Sequence[Held] = lease.slips
+    return {held[0].name[1]: held for held in slips}
+
+
+def _is_current(held: Held) -> bool:
+    """Say whether its counter was not replaced by a reload."""
+    cell, counter, _ = held
+    return cell.counter is counter

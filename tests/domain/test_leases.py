@@ -7,14 +7,13 @@ from freeroute.domain.catalogue import (
     Key,
     Limit,
     Model,
-    Pool,
     Precharge,
     Price,
     Provider,
     Unit,
     candidates_of,
 )
-from freeroute.domain.leases import Charge, actual_amounts, charges_of, output_bound, summed
+from freeroute.domain.leases import actual_amounts, charges_of, output_bound
 from freeroute.domain.usage import DEFAULT_OUTPUT, Demand, Usage
 
 LIMITS = tuple(Limit(unit, 1_000_000, 0 if unit is Unit.CONCURRENCY else 60) for unit in Unit)
@@ -108,10 +107,3 @@ def test_an_answer_settles_what_depends_on_its_tokens_and_nothing_else():
         Unit.NEURONS: pytest.approx(0.04),
         Unit.USD: pytest.approx(0.00049),
     }
-
-
-def test_charges_of_one_pool_are_one_charge():
-    a, b = (Pool(name, Limit(Unit.REQUESTS, 30, 60)) for name in "ab")
-    apart = (Charge(a, 1), Charge(b, 2))
-    assert summed(apart) == apart
-    assert summed([*apart, Charge(a, 3)]) == (Charge(a, 4), Charge(b, 2))
