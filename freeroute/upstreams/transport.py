@@ -4,14 +4,13 @@ Nothing here retries, follows a redirect, keeps a cookie or knows what an LLM is
 sockets is ``http_transport``; the simulated providers implement the same protocol.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Protocol
 
 from msgspec import Struct
 
 from freeroute.engine.ports import Dispatch
-from freeroute.engine.served import Onward
 
 
 class Deadlines(Struct, frozen=True):
@@ -92,16 +91,20 @@ class ProtocolError(TransportError):
         self.rule = rule
 
 
+Passing = Callable[[bytes, float], bool]
+"""Passes a piece of a body on that came by itself, at a time of the event loop, or says that it cannot."""
+
+
 class Exchange(Protocol):
     """An answer whose head has arrived; its request was sent *sent_in* seconds after it was asked for.
 
-    While ``next`` waits, *onward* may be given a piece that comes by itself, in place of it.
+    While ``next`` waits, *onward* may be given what comes piece by piece, in place of it.
     """
 
     sent_in: float
     status: int
     headers: Sequence[tuple[bytes, bytes]]
-    onward: Onward | None
+    onward: Passing | None
 
     async def next(self) -> bytes:
         """Return all body bytes that are ready, waiting for at least one; ``b""`` at the end.

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from freeroute.engine.ports import Dispatch
-from freeroute.engine.served import Onward
-from freeroute.upstreams.transport import Deadlines, Disconnected, TransportError
+from freeroute.upstreams.transport import Deadlines, Disconnected, Passing, TransportError
 
 HANG = "hang"
 Step = bytes | str | float | BaseException
@@ -55,7 +54,7 @@ class PlayedExchange:
             *reply.headers,
         ]
         self.aborted = 0
-        self.onward: Onward | None = None
+        self.onward: Passing | None = None
         self.ended = False
         self._steps = list(reply.steps)
 
@@ -72,7 +71,7 @@ class PlayedExchange:
         if isinstance(step, str):
             await asyncio.Event().wait()
             raise AssertionError("unreachable")
-        if self.onward is not None and self.onward(step):
+        if self.onward is not None and self.onward(step, asyncio.get_running_loop().time()):
             return await self.next()
         return step
 
