@@ -29,12 +29,11 @@ from freeroute.clock import Now
 from freeroute.config.load import Overrides, load
 from freeroute.config.overlay import Plan, planned
 from freeroute.engine.ports import Dispatch
-from freeroute.engine.served import Onward
 from freeroute.lifecycle import application
 from freeroute.observe.logs import set_up
 from freeroute.surfaces.http import DEPARTURE, Departure
 from freeroute.surfaces.outlet import OUTLET
-from freeroute.upstreams.transport import Deadlines
+from freeroute.upstreams.transport import Deadlines, Passing
 
 _WARM_UP = 100  # calls, and a tenth as many streams: what is made once and kept is made by then
 _JSON = [(b"content-type", b"application/json")]
@@ -68,7 +67,7 @@ class Told:
 
     sent_in = 0.0
     status = 200
-    onward: Onward | None = None
+    onward: Passing | None = None
     answer_by = math.inf
 
     def __init__(self, headers: Sequence[tuple[bytes, bytes]], pieces: Sequence[bytes]) -> None:
@@ -78,10 +77,11 @@ class Told:
 
     async def next(self) -> bytes:
         """Return the next piece; others have their turn before it, as on a socket."""
+        now = asyncio.get_running_loop().time
         while True:
             await asyncio.sleep(0)
             piece = next(self._left, b"")
-            if not piece or self.onward is None or not self.onward(piece):
+            if not piece or self.onward is None or not self.onward(piece, now()):
                 return piece
 
     def abort(self) -> None:
@@ -181,9 +181,10 @@ class Caller:
         """Say whether it has read enough, as an outlet does."""
         return True
 
-    def write(self, piece: bytes) -> None:
+    def write(self, piece: bytes) -> bool:
         """Read a piece of a stream, as it comes out of an outlet."""
         self._told += len(piece)
+        return True
 
     async def _receive(self) -> dict[str, Any]:
         if self._unread:

@@ -55,7 +55,7 @@ class EventStream(Protocol):
     """A stream whose first meaningful event has arrived. *skipped* counts events that could not be read.
 
     *held* says that its last words were held back until its end, since they may have begun a tool call.
-    While ``next`` waits, *onward* may be given payloads that come one by one, in place of it.
+    While ``next`` waits, *onward* may be given events that come one by one, in place of it.
     """
 
     onward: Onward | None

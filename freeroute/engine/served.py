@@ -6,7 +6,10 @@ from typing import Protocol
 from freeroute.wire.answers import Piece
 
 Onward = Callable[[bytes], bool]
-"""Passes a payload on at once and says so, or that it cannot: a way past whoever waits for it."""
+"""Passes one event on at once and says so, or that it cannot: a way past whoever waits for it.
+
+The event is as it came: ``data: ``, a payload on one line, and an empty line.
+"""
 
 
 class Served(Protocol):
@@ -17,8 +20,8 @@ class Served(Protocol):
     and nothing in it says so. A surface calls ``finish`` exactly once in every case, in a ``finally``; it
     settles what the call used and writes the receipt.
 
-    A surface may set *onward*. While ``next`` waits, payloads that come one by one may go there, in order,
-    and those that it takes are not returned.
+    A surface may set *onward*. While ``next`` waits, events that come one by one may go there, in order, and
+    the payloads of those that it takes are not returned.
     """
 
     headers: dict[str, str]

@@ -28,7 +28,7 @@ from freeroute.surfaces.started import Started, to_the_end
 from freeroute.surfaces.wishes import read_wishes
 from freeroute.wire.answers import Piece
 from freeroute.wire.chat import CallContext, ChatCall
-from freeroute.wire.sse import frame
+from freeroute.wire.sse import frame, payload_of
 
 T = TypeVar("T")
 
@@ -114,12 +114,14 @@ class Telling(Protocol):
 class Asked(Struct, frozen=True):
     """What a request asks of the gateway, and how it is to be answered.
 
-    Without *store* nothing of it is kept, whatever the settings are.
+    Without *store* nothing of it is kept, whatever the settings are. *verbatim* says that *telling* tells the
+    events of a stream as they came.
     """
 
     call: ChatCall
     telling: Telling
     store: bool = True
+    verbatim: bool = False
 
 
 class Known(Struct, frozen=True):
@@ -220,11 +222,11 @@ class Conversations:
                 if commented and call.stream and telling.comment:
                     async with Comments(request, telling.stream_type, telling.comment) as comments:
                         served = await ask(call, context)
-                        await _tell(request, telling, served, comments)
+                        await _tell(request, asked, served, comments)
                 else:
                     served = await ask(call, context)
                     if served.body is None:
-                        await _tell(request, telling, served, None)
+                        await _tell(request, asked, served, None)
         except Exception as error:
             said = served.fail() if served is not None else None
             if not request.started:
@@ -254,44 +256,45 @@ async def understood(understand: Callable[[Request, bytes], T], request: Request
     return await asyncio.to_thread(understand, request, body)
 
 
-async def _tell(request: Request, telling: Telling, served: Served, comments: Comments | None) -> None:
+async def _tell(request: Request, asked: Asked, served: Served, comments: Comments | None) -> None:
     """Tell what comes of *served*, as it comes; a whole answer is told later."""
     if served.body is None and served.content_type is not None:
         await _pass(request, served, served.content_type)
     elif served.body is None:
-        await _stream(request, telling, served, comments)
+        await _stream(request, asked, served, comments)
 
 
-async def _stream(request: Request, telling: Telling, served: Served, comments: Comments | None) -> None:
+async def _stream(request: Request, asked: Asked, served: Served, comments: Comments | None) -> None:
+    telling = asked.telling
     head = {**STREAM_HEADERS, **served.headers}
     if comments is None:
         await request.begin(200, telling.stream_type, head)
     else:
         await comments.begin(head)
     write = request.more if comments is None else comments.write
-    served.onward = _straight(request, telling) if comments is None else None
+    served.onward = _straight(request, asked) if comments is None else None
     # What is ready together leaves in one write.
     while payloads := await served.next():
         if events := telling.events(payloads):
             await write(events)
 
 
-def _straight(request: Request, telling: Telling) -> Onward | None:
-    """Return what tells one payload without anybody having to await it, where the server lets us."""
+def _straight(request: Request, asked: Asked) -> Onward | None:
+    """Return what tells one event without anybody having to await it, where the server lets us."""
     outlet: Outlet | None = request.scope.get(OUTLET)  # type: ignore[assignment]
     if outlet is None:
         return None
+    if asked.verbatim:
+        return outlet.write
 
-    def onward(payload: bytes) -> bool:
+    def onward(event: bytes) -> bool:
         if not outlet.is_free:
             return False
         try:
-            events = telling.events((payload,))
+            told = asked.telling.events((payload_of(event),))
         except Exception:
             return False  # whoever waits is woken to meet it again, and tells the caller
-        if events:
-            outlet.write(events)
-        return True
+        return not told or outlet.write(told)
 
     return onward
 

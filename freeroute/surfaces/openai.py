@@ -55,7 +55,7 @@ class OpenAiSurface:
 
 def understand(request: Request, body: bytes) -> Asked:
     """Return what *body* asks for; raises InvalidRequest."""
-    return Asked(decode_chat(body), _AS_IT_IS)
+    return Asked(decode_chat(body), _AS_IT_IS, verbatim=True)
 
 
 class _AsItIs:

@@ -23,6 +23,9 @@ class Outlet:
         """Say whether the caller is there, and has read enough of what it was sent."""
         return not (self._flow.write_paused or self._transport.is_closing())
 
-    def write(self, piece: bytes) -> None:
-        """Write a *piece*, which is not empty, of a body whose head is out."""
+    def write(self, piece: bytes) -> bool:
+        """Write a *piece*, which is not empty, of a body whose head is out, unless the caller is not free."""
+        if self._flow.write_paused or self._transport.is_closing():
+            return False
         self._transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        return True

@@ -12,6 +12,7 @@ from freeroute.upstreams.transport import (
     TransportError,
     Truncated,
 )
+from freeroute.wire.sse import EventTooLarge
 
 
 def before_answer(error: TransportError, status: int | None = None, *, unsent: bool = False) -> Outcome:
@@ -41,8 +42,14 @@ def _kind(error: TransportError) -> tuple[Kind, bool]:
     return Kind.GARBAGE, True
 
 
-def within_stream(error: TransportError, status: int | None) -> Outcome:
-    """Return what *error* means after the first meaningful event."""
+def within_stream(
+    error: TransportError | TimeoutError | EventTooLarge, status: int | None, silence: float
+) -> Outcome:
+    """Return what *error* means after the first meaningful event; a timeout is of *silence*, in seconds."""
+    if isinstance(error, TimeoutError):
+        return Outcome(Kind.STALLED, status, f"silent for {silence:g} s")
+    if isinstance(error, EventTooLarge):
+        return Outcome(Kind.GARBAGE, status, str(error))
     kind = Kind.STALLED if isinstance(error, TimedOut) else Kind.TRUNCATED
     return Outcome(kind=kind, status=status, detail=_text(error))
 

@@ -87,9 +87,10 @@ class Patience:
         self._watch(waiter, self.until(Phase.IDLE, self.deadlines.idle, now))
         return waiter
 
-    def wait_on(self) -> None:
+    def wait_on(self, now: float) -> None:
         """Begin the silence anew for whoever waits, who was not woken by what came."""
-        self._due = self.until(Phase.IDLE, self.deadlines.idle, self._loop.time())
+        due = now + self.deadlines.idle
+        self._due = due if due <= self.ends_at else self.until(Phase.IDLE, self.deadlines.idle, now)
 
     def came(self, answer: Answer) -> None:
         """Note that nobody waits any more: with what has come of *answer*, whoever reads it goes away."""

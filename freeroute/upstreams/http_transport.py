@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from freeroute.engine.ports import Dispatch
-from freeroute.engine.served import Onward
 from freeroute.upstreams.content_coding import Inflate, coding_of
 from freeroute.upstreams.http_connection import Answer, Connection
 from freeroute.upstreams.http_dial import Target, dial, target_of
@@ -19,6 +18,7 @@ from freeroute.upstreams.http_proxies import Proxies
 from freeroute.upstreams.transport import (
     Deadlines,
     Disconnected,
+    Passing,
     Phase,
     ProtocolError,
     Refused,
@@ -226,9 +226,10 @@ class HttpExchange:
         self.status = answer.status
         self.headers: Sequence[tuple[bytes, bytes]] = answer.headers
         self._connection = connection
-        self.onward: Onward | None = None
+        self.onward: Passing | None = None
         self._answer = answer
         self._patience = patience
+        self._loop = asyncio.get_running_loop()
         coding = coding_of(self.headers)
         self._inflate = Inflate(coding) if coding else None
         if coding:
@@ -252,7 +253,7 @@ class HttpExchange:
                 patience.read_on()
             while (piece := self._ready()) is None:
                 waiter = patience.waiting(answer)
-                answer.passed_on = self._passed_on if self.onward is not None else None
+                answer.passed_on = self._passed_on if self.onward and not self._inflate else None
                 try:
                     await waiter
                 finally:
@@ -269,16 +270,17 @@ class HttpExchange:
             self._connection.abort()
 
     def _passed_on(self) -> bool:
-        """Say whether all that has come went on past whoever waits for it."""
-        answer = self._answer
-        if len(answer.pieces) != 1 or answer.complete or self._inflate is not None:
+        """Say whether all that has come went on past whoever waits for it, and who waits for more."""
+        answer, onward = self._answer, self.onward
+        pieces = answer.pieces
+        if answer.complete or onward is None or not pieces:
             return False
-        if self.onward is None or not self.onward(answer.pieces[0]):
-            return False
-        answer.pieces.clear()
-        answer.size = 0
-        self._patience.wait_on()
-        return True
+        now = self._loop.time()
+        while pieces and onward(pieces[0], now):
+            pieces.pop(0)
+        answer.size = sum(map(len, pieces)) if pieces else 0
+        self._patience.wait_on(now)
+        return not pieces
 
     def _ready(self) -> bytes | None:
         """Return what there is of the body, ``b""`` at its end; None if more is to come."""

@@ -62,8 +62,10 @@ class Answering:
         """Return the chunks that *data* completes; raises EventTooLarge."""
         return [chunk for line in self._lines.feed(data) for chunk in self._chunks(line)]
 
+    is_between = False  # what comes is never a chunk as it is
+
     def alone(self, data: bytes) -> None:
-        """Return nothing: what comes is never a chunk as it is."""
+        """Return nothing, for the same reason."""
 
     def finish(self) -> list[bytes]:
         """Return the chunks of a last line without its line break."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from freeroute.domain.outcome import Kind, Outcome
+from freeroute.domain.outcome import Outcome
 from freeroute.domain.usage import Usage
 from freeroute.engine.served import Onward
 from freeroute.upstreams.bodies import ANSWER_LIMIT
@@ -76,11 +76,8 @@ class ByteStream:
         try:
             async with asyncio.timeout(self._between):
                 return await self._exchange.next()
-        except TransportError as exc:
-            self.outcome = within_stream(exc, self._exchange.status)
-        except TimeoutError:
-            told = f"silent for {self._between:g} s"
-            self.outcome = Outcome(Kind.STALLED, self._exchange.status, told)
+        except (TransportError, TimeoutError) as exc:
+            self.outcome = within_stream(exc, self._exchange.status, self._between)
         return b""
 
     def abort(self) -> None:

@@ -42,8 +42,13 @@ class Events(Protocol):
         """Return the payloads that *data* completes; raises EventTooLarge."""
         ...
 
+    @property
+    def is_between(self) -> bool:
+        """Say whether all that came so far is read, and what comes next may be an event by itself."""
+        ...
+
     def alone(self, data: bytes) -> bytes | None:
-        """Return the payload if *data* is one event, with nothing before it left to be read."""
+        """Return the payload if *data* is one event, which begins where it does."""
         ...
 
     def finish(self) -> list[bytes]:

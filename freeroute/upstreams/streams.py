@@ -12,19 +12,14 @@ from freeroute.upstreams.bodies import ANSWER_LIMIT, drain
 from freeroute.upstreams.complaints import is_list_of_errors, read_complaint, tells_error
 from freeroute.upstreams.counting import Counting, without_usage
 from freeroute.upstreams.faults import before_answer, within_stream
+from freeroute.upstreams.likeness import Likeness
 from freeroute.upstreams.pauses import Pauses
 from freeroute.upstreams.reading import Choices, Events, is_idle, read_chunk
 from freeroute.upstreams.repairs import Repairs
 from freeroute.upstreams.structured import Checking
 from freeroute.upstreams.transport import Exchange, TransportError
 from freeroute.upstreams.unmet import Lacking
-from freeroute.wire.answers import (
-    Piece,
-    error_in,
-    inspect,
-    is_meaningful,
-    usage_chunk,
-)
+from freeroute.wire.answers import Piece, error_in, inspect, is_meaningful, usage_chunk
 from freeroute.wire.lenient import Lenient
 from freeroute.wire.mending import Mender
 from freeroute.wire.sse import DONE, EventTooLarge
@@ -98,6 +93,7 @@ class ChatStream:
         self._last: Piece | None = None
         self._most = math.inf if bound is None else bound * BEYOND_BOUND + BEYOND_ANY_BOUND
         self._choices = Choices()
+        self._likeness = Likeness()
         # Whether chunks of words can be taken without looking at all that may be in others.
         self._short = repairs.takes_text and checking is None and lacking is None
         self._heard = False  # whether anything to read came of late
@@ -228,31 +224,34 @@ class ChatStream:
                 async with asyncio.timeout(self._patience):
                     self._read(await self._exchange.next())
                 return
-            self._exchange.onward = self._pass_on if self.onward is not None and self._short else None
+            passes = self.onward is not None and self._short and self._parser.is_between
+            self._exchange.onward = self._pass_on if passes else None
             self._read(await self._exchange.next())
-        except TransportError as exc:
-            self._fail(within_stream(exc, self._exchange.status))
-        except TimeoutError:
-            silent = f"silent for {self._between:g} s"
-            self._fail(Outcome(Kind.STALLED, self._exchange.status, silent))
-        except EventTooLarge as exc:
-            self._fail(Outcome(Kind.GARBAGE, self._exchange.status, str(exc)))
+        except (TransportError, TimeoutError, EventTooLarge) as exc:
+            self._fail(within_stream(exc, self._exchange.status, self._between))
         finally:
             self._exchange.onward = None
 
-    def _pass_on(self, data: bytes) -> bool:
+    def _pass_on(self, data: bytes, now: float) -> bool:
         """Pass *data* on while a reader waits, if it is words that nothing is to be done about."""
+        counting, onward = self._counting, self.onward
+        size = self._likeness.size(data) or self._words_alone(data)
+        # Without text it may be all that comes for long, which whoever waits has to look at.
+        if not size or counting.text + size > self._most or onward is None or not onward(data):
+            return False
+        counting.text += size
+        self._pauses.heard(now)
+        return True
+
+    def _words_alone(self, data: bytes) -> int:
+        """Return how many bytes of words *data* brings if it is one event that is words; else 0."""
         payload = self._parser.alone(data)
         words = self._words_in(payload) if payload is not None else None
-        if payload is None or words is None or self.onward is None:
-            return False
-        # Without text it may be all that comes for long, which whoever waits has to look at.
-        if not (size := words.size) or not self.onward(payload):
-            return False
+        if words is None:
+            return 0
         self._last = words
-        self._counting.text += size
-        self._pauses.heard(self._clock())
-        return True
+        self._likeness.note(data, words)
+        return words.size
 
     def _words_in(self, payload: bytes) -> Words | None:
         """Return the chunk *payload* if it is words that nothing is to be done about, as most are.

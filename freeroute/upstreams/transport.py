@@ -5,14 +5,13 @@ sockets is ``http_transport``; the simulated providers implement the same protoc
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Protocol
 
 from msgspec import Struct
 
 from freeroute.engine.ports import Dispatch
-from freeroute.engine.served import Onward
 
 
 class Deadlines(Struct, frozen=True):
@@ -98,11 +97,15 @@ class ProtocolError(TransportError):
         self.rule = rule
 
 
+Passing = Callable[[bytes, float], bool]
+"""Passes a piece of a body on that came by itself, at a time of the event loop, or says that it cannot."""
+
+
 class Exchange(Protocol):
     """An answer whose head has arrived; its request was sent *sent_in* seconds after it was asked for.
 
     *answer_by* is when ``Deadlines.answer`` ends, in the loop's time. Whoever reads may move it before the
-    next wait; ``inf`` lifts it. While ``next`` waits, *onward* may be given a piece that comes by itself, in
+    next wait; ``inf`` lifts it. While ``next`` waits, *onward* may be given what comes piece by piece, in
     place of it.
     """
 
@@ -110,7 +113,7 @@ class Exchange(Protocol):
     answer_by: float
     status: int
     headers: Sequence[tuple[bytes, bytes]]
-    onward: Onward | None
+    onward: Passing | None
 
     async def next(self) -> bytes:
         """Return all body bytes that are ready, waiting for at least one; ``b""`` at the end.

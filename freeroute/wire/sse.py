@@ -38,7 +38,7 @@ class SseParser:
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return the payloads of the events that *data* completes; raises EventTooLarge."""
-        if (payload := self.alone(data)) is not None:
+        if self.is_between and (payload := self.alone(data)) is not None:
             return [payload]
         if self._head is not None:
             data = self._without_mark(self._head + data)
@@ -56,6 +56,11 @@ class SseParser:
             return []
         return self._read(data)
 
+    @property
+    def is_between(self) -> bool:
+        """Say whether all that came so far is read: what comes next begins an event."""
+        return self._head is None and not (self._line or self._data or self._after_cr)
+
     def alone(self, data: bytes) -> bytes | None:
         """Return the payload if *data* is one event on one line, as nearly all is that a stream brings."""
         size = len(data)
@@ -64,8 +69,6 @@ class SseParser:
             and data[-1] == _LF
             and data.startswith(b"data: ")
             and data.find(b"\r") < 0
-            and not (self._line or self._data or self._after_cr)
-            and self._head is None
         )
         return data[6:-2] if is_alone else None
 
@@ -141,6 +144,11 @@ class SseParser:
     def _check(self) -> None:
         if self._line_size + self._data_size > self._limit:
             raise EventTooLarge(f"an event of more than {self._limit} bytes")
+
+
+def payload_of(event: bytes) -> bytes:
+    """Return the payload of an *event* on one line, as ``frame`` makes them."""
+    return event[6:-2]
 
 
 def frame(payload: bytes) -> bytes:

@@ -151,10 +151,15 @@ class Words(Chunk, kw_only=True):
         return self.choices[0].index
 
     @property
+    def text(self) -> str:
+        """Return the generated text."""
+        said = self.choices[0].delta
+        return (said.content or "") + (said.reasoning_content or "")
+
+    @property
     def size(self) -> int:
         """Return how many bytes of generated text it holds."""
-        said = self.choices[0].delta
-        text = (said.content or "") + (said.reasoning_content or "")
+        text = self.text
         return len(text) if text.isascii() else len(text.encode())
 
 

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from freeroute.engine.ports import Dispatch
-from freeroute.engine.served import Onward
-from freeroute.upstreams.transport import Deadlines, Disconnected, Phase, TimedOut, TransportError
+from freeroute.upstreams.transport import Deadlines, Disconnected, Passing, Phase, TimedOut, TransportError
 
 HANG = "hang"
 Step = bytes | str | float | BaseException
@@ -67,7 +66,7 @@ class PlayedExchange:
             *reply.headers,
         ]
         self.aborted = 0
-        self.onward: Onward | None = None
+        self.onward: Passing | None = None
         self.ended = False
         self._steps = list(reply.steps)
 
@@ -84,7 +83,7 @@ class PlayedExchange:
         if isinstance(step, str):
             await passed(math.inf, self.answer_by)
             raise AssertionError("unreachable")
-        if self.onward is not None and self.onward(step):
+        if self.onward is not None and self.onward(step, asyncio.get_running_loop().time()):
             return await self.next()
         return step
 

@@ -14,6 +14,7 @@ from freeroute.surfaces.protocol import Bounds
 from freeroute.upstreams.simulated.faults import Fault, Speed
 from freeroute.upstreams.simulated.shapes import Model
 from freeroute.upstreams.simulated.simulation import Simulation
+from freeroute.wire.sse import frame
 from tests.support.gateways import FakeServed, chunk
 from tests.support.serving import RawCaller, post, serving
 
@@ -442,7 +443,7 @@ class Passed(FakeServed):
             await asyncio.sleep(0)
             payload = self.payloads.pop(0)
             self.offered = self.onward is not None
-            if self.onward is None or not self.onward(payload):
+            if self.onward is None or not self.onward(frame(payload)):
                 self.refused.append(len(self.payloads))
                 self.held_up.set()
                 return [payload]

@@ -150,12 +150,38 @@ async def test_a_piece_that_comes_by_itself_may_go_past_whoever_waits(transport,
 
     async with serve(script, tls) as server:
         exchange = await ask(transport, server)
-        exchange.onward = take
+        exchange.onward = lambda piece, _: take(piece)
         assert await read() == b"unwanted"
         assert taken == [b"one", b"two"]
         assert await read() == b"theend"
         assert taken == [b"one", b"two", b"three"]
         assert await exchange.next() == b""
+
+
+async def test_of_pieces_that_come_together_those_stay_that_follow_one_which_may_not_go_past(transport, tls):
+    taken: list[bytes] = []
+    waiting = asyncio.Event()
+
+    def take(piece: bytes, _: float) -> bool:
+        taken.append(piece)
+        return piece != b"unwanted"
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(CHUNKED)
+        await happens(waiting)
+        await peer.send(b"".join(map(chunk, (b"one", b"one", b"unwanted", b"one"))))
+        await peer.gone()
+
+    async with serve(script, tls) as server:
+        exchange = await ask(transport, server)
+        exchange.onward = take
+        reading = asyncio.create_task(exchange.next())
+        await turns()
+        waiting.set()
+        assert await reading == b"unwantedone"
+        assert taken == [b"one", b"one", b"unwanted"]
+        exchange.abort()
 
 
 async def test_a_body_without_length_ends_with_its_connection(transport, tls):

@@ -101,7 +101,7 @@ def test_silence_begins_anew_with_what_goes_past_whoever_waits_and_the_total_goe
         patience = Patience(deadlines)
 
         def passed_on() -> bool:
-            patience.wait_on()
+            patience.wait_on(loop.time())
             return True
 
         answer.passed_on = passed_on

@@ -16,6 +16,7 @@ from freeroute.upstreams.streams import BEYOND_ANY_BOUND, BEYOND_BOUND
 from freeroute.wire.answers import error_in, text_size
 from freeroute.wire.mending import Mender
 from freeroute.wire.plain import plain
+from freeroute.wire.sse import payload_of
 from freeroute.wire.strict import inspect_chunk, words_in
 from tests.support.asking import DONE, HI, STOP, event, stream_of, streamed
 from tests.support.transports import Step
@@ -61,6 +62,8 @@ _CHUNK = st.fixed_dictionaries(
         "service_tier": st.sampled_from([None, "on_demand"]),
     },
 )
+# Words of one shape.
+_WORDS = _TEXT.map(lambda text: msgspec.json.decode(event({"content": text})[6:-2]))
 # Has words and no others beside them, and yet the first of another form: what follows takes the long way.
 _ODD = event({"content": "", "tool_calls": []})
 
@@ -111,16 +114,19 @@ def test_nothing_is_to_be_done_about_words(chunk):
 
 
 @settings(deadline=None)
-@given(st.lists(st.one_of(_CHUNK, st.just({"comment": 1})), max_size=6), st.lists(st.booleans(), max_size=6))
+@given(
+    st.lists(st.one_of(_CHUNK, _WORDS, st.just({"comment": 1})), max_size=8),
+    st.lists(st.booleans(), max_size=8),
+)
 def test_what_goes_past_a_reader_and_what_it_reads_are_one_stream(chunks, taken):
     async def passed_by(steps: Sequence[bytes]) -> tuple[list[bytes], EventStream]:
         stream = stream_of(await streamed(HI, *steps, stream_options={"include_usage": True}))
         told: list[bytes] = []
         willing = iter(taken)
 
-        def onward(payload: bytes) -> bool:
+        def onward(event: bytes) -> bool:
             if takes := next(willing, True):
-                told.append(payload)
+                told.append(payload_of(event))
             return takes
 
         stream.onward = onward
@@ -142,9 +148,9 @@ async def test_words_go_past_a_reader_once_the_stream_has_begun_and_their_like_a
     more, empty, called = event({"content": "!"}), event({"content": ""}), event({"tool_calls": []})
     stream = stream_of(await streamed(HI, more, more, empty, more, called, more, STOP, DONE))
     told: list[bytes] = []
-    stream.onward = lambda payload: not told.append(payload)  # type: ignore[func-returns-value]
+    stream.onward = lambda event: not told.append(event)  # type: ignore[func-returns-value]
     read = [list(await stream.next()) for _ in range(5)]
-    assert told == [more[6:-2]] * 3
+    assert told == [more] * 3
     assert read == [[step[6:-2]] for step in (HI, empty, called, more, STOP)]
 
 
@@ -152,7 +158,7 @@ async def test_an_answer_far_beyond_its_bound_is_ended_though_it_goes_past_its_r
     page = event({"content": "x" * 8192})
     stream = stream_of(await streamed(*[page] * 100, STOP, DONE, max_tokens=100))
     told: list[bytes] = []
-    stream.onward = lambda payload: not told.append(payload)  # type: ignore[func-returns-value]
+    stream.onward = lambda event: not told.append(event)  # type: ignore[func-returns-value]
     while ready := await stream.next():
         told.extend(ready)
     assert len(told) == (100 * BEYOND_BOUND + BEYOND_ANY_BOUND) // 8192

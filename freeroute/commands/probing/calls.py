@@ -9,9 +9,8 @@ from freeroute.domain.catalogue import Candidate, Key, Model, Provider, candidat
 from freeroute.domain.outcome import Kind
 from freeroute.domain.usage import Demand
 from freeroute.engine.ports import Dispatch, Sent, Terms
-from freeroute.engine.served import Onward
 from freeroute.upstreams.kinds import Upstreams
-from freeroute.upstreams.transport import Deadlines, Exchange, Transport
+from freeroute.upstreams.transport import Deadlines, Exchange, Passing, Transport
 from freeroute.wire.chat import ChatCall
 
 NO_SUCH_MODEL = "freeroute-no-such-model"
@@ -146,7 +145,7 @@ class _Overheard:
         self._exchange = exchange
         self._listening = listening
         self.sent_in, self.status, self.headers = exchange.sent_in, exchange.status, exchange.headers
-        self.onward: Onward | None = None  # all of it is to be heard
+        self.onward: Passing | None = None  # all of it is to be heard
 
     @property
     def answer_by(self) -> float:

@@ -8,9 +8,8 @@ from operator import itemgetter
 
 from msgspec import Struct
 
-from freeroute.engine.served import Onward
 from freeroute.upstreams.simulated.faults import Speed
-from freeroute.upstreams.transport import Deadlines, Disconnected, Phase, TimedOut, Truncated
+from freeroute.upstreams.transport import Deadlines, Disconnected, Passing, Phase, TimedOut, Truncated
 
 Headers = Sequence[tuple[bytes, bytes]]
 # Longer than any deadline; some event loops cannot sleep for ever.
@@ -120,7 +119,7 @@ class PacedExchange:
     def __init__(self, script: Script, timer: Timer, closed: Callable[[int, bool], None]) -> None:
         """Play *script*; tell *closed* once how many tokens left and whether the reader gave up."""
         self.sent_in = 0.0
-        self.onward: Onward | None = None  # whoever waits is always woken
+        self.onward: Passing | None = None  # whoever waits is always woken
         self.status = script.status
         self.headers: Headers = script.headers
         self._script = script
