@@ -157,15 +157,18 @@ def _continue_files(target: Target, home: Home) -> list[Edit]:
 
 
 def _opencode_provider(target: Target) -> dict[str, Any]:
-    """https://opencode.ai/docs/providers#custom-provider, opencode 1.18."""
+    """https://opencode.ai/docs/providers#custom-provider, opencode 1.18: a model sees if that is said."""
+
+    def model(one: Offered) -> dict[str, Any]:
+        sees = {"attachment": True, "modalities": {"input": ["text", "image"], "output": ["text"]}}
+        limit = {"context": one.context, "output": one.output}
+        return {"name": one.id, "limit": limit, **(sees if one.images else {})}
+
     return {
         "npm": "@ai-sdk/openai-compatible",
         "name": "freeroute",
         "options": {"baseURL": target.v1, "apiKey": target.sent},
-        "models": {
-            one.id: {"name": one.id, "limit": {"context": one.context, "output": one.output}}
-            for one in target.models
-        },
+        "models": {one.id: model(one) for one in target.models},
     }
 
 
