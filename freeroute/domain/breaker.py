@@ -196,13 +196,14 @@ class Breaker(_Gate):
         self._seconds.clear()
 
     def _note(self, now: Now, *, failed: bool) -> None:
-        second = math.floor(now.mono)
-        while self._seconds and self._seconds[0][0] <= second - SAMPLE_SECONDS:
-            self._seconds.popleft()
-        if not self._seconds or self._seconds[-1][0] < second:
-            self._seconds.append([second, 0, 0])
-        self._seconds[-1][1] += 1
-        self._seconds[-1][2] += failed
+        second, seconds = math.floor(now.mono), self._seconds
+        while seconds and seconds[0][0] <= second - SAMPLE_SECONDS:
+            seconds.popleft()
+        if not seconds or seconds[-1][0] < second:
+            seconds.append([second, 0, 0])
+        last = seconds[-1]
+        last[1] += 1
+        last[2] += failed
 
     def _half_fail(self) -> bool:
         answers = sum(entry[1] for entry in self._seconds)

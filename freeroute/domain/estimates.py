@@ -40,7 +40,10 @@ class Estimate(Struct):
     @property
     def factor(self) -> float:
         """Return what an estimate is multiplied with."""
-        return min(self.ratio + 2 * self.spread, 1.0 if self.ratio < 1.0 else OFF_BY)
+        factor, most = self.ratio + 2 * self.spread, 1.0 if self.ratio < 1.0 else OFF_BY
+        if factor > most:  # on the way of every choice
+            return most
+        return factor
 
     def of(self, prompt: int) -> int:
         """Return the tokens to charge for a *prompt* estimated at so many."""

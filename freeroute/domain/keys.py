@@ -60,18 +60,19 @@ class Proofs:
 
     def began(self, candidate: Candidate, call: int, now: Now) -> None:
         """Note that *call* began; on a key that has not answered yet it is the one others wait for."""
-        if candidate.key.secret and not candidate.provider.is_local and not self._is_proven(candidate):
+        if self.is_proven(candidate):
+            return
+        if candidate.key.secret and not candidate.provider.is_local:
             self._first[_place(candidate)] = (call, now.mono)
 
     def ended(self, candidate: Candidate, call: int) -> None:
         """Note that *call* ended, however it did."""
-        place = _place(candidate)
-        if self._first and self._first.get(place, (0,))[0] == call:
+        if self._first and self._first.get(place := _place(candidate), (0,))[0] == call:
             del self._first[place]
 
     def answered(self, candidate: Candidate) -> bool:
         """Note that the key of *candidate* was served; say whether others may use it from now on only."""
-        if self._is_proven(candidate):
+        if self.is_proven(candidate):
             return False
         place = _place(candidate)
         self._proven[place] = candidate.key
@@ -99,8 +100,9 @@ class Proofs:
         self._recalled.clear()
         self._first = {k: v for k, v in self._first.items() if k in known}
 
-    def _is_proven(self, candidate: Candidate) -> bool:
-        known = self._proven.get(_place(candidate))
+    def is_proven(self, candidate: Candidate) -> bool:
+        """Say whether the key of *candidate* has answered."""
+        known = self._proven.get((candidate.provider.id, candidate.key.label))
         return known is not None and known.secret == candidate.key.secret
 
 

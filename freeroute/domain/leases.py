@@ -21,8 +21,10 @@ MOST_OUTPUT = 1_000_000
 ONE_EACH = (Unit.REQUESTS, Unit.CONCURRENCY)
 """Units of which every call takes one, whatever becomes of it."""
 
+_TOKENS = Unit.TOKENS  # what nearly every call is charged with; a member of an enum is looked up at length
 
-class Charge(Struct, frozen=True):
+
+class Charge(Struct, frozen=True, gc=False):
     """*amount* of a pool's unit. No call takes two charges of one pool: settings limit nothing twice."""
 
     pool: Pool
@@ -90,57 +92,53 @@ def _most_output(candidate: Candidate, prompt: int) -> int:
 
 def charges_of(candidate: Candidate, demand: Demand) -> tuple[Charge, ...]:
     """Return what *candidate*'s provider is expected to count for *demand* when the call is sent."""
-    precharged = 0
+    prompt, precharged = demand.prompt, 0.0
     if candidate.provider.precharge.output:
-        precharged = output_bound(candidate, demand) or 0
-    bound = DEFAULT_OUTPUT if demand.max_output is None else demand.max_output
-    expected = precharged or min(bound, DEFAULT_OUTPUT)
+        precharged += output_bound(candidate, demand) or 0
     charges = []
     for pool in candidate.pools:  # on the way of every choice
-        if (unit := pool.limit.unit) in ONE_EACH:
+        unit = pool.limit.unit
+        if unit is _TOKENS:
+            amount = prompt + precharged
+        elif unit in ONE_EACH:
             amount = 1.0
         else:
-            amount = _amount(unit, candidate, demand.prompt, precharged, expected)
+            amount = _amount(unit, candidate, demand, precharged)
         charges.append(Charge(pool, amount))
     return tuple(charges)
 
 
-def _amount(unit: Unit, candidate: Candidate, prompt: int, precharged: int, expected: int) -> float:
-    match unit:
-        case Unit.TOKENS:
-            return float(prompt + precharged)
-        case Unit.INPUT_TOKENS:
-            return float(prompt)
-        case Unit.OUTPUT_TOKENS:
-            return float(precharged)
-        case Unit.NEURONS:
-            return _priced(candidate.model.neurons, prompt, expected)
-        case _:  # Unit.USD, the last
-            return _priced(candidate.model.price, prompt, expected)
+def _amount(unit: Unit, candidate: Candidate, demand: Demand, precharged: float) -> float:
+    if unit is Unit.INPUT_TOKENS:
+        return float(demand.prompt)
+    if unit is Unit.OUTPUT_TOKENS:
+        return precharged
+    bound = DEFAULT_OUTPUT if demand.max_output is None else demand.max_output
+    price = candidate.model.neurons if unit is Unit.NEURONS else candidate.model.price
+    return _priced(price, demand.prompt, precharged or min(bound, DEFAULT_OUTPUT))
 
 
-def _priced(price: Price | None, prompt: int, completion: int) -> float:
+def _priced(price: Price | None, prompt: int, completion: float) -> float:
     return 0.0 if price is None else (prompt * price.input + completion * price.output) / 1_000_000
 
 
 def actual_amounts(candidate: Candidate, usage: Usage, charges: Sequence[Charge]) -> Mapping[str, float]:
     """Return by pool id what an answered call really took; requests and concurrency stay as charged."""
-    return {
-        charge.pool.id: _amount_of(charge.pool.limit.unit, candidate, usage)
-        for charge in charges
-        if charge.pool.limit.unit not in ONE_EACH
-    }
+    amounts: dict[str, float] = {}
+    for charge in charges:
+        pool = charge.pool
+        unit = pool.limit.unit
+        if unit is _TOKENS:
+            amounts[pool.id] = float(usage.prompt + usage.completion)
+        elif unit not in ONE_EACH:
+            amounts[pool.id] = _amount_of(unit, candidate, usage)
+    return amounts
 
 
 def _amount_of(unit: Unit, candidate: Candidate, usage: Usage) -> float:
-    match unit:
-        case Unit.TOKENS:
-            return float(usage.prompt + usage.completion)
-        case Unit.INPUT_TOKENS:
-            return float(usage.prompt)
-        case Unit.OUTPUT_TOKENS:
-            return float(usage.completion)
-        case Unit.NEURONS:
-            return _priced(candidate.model.neurons, usage.prompt, usage.completion)
-        case _:  # Unit.USD, the last
-            return _priced(candidate.model.price, usage.prompt, usage.completion)
+    if unit is Unit.INPUT_TOKENS:
+        return float(usage.prompt)
+    if unit is Unit.OUTPUT_TOKENS:
+        return float(usage.completion)
+    price = candidate.model.neurons if unit is Unit.NEURONS else candidate.model.price
+    return _priced(price, usage.prompt, usage.completion)

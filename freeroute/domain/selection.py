@@ -88,7 +88,7 @@ def another(need: Need, fit: Fit, standing: Standing, tried: Tried, now: Now, th
 def demand_at(candidate: Candidate, need: Need, standing: Standing, tried: Tried | None = None) -> Demand:
     """Return what *candidate* is to be asked for at the least, of what *need* allows."""
     demand = standing.sized(candidate, need.demand)
-    if tried is not None and (most := tried.outputs.get(candidate.id)) is not None:
+    if tried is not None and tried.outputs and (most := tried.outputs.get(candidate.id)) is not None:
         demand = Demand(demand.prompt, min(most, output_bound(candidate, demand) or most))
     if need.clamp and (least := least_bound(candidate, demand)) is not None:
         return Demand(demand.prompt, least)

@@ -106,7 +106,9 @@ class Standing(Undoing):
         blocked = self.blocked(candidate, now)
         if blocked is not None and blocked.kind in ("held", "off"):
             return blocked
-        short = self.shortage(charges, now) or self._following(candidate, now)
+        short = self.shortage(charges, now)
+        if short is None and self._returning:
+            short = self._following(candidate, now)
         if blocked is None:
             return short or self._proving(candidate, now)
         if short is None:
@@ -121,8 +123,7 @@ class Standing(Undoing):
             return Obstacle("off", "switched off by an operator", math.inf)
         if self._withdrawn and self._is_withdrawn(candidate):
             return Obstacle("off", "its key is used no more", math.inf)
-        hold = self.hold_on(candidate, now)
-        if hold is not None:
+        if self._holds and (hold := self.hold_on(candidate, now)) is not None:
             return Obstacle("quota" if hold.quota else "held", hold.reason, hold.until)
         return self._resting(candidate, now)
 
@@ -174,8 +175,6 @@ class Standing(Undoing):
 
     def _following(self, candidate: Candidate, now: Now) -> Obstacle | None:
         """Return the call under way that shows first whether *candidate* has quota again, or None."""
-        if not self._returning:
-            return None
         until = self._returning.busy_until(places_of(candidate), now)
         why = "the first call after a refusal is under way"
         return None if until is None else Obstacle("quota", why, until)
@@ -276,9 +275,9 @@ class Standing(Undoing):
             if back or not hold.quota:
                 self._lift(place)
             granted = granted or back
-        place = (candidate.provider.id, candidate.key.label)
-        if place not in self._proofs.proven:
-            self._changed.add(("key", *place))
+        if self._proofs.is_proven(candidate):  # as nearly always
+            return granted
+        self._changed.add(("key", candidate.provider.id, candidate.key.label))
         return self._proofs.answered(candidate) or granted
 
     def give_back(self, candidate: Candidate, trial: Trial) -> None:

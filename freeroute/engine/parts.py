@@ -1,6 +1,6 @@
 """What one attempt has a part in an answer: its stream until that ends, and the bookkeeping at its end."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from freeroute.clock import Clock, Now
 from freeroute.domain import effects
@@ -115,7 +115,7 @@ class Part:
             self._course.became(self.won.note, outcome)
         elif left is not None:
             self._course.became(self.won.note, left)
-        await self._settle(usage, now)
+        await self._counters.settle(self.won.leased.lease, self._actual(usage), now)
 
     def _judge(self, outcome: Outcome, usage: Usage | None, now: Now, *, left: bool) -> None:
         leased = self.won.leased
@@ -138,11 +138,11 @@ class Part:
         generating = now.mono - self.first_event_at.mono - (stream.unread if stream is not None else 0.0)
         speed.measured(first_event, tokens if tokens >= RATE_SAMPLE else 0, generating, now)
 
-    async def _settle(self, usage: Usage | None, now: Now) -> None:
-        won = self.won
-        if usage is not None and not usage.estimated:
-            self._standing.learn_size(won.leased.candidate, won.estimated, usage.prompt)
-        actual = (
-            None if usage is None else actual_amounts(won.leased.candidate, usage, won.leased.lease.charges)
-        )
-        await self._counters.settle(won.leased.lease, actual, now)
+    def _actual(self, usage: Usage | None) -> Mapping[str, float] | None:
+        """Return what *usage* is to the counters, and learn how far its prompt was estimated right."""
+        if usage is None:
+            return None
+        leased = self.won.leased
+        if not usage.estimated:
+            self._standing.learn_size(leased.candidate, self.won.estimated, usage.prompt)
+        return actual_amounts(leased.candidate, usage, leased.lease.charges)

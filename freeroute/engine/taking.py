@@ -7,7 +7,7 @@ from msgspec import Struct, structs
 from freeroute.clock import Clock
 from freeroute.domain.leases import least_bound
 from freeroute.domain.needs import Fit, Need, Tried
-from freeroute.domain.selection import Refusal, choice_of, choose
+from freeroute.domain.selection import Choice, choice_of, choose
 from freeroute.domain.standing import Standing
 from freeroute.engine.course import Course
 from freeroute.engine.leasing import Leased, Leasing
@@ -39,28 +39,29 @@ class Taking:
                 return leased
         # Those who wait come first: what they leave is free for whoever comes now.
         await self._room.serve()
+        leased = await self._at_once(need, fit, course.tried, course.until)
+        return leased or await self._later(need, fit, course)
+
+    async def _later(self, need: Need, fit: Fit, course: Course) -> Leased:
+        """Return the candidate that a turn brings in time, or the least bad one; raises as `next` does."""
         seeking = _Seeking(need, course.tried, fit)
-        leased = await self._found(seeking, course)
+        leased = await self._in_turn(seeking, course)
         if leased is None and any(least_bound(candidate, need.demand) is not None for _, candidate in fit):
             less = structs.replace(need, clamp=True)
             seeking = _Seeking(less, course.tried.with_less(), fit, seeking.turn_at)
-            leased = await self._found(seeking, course)
+            leased = await self._at_once(less, fit, seeking.tried, course.until)
+            leased = leased or await self._in_turn(seeking, course)
         if leased is None:
             await self._room.serve()  # what comes free as a caller's time ends is not its own
-            leased = await self._at_once(seeking, patience=self._clock.now().mono)
+            leased = await self._at_once(seeking.need, fit, seeking.tried, self._clock.now().mono)
         if leased is None:
             raise gave_up(course, seeking.need, fit, self._standing, self._clock.now(), seeking.turn_at)
         return leased
 
-    async def _found(self, seeking: "_Seeking", course: Course) -> Leased | None:
-        """Return what *seeking* finds now, or by waiting for a turn that comes in time."""
-        leased = await self._at_once(seeking, patience=course.until)
-        return leased or await self._in_turn(seeking, course)
-
-    async def _at_once(self, seeking: "_Seeking", patience: float) -> Leased | None:
+    async def _at_once(self, need: Need, fit: Fit, tried: Tried, patience: float) -> Leased | None:
         now = self._clock.now()
-        choice = choose(seeking.need, seeking.fit, self._standing, seeking.tried, now, patience)
-        return None if isinstance(choice, Refusal) else await self._leasing.take(choice, now)
+        choice = choose(need, fit, self._standing, tried, now, patience)
+        return await self._leasing.take(choice, now) if isinstance(choice, Choice) else None
 
     async def _in_turn(self, seeking: "_Seeking", course: Course) -> Leased | None:
         """Wait for a turn, if it comes in time."""
