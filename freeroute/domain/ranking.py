@@ -135,8 +135,10 @@ class Ranking:
     def best_first(self, need: Need, now: Now) -> Iterator[tuple[int, Candidate]]:
         """Return them best first for *need*, as they are *now*; to be used up before the next walk."""
         if len(self._fit) == 1:  # a model at one provider: there is nothing to put in order
-            yield self._fit[0]
-            return
+            return iter(self._fit)
+        return self._walked(need, now)
+
+    def _walked(self, need: Need, now: Now) -> Iterator[tuple[int, Candidate]]:
         leads = Leads(self._standing, now)
         self._walk += 1
         self._read_on(leads)

@@ -39,20 +39,25 @@ class Able:
         self._spared: frozenset[str] = frozenset()
         self._known: dict[str, bool] = {}  # by model: its keys are all alike in this
         self._all: list[tuple[int, Candidate]] | None = None
-        if not self:
+        self._is_any = self._has_any()
+        if not self._is_any:
             self._share, self._known = GENEROUS, {}
+            self._is_any = self._has_any()
         if need.features:
             self._spare(asked_features(need))
 
     def _spare(self, features: frozenset[str]) -> None:
         """Leave out who refused one of *features* lately, unless all did."""
         before, self._spared, self._known = self._known, features, {}
-        if not self:
+        if not self._has_any():
             self._spared, self._known = frozenset(), before
+
+    def _has_any(self) -> bool:
+        return any(map(self._admits, self._ranking.roomiest))
 
     def __bool__(self) -> bool:
         """Say whether there is any."""
-        return any(map(self._admits, self._ranking.roomiest))
+        return self._is_any
 
     @property
     def alike(self) -> int:
@@ -71,13 +76,16 @@ class Able:
         """Return them best first for *need*, which is the same but for how much it asks for."""
         if need.ties == "random":  # each call has an order of its own
             return sorted_fit(need, self, self._standing, now)
-        walk = self._ranking.best_first(need, now)
-        return (entry for entry in walk if self._admits(entry[1]))
+        # No generator: nearly always only the first is asked for, and to leave one midway costs an exception.
+        return filter(self._admits_entry, self._ranking.best_first(need, now))
 
     def _listed(self) -> list[tuple[int, Candidate]]:
         if self._all is None:
             self._all = [entry for entry in self._ranking if self._admits(entry[1])]
         return self._all
+
+    def _admits_entry(self, entry: tuple[int, Candidate]) -> bool:
+        return self._admits(entry[1])
 
     def _admits(self, candidate: Candidate) -> bool:
         known = self._known.get(candidate.name)

@@ -155,9 +155,10 @@ class Remembered:
         self._changed.add(("key", provider_id, label))
 
     def _touch(self, candidate: Candidate) -> None:
-        self._changed.add(("candidate", candidate.id))
-        self._changed.add(("provider", candidate.provider.id))
-        self._changed.add(("speed", candidate.name))
+        changed = self._changed
+        changed.add(("candidate", candidate.id))
+        changed.add(("provider", candidate.provider.id))
+        changed.add(("speed", candidate.name))
 
 
 def places_of(candidate: Candidate) -> tuple[tuple[str, ...], ...]:

@@ -65,9 +65,13 @@ class Sliding(Counter):
         slips, mono = self._slips, now.mono
         if slips and slips[0].mark <= mono:
             self._expire(now)
-        level = self.level + amount
-        slip = self._turnover.took(amount, mono + self.guard + self.limit.seconds, level, now)
-        self._add(slip)
+        mark = mono + self.guard + self.limit.seconds
+        slip = self._turnover.took(amount, mark, self.level + amount, now)
+        if slips and slips[-1].mark <= mark and len(slips) < self._merge_at:  # as nearly always
+            slips.append(slip)
+            self.level = slip.level
+        else:
+            self._add(slip)
         return slip
 
     def settle(self, slip: Slip, actual: float | None, now: Now) -> None:

@@ -262,15 +262,15 @@ class Standing(Undoing):
         own = self.breaker(candidate).begin_trial(now, forced=True)
         provider = self.provider_breaker(candidate.provider.id).begin_trial(now, forced=True)
         self._proofs.began(candidate, self._turn, now)
-        for place, hold in self._ended(candidate, now):
+        for place, hold in self._ended(candidate, now) if self._holds else ():
             if hold.quota:
                 self._returning.began(place, self._turn, now)
-        return Trial(own=own or 0, provider=provider or 0, call=self._turn)
+        return Trial(own or 0, provider or 0, self._turn)
 
     def answered(self, candidate: Candidate, trial: Trial, now: Now) -> bool:
         """Note that a call was served; say whether that lets others go, who had to wait for it."""
         granted = False
-        for place, hold in self._ended(candidate, now):
+        for place, hold in self._ended(candidate, now) if self._holds else ():
             back = hold.quota and self._returning.granted(place, trial.call)
             if back or not hold.quota:
                 self._lift(place)
@@ -290,8 +290,10 @@ class Standing(Undoing):
     def succeeded(self, candidate: Candidate, trial: Trial, now: Now) -> None:
         """Note a success."""
         self._touch(candidate)
-        self.breaker(candidate).success(now, trial.own)
-        self.provider_breaker(candidate.provider.id).success(now, trial.provider)
+        if (own := self._breakers.get(candidate.id)) is not None:  # else a reload forgot it
+            own.success(now, trial.own)
+        if (whole := self._provider_breakers.get(candidate.provider.id)) is not None:
+            whole.success(now, trial.provider)
         self._over(candidate, trial)
 
     def failed(self, candidate: Candidate, trial: Trial, kind: Kind, now: Now, *, jitter: float) -> None:

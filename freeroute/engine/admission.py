@@ -48,15 +48,14 @@ class Admission:
             began = now
         return lease
 
-    async def settle(self, lease: Lease | None, usage: Usage | None) -> None:
+    async def settle(self, lease: Lease, usage: Usage | None, now: Now) -> None:
         """End the *lease* of an answer that took *usage*; None leaves it as it was charged."""
-        if lease is not None:
-            actual = None if usage is None else _tokens(lease, usage.total)
-            await self._counters.settle(lease, actual, self._clock.now())
+        await self._counters.settle(lease, None if usage is None else _tokens(lease, usage), now)
 
     async def release(self, lease: Lease | None, taken: Usage | None = None) -> None:
         """End the *lease* of a request that nobody served: it counts, and of tokens only what was *taken*."""
-        await self.settle(lease, taken or Usage())
+        if lease is not None:
+            await self.settle(lease, taken or Usage(), self._clock.now())
 
     def told(self, client: Client | None, now: Now) -> dict[str, str]:
         """Return OpenAI's rate headers for *client* at *now*; none if it has no limits."""
@@ -78,9 +77,14 @@ def _charges(client: Client, demand: Demand) -> list[Charge]:
     return [Charge(pool, 1.0 if pool.limit.unit in ONE_EACH else prompt) for pool in client.pools]
 
 
-def _tokens(lease: Lease, total: int) -> dict[str, float]:
-    """Return *total* for each pool of a client's *lease* that counts tokens."""
-    return {c.pool.id: float(total) for c in lease.charges if c.pool.limit.unit not in ONE_EACH}
+def _tokens(lease: Lease, usage: Usage) -> dict[str, float]:
+    """Return all of *usage* for each pool of a client's *lease* that counts tokens."""
+    total, tokens = float(usage.prompt + usage.completion), {}
+    for charge in lease.charges:
+        pool = charge.pool
+        if pool.limit.unit not in ONE_EACH:
+            tokens[pool.id] = total
+    return tokens
 
 
 def _over_limit(client: Client, denied: Denied, now: Now) -> ApiError:

@@ -116,7 +116,7 @@ class AttemptLoop:
             now = self.clock.now()
             if course.counted >= self.routing.max_attempts or now.mono > course.last_start:
                 raise gave_up(course, need, fit, self.standing, now)
-            leased = await self._taking.next(need, fit, course, again)
+            leased = await self._taking.next(need, fit, course, again, now)
             again = None
             course.pressed = course.counted + 1 < self.routing.max_attempts and is_pressed(
                 call, need, fit, leased, course, self.standing, leased.at

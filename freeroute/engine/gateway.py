@@ -130,16 +130,17 @@ class Gateway:
                 any_provider = bool(self.catalogue.candidates)
                 raise nothing_fits(need, course, self.standing, self.clock.now(), any_provider=any_provider)
             won = await self.loop.run(call, need, fit, course)
+            now = self.clock.now()
             if lease is not None and won.known is not None:
                 # Nothing more comes of it: what it is told with has it counted already.
-                await self.admission.settle(lease, won.known)
+                await self.admission.settle(lease, won.known, now)
                 lease = None
         except BaseException as exc:
             self.in_flight -= 1
             await self.admission.release(lease, course.abandoned)
             self._failed(exc, course)
             raise
-        return self._serving(won, course, lease, self._continuation(call, need, course))
+        return self._serving(won, course, lease, now, self._continuation(call, need, course))
 
     def refuse(self, context: CallContext, asked: str, error: ApiError, *, stream: bool = False) -> None:
         """Record a request that was refused before it could be a call."""
@@ -248,9 +249,8 @@ class Gateway:
         )
 
     def _serving(
-        self, won: Won, course: Course, lease: Lease | None, continuation: Continuation | None
+        self, won: Won, course: Course, lease: Lease | None, now: Now, continuation: Continuation | None
     ) -> Serving:
-        now = self.clock.now()
         if course.conversation is not None:
             self.affinity.remember(course.conversation, won.leased.candidate.id, now)
         overhead = course.overhead(now)
@@ -260,7 +260,7 @@ class Gateway:
         async def done(serving: Serving, left: Outcome | None) -> None:
             self.in_flight -= 1
             if lease is not None:
-                await self.admission.settle(lease, serving.usage)
+                await self.admission.settle(lease, serving.usage, self.clock.now())
             self.loop.room.stir()
             if serving.continued and course.conversation is not None:
                 teller = serving.teller.won.leased.candidate

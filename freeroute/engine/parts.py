@@ -104,18 +104,20 @@ class Part:
             return
         self._ended = True
         left = left or (None if self._over else LEFT)
-        if self.won.sent.stream is not None:
-            self.won.sent.stream.abort()
-            self._course.dropped.update(self.won.sent.stream.lost)
-            self._course.lasted(self.won.note, self._clock.now().mono - self.won.leased.at.mono)
-        usage, outcome, now = self.usage, self.outcome, self._clock.now()
-        self._course.took(self.won.note, usage)
+        won, course, now = self.won, self._course, self._clock.now()
+        stream = won.sent.stream
+        if stream is not None:
+            stream.abort()
+            course.dropped.update(stream.lost)
+            course.lasted(won.note, now.mono - won.leased.at.mono)
+        usage, outcome = self.usage, self.outcome
+        course.took(won.note, usage)
         self._judge(outcome, usage, now, left=left is not None)
         if outcome.kind is not Kind.SERVED:
-            self._course.became(self.won.note, outcome)
+            course.became(won.note, outcome)
         elif left is not None:
-            self._course.became(self.won.note, left)
-        await self._counters.settle(self.won.leased.lease, self._actual(usage), now)
+            course.became(won.note, left)
+        await self._counters.settle(won.leased.lease, self._actual(usage), now)
 
     def _judge(self, outcome: Outcome, usage: Usage | None, now: Now, *, left: bool) -> None:
         leased = self.won.leased

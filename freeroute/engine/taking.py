@@ -4,7 +4,7 @@ import math
 
 from msgspec import Struct, structs
 
-from freeroute.clock import Clock
+from freeroute.clock import Clock, Now
 from freeroute.domain.leases import least_bound
 from freeroute.domain.needs import Fit, Need, Tried
 from freeroute.domain.selection import Choice, choice_of, choose
@@ -25,21 +25,24 @@ class Taking:
         self._room = room
         self._clock = clock
 
-    async def next(self, need: Need, fit: Fit, course: Course, again: Leased | None) -> Leased:
-        """Return the next candidate for *course*: the one had before if it is to be asked *again* and has
-        room, else the best; raises what to tell the caller.
+    async def next(self, need: Need, fit: Fit, course: Course, again: Leased | None, now: Now) -> Leased:
+        """Return the next candidate for *course* at *now*: the one had before if it is to be asked *again*
+        and has room, else the best; raises what to tell the caller.
 
         Only when none comes in time that is asked for all of the output, the bound may be cut.
         """
         if again is not None:
             demand = structs.replace(need.demand, max_output=again.max_output or need.demand.max_output)
             sized = self._standing.sized(again.candidate, demand)
-            leased = await self._leasing.take(choice_of(again.candidate, sized), self._clock.now())
+            leased = await self._leasing.take(choice_of(again.candidate, sized), now)
             if leased is not None:
                 return leased
         # Those who wait come first: what they leave is free for whoever comes now.
-        await self._room.serve()
-        leased = await self._at_once(need, fit, course.tried, course.until)
+        if len(self._room):
+            await self._room.serve()
+            now = self._clock.now()
+        choice = choose(need, fit, self._standing, course.tried, now, course.until)
+        leased = await self._leasing.take(choice, now) if isinstance(choice, Choice) else None
         return leased or await self._later(need, fit, course)
 
     async def _later(self, need: Need, fit: Fit, course: Course) -> Leased:

@@ -28,17 +28,23 @@ class MemoryCounters:
         self._guards: dict[str, Guard] = {}
         self._in_flight = 0
         self._touched: set[Cell] = set()
+        self._fitting: tuple[Sequence[Charge], Now] | None = None  # what was found to fit last, and when
         self._changed: set[Name] = set()
 
     def fits_at(self, charges: Sequence[Charge], now: Now) -> float:
         """Return when (mono) all *charges* fit together: ``now.mono`` if now, ``inf`` if never."""
-        return self._fit_at(charges, now)[0]
+        until, last = self._fit_at(charges, now)
+        self._fitting = (charges, now) if last is None else None
+        return until
 
     async def acquire(self, charges: Sequence[Charge], now: Now) -> Lease | Denied:
         """Take all of *charges* or none; say until when the one that fits last is taken."""
-        until, last = self._fit_at(charges, now)
-        if last is not None:
-            return Denied(until, last)
+        fitting, self._fitting = self._fitting, None
+        # Whoever chose them has just been told that these very charges fit: it comes with the same instant.
+        if fitting is None or fitting[0] is not charges or fitting[1] is not now:
+            until, last = self._fit_at(charges, now)
+            if last is not None:
+                return Denied(until, last)
         self._in_flight += 1
         return Lease(charges, self._hold(charges, now))
 
@@ -57,11 +63,11 @@ class MemoryCounters:
         """
         wider = False
         if lease.open:
-            owner = ""
+            owner, touch = "", self._touched.add
             slips: Sequence[Held] = lease.slips
             for cell, counter, slip in slips:
                 counter.confirm(slip, now)
-                self._touched.add(cell)
+                touch(cell)
                 if cell.owner != owner:  # once, as a rule
                     owner = cell.owner
                     guard = self._guards.get(owner) or self._guard_of(owner)
@@ -75,9 +81,10 @@ class MemoryCounters:
         if self._end(lease):
             known = actual or _NOTHING
             slips: Sequence[Held] = lease.slips
+            touch = self._touched.add
             for cell, counter, slip in slips:
                 counter.settle(slip, known.get(cell.name[1]), now)
-                self._touched.add(cell)
+                touch(cell)
 
     async def cancel(self, lease: Lease, now: Now) -> None:
         """End *lease* as if it had never been: nothing can have been counted."""
@@ -290,15 +297,16 @@ class MemoryCounters:
         """Take *charges*, whose cells are there since it was asked whether they fit."""
         slips: list[Held] = []
         owner, seconds = "", self._guard
+        cells, touch = self._cells, self._touched.add
         for charge in charges:
-            cell = self._cells[charge.pool.id]
+            cell = cells[charge.pool.id]
             if cell.owner != owner:  # once, as a rule
                 owner = cell.owner
                 seconds = guard.seconds(now) if (guard := self._guards.get(owner)) else self._guard
             counter = cell.counter
             counter.guard = seconds
             slips.append((cell, counter, counter.take(charge.amount, now)))
-            self._touched.add(cell)
+            touch(cell)
         return slips
 
     def _end(self, lease: Lease) -> bool:
@@ -336,8 +344,8 @@ class MemoryCounters:
         return before != (counter.used(now), counter.limit.amount)
 
     def _reading(self, pool: Pool, now: Now) -> Reading:
-        cell = self._cell(pool)
-        counter, learned = cell.present(now), cell.learned
+        cell = self._cells.get(pool.id) or self._cell(pool)
+        counter, learned = cell.present(now) if cell.measure is not None else cell.counter, cell.learned
         limit = counter.limit
         source, age = limit.confidence, 0.0
         if learned is not None:

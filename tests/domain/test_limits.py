@@ -133,6 +133,12 @@ class TestSliding:
         counter.cancel(counter.take(1, START), START)
         assert counter.resets_in(START) == 0
 
+    def test_what_was_given_back_is_not_waited_for(self):
+        counter = Sliding(limit(10), 0.0)
+        counter.take(4, START)
+        counter.cancel(counter.take(1, START.later(30)), START.later(30))
+        assert counter.resets_in(START.later(30)) == 30
+
     def test_fractions_that_do_not_add_up_exactly_still_fill_the_limit(self):
         counter = Sliding(limit(1.0), 0.0)
         for _ in range(10):

@@ -66,6 +66,17 @@ async def test_a_denial_takes_nothing_and_names_the_pool_that_is_back_last(store
     assert denied == Denied(math.inf, TOKENS)
 
 
+async def test_what_was_found_to_fit_is_not_taken_once_a_rival_has_taken_it(store, clock):
+    now, wanted = clock.now(), charges(60)
+    assert store.fits_at(wanted, now) == now.mono
+    await acquired(store, charges(60), now)
+    assert isinstance(await store.acquire(wanted, now), Denied)
+    assert store.fits_at(wanted, clock.advance(60)) == clock.now().mono
+    await acquired(store, charges(60), clock.now())
+    assert isinstance(await store.acquire(wanted, clock.advance(1)), Denied)
+    assert used(store, clock.now())[0] == 1
+
+
 async def test_no_charges_always_fit(store, clock):
     assert store.fits_at([], clock.now()) == clock.now().mono
     await store.settle(await acquired(store, [], clock.now()), None, clock.now())
