@@ -281,9 +281,8 @@ class RequestLog:
         if not log.is_enabled_for(level):
             return
         line = self._line
-        if (
-            line is not None and self._processors[0] is line
-        ):  # the only step: structlog would add nothing to it
+        # As the only step: structlog would add nothing to it.
+        if line is not None and self._processors[0] is line:
             self._out.msg(line.of_request(_LEVELS[level], receipt))
         else:
             log.log(level, _REQUEST, **_line(receipt))
