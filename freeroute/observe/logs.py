@@ -211,8 +211,10 @@ class _TextLine(_Line):
             return super().of_request(level, receipt)
         names = (receipt.status, receipt.asked, receipt.provider, receipt.model, receipt.client)
         begin, end = self._scrub.alike.get(names) or self._alike(names, level, receipt)
+        first = receipt.first_event if receipt.stream else None
+        shown = f" first_ms={_milliseconds(first)}" if first is not None else ""
         return (
-            f"{self._time()} {begin} ms={_milliseconds(receipt.total)}"
+            f"{self._time()} {begin} ms={_milliseconds(receipt.total)}{shown}"
             f" overhead_ms={_milliseconds(receipt.overhead)} tokens_in={usage.prompt}"
             f" tokens_out={usage.completion}{end} id={self._scrub.one_line(receipt.request_id)}"
         )
@@ -303,8 +305,7 @@ def _went_well(receipt: Receipt) -> bool:
     notes = receipt.attempts
     return (
         (receipt.code is None and len(notes) == 1 and notes[0].kind is Kind.SERVED)
-        and not (receipt.stream or receipt.dropped or receipt.skipped or receipt.continued)
-        and not receipt.unrecorded
+        and not (receipt.dropped or receipt.skipped or receipt.continued or receipt.unrecorded)
         and receipt.trace is None
     )
 
