@@ -276,10 +276,12 @@ class RequestLog:
     def saw(self, receipt: Receipt) -> None:
         """Take note of a finished request."""
         log = self._log or self._bound()
-        for note in receipt.attempts:
-            if note.kind in _TOLD:
-                log.warning(_TOLD[note.kind], **_whose(note))
-        level = logging.WARNING if _went_wrong(receipt) else logging.INFO
+        level = logging.INFO
+        if not _went_well(receipt):
+            for note in receipt.attempts:
+                if note.kind in _TOLD:
+                    log.warning(_TOLD[note.kind], **_whose(note))
+            level = logging.WARNING if _went_wrong(receipt) else logging.INFO
         if not log.is_enabled_for(level):
             return
         line = self._line
@@ -304,7 +306,8 @@ def _went_well(receipt: Receipt) -> bool:
     """Say whether there is nothing to tell of *receipt* but who answered, and what it took."""
     notes = receipt.attempts
     return (
-        (receipt.code is None and len(notes) == 1 and notes[0].kind is Kind.SERVED)
+        (receipt.code is None and receipt.status < 400)
+        and (len(notes) == 1 and notes[0].kind is Kind.SERVED)
         and not (receipt.dropped or receipt.skipped or receipt.continued or receipt.unrecorded)
         and receipt.trace is None
     )

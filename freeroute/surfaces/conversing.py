@@ -204,7 +204,7 @@ class Conversations:
             surface,
             caller.client,
             caller.queue,
-            trace=trace_of(request.header(b"traceparent")),
+            trace=trace_of(request.header(b"traceparent")) if b"traceparent" in request.headers else None,
             dice=self._dice(),
             hop=caller.hop,
         )
