@@ -139,8 +139,10 @@ class Sizes:
 
     def __init__(self, text: bytes, around: int = 0) -> None:
         """Count the kinds of characters of *text*, in UTF-8; so many tokens are *around* it."""
-        self._counts = _counted(_sample(text))
-        self._scale = MARGIN if len(text) <= SAMPLED else MARGIN * len(text) / SAMPLED
+        if len(text) <= SAMPLED:
+            self._counts, self._scale = _counted(text), MARGIN
+        else:
+            self._counts, self._scale = _counted(_sample(text)), MARGIN * len(text) / SAMPLED
         self._around = around
         self._known: dict[int, int] = {}
 
@@ -162,8 +164,6 @@ class Sizes:
 
 
 def _sample(text: bytes) -> bytes:
-    if len(text) <= SAMPLED:
-        return text
     size = SAMPLED // _SLICES
     step = (len(text) - size) / (_SLICES - 1)
     return b"".join([text[round(i * step) : round(i * step) + size] for i in range(_SLICES)])

@@ -158,7 +158,7 @@ class Gateway:
 
     def _course(self, context: CallContext, asked: str, *, stream: bool) -> Course:
         context.trace = context.trace or begun(self._rng, self.traced)
-        return Course(context=context, asked=asked, stream=stream)
+        return Course(context, asked, stream)
 
     def _need(self, call: ChatCall, context: CallContext, course: Course) -> Need:
         targets = targets_of(self.names, call, course, self.offers)
@@ -204,7 +204,7 @@ class Gateway:
                 wanted = context.client.max_wait
                 most = min(wanted, most)
             wanted = wanted if context.max_wait is None else context.max_wait
-            course.until = min(arrived + min(wanted, most), course.last_start)
+            course.until = arrived + min(wanted, most, routing.deadline)
 
     def _wants_no_train(self, client: Client | None) -> bool:
         return self.no_train or (client is not None and client.no_train)
@@ -269,8 +269,8 @@ class Gateway:
 
         part = self._part(won, course, now)
         if course.transcript is None:
-            return Serving(part, headers=told, done=done, continuation=continuation)
-        return Overheard(course.transcript, part, headers=told, done=done, continuation=continuation)
+            return Serving(part, told, done, continuation)
+        return Overheard(course.transcript, part, told, done, continuation)
 
     # --- looking and steering ----------------------------------------------------------------------
 

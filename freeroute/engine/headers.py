@@ -19,7 +19,7 @@ def told(course: Course, candidate: Candidate | None, overhead: float) -> dict[s
     """Return the ``x-freeroute-*`` headers of an answer by *candidate* (None: no answer came)."""
     headers = {
         "x-freeroute-attempts": str(len(course.notes)),
-        "x-freeroute-queue-ms": f"{course.queued * 1000:.0f}",
+        "x-freeroute-queue-ms": f"{course.queued * 1000:.0f}" if course.queued else "0",
         "x-freeroute-overhead-ms": f"{overhead * 1000:.1f}" if overhead > 0.0 else "0.0",
     }
     if candidate is not None:

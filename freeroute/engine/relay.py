@@ -25,7 +25,6 @@ class Serving:
     def __init__(
         self,
         part: Part,
-        *,
         headers: dict[str, str],
         done: Callable[["Serving", Outcome | None], Awaitable[None]],
         continuation: Continuation | None = None,
@@ -152,9 +151,9 @@ class Serving:
 class Overheard(Serving):
     """An answer that is taken down as it is told."""
 
-    def __init__(self, transcript: Transcript, part: Part, **given: Any) -> None:
+    def __init__(self, transcript: Transcript, part: Part, *given: Any) -> None:
         """Tell what `Serving` does, and let *transcript* hear it."""
-        super().__init__(part, **given)
+        super().__init__(part, *given)
         self._transcript = transcript
         if self.body is not None:
             transcript.hear((self.body,))

@@ -211,8 +211,10 @@ class _TextLine(_Line):
             return super().of_request(level, receipt)
         names = (receipt.status, receipt.asked, receipt.provider, receipt.model, receipt.client)
         begin, end = self._scrub.alike.get(names) or self._alike(names, level, receipt)
+        first = receipt.first_event if receipt.stream else None
+        shown = f" first_ms={_milliseconds(first)}" if first is not None else ""
         return (
-            f"{self._time()} {begin} ms={_milliseconds(receipt.total)}"
+            f"{self._time()} {begin} ms={_milliseconds(receipt.total)}{shown}"
             f" overhead_ms={_milliseconds(receipt.overhead)} tokens_in={usage.prompt}"
             f" tokens_out={usage.completion}{end} id={self._scrub.one_line(receipt.request_id)}"
         )
@@ -274,16 +276,17 @@ class RequestLog:
     def saw(self, receipt: Receipt) -> None:
         """Take note of a finished request."""
         log = self._log or self._bound()
-        for note in receipt.attempts:
-            if note.kind in _TOLD:
-                log.warning(_TOLD[note.kind], **_whose(note))
-        level = logging.WARNING if _went_wrong(receipt) else logging.INFO
+        level = logging.INFO
+        if not _went_well(receipt):
+            for note in receipt.attempts:
+                if note.kind in _TOLD:
+                    log.warning(_TOLD[note.kind], **_whose(note))
+            level = logging.WARNING if _went_wrong(receipt) else logging.INFO
         if not log.is_enabled_for(level):
             return
         line = self._line
-        if (
-            line is not None and self._processors[0] is line
-        ):  # the only step: structlog would add nothing to it
+        # As the only step: structlog would add nothing to it.
+        if line is not None and self._processors[0] is line:
             self._out.msg(line.of_request(_LEVELS[level], receipt))
         else:
             log.log(level, _REQUEST, **_line(receipt))
@@ -303,9 +306,9 @@ def _went_well(receipt: Receipt) -> bool:
     """Say whether there is nothing to tell of *receipt* but who answered, and what it took."""
     notes = receipt.attempts
     return (
-        (receipt.code is None and len(notes) == 1 and notes[0].kind is Kind.SERVED)
-        and not (receipt.stream or receipt.dropped or receipt.skipped or receipt.continued)
-        and not receipt.unrecorded
+        (receipt.code is None and receipt.status < 400)
+        and (len(notes) == 1 and notes[0].kind is Kind.SERVED)
+        and not (receipt.dropped or receipt.skipped or receipt.continued or receipt.unrecorded)
         and receipt.trace is None
     )
 

@@ -135,7 +135,8 @@ class Metrics:
             self._attempted(note, operation)
             if note.usage is not None:
                 self._used(operation, note, receipt.client, note.usage)
-        self._mishaps(receipt, served=not alike.error)
+        if len(receipt.attempts) > 1 or receipt.skipped or receipt.continued:
+            self._mishaps(receipt, served=not alike.error)
 
     def _alike(self, receipt: Receipt) -> _Requests:
         """Return the series of requests like that of *receipt*."""
@@ -210,9 +211,9 @@ class Metrics:
         self._families.client_tokens.of(self._client(client), kind).inc(amount)
 
     def _mishaps(self, receipt: Receipt, *, served: bool) -> None:
-        """Count what was mended on the way, or not: most requests have nothing of it."""
+        """Count what was mended on the way, or not."""
         to = self._families
-        for note, _ in pairwise(receipt.attempts) if len(receipt.attempts) > 1 else ():
+        for note, _ in pairwise(receipt.attempts):
             if note.kind not in _NO_FALLBACK:
                 to.fallbacks.of(note.provider, note.kind.value, str(served).lower()).inc()
         if receipt.skipped:

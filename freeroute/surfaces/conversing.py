@@ -181,10 +181,10 @@ class Conversations:
             except ApiError as error:
                 self.gateway.refuse(context, "", error)
                 raise
-            if isinstance(asked, Known):
-                await request.reply(200, asked.body)
-            else:
+            if isinstance(asked, Asked):
                 await self._serve(request, asked, context, ask, commented=commented)
+            else:
+                await request.reply(200, asked.body)
 
         return answer
 
@@ -199,12 +199,12 @@ class Conversations:
     def _context(self, request: Request, surface: str) -> CallContext:
         caller = request.caller
         return CallContext(
-            request_id=request.id,
-            received=self.clock.now(),
-            surface=surface,
-            client=caller.client,
-            queue=caller.queue,
-            trace=trace_of(request.header(b"traceparent")),
+            request.id,
+            self.clock.now(),
+            surface,
+            caller.client,
+            caller.queue,
+            trace=trace_of(request.header(b"traceparent")) if b"traceparent" in request.headers else None,
             dice=self._dice(),
             hop=caller.hop,
         )

@@ -6,12 +6,12 @@ import secrets
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeGuard
 from urllib.parse import parse_qs
 
 import msgspec
 import structlog
-from litestar.types import HTTPReceiveMessage, Receive, Scope, Send, WebSocketReceiveMessage
+from litestar.types import HTTPReceiveMessage, HTTPRequestEvent, Receive, Scope, Send, WebSocketReceiveMessage
 from msgspec import Struct
 
 from freeroute.domain.clients import Client
@@ -93,6 +93,12 @@ _IDS_AT_ONCE = 64
 _ids = _drawn_ids()
 
 
+def _sound_id(given: bytes) -> str:
+    """Return the id that was *given* if it may stand in a header and in a log, else one of ours."""
+    text = given.decode("latin-1")
+    return text if _REQUEST_ID.fullmatch(text) else new_request_id()
+
+
 def trace_of(value: str | None) -> Trace | None:
     """Return a span of ours below that of the caller's ``traceparent``; None if that is missing or wrong."""
     match = _TRACEPARENT.fullmatch(value) if value else None
@@ -156,7 +162,8 @@ class Request:
         self._send = send
         self.method: str = scope["method"]  # type: ignore[typeddict-item]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.id = self._choose_id()
+        given = self.headers.get(b"x-request-id")
+        self.id = new_request_id() if given is None else _sound_id(given)
         self.params: dict[str, str] = {}  # the parts of the path its route has names for
         self.caller = _NOBODY_YET
         self.admit: Callable[[], Caller] = (
@@ -168,10 +175,6 @@ class Request:
             (b"x-request-id", self.id.encode("ascii")),
             (b"x-content-type-options", b"nosniff"),
         ]
-
-    def _choose_id(self) -> str:
-        given = self.header(b"x-request-id")
-        return given if given is not None and _REQUEST_ID.fullmatch(given) else new_request_id()
 
     def header(self, name: bytes) -> str | None:
         """Return the header *name* (lower case) as text, or None."""
@@ -210,11 +213,14 @@ class Request:
         if declared.isdigit() and (len(declared) > 18 or int(declared) > bounds.limit):
             raise _too_large(bounds.limit)
         first = Started(self.receive())
+        if first.is_over and _is_whole(first.result, bounds.limit):
+            return first.result["body"]  # as nearly always: all of it was there, and needs no timer
+        return await self._pieces(first, bounds)
+
+    async def _pieces(self, first: Started[_Received], bounds: BodyBounds) -> bytes:
         body = _Body(bounds.limit)
-        if first.is_over and not body.take(first.result):
-            return body.whole  # as nearly always: all of it was there, and needs no timer
         due = asyncio.get_running_loop().time() + bounds.timeout
-        coming: Awaitable[_Received] = self.receive() if first.is_over else first
+        coming: Awaitable[_Received] = first
         try:
             async with asyncio.timeout_at(due + body.earned) as patience:
                 while body.take(await coming):
@@ -305,6 +311,11 @@ class _Body:
     def whole(self) -> bytes:
         """Return what came."""
         return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+
+
+def _is_whole(message: _Received, limit: int) -> TypeGuard[HTTPRequestEvent]:
+    """Say whether *message* is a whole body of at most *limit* bytes."""
+    return message["type"] == "http.request" and not message["more_body"] and len(message["body"]) <= limit
 
 
 def _too_large(limit: int) -> TooLarge:

@@ -1,7 +1,7 @@
 """The ASGI application: every route of every surface, and an answer in OpenAI's shape to all the rest."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import lru_cache
 from pathlib import Path
@@ -33,7 +33,7 @@ from freeroute.surfaces.ollama import OllamaSurface
 from freeroute.surfaces.openai import OpenAiSurface
 from freeroute.surfaces.operator import OperatorGateway, OperatorSurface, Render
 from freeroute.surfaces.responses.surface import ResponsesSurface
-from freeroute.surfaces.routes import Route, handlers
+from freeroute.surfaces.routes import Route, Straight, handlers
 from freeroute.surfaces.sessions import SessionSurface
 from freeroute.surfaces.static import DashboardSurface
 
@@ -115,7 +115,7 @@ def build_asgi(
         responses,
     )
     return _Application(
-        handlers(table, guard),
+        *handlers(table, guard),
         openapi_config=None,
         logging_config=None,
         debug=False,
@@ -131,10 +131,12 @@ class _Application(Litestar):
     for each piece of a stream.
     """
 
-    def __init__(self, handlers: Sequence[ASGIRouteHandler], **given: Any) -> None:
-        """Serve *handlers*."""
+    def __init__(
+        self, handlers: Sequence[ASGIRouteHandler], straight: Mapping[str, Straight], **given: Any
+    ) -> None:
+        """Serve *handlers*, and *straight* what goes past the framework, by its path."""
         super().__init__(handlers, **given)
-        self._straight = {path: one.fn for one in handlers if not one.is_mount for path in one.paths}
+        self._straight = straight
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer a request; what is unusual about one is for the framework to judge."""

@@ -1,7 +1,8 @@
 """Routes: what a path answers to, what it asks of callers, and the one way every request goes through."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any
 
 from litestar import asgi
 from litestar.handlers import ASGIRouteHandler
@@ -67,8 +68,12 @@ class Route(Struct, frozen=True):
         return found
 
 
-def handlers(routes: Sequence[Route], guard: Guard) -> list[ASGIRouteHandler]:
-    """Return *routes* as Litestar takes them: raw ASGI, nothing in between.
+Straight = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
+"""Answers a request to the path of a route, past the framework."""
+
+
+def handlers(routes: Sequence[Route], guard: Guard) -> tuple[list[ASGIRouteHandler], dict[str, Straight]]:
+    """Return *routes* as Litestar takes them, raw ASGI with nothing in between, and by path the way past it.
 
     A route without parameters is looked up by its path. Litestar's raw routes cannot have parameters, so the
     others, and paths that lead nowhere, share one handler below the root.
@@ -81,18 +86,26 @@ def handlers(routes: Sequence[Route], guard: Guard) -> list[ASGIRouteHandler]:
         if route.path != "/" and "{" not in route.path:
             exact.setdefault(route.path, []).append(route)
     others = [route for route in ordered if route.path not in exact]
-    return [*(_exact(found, guard) for found in exact.values()), _others(others, guard)]
+    straight = {path: _straight(found, guard) for found in exact.values() for path in found[-1].paths}
+    return [*(_exact(path, found) for path, found in straight.items()), _others(others, guard)], straight
 
 
-def _exact(routes: Sequence[Route], guard: Guard) -> ASGIRouteHandler:
+def _straight(routes: Sequence[Route], guard: Guard) -> Straight:
     *some, rest = routes
 
-    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+    def begin(scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         request = Request(scope, receive, send)
         route = next((one for one in some if one.is_for(request)), rest) if some else rest
-        await answer(route, guard, request)
+        return answer(route, guard, request)
 
-    return asgi(rest.paths, copy_scope=False)(handle)
+    return begin
+
+
+def _exact(path: str, straight: Straight) -> ASGIRouteHandler:
+    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+        await straight(scope, receive, send)
+
+    return asgi(path, copy_scope=False)(handle)
 
 
 def _others(routes: Sequence[Route], guard: Guard) -> ASGIRouteHandler:

@@ -67,7 +67,7 @@ class ChatCall(Struct):
     dropped: tuple[str, ...] = ()
 
 
-class CallContext(Struct, kw_only=True):
+class CallContext(Struct):
     """What surrounds a call: who asks, under which id, and what they allow.
 
     *client* is None while none is configured; *queue* names whose turn it is; *received* is when the

@@ -54,7 +54,7 @@ def _half_character(body: bytes) -> str | None:
 
 def _decoded(body: bytes) -> ChatCall:
     raw = given = split(body)
-    if b"null" in body:
+    if _NULL in raw.values():
         given = {name: value for name, value in raw.items() if value != _NULL}
     models = _models(given)
     model = _model(given, models)

@@ -167,6 +167,7 @@ def test_a_stream_that_others_went_on_with_says_how_often(written):
         code=st.sampled_from([None, "truncated"]),
         skipped=st.integers(0, 2),
         stream=st.booleans(),
+        first_event=st.none() | st.floats(0, 1000),
     )
 )
 def test_a_line_that_is_filled_in_is_that_of_its_event(receipt):
