@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from litestar import asgi
@@ -168,7 +169,8 @@ async def answer(route: Route, guard: Guard, request: Request) -> None:
 
 def _admit(route: Route, guard: Guard, request: Request) -> None:
     key = request.query(route.key_in_query) if route.key_in_query is not None else None
-    request.admit = lambda: guard.admit(request.headers, request.peer, route.asks(request.method), key)
+    # It must not hold the request, which holds it: what is in a ring waits for the collector.
+    request.admit = partial(guard.admit, request.headers, request.peer, route.asks(request.method), key)
     try:
         request.caller = request.admit()
     except ApiError as error:

@@ -1,0 +1,46 @@
+"""What a finished request took is free at once: nothing of it waits for the collector, which stops everybody."""
+
+import asyncio
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+from types import CoroutineType
+from typing import Any
+
+import pytest
+
+from freeroute.domain.leases import Lease
+from freeroute.surfaces.http import Request
+from freeroute.wire.chat import ChatCall
+from tests.support.live import live, pair
+
+_KINDS = (Request, ChatCall, Lease)
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def _left() -> list[Any]:
+    """Return what requests are made of and is still there."""
+    waiting = [one for one in gc.get_objects() if type(one) is CoroutineType]
+    answering = [one for one in waiting if one.__qualname__.startswith("Conversations.")]
+    return [one for one in gc.get_objects() if type(one) in _KINDS] + answering
+
+
+@pytest.mark.usefixtures("uncollected")
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("fault", [None, 500, 429])
+async def test_nothing_of_a_finished_request_waits_for_the_collector(tmp_path: Path, stream, fault):
+    async with live(tmp_path, pair()) as gateway:
+        for _ in range(3):
+            await gateway.script("groq", fault)
+            assert (await gateway.ask(stream=stream)).status == 200
+        await gateway.http.aclose()
+        async with asyncio.timeout(5):
+            while _left():  # noqa: ASYNC110 - nothing tells that an object is gone
+                await asyncio.sleep(0)
