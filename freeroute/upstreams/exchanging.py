@@ -14,7 +14,7 @@ from freeroute.domain.tasks import Task
 from freeroute.engine.ports import Sent, Terms
 from freeroute.upstreams.bodies import error_body
 from freeroute.upstreams.faults import before_answer
-from freeroute.upstreams.heads import JSON, content_type, request_headers
+from freeroute.upstreams.heads import JSON, RequestHeaders, content_type
 from freeroute.upstreams.rates import facts_of
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
 from freeroute.upstreams.verdicts import judge_inside, judge_response
@@ -30,6 +30,7 @@ class Exchanges:
         """Send through *transport*."""
         self._transport = transport
         self._clock = clock
+        self._headers = RequestHeaders()
 
     async def make(
         self,
@@ -49,7 +50,7 @@ class Exchanges:
         the content type *kind*, and its answer to be of *accept*.
         """
         try:
-            headers = request_headers(candidate, terms, kind, accept)
+            headers = self._headers.of(candidate, terms, kind, accept)
         except ValueError:
             return Sent(Outcome(Kind.KEY_INVALID, detail="the key cannot stand in a header", counted=False))
         began = self._clock.now()

@@ -2,7 +2,7 @@
 
 import asyncio
 import select
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import cast
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -97,6 +97,7 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._sending = False
         self._writable: asyncio.Future[None] | None = None
+        self._poll: select.poll | None = None
 
     # --- what is asked ---------------------------------------------------------------------------------
 
@@ -116,8 +117,10 @@ class Connection(asyncio.Protocol):
         if not self.is_open:
             return False
         # What the event loop has not read yet would be taken for the next answer.
-        poll = select.poll()
-        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        poll = self._poll
+        if poll is None:
+            poll = self._poll = select.poll()
+            poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
         return not poll.poll(0)
 
     def expect(self, answer: Answer) -> None:
@@ -127,11 +130,15 @@ class Connection(asyncio.Protocol):
         self._head_size = 0
         self._chunk_announced = False
 
-    async def send(self, head: bytes, body: bytes) -> None:
-        """Send a request; a large body in pieces as the peer takes them, and no more once it has answered."""
+    def send(self, head: bytes, body: bytes) -> Awaitable[None] | None:
+        """Send a request at once; for one with a large body return what does, as far as it is awaited."""
         if len(body) <= _PIECE:
             self.transport.write(head + body)
-            return
+            return None
+        return self._send_on(head, body)
+
+    async def _send_on(self, head: bytes, body: bytes) -> None:
+        """Send a large body in pieces as the peer takes them, and no more once it has answered."""
         answer = self.answer
         assert answer is not None
         self._sending = True
@@ -263,10 +270,12 @@ class Connection(asyncio.Protocol):
             self._interim = True
             answer.headers.clear()
             return
-        answer.framed = any(
+        keeps_alive = self._parser.should_keep_alive()
+        # What keeps its connection says where it ends: few heads have to be looked through.
+        answer.framed = keeps_alive or any(
             name.lower() in (b"content-length", b"transfer-encoding") for name, _ in answer.headers
         )
-        self.keeps_alive = self._parser.should_keep_alive() and not self._sending
+        self.keeps_alive = keeps_alive and not self._sending
         if status == _IDLE_TOO_LONG and answer.reused and not self.keeps_alive:
             # It was on its way before we asked (RFC 9110, 15.5.9), as a close without a word would have been.
             self.abort(Disconnected(f"{self.where} closed the connection", reused=True))

@@ -156,7 +156,7 @@ async def _tunnel(connection: Connection, target: Target, proxy: Proxy) -> None:
     connection.expect(answer)
     there = f"{target.host}:{target.port}".encode()
     head = b"CONNECT %b HTTP/1.1\r\nhost: %b\r\n%b\r\n" % (there, there, proxy.authorization)
-    await connection.send(head, b"")
+    connection.send(head, b"")
     await answer.head
     if answer.status != 200:
         raise Refused(f"{target.where}: the proxy answered {answer.status}")

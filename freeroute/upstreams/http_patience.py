@@ -28,8 +28,8 @@ class Patience:
         "_seconds",
         "_timer",
         "_waiting",
+        "_waits_since",
         "answer_by",
-        "began",
         "deadlines",
         "ends_at",
         "sent_in",
@@ -39,7 +39,7 @@ class Patience:
         """Begin now."""
         self._loop = asyncio.get_running_loop()
         self.deadlines = deadlines
-        self.began = mono()
+        self._waits_since = 0.0  # the machine's time, once anything is awaited before all is sent
         self.sent_in = 0.0
         now = self._loop.time()
         self.ends_at = now + deadlines.total
@@ -63,6 +63,7 @@ class Patience:
 
     async def within(self, phase: Phase, seconds: float, awaited: Awaitable[T]) -> T:
         """Await something, for at most *seconds* and what is left of the whole."""
+        self._waits_since = self._waits_since or mono()
         timer = asyncio.timeout_at(self.until(phase, seconds, self._loop.time()))
         try:
             async with timer:
@@ -70,15 +71,20 @@ class Patience:
         except TimeoutError:
             raise TimedOut(self._phase, self._seconds) from None
 
-    async def head(self, sending: Awaitable[None], answer: Answer, at: float) -> None:
-        """Have the request sent, and await the head of its *answer* until *at*."""
-        self._watch(answer.head, at)
-        try:
-            await sending
-            self.sent_in = mono() - self.began
-            await answer.head
-        finally:
-            self._waiting = None
+    def head(self, answer: Answer) -> None:
+        """Begin the wait for the head of *answer*."""
+        seconds = self.deadlines.first_byte
+        self._watch(answer.head, self.until(Phase.FIRST_BYTE, seconds, self._loop.time()))
+
+    async def sending(self, sending: Awaitable[None]) -> None:
+        """Await that a large body is sent, which the wait for the head ends."""
+        self._waits_since = self._waits_since or mono()
+        await sending
+
+    def sent(self) -> None:
+        """Note that all is sent."""
+        if self._waits_since:
+            self.sent_in = mono() - self._waits_since
 
     def waiting(self, answer: Answer) -> "asyncio.Future[None]":
         """Return what is done once more of the body of *answer* has come; raise if all time is spent."""
