@@ -7,6 +7,7 @@ from typing import cast
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from freeroute.upstreams.http_alarm import Alarm
 from freeroute.upstreams.transport import Disconnected, ProtocolError, TransportError, Truncated
 
 _HEAD_BYTES = 32 * 1024
@@ -98,6 +99,7 @@ class Connection(asyncio.Protocol):
         self._sending = False
         self._writable: asyncio.Future[None] | None = None
         self._poll: select.poll | None = None
+        self.alarm = Alarm()
 
     # --- what is asked ---------------------------------------------------------------------------------
 
@@ -212,6 +214,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End; a body without a length ends with its connection, if that ended in peace."""
         self.is_open = False
+        self.alarm.stop()
         self.resume_writing()
         answer = self.answer
         if answer is None:
@@ -251,14 +254,15 @@ class Connection(asyncio.Protocol):
         answer = self.answer
         if answer is None:
             return
-        self._head_size += len(name) + len(value)
+        self._head_size = size = self._head_size + len(name) + len(value)
         if answer.status:
-            if self._head_size > _HEAD_BYTES:
+            if size > _HEAD_BYTES:
                 self._cut(answer)
             return
-        if self._head_size > _HEAD_BYTES or len(answer.headers) >= _HEAD_FIELDS:
+        headers = answer.headers
+        headers.append((name, value))
+        if size > _HEAD_BYTES or len(headers) > _HEAD_FIELDS:
             raise ProtocolError("the answer's head is too large")
-        answer.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Tell that the head is there; an interim one is passed over."""

@@ -35,12 +35,10 @@ def head(method: str, target: Target, fields: Fields, length: int) -> bytes:
     """Return the head of a request with a body of so many bytes; raises ProtocolError for HEAD."""
     if method == "HEAD":
         raise ProtocolError("the request cannot be sent")
-    lines = fields.lines
+    lines = method.encode() + target.begins + fields.lines
     if target.proxy is not None and not target.is_tls:
         lines += target.proxy.authorization
-    told = b"content-length: %d\r\n" % length if length else b""
-    start = method.encode(), target.line, target.host_header
-    return b"%b %b HTTP/1.1\r\nhost: %b\r\n%b%b\r\n" % (*start, lines, told)
+    return lines + (b"content-length: %d\r\n\r\n" % length if length else b"\r\n")
 
 
 def _fields_of(headers: Headers) -> Fields:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from freeroute.clock import mono
+from freeroute.upstreams.http_alarm import Alarm
 from freeroute.upstreams.http_connection import Answer
 from freeroute.upstreams.transport import Deadlines, Phase, TimedOut
 
@@ -13,22 +14,17 @@ T = TypeVar("T")
 
 
 class Patience:
-    """The deadlines of one exchange, and which of them runs.
-
-    Its waits share one timer, which is put off when it rings too early: a stream waits for every event, and
-    a timer costs as much as half of what else is done about one.
-    """
+    """The deadlines of one exchange, and which of them runs; its *alarm* is that of its connection."""
 
     __slots__ = (
         "_due",
         "_left_at",
         "_loop",
         "_phase",
-        "_rings_at",
         "_seconds",
-        "_timer",
         "_waiting",
         "_waits_since",
+        "alarm",
         "answer_by",
         "deadlines",
         "ends_at",
@@ -46,8 +42,7 @@ class Patience:
         self.answer_by = now + deadlines.answer
         self._left_at = math.inf  # when the reader of the body went away with a piece of it
         self._phase, self._seconds = Phase.TOTAL, deadlines.total
-        self._timer: asyncio.TimerHandle | None = None
-        self._rings_at = math.inf
+        self.alarm: Alarm | None = None
         self._waiting: asyncio.Future[None] | None = None
         self._due = math.inf  # when whoever waits has waited long enough
 
@@ -119,27 +114,21 @@ class Patience:
         return now
 
     def over(self) -> None:
-        """Ring no more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        """Wait no more."""
+        if self.alarm is not None:
+            self.alarm.leave()
+
+    def rung(self, at: float) -> None:
+        """Let whoever waits fail if that has taken long enough."""
+        if self._waiting is None or self._waiting.done() or self.alarm is None:
+            return
+        if self._due > at:
+            self.alarm.set(self, self._due)
+        else:
+            self._waiting.set_exception(TimedOut(self._phase, self._seconds))
 
     def _watch(self, waiting: "asyncio.Future[None]", due: float) -> None:
         """Let *waiting* fail when it is *due*, unless it is done by then."""
         self._waiting, self._due = waiting, due
-        if self._timer is None or due < self._rings_at:
-            self._set(due)
-
-    def _set(self, due: float) -> None:
-        self.over()
-        self._rings_at = due
-        self._timer = self._loop.call_at(due, self._ring)
-
-    def _ring(self) -> None:
-        self._timer = None
-        if self._waiting is None or self._waiting.done():
-            return
-        if self._due > self._rings_at:
-            self._set(self._due)
-        else:
-            self._waiting.set_exception(TimedOut(self._phase, self._seconds))
+        if self.alarm is not None:
+            self.alarm.set(self, due)

@@ -98,6 +98,7 @@ class HttpTransport:
         try:
             if dispatch is not None:
                 dispatch.unsent = False
+            patience.alarm = connection.alarm
             patience.head(answer)
             sending = connection.send(told, body)
             if sending is not None:
@@ -223,6 +224,8 @@ class HttpExchange:
     async def next(self) -> bytes:
         """Return all body bytes that are ready, waiting for at least one; ``b""`` at the end."""
         answer, patience = self._answer, self._patience
+        if answer.complete and self._inflate is None:
+            return self._connection.take(answer) if answer.pieces else b""
         try:
             if answer.pieces and not answer.complete and answer.failure is None:
                 patience.read_on()
