@@ -250,25 +250,29 @@ class Connection(asyncio.Protocol):
         self._head_size += len(reason)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header, pass over a trailer; raises ProtocolError where a head is beyond the bounds."""
+        """Keep a header, pass over a trailer."""
         answer = self.answer
         if answer is None:
             return
-        self._head_size = size = self._head_size + len(name) + len(value)
-        if answer.status:
-            if size > _HEAD_BYTES:
-                self._cut(answer)
+        if not answer.status:
+            answer.headers.append((name, value))  # their bounds are looked at when all are there
             return
-        headers = answer.headers
-        headers.append((name, value))
-        if size > _HEAD_BYTES or len(headers) > _HEAD_FIELDS:
-            raise ProtocolError("the answer's head is too large")
+        self._head_size += len(name) + len(value)
+        if self._head_size > _HEAD_BYTES:
+            self._cut(answer)
 
     def on_headers_complete(self) -> None:
-        """Tell that the head is there; an interim one is passed over."""
+        """Tell that the head is there; an interim one is passed over.
+
+        Raises ProtocolError where it is beyond the bounds.
+        """
         answer = self.answer
         if answer is None:
             return
+        if len(answer.headers) > _HEAD_FIELDS or (
+            answer.received > _HEAD_BYTES and self._size_of(answer) > _HEAD_BYTES
+        ):
+            raise ProtocolError("the answer's head is too large")
         status = self._parser.get_status_code()
         if status < 200:
             self._interim = True
@@ -288,6 +292,9 @@ class Connection(asyncio.Protocol):
         answer.status = status
         if not answer.head.done():
             answer.head.set_result(None)
+
+    def _size_of(self, answer: Answer) -> int:
+        return self._head_size + sum([len(name) + len(value) for name, value in answer.headers])
 
     def on_chunk_header(self) -> None:
         """Notice that a chunk begins; the last one has no body."""
