@@ -65,7 +65,8 @@ class Exchanges:
             head_at = self._clock.now()
             facts = _facts(exchange, b"", candidate, head_at)
             if 200 <= exchange.status < 300:
-                sent = await _answered(exchange, read)
+                told_as = content_type(exchange.headers)
+                sent = _page(exchange) if "html" in told_as else await read(exchange, told_as)
             else:
                 told = await error_body(exchange)
                 now = self._clock.now()
@@ -81,7 +82,8 @@ class Exchanges:
             exchange.answer_by = math.inf  # it is there: what bounds a stream now is silence, and the total
             sent.sent_at = began.later(exchange.sent_in)
         sent.head_at, sent.facts = head_at, facts
-        sent.outcome = _of_path(sent.outcome, task)
+        if task is not Task.CHAT:
+            sent.outcome = _of_path(sent.outcome)
         return sent
 
     def judged(self, error: Any, exchange: Exchange, candidate: Candidate) -> Outcome:
@@ -90,11 +92,8 @@ class Exchanges:
         return judge_inside(error, exchange.headers, now=self._clock.now(), rules=rules, secret=secret)
 
 
-async def _answered(exchange: Exchange, read: Read) -> Sent:
-    kind = content_type(exchange.headers)
-    if "html" in kind:
-        return Sent(Outcome(Kind.GARBAGE, exchange.status, "an HTML page instead of an answer"))
-    return await read(exchange, kind)
+def _page(exchange: Exchange) -> Sent:
+    return Sent(Outcome(Kind.GARBAGE, exchange.status, "an HTML page instead of an answer"))
 
 
 def _refused(exchange: Exchange, body: bytes, candidate: Candidate, now: Now) -> Outcome:
@@ -106,11 +105,9 @@ def _facts(exchange: Exchange, body: bytes, candidate: Candidate, now: Now) -> t
     return facts_of(exchange.status, exchange.headers, body, candidate.provider.rate_headers, now)
 
 
-def _of_path(outcome: Outcome, task: Task) -> Outcome:
-    """Return *outcome* as one of the model alone where *task* has a path of its own: others may be right."""
-    if outcome.kind is not Kind.REDIRECTED or task is Task.CHAT:
-        return outcome
-    return structs.replace(outcome, scope="model")
+def _of_path(outcome: Outcome) -> Outcome:
+    """Return *outcome*, of a task with a path of its own, as one of the model alone: others may be right."""
+    return structs.replace(outcome, scope="model") if outcome.kind is Kind.REDIRECTED else outcome
 
 
 def _deadlines(terms: Terms) -> Deadlines:
