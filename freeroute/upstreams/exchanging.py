@@ -63,14 +63,15 @@ class Exchanges:
                 "POST", url, headers, body, _deadlines(terms), dispatch=terms.dispatch
             )
             head_at = self._clock.now()
-            facts = _facts(exchange, b"", candidate, head_at)
+            meaning = candidate.provider.rate_headers
+            facts = facts_of(exchange.status, exchange.headers, b"", meaning, head_at)
             if 200 <= exchange.status < 300:
                 told_as = content_type(exchange.headers)
                 sent = _page(exchange) if "html" in told_as else await read(exchange, told_as)
             else:
                 told = await error_body(exchange)
                 now = self._clock.now()
-                facts = _facts(exchange, told, candidate, now)
+                facts = facts_of(exchange.status, exchange.headers, told, meaning, now)
                 sent = Sent(_refused(exchange, told, candidate, now))
         except TransportError as exc:
             status = exchange.status if exchange is not None else None
@@ -99,10 +100,6 @@ def _page(exchange: Exchange) -> Sent:
 def _refused(exchange: Exchange, body: bytes, candidate: Candidate, now: Now) -> Outcome:
     rules, secret = candidate.provider.errors, candidate.key.secret
     return judge_response(exchange.status, exchange.headers, body, now=now, rules=rules, secret=secret)
-
-
-def _facts(exchange: Exchange, body: bytes, candidate: Candidate, now: Now) -> tuple[RateFact, ...]:
-    return facts_of(exchange.status, exchange.headers, body, candidate.provider.rate_headers, now)
 
 
 def _of_path(outcome: Outcome) -> Outcome:
