@@ -145,7 +145,11 @@ class Speed(Struct):
         """Return how many seconds the first event after *prompt* tokens may take, at most *ceiling*."""
         if not self._is_known(now):
             return ceiling
-        return min(ceiling, max(LEAST_PATIENCE, PATIENCE * self.slowest) + prompt / PREFILL)
+        seconds = PATIENCE * self.slowest
+        if seconds < LEAST_PATIENCE:  # without `max` and `min`: this is on the way of every call
+            seconds = LEAST_PATIENCE
+        seconds += prompt / PREFILL
+        return min(ceiling, seconds)
 
     def unseen(self, model: Model, bound: int | None, now: Now, *, pressed: bool) -> float:
         """Return how many seconds an answer that is seen only at its end may take beyond its first event.
@@ -154,7 +158,7 @@ class Speed(Struct):
         than the answers of late is given up; the last one to ask has the time for a long answer.
         """
         rate = self._rate_at(model, now) / 2
-        if rate < SLOWEST_RATE:  # `max` costs three times as much, and this is on the way of every call
+        if rate < SLOWEST_RATE:
             rate = SLOWEST_RATE
         usual = LONGER * self.longest if self._is_known(now) else 0.0
         whole = UNBOUNDED_OUTPUT / rate if bound is None else bound / rate

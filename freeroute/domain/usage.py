@@ -108,10 +108,10 @@ def believed(told: Usage, prompt: int, text_bytes: int, *, thinks: bool = False)
 
 
 def _without_impossible_parts(told: Usage) -> Usage:
+    if told.cached <= told.prompt and told.reasoning <= told.completion:
+        return told
     cached = told.cached if told.cached <= told.prompt else 0
     reasoning = told.reasoning if told.reasoning <= told.completion else 0
-    if (cached, reasoning) == (told.cached, told.reasoning):
-        return told
     return Usage(told.prompt, told.completion, reasoning, cached, told.estimated)
 
 

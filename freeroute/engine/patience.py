@@ -1,13 +1,14 @@
 """How long an attempt may take before anything of it is seen, and how long before it is late."""
 
 from freeroute.clock import Now
+from freeroute.domain.catalogue import Privacy
 from freeroute.domain.needs import Fit, Need
 from freeroute.domain.outcome import Kind
 from freeroute.domain.rankings import Able
 from freeroute.domain.selection import another
 from freeroute.domain.speed import LEAST_PATIENCE
 from freeroute.domain.standing import Standing
-from freeroute.domain.tasks import SECONDS
+from freeroute.domain.tasks import SECONDS, Task
 from freeroute.engine.course import Course
 from freeroute.engine.leasing import Leased
 from freeroute.wire.chat import ChatCall
@@ -49,10 +50,12 @@ def first_event(
     just be a long answer.
     """
     candidate = leased.candidate
-    timeouts, seconds = candidate.provider.timeouts, candidate.provider.timeouts.first_event
-    if not candidate.provider.is_local:  # a cold model takes its time, whatever came before
+    timeouts = candidate.provider.timeouts
+    seconds = timeouts.first_event
+    if candidate.provider.privacy is not Privacy.LOCAL:  # a cold model takes its time, whatever came before
         seconds = standing.speed(candidate).patience(call.demand.prompt, seconds, now)
-    seconds = max(seconds, SECONDS.get(call.task, 0.0))
+    if call.task is not Task.CHAT:
+        seconds = max(seconds, SECONDS.get(call.task, 0.0))
     if not course.pressed:
         output = unseen(call, leased, standing, now, pressed=False)
     for note in course.notes:
@@ -61,7 +64,7 @@ def first_event(
     seconds += output
     if course.pressed:
         seconds = min(seconds, max(SHARE * (course.last_start - now.mono), LEAST_PATIENCE))
-    return min(seconds, timeouts.total)
+    return min(timeouts.total, seconds)
 
 
 def unseen(call: ChatCall, leased: Leased, standing: Standing, now: Now, *, pressed: bool) -> float:

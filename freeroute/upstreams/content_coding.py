@@ -16,8 +16,10 @@ _CODINGS = {b"gzip": b"gzip", b"x-gzip": b"gzip", b"deflate": b"deflate"}
 
 def coding_of(headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
     """Return the coding of a body by its head, None for none; raises ProtocolError for one we cannot undo."""
-    listed = b",".join(value for name, value in headers if name.lower() == b"content-encoding")
-    words = [word.strip().lower() for word in listed.split(b",")]
+    listed = [value for name, value in headers if len(name) == 16 and name.lower() == b"content-encoding"]
+    if not listed:
+        return None
+    words = [word.strip().lower() for word in b",".join(listed).split(b",")]
     codings = [word for word in words if word not in (b"", b"identity")]
     if not codings:
         return None

@@ -14,7 +14,7 @@ from freeroute.domain.tasks import Task
 from freeroute.engine.ports import Sent, Terms
 from freeroute.upstreams.bodies import error_body
 from freeroute.upstreams.faults import before_answer
-from freeroute.upstreams.heads import JSON, content_type, request_headers
+from freeroute.upstreams.heads import JSON, RequestHeaders, content_type
 from freeroute.upstreams.rates import facts_of
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
 from freeroute.upstreams.verdicts import judge_inside, judge_response
@@ -30,6 +30,7 @@ class Exchanges:
         """Send through *transport*."""
         self._transport = transport
         self._clock = clock
+        self._headers = RequestHeaders()
 
     async def make(
         self,
@@ -49,7 +50,7 @@ class Exchanges:
         the content type *kind*, and its answer to be of *accept*.
         """
         try:
-            headers = request_headers(candidate, terms, kind, accept)
+            headers = self._headers.of(candidate, terms, kind, accept)
         except ValueError:
             return Sent(Outcome(Kind.KEY_INVALID, detail="the key cannot stand in a header", counted=False))
         began = self._clock.now()
@@ -62,13 +63,15 @@ class Exchanges:
                 "POST", url, headers, body, _deadlines(terms), dispatch=terms.dispatch
             )
             head_at = self._clock.now()
-            facts = _facts(exchange, b"", candidate, head_at)
+            meaning = candidate.provider.rate_headers
+            facts = facts_of(exchange.status, exchange.headers, b"", meaning, head_at)
             if 200 <= exchange.status < 300:
-                sent = await _answered(exchange, read)
+                told_as = content_type(exchange.headers)
+                sent = _page(exchange) if "html" in told_as else await read(exchange, told_as)
             else:
                 told = await error_body(exchange)
                 now = self._clock.now()
-                facts = _facts(exchange, told, candidate, now)
+                facts = facts_of(exchange.status, exchange.headers, told, meaning, now)
                 sent = Sent(_refused(exchange, told, candidate, now))
         except TransportError as exc:
             status = exchange.status if exchange is not None else None
@@ -80,7 +83,8 @@ class Exchanges:
             exchange.answer_by = math.inf  # it is there: what bounds a stream now is silence, and the total
             sent.sent_at = began.later(exchange.sent_in)
         sent.head_at, sent.facts = head_at, facts
-        sent.outcome = _of_path(sent.outcome, task)
+        if task is not Task.CHAT:
+            sent.outcome = _of_path(sent.outcome)
         return sent
 
     def judged(self, error: Any, exchange: Exchange, candidate: Candidate) -> Outcome:
@@ -89,11 +93,8 @@ class Exchanges:
         return judge_inside(error, exchange.headers, now=self._clock.now(), rules=rules, secret=secret)
 
 
-async def _answered(exchange: Exchange, read: Read) -> Sent:
-    kind = content_type(exchange.headers)
-    if "html" in kind:
-        return Sent(Outcome(Kind.GARBAGE, exchange.status, "an HTML page instead of an answer"))
-    return await read(exchange, kind)
+def _page(exchange: Exchange) -> Sent:
+    return Sent(Outcome(Kind.GARBAGE, exchange.status, "an HTML page instead of an answer"))
 
 
 def _refused(exchange: Exchange, body: bytes, candidate: Candidate, now: Now) -> Outcome:
@@ -101,15 +102,9 @@ def _refused(exchange: Exchange, body: bytes, candidate: Candidate, now: Now) ->
     return judge_response(exchange.status, exchange.headers, body, now=now, rules=rules, secret=secret)
 
 
-def _facts(exchange: Exchange, body: bytes, candidate: Candidate, now: Now) -> tuple[RateFact, ...]:
-    return facts_of(exchange.status, exchange.headers, body, candidate.provider.rate_headers, now)
-
-
-def _of_path(outcome: Outcome, task: Task) -> Outcome:
-    """Return *outcome* as one of the model alone where *task* has a path of its own: others may be right."""
-    if outcome.kind is not Kind.REDIRECTED or task is Task.CHAT:
-        return outcome
-    return structs.replace(outcome, scope="model")
+def _of_path(outcome: Outcome) -> Outcome:
+    """Return *outcome*, of a task with a path of its own, as one of the model alone: others may be right."""
+    return structs.replace(outcome, scope="model") if outcome.kind is Kind.REDIRECTED else outcome
 
 
 def _deadlines(terms: Terms) -> Deadlines:

@@ -2,11 +2,12 @@
 
 import asyncio
 import select
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import cast
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from freeroute.upstreams.http_alarm import Alarm
 from freeroute.upstreams.transport import Disconnected, ProtocolError, TransportError, Truncated
 
 _HEAD_BYTES = 32 * 1024
@@ -97,6 +98,8 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._sending = False
         self._writable: asyncio.Future[None] | None = None
+        self._poll: select.poll | None = None
+        self.alarm = Alarm()
 
     # --- what is asked ---------------------------------------------------------------------------------
 
@@ -116,8 +119,10 @@ class Connection(asyncio.Protocol):
         if not self.is_open:
             return False
         # What the event loop has not read yet would be taken for the next answer.
-        poll = select.poll()
-        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        poll = self._poll
+        if poll is None:
+            poll = self._poll = select.poll()
+            poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
         return not poll.poll(0)
 
     def expect(self, answer: Answer) -> None:
@@ -127,11 +132,15 @@ class Connection(asyncio.Protocol):
         self._head_size = 0
         self._chunk_announced = False
 
-    async def send(self, head: bytes, body: bytes) -> None:
-        """Send a request; a large body in pieces as the peer takes them, and no more once it has answered."""
+    def send(self, head: bytes, body: bytes) -> Awaitable[None] | None:
+        """Send a request at once; for one with a large body return what does, as far as it is awaited."""
         if len(body) <= _PIECE:
             self.transport.write(head + body)
-            return
+            return None
+        return self._send_on(head, body)
+
+    async def _send_on(self, head: bytes, body: bytes) -> None:
+        """Send a large body in pieces as the peer takes them, and no more once it has answered."""
         answer = self.answer
         assert answer is not None
         self._sending = True
@@ -205,6 +214,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End; a body without a length ends with its connection, if that ended in peace."""
         self.is_open = False
+        self.alarm.stop()
         self.resume_writing()
         answer = self.answer
         if answer is None:
@@ -240,33 +250,40 @@ class Connection(asyncio.Protocol):
         self._head_size += len(reason)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header, pass over a trailer; raises ProtocolError where a head is beyond the bounds."""
+        """Keep a header, pass over a trailer."""
         answer = self.answer
         if answer is None:
+            return
+        if not answer.status:
+            answer.headers.append((name, value))  # their bounds are looked at when all are there
             return
         self._head_size += len(name) + len(value)
-        if answer.status:
-            if self._head_size > _HEAD_BYTES:
-                self._cut(answer)
-            return
-        if self._head_size > _HEAD_BYTES or len(answer.headers) >= _HEAD_FIELDS:
-            raise ProtocolError("the answer's head is too large")
-        answer.headers.append((name, value))
+        if self._head_size > _HEAD_BYTES:
+            self._cut(answer)
 
     def on_headers_complete(self) -> None:
-        """Tell that the head is there; an interim one is passed over."""
+        """Tell that the head is there; an interim one is passed over.
+
+        Raises ProtocolError where it is beyond the bounds.
+        """
         answer = self.answer
         if answer is None:
             return
+        if len(answer.headers) > _HEAD_FIELDS or (
+            answer.received > _HEAD_BYTES and self._size_of(answer) > _HEAD_BYTES
+        ):
+            raise ProtocolError("the answer's head is too large")
         status = self._parser.get_status_code()
         if status < 200:
             self._interim = True
             answer.headers.clear()
             return
-        answer.framed = any(
+        keeps_alive = self._parser.should_keep_alive()
+        # What keeps its connection says where it ends: few heads have to be looked through.
+        answer.framed = keeps_alive or any(
             name.lower() in (b"content-length", b"transfer-encoding") for name, _ in answer.headers
         )
-        self.keeps_alive = self._parser.should_keep_alive() and not self._sending
+        self.keeps_alive = keeps_alive and not self._sending
         if status == _IDLE_TOO_LONG and answer.reused and not self.keeps_alive:
             # It was on its way before we asked (RFC 9110, 15.5.9), as a close without a word would have been.
             self.abort(Disconnected(f"{self.where} closed the connection", reused=True))
@@ -275,6 +292,9 @@ class Connection(asyncio.Protocol):
         answer.status = status
         if not answer.head.done():
             answer.head.set_result(None)
+
+    def _size_of(self, answer: Answer) -> int:
+        return self._head_size + sum([len(name) + len(value) for name, value in answer.headers])
 
     def on_chunk_header(self) -> None:
         """Notice that a chunk begins; the last one has no body."""

@@ -29,13 +29,12 @@ class Proxy(Struct, frozen=True):
 
 
 class Target(Struct, frozen=True):
-    """What a URL leads to, through which *proxy*; *line* and *host_header* are for the request's head."""
+    """What a URL leads to, through which *proxy*; *begins* is how a request's head does after its method."""
 
     host: str
     port: int
     is_tls: bool
-    line: bytes
-    host_header: bytes
+    begins: bytes
     proxy: Proxy | None = None
 
     @property
@@ -63,7 +62,8 @@ def target_of(url: str, proxy: str | None) -> Target:
     host_header = named if port == default else f"{named}:{port}"
     is_tls = parts.scheme == "https"
     line = path if is_tls or through is None else f"http://{host_header}{path}"
-    return Target(host, port, is_tls, line.encode(), host_header.encode(), through)
+    begins = f" {line} HTTP/1.1\r\nhost: {host_header}\r\n"
+    return Target(host, port, is_tls, begins.encode(), through)
 
 
 def _proxy(url: str) -> Proxy:
@@ -156,7 +156,7 @@ async def _tunnel(connection: Connection, target: Target, proxy: Proxy) -> None:
     connection.expect(answer)
     there = f"{target.host}:{target.port}".encode()
     head = b"CONNECT %b HTTP/1.1\r\nhost: %b\r\n%b\r\n" % (there, there, proxy.authorization)
-    await connection.send(head, b"")
+    connection.send(head, b"")
     await answer.head
     if answer.status != 200:
         raise Refused(f"{target.where}: the proxy answered {answer.status}")

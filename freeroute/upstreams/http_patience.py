@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from freeroute.clock import mono
+from freeroute.upstreams.http_alarm import Alarm
 from freeroute.upstreams.http_connection import Answer
 from freeroute.upstreams.transport import Deadlines, Phase, TimedOut
 
@@ -13,23 +14,18 @@ T = TypeVar("T")
 
 
 class Patience:
-    """The deadlines of one exchange, and which of them runs.
-
-    Its waits share one timer, which is put off when it rings too early: a stream waits for every event, and
-    a timer costs as much as half of what else is done about one.
-    """
+    """The deadlines of one exchange, and which of them runs; its *alarm* is that of its connection."""
 
     __slots__ = (
         "_due",
         "_left_at",
         "_loop",
         "_phase",
-        "_rings_at",
         "_seconds",
-        "_timer",
         "_waiting",
+        "_waits_since",
+        "alarm",
         "answer_by",
-        "began",
         "deadlines",
         "ends_at",
         "sent_in",
@@ -39,15 +35,14 @@ class Patience:
         """Begin now."""
         self._loop = asyncio.get_running_loop()
         self.deadlines = deadlines
-        self.began = mono()
+        self._waits_since = 0.0  # the machine's time, once anything is awaited before all is sent
         self.sent_in = 0.0
         now = self._loop.time()
         self.ends_at = now + deadlines.total
         self.answer_by = now + deadlines.answer
         self._left_at = math.inf  # when the reader of the body went away with a piece of it
         self._phase, self._seconds = Phase.TOTAL, deadlines.total
-        self._timer: asyncio.TimerHandle | None = None
-        self._rings_at = math.inf
+        self.alarm: Alarm | None = None
         self._waiting: asyncio.Future[None] | None = None
         self._due = math.inf  # when whoever waits has waited long enough
 
@@ -63,6 +58,7 @@ class Patience:
 
     async def within(self, phase: Phase, seconds: float, awaited: Awaitable[T]) -> T:
         """Await something, for at most *seconds* and what is left of the whole."""
+        self._waits_since = self._waits_since or mono()
         timer = asyncio.timeout_at(self.until(phase, seconds, self._loop.time()))
         try:
             async with timer:
@@ -70,15 +66,20 @@ class Patience:
         except TimeoutError:
             raise TimedOut(self._phase, self._seconds) from None
 
-    async def head(self, sending: Awaitable[None], answer: Answer, at: float) -> None:
-        """Have the request sent, and await the head of its *answer* until *at*."""
-        self._watch(answer.head, at)
-        try:
-            await sending
-            self.sent_in = mono() - self.began
-            await answer.head
-        finally:
-            self._waiting = None
+    def head(self, answer: Answer) -> None:
+        """Begin the wait for the head of *answer*."""
+        seconds = self.deadlines.first_byte
+        self._watch(answer.head, self.until(Phase.FIRST_BYTE, seconds, self._loop.time()))
+
+    async def sending(self, sending: Awaitable[None]) -> None:
+        """Await that a large body is sent, which the wait for the head ends."""
+        self._waits_since = self._waits_since or mono()
+        await sending
+
+    def sent(self) -> None:
+        """Note that all is sent."""
+        if self._waits_since:
+            self.sent_in = mono() - self._waits_since
 
     def waiting(self, answer: Answer) -> "asyncio.Future[None]":
         """Return what is done once more of the body of *answer* has come; raise if all time is spent."""
@@ -113,27 +114,21 @@ class Patience:
         return now
 
     def over(self) -> None:
-        """Ring no more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        """Wait no more."""
+        if self.alarm is not None:
+            self.alarm.leave()
+
+    def rung(self, at: float) -> None:
+        """Let whoever waits fail if that has taken long enough."""
+        if self._waiting is None or self._waiting.done() or self.alarm is None:
+            return
+        if self._due > at:
+            self.alarm.set(self, self._due)
+        else:
+            self._waiting.set_exception(TimedOut(self._phase, self._seconds))
 
     def _watch(self, waiting: "asyncio.Future[None]", due: float) -> None:
         """Let *waiting* fail when it is *due*, unless it is done by then."""
         self._waiting, self._due = waiting, due
-        if self._timer is None or due < self._rings_at:
-            self._set(due)
-
-    def _set(self, due: float) -> None:
-        self.over()
-        self._rings_at = due
-        self._timer = self._loop.call_at(due, self._ring)
-
-    def _ring(self) -> None:
-        self._timer = None
-        if self._waiting is None or self._waiting.done():
-            return
-        if self._due > self._rings_at:
-            self._set(self._due)
-        else:
-            self._waiting.set_exception(TimedOut(self._phase, self._seconds))
+        if self.alarm is not None:
+            self.alarm.set(self, due)

@@ -3,39 +3,27 @@
 import asyncio
 import contextlib
 import functools
-import re
 import ssl
-from collections import deque
 from collections.abc import Sequence
-from typing import TypeVar
 
 from freeroute.engine.ports import Dispatch
 from freeroute.upstreams.content_coding import Inflate, coding_of
 from freeroute.upstreams.http_connection import Answer, Connection
 from freeroute.upstreams.http_dial import Target, dial, target_of
+from freeroute.upstreams.http_heads import fields_of, head
 from freeroute.upstreams.http_patience import Patience
+from freeroute.upstreams.http_pool import Holder, Pool
 from freeroute.upstreams.http_proxies import Proxies
 from freeroute.upstreams.transport import (
     Deadlines,
     Disconnected,
     Passing,
     Phase,
-    ProtocolError,
     Refused,
     TransportError,
 )
 
-T = TypeVar("T")
 Origin = tuple[str, int, bool, object, bool]
-Pool = tuple[Origin, tuple[bytes, ...] | None]
-"""The connections to an origin of one holder: what a peer adds to an answer never becomes another key's.
-
-Those that nobody has asked anything on belong to None, and to whoever comes first.
-"""
-
-_BREAKS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_CREDENTIAL = re.compile(rb"auth|key|token|secret|cookie", re.IGNORECASE)
-_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class HttpTransport:
@@ -57,8 +45,8 @@ class HttpTransport:
         self._per_origin = per_origin
         self._keepalive = keepalive
         self._tls = {True: tls} if tls is not None else {}
-        self._idle: dict[Pool, deque[Connection]] = {}
-        self._slots: dict[Origin, asyncio.Semaphore] = {}
+        self._pools: dict[Origin, Pool] = {}
+        self._way = functools.lru_cache(maxsize=1024)(self._found)
         self._handshakes = asyncio.Lock()
         self._busy: set[Connection] = set()
         self._sweep: asyncio.TimerHandle | None = None
@@ -80,42 +68,43 @@ class HttpTransport:
 
         The exchange holds one of its origin's slots until its body is complete, it fails or is aborted.
         """
-        target = target_of(url, proxy or self._proxies.of(url))
-        head = _head(method, target, headers, len(body))
+        target, pool = self._way(url, proxy or self._proxies.of(url), verify_tls)
+        fields = fields_of(headers)
+        told = head(method, target, fields, len(body))
         patience = Patience(deadlines)
-        dispatch = dispatch or Dispatch()
-        dispatch.unsent = True
-        origin = _origin(target, verify=verify_tls)
-        pool = (origin, _credentials(headers))
-        slots = self._slots.get(origin)
-        if slots is None:
-            slots = self._slots[origin] = asyncio.Semaphore(self._per_origin)
-        if slots.locked():
-            await patience.within(Phase.POOL, deadlines.pool, slots.acquire())
-        else:
-            await slots.acquire()  # at once, and without the price of a timer
+        if dispatch is not None:
+            dispatch.unsent = True
+        if not pool.slots.take():
+            await patience.within(Phase.POOL, deadlines.pool, pool.slots.turn())
+        loop = asyncio.get_running_loop()
         try:
             if self._closed:
                 raise Refused("the transport is closed")
-            connection = self._pooled(pool) or self._pooled((origin, None))
-            connection = connection or await self._made(target, verify_tls, patience)
+            connection = pool.taken(fields.credentials, loop.time() - self._keepalive)
+            if connection is None:
+                connection = await self._made(target, verify_tls, patience)
         except BaseException:
-            slots.release()
+            pool.slots.release()
             raise
 
         def ended(_: Answer) -> None:
             patience.over()
-            slots.release()
-            self._returned(pool, connection)
+            pool.slots.release()
+            self._returned(connection, pool, fields.credentials)
 
-        answer = Answer(asyncio.get_running_loop(), ended, reused=connection.uses > 0)
+        answer = Answer(loop, ended, reused=connection.uses > 0)
         self._busy.add(connection)
         connection.expect(answer)
         try:
-            dispatch.unsent = False
-            sending = connection.send(head, body)
-            at = patience.until(Phase.FIRST_BYTE, deadlines.first_byte, asyncio.get_running_loop().time())
-            await patience.head(sending, answer, at)
+            if dispatch is not None:
+                dispatch.unsent = False
+            patience.alarm = connection.alarm
+            patience.head(answer)
+            sending = connection.send(told, body)
+            if sending is not None:
+                await patience.sending(sending)
+            patience.sent()
+            await answer.head
             return HttpExchange(connection, answer, patience)
         except BaseException:
             if connection.answer is answer:  # else it has ended, and the connection is somebody else's
@@ -128,35 +117,29 @@ class HttpTransport:
         That is for TLS alone: others are made in no time. Where it fails, the first request will tell.
         """
         with contextlib.suppress(TransportError):
-            target = target_of(url, self._proxies.of(url))
-            origin = _origin(target, verify=True)
-            if target.is_tls and not any(known == origin for known, _ in self._idle):
+            target, pool = self._way(url, self._proxies.of(url), True)
+            if target.is_tls and pool.is_empty:
                 connection = await self._made(target, True, Patience(Deadlines()))
                 connection.uses += 1  # it may have gone stale, as one that was used may
-                self._rests((origin, None), connection)
+                self._rests(connection, pool, None)
 
     async def close(self) -> None:
         """Close every connection, idle or not; nothing can be opened afterwards."""
         self._closed = True
         if self._sweep is not None:
             self._sweep.cancel()
-        for connection in [*self._busy, *(one for idle in self._idle.values() for one in idle)]:
+        idle = [connection for pool in self._pools.values() for connection in pool.empty()]
+        for connection in [*self._busy, *idle]:
             connection.abort(Disconnected(f"{connection.where}: the transport was closed"))
         self._busy.clear()
-        self._idle.clear()
 
-    # --- the pool --------------------------------------------------------------------------------------
+    # --- the pools -------------------------------------------------------------------------------------
 
-    def _pooled(self, pool: Pool) -> Connection | None:
-        """Return the connection that was used last, which is the likeliest to live."""
-        idle = self._idle.get(pool)
-        oldest = asyncio.get_running_loop().time() - self._keepalive
-        while idle:
-            connection = idle.pop()
-            if connection.idle_since >= oldest and connection.is_quiet:
-                return connection
-            connection.abort()
-        return None
+    def _found(self, url: str, proxy: str | None, verify: bool) -> tuple[Target, Pool]:
+        """Return what *url* leads to, and the pool of its origin; raises ProtocolError."""
+        target = target_of(url, proxy)
+        origin = target.host, target.port, target.is_tls, target.proxy, verify
+        return target, self._pools.setdefault(origin, Pool(self._per_origin))
 
     async def _made(self, target: Target, verify: bool, patience: Patience) -> Connection:
         dialling = self._dialled(target, verify)
@@ -176,17 +159,17 @@ class HttpTransport:
             self._tls[verify] = await asyncio.to_thread(_trust, verify=verify)
         return self._tls[verify]
 
-    def _returned(self, pool: Pool, connection: Connection) -> None:
+    def _returned(self, connection: Connection, pool: Pool, holder: Holder) -> None:
         self._busy.discard(connection)
         if not (connection.is_open and connection.keeps_alive) or self._closed:
             connection.abort()
         else:
-            self._rests(pool, connection)
+            self._rests(connection, pool, holder)
 
-    def _rests(self, pool: Pool, connection: Connection) -> None:
+    def _rests(self, connection: Connection, pool: Pool, holder: Holder) -> None:
         loop = asyncio.get_running_loop()
         connection.idle_since = loop.time()
-        self._idle.setdefault(pool, deque()).append(connection)
+        pool.rests(connection, holder)
         if self._sweep is None:
             self._sweep = loop.call_later(self._keepalive, self._swept)
 
@@ -195,17 +178,10 @@ class HttpTransport:
         self._sweep = None
         loop = asyncio.get_running_loop()
         oldest = loop.time() - self._keepalive
-        for pool, idle in list(self._idle.items()):
-            while idle and (idle[0].idle_since <= oldest or not idle[0].is_open):
-                idle.popleft().abort()
-            if not idle:
-                del self._idle[pool]
-        if self._idle:
+        for pool in self._pools.values():
+            pool.sweep(oldest)
+        if not all(pool.is_empty for pool in self._pools.values()):
             self._sweep = loop.call_later(self._keepalive / 2, self._swept)
-
-
-def _origin(target: Target, *, verify: bool) -> Origin:
-    return target.host, target.port, target.is_tls, target.proxy, verify
 
 
 def _trust(*, verify: bool) -> ssl.SSLContext:
@@ -248,6 +224,8 @@ class HttpExchange:
     async def next(self) -> bytes:
         """Return all body bytes that are ready, waiting for at least one; ``b""`` at the end."""
         answer, patience = self._answer, self._patience
+        if answer.complete and self._inflate is None:
+            return self._connection.take(answer) if answer.pieces else b""
         try:
             if answer.pieces and not answer.complete and answer.failure is None:
                 patience.read_on()
@@ -304,40 +282,3 @@ class HttpExchange:
         if answer.failure is not None:
             raise answer.failure
         return b"" if answer.complete else None
-
-
-@functools.lru_cache(maxsize=4096)
-def _field(name: bytes, value: bytes) -> bytes:
-    """Return a header as it is sent; raises ProtocolError if it would break the request."""
-    try:
-        value.decode()
-    except UnicodeDecodeError:
-        raise ProtocolError("the request cannot be sent") from None
-    if not _NAME.fullmatch(name) or _BREAKS.search(value):
-        raise ProtocolError("the request cannot be sent")
-    return b"%b: %b\r\n" % (name, value)
-
-
-@functools.lru_cache(maxsize=1024)
-def _tells_who(name: bytes) -> bool:
-    return _CREDENTIAL.search(name) is not None
-
-
-def _credentials(headers: Sequence[tuple[bytes, bytes]]) -> tuple[bytes, ...]:
-    """Return the fields that say who asks; a provider's key may be in one of any name."""
-    return tuple(value for name, value in headers if _tells_who(name))
-
-
-def _head(method: str, target: Target, headers: Sequence[tuple[bytes, bytes]], length: int) -> bytes:
-    """Return the head of a request, which asks for an answer without compression unless *headers* do not."""
-    if method == "HEAD":
-        raise ProtocolError("the request cannot be sent")
-    fields = [_field(name, value) for name, value in headers]
-    if not any(name.lower() == b"accept-encoding" for name, _ in headers):
-        fields.append(b"accept-encoding: identity\r\n")
-    if length:
-        fields.append(b"content-length: %d\r\n" % length)
-    if target.proxy is not None and not target.is_tls:
-        fields.append(target.proxy.authorization)
-    line = b"%b %b HTTP/1.1\r\nhost: %b\r\n" % (method.encode(), target.line, target.host_header)
-    return b"%b%b\r\n" % (line, b"".join(fields))

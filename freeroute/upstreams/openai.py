@@ -6,7 +6,7 @@ Another shape of API is spoken by the same upstream with a ``Shape`` of its own.
 import asyncio
 import math
 from collections.abc import Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 from freeroute.clock import Clock
@@ -113,9 +113,12 @@ class OpenAiUpstream:
 
     async def send(self, call: ChatCall, candidate: Candidate, terms: Terms) -> Sent:
         """Make the call; every failure is an outcome. Cancelling it closes the connection."""
-        if not call.task.is_text:
+        if call.task is Task.CHAT:
+            shape = self._shape
+        elif call.task is Task.COMPLETIONS:
+            shape = COMPLETIONS
+        else:
             return await self._tasks.send(call, candidate, terms)
-        shape = COMPLETIONS if call.task is Task.COMPLETIONS else self._shape
         asked = as_asked(call, candidate)
         ready = _ready(asked, candidate, terms, shape)
         if isinstance(ready, Outcome):
@@ -126,18 +129,30 @@ class OpenAiUpstream:
             terms,
             shape.url(candidate.provider),
             ready.body,
-            self._reading(call, candidate, terms, shape).read,
+            _Reading(self, call, candidate, terms, shape).read,
             accept=shape.accept if asked.stream else JSON,
         )
-        sent.dropped = (*ready.dropped, *sent.dropped)
-        sent.outcome = as_asked_for(sent.outcome, call)
+        if ready.dropped:
+            sent.dropped = (*ready.dropped, *sent.dropped)
+        if sent.outcome.param is not None:
+            sent.outcome = as_asked_for(sent.outcome, call)
         return sent
 
-    def _reading(self, call: ChatCall, candidate: Candidate, terms: Terms, shape: Shape) -> "_Reading":
+    def judged(self, error: Any, exchange: Exchange, candidate: Candidate) -> Outcome:
+        """Return what an *error* inside the answer of *exchange* means."""
+        return self._exchanges.judged(error, exchange, candidate)
+
+    def repairs(self, call: ChatCall, candidate: Candidate, terms: Terms) -> Repairs:
+        """Return what repairs the answer to *call*."""
         signed = partial(self._signatures.note, maker_of(candidate, terms))
-        habits = habits_of(candidate, call, self._templates)
-        repairs = Repairs(candidate.provider.quirks, habits, signed)
-        return _Reading(call, candidate, terms, shape, repairs, self._clock, self._exchanges)
+        return Repairs(candidate.provider.quirks, habits_of(candidate, call, self._templates), signed)
+
+    def mender(self, call: ChatCall, candidate: Candidate) -> Mender:
+        """Return what fills in what the answer to *call* lacks."""
+        now = self._clock.now()
+        return Mender(
+            model=candidate.model.id, created=int(now.wall), completes=call.task is Task.COMPLETIONS
+        )
 
 
 def _ready(call: ChatCall, candidate: Candidate, terms: Terms, shape: Shape) -> Outgoing | Outcome:
@@ -158,26 +173,31 @@ class _Reading:
     """Reads the answer of one call up to the point where it is served or judged."""
 
     def __init__(
-        self,
-        call: ChatCall,
-        candidate: Candidate,
-        terms: Terms,
-        shape: Shape,
-        repairs: Repairs,
-        clock: Clock,
-        exchanges: Exchanges,
+        self, upstream: OpenAiUpstream, call: ChatCall, candidate: Candidate, terms: Terms, shape: Shape
     ) -> None:
+        self._upstream = upstream
         self._call = call
         self._candidate = candidate
-        self._prompt = call.demand.prompt_of(candidate.model.tokenizer)
         self._terms = terms
         self._shape = shape
-        self._repairs = repairs
-        self._clock = clock
-        self._exchanges = exchanges
-        # Whoever was given the beginning of the answer, or its end as well, may have nothing to add.
-        given = call.task is Task.COMPLETIONS or (call.begun and candidate.prefill != "none")
-        self._silent = SILENT_FINISHES | {"stop"} if given else SILENT_FINISHES
+
+    @cached_property
+    def _repairs(self) -> Repairs:
+        return self._upstream.repairs(self._call, self._candidate, self._terms)
+
+    @cached_property
+    def _silent(self) -> frozenset[str]:
+        """Return the finishes that explain why there is nothing to read.
+
+        Whoever was given the beginning of the answer, or its end as well, may have nothing to add.
+        """
+        call = self._call
+        given = call.task is Task.COMPLETIONS or (call.begun and self._candidate.prefill != "none")
+        return SILENT_FINISHES | {"stop"} if given else SILENT_FINISHES
+
+    @property
+    def _prompt(self) -> int:
+        return self._call.demand.prompt_of(self._candidate.model.tokenizer)
 
     async def read(self, exchange: Exchange, kind: str) -> Sent:
         """Return how *exchange* went, whose answer is of a content type of this *kind*."""
@@ -194,8 +214,10 @@ class _Reading:
 
         What `_whole` does comes to the same for it, in many more steps.
         """
-        call = self._call
-        if call.stream or call.schema is not None or self._repairs.reads_text or may_lack(call):
+        call, quirks = self._call, self._candidate.provider.quirks
+        if call.stream or call.schema is not None or may_lack(call):
+            return None
+        if (quirks.think_tags or quirks.text_tools) and self._repairs.reads_text:
             return None
         plain = told_plainly(body, self._prompt, thinks=self._thinks())
         if plain is None:
@@ -203,7 +225,7 @@ class _Reading:
         return self._served(exchange, answer=Answer(body, plain.usage, plain.finish))
 
     def _inside(self, exchange: Exchange, error: Any) -> Outcome:
-        return self._exchanges.judged(error, exchange, self._candidate)
+        return self._upstream.judged(error, exchange, self._candidate)
 
     async def _stream(self, exchange: Exchange) -> Sent:
         stream = self._new_stream(exchange)
@@ -241,11 +263,7 @@ class _Reading:
         )
 
     def _mender(self) -> Mender:
-        return Mender(
-            model=self._candidate.model.id,
-            created=int(self._clock.now().wall),
-            completes=self._call.task is Task.COMPLETIONS,
-        )
+        return self._upstream.mender(self._call, self._candidate)
 
     def _thinks(self) -> bool:
         return "reasoning" in self._candidate.model.capabilities

@@ -221,7 +221,7 @@ def _changes(text: bytes, quirks: Quirks, without: frozenset[str]) -> list[tuple
         changes.append((_empty_for_null, ""))
     if quirks.flatten_content and b'"type"' in text:
         changes.append((_flattened, ""))
-    for name in sorted(without):
+    for name in sorted(without) if without else ():
         member = name.removeprefix(IN_MESSAGES)
         if member != name and member not in ("role", "content"):
             changes.append((partial(_without, member), name))

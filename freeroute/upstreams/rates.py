@@ -1,7 +1,9 @@
 """What rate headers and the bodies of refusals say of the provider's counters. Garbage says nothing."""
 
+import functools
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from msgspec import structs
 
@@ -39,11 +41,14 @@ def facts_of(
 
     A refusal that does not say when all is back is believed when it says when to come again.
     """
-    facts = list(_in_headers(headers, meaning, now, "header", refused=status == 429))
+    families = _families(headers)
+    if not families and status not in _TELLING:
+        return ()
+    facts = list(_of_families(families, meaning, now, "header", refused=status == 429))
     if status not in _TELLING:
-        return tuple(facts) if facts else ()
+        return tuple(facts)
     said = read_complaint(body)
-    facts += _in_headers(said.rates, meaning, now, "body")
+    facts += _of_families(_families(said.rates), meaning, now, "body")
     facts += _in_quotas(said)
     facts += _in_text(said.message)
     asked = hints.retry_after(hints.headers_of(headers), now) or hints.asked_wait(said.message, now)
@@ -56,15 +61,14 @@ def _timed(fact: RateFact, back_in: float | None) -> RateFact:
     return fact if fact.reset_in else structs.replace(fact, reset_in=back_in)
 
 
-def _in_headers(
-    pairs: Iterable[tuple[bytes, bytes]],
+def _of_families(
+    families: dict[Family, dict[str, str]],
     meaning: RateHeaders,
     now: Now,
     source: str,
     *,
     refused: bool = False,
 ) -> Iterator[RateFact]:
-    families = _families(pairs)
     for family, told in families.items():
         limit, remaining = told.get("limit"), told.get("remaining")
         if remaining is None and refused and len(families) == 1 and "reset" in told:
@@ -89,21 +93,24 @@ def _in_headers(
 def _families(pairs: Iterable[tuple[bytes, bytes]]) -> dict[Family, dict[str, str]]:
     """Return the values of each family of rate headers; what is said in two ways is no number."""
     families: dict[Family, dict[str, str]] = {}
-    for _, (raw, value) in zip(range(HEADERS), pairs, strict=False):
-        if raw[:2] not in _EXTENSION:
+    for raw, value in islice(pairs, HEADERS):
+        if raw[:2] not in _EXTENSION or (named := _named(raw)) is None:
             continue
-        name = raw.lower()
-        text = name.decode("latin-1")
-        if match := _NAME.fullmatch(text):
-            family = (match[2] or "", match[3] or "")
-        elif match := _TRIAL.fullmatch(text):
-            family = _TRIAL_FAMILY
-        else:
-            continue
+        family, fact = named
         told = value.decode("latin-1").strip()[:64]
         known = families.setdefault(family, {})
-        known[match[1]] = told if known.get(match[1], told) == told else "?"
+        known[fact] = told if known.get(fact, told) == told else "?"
     return families
+
+
+@functools.lru_cache(maxsize=1024)
+def _named(raw: bytes) -> tuple[Family, str] | None:
+    """Return which family the header of this name belongs to, and what of it it tells; None for others."""
+    text = raw.lower().decode("latin-1")
+    if match := _NAME.fullmatch(text):
+        return (match[2] or "", match[3] or ""), match[1]
+    match = _TRIAL.fullmatch(text)
+    return None if match is None else (_TRIAL_FAMILY, match[1])
 
 
 def _seconds(family: Family, meaning: RateHeaders, reset_in: float | None) -> float | None:

@@ -291,8 +291,8 @@ def plain_text(body: bytes) -> Plain | None:
     told = Usage(
         prompt,
         completion,
-        reasoning=(thoughts.reasoning_tokens or 0) if thoughts is not None else 0,
-        cached=(given.cached_tokens or 0) if given is not None else 0,
+        (thoughts.reasoning_tokens or 0) if thoughts is not None else 0,
+        (given.cached_tokens or 0) if given is not None else 0,
     )
     return Plain(len(text) if text.isascii() else len(text.encode()), choice.finish_reason, told)
 

@@ -5,9 +5,10 @@ import socket
 
 import pytest
 
+from freeroute.upstreams.http_pool import Slots
 from freeroute.upstreams.http_transport import HttpTransport
 from freeroute.upstreams.transport import Deadlines, ProtocolError
-from tests.support.exchanges import answers, ask, says, turns, whole
+from tests.support.exchanges import answers, ask, cancelled, says, turns, whole
 from tests.support.servers import Peer, serve
 
 HTTP_10 = {
@@ -107,3 +108,46 @@ async def test_a_name_with_two_addresses_is_reached_at_the_one_that_answers(tran
     async with serve(answers) as server:
         url = f"http://localhost:{server.port}/"
         assert await whole(await transport.open("GET", url, [], b"", Deadlines())) == b"ok"
+
+
+async def test_slots_go_to_whoever_has_waited_longest_and_still_waits():
+    slots = Slots(1)
+    came: list[str] = []
+
+    async def turn(name: str) -> None:
+        await slots.turn()
+        came.append(name)
+
+    assert slots.take()
+    assert not slots.take()
+    waiting = {name: asyncio.ensure_future(turn(name)) for name in "abcd"}
+    await turns()
+    await cancelled(waiting["a"])
+    slots.release()
+    assert not slots.take()  # it is given already, whether or not who waited has noticed
+    await cancelled(waiting["b"])  # whose turn it was
+    await turns()
+    assert came == ["c"]
+    slots.release()
+    await turns()
+    assert came == ["c", "d"]
+    slots.release()
+    assert slots.take()
+    assert not slots.take()
+
+
+async def test_headers_that_come_again_are_sent_as_they_were_the_first_time(transport):
+    heads = []
+
+    async def script(peer: Peer) -> None:
+        while True:
+            heads.append((await peer.request()).headers)
+            await peer.answer()
+
+    async with serve(script) as server:
+        for key in (b"one", b"one", b"two"):
+            headers = ((b"X-Api-Key", key), (b"accept", b"*/*"))
+            assert await whole(await ask(transport, server, headers=headers)) == b"ok"
+        assert server.connections == 2  # a key has its own
+    assert [head["x-api-key"] for head in heads] == ["one", "one", "two"]
+    assert heads[0] == heads[1]

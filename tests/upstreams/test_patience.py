@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+from freeroute.upstreams.http_alarm import Alarm
 from freeroute.upstreams.http_connection import Answer
 from freeroute.upstreams.http_patience import Patience
 from freeroute.upstreams.transport import Deadlines, Phase, TimedOut
@@ -20,12 +21,18 @@ async def more(patience: Patience, answer: Answer) -> None:
         patience.came(answer)
 
 
+def patient(deadlines: Deadlines, alarm: Alarm | None = None) -> Patience:
+    patience = Patience(deadlines)
+    patience.alarm = alarm or Alarm()
+    return patience
+
+
 async def waited(deadlines: Deadlines, *pieces: float) -> tuple[Phase, float]:
     """Return which deadline ended the wait for more, and when, after *pieces* that came so much apart."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     answer = Answer(loop, lambda _: None, reused=False)
-    patience = Patience(deadlines)
+    patience = patient(deadlines)
     for pause in pieces:
         loop.call_later(pause, answer.wake)
         await more(patience, answer)
@@ -59,7 +66,7 @@ def test_the_time_for_the_answer_may_be_moved_between_two_waits(moved_to, phase,
         loop = asyncio.get_running_loop()
         began = loop.time()
         answer = Answer(loop, lambda _: None, reused=False)
-        patience = Patience(Deadlines(idle=10, total=100, answer=8))
+        patience = patient(Deadlines(idle=10, total=100, answer=8))
         loop.call_later(4, answer.wake)
         await more(patience, answer)
         patience.answer_by = began + moved_to
@@ -81,7 +88,7 @@ def test_nobody_is_told_of_a_silence_that_nobody_waited_through():
     async def read() -> None:
         loop = asyncio.get_running_loop()
         answer = Answer(loop, lambda _: None, reused=False)
-        patience = Patience(Deadlines(idle=10, total=100))
+        patience = patient(Deadlines(idle=10, total=100))
         loop.call_later(1, answer.wake)
         await more(patience, answer)
         await asyncio.sleep(50)
@@ -98,7 +105,7 @@ def test_silence_begins_anew_with_what_goes_past_whoever_waits_and_the_total_goe
         loop = asyncio.get_running_loop()
         began = loop.time()
         answer = Answer(loop, lambda _: None, reused=False)
-        patience = Patience(deadlines)
+        patience = patient(deadlines)
 
         def passed_on() -> bool:
             patience.wait_on(loop.time())
@@ -114,3 +121,46 @@ def test_silence_begins_anew_with_what_goes_past_whoever_waits_and_the_total_goe
 
     assert run(waited_through(Deadlines(idle=10, total=100))) == (Phase.IDLE, pytest.approx(28))
     assert run(waited_through(Deadlines(idle=10, total=15))) == (Phase.TOTAL, pytest.approx(15))
+
+
+@pytest.mark.parametrize(("first", "second"), [(10, 10), (10, 4), (4, 10)])
+def test_the_timer_of_a_connection_is_there_for_its_next_exchange(first, second):
+    async def one_after_the_other() -> float:
+        loop = asyncio.get_running_loop()
+        alarm = Alarm()
+        answer = Answer(loop, lambda _: None, reused=False)
+        early = patient(Deadlines(idle=first, total=100), alarm)
+        loop.call_later(3, answer.wake)
+        await more(early, answer)
+        early.over()
+        await asyncio.sleep(2)
+        began = loop.time()
+        with pytest.raises(TimedOut):
+            await more(patient(Deadlines(idle=second, total=100), alarm), answer)
+        return loop.time() - began
+
+    assert run(one_after_the_other()) == pytest.approx(second)
+
+
+def test_a_timer_that_is_left_or_stopped_wakes_nobody():
+    async def left() -> None:
+        woken: list[float] = []
+
+        class Woken:
+            def rung(self, at: float) -> None:
+                woken.append(at)
+
+        alarm, now = Alarm(), asyncio.get_running_loop().time()
+        alarm.set(Woken(), now + 1)
+        alarm.leave()
+        await asyncio.sleep(2)
+        alarm.set(Woken(), now + 3)
+        alarm.stop()
+        alarm.stop()
+        await asyncio.sleep(2)
+        assert woken == []
+        alarm.set(Woken(), now + 5)
+        await asyncio.sleep(2)
+        assert woken == [now + 5]
+
+    run(left())
