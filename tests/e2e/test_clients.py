@@ -31,7 +31,7 @@ PYTHON = {
 }
 NODE = {"openai": "OpenAI for JavaScript", "ai-sdk": "AI SDK", "anthropic": "Anthropic for JavaScript"}
 TIMEOUT = 600  # seconds for all tests of one client, on a slow machine
-ABLE = {"capabilities": ["tools", "json_object", "json_schema"]}
+ABLE = {"capabilities": ["tools", "images", "json_object", "json_schema"]}
 # Nobody here is to meet a limit by chance: the clock of the gateway stands still.
 ROOMY = [{"unit": "requests", "amount": 10_000, "per": "minute"}]
 

@@ -5,9 +5,11 @@ import json
 import openai
 import pytest
 
+from freeroute.upstreams.simulated.faults import Speed
 from tests.faults.conftest import log, play
 from tests.integration.test_openai_sdk import sdk
 from tests.support.asking import DONE
+from tests.support.live import until
 from tests.support.provider import either, sse, whole
 
 __all__ = ["log", "play"]
@@ -36,6 +38,25 @@ async def test_it_is_answered_by_chat(run):
         assert reply.choices[0].text.startswith("This is a simulated answer")
         stream = await client.completions.create(model="free", prompt="Hello!", stream=True)
         assert "".join([chunk.choices[0].text async for chunk in stream])
+
+
+async def test_errors_are_those_that_it_knows(run):
+    gateway = await run()
+    async with sdk(gateway) as client:
+        with pytest.raises(openai.NotFoundError) as missing:
+            await client.completions.create(model="nothing-like-it", prompt="Hello!")
+    assert missing.value.code == "model_not_found"
+
+
+async def test_leaving_a_stream_ends_the_providers_work(run):
+    gateway = await run()
+    gateway["groq"].speed = Speed(0.01, 20.0)
+    async with sdk(gateway) as client:
+        stream = await client.completions.create(model="free", prompt="Hello!", stream=True)
+        assert (await anext(stream)).choices
+        await stream.close()
+        await until(lambda: not gateway["groq"].open)
+    assert gateway["groq"].calls[-1].aborted
 
 
 @pytest.mark.parametrize("streamed", [False, True])

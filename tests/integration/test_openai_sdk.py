@@ -16,6 +16,7 @@ from tests.support.simulation import weather_tool
 HELLO: Any = [{"role": "user", "content": "Hello!"}]
 TOOLS: Any = [weather_tool()]
 CALL_IT: Any = [{"role": "user", "content": "Use get_weather for Oslo."}]
+DOT = "data:image/png;base64,iVBORw0KGgo="
 CAPABLE = {"capabilities": ["tools", "json_object", "json_schema"]}
 
 
@@ -173,6 +174,16 @@ async def test_it_parses_the_arguments_of_tools(run):
         )
     [call] = reply.choices[0].message.tool_calls or []
     assert call.function.parsed_arguments == TEAM
+
+
+async def test_it_shows_a_picture(run):
+    gateway = await run(pair(model={"capabilities": ["images"]}))
+    picture = {"type": "image_url", "image_url": {"url": DOT}}
+    asked: Any = [{"role": "user", "content": [{"type": "text", "text": "What is it?"}, picture]}]
+    async with sdk(gateway) as client:
+        reply = await client.chat.completions.create(model="free", messages=asked)
+    assert reply.usage is not None
+    assert reply.usage.prompt_tokens > 258  # for which the simulated provider takes a picture
 
 
 async def test_leaving_a_stream_ends_the_providers_work(run):

@@ -8,7 +8,8 @@ import pydantic
 import pytest
 from openai.types.responses import ResponseFunctionToolCall, ResponseStreamEvent
 
-from tests.integration.test_openai_sdk import CAPABLE, sdk
+from freeroute.upstreams.simulated.faults import Speed
+from tests.integration.test_openai_sdk import CAPABLE, DOT, sdk
 from tests.support.live import entry, live, pair, until
 from tests.support.simulation import weather_tool
 
@@ -154,3 +155,26 @@ async def test_a_stream_that_breaks_raises(run):
         with pytest.raises(openai.APIError, match="stopped in the middle"):
             async for _ in stream:
                 pass
+
+
+async def test_it_shows_a_picture(run):
+    gateway = await run(pair(model={"capabilities": ["images"]}))
+    picture = {"type": "input_image", "image_url": DOT, "detail": "auto"}
+    asked: Any = [{"role": "user", "content": [{"type": "input_text", "text": "What is it?"}, picture]}]
+    async with sdk(gateway) as client:
+        response = await client.responses.create(model="free", input=asked)
+    assert response.usage is not None
+    assert response.usage.input_tokens > 258  # for which the simulated provider takes a picture
+
+
+async def test_leaving_a_stream_ends_the_providers_work(run):
+    gateway = await run()
+    gateway["groq"].speed = Speed(0.01, 20.0)
+    async with sdk(gateway) as client:
+        stream = await client.responses.create(model="free", input="Hello!", stream=True)
+        async for event in stream:
+            if event.type == "response.output_text.delta":
+                break
+        await stream.close()
+        await until(lambda: not gateway["groq"].open)
+    assert gateway["groq"].calls[-1].aborted

@@ -11,11 +11,16 @@ from typing import Any
 
 import pytest
 
+# A dot, as a PNG in base64, and how many tokens the simulated providers take any picture for.
+PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+TOKENS_OF_A_PICTURE = 258
 PATIENCE = 5.0  # seconds in which what should happen at once must have happened
 
 
 class Stage:
     """The gateway under test. ``alpha`` is asked first, ``beta`` when it fails."""
+
+    picture = PICTURE
 
     def __init__(self) -> None:
         self.url = f"{os.environ['GATEWAY_URL']}/v1"
@@ -44,6 +49,10 @@ class Stage:
             assert time.monotonic() < deadline, "the upstream call goes on although the caller left"
             time.sleep(0.02)
         return bool(seen["calls"][-1]["aborted"])
+
+    def showed_a_picture(self) -> bool:
+        """Say whether a provider took the last request for one with a picture."""
+        return bool(self.last()["tokens"]["prompt"] > TOKENS_OF_A_PICTURE)
 
     def last(self) -> Any:
         """Return what the gateway keeps of the last request."""

@@ -78,6 +78,15 @@ async def test_it_calls_tools_then_answers(client, model, streams):
     assert message.content[-1].text.startswith("This is a simulated answer")
 
 
+async def test_it_shows_a_picture(client, stage):
+    source = {"type": "base64", "media_type": "image/png", "data": stage.picture}
+    content = [{"type": "image", "source": source}, {"type": "text", "text": "What is it?"}]
+    talk: Any = [{"role": "user", "content": content}]
+    message = await client.messages.create(model="free-smart", max_tokens=1000, messages=talk)
+    assert message.content[0].text
+    assert stage.showed_a_picture()
+
+
 @pytest.mark.parametrize("model", DIALECTS[:3])
 async def test_it_fills_a_schema(client, model):
     asked = {"model": model, "max_tokens": 1000, "messages": [{"role": "user", "content": "'Ada' is 36."}]}

@@ -1,6 +1,7 @@
 """Google's own Python SDK: answers, streams, functions that it calls, forms, tokens, models, errors."""
 
 import asyncio
+import base64
 import os
 from typing import Any
 
@@ -82,6 +83,12 @@ def test_a_chat_remembers_its_turns(client):
     assert chat.send_message("And then?").text
     kept = [part.text for content in chat.get_history()[:-2] for part in content.parts]
     assert "".join(kept) == "Hello" + first
+
+
+def test_it_shows_a_picture(stage, client):
+    picture = types.Part.from_bytes(data=base64.b64decode(stage.picture), mime_type="image/png")
+    assert client.models.generate_content(model="free-smart", contents=["What is it?", picture]).text
+    assert stage.showed_a_picture()
 
 
 @pytest.mark.parametrize("schema", [Person, {"type": "OBJECT", "properties": {"age": {"type": "INTEGER"}}}])

@@ -1,5 +1,6 @@
 """instructor: pydantic models out of the gateway, by tool and by schema, whole and in parts."""
 
+import asyncio
 from typing import Any
 
 import instructor
@@ -48,6 +49,24 @@ async def test_it_extracts_asynchronously(make, mode):
 def test_it_streams_parts(make, model, mode):
     parts = list(make(mode).create_partial(model=model, response_model=Person, messages=ASKED))
     assert parts[-1].model_dump() == ADA
+
+
+def test_it_shows_a_picture(make, stage):
+    picture = instructor.Image.from_base64(f"data:image/png;base64,{stage.picture}")
+    asked: Any = [{"role": "user", "content": ["'Ada' is 36.", picture]}]
+    person = make(MODES[0]).create(model="free-smart", response_model=Person, messages=asked)
+    assert person.model_dump() == ADA
+    assert stage.showed_a_picture()
+
+
+async def test_leaving_ends_the_providers_work(make, stage):
+    stage.steer("groq", speed={"first_token": 9, "tokens_per_second": 20})
+    asked = make(MODES[0], asynchronous=True).create(
+        model="free-smart", response_model=Person, messages=ASKED
+    )
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(asked, 1)
+    assert await asyncio.to_thread(stage.left_behind)
 
 
 def test_it_streams_many(make):

@@ -7,6 +7,7 @@ from typing import Any
 import openai
 import pytest
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import HumanMessage
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from langchain_tests.integration_tests import ChatModelIntegrationTests, EmbeddingsIntegrationTests
 
@@ -86,15 +87,24 @@ class TestEmbeddings(EmbeddingsIntegrationTests):
         return {"model": "gemini-embedding-001", "base_url": url, **given}
 
 
+@pytest.mark.parametrize("responses", [False, True])
+def test_it_shows_a_picture(stage, responses):
+    picture = {"type": "image", "base64": stage.picture, "mime_type": "image/png"}
+    asked = HumanMessage([{"type": "text", "text": "What is it?"}, picture])
+    assert chat(use_responses_api=responses).invoke([asked]).text
+    assert stage.showed_a_picture()
+
+
 def test_a_failing_provider_is_not_noticed(stage):
     stage.steer("groq", faults=[503])
     assert chat().invoke("Hello").text
     assert stage.last()["provider"] == "beta"
 
 
-def test_an_unknown_model_is_openais_error():
+@pytest.mark.parametrize("responses", [False, True])
+def test_an_unknown_model_is_openais_error(responses):
     with pytest.raises(openai.NotFoundError) as error:
-        chat("no-such-model").invoke("Hello")
+        chat("no-such-model", use_responses_api=responses).invoke("Hello")
     assert error.value.code == "model_not_found"
 
 
@@ -112,9 +122,10 @@ def test_a_stream_that_breaks_raises(stage):
     assert "".join(said).startswith("This is a")
 
 
-async def test_leaving_a_stream_ends_the_providers_work(stage):
+@pytest.mark.parametrize("responses", [False, True])
+async def test_leaving_a_stream_ends_the_providers_work(stage, responses):
     stage.slow()
-    stream = chat().astream("Hello")
+    stream = chat(use_responses_api=responses).astream("Hello")
     assert await anext(stream)
     await stream.aclose()
     assert await asyncio.to_thread(stage.left_behind)

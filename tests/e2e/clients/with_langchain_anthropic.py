@@ -1,5 +1,6 @@
 """LangChain's standard tests of chat models, on ChatAnthropic over the gateway, and how it takes errors."""
 
+import asyncio
 import os
 from typing import Any
 
@@ -7,6 +8,7 @@ import anthropic
 import pytest
 from langchain_anthropic import ChatAnthropic
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import HumanMessage
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 
 
@@ -67,3 +69,18 @@ def chat(model: str) -> ChatAnthropic:
 def test_errors_are_anthropics(model, kind):
     with pytest.raises(kind):
         chat(model).invoke("Hello")
+
+
+def test_it_shows_a_picture(stage):
+    picture = {"type": "image", "base64": stage.picture, "mime_type": "image/png"}
+    asked = HumanMessage([{"type": "text", "text": "What is it?"}, picture])
+    assert chat("free-smart").invoke([asked]).text
+    assert stage.showed_a_picture()
+
+
+async def test_leaving_a_stream_ends_the_providers_work(stage):
+    stage.slow()
+    stream = chat("free-smart").astream("Hello")
+    assert await anext(stream)
+    await stream.aclose()
+    assert await asyncio.to_thread(stage.left_behind)

@@ -5,10 +5,12 @@ from typing import Any
 
 import openai
 import pytest
+from llama_index.core import Document, VectorStoreIndex
 from llama_index.core.agent.workflow import FunctionAgent
-from llama_index.core.llms import ChatMessage
+from llama_index.core.llms import ChatMessage, ImageBlock, TextBlock
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools import FunctionTool
+from llama_index.embeddings.openai_like import OpenAILikeEmbedding
 from llama_index.llms.openai_like import OpenAILike
 from pydantic import BaseModel
 
@@ -79,6 +81,35 @@ def test_it_predicts_structures(ask, structured):
     llm = ask(should_use_structured_outputs=structured)
     city = llm.structured_predict(City, PromptTemplate("Tell me of 'Oslo' and its 717710 people."))
     assert city == City(name="Oslo", people=717710)
+
+
+def test_it_shows_a_picture(ask, stage):
+    picture = ImageBlock(image=stage.picture.encode(), image_mimetype="image/png")
+    asked = ChatMessage(role="user", blocks=[TextBlock(text="What is it?"), picture])
+    assert ask().chat([asked]).message.content
+    assert stage.showed_a_picture()
+
+
+async def test_it_gets_vectors(stage):
+    embedding = OpenAILikeEmbedding(
+        model_name="gemini-embedding-001", api_base=stage.url, api_key="not-needed", max_retries=0
+    )
+    vectors = embedding.get_text_embedding_batch(["a", "b", "c"])
+    assert [len(vector) for vector in vectors] == [3072] * 3
+    assert await embedding.aget_text_embedding("a") == vectors[0] == embedding.get_query_embedding("a")
+    index = VectorStoreIndex.from_documents(
+        [Document(text=text) for text in ("It rains in Oslo.", "Walruses sleep.")], embed_model=embedding
+    )
+    [found] = index.as_retriever(similarity_top_k=1).retrieve("It rains in Oslo.")
+    assert found.text == "It rains in Oslo."
+
+
+async def test_vectors_that_cannot_be_had_raise(stage):
+    embedding = OpenAILikeEmbedding(
+        model_name="free-smart", api_base=stage.url, api_key="not-needed", max_retries=0
+    )
+    with pytest.raises(openai.BadRequestError):
+        await embedding.aget_text_embedding("a")
 
 
 def test_a_failing_provider_is_not_noticed(ask, stage):

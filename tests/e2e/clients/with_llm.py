@@ -1,5 +1,6 @@
 """The `llm` command and library: the gateway's models in its file of extra OpenAI models."""
 
+import base64
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ ENTRY = """
   api_base: {url}
   supports_tools: true
   supports_schema: true
+  vision: true
 """
 SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer"}}}
 FUNCTIONS = 'def get_weather(city: str) -> str:\n    "The weather in a city"\n    return f"Rain in {city}"\n'
@@ -89,6 +91,12 @@ async def test_the_library_works_asynchronously():
     response = llm.get_async_model("free-smart").prompt("Hello")
     assert [piece async for piece in response]
     assert (await response.usage()).output > 0
+
+
+def test_it_shows_a_picture(stage, folder):
+    (folder / "dot.png").write_bytes(base64.b64decode(stage.picture))
+    assert said("-m", "free-smart", "-a", str(folder / "dot.png"), "What is it?")
+    assert stage.showed_a_picture()
 
 
 def test_a_failing_provider_is_not_noticed(stage):

@@ -81,6 +81,12 @@ def test_it_calls_a_function_and_answers(client, model, stream):
     assert (last.message.content or "").startswith("This is a simulated answer")
 
 
+def test_it_shows_a_picture(stage, client):
+    asked: Any = [{"role": "user", "content": "What is it?", "images": [stage.picture]}]
+    assert client.chat("free-smart", asked).message.content
+    assert stage.showed_a_picture()
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_it_fills_a_schema(client, stream):
     asked: Any = [{"role": "user", "content": "'Ada' is 36."}]

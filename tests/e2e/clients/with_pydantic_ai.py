@@ -1,11 +1,12 @@
 """pydantic-ai: agents over the gateway, with tools, every way of structured output, streams and errors."""
 
 import asyncio
+import base64
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from pydantic_ai import Agent, ModelHTTPError, NativeOutput, ToolOutput
+from pydantic_ai import Agent, BinaryContent, ModelHTTPError, NativeOutput, ToolOutput
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
@@ -101,6 +102,12 @@ async def test_it_gives_structures(agent, model, way):
     nested = await agent(model, output_type=way(Team)).run("'Ada' (36) leads 'Grace' (85).")
     assert nested.output.lead == Person(name="Ada", age=36)
     assert nested.output.members == [Person(name="Grace", age=85)]
+
+
+async def test_it_shows_a_picture(agent, stage):
+    picture = BinaryContent(base64.b64decode(stage.picture), media_type="image/png")
+    assert (await agent().run(["What is it?", picture])).output
+    assert stage.showed_a_picture()
 
 
 async def test_it_streams_structures(agent):

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
-import { APICallError, generateText, isStepCount, Output, streamText, tool } from "ai";
+import { APICallError, embedMany, generateText, isStepCount, Output, streamText, tool } from "ai";
 import { z } from "zod";
 import * as stage from "./stage.mjs";
 
@@ -84,6 +84,13 @@ for (const [way, model] of Object.entries(ways)) {
     });
   }
 
+  test(`${way}: a picture is shown`, async () => {
+    const image = { type: "file", mediaType: "image/png", data: stage.picture };
+    const messages = [{ role: "user", content: [{ type: "text", text: "What is it?" }, image] }];
+    assert.ok((await generateText({ model: model("free-smart"), messages, maxRetries })).text);
+    assert.ok(await stage.showedAPicture());
+  });
+
   test(`${way}: a failing provider is not noticed`, async () => {
     await stage.steer("groq", { faults: [503] });
     const { text, response } = await generateText({ model: model("free-smart"), prompt: "Hello", maxRetries });
@@ -125,5 +132,15 @@ for (const [way, model] of Object.entries(ways)) {
     const result = streamText({ model: model("free-smart"), ...given });
     for await (const part of result.fullStream) if (part.type === "text-delta") abort.abort();
     assert.ok(await stage.leftBehind());
+  });
+}
+
+for (const [way, model] of Object.entries({
+  compatible: compatible.embeddingModel("gemini-embedding-001"),
+  openai: openai.embedding("gemini-embedding-001"),
+})) {
+  test(`${way}: vectors are given`, async () => {
+    const { embeddings } = await embedMany({ model, values: ["a", "b", "c"], maxRetries });
+    assert.deepEqual(embeddings.map((one) => one.length), [3072, 3072, 3072]);
   });
 }

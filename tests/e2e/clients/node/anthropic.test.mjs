@@ -53,6 +53,27 @@ for (const model of models) {
   });
 }
 
+test("a picture is shown", async () => {
+  const source = { type: "base64", media_type: "image/png", data: stage.picture };
+  const content = [{ type: "image", source }, { type: "text", text: "What is it?" }];
+  const talk = [{ role: "user", content }];
+  assert.ok((await client.messages.create({ model: "free-smart", messages: talk, max_tokens })).content[0].text);
+  assert.ok(await stage.showedAPicture());
+});
+
+test("a schema is filled", async () => {
+  const schema = {
+    type: "object",
+    properties: { name: { type: "string" }, age: { type: "integer" } },
+    required: ["name", "age"],
+    additionalProperties: false,
+  };
+  const talk = [{ role: "user", content: "'Ada' is 36." }];
+  const output_config = { format: { type: "json_schema", schema } };
+  const message = await client.messages.create({ model: "free-smart", messages: talk, max_tokens, output_config });
+  assert.deepEqual(JSON.parse(message.content[0].text), { name: "Ada", age: 36 });
+});
+
 test("models are listed and shown", async () => {
   const ids = (await stage.all(client.models.list({ limit: 2 }))).map((model) => model.id);
   assert.ok(models.every((model) => ids.includes(model)));

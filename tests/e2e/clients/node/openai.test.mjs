@@ -96,6 +96,28 @@ for (const model of models) {
   });
 }
 
+const shown = `data:image/png;base64,${stage.picture}`;
+
+test("a picture is shown", async () => {
+  const content = [{ type: "text", text: "What is it?" }, { type: "image_url", image_url: { url: shown } }];
+  const messages = [{ role: "user", content }];
+  const reply = await client.chat.completions.create({ model: "free-smart", messages });
+  assert.ok(reply.choices[0].message.content);
+  assert.ok(await stage.showedAPicture());
+});
+
+test("a picture is shown by the Responses API", async () => {
+  const content = [{ type: "input_text", text: "What is it?" }, { type: "input_image", image_url: shown }];
+  const reply = await client.responses.create({ model: "free-smart", input: [{ role: "user", content }] });
+  assert.ok(reply.output_text);
+  assert.ok(await stage.showedAPicture());
+});
+
+test("vectors are given", async () => {
+  const reply = await client.embeddings.create({ model: "gemini-embedding-001", input: ["a", "b", "c"] });
+  assert.deepEqual(reply.data.map((one) => one.embedding.length), [3072, 3072, 3072]);
+});
+
 test("the arguments of a tool are parsed", async () => {
   const reply = await client.chat.completions.parse({
     model: "free-smart",
@@ -131,6 +153,28 @@ test("errors have their classes and codes", async () => {
   for (const [fields, kind, code] of expected) {
     await assert.rejects(ask(fields), (error) => error instanceof kind && error.code === code);
   }
+});
+
+test("errors of the Responses API have their classes and codes", async () => {
+  const ask = (model) => client.responses.create({ model, input: "Hello" });
+  for (const [model, kind, code] of [
+    ["no-such-model", OpenAI.NotFoundError, "model_not_found"],
+    ["spent/openai/gpt-oss-120b", OpenAI.RateLimitError, "capacity_exhausted"],
+  ]) {
+    await assert.rejects(ask(model), (error) => error instanceof kind && error.code === code);
+  }
+});
+
+test("a stream of the Responses API that breaks throws, and leaving one ends the provider's work", async () => {
+  await stage.steer("groq", { faults: [{ kind: "cut", after: 3 }] });
+  const asked = { model: "free-smart", input: "Hello", stream: true };
+  await assert.rejects(stage.all(await client.responses.create(asked)), /stopped in the middle/);
+  await stage.reset();
+  await stage.slow();
+  for await (const event of await client.responses.create(asked)) {
+    if (event.type === "response.output_text.delta") break;
+  }
+  assert.ok(await stage.leftBehind());
 });
 
 test("a stream that breaks throws", async () => {

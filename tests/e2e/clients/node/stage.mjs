@@ -3,6 +3,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 const { GATEWAY_URL, SIMULATED_URL, ADMIN_KEY } = process.env;
+// A dot, as a PNG in base64, and how many tokens the simulated providers take any picture for.
+export const picture =
+  "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==";
+const TOKENS_OF_A_PICTURE = 258;
 const PATIENCE = 5000; // milliseconds in which what should happen at once must have happened
 
 export const url = `${GATEWAY_URL}/v1`;
@@ -53,3 +57,6 @@ export async function leftBehind() {
 
 /** What the gateway keeps of the last request. */
 export const last = async () => (await http(`${url}/status`, undefined, admin)).requests[0];
+
+/** Say whether a provider took the last request for one with a picture. */
+export const showedAPicture = async () => (await last()).tokens.prompt > TOKENS_OF_A_PICTURE;
