@@ -21,6 +21,8 @@ from freeroute.lifecycle import application
 from freeroute.serving import listen, refuse_wide_bind
 from freeroute.stores.records.bodies import Keeping
 from freeroute.stores.sealing import new_key
+from freeroute.upstreams.warming import PAUSE
+from tests.support.virtual import run
 
 MONTH = RateFact(Unit.TOKENS, 2_592_000.0, 1_000, 0)
 TWO = """
@@ -231,3 +233,30 @@ async def test_the_demo_knows_the_simulated_providers_and_nothing_else(tmp_path)
         key.secret in ("demo", "") for p in app.assembly.catalogue.providers.values() for key in p.keys
     )
     assert app.settings.clients == ()
+
+
+class Warmed:
+    """A transport that notes where it is to have connections wait."""
+
+    def __init__(self) -> None:
+        self.urls: list[str] = []
+
+    async def warm(self, url: str) -> None:
+        self.urls.append(url)
+
+    async def close(self) -> None:
+        """Close nothing."""
+
+
+def test_connections_are_made_before_they_are_needed_after_a_start_and_a_reload(home):
+    async def warmed() -> list[str]:
+        app = built(home)
+        app.transport = transport = Warmed()  # type: ignore[assignment]
+        async with running(app) as client:
+            await asyncio.sleep(PAUSE * 2)
+            (home / "freeroute.yaml").write_text(TWO.replace(":9/", ":8/"))
+            await client.post("/admin/reload")
+            await asyncio.sleep(PAUSE * 2)
+        return transport.urls
+
+    assert run(warmed()) == ["http://127.0.0.1:9/v1", "http://127.0.0.1:8/v1"]

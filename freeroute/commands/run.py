@@ -8,7 +8,8 @@ import click
 
 from freeroute.commands import options
 from freeroute.commands.connecting import files
-from freeroute.commands.connecting.recipes import RECIPES, STARTED, Home
+from freeroute.commands.connecting.recipe import Home
+from freeroute.commands.connecting.recipes import RECIPES, STARTED
 from freeroute.commands.connecting.target import ask
 from freeroute.commands.running import Failed, Running, environment
 

@@ -10,12 +10,11 @@ from msgspec.structs import replace
 from freeroute.commands import options
 from freeroute.commands.connecting import files
 from freeroute.commands.connecting.editing import edited
-from freeroute.commands.connecting.recipes import RECIPES, Home, Recipe
+from freeroute.commands.connecting.hiding import HIDDEN, without_keys
+from freeroute.commands.connecting.recipe import Home, Recipe
+from freeroute.commands.connecting.recipes import RECIPES
 from freeroute.commands.connecting.target import Offered, Target, ask
 from freeroute.commands.running import Failed, Running, environment
-
-HIDDEN = "YOUR-KEY"
-"""Stands for a key in what is shown: that may be pasted anywhere."""
 
 _NOBODY = Target("http://127.0.0.1:3000", None, Offered("free"), "free", ())
 
@@ -77,7 +76,7 @@ def setup(
         _write(recipe, target, home)
     else:
         _show(recipe, target, home, shell)
-    for note in recipe.notes(target):
+    for note in recipe.notes(target, home):
         click.echo(note, err=bool(recipe.files(target, home) or recipe.variables(target)))
     return 0
 
@@ -111,7 +110,7 @@ def _write(recipe: Recipe, target: Target, home: Home) -> None:
 def _show_changes(recipe: Recipe, target: Target, home: Home) -> None:
     for edit in _files(recipe, target, home):
         shown = files.change(edit).diff() or f"nothing to change in {edit.path}\n"
-        click.echo(_without_key(shown, target), nl=False)
+        click.echo(without_keys(shown, target.key), nl=False)
 
 
 def _files(recipe: Recipe, target: Target, home: Home) -> list[files.Edit]:
@@ -132,10 +131,6 @@ def _show(recipe: Recipe, target: Target, home: Home, shell: str) -> None:
         click.echo("--write merges this into what is there.", err=True)
     else:
         click.echo(_exports(recipe.variables(target), recipe.unset, shell), nl=False)
-
-
-def _without_key(text: str, target: Target) -> str:
-    return text.replace(target.key, HIDDEN) if target.key else text
 
 
 def _exports(variables: Mapping[str, str], unset: Sequence[str], shell: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from freeroute.domain.catalogue import Model
 from freeroute.domain.clients import Client
 from freeroute.domain.needs import Need
 from freeroute.domain.resolve import Names, Target
@@ -12,6 +13,9 @@ from freeroute.wire.chat import ChatCall
 
 LISTED = 12
 """Names that an error lists at most. Own design: two lines."""
+
+MOST_NUMBERS = 2**20
+"""Numbers of one answer's vectors. Own design: JSON has up to 25 bytes for each, and an answer 32 MiB."""
 
 Offers = Mapping[str, Sequence[str]]
 """Providers that the catalogue knows, by what models of theirs can do."""
@@ -80,7 +84,12 @@ def most_inputs(names: Names, name: str) -> int | None:
     """Return how many texts every candidate for *name* takes in one call; None for any number."""
     found = names.resolve(name)
     candidates = found.candidates if isinstance(found, Target) else ()
-    return min(filter(None, (candidate.model.max_inputs for candidate in candidates)), default=None)
+    return min(filter(None, (_most_inputs(candidate.model) for candidate in candidates)), default=None)
+
+
+def _most_inputs(model: Model) -> int | None:
+    fitting = MOST_NUMBERS // model.dimensions if model.dimensions else None
+    return min(filter(None, (model.max_inputs, fitting)), default=None)
 
 
 def _able(names: Names, task: Task, offers: Offers) -> tuple[str, ...]:

@@ -246,7 +246,7 @@ class Conversations:
             await request.end(fault + telling.end())
         elif served is not None and served.body is not None:
             kind = JSON if served.content_type is None else served.content_type.encode("latin-1")
-            await request.reply(200, telling.whole(served.body), served.headers, content_type=kind)
+            await request.reply(200, await _whole(asked, served.body), served.headers, content_type=kind)
 
 
 async def understood(understand: Callable[[Request, bytes], T], request: Request, body: bytes) -> T:
@@ -254,6 +254,16 @@ async def understood(understand: Callable[[Request, bytes], T], request: Request
     if len(body) <= _AT_ONCE:
         return understand(request, body)
     return await asyncio.to_thread(understand, request, body)
+
+
+async def _whole(asked: Asked, body: bytes) -> bytes:
+    """Return the answer *body* as it is told: many vectors on a thread, as numbers take their time.
+
+    A chat is told at once, as some keep what they tell.
+    """
+    if len(body) <= _AT_ONCE or asked.call.task.is_text:
+        return asked.telling.whole(body)
+    return await asyncio.to_thread(asked.telling.whole, body)
 
 
 async def _tell(request: Request, asked: Asked, served: Served, comments: Comments | None) -> None:

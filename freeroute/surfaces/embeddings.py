@@ -1,5 +1,8 @@
 """OpenAI's API for embeddings: vectors of texts, as numbers or base64, of as many texts as are sent."""
 
+import asyncio
+from collections.abc import Sequence
+
 import msgspec
 from msgspec import Raw, Struct, structs
 
@@ -16,7 +19,7 @@ from freeroute.wire.answers import Piece
 from freeroute.wire.asking import asked_for, embeddings_of
 from freeroute.wire.chat import CallContext, ChatCall
 from freeroute.wire.decode import read
-from freeroute.wire.vectors import Vectors, as_wanted, joined, vectors_of
+from freeroute.wire.vectors import as_wanted, joined, vectors_of
 
 _FORM = msgspec.json.Decoder(str)
 _INPUTS = msgspec.json.Decoder(list[Raw])
@@ -60,19 +63,19 @@ def in_batches(gateway: ChatGateway, clock: Clock) -> Ask:
         if call.inputs <= most:
             return await gateway.chat(call, context)
         texts = _INPUTS.decode(call.fields["input"])
-        answers: list[Vectors] = []
+        bodies: list[bytes] = []
         headers: dict[str, str] = {}
         length: int | None = None
         for at in range(0, len(texts), most):
             served = await gateway.chat(_some(call, texts[at : at + most], length), context)
             try:
-                answers.append(vectors_of(served.body or b""))
+                bodies.append(served.body or b"")
                 headers = served.headers
             finally:
                 await to_the_end(Started(served.finish()))
-            length = length or len(answers[0].data[0].numbers)
+            length = length or await asyncio.to_thread(_length, bodies[0])
             context = structs.replace(context, received=clock.now())
-        return _Joined(joined(answers), headers)
+        return _Joined(await asyncio.to_thread(_joined, bodies), headers)
 
     return ask
 
@@ -81,6 +84,15 @@ def _some(call: ChatCall, texts: list[Raw], length: int | None) -> ChatCall:
     """Return *call* for these of its *texts*; those before have vectors of *length*, if there are any."""
     some = embeddings_of({**call.fields, "input": Raw(msgspec.json.encode(texts))})
     return structs.replace(call, fields=some.fields, inputs=some.inputs, demand=some.demand, length=length)
+
+
+def _length(body: bytes) -> int:
+    """Return how long the vectors of the answer *body* are."""
+    return len(vectors_of(body).data[0].numbers)
+
+
+def _joined(bodies: Sequence[bytes]) -> bytes:
+    return joined([vectors_of(body) for body in bodies])
 
 
 class _Joined(Struct):

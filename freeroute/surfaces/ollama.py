@@ -116,15 +116,17 @@ class OllamaSurface:
         """Tell what a model can do."""
         asked = named_of(await request.body(self._conversations.bounds)).told
         entry = self._gateway.model(asked, request.caller.client)
+        # By either of these clients know that the middle of a text can be filled in.
+        inserts, suffix = (["insert"], "{{ .Suffix }}") if self._gateway.completes(asked) else ([], "")
         await request.reply_json(
             {
                 "license": "",
                 "modelfile": f"FROM {entry['id']}\n",
                 "parameters": "",
-                "template": "{{ .Prompt }}",
+                "template": "{{ .Prompt }}" + suffix,
                 "details": _details(entry),
                 "model_info": _information(entry),
-                "capabilities": _capabilities(entry),
+                "capabilities": _capabilities(entry) + inserts,
                 "modified_at": self._started,
             }
         )

@@ -4,8 +4,10 @@ A request goes up as it came but for the model's name. Whole answers are looked 
 not passed on; sound and event streams travel as they come.
 """
 
+import asyncio
 import struct
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any, TypeVar
 
 import msgspec
@@ -43,6 +45,8 @@ _LISTS = {Task.EMBEDDINGS: "data", Task.RERANK: "results", Task.IMAGE: "data", T
 _PLAIN = "text/plain; charset=utf-8"
 _TEXTS = {"text": _PLAIN, "srt": _PLAIN, "vtt": "text/vtt; charset=utf-8"}
 _SOUND = ("audio/", "application/octet-stream", "binary/octet-stream")
+# A longer answer is looked into on a thread: 28 MB of vectors take 200 ms. Own design: 1 MiB takes up to 10.
+_AT_ONCE = 2**20
 _HEARD = frozenset({Task.TRANSCRIPTION, Task.TRANSLATION})
 
 
@@ -121,7 +125,9 @@ class _Reading:
         body = await whole_body(exchange)
         if body is None:
             return Sent(Outcome(Kind.GARBAGE, exchange.status, f"an answer of over {ANSWER_LIMIT} bytes"))
-        return self._whole(exchange, body)
+        if len(body) <= _AT_ONCE:
+            return self._whole(exchange, body)
+        return await asyncio.to_thread(self._whole, exchange, body)
 
     @property
     def _estimate(self) -> Usage:
@@ -146,7 +152,7 @@ class _Reading:
         value = _decoded(_FIELDS, body)
         if value is None:
             return Sent(Outcome(Kind.GARBAGE, exchange.status, f"no answer for {self._call.task.value}"))
-        if (complaint := _complaint(body)) is not None:
+        if (complaint := _complaint_in(value, body)) is not None:
             return Sent(self._exchanges.judged(complaint, exchange, self._candidate))
         if (wrong := missing(self._call, value, self._candidate.model.dimensions)) is not None:
             return Sent(Outcome(wrong, exchange.status, f"no answer for {self._call.task.value}"))
@@ -182,15 +188,17 @@ def missing(call: ChatCall, value: dict[str, Raw], dimensions: int | None) -> Ki
     """
     if call.task in _HEARD:
         return None if bytes(value.get("text", b"")).startswith(b'"') else Kind.GARBAGE
-    listed = _decoded(_ENTRIES, value[_LISTS[call.task]]) if _LISTS.get(call.task) in value else None
+    name = _LISTS.get(call.task)
+    if name is None or name not in value:
+        return Kind.GARBAGE
+    told = value[name]
+    if call.task is Task.EMBEDDINGS:
+        return _wrong_vectors(_decoded(_VECTORS, told), call, call.length or call.dimensions or dimensions)
+    listed = _decoded(_ENTRIES, told)
     if listed is None:
         return Kind.GARBAGE
     if not listed:
         return Kind.EMPTY
-    if call.task is Task.EMBEDDINGS:
-        vectors = _decoded(_VECTORS, value["data"])
-        if not _are_vectors(vectors, call.inputs, call.length or call.dimensions or dimensions):
-            return Kind.GARBAGE
     if call.task is Task.RERANK and not _is_ranking(_decoded(_RANKING, value["results"]), call.inputs):
         return Kind.GARBAGE
     if call.task is Task.IMAGE and not all(map(_is_picture, listed)):
@@ -198,9 +206,17 @@ def missing(call: ChatCall, value: dict[str, Raw], dimensions: int | None) -> Ki
     return None
 
 
-def _are_vectors(vectors: list[Vector] | None, texts: int, dimensions: int | None) -> bool:
+def _wrong_vectors(vectors: list[Vector] | None, call: ChatCall, dimensions: int | None) -> Kind | None:
+    if vectors is None:
+        return Kind.GARBAGE
+    if not vectors:
+        return Kind.EMPTY
+    return None if _are_vectors(vectors, call.inputs, dimensions) else Kind.GARBAGE
+
+
+def _are_vectors(vectors: list[Vector], texts: int, dimensions: int | None) -> bool:
     """Say whether *vectors* are of so many *texts*, each of another, of one length (*dimensions*)."""
-    if vectors is None or len(vectors) != texts:
+    if len(vectors) != texts:
         return False
     places = [one.index for one in vectors if one.index is not None]
     if len(set(places)) != len(places) or not all(0 <= place < texts for place in places):
@@ -215,7 +231,9 @@ def _length(vector: Vector) -> int:
         numbers = vector.numbers
     except (msgspec.MsgspecError, ValueError, struct.error, RecursionError):
         return 0
-    return len(numbers) if all(map(LARGEST.__ge__, map(abs, numbers))) else 0
+    # What is no number, as base64 may have it, makes the sum none.
+    fits = numbers and isfinite(sum(numbers)) and min(numbers) >= -LARGEST and max(numbers) <= LARGEST
+    return len(numbers) if fits else 0
 
 
 def _is_ranking(results: list[_Ranked] | None, documents: int) -> bool:
@@ -240,7 +258,12 @@ def _decoded(decoder: msgspec.json.Decoder[T], raw: bytes) -> T | None:
 def _complaint(body: bytes) -> Any:
     """Return the error that *body* tells instead of an answer; None if it tells none."""
     value = _decoded(_FIELDS, body)
-    if value is None or not value.keys().isdisjoint(_ANSWERS):
+    return None if value is None else _complaint_in(value, body)
+
+
+def _complaint_in(value: dict[str, Raw], body: bytes) -> Any:
+    """Return the error that *body*, which reads as *value*, tells; None if it tells none."""
+    if not value.keys().isdisjoint(_ANSWERS):
         return None
     if error := msgspec.json.decode(value.get("error", b"null")):
         return error

@@ -29,7 +29,7 @@ class Vector(Struct):
         if not self.is_packed:
             return _NUMBERS.decode(self.embedding)
         raw = base64.b64decode(_TEXT.decode(self.embedding), validate=True)
-        return [number for (number,) in struct.iter_unpack("<f", raw)]
+        return list(struct.unpack(f"<{len(raw) // 4}f", raw))
 
 
 class Vectors(Struct):

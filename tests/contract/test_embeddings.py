@@ -106,6 +106,20 @@ async def test_batches_whose_vectors_are_of_different_lengths_are_a_failure_that
 
 
 @pytest.mark.parametrize("form", ["float", "base64"])
+async def test_many_long_vectors_are_told_whole(play, form):
+    length, texts = 3072, [str(at) for at in range(60)]
+    data = [{"index": at, "embedding": [float(at), *[0.25] * (length - 1)]} for at in range(len(texts))]
+    scene = await play(whole(json.dumps({"data": data, "model": "m"}).encode()), every=maker())
+    told = (await ask(scene, input=texts, encoding_format=form)).json()["data"]
+    if form == "base64":
+        numbers = [struct.unpack(f"<{length}f", base64.b64decode(one["embedding"])) for one in told]
+    else:
+        numbers = [one["embedding"] for one in told]
+    found = [(one[0], one[-1], len(one)) for one in numbers]
+    assert found == [(at, 0.25, length) for at in range(len(texts))]
+
+
+@pytest.mark.parametrize("form", ["float", "base64"])
 @pytest.mark.parametrize("told", ["float", "base64"])
 async def test_vectors_are_told_in_the_form_that_is_asked_for(play, form, told):
     numbers = [0.5, -1.25]

@@ -84,6 +84,13 @@ async def test_how_many_texts_may_be_sent_is_what_all_take():
     assert world.gateway.most_inputs("nobody") is None
 
 
+async def test_no_more_texts_may_be_sent_than_an_answer_has_room_for_vectors():
+    long = maker(max_inputs=500, dimensions=3072)
+    world = World(provider("a", long), provider("b", maker(dimensions=1024)))
+    assert world.gateway.most_inputs("a/v") == 341
+    assert world.gateway.most_inputs("b/v") == 1024
+
+
 async def test_a_name_completes_if_all_that_it_stands_for_do():
     completes = maker(capabilities=("completions",))
     world = World(provider("a", completes), provider("b", completes), provider("c", maker()))

@@ -202,7 +202,7 @@ class FakeGateway:
 
     def model(self, model_id: str, client: Client | None) -> dict[str, Any]:
         self.asked.append(("model", model_id))
-        if model_id not in {"free", "groq/openai/gpt-oss-120b"}:
+        if model_id not in {"free", "code", "groq/openai/gpt-oss-120b"}:
             raise NotFound(f"{model_id} does not exist", code="model_not_found", param="model")
         return self._model(model_id)
 

@@ -300,6 +300,15 @@ async def test_a_model_tells_what_it_can_do(ask, gateway):
     assert shown["details"]["family"] == "gpt-oss-120b"
 
 
+async def test_a_model_that_fills_in_the_middle_says_so(ask, gateway):
+    async with ask() as client:
+        [inserts, chats] = [
+            (await client.post("/api/show", json={"model": name})).json() for name in ("code", "free")
+        ]
+    assert ("insert" in inserts["capabilities"], ".Suffix" in inserts["template"]) == (True, True)
+    assert ("insert" in chats["capabilities"], ".Suffix" in chats["template"]) == (False, False)
+
+
 async def test_a_model_that_makes_vectors_says_so(ask, gateway):
     gateway.entry = {"architecture": {"input_modalities": ["text"], "output_modalities": ["embeddings"]}}
     async with ask() as client:

@@ -6,6 +6,7 @@ Beside a file that was changed lie ``.before-freeroute``, a plain copy of what i
 
 import contextlib
 import difflib
+import hashlib
 import os
 import stat
 import tempfile
@@ -59,10 +60,14 @@ class Change(Struct, frozen=True):
 
 
 class _Record(Struct):
-    """What was done to a file: the *mode* it had, None if there was none, and what was *wrote*."""
+    """What was done to a file: the *mode* it had, None if there was none, and what was *wrote*.
+
+    *left* is the hash of what the last writing left, empty if others changed the file between two of ours.
+    """
 
     mode: int | None
     wrote: list[Wrote]
+    left: str = ""
 
 
 def change(edit: Edit) -> Change:
@@ -87,7 +92,9 @@ def write(edit: Edit) -> Change:
         record = known or _Record(None if found.before is None else _mode_of(edit.path), [])
         if known is None and found.before is not None:
             _replace(_copy(edit.path), found.before, 0o600)
+        is_ours = known is None or known.left == _hash(found.before)
         record.wrote = _merged(record.wrote, edit.values)
+        record.left = _hash(found.after) if is_ours else ""
         _replace(_journal(edit.path), msgspec.json.encode(record).decode(), 0o600)
         _replace(edit.path.resolve(), found.after, _mode(edit))
     except OSError as exc:
@@ -95,6 +102,15 @@ def write(edit: Edit) -> Change:
             with contextlib.suppress(OSError):
                 _forget(edit.path)
         raise ConfigError(f"{edit.path}: cannot be written: {exc.strerror}") from exc
+    return found
+
+
+def held(path: File, form: Form) -> dict[str, Any]:
+    """Return what is in the file at *path*; nothing if there is none, or none that can be read."""
+    try:
+        found: dict[str, Any] = form.editor.read(_split(_text(path) or form.editor.EMPTY)[1])
+    except (ConfigError, Unfit):
+        return {}
     return found
 
 
@@ -115,6 +131,8 @@ def reverted(edit: Edit) -> Change | None:
     if now is None or _lacks_copy(edit.path, record):
         return Change(edit.path, now, now, copy_is_gone=now is not None)
     before = None if record.mode is None else _text(_copy(edit.path))
+    if record.left == _hash(now):
+        return Change(edit.path, now, before)
     with _explaining(edit.path):
         bom, plain = _split(now)
         was = None if before is None else _split(before)[1]
@@ -201,6 +219,10 @@ def _merged(wrote: list[Wrote], values: Mapping[Path, Any]) -> list[Wrote]:
     for path, value in values.items():
         known[path] = [*(one for one in known.get(path, []) if one != value), value]
     return [Wrote(path, ours) for path, ours in known.items()]
+
+
+def _hash(text: str | None) -> str:
+    return hashlib.sha256((text or "").encode()).hexdigest()
 
 
 def _mode_of(path: File) -> int:

@@ -4,52 +4,17 @@ Each function names where the format is described, and when that was read.
 """
 
 import json
-from collections.abc import Callable, Mapping
 from pathlib import Path as File
 from typing import Any
 
-from msgspec import Struct
-
 from freeroute.commands.connecting.editing import Form
-from freeroute.commands.connecting.files import Edit, was_written
+from freeroute.commands.connecting.files import Edit, held, was_written
+from freeroute.commands.connecting.recipe import Home, Recipe, Variables
 from freeroute.commands.connecting.target import Offered, Target
 from freeroute.commands.connecting.trees import Path
 
 KEY = "FREEROUTE_API_KEY"
 """The variable from which clients take the key that want none in a file."""
-
-
-class Home(Struct, frozen=True):
-    """Where a person's files are: the *directory*, and the variables that move them."""
-
-    directory: File
-    env: Mapping[str, str]
-
-    def place(self, variable: str, usual: str) -> File:
-        """Return the directory that *variable* names, else the *usual* one."""
-        told = self.env.get(variable)
-        return File(told).expanduser() if told else self.directory / usual
-
-
-Variables = Mapping[str, str]
-
-
-class Recipe(Struct, frozen=True):
-    """One client: *program* is what starts it, *install* how it is had; *arguments* come before one's own.
-
-    It *needs_files* if its variables alone do not do, for one run either. What is *unset* goes before them.
-    """
-
-    name: str
-    title: str
-    files: Callable[[Target, Home], list[Edit]] = lambda target, home: []
-    variables: Callable[[Target], Variables] = lambda target: {}
-    unset: tuple[str, ...] = ()
-    arguments: Callable[[Target], list[str]] = lambda target: []
-    notes: Callable[[Target], list[str]] = lambda target: []
-    program: str | None = None
-    install: str = ""
-    needs_files: bool = False
 
 
 # --- Claude Code -----------------------------------------------------------------------------------------
@@ -75,8 +40,24 @@ def _claude_run(target: Target) -> Variables:
     return {**_claude_variables(target), **ours}
 
 
+def _claude_settings(home: Home) -> File:
+    return home.place("CLAUDE_CONFIG_DIR", ".claude") / "settings.json"
+
+
+def _claude_notes(target: Target, home: Home) -> list[str]:
+    """/llm-gateway: what `apiKeyHelper` prints is sent as `x-api-key` and as a bearer."""
+    notes = ["Where ANTHROPIC_API_KEY is set, unset it: it would be sent instead."]
+    path = _claude_settings(home)
+    if "apiKeyHelper" in held(path, Form.JSON):
+        notes.append(
+            f"{path} has an apiKeyHelper, whose key would be sent beside this one; a gateway that asks "
+            "for a key refuses two of them: take apiKeyHelper out of there."
+        )
+    return notes
+
+
 def _claude_files(target: Target, home: Home) -> list[Edit]:
-    path = home.place("CLAUDE_CONFIG_DIR", ".claude") / "settings.json"
+    path = _claude_settings(home)
     values: dict[Path, Any] = {("env", name): value for name, value in _claude_variables(target).items()}
     return [Edit(path, Form.JSON, values, secret=target.key is not None)]
 
@@ -296,7 +277,7 @@ def _every_variable(target: Target) -> Variables:
     }
 
 
-def _from_the_shell(target: Target) -> list[str]:
+def _from_the_shell(target: Target, home: Home) -> list[str]:
     return [f"It takes the key from {KEY}: have that in the environment it starts in."] if target.key else []
 
 
@@ -306,7 +287,7 @@ _RECIPES = (
         "Claude Code",
         files=_claude_files,
         variables=_claude_run,
-        notes=lambda _: ["Where ANTHROPIC_API_KEY is set, unset it: it would be sent instead."],
+        notes=_claude_notes,
         program="claude",
         install="npm install -g @anthropic-ai/claude-code",
     ),
@@ -332,7 +313,7 @@ _RECIPES = (
     Recipe(
         "cline",
         "Cline",
-        notes=lambda target: [
+        notes=lambda target, _: [
             "Cline keeps its settings inside of VS Code, where nobody else can write them safely. There:",
             "API Provider: OpenAI Compatible",
             f"Base URL: {target.v1}",
@@ -352,7 +333,7 @@ _RECIPES = (
         "open-webui",
         "Open WebUI",
         variables=_webui_variables,
-        notes=lambda _: [
+        notes=lambda *_: [
             "They count for its first start; later: Admin Panel, Settings, Connections.",
             "In a container, localhost is the container: --url names an address that it reaches.",
         ],
@@ -361,7 +342,7 @@ _RECIPES = (
         "zed",
         "Zed",
         files=_zed_files,
-        notes=lambda target: [
+        notes=lambda target, _: [
             f"Zed takes the key from {KEY} in its environment, or from its settings under LLM Providers"
             + ("." if target.key else f"; it wants some text there, such as {target.sent}."),
         ],
@@ -380,7 +361,7 @@ _RECIPES = (
         "Gemini CLI",
         files=_gemini_files,
         variables=_gemini_variables,
-        notes=lambda _: [
+        notes=lambda *_: [
             "It takes the address from its environment alone: start it by `freeroute run gemini-cli`."
         ],
         needs_files=True,

@@ -153,7 +153,7 @@ def _read(scene: Scene, request: Request, fault: Fault | None) -> _Order:
         raise _Rejected(Problem("malformed", text="The request body is not valid JSON.")) from None
     if _too_deep(body):
         raise _Rejected(Problem("malformed", text="The request body is nested too deeply."))
-    messages = body.get("messages") if isinstance(body, dict) else None
+    messages = scene.dialect.messages(body) if isinstance(body, dict) else None
     if not isinstance(messages, list) or not messages or not all(isinstance(item, dict) for item in messages):
         text = "'messages' : minimum number of items is 1"
         raise _Rejected(Problem("malformed", param="messages", text=text))

@@ -28,10 +28,14 @@ class Mistral(Dialect):
     origins = ("https://api.mistral.ai",)
     base_path = "/v1"
     output_fields = ("max_tokens",)
+    takes = _KNOWN
+
+    def at(self, path: str) -> Dialect | None:
+        return _Filling() if path == f"{self.base_path}/fim/completions" else super().at(path)
 
     def invalid(self, body: Mapping[str, Any]) -> Problem | None:
         for name in body:
-            if name not in _KNOWN:
+            if name not in self.takes:
                 return _forbidden(name)
         for name, (low, high) in _BOUNDS.items():
             value = body.get(name)
@@ -109,6 +113,28 @@ class Mistral(Dialect):
             "aliases": [],
             "type": "base",
         }
+
+
+class _Filling(Mistral):
+    """Filling in the middle, which Codestral alone does: a text to go on with, and one to end at."""
+
+    takes = frozenset(
+        "model messages temperature top_p max_tokens min_tokens stream stop random_seed metadata".split()
+    )
+
+    def messages(self, body: Mapping[str, Any]) -> Any:
+        prompt, suffix = body.get("prompt"), body.get("suffix") or ""
+        is_text = isinstance(prompt, str) and isinstance(suffix, str) and prompt + suffix
+        return [{"role": "user", "content": f"{prompt}{suffix}"}] if is_text else None
+
+    def read(self, body: dict[str, Any]) -> dict[str, Any]:
+        others = {name: value for name, value in body.items() if name not in ("prompt", "suffix")}
+        return {**others, "messages": self.messages(body)}
+
+    def invalid(self, body: Mapping[str, Any]) -> Problem | None:
+        if not str(body["model"]).startswith("codestral"):
+            return Problem("model_gone", model=body["model"])
+        return super().invalid(body)
 
 
 def _forbidden(*where: str | int) -> Problem:

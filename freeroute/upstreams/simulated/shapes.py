@@ -137,6 +137,10 @@ class Dialect:
         """Return the dialect in which chat is spoken at *path*, or None where it is not."""
         return self if path == f"{self.base_path}/chat/completions" else None
 
+    def messages(self, body: Mapping[str, Any]) -> Any:
+        """Return what a request's *body* has for the messages of a chat."""
+        return body.get("messages")
+
     def read(self, body: dict[str, Any]) -> dict[str, Any]:
         """Return a request's *body* in OpenAI's form."""
         return body

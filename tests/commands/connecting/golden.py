@@ -4,7 +4,8 @@ from pathlib import Path
 
 from freeroute.commands.connecting.editing import edited
 from freeroute.commands.connecting.files import Edit
-from freeroute.commands.connecting.recipes import RECIPES, Home
+from freeroute.commands.connecting.recipe import Home
+from freeroute.commands.connecting.recipes import RECIPES
 from freeroute.commands.connecting.target import Offered, Target
 
 HERE = Path(__file__).parent / "golden"

@@ -1,10 +1,12 @@
 """Files of clients: merged as shown, whole or not at all, for their owners, and brought back."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -289,3 +291,34 @@ def test_whoever_is_killed_leaves_the_file_as_it_was_or_as_it_was_meant(place, a
     assert edit.path.read_text() == '{"a": 1, "b": 2}'
     files.undo(edit)
     assert (edit.path.read_text(), there(edit)) == ('{"a": 1}', ["settings.json"])
+
+
+ONE_LINE = '{"a":{"b":1},"c":[1,2]}'
+TURNS: list[dict[Any, Any]] = [
+    {("x", "p"): {"r": 1}, ("a", "b"): 2},
+    {("x", "p"): {"r": 2, "s": 3}, ("y",): [1]},
+    {("a", "b"): 1, ("a", "d"): 4},
+]
+
+
+@pytest.mark.parametrize("before", [ONE_LINE, "\ufeff{}", '{ "a" : {} } // mine', None])
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_after_several_writings_a_file_comes_back_to_the_byte(place, before, turns):
+    path = place / "settings.json"
+    if before is not None:
+        path.write_bytes(before.encode())
+    for values in TURNS[:turns]:
+        files.write(Edit(path, Form.JSON, values))
+    files.undo(Edit(path, Form.JSON, {}))
+    assert (path.read_bytes().decode() if path.exists() else None) == before
+    assert len(list(place.iterdir())) == (before is not None)
+
+
+def test_what_others_wrote_between_two_writings_outlives_the_undoing(place):
+    edit = Edit(place / "settings.json", Form.JSON, {("x",): 1})
+    edit.path.write_text('{"a": 1}')
+    files.write(edit)
+    edit.path.write_text('{"a": 1, "x": 1, "mine": 2}')
+    files.write(replace(edit, values={("x",): 3}))
+    files.undo(edit)
+    assert json.loads(edit.path.read_text()) == {"a": 1, "mine": 2}

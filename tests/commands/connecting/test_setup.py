@@ -131,6 +131,28 @@ def test_a_dry_run_writes_nothing_whatever_stands_beside_it(run, gateway):
     assert (told.exit_code, "give one of them" in told.stderr) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"), [('{"apiKeyHelper": "pass show it"}', True), ('{"env": {}}', False), ("{", False)]
+)
+def test_what_would_send_another_key_beside_is_told(run, gateway, text, told):
+    path = Path.home() / ".claude" / "settings.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    shown = run("setup", "claude-code")
+    assert ("take apiKeyHelper out of there" in shown.stderr) is told
+    assert f"{path} has an apiKeyHelper" in shown.stderr or not told
+
+
+def test_a_dry_run_shows_no_key_of_before_either(run, gateway):
+    path = Path.home() / ".claude" / "settings.json"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"env": {"ANTHROPIC_API_KEY": "sk-ant-api03-secret"}}')
+    run("setup", "claude-code", "--write", "--key", "fr-first-secret")
+    shown = run("setup", "claude-code", "--dry-run", "--key", "another").stdout
+    assert shown.count('"YOUR-KEY"') >= 2
+    assert not [key for key in ("fr-first-secret", "another", "sk-ant-api03-secret") if key in shown]
+
+
 def test_files_are_where_their_variables_say(run, gateway, monkeypatch, tmp_path):
     for client, variable, name in [
         ("claude-code", "CLAUDE_CONFIG_DIR", "settings.json"),
