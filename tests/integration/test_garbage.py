@@ -1,4 +1,4 @@
-"""What a finished request took is free at once: nothing of it waits for the collector, which stops all else."""
+"""What a finished request took is free at once: nothing of it waits for the collector, which halts the loop."""
 
 import asyncio
 import gc
