@@ -290,10 +290,8 @@ class Standing(Undoing):
     def succeeded(self, candidate: Candidate, trial: Trial, now: Now) -> None:
         """Note a success."""
         self._touch(candidate)
-        if (own := self._breakers.get(candidate.id)) is not None:  # else a reload forgot it
-            own.success(now, trial.own)
-        if (whole := self._provider_breakers.get(candidate.provider.id)) is not None:
-            whole.success(now, trial.provider)
+        self.breaker(candidate).success(now, trial.own)
+        self.provider_breaker(candidate.provider.id).success(now, trial.provider)
         self._over(candidate, trial)
 
     def failed(self, candidate: Candidate, trial: Trial, kind: Kind, now: Now, *, jitter: float) -> None:

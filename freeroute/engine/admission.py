@@ -52,6 +52,15 @@ class Admission:
         """End the *lease* of an answer that took *usage*; None leaves it as it was charged."""
         await self._counters.settle(lease, None if usage is None else _tokens(lease, usage), now)
 
+    async def settled(self, lease: Lease | None, known: Usage | None, now: Now) -> Lease | None:
+        """End *lease* if it is *known* already what its answer took, so that the answer is told with that
+        counted; return what is still to be settled.
+        """
+        if lease is None or known is None:
+            return lease
+        await self._counters.settle(lease, _tokens(lease, known), now)
+        return None
+
     async def release(self, lease: Lease | None, taken: Usage | None = None) -> None:
         """End the *lease* of a request that nobody served: it counts, and of tokens only what was *taken*."""
         if lease is not None:

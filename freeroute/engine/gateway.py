@@ -131,10 +131,7 @@ class Gateway:
                 raise nothing_fits(need, course, self.standing, self.clock.now(), any_provider=any_provider)
             won = await self.loop.run(call, need, fit, course)
             now = self.clock.now()
-            if lease is not None and won.known is not None:
-                # Nothing more comes of it: what it is told with has it counted already.
-                await self.admission.settle(lease, won.known, now)
-                lease = None
+            lease = await self.admission.settled(lease, won.known, now)
         except BaseException as exc:
             self.in_flight -= 1
             await self.admission.release(lease, course.abandoned)

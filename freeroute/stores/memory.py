@@ -63,11 +63,11 @@ class MemoryCounters:
         """
         wider = False
         if lease.open:
-            owner, touch = "", self._touched.add
+            owner, touched = "", self._touched
             slips: Sequence[Held] = lease.slips
             for cell, counter, slip in slips:
                 counter.confirm(slip, now)
-                touch(cell)
+                touched.add(cell)
                 if cell.owner != owner:  # once, as a rule
                     owner = cell.owner
                     guard = self._guards.get(owner) or self._guard_of(owner)
@@ -81,10 +81,10 @@ class MemoryCounters:
         if self._end(lease):
             known = actual or _NOTHING
             slips: Sequence[Held] = lease.slips
-            touch = self._touched.add
+            touched = self._touched
             for cell, counter, slip in slips:
                 counter.settle(slip, known.get(cell.name[1]), now)
-                touch(cell)
+                touched.add(cell)
 
     async def cancel(self, lease: Lease, now: Now) -> None:
         """End *lease* as if it had never been: nothing can have been counted."""
@@ -297,7 +297,7 @@ class MemoryCounters:
         """Take *charges*, whose cells are there since it was asked whether they fit."""
         slips: list[Held] = []
         owner, seconds = "", self._guard
-        cells, touch = self._cells, self._touched.add
+        cells, touched = self._cells, self._touched
         for charge in charges:
             cell = cells[charge.pool.id]
             if cell.owner != owner:  # once, as a rule
@@ -306,7 +306,7 @@ class MemoryCounters:
             counter = cell.counter
             counter.guard = seconds
             slips.append((cell, counter, counter.take(charge.amount, now)))
-            touch(cell)
+            touched.add(cell)
         return slips
 
     def _end(self, lease: Lease) -> bool:

@@ -37,6 +37,11 @@ def fits(counter: Counter, amount: float, now: Now) -> bool:
 
 @pytest.mark.parametrize("counter", every_window(5), ids=lambda c: type(c).__name__)
 class TestEveryWindow:
+    def test_no_call_took_less_than_nothing(self, counter):
+        before = counter.used(START)
+        counter.settle(counter.take(2, START), -3.0, START)
+        assert counter.used(START) == before
+
     def test_more_than_the_limit_never_fits(self, counter):
         assert counter.fits_at(5, START) == START.mono
         assert counter.fits_at(6, START) == math.inf
@@ -260,6 +265,20 @@ class TestCalendar:
         late = START.later(self.midnight - DAY / 4)
         assert counter.lead(late) == pytest.approx(0.25)
         assert Sliding(limit(10)).lead(START) == 1
+
+    def test_a_call_that_ends_after_midnight_is_settled_in_the_new_day(self):
+        counter = Calendar(limit(10, WindowKind.CALENDAR, DAY, "day"))
+        counter.settle(counter.take(3, START), None, START)
+        slip, tomorrow = counter.take(4, START), START.later(self.midnight)
+        counter.settle(slip, 1, tomorrow)
+        assert counter.used(tomorrow) == 1
+
+    def test_no_more_is_given_back_than_there_is(self):
+        counter = Calendar(limit(10, WindowKind.CALENDAR, DAY, "day"))
+        slip = counter.take(4, START)
+        counter.correct(1, START)
+        counter.cancel(slip, START)
+        assert counter.used(START) == 0
 
     def test_a_clock_set_back_over_midnight_does_not_free_the_quota_twice(self):
         counter = self.day(1)

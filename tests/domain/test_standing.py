@@ -277,16 +277,6 @@ def test_a_key_that_is_gone_gets_no_call_of_those_who_knew_it():
     assert scene.look(x2) is None
 
 
-def test_a_success_of_a_candidate_that_a_reload_forgot_is_remembered_nowhere():
-    scene = Scene()
-    x1, now = scene.candidates[0], scene.clock.now()
-    trial = scene.standing.begin(x1, now)
-    scene.standing.keep([])
-    scene.standing.succeeded(x1, trial, now)
-    assert not scene.standing.suspect(x1, now)
-    assert scene.standing.kept(("candidate", x1.id), now) is None
-
-
 def test_whether_a_key_has_answered_is_known_by_its_place():
     scene = Scene()
     place = (scene.candidates[0].provider.id, scene.candidates[0].key.label)
