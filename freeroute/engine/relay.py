@@ -47,8 +47,6 @@ class Serving:
     @property
     def teller(self) -> Part:
         """Return the part that the caller heard last."""
-        if len(self._parts) == 1:
-            return self._parts[0]
         for part in reversed(self._parts):
             if part.spoke:
                 return part

@@ -46,6 +46,8 @@ HIDDEN = "[redacted]"
 # Texts that were cleaned are remembered, so many and so long. Own design: a large catalogue's names, 0.5 MB.
 _REMEMBERED = 4096
 _REMEMBERED_LENGTH = 96
+# And so many ways that requests can be alike, whatever names their callers gave. Own design: 1 MB.
+_MOST_ALIKE = 1024
 
 # What an operator has to do something about, whatever became of the request.
 _TOLD = {
@@ -222,7 +224,7 @@ class _TextLine(_Line):
     def _alike(self, names: tuple[object, ...], level: str, receipt: Receipt) -> tuple[str, str]:
         """Return what lines of requests like *receipt* have in common: after the time, and before the id."""
         known = self._scrub.alike
-        if len(known) >= _REMEMBERED:
+        if len(known) >= _MOST_ALIKE:
             known.clear()
         begin = f"{level:<7} {_REQUEST}{self._fields(_names(receipt))}"
         known[names] = found = begin, self._fields(_whom(receipt))

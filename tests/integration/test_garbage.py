@@ -1,4 +1,4 @@
-"""What a finished request took is free at once: nothing of it waits for the collector, which halts the loop."""
+"""What a finished request took is free at once: nothing of it waits for the collector, which halts all."""
 
 import asyncio
 import gc
