@@ -10,7 +10,7 @@ from bench.ways import through_each
 # An upstream that sends the longest answers people wait for: 20 events a second, for five seconds.
 EVENTS = 100
 PACE = 0.05
-# The gateway opens at most 200 connections to an origin, so the streams are spread over several.
+# Origins that the streams are spread over, as over providers: the gateway takes 1,024 at a time to each.
 PORTS = 8
 # Streams start one after the other, as callers come; all at once would measure a queue.
 RAMP = 2.0

@@ -4,6 +4,7 @@ import asyncio
 import math
 import re
 import socket
+from functools import partial
 from typing import Any
 
 import httptools
@@ -13,6 +14,7 @@ from msgspec import Struct
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from freeroute.errors import ApiError, HeadersTooLarge, InvalidRequest, RequestTimeout
+from freeroute.surfaces.entrance import Entrance
 from freeroute.surfaces.http import DEPARTURE, STALLED, Departure, new_request_id
 from freeroute.surfaces.outlet import OUTLET, Outlet
 
@@ -52,6 +54,7 @@ class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's protocol with bounds; what it refuses by itself has OpenAI's error shape."""
 
     bounds = Bounds()
+    entrance: Entrance  # shared by all connections of a server
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Start with nothing read."""
@@ -197,7 +200,7 @@ class BoundedProtocol(HttpToolsProtocol):
             app = _until_closed(cycle, app)
         else:
             cycle.scope[OUTLET] = self._outlet  # type: ignore[literal-required]
-        super()._start_asgi_task(cycle, app)
+        self.entrance.enter(partial(super()._start_asgi_task, cycle, app), self.loop)
 
     def on_body(self, body: bytes) -> None:
         """Pass *body* on, or take it off the wire once the answer is out."""
@@ -354,7 +357,7 @@ def server_config(
     """
 
     class Protocol(BoundedProtocol):
-        pass
+        entrance = Entrance()
 
     if bounds is not None:
         Protocol.bounds = bounds

@@ -1,4 +1,4 @@
-"""What a finished request took is free at once: nothing of it waits for the collector, which halts all."""
+"""What a finished request took is free at once: nothing waits for the collector, which stops everybody."""
 
 import asyncio
 import gc
