@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from pydantic_ai import Agent, BinaryContent, ModelHTTPError, NativeOutput, ToolOutput
+from pydantic_ai import Agent, BinaryContent, Embedder, ModelHTTPError, NativeOutput, ToolOutput
+from pydantic_ai.embeddings.openai import OpenAIEmbeddingModel
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
@@ -108,6 +109,13 @@ async def test_it_shows_a_picture(agent, stage):
     picture = BinaryContent(base64.b64decode(stage.picture), media_type="image/png")
     assert (await agent().run(["What is it?", picture])).output
     assert stage.showed_a_picture()
+
+
+async def test_it_gets_vectors(stage):
+    provider = OpenAIProvider(base_url=stage.url, api_key="not-needed")
+    embedder = Embedder(OpenAIEmbeddingModel("gemini-embedding-001", provider=provider))
+    result = await embedder.embed_documents(["a", "b", "c"])
+    assert [len(vector) for vector in result.embeddings] == [3072] * 3
 
 
 async def test_it_streams_structures(agent):
