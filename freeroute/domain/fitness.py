@@ -35,7 +35,9 @@ def unfit(candidate: Candidate, need: Need, standing: Standing, now: Now, share:
         return f"context of {context or 'unknown'} tokens was too small for such a prompt"
     if context is None:
         return None
-    if share * standing.likely(candidate, need.demand) + (need.demand.max_output or 1) > context:
+    # The longest of several texts is no shorter than what is an even part of them.
+    longest = standing.likely(candidate, need.demand) / need.texts
+    if share * longest + (need.demand.max_output or 1) > context:
         return f"context of {context} tokens is too small"
     return None
 

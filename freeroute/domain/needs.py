@@ -34,7 +34,8 @@ class Need(Struct):
     *choices* how many answers it wants; *parameters* are the fields that have to be honoured as they are,
     with their values as far as they are known here; *preferred* is the id of the candidate that its
     conversation had last. It *continues* an answer: whoever can be given its beginning comes first. Vectors
-    are to be *dimensions* long, which a model may have to be told (*resized*) if its own are not.
+    are to be *dimensions* long, which a model may have to be told (*resized*) if its own are not. The prompt
+    is of so many *texts*, each of which has a model's context to itself.
     """
 
     targets: tuple[Target, ...]
@@ -56,6 +57,7 @@ class Need(Struct):
     continues: bool = False
     dimensions: int | None = None
     resized: bool = False
+    texts: int = 1
 
 
 class Tried(Struct):

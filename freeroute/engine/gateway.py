@@ -31,11 +31,11 @@ from freeroute.engine.leasing import Won
 from freeroute.engine.naming import (
     Offers,
     completes,
+    for_texts,
     most_inputs,
     purpose,
     target_of,
     targets_of,
-    with_length,
 )
 from freeroute.engine.parts import Part
 from freeroute.engine.ports import Contents, Counters, Observer, Upstream
@@ -182,7 +182,7 @@ class Gateway:
             call.parameters,
             self._last(call, course),
         )
-        return with_length(need, call.dimensions) if call.task is Task.EMBEDDINGS else need
+        return need if call.task is Task.CHAT else for_texts(need, call)
 
     def _last(self, call: ChatCall, course: Course) -> str | None:
         """Return the id of the candidate that answered before, if *call* is a turn of a conversation."""

@@ -61,13 +61,16 @@ def target_of(names: Names, name: str, client: Client | None, able: Sequence[str
     return found
 
 
-def with_length(need: Need, asked: int | None) -> Need:
-    """Return *need* for vectors of a length: as *asked* for, else what the first of its candidates has.
+def for_texts(need: Need, call: ChatCall) -> Need:
+    """Return *need* for the texts of *call*: vectors are as long as it asks, or as its first candidate's.
 
     So a family's vectors can be compared, even if some of its providers have cut theirs.
     """
-    if asked is not None:
-        need.dimensions, need.resized = asked, True
+    need.texts = call.inputs
+    if call.task is not Task.EMBEDDINGS:
+        return need
+    if call.dimensions is not None:
+        need.dimensions, need.resized = call.dimensions, True
     else:
         known = (candidate.model.dimensions for target in need.targets for candidate in target.candidates)
         need.dimensions = next(filter(None, known), None)

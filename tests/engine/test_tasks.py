@@ -9,7 +9,14 @@ from freeroute.domain.outcome import Kind
 from freeroute.domain.tasks import Task
 from freeroute.domain.usage import Usage
 from freeroute.engine.ports import Answer, Sent
-from freeroute.errors import Forbidden, InvalidRequest, NotFound, UnsupportedCapability, UpstreamFailed
+from freeroute.errors import (
+    ContextTooLong,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    UnsupportedCapability,
+    UpstreamFailed,
+)
 from freeroute.wire.splicing import spliceable
 from tests.support.world import PER_MINUTE, World, call, model, provider, read, streamed
 
@@ -73,6 +80,12 @@ async def test_a_length_is_asked_of_those_that_can_be_told():
     await world.ask("v", dimensions=8, **EMBED)
     assert world.upstream.providers_asked == ["b"]
     await world.fails(UnsupportedCapability, "a/v", dimensions=8, **EMBED)
+
+
+async def test_many_texts_may_be_longer_together_than_each_of_them_may_be():
+    world = World(provider("a", maker(context=100)))
+    await world.ask("v", prompt=5000, inputs=100, **EMBED)
+    await world.fails(ContextTooLong, "v", prompt=500_000, inputs=100, **EMBED)
 
 
 async def test_how_many_texts_may_be_sent_is_what_all_take():

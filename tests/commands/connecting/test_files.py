@@ -295,8 +295,8 @@ def test_whoever_is_killed_leaves_the_file_as_it_was_or_as_it_was_meant(place, a
 
 ONE_LINE = '{"a":{"b":1},"c":[1,2]}'
 TURNS: list[dict[Any, Any]] = [
-    {("x", "p"): {"r": 1}, ("a", "b"): 2},
-    {("x", "p"): {"r": 2, "s": 3}, ("y",): [1]},
+    {("x",): {"p": 1}, ("a", "b"): 2},
+    {("x",): {"p": 2}, ("c",): [3]},
     {("a", "b"): 1, ("a", "d"): 4},
 ]
 
