@@ -51,7 +51,7 @@ def call_of(
 ) -> ChatCall:
     """Return the call for *task* whose fields are *given*; of its *texts* the prompt's tokens are estimated.
 
-    Only moderations may name no model, as OpenAI's SDK does not. Raises InvalidRequest for what is wrong about
+    Only moderations may name no model, as OpenAI's SDK does not. Raises InvalidRequest for what is wrong in
     the model, ``stream`` or ``provider``.
     """
     sized = demand_of(b"".join(texts), 0, 0)
