@@ -24,10 +24,14 @@ Offers = Mapping[str, Sequence[str]]
 def targets_of(names: Names, call: ChatCall, course: Course, offers: Offers) -> tuple[Target, ...]:
     """Return what the names of *call* stand for; unknown ones are passed over, unless all are.
 
+    One that names no model means the first that does its task, and is named after it.
+
     Raises NotFound, also where nobody does such a task, Forbidden, and InvalidRequest for vectors of several
     models.
     """
     able = _able(names, call.task, offers)
+    if not call.model:
+        call.model = course.asked = _unnamed(names, able, course.context.client)
     asked = tuple(dict.fromkeys((call.model, *call.models))) if call.models else (call.model,)
     course.unknown = tuple([name for name in asked if not isinstance(names.resolve(name), Target)])
     known = asked
@@ -59,6 +63,19 @@ def target_of(names: Names, name: str, client: Client | None, able: Sequence[str
         told = f"client {client.name} may not use model {name!r}"
         raise Forbidden(told, code="model_not_allowed", param="model")
     return found
+
+
+def _unnamed(names: Names, able: Sequence[str], client: Client | None) -> str:
+    """Return the first of those *able* that *client* may ask for; just the first if it may ask for none."""
+    found = [(name, names.resolve(name)) for name in able]
+    return next(
+        (
+            name
+            for name, target in found
+            if isinstance(target, Target) and (client is None or client.may_ask(name, target))
+        ),
+        able[0],
+    )
 
 
 def for_texts(need: Need, call: ChatCall) -> Need:

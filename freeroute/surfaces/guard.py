@@ -30,6 +30,7 @@ class Access(Enum):
     CLIENT = auto()  # answers of models: a client, or an operator at the dashboard
     MODELS = auto()  # what could be asked: likewise, and whoever looks on there
     STATUS = auto()  # a client or the operator
+    AGENTS = auto()  # likewise, and of no page of another origin, as MCP demands of its servers
     METRICS = auto()
     READ = auto()  # an operator, whose token has this scope or more
     OPERATE = auto()
@@ -127,10 +128,11 @@ class Guard:
         keyed = access is Access.METRICS and not policy.loopback
         # Who looks at a demo is signed in without a key, so that the name it is called by must be ours.
         given = access is Access.SESSION and policy.demo
-        if (not policy.clients and not keyed) or given:
+        unkeyed = (not policy.clients and not keyed) or given
+        if unkeyed:
             self._origins.check_host(headers)
-            if access is not Access.PAGE:
-                self._origins.check_origin(headers)
+        if (unkeyed and access is not Access.PAGE) or access is Access.AGENTS:
+            self._origins.check_origin(headers)
         if access is Access.SESSION:
             check_own_page(headers)
 
@@ -193,7 +195,7 @@ class Guard:
     def _is_open(self, access: Access, client: Client | None) -> bool:
         """Say whether *client*, or anybody if it is None, may pass without an operator's token."""
         match access:
-            case Access.CLIENT | Access.MODELS | Access.STATUS:
+            case Access.CLIENT | Access.MODELS | Access.STATUS | Access.AGENTS:
                 return client is not None or not self._policy.clients
             case Access.METRICS:
                 return self._policy.loopback and not self._policy.clients
@@ -284,7 +286,7 @@ def _wanted(access: Access) -> str:
     match access:
         case Access.SESSION:
             return "the admin key, the token of an operator or the key of a client"
-        case Access.CLIENT | Access.MODELS | Access.STATUS:
+        case Access.CLIENT | Access.MODELS | Access.STATUS | Access.AGENTS:
             return "a client key of this gateway"
         case Access.METRICS:
             return "the admin key, an operator's token or server.metrics_key"

@@ -91,7 +91,7 @@ class McpSurface:
 
     def routes(self) -> list[Route]:
         """Return what is served: there is no stream to GET and no session to DELETE."""
-        return [Route("/mcp", {"POST": self.answer}, Access.STATUS, refusal=in_its_shape)]
+        return [Route("/mcp", {"POST": self.answer}, Access.AGENTS, refusal=in_its_shape)]
 
     async def answer(self, request: Request) -> None:
         """Answer one message."""

@@ -83,7 +83,7 @@ def understand_image(request: Request, body: bytes) -> Asked:
 
 def understand_moderation(request: Request, body: bytes) -> Asked:
     """Return what *body* asks to be looked at; raises InvalidRequest."""
-    given = asked_for(Task.MODERATION, body, wanted="model and input")
+    given = asked_for(Task.MODERATION, body, wanted="input")
     if "input" not in given:
         raise InvalidRequest("input is missing: send a text, or a list of texts.", param="input")
     if not read(given["input"], _TEXTS, "input"):

@@ -51,7 +51,8 @@ def call_of(
 ) -> ChatCall:
     """Return the call for *task* whose fields are *given*; of its *texts* the prompt's tokens are estimated.
 
-    Raises InvalidRequest for what is wrong about the model, ``stream`` or ``provider``.
+    Only moderations may name no model, as OpenAI's SDK does not. Raises InvalidRequest for what is wrong in
+    the model, ``stream`` or ``provider``.
     """
     sized = demand_of(b"".join(texts), 0, 0)
     preferences = preferences_of(given.get("provider"))
@@ -61,7 +62,7 @@ def call_of(
     return ChatCall(
         task=task,
         fields={name: value for name, value in given.items() if name not in GATEWAY_FIELDS},
-        model=_model(given),
+        model="" if task is Task.MODERATION and "model" not in given else _model(given),
         demand=Demand(sized.prompt, 0, sized.sizes),
         stream=_flag(given, "stream"),
         preferences=preferences,
@@ -113,9 +114,10 @@ def _texts(value: Any) -> tuple[list[bytes], int]:
         return [value.encode()], 1
     if not value:
         raise InvalidRequest("input: the list is empty.", param="input")
-    if any(isinstance(one, int) for one in value):
-        if not all(isinstance(one, int) for one in value):
-            raise InvalidRequest("input: texts and tokens in one list.", param="input")
+    kinds = set(map(type, value))
+    if len(kinds) > 1:
+        raise InvalidRequest("input: texts and tokens in one list.", param="input")
+    if int in kinds:
         return [], 1
     if len(value) > MOST_INPUTS:
         raise InvalidRequest(f"input: at most {MOST_INPUTS} texts in one request.", param="input")

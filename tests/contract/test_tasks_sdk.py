@@ -103,8 +103,19 @@ async def test_moderations(play):
     verdict = {"flagged": True, "categories": {"hate": True}, "category_scores": {"hate": 0.9}}
     scene = await play(told({"id": "m", "model": "m", "results": [verdict]}), every=able("moderation"))
     async with sdk(scene) as client:
-        reply = await client.moderations.create(model="large", input=["Hello!"])
-    assert reply.results[0].flagged
+        replies = [
+            await client.moderations.create(model="large", input=["Hello!"]),
+            await client.moderations.create(input="Hello!"),
+        ]
+    assert [reply.results[0].flagged for reply in replies] == [True, True]
+    assert [json.loads(call.body)["model"] for call in scene.alpha.calls] == ["large"] * 2
+
+
+async def test_moderations_that_nobody_does(play):
+    scene = await play()
+    async with sdk(scene) as client:
+        with pytest.raises(openai.NotFoundError, match=r"capabilities: \[moderation\]"):
+            await client.moderations.create(input="Hello!")
 
 
 async def test_errors_are_its_own(play):

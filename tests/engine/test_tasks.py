@@ -57,6 +57,20 @@ async def test_a_client_may_not_ask_for_what_is_not_on_its_list():
         await world.ask("v", context=world.context(client=alice), **EMBED)
 
 
+async def test_where_no_model_is_named_the_first_is_asked_that_the_client_may_use():
+    judges = [model(name, capabilities=("moderation",)) for name in ("m1", "m2")]
+    world = World(provider("a", model("chats"), *judges))
+    for client, name in (
+        (None, "m1"),
+        (Client("alice", hash_key("k"), models=("m2",)), "m2"),
+    ):
+        await read(await world.ask("", context=world.context(client=client), task=Task.MODERATION))
+        assert (world.receipts.last.asked, world.upstream.asked[-1]) == (name, f"a/{name}#k1")
+    nobody = Client("bob", hash_key("k"), models=("free",))
+    with pytest.raises(Forbidden, match="'m1'"):
+        await world.ask("", context=world.context(client=nobody), task=Task.MODERATION)
+
+
 async def test_who_would_do_it_is_told_where_nobody_does():
     world = World(provider("a"))
     world.gateway.offers = {"embeddings": ("gemini", "mistral")}

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import httpx
 import jsonschema_rs
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -254,6 +255,21 @@ async def test_there_is_no_stream_to_get_and_no_session_to_end(mcp):
 
 
 # --- who may ask -------------------------------------------------------------------------------------------
+
+
+async def test_a_foreign_page_is_turned_away_with_the_key_of_a_client_too(mcp):
+    listed = msgspec.structs.replace(KEYED, cors=frozenset({"https://app.example"}))
+    key = {"authorization": "Bearer sk-alice"}
+    for origin, status in (
+        ("https://evil.example", 403),
+        ("null", 403),
+        ("https://app.example", 200),
+        ("http://localhost", 200),
+    ):
+        assert (await mcp(listed).request("ping", origin=origin, **key)).status_code == status
+    assert (await mcp(listed).request("ping", **key)).status_code == 200
+    for origin in ("https://evil.example", "https://app.example"):
+        assert (await mcp(KEYED).request("ping", origin=origin, **key)).status_code == 403
 
 
 async def test_a_foreign_page_and_a_rebinding_name_are_turned_away(mcp):

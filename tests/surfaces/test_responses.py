@@ -5,6 +5,7 @@ import pytest
 
 from freeroute.domain.clients import Client, hash_key
 from freeroute.surfaces.guard import Policy
+from tests.contract.speaking import server_sent
 from tests.support.gateways import ANSWER, FakeServed, chunk
 
 PATH = "/v1/responses"
@@ -136,10 +137,12 @@ async def test_who_says_no_has_nothing_kept(ask_as, gateway, responses, headers,
     assert context.store is False
 
 
-async def test_what_breaks_off_is_not_kept(ask_as, gateway, responses):
+async def test_what_breaks_off_is_not_kept_and_does_not_say_so(ask_as, gateway, responses):
     gateway.answer = FakeServed(batches=[[chunk("a")], ValueError("broken")])
     reply = await ask_as("alice", "POST", PATH, json={"model": "free", "input": "Hi", "stream": True})
-    assert "event: response.failed" in reply.text
+    [*_, failed] = server_sent(reply.content)
+    assert failed[0] == "response.failed"
+    assert msgspec.json.decode(failed[1])["response"]["store"] is False
     assert not responses.kept
 
 

@@ -22,10 +22,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PATIENCE = 10.0
-"""Seconds that the database may take for one answer. Own design: whoever looks at a page waits no longer."""
+"""Seconds that a question may wait for its turn, and that the database may take for its answer then. Own
+design: whoever looks at a page waits no longer."""
 
 AT_ONCE = 4
 """Questions at once, with those that were given up and are not over yet. Own design: no more ever hang."""
+
+LINE = 100
+"""Questions that wait for their turn. Own design: some seconds' worth."""
 
 LINES = 10_000
 """Lines of usage in one answer. Own design: some megabytes."""
@@ -41,18 +45,12 @@ class NothingStored(RecordsUnavailable):
 class RecordsReader:
     """Reads one database with connections of its own; satisfies `engine.records.Records`."""
 
-    def __init__(
-        self,
-        make: "Callable[[], Database]",
-        clock: Clock,
-        patience: float = PATIENCE,
-        at_once: int = AT_ONCE,
-    ) -> None:
+    def __init__(self, make: "Callable[[], Database]", clock: Clock, patience: float = PATIENCE) -> None:
         """Read the database that *make* gives, on a thread; no answer takes more than *patience* seconds.
 
-        No more than *at_once* are asked for side by side.
+        For its turn a question waits no longer than that either.
         """
-        self._at_once = at_once
+        self._turns = _Turns(AT_ONCE, LINE, patience)
         self._make = make
         self._clock = clock
         self._patience = patience
@@ -138,11 +136,11 @@ class RecordsReader:
 
         What does not answer in time is not waited for, not even until it has been cancelled.
         """
-        if len(self._asking) >= self._at_once:
-            raise RecordsUnavailable("Too many look at the records at once; ask again.", retry_after=1)
+        await self._turns.take()
         task = asyncio.create_task(self._ask(ask))
         self._asking.add(task)
         task.add_done_callback(self._over)
+        task.add_done_callback(self._turns.over)
         try:
             await asyncio.wait({task}, timeout=self._patience)
         finally:
@@ -192,6 +190,37 @@ class RecordsReader:
             task = asyncio.create_task(_closed(database))
             self._asking.add(task)
             task.add_done_callback(self._over)
+
+
+class _Turns:
+    """*at_once* have their turn, others wait for theirs: in order, *line* at most, for *patience* seconds."""
+
+    def __init__(self, at_once: int, line: int, patience: float) -> None:
+        self._free = asyncio.Semaphore(at_once)
+        self._line = line
+        self._patience = patience
+        self._waiting = 0
+
+    async def take(self) -> None:
+        """Wait for a turn; raises RecordsUnavailable."""
+        if self._waiting >= self._line:
+            raise _too_many()
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._free.acquire()
+        except TimeoutError:
+            raise _too_many() from None
+        finally:
+            self._waiting -= 1
+
+    def over(self, _: object) -> None:
+        """Let the next one have its turn."""
+        self._free.release()
+
+
+def _too_many() -> RecordsUnavailable:
+    return RecordsUnavailable("Too many look at the records at once; ask again.", retry_after=1)
 
 
 async def _closed(database: "Database") -> None:

@@ -1,12 +1,17 @@
 """What can be asked of the responses that are stored, in SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import and_, delete, insert, select
+from sqlalchemy import delete, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from freeroute.engine.ports import KeptResponse
 from freeroute.stores.records.tables import responses
+
+Key = tuple[str, str]
+"""A response's id, and whose it is: nobody else finds it."""
+
+_KEY = tuple_(responses.c.id, responses.c.holder)
 
 
 async def write(engine: AsyncEngine, kept: Sequence[KeptResponse]) -> None:
@@ -27,18 +32,20 @@ async def write(engine: AsyncEngine, kept: Sequence[KeptResponse]) -> None:
         await connection.execute(insert(responses), rows)
 
 
-async def find(engine: AsyncEngine, response_id: str, holder: str) -> KeptResponse | None:
-    """Return the response *response_id* if it is *holder*'s."""
-    its = and_(responses.c.id == response_id, responses.c.holder == holder)
+async def find(engine: AsyncEngine, wanted: Collection[Key]) -> dict[Key, KeptResponse]:
+    """Return those *wanted* that there are."""
     async with engine.connect() as connection:
-        row = (await connection.execute(select(responses).where(its))).first()
-    if row is None:
-        return None
-    return KeptResponse(row.id, row.holder, row.at, row.response.encode(), row.items.encode())
+        rows = await connection.execute(select(responses).where(_KEY.in_(wanted)))
+    return {
+        (row.id, row.holder): KeptResponse(
+            row.id, row.holder, row.at, row.response.encode(), row.items.encode()
+        )
+        for row in rows
+    }
 
 
-async def forget(engine: AsyncEngine, response_id: str, holder: str) -> bool:
-    """Delete the response *response_id* if it is *holder*'s, and say whether it was there."""
-    its = and_(responses.c.id == response_id, responses.c.holder == holder)
+async def forget(engine: AsyncEngine, wanted: Collection[Key]) -> dict[Key, bool]:
+    """Delete those *wanted*, and say which there were."""
+    gone = delete(responses).where(_KEY.in_(wanted)).returning(responses.c.id, responses.c.holder)
     async with engine.begin() as connection:
-        return (await connection.execute(delete(responses).where(its))).rowcount > 0
+        return {(row.id, row.holder): True for row in await connection.execute(gone)}

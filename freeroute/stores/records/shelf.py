@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from freeroute.clock import Clock
 from freeroute.domain.clients import Client
@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from freeroute.stores.records.database import Database
+    from freeroute.stores.records.responses import Key
+
+T = TypeVar("T")
 
 LONGEST = 4 * 2**20
 """Bytes of a response with all that was said before it. Own design: a long context of any model; what is
 longer holds images, and would be stored again with every turn."""
 
-ASKING = 32
-"""Responses looked up at once. Own design: each is one row by its key."""
+TOGETHER = 32
+"""Responses looked up, or forgotten, by one question to the database. Own design: 128 MiB of the longest."""
 
 LAST = 5.0
 """Seconds that the end waits for the database; what it does not take then is lost. Own design."""
@@ -48,7 +51,11 @@ class ResponseShelf:
         One that takes nothing is tried again after *retry* seconds, and twice as many each time.
         """
         self._retry = retry
-        self._records = RecordsReader(make, clock, at_once=ASKING)
+        records = RecordsReader(make, clock)
+        self._finding = _Together(records, _find)
+        self._forgetting = _Together(records, _forget)
+        self._asked = records
+        self._own = RecordsReader(make, clock)  # what is written does not wait for those who look
         self._keeping = keeping
         self._pending: dict[str, KeptResponse] = {}
         self._waiting = 0
@@ -78,35 +85,24 @@ class ResponseShelf:
         waiting = self._pending.get(response_id)
         if waiting is not None:
             return waiting if waiting.holder == holder else None
-
-        async def ask(engine: "AsyncEngine") -> KeptResponse | None:
-            from freeroute.stores.records import responses
-
-            return await responses.find(engine, response_id, holder)
-
-        try:
-            return await self._records.answered(ask)
-        except NothingStored:
-            return None
+        return await self._finding.answer((response_id, holder))
 
     async def forget(self, response_id: str, holder: str) -> bool:
         """Keep it no longer, and say whether it was there; raises RecordsUnavailable."""
+        was_waiting = await self._taken_back(response_id, holder)
+        # Of a write that was given up nobody knows whether it was done.
+        return bool(await self._forgetting.answer((response_id, holder))) or was_waiting
 
-        async def ask(engine: "AsyncEngine") -> bool:
-            from freeroute.stores.records import responses
-
-            return await responses.forget(engine, response_id, holder)
-
-        async with self._writing:  # what is being written is forgotten once it is
+    async def _taken_back(self, response_id: str, holder: str) -> bool:
+        """Have it wait no more to be written, and say whether it did; what is being written is first."""
+        if response_id not in self._pending:
+            return False
+        async with self._writing:
             waiting = self._pending.get(response_id)
-            was_waiting = waiting is not None and waiting.holder == holder
-            if waiting is not None and was_waiting:
-                self._drop(waiting)
-            try:
-                # Of a write that was given up nobody knows whether it was done.
-                return await self._records.answered(ask) or was_waiting
-            except NothingStored:
-                return was_waiting
+            if waiting is None or waiting.holder != holder:
+                return False
+            self._drop(waiting)
+            return True
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -119,7 +115,8 @@ class ResponseShelf:
             self._more.set()
             await asyncio.wait({writing}, timeout=LAST)
             writing.cancel()
-            await self._records.close()
+            await self._asked.close()
+            await self._own.close()
 
     # --- writing -------------------------------------------------------------------------------------
 
@@ -156,10 +153,61 @@ class ResponseShelf:
 
                 await responses.write(engine, batch)
 
-            await self._records.answered(ask)
+            await self._own.answered(ask)
             for kept in batch:
                 self._drop(kept)
 
     def _drop(self, kept: KeptResponse) -> None:
         del self._pending[kept.id]
         self._waiting -= kept.size
+
+
+class _Together(Generic[T]):
+    """One question to the database for all who ask while it answers others: each wants its own, by a key."""
+
+    def __init__(
+        self,
+        records: RecordsReader,
+        ask: "Callable[[AsyncEngine, Collection[Key]], Awaitable[Mapping[Key, T]]]",
+    ) -> None:
+        self._records = records
+        self._ask = ask
+        self._wanted: set[Key] = set()  # those of the question that waits for its turn
+        self._answer: asyncio.Task[Mapping[Key, T]] | None = None
+
+    async def answer(self, key: "Key") -> T | None:
+        """Return what there is by *key*, None if nothing; raises RecordsUnavailable."""
+        if self._answer is None or len(self._wanted) >= TOGETHER:
+            self._wanted = set()
+            self._answer = asyncio.create_task(self._answered(self._wanted))
+        self._wanted.add(key)
+        return (await asyncio.shield(self._answer)).get(key)
+
+    async def _answered(self, wanted: "set[Key]") -> "Mapping[Key, T]":
+        async def ask(engine: "AsyncEngine") -> "Mapping[Key, T]":
+            self._close(wanted)
+            return await self._ask(engine, wanted)
+
+        try:
+            return await self._records.answered(ask)
+        except NothingStored:
+            return {}
+        finally:
+            self._close(wanted)
+
+    def _close(self, wanted: "set[Key]") -> None:
+        """Let nobody join the question for those *wanted* any more."""
+        if wanted is self._wanted:
+            self._answer = None
+
+
+async def _find(engine: "AsyncEngine", wanted: "Collection[Key]") -> "Mapping[Key, KeptResponse]":
+    from freeroute.stores.records import responses
+
+    return await responses.find(engine, wanted)
+
+
+async def _forget(engine: "AsyncEngine", wanted: "Collection[Key]") -> "Mapping[Key, bool]":
+    from freeroute.stores.records import responses
+
+    return await responses.forget(engine, wanted)

@@ -258,6 +258,7 @@ class ResponseTelling:
         told = {"code": code, "message": message, "param": None}
         self._events.tell("error", **told, error={"type": "server_error", **told})
         response = self._response("failed")
+        response["store"] = False  # nobody comes back to it
         response["error"] = {"code": _CODES.get(code, "server_error"), "message": message}
         self._events.tell("response.failed", response=response)
 

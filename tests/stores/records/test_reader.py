@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from freeroute.engine.records import ReceiptsWanted, UsageWanted
 from freeroute.errors import InvalidRequest, RecordsUnavailable
 from freeroute.stores.records.database import Database
-from freeroute.stores.records.reader import AT_ONCE, PAGE, PATIENCE, RecordsReader
+from freeroute.stores.records.reader import AT_ONCE, LINE, PAGE, PATIENCE, RecordsReader
 from freeroute.stores.records.rows import Batch
 from tests.support import postgres
 from tests.support.clocks import EPOCH, ManualClock
@@ -187,6 +187,16 @@ async def test_a_database_that_hangs_costs_bounded_time_and_few_hang_at_once():
     assert hanging.asked <= AT_ONCE
     hanging.over.set()
     await hung.close()
+
+
+async def test_many_have_their_turn_one_after_the_other_and_no_more_wait_than_there_are_places_for(records):
+    await records.write(row(at=EPOCH - 1))
+    every = AT_ONCE + LINE
+    asked = [records.reader.usage(UsageWanted(EPOCH - WEEK)) for _ in range(every + 1)]
+    found = await asyncio.gather(*asked, return_exceptions=True)
+    [refused] = [one for one in found if isinstance(one, RecordsUnavailable)]
+    assert ("Too many" in refused.message, refused.retry_after) == (True, 1)
+    assert [len(one["lines"]) for one in found if isinstance(one, dict)] == [1] * every
 
 
 async def test_libraries_are_loaded_beside_the_loop(tmp_path):

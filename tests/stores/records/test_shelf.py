@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from freeroute.domain.clients import Client
 from freeroute.engine.ports import KeptResponse
 from freeroute.errors import ConfigError, RecordsUnavailable
 from freeroute.stores.records.bodies import WAITING, Keeping
 from freeroute.stores.records.database import Database
-from freeroute.stores.records.shelf import LONGEST, ResponseShelf
+from freeroute.stores.records.shelf import LONGEST, TOGETHER, ResponseShelf
 from freeroute.stores.records.tables import responses
 from tests.support.clocks import EPOCH, ManualClock
 from tests.support.live import until
@@ -25,6 +26,16 @@ def told(name: str = "resp_1", holder: str = "alice", at: float = EPOCH, size: i
     return KeptResponse(name, holder, at, b'{"id":"resp_1"}', b'["\xc3\xa9\\u0000"]' + b" " * size)
 
 
+class Slow(Database):
+    """A database that is not there until somebody says so."""
+
+    there: asyncio.Event
+
+    async def engine(self) -> AsyncEngine:
+        await self.there.wait()
+        return await super().engine()
+
+
 class Shelves:
     """A database that has its tables, and shelves over it, one after the other."""
 
@@ -32,13 +43,18 @@ class Shelves:
         self.database = Database(url, path)
         self._url, self._path = url, path
         self.broken = False
+        self.slow: asyncio.Event | None = None
         self.opened = 0
 
     def _opened(self) -> Database:
         self.opened += 1
         if self.broken:
             raise ConfigError("it is gone")
-        return Database(self._url, self._path, migrates=False)
+        if self.slow is None:
+            return Database(self._url, self._path, migrates=False)
+        slow = Slow(self._url, self._path, migrates=False)
+        slow.there = self.slow
+        return slow
 
     def shelf(self, keeping: Keeping = HOUR) -> ResponseShelf:
         return ResponseShelf(self._opened, ManualClock(), keeping, retry=0.01)
@@ -156,6 +172,44 @@ async def test_the_end_does_not_wait_for_a_database_that_is_gone(shelves):
         shelf.keep(told())
         await asyncio.sleep(0)
     assert await shelves.ids() == []
+
+
+async def test_many_look_at_once_and_each_finds_its_own(shelves):
+    shelf = shelves.shelf()
+    every = [told(f"resp_{n}", at=EPOCH + n) for n in range(10 * TOGETHER)]
+    async with shelf.running():
+        for one in every:
+            shelf.keep(one)
+        await until(lambda: not len(shelf))
+        found = await asyncio.gather(*(shelf.find(one.id, "alice") for one in every))
+        assert found == every
+        again = await asyncio.gather(*(shelf.find("resp_1", whose) for whose in ["alice", "bob"] * 200))
+        assert again == [every[1], None] * 200
+
+
+async def test_many_are_forgotten_at_once(shelves):
+    shelf = shelves.shelf()
+    async with shelf.running():
+        for n in range(10 * TOGETHER):
+            shelf.keep(told(f"resp_{n}", at=EPOCH + n))
+        await until(lambda: not len(shelf))
+        gone = await asyncio.gather(*(shelf.forget(f"resp_{n}", "alice") for n in range(10 * TOGETHER)))
+        assert gone == [True] * 10 * TOGETHER
+    assert await shelves.ids() == []
+
+
+async def test_what_is_kept_is_written_while_those_who_look_wait(shelves):
+    shelf = shelves.shelf()
+    slow = shelves.slow = asyncio.Event()
+    async with asyncio.TaskGroup() as looking, shelf.running():
+        for _ in range(2 * TOGETHER):
+            looking.create_task(shelf.find("resp_2", "alice"))
+        await until(lambda: shelves.opened > 0)
+        shelves.slow = None
+        shelf.keep(told())
+        await until(lambda: not len(shelf))
+        slow.set()
+    assert await shelves.ids() == ["resp_1"]
 
 
 async def test_old_responses_go_and_those_beyond_the_room_too(shelves):
