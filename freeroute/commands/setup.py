@@ -66,8 +66,7 @@ def setup(
     env = environment()
     home = Home(Path.home(), env)
     if undo:
-        _undo(recipe, home, dry=dry_run)
-        return 0
+        return 0 if _undo(recipe, home, dry=dry_run) else 1
     running = Running(url, {**env, "FREEROUTE_API_KEY": key} if key else env)
     target = ask(running, key or env.get("FREEROUTE_API_KEY") or None, model, every=all_models)
     if dry_run:
@@ -76,24 +75,44 @@ def setup(
         _write(recipe, target, home)
     else:
         _show(recipe, target, home, shell)
-    for note in recipe.notes(target, home):
+    stronger = _stronger(recipe, target, home)
+    for line in stronger:
+        click.echo(line, err=True)
+    for note in recipe.notes(target):
         click.echo(note, err=bool(recipe.files(target, home) or recipe.variables(target)))
-    return 0
+    return 1 if stronger and write and not dry_run else 0
 
 
-def _undo(recipe: Recipe, home: Home, *, dry: bool) -> None:
+def _undo(recipe: Recipe, home: Home, *, dry: bool) -> bool:
+    """Take everything back, and say whether nothing of it is left."""
     edits = _files(recipe, _NOBODY, home)
     found = [(edit, change) for edit in edits if (change := files.reverted(edit)) is not None]
     for edit, change in found:  # a file that cannot be taken back was found before another one is
         if not dry:
             files.undo(edit)
-        removed, kept = ("would remove", "would bring back") if dry else ("removed", "brought back")
-        if change.copy_is_gone:
-            click.echo(f"nothing to take back in {change.path}: the copy of what it was is gone")
-        else:
-            click.echo(f"{removed if change.after is None else kept} {change.path}")
+        click.echo(_taken_back(change, dry=dry))
+        for line in _left(change):
+            click.echo(line, err=True)
     if not found:
         click.echo(f"There is nothing to take back for {recipe.title}.")
+    return not any(change.left or change.keeps_key for _, change in found)
+
+
+def _taken_back(change: files.Change, *, dry: bool) -> str:
+    if change.copy_is_gone:
+        return f"nothing to take back in {change.path}: the copy of what it was is gone"
+    if change.after is None:
+        return f"{'would remove' if dry else 'removed'} {change.path}"
+    if change.left or change.keeps_key:
+        return f"{'would take' if dry else 'took'} what is ours out of {change.path}"
+    return f"{'would bring back' if dry else 'brought back'} {change.path}"
+
+
+def _left(change: files.Change) -> list[str]:
+    lines = [f"{change.path}: {place} stays: somebody else set it since" for place in change.left]
+    if change.keeps_key:
+        lines.append(f"{change.path}: a key that was written stays, since somebody put it elsewhere")
+    return lines
 
 
 def _write(recipe: Recipe, target: Target, home: Home) -> None:
@@ -104,7 +123,16 @@ def _write(recipe: Recipe, target: Target, home: Home) -> None:
         change = files.write(edit)
         word = "nothing to change in" if change.after == change.before else "wrote"
         click.echo(f"{word} {edit.path}")
-    click.echo(f"{recipe.title} asks {target.url} for {target.model.id}; --undo takes it back.")
+    if not any(files.overruling(edit) for edit in edits):
+        click.echo(f"{recipe.title} asks {target.url} for {target.model.id}; --undo takes it back.")
+
+
+def _stronger(recipe: Recipe, target: Target, home: Home) -> list[str]:
+    return [
+        f"{edit.path}: {place} goes before what is written: take it out, or use `freeroute run {recipe.name}`"
+        for edit in recipe.files(target, home)
+        for place in files.overruling(edit)
+    ]
 
 
 def _show_changes(recipe: Recipe, target: Target, home: Home) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from freeroute.commands.connecting.trees import Path, Unfit, place_of
+from freeroute.commands.connecting.trees import Path, Unfit, Written, place_of
 
 EMPTY = "{}\n"
 
@@ -45,14 +45,20 @@ def read(text: str) -> dict[str, Any]:
 def put(text: str, path: Path, value: Any) -> str:
     """Return *text* with *value* at *path*."""
     node, rest = _nearest(_parsed(text), path)
+    if rest and node.value is None:
+        value, rest = _nested(rest, value), ()
     if not rest:
         inner = _indent_of(text, node.start)
         return text[: node.start] + _dumped(value, inner, _unit(text)) + text[node.end :]
     if node.members is None:
         raise Unfit(f"{rest[0]} belongs into an object, and there is none", place_of(text, node.start))
-    for key in reversed(rest[1:]):
-        value = {key: value}
-    return _inserted(text, node, str(rest[0]), value)
+    return _inserted(text, node, str(rest[0]), _nested(rest[1:], value))
+
+
+def source(text: str, path: Path) -> str | None:
+    """Return how the value at *path* is written, None if it is not."""
+    node, rest = _nearest(_parsed(text), path)
+    return None if rest else text[node.start : node.end]
 
 
 def drop(text: str, path: Path) -> str:
@@ -74,6 +80,12 @@ def drop(text: str, path: Path) -> str:
     emptied = around.end - sum(end - start for start, end in cuts)
     inside = text[around.start + 1 : emptied - 1]
     return text if inside.strip() else text[: around.start] + "{}" + text[emptied:]
+
+
+def _nested(path: Path, value: Any) -> Any:
+    for key in reversed(path):
+        value = {key: value}
+    return value
 
 
 def _nearest(node: _Node, path: Path) -> tuple[_Node, Path]:
@@ -115,6 +127,8 @@ def _inserted(text: str, node: _Node, key: str, value: Any) -> str:
 
 
 def _dumped(value: Any, inner: str, unit: str) -> str:
+    if isinstance(value, Written):
+        return str(value)
     lines = json.dumps(value, indent=unit, ensure_ascii=False).split("\n")
     return ("\n" + inner).join(lines)
 

@@ -4,11 +4,10 @@ Each function names where the format is described, and when that was read.
 """
 
 import json
-from pathlib import Path as File
 from typing import Any
 
 from freeroute.commands.connecting.editing import Form
-from freeroute.commands.connecting.files import Edit, held, was_written
+from freeroute.commands.connecting.files import Edit, was_written
 from freeroute.commands.connecting.recipe import Home, Recipe, Variables
 from freeroute.commands.connecting.target import Offered, Target
 from freeroute.commands.connecting.trees import Path
@@ -40,26 +39,20 @@ def _claude_run(target: Target) -> Variables:
     return {**_claude_variables(target), **ours}
 
 
-def _claude_settings(home: Home) -> File:
-    return home.place("CLAUDE_CONFIG_DIR", ".claude") / "settings.json"
-
-
-def _claude_notes(target: Target, home: Home) -> list[str]:
-    """/llm-gateway: what `apiKeyHelper` prints is sent as `x-api-key` and as a bearer."""
-    notes = ["Where ANTHROPIC_API_KEY is set, unset it: it would be sent instead."]
-    path = _claude_settings(home)
-    if "apiKeyHelper" in held(path, Form.JSON):
-        notes.append(
-            f"{path} has an apiKeyHelper, whose key would be sent beside this one; a gateway that asks "
-            "for a key refuses two of them: take apiKeyHelper out of there."
-        )
-    return notes
+_CLAUDE_STRONGER: tuple[Path, ...] = (
+    ("apiKeyHelper",),
+    ("env", "ANTHROPIC_API_KEY"),
+    ("env", "CLAUDE_CODE_USE_BEDROCK"),
+    ("env", "CLAUDE_CODE_USE_VERTEX"),
+    ("env", "CLAUDE_CODE_USE_FOUNDRY"),
+)
+"""Another key that would be sent, as of /llm-gateway, or another place to ask, of /env-vars and /settings."""
 
 
 def _claude_files(target: Target, home: Home) -> list[Edit]:
-    path = _claude_settings(home)
+    path = home.place("CLAUDE_CONFIG_DIR", ".claude") / "settings.json"
     values: dict[Path, Any] = {("env", name): value for name, value in _claude_variables(target).items()}
-    return [Edit(path, Form.JSON, values, secret=target.key is not None)]
+    return [Edit(path, Form.JSON, values, key=target.key, stronger=_CLAUDE_STRONGER)]
 
 
 # --- Codex CLI -------------------------------------------------------------------------------------------
@@ -99,7 +92,7 @@ def _aider_files(target: Target, home: Home) -> list[Edit]:
         ("show-model-warnings",): False,  # that it does not know what the model costs
     }
     path = home.directory / ".aider.conf.yml"
-    return [Edit(path, Form.YAML, values, secret=target.key is not None)]
+    return [Edit(path, Form.YAML, values, key=target.key)]
 
 
 def _aider_variables(target: Target) -> Variables:
@@ -118,7 +111,7 @@ def _aider_variables(target: Target) -> Variables:
 
 
 def _continue_files(target: Target, home: Home) -> list[Edit]:
-    """https://docs.continue.dev/reference, schema v1."""
+    """https://docs.continue.dev/reference, schema v1; of an older config.json, /reference/yaml-migration."""
     model = {
         "name": "freeroute",
         "provider": "openai",
@@ -128,10 +121,11 @@ def _continue_files(target: Target, home: Home) -> list[Edit]:
         "roles": ["chat", "edit", "apply"],
         "capabilities": ["tool_use", *(["image_input"] if target.model.images else [])],
     }
-    path = home.place("CONTINUE_GLOBAL_DIR", ".continue") / "config.yaml"
+    directory = home.place("CONTINUE_GLOBAL_DIR", ".continue")
+    path, older = directory / "config.yaml", directory / "config.json"
     scaffold = "name: freeroute\nversion: 0.0.1\nschema: v1\n"
     values: dict[Path, Any] = {("models", ("name", "freeroute")): model}
-    return [Edit(path, Form.YAML, values, scaffold, secret=target.key is not None)]
+    return [Edit(path, Form.YAML, values, scaffold, key=target.key, older=older)]
 
 
 # --- opencode --------------------------------------------------------------------------------------------
@@ -166,7 +160,7 @@ def _opencode_files(target: Target, home: Home) -> list[Edit]:
         ("small_model",): f"freeroute/{target.quick}",
     }
     scaffold = '{\n  "$schema": "https://opencode.ai/config.json"\n}\n'
-    return [Edit(path, Form.JSON, values, scaffold, secret=target.key is not None) for path in paths]
+    return [Edit(path, Form.JSON, values, scaffold, key=target.key) for path in paths]
 
 
 def _opencode_variables(target: Target) -> Variables:
@@ -277,7 +271,7 @@ def _every_variable(target: Target) -> Variables:
     }
 
 
-def _from_the_shell(target: Target, home: Home) -> list[str]:
+def _from_the_shell(target: Target) -> list[str]:
     return [f"It takes the key from {KEY}: have that in the environment it starts in."] if target.key else []
 
 
@@ -287,7 +281,7 @@ _RECIPES = (
         "Claude Code",
         files=_claude_files,
         variables=_claude_run,
-        notes=_claude_notes,
+        notes=lambda _: ["Where ANTHROPIC_API_KEY is set, unset it: it would be sent instead."],
         program="claude",
         install="npm install -g @anthropic-ai/claude-code",
     ),
@@ -313,7 +307,7 @@ _RECIPES = (
     Recipe(
         "cline",
         "Cline",
-        notes=lambda target, _: [
+        notes=lambda target: [
             "Cline keeps its settings inside of VS Code, where nobody else can write them safely. There:",
             "API Provider: OpenAI Compatible",
             f"Base URL: {target.v1}",
@@ -333,7 +327,7 @@ _RECIPES = (
         "open-webui",
         "Open WebUI",
         variables=_webui_variables,
-        notes=lambda *_: [
+        notes=lambda _: [
             "They count for its first start; later: Admin Panel, Settings, Connections.",
             "In a container, localhost is the container: --url names an address that it reaches.",
         ],
@@ -342,7 +336,7 @@ _RECIPES = (
         "zed",
         "Zed",
         files=_zed_files,
-        notes=lambda target, _: [
+        notes=lambda target: [
             f"Zed takes the key from {KEY} in its environment, or from its settings under LLM Providers"
             + ("." if target.key else f"; it wants some text there, such as {target.sent}."),
         ],
@@ -361,7 +355,7 @@ _RECIPES = (
         "Gemini CLI",
         files=_gemini_files,
         variables=_gemini_variables,
-        notes=lambda *_: [
+        notes=lambda _: [
             "It takes the address from its environment alone: start it by `freeroute run gemini-cli`."
         ],
         needs_files=True,

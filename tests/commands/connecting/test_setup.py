@@ -114,6 +114,64 @@ def test_a_copy_that_is_gone_is_told_by_undoing(run, gateway):
     assert "nothing to take back" in run("setup", "codex", "--undo").stdout
 
 
+def test_what_stays_after_undoing_is_told_and_is_no_success(run, gateway):
+    path = Path.home() / ".claude" / "settings.json"
+    path.parent.mkdir()
+    path.write_text('{"theme": "dark"}')
+    run("setup", "claude-code", "--write", "--key", "fr-secret")
+    path.write_text(path.read_text().replace("free-smart", "mine").replace("dark", "fr-secret"))
+    for words, said in ((["--undo", "--dry-run"], "would take"), (["--undo"], "took")):
+        told = run("setup", "claude-code", *words)
+        assert told.exit_code == 1
+        assert told.stdout == f"{said} what is ours out of {path}\n"
+        assert f"{path}: env.ANTHROPIC_MODEL stays: somebody else set it since" in told.stderr
+        assert f"{path}: a key that was written stays" in told.stderr
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert set(json.loads(path.read_text())["env"].values()) == {"mine"}
+
+
+def test_a_file_that_is_gone_is_said_to_come_back(run, gateway):
+    path = Path.home() / ".codex" / "config.toml"
+    path.parent.mkdir()
+    path.write_text("a = 1\n")
+    run("setup", "codex", "--write")
+    path.unlink()
+    assert run("setup", "codex", "--undo").stdout == f"brought back {path}\n"
+    assert path.read_text() == "a = 1\n"
+
+
+def test_settings_that_go_before_what_is_written_are_named_and_it_is_no_success(run, gateway):
+    path = Path.home() / ".claude" / "settings.json"
+    path.parent.mkdir()
+    env = {"ANTHROPIC_API_KEY": "sk-ant-own", "CLAUDE_CODE_USE_BEDROCK": "1", "CLAUDE_CODE_USE_VERTEX": "0"}
+    path.write_text(json.dumps({"apiKeyHelper": "./key.sh", "env": env}, indent=2))
+    for words in (["--write"], ["--write"], ["--dry-run"]):
+        told = run("setup", "claude-code", *words)
+        assert told.exit_code == ("--write" in words)
+        for place in ("apiKeyHelper", "env.ANTHROPIC_API_KEY", "env.CLAUDE_CODE_USE_BEDROCK"):
+            assert f"{path}: {place} goes before what is written" in told.stderr
+        assert "`freeroute run claude-code`" in told.stderr
+        assert "VERTEX" not in told.stderr
+        assert "sk-ant-own" not in told.stderr
+        assert "Claude Code asks" not in told.stdout
+    assert json.loads(path.read_text())["env"]["ANTHROPIC_API_KEY"] == "sk-ant-own"
+
+
+def test_a_file_of_continue_is_not_begun_beside_an_older_one(run, gateway):
+    directory = Path.home() / ".continue"
+    directory.mkdir()
+    (directory / "config.json").write_text('{"models": []}')
+    for words in (["--write"], ["--dry-run"]):
+        told = run("setup", "continue", *words)
+        assert told.exit_code == 2
+        assert f"instead of {directory / 'config.json'}, all of it" in told.stderr
+    assert run("setup", "continue").exit_code == 0
+    assert [path.name for path in directory.iterdir()] == ["config.json"]
+    (directory / "config.yaml").write_text("name: Mine\n")
+    assert run("setup", "continue", "--write").exit_code == 0
+    assert run("setup", "continue", "--undo").exit_code == 0
+
+
 def test_a_dry_run_writes_nothing_whatever_stands_beside_it(run, gateway):
     path = Path.home() / ".codex" / "config.toml"
     for words in (["--write", "--dry-run"], ["--dry-run", "--write"], ["--dry-run"]):
@@ -139,8 +197,8 @@ def test_what_would_send_another_key_beside_is_told(run, gateway, text, told):
     path.parent.mkdir(parents=True)
     path.write_text(text)
     shown = run("setup", "claude-code")
-    assert ("take apiKeyHelper out of there" in shown.stderr) is told
-    assert f"{path} has an apiKeyHelper" in shown.stderr or not told
+    assert shown.exit_code == 0
+    assert (f"{path}: apiKeyHelper goes before what is written: take it out" in shown.stderr) is told
 
 
 def test_a_dry_run_shows_no_key_of_before_either(run, gateway):
