@@ -23,12 +23,11 @@ from freeroute.surfaces.anthropic_blocks import (
     part_of,
     text_of,
 )
+from freeroute.surfaces.bodies import fields_in
 from freeroute.wire.chat import ChatCall
-from freeroute.wire.decode import decode_chat, read, split
+from freeroute.wire.decode import decode_chat
 
 Fields = dict[str, Any]
-
-_NULL = Raw(b"null")
 
 # What Claude Code tells Anthropic's billing ahead of every prompt: nothing for a model to read.
 _BILLING = "x-anthropic-billing-header:"
@@ -141,8 +140,7 @@ class _Turns(Struct):
 
 def read_request(body: bytes) -> Read:
     """Return what *body* asks for; raises InvalidRequest that names the field in Anthropic's words."""
-    given = {name: raw for name, raw in split(body).items() if raw != _NULL}
-    values = {name: read(given[name], decoder, name) for name, decoder in _DECODERS.items() if name in given}
+    given, values = fields_in(body, _DECODERS)
     for name in ("mcp_servers", "container"):
         if values.get(name):
             raise InvalidRequest(f"{name}: only Anthropic's servers have that.", param=name)

@@ -4,14 +4,18 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import Raw
+from msgspec.json import Decoder
 
 from freeroute.domain.tasks import Task
 from freeroute.errors import InvalidRequest
 from freeroute.wire.asking import asked_for, completion_of, embeddings_of
 from freeroute.wire.chat import ChatCall
-from freeroute.wire.decode import decode_chat, plain_reason
+from freeroute.wire.decode import decode_chat, plain_reason, read, split
 
 T = TypeVar("T")
+
+_NULL = Raw(b"null")
 
 
 def parsed(body: bytes) -> Any:
@@ -38,6 +42,15 @@ def shaped(value: Any, shape: type[T]) -> T:
         raise InvalidRequest(f"{param}: {plain_reason(reason)}.", param=param) from None
     except RecursionError:
         raise InvalidRequest("The body is nested too deeply.") from None
+
+
+def fields_in(body: bytes, decoders: Mapping[str, Decoder[Any]]) -> tuple[dict[str, Raw], dict[str, Any]]:
+    """Return the fields of *body* that say something, as they are written, and those of *decoders*, read.
+
+    For APIs whose fields mostly go on as they are. Raises InvalidRequest that names the field.
+    """
+    given = {name: raw for name, raw in split(body).items() if raw != _NULL}
+    return given, {name: read(given[name], one, name) for name, one in decoders.items() if name in given}
 
 
 def chat_call(body: Mapping[str, Any], names: Mapping[str, str]) -> ChatCall:

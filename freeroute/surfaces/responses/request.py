@@ -8,10 +8,11 @@ import msgspec
 from msgspec import Raw, Struct
 
 from freeroute.errors import InvalidRequest
+from freeroute.surfaces.bodies import fields_in
 from freeroute.surfaces.responses import tools
 from freeroute.surfaces.responses.items import Conversation, Item, Reference, item_of
 from freeroute.wire.chat import ChatCall
-from freeroute.wire.decode import decode_chat, read, split
+from freeroute.wire.decode import decode_chat, read
 
 
 class PlainText(Struct, tag_field="type", tag="text"):
@@ -110,14 +111,12 @@ _SAME = (
 )
 # And those that they have under another.
 _RENAMED = {"max_output_tokens": "max_tokens"}
-_NULL = Raw(b"null")
 _LOGPROBS = "message.output_text.logprobs"
 
 
 def wanted_in(body: bytes) -> Wanted:
     """Return what *body* asks for; raises InvalidRequest."""
-    raw = {name: value for name, value in split(body).items() if value != _NULL}
-    values = {name: read(raw[name], decoder, name) for name, decoder in _DECODERS.items() if name in raw}
+    raw, values = fields_in(body, _DECODERS)
     _refuse_what_is_not_done(raw, values)
     items = _items(raw)
     return Wanted(
