@@ -5,6 +5,7 @@ not passed on; sound and event streams travel as they come.
 """
 
 import asyncio
+import re
 import struct
 from collections.abc import Sequence
 from math import isfinite
@@ -48,6 +49,12 @@ _SOUND = ("audio/", "application/octet-stream", "binary/octet-stream")
 # A longer answer is looked into on a thread: 28 MB of vectors take 200 ms. Own design: 1 MiB takes up to 10.
 _AT_ONCE = 2**20
 _HEARD = frozenset({Task.TRANSCRIPTION, Task.TRANSLATION})
+# How JSON and pages begin: two bytes at the least, since sound without a head may begin with any one.
+_NO_SOUND = re.compile(rb"\s*(?:\{\s*[\"}]|<(?:!doctype|html|head|body|\?xml)\b)", re.IGNORECASE)
+# How base64 begins, and often ends; some put the head of a data URL before it.
+_BASE64 = re.compile(r"[\w+/\-\s]{2,}={0,2}\s*", re.ASCII)
+_LINK = re.compile(r"https?://\S|data:[^,]*,.", re.IGNORECASE)
+_GLANCE = 64
 
 
 class _Ranked(Struct):
@@ -60,6 +67,7 @@ _RANKING = msgspec.json.Decoder(list[_Ranked])
 _VECTORS = msgspec.json.Decoder(list[Vector])
 _ANSWERS = frozenset({*_LISTS.values(), "text"})
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
+_TEXT = msgspec.json.Decoder(str)
 _ENTRIES = msgspec.json.Decoder(list[dict[str, Raw]])
 
 T = TypeVar("T")
@@ -140,10 +148,18 @@ class _Reading:
             begun, event = await first_event(exchange, begun)
             if (complaint := _complaint(event)) is not None:
                 return Sent(self._exchanges.judged(complaint, exchange, self._candidate))
+        elif _NO_SOUND.match(begun):
+            return self._mistaken(exchange, begun)
         if not begun:
             return Sent(Outcome(Kind.EMPTY, exchange.status, "an answer without content"))
         stream = ByteStream(exchange, begun, self._estimate, between=self._terms.between_events)
         return Sent(Outcome(Kind.SERVED, exchange.status), stream=stream, content_type=kind)
+
+    def _mistaken(self, exchange: Exchange, begun: bytes) -> Sent:
+        """Return how an exchange ended whose sound is none, as far as what is in hand of it tells."""
+        if (complaint := _complaint(begun)) is not None:
+            return Sent(self._exchanges.judged(complaint, exchange, self._candidate))
+        return Sent(Outcome(Kind.GARBAGE, exchange.status, "an answer that is no sound"))
 
     def _whole(self, exchange: Exchange, body: bytes) -> Sent:
         asked = self._form_of_text()
@@ -245,7 +261,10 @@ def _is_ranking(results: list[_Ranked] | None, documents: int) -> bool:
 
 
 def _is_picture(entry: dict[str, Raw]) -> bool:
-    return any(len(entry.get(name, b"")) > 2 for name in ("b64_json", "url"))
+    """Say whether *entry* holds a picture or where one is, by how it begins."""
+    told, link = (_decoded(_TEXT, entry.get(name, b"null")) or "" for name in ("b64_json", "url"))
+    begun = told[:_GLANCE] if not told.startswith("data:") else told.partition(",")[2][:_GLANCE]
+    return bool(_BASE64.fullmatch(begun) or _LINK.match(link))
 
 
 def _decoded(decoder: msgspec.json.Decoder[T], raw: bytes) -> T | None:

@@ -234,6 +234,65 @@ async def test_what_cannot_be_read_is_refused(desk, task, body):
     assert not at.scene.alpha.calls
 
 
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (error("broken"), "fault"),
+        (error("slow down", "rate_limit_exceeded"), "rate_limited"),
+        (b' {"detail": "no"}', "fault"),
+        (b'{"status": 1}', "garbage"),
+        (b"{}", "garbage"),
+        (b"\n<!DOCTYPE html><p>Oops", "garbage"),
+        (b"<html>", "garbage"),
+        (b"<?xml version='1.0'?><Error/>", "garbage"),
+    ],
+)
+async def test_what_claims_to_be_a_sound_and_is_none_is_not_told(play, body, kind):
+    [task] = [task for task in TASKS if task.path.endswith("speech")]
+    wrong = whole(body, kind=b"audio/mpeg")
+    at = Desk(await play(wrong, beta=task.answer, every=able("speech")), task)
+    assert task.is_told(await at.ask())
+    assert at.headers["x-freeroute-trail"].startswith(f"alpha/large={kind}")
+
+
+@pytest.mark.parametrize("body", [b"{\x00\x01", b"<\x00html", b"{", b"<htmlish", b"\n\n"])
+async def test_a_sound_may_begin_with_any_byte(play, body):
+    [task] = [task for task in TASKS if task.path.endswith("speech")]
+    at = Desk(await play(whole(body, kind=b"audio/pcm"), every=able("speech")), task)
+    assert await at.ask() == body
+    assert at.headers["x-freeroute-provider"] == "alpha"
+
+
+@pytest.mark.parametrize(
+    ("picture", "is_one"),
+    [
+        ({"b64_json": "iVBORw0KGgo="}, True),
+        ({"b64_json": "iVBO\nRw0K"}, True),
+        ({"b64_json": "data:image/png;base64,iVBORw0KGgo="}, True),
+        ({"b64_json": "AA" * 1000}, True),
+        ({"url": "https://pictures.example/1.png"}, True),
+        ({"b64_json": None, "url": "data:image/png;base64,AAAA"}, True),
+        ({"b64_json": "<html>"}, False),
+        ({"b64_json": "{}"}, False),
+        ({"b64_json": ""}, False),
+        ({"b64_json": "===="}, False),
+        ({"b64_json": 5}, False),
+        ({"b64_json": "data:image/png;base64,"}, False),
+        ({"url": "<html>"}, False),
+        ({"url": ""}, False),
+        ({"url": {}}, False),
+        ({"revised_prompt": "a cat"}, False),
+    ],
+)
+async def test_what_is_no_picture_is_not_told(play, picture, is_one):
+    [task] = [task for task in TASKS if task.path.endswith("generations")]
+    told = whole(json.dumps({"created": 1, "data": [picture]}).encode())
+    at = Desk(await play(told, beta=task.answer, every=able("image_output")), task)
+    await at.ask()
+    assert at.status == 200
+    assert at.headers["x-freeroute-provider"] == ("alpha" if is_one else "beta")
+
+
 @pytest.mark.parametrize("then", [closed, reset])
 async def test_a_sound_that_breaks_off_has_no_end(play, then):
     [task] = [task for task in TASKS if task.path.endswith("speech")]
