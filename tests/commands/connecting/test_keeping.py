@@ -154,7 +154,7 @@ def test_comments_stay_in_an_object_that_is_set_anew():
     assert left == text + "// more\n"
 
 
-@pytest.mark.parametrize("was", ["null", "{}", "{ /* none */ }"])
+@pytest.mark.parametrize("was", ["null", "{}"])
 def test_what_was_empty_is_filled_and_empty_again(was):
     text = f'{{"agent": {was}}}'
     values: Any = {("agent", "default_model"): {"provider": "freeroute"}}
@@ -232,11 +232,7 @@ def test_a_file_with_a_key_left_in_it_stays_its_owners_alone(place, by_hand, mod
 )
 def test_what_stood_there_comes_back_as_it_was_written(form, text, addition):
     values: Any = {("model",): "free"}
-    try:
-        after = edited(form, text, values)
-    except Unfit:
-        assert "&m" in text
-        return
+    after = edited(form, text, values)
     assert undone(form, after + addition, text, wrote(values)) == text + addition
 
 
@@ -247,7 +243,6 @@ def test_what_stood_there_comes_back_as_it_was_written(form, text, addition):
         "a: 1\nmodels:\nrules: []\n",
         "models: null # none\n",
         "models: []",
-        "models: [\n]\nz: 1\n",
     ],
 )
 def test_a_list_that_was_empty_keeps_its_place_and_its_comment(text):
@@ -269,6 +264,8 @@ def test_a_list_that_was_empty_keeps_its_place_and_its_comment(text):
     [
         ("---\nmodel: sonnet\n...\n", '---\nmodel: "free"\nz: 1\n...\n'),
         ("---\na: 1\n... # end\n", '---\na: 1\nmodel: "free"\nz: 1\n... # end\n'),
+        ("model: x\nmodel: y\n", 'model: x\nmodel: "free"\nz: 1\n'),
+        ("---\n", '---\nmodel: "free"\nz: 1\n'),
         ("b: &b\n  model: x\n<<: *b\n", 'b: &b\n  model: x\n<<: *b\nmodel: "free"\nz: 1\n'),
     ],
 )
@@ -294,6 +291,12 @@ text = \'\'\'
 [model_providers.freeroute]
 model = 1\'\'\'
 '''
+
+
+def test_an_empty_table_of_somebody_stays():
+    values: Any = {CODEX: {"name": "freeroute"}}
+    text = "[model_providers] # mine\n"
+    assert undone(Form.TOML, edited(Form.TOML, text, values), text, wrote(values)) == text
 
 
 def test_toml_with_tables_and_keys_inside_of_its_strings_is_served():
@@ -328,7 +331,7 @@ def test_toml_with_tables_and_keys_inside_of_its_strings_is_served():
         (
             Form.YAML,
             "a: 1\nmodels:\n- name: freeroute\n  model: &m x\nb: *m\n",
-            "line 4, column 3: what model is",
+            "line 4, column 3: what model is, is referred to",
         ),
         (
             Form.YAML,
