@@ -115,6 +115,43 @@ def test_models_that_the_gateway_has_no_more_go_and_those_of_somebody_stay(place
     assert "// my own" in text
 
 
+def test_models_of_somebody_stay_in_the_list_of_our_provider(place):
+    edit = placed_in(place, "zed.settings.json")
+    own = """{
+  "language_models": {"openai_compatible": {"freeroute": {"available_models": [
+    {"name": "mine", "max_tokens": 9}, // my own
+    {"name": "free", "max_output_tokens": 7}
+  ]}}}
+}
+"""
+    edit.path.write_text(own)
+    for target in (TARGET, replace(TARGET, models=TARGET.models[1:])):
+        files.write(placed_in(place, "zed.settings.json", target))
+        provider = edit.form.editor.read(edit.path.read_text())["language_models"]["openai_compatible"]
+        models = provider["freeroute"]["available_models"]
+        assert [one["name"] for one in models[:2]] == ["mine", "free"]
+        assert [one["name"] for one in models[2:]] == [one.id for one in target.models if one.id != "free"]
+        assert models[1].items() >= {"max_output_tokens": 7, "max_tokens": 131_072}.items()
+    edit.path.write_text(edit.path.read_text() + "// more\n")
+    change = files.undo(edit)
+    assert change is not None
+    assert change.left == ()
+    assert Form.JSON.editor.read(edit.path.read_text()) == Form.JSON.editor.read(own)
+    assert "// my own" in edit.path.read_text()
+
+
+def test_a_model_that_somebody_added_to_a_list_of_ours_is_told_to_stay(place):
+    edit = placed_in(place, "zed.settings.json")
+    files.write(edit)
+    edit.path.write_text(edit.path.read_text().replace('models": [', 'models": [ { "name": "mine" },'))
+    change = files.undo(edit)
+    assert change is not None
+    assert change.left == ("language_models.openai_compatible.freeroute.available_models",)
+    assert json.loads(edit.path.read_text()) == {
+        "language_models": {"openai_compatible": {"freeroute": {"available_models": [{"name": "mine"}]}}}
+    }
+
+
 def test_keys_and_comments_of_somebody_stay_in_our_table():
     text = (
         '[model_providers.freeroute] # mine\nname = "other" # a name\n# more\nrequest_max_retries = 5\n\n'
