@@ -106,7 +106,7 @@ def _outermost(tree: Any, former: Any, path: Path, ours: Collection[Path]) -> Pa
     """Return *path*, or the place around it that came to be with what is *ours* and holds only that."""
     while path[1:]:
         around, was = look_up(tree, path[:-1]), look_up(former, path[:-1])
-        if (was and type(was) is type(around)) or not _wholly(tree, path[:-1], ours):
+        if type(was) is type(around) or not _wholly(tree, path[:-1], ours):
             break
         path = path[:-1]
     return path

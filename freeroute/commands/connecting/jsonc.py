@@ -1,11 +1,12 @@
 """JSON with comments and trailing commas, edited as text: nothing but the value in question is touched."""
 
 import json
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
 
-from freeroute.commands.connecting.trees import Path, Unfit, Written, place_of
+from freeroute.commands.connecting.trees import Path, Step, Unfit, Written, is_meant, place_of, said
 
 EMPTY = "{}\n"
 
@@ -14,22 +15,25 @@ _DECODER = json.JSONDecoder()
 
 
 class _Node(Struct):
-    """A value and where it stands; *members* if it is an object."""
+    """A value and where it stands; its *parts* if it is an object or an array."""
 
     start: int
     end: int
     value: Any
-    members: "list[_Member] | None" = None
+    parts: "list[_Part]" = []
 
-    def member(self, key: Any) -> "_Member | None":
-        """Return the member that counts: of several with one key, the last."""
-        return next((one for one in reversed(self.members or ()) if one.key == key), None)
+    def part(self, step: Step) -> "_Part | None":
+        """Return the part that *step* means: of several members with one key, the last counts."""
+        if isinstance(step, str):
+            return next((one for one in reversed(self.parts) if one.key == step), None)
+        items = (one for one in self.parts if isinstance(self.value, list) and is_meant(one.node.value, step))
+        return next(items, None)
 
 
-class _Member(Struct):
-    """A key, which stands at *start*, and its value."""
+class _Part(Struct):
+    """A value inside of another, and where it starts, with its *key* in an object; items have none."""
 
-    key: str
+    key: str | None
     start: int
     node: _Node
 
@@ -50,9 +54,12 @@ def put(text: str, path: Path, value: Any) -> str:
     if not rest:
         inner = _indent_of(text, node.start)
         return text[: node.start] + _dumped(value, inner, _unit(text)) + text[node.end :]
-    if node.members is None:
-        raise Unfit(f"{rest[0]} belongs into an object, and there is none", place_of(text, node.start))
-    return _inserted(text, node, str(rest[0]), _nested(rest[1:], value))
+    kind, called = (dict, "an object") if isinstance(rest[0], str) else (list, "an array")
+    if not isinstance(node.value, kind):
+        raise Unfit(f"{said(rest[:1])} belongs into {called}, and there is none", place_of(text, node.start))
+    if isinstance(rest[0], str):
+        return _inserted(text, node, rest[0], _nested(rest[1:], value))
+    return _inserted(text, node, None, _nested(rest, value)[0])
 
 
 def source(text: str, path: Path) -> str | None:
@@ -64,14 +71,13 @@ def source(text: str, path: Path) -> str | None:
 def drop(text: str, path: Path) -> str:
     """Return *text* without what is at *path*, which has to be there."""
     around, _ = _nearest(_parsed(text), path[:-1])
-    member = around.member(path[-1])
+    member = around.part(path[-1])
     assert member is not None
-    assert around.members is not None
-    place = around.members.index(member)
+    place = around.parts.index(member)
     comma = _comma_after(text, member.node.end)
     cuts = [(_line_start(text, member.start), comma or member.node.end)]
     if comma is None and place:
-        end = around.members[place - 1].node.end
+        end = around.parts[place - 1].node.end
         previous = _comma_after(text, end)
         assert previous is not None
         cuts.insert(0, (previous - 1, previous))
@@ -79,46 +85,45 @@ def drop(text: str, path: Path) -> str:
         text = text[:start] + text[end:]
     emptied = around.end - sum(end - start for start, end in cuts)
     inside = text[around.start + 1 : emptied - 1]
-    return text if inside.strip() else text[: around.start] + "{}" + text[emptied:]
+    return text if inside.strip() else text[: around.start + 1] + text[emptied - 1 :]
 
 
 def _nested(path: Path, value: Any) -> Any:
-    for key in reversed(path):
-        value = {key: value}
+    for step in reversed(path):
+        value = {step: value} if isinstance(step, str) else [{step[0]: step[1], **value}]
     return value
 
 
 def _nearest(node: _Node, path: Path) -> tuple[_Node, Path]:
     """Return the last node on *path* that is there, and the rest of the path."""
     for at, step in enumerate(path):
-        member = node.member(step)
-        if member is None:
+        part = node.part(step)
+        if part is None:
             return node, path[at:]
-        node = member.node
+        node = part.node
     return node, ()
 
 
 # --- writing ---------------------------------------------------------------------------------------------
 
 
-def _inserted(text: str, node: _Node, key: str, value: Any) -> str:
-    assert node.members is not None
+def _inserted(text: str, node: _Node, key: str | None, value: Any) -> str:
     eol = "\r\n" if "\r\n" in text else "\n"
     outer, unit = _indent_of(text, node.start), _unit(text)
-    name = json.dumps(key, ensure_ascii=False)
-    if not node.members:
+    name = "" if key is None else f"{json.dumps(key, ensure_ascii=False)}: "
+    if not node.parts:
         inside = text[node.start + 1 : node.end - 1]
-        line = f"{eol}{outer}{unit}{name}: {_dumped(value, outer + unit, unit)}"
+        line = f"{eol}{outer}{unit}{name}{_dumped(value, outer + unit, unit)}"
         end = inside if inside.strip() else f"{eol}{outer}"
-        return f"{text[: node.start]}{{{line}{end}{text[node.end - 1 :]}"
-    last = node.members[-1]
+        return f"{text[: node.start + 1]}{line}{end}{text[node.end - 1 :]}"
+    last = node.parts[-1]
     comma = _comma_after(text, last.node.end)
     if "\n" not in text[node.start : node.end]:
         at = comma or last.node.end
         compact = json.dumps(value, ensure_ascii=False)
-        return f"{text[:at]}{' ' if comma else ', '}{name}: {compact}{text[at:]}"
+        return f"{text[:at]}{' ' if comma else ', '}{name}{compact}{text[at:]}"
     inner = _indent_of(text, last.start)
-    line = f"{eol}{inner}{name}: {_dumped(value, inner, unit)}{',' if comma else ''}"
+    line = f"{eol}{inner}{name}{_dumped(value, inner, unit)}{',' if comma else ''}"
     if comma is None:
         text = f"{text[: last.node.end]},{text[last.node.end :]}"
         comma = last.node.end + 1
@@ -136,9 +141,7 @@ def _dumped(value: Any, inner: str, unit: str) -> str:
 def _unit(text: str) -> str:
     """Return by what each level is indented."""
     root = _parsed(text)
-    if not root.members:
-        return "  "
-    return _indent_of(text, root.members[0].start) or "  "
+    return _indent_of(text, root.parts[0].start) or "  " if root.parts else "  "
 
 
 def _indent_of(text: str, offset: int) -> str:
@@ -182,6 +185,7 @@ def _comma_after(text: str, offset: int) -> int | None:
     return at + 1 if text.startswith(",", at) else None
 
 
+@lru_cache(maxsize=1)  # one change asks for it several times
 def _parsed(text: str) -> _Node:
     try:
         node = _value(text, _skipped(text, 0))
@@ -224,7 +228,7 @@ def _value(text: str, at: int) -> _Node:
 
 
 def _object(text: str, start: int) -> _Node:
-    members: list[_Member] = []
+    members: list[_Part] = []
     at = _skipped(text, start + 1)
     while not text.startswith("}", at):
         if not text.startswith('"', at):
@@ -234,19 +238,19 @@ def _object(text: str, start: int) -> _Node:
         if not text.startswith(":", colon):
             raise Unfit("a colon should stand here", place_of(text, colon))
         node = _value(text, _skipped(text, colon + 1))
-        members.append(_Member(key.value, at, node))
+        members.append(_Part(key.value, at, node))
         at = _next(text, node.end, "}")
     return _Node(start, at + 1, {one.key: one.node.value for one in members}, members)
 
 
 def _array(text: str, start: int) -> _Node:
-    items: list[Any] = []
+    items: list[_Part] = []
     at = _skipped(text, start + 1)
     while not text.startswith("]", at):
         node = _value(text, at)
-        items.append(node.value)
+        items.append(_Part(None, at, node))
         at = _next(text, node.end, "]")
-    return _Node(start, at + 1, items)
+    return _Node(start, at + 1, [one.node.value for one in items], items)
 
 
 def _next(text: str, end: int, closing: str) -> int:

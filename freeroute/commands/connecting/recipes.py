@@ -188,9 +188,10 @@ def _zed_files(target: Target, home: Home) -> list[Edit]:
             "capabilities": able,
         }
 
-    provider = {"api_url": target.v1, "available_models": [model(one) for one in target.models]}
+    ours: Path = ("language_models", "openai_compatible", "freeroute")
     values: dict[Path, Any] = {
-        ("language_models", "openai_compatible", "freeroute"): provider,
+        ours: {"api_url": target.v1},
+        **{(*ours, "available_models", ("name", one.id)): model(one) for one in target.models},
         ("agent", "default_model"): {"provider": "freeroute", "model": target.model.id},
     }
     path = home.place("XDG_CONFIG_HOME", ".config") / "zed" / "settings.json"

@@ -52,7 +52,9 @@ def look_up(tree: Any, path: Path) -> Any:
             tree = tree.get(step, ABSENT) if isinstance(tree, Mapping) else ABSENT
         else:
             tree = (
-                next((item for item in tree if _is(item, step)), ABSENT) if isinstance(tree, list) else ABSENT
+                next((item for item in tree if is_meant(item, step)), ABSENT)
+                if isinstance(tree, list)
+                else ABSENT
             )
     return tree
 
@@ -76,7 +78,7 @@ def _placed(node: Any, path: Path, at: int, value: Any) -> Any:
     if not isinstance(node, list | None):
         raise Unfit(f"{said(path)} cannot be set: {said(path[:at])} is something else there")
     items = list(node or [])
-    place = next((place for place, item in enumerate(items) if _is(item, step)), len(items))
+    place = next((place for place, item in enumerate(items) if is_meant(item, step)), len(items))
     found = items[place] if place < len(items) else dict([step])
     items[place : place + 1] = [_placed(found, path, at + 1, value)]
     return [item for item in items if item is not ABSENT]
@@ -96,7 +98,8 @@ def leaves(path: Path, value: Any) -> dict[Path, Any]:
     return found
 
 
-def _is(item: Any, step: tuple[str, str]) -> bool:
+def is_meant(item: Any, step: tuple[str, str]) -> bool:
+    """Say whether *step* means this *item* of a list."""
     return isinstance(item, Mapping) and item.get(step[0]) == step[1]
 
 

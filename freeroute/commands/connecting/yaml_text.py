@@ -107,8 +107,8 @@ def _over(text: str, key: Any, node: Any, value: Any) -> str:
     place = place_of(text, key.start_mark.index)
     if start < key.end_mark.index:
         raise Unfit(f"{key.value} stands for what is written elsewhere", place)
-    if text.startswith("&", start):
-        raise Unfit(f"what {key.value} is may be referred to from elsewhere", place)
+    if text.startswith("&", start) and _is_referred_to(text, text[start + 1 :].split(maxsplit=1)[0]):
+        raise Unfit(f"what {key.value} is, is referred to from elsewhere", place)
     new, end = _plain(value), _end(node)
     if isinstance(node, yaml.SequenceNode) and isinstance(value, list | Written):
         if _is_block(node):
@@ -165,7 +165,7 @@ def _members(text: str) -> Iterator[tuple[Any, Any]]:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as exc:
         raise Unfit("this is not valid YAML") from exc
-    if root is None:
+    if root is None or _is_empty(root):
         return
     if not isinstance(root, yaml.MappingNode) or root.flow_style:
         raise Unfit("this is not a mapping with a key on each line", (1, 1))
@@ -173,8 +173,8 @@ def _members(text: str) -> Iterator[tuple[Any, Any]]:
 
 
 def _at_top(text: str, name: str) -> tuple[Any, Any] | None:
-    """Return the key called *name* and its value, None if there is none."""
-    return next(((key, node) for key, node in _members(text) if key.value == name), None)
+    """Return the key called *name* that counts, of several the last, and its value; None if there is none."""
+    return next(((key, node) for key, node in reversed([*_members(text)]) if key.value == name), None)
 
 
 def _item(found: tuple[Any, Any] | None, step: Any) -> Any:
@@ -185,7 +185,7 @@ def _item(found: tuple[Any, Any] | None, step: Any) -> Any:
 
 
 def _member(item: Any, name: Any) -> tuple[Any, Any] | None:
-    return next(((key, node) for key, node in item.value if key.value == name), None)
+    return next(((key, node) for key, node in reversed(item.value) if key.value == name), None)
 
 
 def _is(item: Any, step: Any) -> bool:
@@ -202,6 +202,11 @@ def _is_empty(node: Any) -> bool:
 
 def _is_block(node: Any) -> bool:
     return not isinstance(node, yaml.ScalarNode) and not node.flow_style
+
+
+def _is_referred_to(text: str, name: str) -> bool:
+    tokens: list[Any] = list(yaml.scan(text, Loader=yaml.SafeLoader))
+    return any(isinstance(one, yaml.AliasToken) and one.value == name for one in tokens)
 
 
 def _colon(text: str, key: Any) -> int:
