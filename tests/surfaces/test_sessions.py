@@ -42,8 +42,8 @@ def passes(door: Guard, headers: dict[bytes, bytes], access: Access) -> bool:
 
 # --- the guard -------------------------------------------------------------------------------------------
 
-CLIENTS = {Access.CLIENT, Access.MODELS, Access.STATUS}
-READ = {Access.MODELS, Access.STATUS, Access.METRICS, Access.READ}
+CLIENTS = {Access.CLIENT, Access.MODELS, Access.STATUS, Access.AGENTS}
+READ = {Access.MODELS, Access.AGENTS, Access.STATUS, Access.METRICS, Access.READ}
 OPERATE = {*READ, Access.CLIENT, Access.OPERATE}
 ADMIN = {*OPERATE, Access.ADMIN}
 
