@@ -21,8 +21,6 @@ from freeroute.lifecycle import application
 from freeroute.serving import listen, refuse_wide_bind
 from freeroute.stores.records.bodies import Keeping
 from freeroute.stores.sealing import new_key
-from freeroute.upstreams.warming import PAUSE
-from tests.support.virtual import run
 
 MONTH = RateFact(Unit.TOKENS, 2_592_000.0, 1_000, 0)
 TWO = """
@@ -239,24 +237,20 @@ class Warmed:
     """A transport that notes where it is to have connections wait."""
 
     def __init__(self) -> None:
-        self.urls: list[str] = []
+        self.told: asyncio.Queue[str] = asyncio.Queue()
 
     async def warm(self, url: str) -> None:
-        self.urls.append(url)
+        self.told.put_nowait(url)
 
     async def close(self) -> None:
         """Close nothing."""
 
 
-def test_connections_are_made_before_they_are_needed_after_a_start_and_a_reload(home):
-    async def warmed() -> list[str]:
-        app = built(home)
-        app.transport = transport = Warmed()  # type: ignore[assignment]
-        async with running(app) as client:
-            await asyncio.sleep(PAUSE * 2)
-            (home / "freeroute.yaml").write_text(TWO.replace(":9/", ":8/"))
-            await client.post("/admin/reload")
-            await asyncio.sleep(PAUSE * 2)
-        return transport.urls
-
-    assert run(warmed()) == ["http://127.0.0.1:9/v1", "http://127.0.0.1:8/v1"]
+async def test_connections_are_made_before_they_are_needed_after_a_start_and_a_reload(home):
+    app = built(home)
+    app.transport = transport = Warmed()  # type: ignore[assignment]
+    async with running(app) as client, asyncio.timeout(30):
+        assert await transport.told.get() == "http://127.0.0.1:9/v1"
+        (home / "freeroute.yaml").write_text(TWO.replace(":9/", ":8/"))
+        await client.post("/admin/reload")
+        assert await transport.told.get() == "http://127.0.0.1:8/v1"
