@@ -135,7 +135,7 @@ def test_errors_are_told(client, model, status, told, stream):
 def test_what_cannot_be_done_is_told(client):
     with pytest.raises(ResponseError, match="No model can be copied here"):
         client.copy("free", "mine")
-    with pytest.raises(ResponseError, match="raw is not served"):
+    with pytest.raises(ResponseError, match="no model that is switched on does completions"):
         client.generate("free", "Hello", raw=True)
 
 
