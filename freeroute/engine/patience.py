@@ -1,7 +1,6 @@
 """How long an attempt may take before anything of it is seen, and how long before it is late."""
 
 from freeroute.clock import Now
-from freeroute.domain.catalogue import Privacy
 from freeroute.domain.needs import Fit, Need
 from freeroute.domain.outcome import Kind
 from freeroute.domain.rankings import Able
@@ -52,7 +51,7 @@ def first_event(
     candidate = leased.candidate
     timeouts = candidate.provider.timeouts
     seconds = timeouts.first_event
-    if candidate.provider.privacy is not Privacy.LOCAL:  # a cold model takes its time, whatever came before
+    if not candidate.provider.is_local:  # a cold model takes its time, whatever came before
         seconds = standing.speed(candidate).patience(call.demand.prompt, seconds, now)
     if call.task is not Task.CHAT:
         seconds = max(seconds, SECONDS.get(call.task, 0.0))
