@@ -18,6 +18,7 @@ from freeroute.domain.clients import Client
 from freeroute.domain.operators import Operator
 from freeroute.domain.traces import Trace
 from freeroute.errors import ApiError, InvalidRequest, RequestTimeout, TooLarge
+from freeroute.surfaces.outlet import OUTLET, Outlet
 from freeroute.surfaces.started import Started
 from freeroute.wire.text import printable
 
@@ -267,8 +268,11 @@ class Request:
         if status not in {204, 304}:
             head += ((b"content-type", content_type), (b"content-length", b"%d" % len(body)))
         self.started = True
-        await self._send({"type": "http.response.start", "status": status, "headers": head})
         piece = b"" if self.method == "HEAD" else body
+        outlet: Outlet | None = self.scope.get(OUTLET)  # type: ignore[assignment]
+        if outlet is not None and outlet.answer(status, head, piece):
+            return
+        await self._send({"type": "http.response.start", "status": status, "headers": head})
         await self._send({"type": "http.response.body", "body": piece, "more_body": False})
 
     async def reply_json(self, value: Any, status: int = 200) -> None:

@@ -1,22 +1,27 @@
-"""A short way for the pieces of a stream: from an event that comes to the socket of its caller."""
+"""A short way to a caller's socket: for whole answers, and for the pieces of a stream as they come."""
 
-import asyncio
+from collections.abc import Sequence
 
-from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 OUTLET = "freeroute.outlet"
 """Where the server keeps the outlet of a request, in its scope; not where a body goes out otherwise."""
 
 
 class Outlet:
-    """Writes pieces of a chunked body to a caller, past the server's own way, which has to await."""
+    """Writes to the caller of one request, past the server's own way.
 
-    __slots__ = ("_flow", "_transport")
+    That has to await, looks at every header with two patterns, and writes the head of an answer apart from
+    its body: the system is asked twice, and wakes the caller for a head without an answer.
+    """
 
-    def __init__(self, transport: asyncio.Transport, flow: FlowControl) -> None:
-        """Write to *transport* as far as *flow* lets it."""
-        self._transport = transport
-        self._flow = flow
+    __slots__ = ("_cycle", "_flow", "_transport")
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        """Write for *cycle*, as far as its flow control lets it."""
+        self._cycle = cycle
+        self._flow = cycle.flow
+        self._transport = cycle.transport
 
     @property
     def is_free(self) -> bool:
@@ -28,4 +33,28 @@ class Outlet:
         if self._flow.write_paused or self._transport.is_closing():
             return False
         self._transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        return True
+
+    def answer(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
+        """Write a whole answer at once, unless the caller is not free: then the server has to do it.
+
+        *headers* tell the length of the body, unless the status allows none, and leave the connection alone.
+        One that would break the head is for the server to refuse.
+        """
+        cycle = self._cycle
+        if cycle.response_started or not self.is_free:
+            return False
+        lines = [b"%b: %b\r\n" % header for header in (*cycle.default_headers, *headers)]
+        if not cycle.keep_alive:
+            lines.append(b"connection: close\r\n")
+        head = b"".join((STATUS_LINE[status], *lines))
+        if not head.count(b"\n") == head.count(b"\r") == len(lines) + 1:
+            return False
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        self._transport.write(b"%b\r\n%b" % (head, body))
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            self._transport.close()
+        cycle.on_response()
         return True

@@ -74,7 +74,6 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a first request soon."""
         super().connection_made(transport)
-        self._outlet = Outlet(transport, self.flow)
         opened = transport.get_extra_info("socket")
         if opened is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, self.bounds.unread_bytes)
@@ -199,7 +198,7 @@ class BoundedProtocol(HttpToolsProtocol):
             cycle.waiting_for_100_continue = False
             app = _until_closed(cycle, app)
         else:
-            cycle.scope[OUTLET] = self._outlet  # type: ignore[literal-required]
+            cycle.scope[OUTLET] = Outlet(cycle)  # type: ignore[literal-required]
         self.entrance.enter(partial(super()._start_asgi_task, cycle, app), self.loop)
 
     def on_body(self, body: bytes) -> None:

@@ -1,0 +1,107 @@
+"""A whole answer leaves in one write, or not at all: then the server has to send it."""
+
+import asyncio
+import logging
+from typing import cast
+
+import pytest
+from uvicorn._types import HTTPScope
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from freeroute.surfaces.outlet import Outlet
+
+HEADERS = [(b"content-type", b"application/json"), (b"content-length", b"2")]
+
+
+class Wire(asyncio.Transport):
+    """Remembers what was written to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+        self.closed = False
+
+    def write(self, data):
+        self.written.append(data)
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def wire():
+    return Wire()
+
+
+@pytest.fixture
+def answered():
+    return []
+
+
+@pytest.fixture
+def cycle(wire, answered):
+    return RequestResponseCycle(
+        scope=cast("HTTPScope", {"type": "http", "method": "POST", "http_version": "1.1"}),
+        transport=wire,
+        flow=FlowControl(wire),
+        logger=logging.getLogger("test"),
+        access_logger=logging.getLogger("test"),
+        access_log=False,
+        default_headers=[(b"date", b"today")],
+        message_event=asyncio.Event(),
+        expect_100_continue=False,
+        keep_alive=True,
+        on_response=lambda: answered.append(True),
+    )
+
+
+def test_head_and_body_leave_together_and_the_connection_stays(cycle, wire, answered):
+    assert Outlet(cycle).answer(200, HEADERS, b"{}")
+    head = b"date: today\r\ncontent-type: application/json\r\ncontent-length: 2\r\n"
+    assert wire.written == [b"HTTP/1.1 200 OK\r\n" + head + b"\r\n{}"]
+    assert cycle.response_complete
+    assert cycle.message_event.is_set()
+    assert answered == [True]
+    assert not wire.closed
+
+
+def test_a_caller_that_wants_no_more_is_told_that_the_connection_ends(cycle, wire, answered):
+    cycle.keep_alive = False
+    assert Outlet(cycle).answer(404, HEADERS, b"{}")
+    assert wire.written[0].startswith(b"HTTP/1.1 404 Not Found\r\n")
+    assert b"\r\nconnection: close\r\n\r\n{}" in wire.written[0]
+    assert wire.closed
+    assert answered == [True]
+
+
+def test_an_answer_without_a_body_has_none(cycle, wire):
+    assert Outlet(cycle).answer(204, [], b"")
+    assert wire.written == [b"HTTP/1.1 204 No Content\r\ndate: today\r\n\r\n"]
+
+
+@pytest.mark.parametrize("value", [b"a\r\nset-cookie: b", b"a\nb", b"a\rb", b"a\r\n\r\n<html>"])
+def test_a_header_that_would_break_the_head_is_left_to_the_server_to_refuse(cycle, wire, value):
+    assert not Outlet(cycle).answer(200, [*HEADERS, (b"x-freeroute-model", value)], b"{}")
+    assert wire.written == []
+    assert not cycle.response_started
+
+
+def test_nothing_is_written_to_a_caller_that_reads_nothing_or_has_left(cycle, wire):
+    cycle.flow.pause_writing()
+    assert not Outlet(cycle).answer(200, HEADERS, b"{}")
+    cycle.flow.resume_writing()
+    wire.closed = True
+    assert not Outlet(cycle).answer(200, HEADERS, b"{}")
+    assert wire.written == []
+    assert not cycle.response_started
+
+
+def test_a_second_answer_is_not_written(cycle, wire):
+    outlet = Outlet(cycle)
+    assert outlet.answer(200, HEADERS, b"{}")
+    assert not outlet.answer(200, HEADERS, b"{}")
+    assert len(wire.written) == 1
