@@ -4,6 +4,7 @@ import asyncio
 import math
 import re
 import socket
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -24,6 +25,8 @@ _ONCE = {
     name.lower().encode("ascii"): name
     for name in ("Host", "Authorization", "x-api-key", "api-key", "x-goog-api-key")
 }
+_CODING = b"transfer-encoding"
+_JUDGED = frozenset((*_ONCE, _CODING))
 _ABSOLUTE = re.compile(rb"[a-z][a-z0-9+.-]*://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 
 
@@ -125,7 +128,9 @@ class BoundedProtocol(HttpToolsProtocol):
         return b"".join([line, *fields, b"\r\n", rest])
 
     def _after_read(self) -> None:
-        if self._refused:
+        cycle = self.cycle
+        under_way = cycle is not None and not cycle.response_complete
+        if self._refused or (under_way and not self._in_head):  # as nearly always: a request came, whole
             return
         if self._in_head and self._read_bytes > self.bounds.head_bytes:
             self._refuse(self._too_large())
@@ -140,7 +145,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         """Cap the request line."""
-        super().on_url(url)
+        self.url += url
         if len(self.url) > self.bounds.head_bytes:
             self._stop(HeadersTooLarge(f"The request line is longer than {self.bounds.head_bytes} bytes."))
 
@@ -151,7 +156,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self._stop(self._too_large())
         if not self._in_head:
             return
-        super().on_header(name, value)
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
         if len(self.headers) > self.bounds.headers:
             self._stop(self._too_large())
 
@@ -175,21 +183,25 @@ class BoundedProtocol(HttpToolsProtocol):
 
         `Expect` is left alone: 100-continue is answered, anything else is passed over, as HTTP allows.
         """
-        names = [name for name, _ in self.headers if name in _ONCE]
-        if len(names) > 1 and len(names) != len(set(names)):
-            twice = next(name for name in names if names.count(name) > 1)
-            told = f"The request has more than one {_ONCE[twice]} header."
-            self._stop(InvalidRequest(told, param=twice.decode("ascii")))
-        codings = [value.strip().lower() for name, value in self.headers if name == b"transfer-encoding"]
-        if codings and (codings != [b"chunked"] or self.parser.get_http_version() == "1.0"):
-            problem = "Send the body with Content-Length or in chunks: no other Transfer-Encoding is served."
-            self._stop(InvalidRequest(problem, param="transfer-encoding"))
-        absolute = _ABSOLUTE.fullmatch(self.url)
-        if absolute is not None:
+        names = [name for name, _ in self.headers if name in _JUDGED]
+        if _CODING in names or len(names) != len(set(names)):
+            self._judge_fields(names)
+        if not self.url.startswith(b"/") and (absolute := _ABSOLUTE.fullmatch(self.url)):
             # What the request line names counts, whatever Host says.
             kept = [header for header in self.headers if header[0] != b"host"]
             self.headers[:] = [*kept, (b"host", absolute[1])]
             self.url = absolute[2] if absolute[2].startswith(b"/") else b"/" + absolute[2]
+
+    def _judge_fields(self, names: Sequence[bytes]) -> None:
+        """Refuse *names* of which one comes twice, and bodies whose end is not told in one way."""
+        twice = next((name for name in names if name in _ONCE and names.count(name) > 1), None)
+        if twice is not None:
+            told = f"The request has more than one {_ONCE[twice]} header."
+            self._stop(InvalidRequest(told, param=twice.decode("ascii")))
+        codings = [value.strip().lower() for name, value in self.headers if name == _CODING]
+        if codings and (codings != [b"chunked"] or self.parser.get_http_version() == "1.0"):
+            problem = "Send the body with Content-Length or in chunks: no other Transfer-Encoding is served."
+            self._stop(InvalidRequest(problem, param="transfer-encoding"))
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
