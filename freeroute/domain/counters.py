@@ -31,7 +31,7 @@ class Slip(Struct, eq=False, gc=False):
     It is *sure* that it was counted by its mark if its answer had begun before the guard was over.
     The rest is how things stood when it was taken, for what the answer may tell: at *at* (mono) *level* was
     used, this call included; *others* were under way; *taken* and *freed* are the counter's sums by then.
-    *change* is by how much it turned out different, *kept* what was left of it.
+    *change* is by how much it turned out different from what was *charged*; *amount* is what is left of it.
     """
 
     amount: float
@@ -43,8 +43,8 @@ class Slip(Struct, eq=False, gc=False):
     taken: float = 0.0
     freed: float = 0.0
     level: float = 0.0
+    charged: float = 0.0
     change: float = 0.0
-    kept: float = 0.0
 
 
 class Turnover:
@@ -61,7 +61,7 @@ class Turnover:
         others = self.in_flight
         self.in_flight = others + amount
         self.taken = taken = self.taken + amount
-        return Slip(amount, mark, True, False, now.mono, others, taken, self.freed, level)
+        return Slip(amount, mark, True, False, now.mono, others, taken, self.freed, level, amount)
 
     def ended(self, slip: Slip, actual: float | None) -> float:
         """Close *slip*, which took the *actual* amount, None as charged; return how much more that is."""
@@ -69,11 +69,9 @@ class Turnover:
         slip.open = False
         self.in_flight -= taken
         if actual is None or actual == taken:  # as nearly all that is not counted in tokens
-            slip.kept = taken
             return 0.0
         if actual < 0.0:
             actual = 0.0
-        slip.kept = actual
         slip.change = change = actual - taken
         if change > 0.0:
             self.taken += change
@@ -86,8 +84,10 @@ class Counter(ABC):
     """What is taken of one limit.
 
     *level* is what was taken when that was last looked at: time gives back and takes nothing, so that it is
-    never less than what is taken now.
+    never less than what is taken now. One that does not *heed answers* need not be told when they begin.
     """
+
+    heeds_answers = False
 
     def __init__(self, limit: Limit) -> None:
         """Start empty."""
@@ -165,7 +165,7 @@ class Counter(ABC):
 
     def counted_beside(self, slip: Slip, now: Now) -> float:
         """Return how much was counted, itself apart, when the provider judged *slip*'s call, which ended."""
-        return self.used(now) - slip.kept
+        return self.used(now) - slip.charged - slip.change
 
     def recall(self, now: Now) -> float:
         """Take again what answers gave back of calls that ended; return how much, 0 if nobody knows."""

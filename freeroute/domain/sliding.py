@@ -34,6 +34,8 @@ class Sliding(Counter):
     beyond its estimate was counted by the time it was settled. Slips are kept in the order they come back.
     """
 
+    heeds_answers = True
+
     def __init__(self, limit: Limit, guard: float = GUARD) -> None:
         """Start empty; *guard* may be changed at any time."""
         super().__init__(limit)
@@ -148,7 +150,7 @@ class Sliding(Counter):
         self._expire(now)
         again = 0.0
         for slip in self._slips:
-            back = slip.kept - max(0.0, slip.change) - slip.amount  # what it cost beyond is another slip
+            back = slip.charged + min(0.0, slip.change) - slip.amount  # what it cost beyond is another slip
             if not slip.open and back > 0:
                 slip.amount += back
                 again += back

@@ -28,19 +28,26 @@ class Learned(Struct, frozen=True):
 class Cell(Struct, eq=False):
     """What is known of the pool that goes by *name*, which *owner* counts.
 
-    Its *counter*, and of its limit what answers taught (*learned*) and what calls show (*measure*).
+    Its *counter*, which may be one that *heeds_answers*, and of its limit what answers taught (*learned*) and
+    what calls show (*measure*). It is *touched* by what changes it, until that is kept.
     """
 
     name: Name
     owner: str
     counter: Counter
+    heeds_answers: bool
     learned: Learned | None = None
     measure: Measure | None = None
+    touched: bool = False
 
     @classmethod
     def of(cls, pool_id: str, counter: Counter) -> "Cell":
         """Return one with *counter*, of whose limit nothing is known beside that."""
-        return cls(("pool", pool_id), pool_id.partition("/")[0], counter)
+        return cls(("pool", pool_id), pool_id.partition("/")[0], counter, counter.heeds_answers)
+
+    def count_by(self, counter: Counter) -> None:
+        """Go on with *counter*."""
+        self.counter, self.heeds_answers = counter, counter.heeds_answers
 
     @property
     def is_told(self) -> bool:

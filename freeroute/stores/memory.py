@@ -27,7 +27,7 @@ class MemoryCounters:
         self._cells: dict[str, Cell] = {}
         self._guards: dict[str, Guard] = {}
         self._in_flight = 0
-        self._touched: set[Cell] = set()
+        self._touched: list[Cell] = []
         self._fitting: tuple[Sequence[Charge], Now] | None = None  # what was found to fit last, and when
         self._changed: set[Name] = set()
 
@@ -54,7 +54,7 @@ class MemoryCounters:
             slips: Sequence[Held] = lease.slips
             for cell, counter, slip in slips:
                 counter.sent(slip, now)
-                self._touched.add(cell)
+                self._touch(cell)
 
     async def confirm(self, lease: Lease, now: Now) -> bool:
         """Note that the provider's answer began: it counted the call at this moment at the latest.
@@ -62,37 +62,35 @@ class MemoryCounters:
         Say whether there is more room now: the first answers under an unknown limit let more calls go.
         """
         wider = False
-        if lease.open:
-            owner, touched = "", self._touched
+        if lease.open and lease.slips:
             slips: Sequence[Held] = lease.slips
+            cell, _, slip = slips[0]
+            guard = self._guards.get(cell.owner) or self._guard_of(cell.owner)
+            guard.answered(now.mono - slip.at)
             for cell, counter, slip in slips:
-                counter.confirm(slip, now)
-                touched.add(cell)
-                if cell.owner != owner:  # once, as a rule
-                    owner = cell.owner
-                    guard = self._guards.get(owner) or self._guard_of(owner)
-                    guard.answered(now.mono - slip.at)
+                if cell.heeds_answers:
+                    counter.confirm(slip, now)
+                    if not cell.touched:
+                        self._touch(cell)
                 if cell.measure is not None and cell.counter is counter:
                     wider = cell.granted(slip, now) or wider
         return wider
 
     async def settle(self, lease: Lease, actual: Mapping[str, float] | None, now: Now) -> None:
         """End *lease*: free its slot and set pools to *actual* amounts by pool id (None: as charged)."""
-        if self._end(lease):
+        if lease.open:
+            lease.open = False
+            self._in_flight -= 1
             known = actual or _NOTHING
             slips: Sequence[Held] = lease.slips
-            touched = self._touched
             for cell, counter, slip in slips:
                 counter.settle(slip, known.get(cell.name[1]), now)
-                touched.add(cell)
+                if not cell.touched:
+                    self._touch(cell)
 
     async def cancel(self, lease: Lease, now: Now) -> None:
         """End *lease* as if it had never been: nothing can have been counted."""
-        if self._end(lease):
-            slips: Sequence[Held] = lease.slips
-            for cell, counter, slip in slips:
-                counter.cancel(slip, now)
-                self._touched.add(cell)
+        await self.settle(lease, {charge.pool.id: 0.0 for charge in lease.charges}, now)
 
     async def learn(self, lease: Lease, facts: Sequence[RateFact], now: Now) -> bool:
         """Correct the counters of *lease* by what the answer to its call says; say whether any changed."""
@@ -113,7 +111,7 @@ class MemoryCounters:
         if used is not None and used > counter.used(now):
             counter.correct(used, now, fact.reset_in)
         cell.learned = Learned(fact.source, now.mono, pool.limit)
-        self._touched.add(cell)
+        self._touch(cell)
 
     async def refused(self, lease: Lease, outcome: Outcome, facts: Sequence[RateFact], now: Now) -> bool:
         """Measure a limit: the call of *lease*, which has ended, fitted, and was refused as out of quota.
@@ -123,7 +121,8 @@ class MemoryCounters:
         put down to our guard, once. Say whether anything changed.
         """
         held = _by_pool(lease)
-        self._touched.update(cell for cell, _, _ in held.values())
+        for cell, _, _ in held.values():
+            self._touch(cell)
         own = [c.pool for c in lease.charges if _is_current(held[c.pool.id])]
         pool = pool_blamed(outcome, self.readings(own, now))
         room = room_told(facts, lease.charges)
@@ -186,7 +185,7 @@ class MemoryCounters:
             if cell.learned is not None and (pool is None or pool.limit != cell.learned.given):
                 cell.unlearn()
             if pool is not None and cell.learned is None:
-                cell.counter = adapted(cell.counter, pool.limit, now, self._guard)
+                cell.count_by(adapted(cell.counter, pool.limit, now, self._guard))
                 if cell.measure is None or cell.measure.given != pool.limit.amount:
                     cell.measure_anew(pool.limit)
             elif pool is None and not cell.counter.used(now):
@@ -202,9 +201,9 @@ class MemoryCounters:
         for pool, cell in taught:
             counter = cell.present(now)
             cell.unlearn()
-            cell.counter = adapted(counter, pool.limit, now, self._guard)
+            cell.count_by(adapted(counter, pool.limit, now, self._guard))
             cell.measure_anew(pool.limit)
-            self._touched.add(cell)
+            self._touch(cell)
         return [pool for pool, _ in taught]
 
     def in_flight(self) -> int:
@@ -216,13 +215,16 @@ class MemoryCounters:
     def changed(self) -> set[Name]:
         """Return the names of the counters, and of the guards, that changed since this was last asked."""
         changed = self._changed.union([cell.name for cell in self._touched])
+        for cell in self._touched:
+            cell.touched = False
         self._changed.clear()
         self._touched.clear()
         return changed
 
     def touch_all(self) -> None:
         """Let everything count as changed."""
-        self._touched.update(self._cells.values())
+        for cell in self._cells.values():
+            self._touch(cell)
         self._changed.update(("guard", owner) for owner in self._guards)
 
     def kept(self, name: Name, now: Now) -> KeptPool | KeptGuard | None:
@@ -294,27 +296,28 @@ class MemoryCounters:
         return until, last
 
     def _hold(self, charges: Sequence[Charge], now: Now) -> list[Held]:
-        """Take *charges*, whose cells are there since it was asked whether they fit."""
+        """Take *charges*, whose cells are there since it was asked whether they fit.
+
+        All are of one owner: a candidate's provider, or a client.
+        """
         slips: list[Held] = []
-        owner, seconds = "", self._guard
-        cells, touched = self._cells, self._touched
+        cells, seconds = self._cells, -1.0
         for charge in charges:
             cell = cells[charge.pool.id]
-            if cell.owner != owner:  # once, as a rule
-                owner = cell.owner
-                seconds = guard.seconds(now) if (guard := self._guards.get(owner)) else self._guard
+            if seconds < 0.0:
+                guard = self._guards.get(cell.owner)
+                seconds = guard.seconds(now) if guard is not None else self._guard
             counter = cell.counter
             counter.guard = seconds
             slips.append((cell, counter, counter.take(charge.amount, now)))
-            touched.add(cell)
+            if not cell.touched:
+                self._touch(cell)
         return slips
 
-    def _end(self, lease: Lease) -> bool:
-        if not lease.open:
-            return False
-        lease.open = False
-        self._in_flight -= 1
-        return True
+    def _touch(self, cell: Cell) -> None:
+        if not cell.touched:
+            cell.touched = True
+            self._touched.append(cell)
 
     def _guard_of(self, owner: str) -> Guard:
         return self._guards.setdefault(owner, Guard(self._guard))
@@ -326,13 +329,13 @@ class MemoryCounters:
         for cell in self._cells.values():
             if cell.owner == owner:
                 cell.counter.lengthen(guard.seconds(now), now)
-                self._touched.add(cell)
+                self._touch(cell)
 
     def _learn(self, pool: Pool, held: Held, fact: RateFact, now: Now) -> bool:
         if not _is_current(held):  # this slip is of the old one
             return False
         cell, counter, slip = held
-        self._touched.add(cell)
+        self._touch(cell)
         before = counter.used(now), counter.limit.amount
         if cell.measure is not None and cell.measure.against_told:
             if fact.remaining is not None and fact.remaining < 1:
