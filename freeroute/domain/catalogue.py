@@ -51,6 +51,9 @@ class Privacy(StrEnum):
     LOCAL = "local"
 
 
+_LOCAL = Privacy.LOCAL  # asked for on the way of every call; a member of an enum is looked up at length
+
+
 class LocalRank(StrEnum):
     """How a local server ranks among the candidates of a meta-model."""
 
@@ -285,7 +288,7 @@ class Provider(Struct, frozen=True):
     @property
     def is_local(self) -> bool:
         """Say whether this is a server of the operator's own."""
-        return self.privacy is Privacy.LOCAL
+        return self.privacy is _LOCAL
 
 
 class Candidate(Struct, frozen=True, eq=False):

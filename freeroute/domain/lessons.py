@@ -21,6 +21,9 @@ design: a page that grows by half moves by 1.04, its parts by up to 1.14; JSON d
 more, German from English by 1.4, hexadecimal digits by 1.5."""
 
 
+_NOTHING: frozenset[str] = frozenset()
+
+
 class _Lesson(Struct):
     """What is known of one model, last taught at *at* (mono)."""
 
@@ -80,7 +83,7 @@ class Lessons:
     def refuses(self, model: str) -> frozenset[str]:
         """Return the parameters that *model* was found to refuse."""
         lesson = self._models.get(model)
-        return frozenset() if lesson is None else lesson.refuses
+        return _NOTHING if lesson is None else lesson.refuses
 
     def spares(self, model: str, features: frozenset[str], now: Now) -> bool:
         """Say whether *model* refused one of *features* lately."""

@@ -64,6 +64,19 @@ STALE = 600.0
 """Seconds without an answer after which the history bounds nothing any more."""
 
 
+class Outlook(Struct, frozen=True):
+    """How many seconds an answer may take.
+
+    Its *first* event is expected after so many, and is waited for up to *patience*. What is seen only at its
+    end may take so many beyond that: *pressed* where somebody else can be asked, else *whole*.
+    """
+
+    first: float
+    patience: float
+    pressed: float
+    whole: float
+
+
 class Speed(Struct):
     """Expected seconds to the first event and output tokens a second.
 
@@ -117,7 +130,10 @@ class Speed(Struct):
         self.slowest = _most_of_late(self.slowest, first_event)
         self.longest = _most_of_late(self.longest, first_event + seconds)
         if tokens > 1 and seconds > 0:
-            self.rate += BLEND * (min(tokens / seconds, FASTEST_RATE) - self.rate)
+            rate = tokens / seconds
+            if rate > FASTEST_RATE:
+                rate = FASTEST_RATE
+            self.rate += BLEND * (rate - self.rate)
         self.measured_at = now.mono
         self.samples += 1
 
@@ -127,7 +143,10 @@ class Speed(Struct):
         Its *seconds* are split as the catalogue expects of *model*. What was measured so far must not decide:
         it would be held against itself, and run away. An answer of under *least* tokens tells no rate.
         """
-        generating = tokens / max(SLOWEST_RATE, model.tokens_per_second)
+        rate = model.tokens_per_second
+        if rate < SLOWEST_RATE:  # without `max` and `min`: this is on the way of every call
+            rate = SLOWEST_RATE
+        generating = tokens / rate
         if tokens:
             generating *= seconds / (model.first_token + generating)
         self.measured(seconds - generating, tokens if tokens >= least else 0, generating, now)
@@ -141,30 +160,31 @@ class Speed(Struct):
         """Take in that no first event came in time: it may just be slow now, so the next call gets longer."""
         self.slowest = min(max(2 * self.slowest, LEAST_PATIENCE), LONGEST)
 
-    def patience(self, prompt: int, ceiling: float, now: Now) -> float:
-        """Return how many seconds the first event after *prompt* tokens may take, at most *ceiling*."""
-        if not self._is_known(now):
-            return ceiling
-        seconds = PATIENCE * self.slowest
-        if seconds < LEAST_PATIENCE:  # without `max` and `min`: this is on the way of every call
-            seconds = LEAST_PATIENCE
-        seconds += prompt / PREFILL
-        return min(ceiling, seconds)
+    def outlook(self, model: Model, prompt: int, bound: int | None, ceiling: float, now: Now) -> Outlook:
+        """Return how long an answer to *prompt* tokens may take, its first event at most *ceiling* seconds.
 
-    def unseen(self, model: Model, bound: int | None, now: Now, *, pressed: bool) -> float:
-        """Return how many seconds an answer that is seen only at its end may take beyond its first event.
-
-        It has *bound* tokens at most. Where somebody else can be asked (*pressed*), what took much longer
-        than the answers of late is given up; the last one to ask has the time for a long answer.
+        It has *bound* tokens at most. Where somebody else can be asked, what took much longer than the
+        answers of late is given up; the last one to ask has the time for a long answer.
         """
-        rate = self._rate_at(model, now) / 2
+        first, rate = self._drifted(model, now)
+        rate /= 2
         if rate < SLOWEST_RATE:
             rate = SLOWEST_RATE
-        usual = LONGER * self.longest if self._is_known(now) else 0.0
         whole = UNBOUNDED_OUTPUT / rate if bound is None else bound / rate
-        if usual and ((pressed and usual < whole) or (bound is None and usual > whole)):
-            return usual
-        return whole
+        if self.samples < ENOUGH or now.mono - self.measured_at > STALE:
+            return Outlook(first, ceiling, whole, whole)
+        patience = PATIENCE * self.slowest
+        if patience < LEAST_PATIENCE:
+            patience = LEAST_PATIENCE
+        patience += prompt / PREFILL
+        if patience > ceiling:
+            patience = ceiling
+        pressed, usual = whole, LONGER * self.longest
+        if 0.0 < usual < whole:
+            pressed = usual
+        elif usual > whole and bound is None:
+            pressed = whole = usual
+        return Outlook(first, patience, pressed, whole)
 
     def late(self, prompt: int, now: Now) -> float:
         """Return after how many seconds a first event after *prompt* tokens is late; ``inf`` if not known."""
@@ -173,34 +193,26 @@ class Speed(Struct):
         mean = self.first_token
         return max(mean + DEVIATIONS * self.spread, LATE * mean) + prompt / PREFILL
 
-    def first(self, model: Model, now: Now) -> float:
-        """Return the expected seconds to the first event."""
-        return model.first_token + self._pull(now) * (self.first_token - model.first_token)
-
     def expected(self, model: Model, output: int, now: Now) -> float:
         """Return the expected seconds until *output* tokens have come."""
-        load, first, rate = COLD_SECONDS if model.cold else 0.0, self.first_token, self.rate
-        if self.samples:  # on the way of every choice
-            pull = self._pull(now)
-            first = model.first_token + pull * (first - model.first_token)
-            rate = model.tokens_per_second + pull * (rate - model.tokens_per_second)
-        return first + output / max(SLOWEST_RATE, rate) + load
+        first, rate = self._drifted(model, now)
+        if rate < SLOWEST_RATE:  # on the way of every choice
+            rate = SLOWEST_RATE
+        seconds = first + output / rate
+        return seconds + COLD_SECONDS if model.cold else seconds
 
-    def _rate_at(self, model: Model, now: Now) -> float:
-        return model.tokens_per_second + self._pull(now) * (self.rate - model.tokens_per_second)
-
-    def _is_known(self, now: Now) -> bool:
-        return self.samples >= ENOUGH and now.mono - self.measured_at <= STALE
+    def _drifted(self, model: Model, now: Now) -> tuple[float, float]:
+        """Return the seconds to the first event and the tokens a second that are expected by *now*."""
+        if not self.samples:
+            return self.first_token, self.rate
+        first, rate = model.first_token, model.tokens_per_second
+        pull = 0.5 ** ((now.mono - self.measured_at) / DRIFT_HALF_LIFE)
+        return first + pull * (self.first_token - first), rate + pull * (self.rate - rate)
 
     def _blend(self, first_event: float) -> None:
         off = first_event - self.first_token
         self.spread += BLEND * (abs(off) - self.spread)
         self.first_token += BLEND * off
-
-    def _pull(self, now: Now) -> float:
-        if self.samples == 0:
-            return 1.0
-        return float(0.5 ** ((now.mono - self.measured_at) / DRIFT_HALF_LIFE))
 
 
 def _within(kept: float, most: float) -> float:

@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
@@ -10,7 +10,7 @@ from freeroute.clock import Clock, Now
 from freeroute.domain import effects
 from freeroute.domain.catalogue import Candidate, Limit, Pool
 from freeroute.domain.leases import LEAST_OUTPUT, Lease, actual_amounts
-from freeroute.domain.needs import Fit, Need, Tried
+from freeroute.domain.needs import Need, Tried
 from freeroute.domain.outcome import IN_MESSAGES, INTERNAL, Blame, Kind, Next, Outcome, blamed, judge
 from freeroute.domain.rankings import Able, Rankings
 from freeroute.domain.rates import unheard_of
@@ -18,10 +18,10 @@ from freeroute.domain.receipt import AttemptNote, Grounds
 from freeroute.domain.standing import Standing
 from freeroute.domain.traces import new_span
 from freeroute.domain.usage import Usage
+from freeroute.engine import patience
 from freeroute.engine.course import Course
 from freeroute.engine.hedging import Hedging
 from freeroute.engine.leasing import Leased, Leasing, Won
-from freeroute.engine.patience import first_event, is_pressed, shows_at_once, unseen
 from freeroute.engine.ports import Counters, Sent, Terms, Upstream
 from freeroute.engine.refusals import ABOUT_REQUEST, gave_up, misfitted, refused_by_upstream
 from freeroute.engine.taking import Taking
@@ -44,8 +44,7 @@ _NOT_TAKEN = frozenset({Kind.NO_CAPACITY, Kind.LOADING, Kind.RATE_LIMITED})
 # Endings whose hold says when the candidate is back: this call may use it again then.
 _HELD = frozenset({Kind.RATE_LIMITED, Kind.NO_CAPACITY, Kind.LOADING})
 
-
-_NOTHING: frozenset[str] = frozenset()
+_SERVED = Kind.SERVED  # how nearly every attempt ends; a member of an enum is looked up at length
 
 
 class Routing(Struct, frozen=True):
@@ -118,28 +117,21 @@ class AttemptLoop:
                 raise gave_up(course, need, fit, self.standing, now)
             leased = await self._taking.next(need, fit, course, again, now)
             again = None
-            course.pressed = course.counted + 1 < self.routing.max_attempts and is_pressed(
+            course.pressed = course.counted + 1 < self.routing.max_attempts and patience.is_pressed(
                 call, need, fit, leased, course, self.standing, leased.at
             )
-            for tried, ended in await self._made(call, need, fit, leased, course):
+            late = self._late(call, need, leased, course) if self.routing.hedge else math.inf
+            if late < math.inf:
+                made = await self._hedging.race(call, need, fit, leased, course, late)
+            else:
+                made = [(leased, await self.attempt(call, leased, course))]
+            for tried, ended in made:
                 if isinstance(ended, Won):
                     course.dropped.update(ended.sent.dropped)
                     return ended
                 again = self.after(ended, tried, need, course) or again
             if course.context.strict and again is None:
                 raise gave_up(course, need, fit, self.standing, self.clock.now())
-
-    async def _made(
-        self, call: ChatCall, need: Need, fit: Fit, leased: Leased, course: Course
-    ) -> Sequence[tuple[Leased, Won | Outcome]]:
-        """Make an attempt with what was *leased*, and maybe another one beside it if that one is late.
-
-        Returns how they ended: the one that was won alone.
-        """
-        late = self._late(call, need, leased, course) if self.routing.hedge else math.inf
-        if late < math.inf:
-            return await self._hedging.race(call, need, fit, leased, course, late)
-        return [(leased, await self.attempt(call, leased, course))]
 
     def _late(self, call: ChatCall, need: Need, leased: Leased, course: Course) -> float:
         """Return the seconds after which a second candidate may start beside the first; ``inf`` for never."""
@@ -148,8 +140,7 @@ class AttemptLoop:
             return math.inf
         if course.counted + 2 > self.routing.max_attempts:
             return math.inf
-        speed, now = self.standing.speed(leased.candidate), self.clock.now()
-        return speed.late(call.demand.prompt, now) + unseen(call, leased, self.standing, now, pressed=True)
+        return patience.late(call, leased, self.standing.speed(leased.candidate), self.clock.now())
 
     async def attempt(
         self, call: ChatCall, leased: Leased, course: Course, *, probe: bool = False
@@ -157,10 +148,10 @@ class AttemptLoop:
         """Make one upstream call with what was *leased*, which is ended unless the call is won."""
         candidate = leased.candidate
         span = new_span(self._rng) if course.context.trace is not None else None
-        output = unseen(call, leased, self.standing, leased.at, pressed=True)
-        terms = self._terms(call, leased, course, span, output, probe=probe)
+        first_event, due = patience.times(call, leased, course, self.standing.speed(candidate))
+        terms = self._terms(call, leased, course, span, first_event, probe=probe)
         awaited = self.standing.awaited(candidate)
-        awaited.began(leased.trial.call, self._due(leased, output))
+        awaited.began(leased.trial.call, due)
         try:
             sent = await self.upstreams[candidate.provider.kind].send(call, candidate, terms)
         except BaseException as exc:
@@ -185,16 +176,18 @@ class AttemptLoop:
         noted = self._note(call, course, leased, sent, ended, span)
         if sent.sent_at is not None and sent.sent_at.mono - leased.at.mono > LAG:
             await self.counters.sent(leased.lease, sent.sent_at)
-        if sent.outcome.kind is Kind.SERVED:
+        if sent.outcome.kind is _SERVED:
             proved = self.standing.answered(candidate, leased.trial, ended)
             if await self.counters.confirm(leased.lease, sent.head_at or ended) or proved:
                 self.room.stir()
-            await self._learn(leased, sent, ended)
+            if sent.facts:
+                await self._learn(leased, sent, ended)
             # What an answer has begun with is part of the prompt for some only.
             estimated = 0 if call.begun else call.demand.prompt_of(candidate.model.tokenizer)
-            return Won(leased, sent, estimated, whole=not shows_at_once(call, leased), note=noted)
+            return Won(leased, sent, estimated, not patience.shows_at_once(call, leased), noted)
         await self._end_failed(leased.lease, sent.outcome, candidate, ended)
-        await self._learn(leased, sent, ended)
+        if sent.facts:
+            await self._learn(leased, sent, ended)
         if sent.outcome.kind is Kind.RATE_LIMITED:
             await self.counters.refused(leased.lease, sent.outcome, sent.facts, ended)
         # After the counters: how long a refusal holds is read off them.
@@ -204,8 +197,6 @@ class AttemptLoop:
         return sent.outcome
 
     async def _learn(self, leased: Leased, sent: Sent, now: Now) -> None:
-        if not sent.facts:
-            return
         candidate = leased.candidate
         for limit, fact in unheard_of(sent.facts, candidate.pools).items():
             pool = self.discovered(candidate, limit)
@@ -227,31 +218,34 @@ class AttemptLoop:
             await self.counters.settle(lease, None, now)
 
     def _terms(
-        self, call: ChatCall, leased: Leased, course: Course, span: str | None, output: float, *, probe: bool
+        self,
+        call: ChatCall,
+        leased: Leased,
+        course: Course,
+        span: str | None,
+        first_event: float,
+        *,
+        probe: bool,
     ) -> Terms:
-        candidate, bound = leased.candidate, leased.max_output
+        candidate, context = leased.candidate, course.context
         timeouts = candidate.provider.timeouts
-        without = self.standing.dropped(candidate) | course.without.get(candidate.name, _NOTHING)
+        without = self.standing.dropped(candidate)
+        if course.without:
+            without = without.union(course.without.get(candidate.name, ()))
         if without:
             without = frozenset([name for name in without if _carries(call, name)])
         return Terms(
             timeouts.connect,
-            first_event(call, leased, course, self.standing, leased.at, output),
+            first_event,
             timeouts.between_events,
             timeouts.total,
             without,
-            bound,
+            leased.max_output,
             probe,
-            trace.header(span) if (trace := course.context.trace) is not None else None,
-            course.context.hop + 1,
-            course.context.client.holder if course.context.client is not None else "",
+            context.trace.header(span) if context.trace is not None else None,
+            context.hop + 1,
+            context.client.holder if context.client is not None else "",
         )
-
-    def _due(self, leased: Leased, output: float) -> float:
-        """Return when (mono) something should have come of a call whose *output* takes so many seconds."""
-        candidate = leased.candidate
-        first = self.standing.speed(candidate).first(candidate.model, leased.at)
-        return leased.at.mono + first + output
 
     def _note(
         self,
@@ -264,12 +258,12 @@ class AttemptLoop:
     ) -> int:
         """Note an attempt; return its place among the notes."""
         asked, bound = call.demand.max_output, leased.max_output
-        seconds = ended.mono - leased.at.mono
+        began = leased.at.mono
+        seconds = ended.mono - began
         candidate, outcome = leased.candidate, sent.outcome
         course.upstream += seconds
-        # A walk over keys, and what was never sent, uses up none of the attempts.
-        unsent = outcome.kind is Kind.BAD_PARAMETER and not outcome.counted
-        course.counted += not unsent and judge(outcome) is not Next.KEY
+        if outcome.kind is _SERVED or _uses_up(outcome):
+            course.counted += 1
         course.notes.append(
             AttemptNote(
                 candidate.provider.id,
@@ -279,12 +273,12 @@ class AttemptLoop:
                 seconds,
                 outcome.status,
                 outcome.detail,
-                None,  # its first event and its usage are noted as they come
-                None,
+                None,  # when a stream's first event came, and what it took, is noted at its end
+                sent.answer.usage if sent.answer is not None else None,
                 bound if asked is not None and bound is not None and bound < asked else None,
-                leased.at.mono - course.context.received.mono,
+                began - course.context.received.mono,
                 span,
-                sent.sent_at.mono - leased.at.mono if sent.sent_at is not None else None,
+                sent.sent_at.mono - began if sent.sent_at is not None else None,
                 leased.expected,
             )
         )
@@ -348,8 +342,16 @@ class AttemptLoop:
 
 
 def _grounds(need: Need, fit: Able) -> Grounds:
-    named = sum([len(target.candidates) for target in need.targets])
-    return Grounds(need.targets[0].strategy, able=fit.alike, named=named, had=need.preferred)
+    named = 0
+    for target in need.targets:
+        named += len(target.candidates)
+    return Grounds(need.targets[0].strategy, fit.alike, named, need.preferred)
+
+
+def _uses_up(outcome: Outcome) -> bool:
+    """Say whether an attempt that ended so counts: a walk over keys does not, nor what was never sent."""
+    unsent = outcome.kind is Kind.BAD_PARAMETER and not outcome.counted
+    return not unsent and judge(outcome) is not Next.KEY
 
 
 def _asks_less_next(leased: Leased, tried: Tried) -> bool:

@@ -77,10 +77,10 @@ class Course(Struct):
         """Say in the *note* of an attempt, made at its first event, what became of it."""
         self.notes[note] = structs.replace(self.notes[note], kind=outcome.kind, detail=outcome.detail)
 
-    def lasted(self, note: int, seconds: float) -> None:
-        """Say in the *note* of an attempt, made at its first event, how long its stream took in all."""
+    def lasted(self, note: int, seconds: float, usage: Usage | None) -> None:
+        """Say in the *note* of an attempt, made at its first event, what its stream took in all."""
         made = self.notes[note]
-        self.notes[note] = structs.replace(made, first_event=made.seconds, seconds=seconds)
+        self.notes[note] = structs.replace(made, first_event=made.seconds, seconds=seconds, usage=usage)
 
     @property
     def abandoned(self) -> Usage | None:

@@ -13,6 +13,8 @@ from freeroute.engine.leasing import Won
 from freeroute.engine.ports import Counters
 from freeroute.engine.served import Onward
 
+_SERVED = Kind.SERVED  # how nearly every attempt ends; a member of an enum is looked up at length
+
 # An answer this short says nothing about a candidate's rate.
 RATE_SAMPLE = 8
 LEFT = Outcome(Kind.CALLER_LEFT)
@@ -109,11 +111,10 @@ class Part:
         if stream is not None:
             stream.abort()
             course.dropped.update(stream.lost)
-            course.lasted(won.note, now.mono - won.leased.at.mono)
+            course.lasted(won.note, now.mono - won.leased.at.mono, stream.usage)
         usage, outcome = self.usage, self.outcome
-        course.took(won.note, usage)
         self._judge(outcome, usage, now, left=left is not None)
-        if outcome.kind is not Kind.SERVED:
+        if outcome.kind is not _SERVED:
             course.became(won.note, outcome)
         elif left is not None:
             course.became(won.note, left)
@@ -121,7 +122,7 @@ class Part:
 
     def _judge(self, outcome: Outcome, usage: Usage | None, now: Now, *, left: bool) -> None:
         leased = self.won.leased
-        if outcome.kind is not Kind.SERVED:
+        if outcome.kind is not _SERVED:
             effects.apply(outcome, leased.candidate, self._standing, leased.trial, now, jitter=self._jitter)
         elif left:
             self._standing.give_back(leased.candidate, leased.trial)

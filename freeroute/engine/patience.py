@@ -1,16 +1,20 @@
 """How long an attempt may take before anything of it is seen, and how long before it is late."""
 
+import math
+
 from freeroute.clock import Now
 from freeroute.domain.needs import Fit, Need
 from freeroute.domain.outcome import Kind
 from freeroute.domain.rankings import Able
 from freeroute.domain.selection import another
-from freeroute.domain.speed import LEAST_PATIENCE
+from freeroute.domain.speed import LEAST_PATIENCE, Speed
 from freeroute.domain.standing import Standing
 from freeroute.domain.tasks import SECONDS, Task
 from freeroute.engine.course import Course
 from freeroute.engine.leasing import Leased
 from freeroute.wire.chat import ChatCall
+
+_CHAT = Task.CHAT  # what nearly every call is; a member of an enum is looked up at length
 
 SHARE = 0.5
 """The part of the time left for attempts that one of them may take while somebody else can be asked. Own
@@ -29,46 +33,48 @@ def is_pressed(
 
     Not looked into where it would change nothing: for streams, while there is plenty of time.
     """
+    if course.context.strict or (isinstance(fit, Able) and fit.alike == 1):
+        return False
     share = SHARE * (course.last_start - now.mono)
-    if course.context.strict:
-        return False
     if shows_at_once(call, leased) and leased.candidate.provider.timeouts.first_event <= share:
-        return False
-    if isinstance(fit, Able) and fit.alike == 1:
         return False
     return another(need, fit, standing, course.tried, now, leased.candidate)
 
 
-def first_event(
-    call: ChatCall, leased: Leased, course: Course, standing: Standing, now: Now, output: float
-) -> float:
-    """Return how many seconds an attempt with what was *leased* may take up to its first event.
+def times(call: ChatCall, leased: Leased, course: Course, speed: Speed) -> tuple[float, float]:
+    """Return how many seconds an attempt with what was *leased* may take up to its first event, and when
+    (mono) that is due, by the *speed* known of its model.
 
-    Of an answer in one piece that is its end. Where somebody else can be asked, its *output* takes so many
-    seconds unseen. Each attempt of the request that timed out before doubles what its output may take: it may
-    just be a long answer.
+    Of an answer in one piece that is its end. Where somebody else can be asked, it may take unseen what is
+    usual. Each attempt of the request that timed out before doubles what its output may take: it may just be
+    a long answer.
     """
-    candidate = leased.candidate
-    timeouts = candidate.provider.timeouts
-    seconds = timeouts.first_event
-    if not candidate.provider.is_local:  # a cold model takes its time, whatever came before
-        seconds = standing.speed(candidate).patience(call.demand.prompt, seconds, now)
-    if call.task is not Task.CHAT:
+    provider, now = leased.candidate.provider, leased.at
+    ceiling = provider.timeouts.first_event
+    outlook = speed.outlook(leased.candidate.model, call.demand.prompt, leased.max_output, ceiling, now)
+    # A cold model takes its time, whatever came before.
+    seconds = ceiling if provider.is_local else outlook.patience
+    due = now.mono + outlook.first
+    if call.task is not _CHAT:
         seconds = max(seconds, SECONDS.get(call.task, 0.0))
-    if not course.pressed:
-        output = unseen(call, leased, standing, now, pressed=False)
-    for note in course.notes:
-        if note.kind is Kind.TIMED_OUT:
-            output *= 2.0
-    seconds += output
+    if not shows_at_once(call, leased):
+        due += outlook.pressed
+        output = outlook.pressed if course.pressed else outlook.whole
+        for note in course.notes:
+            if note.kind is Kind.TIMED_OUT:
+                output *= 2.0
+        seconds += output
     if course.pressed:
         seconds = min(seconds, max(SHARE * (course.last_start - now.mono), LEAST_PATIENCE))
-    return min(timeouts.total, seconds)
+    if seconds > provider.timeouts.total:
+        seconds = provider.timeouts.total
+    return seconds, due
 
 
-def unseen(call: ChatCall, leased: Leased, standing: Standing, now: Now, *, pressed: bool) -> float:
-    """Return the seconds that the output of *call* may take without any of it being seen: all, if JSON."""
-    if shows_at_once(call, leased):
-        return 0.0
-    speed, model = standing.speed(leased.candidate), leased.candidate.model
-    return speed.unseen(model, leased.max_output, now, pressed=pressed)
+def late(call: ChatCall, leased: Leased, speed: Speed, now: Now) -> float:
+    """Return after how many seconds somebody else is to be asked beside an attempt with what was *leased*."""
+    seconds = speed.late(call.demand.prompt, now)
+    if shows_at_once(call, leased) or seconds == math.inf:
+        return seconds
+    model, ceiling = leased.candidate.model, leased.candidate.provider.timeouts.first_event
+    return seconds + speed.outlook(model, call.demand.prompt, leased.max_output, ceiling, now).pressed

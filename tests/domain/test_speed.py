@@ -18,6 +18,7 @@ from freeroute.domain.speed import (
     USUAL,
     Awaited,
     Lapses,
+    Outlook,
     Speed,
 )
 from tests.support.clocks import ManualClock
@@ -39,14 +40,22 @@ def known(clock, *first_events) -> Speed:
     return speed
 
 
+def outlook(speed, bound, now) -> Outlook:
+    return speed.outlook(MODEL, 0, bound, CEILING, now)
+
+
+def patience(speed, prompt, ceiling, now) -> float:
+    return speed.outlook(MODEL, prompt, None, ceiling, now).patience
+
+
 def test_the_catalogue_is_believed_until_something_was_measured(clock):
     assert Speed.prior(MODEL).expected(MODEL, 300, clock.now()) == 4.0
 
 
 def test_measurements_move_the_estimate_and_silence_takes_it_back(clock):
     speed = known(clock, *[3.0] * 50)
-    assert speed.first(MODEL, clock.now()) == pytest.approx(3.0, abs=0.01)
-    assert speed.first(MODEL, clock.advance(600)) == pytest.approx(2.0, abs=0.01)
+    assert outlook(speed, None, clock.now()).first == pytest.approx(3.0, abs=0.01)
+    assert outlook(speed, None, clock.advance(600)).first == pytest.approx(2.0, abs=0.01)
 
 
 def test_an_odd_rate_cannot_make_a_model_unpickable(clock):
@@ -74,17 +83,17 @@ def test_whatever_was_measured_all_that_is_expected_is_a_number(seen):
         speed.measured_whole(MODEL, seconds, tokens, 0, clock.advance(seconds))
     now = clock.now()
     assert 0 < speed.expected(MODEL, 10**6, now) < math.inf
-    assert 0 < speed.unseen(MODEL, 1000, now, pressed=False) < math.inf
+    assert 0 < outlook(speed, 1000, now).whole < math.inf
 
 
 def test_a_candidate_that_timed_out_for_days_is_given_up_as_soon_as_others_once_it_answers(clock):
     speed = known(clock, *[0.1] * ENOUGH)
     for _ in range(2000):
         speed.timed_out()
-    assert speed.patience(0, CEILING, clock.now()) == CEILING
+    assert patience(speed, 0, CEILING, clock.now()) == CEILING
     for _ in range(300):
         speed.measured(2.0, 100, 1.0, clock.now())
-    assert speed.patience(0, CEILING, clock.now()) == pytest.approx(8.0, abs=0.1)
+    assert patience(speed, 0, CEILING, clock.now()) == pytest.approx(8.0, abs=0.1)
 
 
 def test_what_cannot_be_true_is_not_gone_on_from(clock):
@@ -94,8 +103,8 @@ def test_what_cannot_be_true_is_not_gone_on_from(clock):
     for _ in range(200):
         speed.measured(1.0, 100, 1.0, clock.now())
     assert speed.expected(MODEL, 100, clock.now()) == pytest.approx(2.0, rel=0.01)
-    assert speed.patience(0, CEILING, clock.now()) < CEILING
-    assert speed.unseen(MODEL, 100, clock.now(), pressed=True) == pytest.approx(2.0, rel=0.6)
+    assert patience(speed, 0, CEILING, clock.now()) < CEILING
+    assert outlook(speed, 100, clock.now()).pressed == pytest.approx(2.0, rel=0.6)
 
 
 def test_a_short_answer_says_nothing_of_the_rate(clock):
@@ -108,33 +117,33 @@ def test_a_short_answer_says_nothing_of_the_rate(clock):
 
 
 def test_a_first_event_may_take_what_the_settings_say_while_little_is_known(clock):
-    assert known(clock, *[0.3] * (ENOUGH - 1)).patience(10, CEILING, clock.now()) == CEILING
+    assert patience(known(clock, *[0.3] * (ENOUGH - 1)), 10, CEILING, clock.now()) == CEILING
 
 
 def test_a_fast_model_that_hangs_is_noticed_early(clock):
-    assert known(clock, *[0.3] * ENOUGH).patience(0, CEILING, clock.now()) == LEAST_PATIENCE
+    assert patience(known(clock, *[0.3] * ENOUGH), 0, CEILING, clock.now()) == LEAST_PATIENCE
 
 
 def test_patience_follows_the_slowest_first_event_of_late(clock):
-    assert known(clock, 3.0, *[0.3] * ENOUGH).patience(0, CEILING, clock.now()) == pytest.approx(10, abs=1)
-    assert known(clock, 3.0, *[0.3] * 60).patience(0, CEILING, clock.now()) == LEAST_PATIENCE
+    assert patience(known(clock, 3.0, *[0.3] * ENOUGH), 0, CEILING, clock.now()) == pytest.approx(10, abs=1)
+    assert patience(known(clock, 3.0, *[0.3] * 60), 0, CEILING, clock.now()) == LEAST_PATIENCE
 
 
 def test_a_long_prompt_may_take_longer(clock):
-    assert known(clock, *[0.3] * ENOUGH).patience(8_000, CEILING, clock.now()) == LEAST_PATIENCE + 8
+    assert patience(known(clock, *[0.3] * ENOUGH), 8_000, CEILING, clock.now()) == LEAST_PATIENCE + 8
 
 
 def test_a_model_that_became_slower_is_not_cut_for_ever(clock):
     speed = known(clock, *[0.3] * ENOUGH)
     speed.timed_out()
-    assert speed.patience(0, CEILING, clock.now()) == CEILING
+    assert patience(speed, 0, CEILING, clock.now()) == CEILING
     speed.timed_out()
-    assert speed.patience(0, 60.0, clock.now()) == 40.0
+    assert patience(speed, 0, 60.0, clock.now()) == 40.0
 
 
 def test_what_was_long_ago_bounds_nothing(clock):
     speed = known(clock, *[0.3] * ENOUGH)
-    assert speed.patience(0, CEILING, clock.advance(STALE + 1)) == CEILING
+    assert patience(speed, 0, CEILING, clock.advance(STALE + 1)) == CEILING
 
 
 @given(
@@ -147,7 +156,7 @@ def test_patience_never_passes_what_the_settings_say_and_never_falls_below_the_l
     speed = known(clock, *events)
     for _ in range(timeouts):
         speed.timed_out()
-    assert min(ceiling, LEAST_PATIENCE) <= speed.patience(prompt, ceiling, clock.now()) <= ceiling
+    assert min(ceiling, LEAST_PATIENCE) <= patience(speed, prompt, ceiling, clock.now()) <= ceiling
 
 
 # --- calls under way ---------------------------------------------------------------------------------------
@@ -227,19 +236,19 @@ def test_one_that_was_outrun_counts_as_slow_as_it_was_by_then(clock):
 
 def test_an_answer_that_is_seen_only_at_its_end_has_time_for_long_output_while_nothing_is_known(clock):
     speed = Speed.prior(MODEL)
-    for pressed in (False, True):
-        assert speed.unseen(MODEL, None, clock.now(), pressed=pressed) == UNBOUNDED_OUTPUT / 50
-        assert speed.unseen(MODEL, 10, clock.now(), pressed=pressed) == 10 / 50
+    unbound, bound = outlook(speed, None, clock.now()), outlook(speed, 10, clock.now())
+    assert unbound.whole == unbound.pressed == UNBOUNDED_OUTPUT / 50
+    assert bound.whole == bound.pressed == 10 / 50
 
 
 def test_what_takes_longer_than_answers_of_late_is_given_up_only_if_somebody_else_can_be_asked(clock):
     speed = Speed.prior(MODEL)
     for _ in range(ENOUGH):
         speed.measured(1.0, 100, 1.0, clock.now())
-    assert speed.unseen(MODEL, None, clock.now(), pressed=True) == LONGER * 2.0
-    assert speed.unseen(MODEL, 5, clock.now(), pressed=True) == 5 / 50
-    assert speed.unseen(MODEL, None, clock.now(), pressed=False) == UNBOUNDED_OUTPUT / 50
+    assert outlook(speed, None, clock.now()).pressed == LONGER * 2.0
+    assert outlook(speed, 5, clock.now()).pressed == 5 / 50
+    assert outlook(speed, None, clock.now()).whole == UNBOUNDED_OUTPUT / 50
     speed.measured(1.0, 10_000, 100.0, clock.now())
-    assert speed.unseen(MODEL, None, clock.now(), pressed=False) == LONGER * 101.0
+    assert outlook(speed, None, clock.now()).whole == LONGER * 101.0
     clock.advance(STALE + 1)
-    assert speed.unseen(MODEL, None, clock.now(), pressed=True) > LONGER * 2.0
+    assert outlook(speed, None, clock.now()).pressed > LONGER * 2.0
