@@ -53,7 +53,7 @@ class Course(Struct):
     waits: list[Wait] = field(default_factory=list)
     until: float = -math.inf
     last_start: float = math.inf
-    conversation: bytes | None = None
+    conversation: int | None = None
     hedged: bool = False
     pressed: bool = False
     transcript: Transcript | None = None

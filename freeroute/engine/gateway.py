@@ -1,7 +1,6 @@
 """The gateway: from a decoded call to an answer being relayed. Surfaces know nothing else of the engine."""
 
 import random
-import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -78,7 +77,7 @@ class Gateway:
         self.counters = counters
         self.standing = Standing(counters)
         self.tally = Tally()
-        self.affinity = Affinity(secrets.token_bytes(32))
+        self.affinity = Affinity()
         self.demo = demo
         self.version = version
         self.ties = "balanced"

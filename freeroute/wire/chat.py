@@ -31,12 +31,12 @@ class ChatCall(Struct):
 
     *fields* are the caller's own fields, undecoded, without the gateway's; *needs* the capabilities it cannot
     do without (tools, images, json_object, json_schema, ...), *tools* the names of those it offers,
-    *features* those of ``outcome.FEATURES`` it asks for, *choices* its ``n``. *opening* is the beginning of
-    the conversation, the same in each of its turns; *has_assistant* says that this is not the first. *schema*
-    is the JSON Schema that the answer has to fit, as it was written. *parameters* are the fields that must be
-    honoured or the call refused, with the values of those that are read here. *begun* is the text of an
-    answer that the caller has the beginning of, and that is to be gone on with. *dropped* names what the
-    caller asked for in words of its API that no provider is asked for.
+    *features* those of ``outcome.FEATURES`` it asks for, *choices* its ``n``. *opening* tells its
+    conversation by how it began, alike in each turn; *has_assistant* says that this is not the first.
+    *schema* is the JSON Schema that the answer has to fit, as it was written. *parameters* are the fields
+    that must be honoured or the call refused, with the values of those that are read here. *begun* is the
+    text of an answer that the caller has the beginning of, and that is to be gone on with. *dropped* names
+    what the caller asked for in words of its API that no provider is asked for.
 
     Of other tasks: *form* is a body that came as a form, with *fields* read from it; *inputs* are the texts
     that vectors are wanted of, each *dimensions* long, or of the *length* of others that they stand beside.
@@ -52,7 +52,7 @@ class ChatCall(Struct):
     models: tuple[str, ...] = ()
     preferences: Preferences = Preferences()
     has_assistant: bool = False
-    opening: bytes = b""
+    opening: int = 0
     tools: tuple[str, ...] = ()
     features: frozenset[str] = frozenset()
     choices: int = 1

@@ -27,8 +27,6 @@ _LOOKED_THROUGH = 2**20
 _NULL = Raw(b"null")
 _NONE: frozenset[str] = frozenset()
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
-_NAME = msgspec.json.Decoder(str)
-_NAMES = msgspec.json.Decoder(list[str])
 
 
 def decode_chat(body: bytes) -> ChatCall:
@@ -53,31 +51,35 @@ def _half_character(body: bytes) -> str | None:
 
 
 def _decoded(body: bytes) -> ChatCall:
-    raw = given = split(body)
-    if _NULL in raw.values():
+    raw = split(body)
+    values = _at_once(body)
+    if values is not None and _PLAIN.issuperset(raw):
+        special = _NOTHING_SPECIAL
+    else:
         given = {name: value for name, value in raw.items() if value != _NULL}
-    models = _models(given)
-    model = _model(given, models)
-    values = _values(given)
-    talk = _talk(given)
-    special = _NOTHING_SPECIAL if given is raw and _PLAIN.issuperset(raw) else _special(raw, given, values)
-    stream = bool(values.get("stream"))
-    options = values.get("stream_options")
+        values = values or _values(given)
+        special = _special(raw, given, values)
+    model = _model(values, special.models)
+    talk = _talk(values)
+    text = "".join(talk.texts).encode() + special.text
+    stream, options = values.get("stream", False), values.get("stream_options")
+    if options is not None and not stream:
+        raise InvalidRequest("stream_options: only with stream: true.", param="stream_options")
     return ChatCall(
         raw if special.fields is None else special.fields,
         model,
-        demand_of(b"".join(talk.texts + special.texts), talk.messages, talk.images, _max_output(values)),
+        demand_of(text, talk.messages, talk.images, _max_output(values)),
         stream,
-        bool(stream and options is not None and options.include_usage),
+        options is not None and bool(options.include_usage),
         special.needs.union(talk.needs) if talk.needs else special.needs,
         talk.remote_images,
-        models,
+        special.models,
         special.preferences,
         talk.has_assistant,
         talk.opening,
         special.tools,
         special.features | {PREFILL} if talk.begins_answer else special.features,
-        values.get("n") or 1,
+        special.choices,
         special.schema,
         special.parameters,
     )
@@ -86,15 +88,17 @@ def _decoded(body: bytes) -> ChatCall:
 class _Special(Struct, frozen=True):
     """What fields ask for that most requests do not have.
 
-    *fields* are those that travel, None for all; *texts* those that count as part of the prompt.
+    *fields* are those that travel, None for all; *text* is that of those that count as part of the prompt.
     """
 
     fields: dict[str, Raw] | None = None
-    texts: list[bytes] = []
+    text: bytes = b""
     needs: frozenset[str] = _NONE
+    models: tuple[str, ...] = ()
     preferences: Preferences = Preferences()
     tools: tuple[str, ...] = ()
     features: frozenset[str] = _NONE
+    choices: int = 1
     schema: bytes | None = None
     parameters: dict[str, Any] = {}
 
@@ -110,16 +114,19 @@ _PLAIN = frozenset(
 
 
 def _special(raw: dict[str, Raw], given: dict[str, Raw], values: dict[str, Any]) -> _Special:
+    known.check(values)
     tools = known.tools_of(values)
     fields = _kept(raw, given, values)
     preferences = preferences_of(given.get("provider"))
     return _Special(
         fields,
-        [bytes(given[name]) for name in known.COUNTED if name in given],
+        b"".join([given[name] for name in known.COUNTED if name in given]),
         known.needs_of(values, has_tools=bool(tools)),
+        _models(values),
         preferences,
         tools,
         frozenset([name for name in FEATURES if name in given and known.asks(name, given[name])]),
+        values.get("n", 1),
         _schema(values.get("response_format")),
         _parameters(fields, values) if preferences.require_parameters else {},
     )
@@ -143,14 +150,22 @@ def split(body: bytes, wanted: str = "model and messages") -> dict[str, Raw]:
         raise InvalidRequest(f"The body is not valid JSON: {exc}.") from None
 
 
+def _at_once(body: bytes) -> dict[str, Any] | None:
+    """Return the values of the known fields; None if one is null or not as it has to be."""
+    try:
+        values: dict[str, Any] = known.VALUES.decode(body)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return None
+    return values
+
+
 def _values(given: dict[str, Raw]) -> dict[str, Any]:
-    """Return the values of the known fields; raises InvalidRequest."""
+    """Return the values of the known fields, read one by one; raises InvalidRequest that names the first."""
     values = {}
     for name, raw in given.items():
         if (decoder := known.DECODERS.get(name)) is not None:
             values[name] = value = read(raw, decoder, name)
-            known.check(name, value)
-    known.check_together(values)
+            known.check_bounds(name, value)
     return values
 
 
@@ -177,10 +192,8 @@ def plain_reason(reason: str) -> str:
     return reason[:200]
 
 
-def _models(given: dict[str, Raw]) -> tuple[str, ...]:
-    if "models" not in given:
-        return ()
-    names = read(given["models"], _NAMES, "models")
+def _models(values: dict[str, Any]) -> tuple[str, ...]:
+    names = values.get("models", ())
     if len(names) > MODELS_LIMIT:
         raise InvalidRequest(f"models: at most {MODELS_LIMIT} names.", param="models")
     for index, name in enumerate(names):
@@ -188,13 +201,13 @@ def _models(given: dict[str, Raw]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _model(given: dict[str, Raw], models: tuple[str, ...]) -> str:
-    if "model" in given:
-        model: str = read(given["model"], _NAME, "model")
-    elif models:
-        model = models[0]
-    else:
-        raise InvalidRequest("model is missing: name one, or free, free-fast or free-smart.", param="model")
+def _model(values: dict[str, Any], models: tuple[str, ...]) -> str:
+    model: str | None = values.get("model")
+    if model is None:
+        if not models:
+            told = "model is missing: name one, or free, free-fast or free-smart."
+            raise InvalidRequest(told, param="model")
+        return models[0]
     check_name(model, "model")
     return model
 
@@ -209,10 +222,10 @@ def check_name(name: str, param: str) -> None:
         raise InvalidRequest(f"{param}: the name holds control characters.", param=param)
 
 
-def _talk(given: dict[str, Raw]) -> known.Talk:
-    if "messages" not in given:
+def _talk(values: dict[str, Any]) -> known.Talk:
+    messages = values.get("messages")
+    if messages is None:
         raise InvalidRequest("messages is missing: send at least one message.", param="messages")
-    messages = read(given["messages"], known.MESSAGES, "messages")
     if not messages:
         raise InvalidRequest("messages is empty: send at least one message.", param="messages")
     return known.talk_of(messages)
@@ -250,7 +263,7 @@ def _max_output(values: dict[str, Any]) -> int | None:
 
 def _kept(raw: dict[str, Raw], given: dict[str, Raw], values: dict[str, Any]) -> dict[str, Raw]:
     """Return the fields that travel: not the gateway's own, and no known field that says nothing."""
-    if given is raw and GATEWAY_FIELDS.isdisjoint(raw) and [] not in values.values():
+    if len(given) == len(raw) and GATEWAY_FIELDS.isdisjoint(raw) and [] not in values.values():
         return raw
     return {
         name: value

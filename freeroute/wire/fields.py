@@ -1,7 +1,7 @@
 """The fields of a chat request that routing reads: their types, their bounds, and what they ask for."""
 
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 import msgspec
 from msgspec import Raw, Struct
@@ -142,27 +142,29 @@ class StreamOptions(Struct):
 class Talk(Struct):
     """What the messages add up to."""
 
-    messages: int = 0
-    texts: list[bytes] = msgspec.field(default_factory=list)
+    messages: int
+    opening: int
+    begins_answer: bool
+    texts: list[str] = []
     images: int = 0
-    needs: set[str] = msgspec.field(default_factory=set)
+    needs: set[str] = set()
     remote_images: bool = False
     has_assistant: bool = False
-    begins_answer: bool = False
-    opening: bytes = b""
 
 
 def _decoder(type_: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(type_)
 
 
-MESSAGES = _decoder(list[Message])
 _NUMBER = _decoder(float)
 _WHOLE = _decoder(int)
 _FLAG = _decoder(bool)
 _WORD = _decoder(str)
 
 DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
+    "model": _WORD,
+    "models": _decoder(list[str]),
+    "messages": _decoder(list[Message]),
     "stream": _FLAG,
     "stream_options": _decoder(StreamOptions),
     "max_tokens": _WHOLE,
@@ -202,33 +204,38 @@ BOUNDS: dict[str, tuple[float, float]] = {
 }
 
 
-def check(name: str, value: Any) -> None:
+def _bounded(name: str, decoder: msgspec.json.Decoder[Any]) -> Any:
+    low, high = BOUNDS.get(name, (None, None))
+    return decoder.type if low is None else Annotated[decoder.type, msgspec.Meta(ge=low, le=high)]
+
+
+_Values: Any = TypedDict(  # type: ignore[misc]
+    "_Values", {name: _bounded(name, decoder) for name, decoder in DECODERS.items()}, total=False
+)
+VALUES = _decoder(_Values)
+"""Reads all of these from a whole body, their bounds included; fields that it does not know are left out."""
+
+
+def check_bounds(name: str, value: Any) -> None:
     """Raise InvalidRequest if *value* is out of the bounds of the field *name*."""
     if name in BOUNDS:
         low, high = BOUNDS[name]
         if not low <= value <= high:  # false for NaN too
             raise InvalidRequest(f"{name}: must be between {low:g} and {high:g}.", param=name)
-    elif name == "tools":
-        for index, tool in enumerate(value):
-            if tool.function is None:
-                _missing(f"tools[{index}].function")
-    elif name == "response_format" and value.type == "json_schema" and value.json_schema is None:
+
+
+def check(values: dict[str, Any]) -> None:
+    """Raise InvalidRequest if one of the fields lacks what it speaks of, in itself or in another field."""
+    for index, tool in enumerate(values.get("tools", ())):
+        if tool.function is None:
+            _missing(f"tools[{index}].function")
+    form = values.get("response_format")
+    if form is not None and form.type == "json_schema" and form.json_schema is None:
         _missing("response_format.json_schema")
-
-
-_DEPENDENT = frozenset({"tool_choice", "function_call", "stream_options"})
-
-
-def check_together(values: dict[str, Any]) -> None:
-    """Raise InvalidRequest if one of the fields makes no sense without another that is not there."""
-    if _DEPENDENT.isdisjoint(values):
-        return
     for name, listed in (("tool_choice", "tools"), ("function_call", "functions")):
         choice = values.get(name)
         if choice not in (None, "auto", "none") and not values.get(listed):
             raise InvalidRequest(f"{name}: asks for a call, but {listed} is empty.", param=name)
-    if "stream_options" in values and not values.get("stream"):
-        raise InvalidRequest("stream_options: only with stream: true.", param="stream_options")
 
 
 def _missing(param: str) -> None:
@@ -286,45 +293,49 @@ def asks(name: str, raw: Raw) -> bool:
 
 def talk_of(messages: list[Message]) -> Talk:
     """Return what *messages* add up to; raises InvalidRequest for one that cannot be sent."""
-    talk = Talk(messages=len(messages), opening=_opening(messages))
-    talk.begins_answer = bool(messages) and messages[-1].role == "assistant"
+    talk = Talk(len(messages), _opening(messages), messages[-1].role == "assistant")
+    texts = talk.texts
     for index, message in enumerate(messages):
-        content = message.content
+        role, content = message.role, message.content
         if isinstance(content, str):
-            talk.texts.append(content.encode())
+            texts.append(content)
         elif content is None:
-            if message.role != "assistant" or not _says_something(message):
+            if role != "assistant" or not _says_something(message):
                 _missing(f"messages[{index}].content")
         else:
             _read_parts(talk, content, f"messages[{index}].content")
-        if message.role == "assistant":
+        if role == "assistant":
             talk.has_assistant = True
             _count_calls(talk, message.tool_calls)
-        elif message.role == "tool" and not message.tool_call_id:
+        elif role == "tool" and not message.tool_call_id:
             _missing(f"messages[{index}].tool_call_id")
     return talk
 
 
 # What is read of a conversation's opening to know it again: so many messages, and of each text so many
-# characters beside its length. Own design: hashed in some microseconds, however long the prompt.
+# characters beside its length. Own design: hashed in a microsecond, however long the prompt.
 _OPENING_MESSAGES = 4
 _OPENING_TEXT = 1024
 _SAID_FIRST = frozenset({"system", "developer", "user"})
 
 
-def _opening(messages: list[Message]) -> bytes:
-    """Return what tells a conversation from others in each of its turns: up to its first word of the user."""
-    opening = ""
+def _opening(messages: list[Message]) -> int:
+    """Return what tells a conversation from others in each of its turns: up to its first word of the user.
+
+    It is a hash under a key of this process, so it tells nothing of what was said.
+    """
+    said: list[str | int] = []
     for message in messages[:_OPENING_MESSAGES]:
         role, content = message.role, message.content
-        if role not in _SAID_FIRST:
-            continue
-        texts = (content,) if isinstance(content, str) else map(_words, (content or ())[:_OPENING_MESSAGES])
-        for text in texts:
-            opening += f"{role} {len(text)} {text[:_OPENING_TEXT]}"
+        if isinstance(content, str) and role in _SAID_FIRST:
+            said += (role, len(content), content[:_OPENING_TEXT])
+        elif isinstance(content, list) and role in _SAID_FIRST:
+            for part in content[:_OPENING_MESSAGES]:
+                text = _words(part)
+                said += (role, len(text), text[:_OPENING_TEXT])
         if role == "user":
             break
-    return opening.encode()
+    return hash(tuple(said))
 
 
 def _words(part: Part) -> str:
@@ -344,7 +355,7 @@ def _says_something(message: Message) -> bool:
 def _count_calls(talk: Talk, calls: list[ToolCall] | None) -> None:
     for call in calls or ():
         if call.function is not None:
-            talk.texts += (call.function.name.encode(), call.function.arguments.encode())
+            talk.texts += (call.function.name, call.function.arguments)
 
 
 def _read_parts(talk: Talk, parts: list[Part], where: str) -> None:
@@ -353,9 +364,9 @@ def _read_parts(talk: Talk, parts: list[Part], where: str) -> None:
     for index, part in enumerate(parts):
         match part:
             case Text():
-                talk.texts.append(part.text.encode())
+                talk.texts.append(part.text)
             case Refusal():
-                talk.texts.append(part.refusal.encode())
+                talk.texts.append(part.refusal)
             case Image():
                 talk.images += 1
                 talk.needs.add("images")

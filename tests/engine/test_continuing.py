@@ -289,7 +289,7 @@ async def test_a_conversation_stays_with_who_went_on():
     world = several(a=[dies()], b=[says(" jumps")])
     context = world.context(continues=True, session="s")
     await hear(world, context=context)
-    key = world.gateway.affinity.key(context.queue, "s", b"")
+    key = world.gateway.affinity.key(context.queue, "s", 0)
     assert world.gateway.affinity.preferred(key, 60, world.clock.now()) == "b/m#k1"
 
 
