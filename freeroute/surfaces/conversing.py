@@ -200,7 +200,7 @@ class Conversations:
         caller = request.caller
         return CallContext(
             request.id,
-            self.clock.now(),
+            request.received or self.clock.now(),
             surface,
             caller.client,
             caller.queue,

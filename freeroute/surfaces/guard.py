@@ -7,7 +7,7 @@ from enum import Enum, auto
 
 from msgspec import Struct
 
-from freeroute.clock import Clock
+from freeroute.clock import Clock, Now
 from freeroute.domain.clients import LONGEST_KEY, Client, Problem, Roster, hash_key
 from freeroute.domain.operators import ADMIN_KEY, METRICS_KEY, Operator, Scope, Tokens
 from freeroute.domain.sessions import Sessions
@@ -23,6 +23,9 @@ _MADE = re.compile(r"fa-[\w-]{43}", re.ASCII)
 
 class Access(Enum):
     """What a route asks of those who call it."""
+
+    # Each is one object, and looked up with every request: the hash of its name need not be.
+    __hash__ = object.__hash__
 
     OPEN = auto()  # health: says nothing about anybody, and probes name a host of their own
     PAGE = auto()  # static files: no data in them, so a link from elsewhere may lead here
@@ -48,6 +51,8 @@ class Access(Enum):
 
 
 _SCOPES = {Access.CLIENT: Scope.OPERATE, Access.OPERATE: Scope.OPERATE, Access.ADMIN: Scope.ADMIN}
+_OF_CLIENTS = {Access.CLIENT, Access.MODELS, Access.STATUS, Access.AGENTS}
+_OF_OPERATORS = {Access.READ, Access.OPERATE, Access.ADMIN}
 
 
 class Policy(Struct, frozen=True):
@@ -68,13 +73,29 @@ class Policy(Struct, frozen=True):
     demo: bool = False
 
 
+class _Door(Struct, frozen=True):
+    """What is asked, under one policy, of those who come for an access.
+
+    *unguarded* asks nothing at all. *by_name* asks that they call us by a name of ours, *no_page* that no
+    page of another origin calls, *own_page* that our own does. *anybody* may pass without an operator's
+    token, or else *clients*.
+    """
+
+    unguarded: bool
+    by_name: bool
+    no_page: bool
+    own_page: bool
+    anybody: bool
+    clients: bool
+
+
 class Guard:
     """Admits a request or raises why not; *policy* may be replaced while serving."""
 
     def __init__(self, policy: Policy, clock: Clock) -> None:
         """Go by *policy*; *clock* says which keys have expired."""
         self.policy = policy
-        self._clock = clock
+        self.clock = clock
         self._wrong = WrongTokens()
         self._sessions = Sessions()
 
@@ -87,60 +108,63 @@ class Guard:
     def policy(self, policy: Policy) -> None:
         self._policy = policy
         self._origins = Origins(policy.hosts, policy.cors)
+        self.hears_pages = bool(policy.cors)  # of origins that are not ours
+        self._doors = {access: _door(access, policy) for access in Access}
         self._roster = Roster(policy.clients)
         self._admin = _holder(ADMIN_KEY, Scope.ADMIN, policy.admin_key)
         self._metrics = _holder(METRICS_KEY, Scope.READ, policy.metrics_key)
         made = self._admin is not None and _MADE.fullmatch(policy.admin_key or "") is not None
         self._tokens = Tokens([*policy.operators, *([self._admin] if self._admin and made else [])])
 
-    def admit(self, headers: Headers, peer: str, access: Access, in_query: str | None = None) -> Caller:
+    def admit(
+        self, headers: Headers, peer: str, access: Access, in_query: str | None = None, now: Now | None = None
+    ) -> Caller:
         """Return who calls; raises Misdirected, Forbidden, LoopDetected, InvalidApiKey and RateLimited.
 
-        A key may be *in_query*, where an API has a place for it there.
+        A key may be *in_query*, where an API has a place for it there. *now* is for who has looked at the
+        clock already.
         """
-        if access is Access.OPEN:
+        door = self._doors[access]
+        if door.unguarded:
             return Caller()
-        policy = self._policy
-        self._check_page(headers, access, policy)
+        now = now or self.clock.now()
+        if door.by_name:
+            self._origins.check_host(headers)
+        if door.no_page:
+            self._origins.check_origin(headers)
+        if door.own_page:
+            check_own_page(headers)
         hop = hop_of(headers)
-        key, others = bearer(headers), other_keys(headers)
-        if in_query:
-            others.append(in_query)
-        if others and policy.clients and len({key, *others} - {None}) > 1:
-            raise _ambiguous()
-        sent = others[0] if key is None and others else key
-        found = self._found(sent) if sent is not None else self._signed_in(headers)
+        key = bearer(headers)
+        sent = self._only(key, headers, in_query)
+        found = self._signed_in(headers, now) if sent is None else self._found(sent, now)
+        if isinstance(found, Client):
+            if not door.clients:
+                raise Forbidden(f"The key of a client is not enough here: send {_wanted(access)}.")
+            return Caller(found, found.holder, hop)
         if isinstance(found, Operator):
-            if not self._is_open(access, None):
+            if not door.anybody:
                 check_scope(found, access.scope)
             return Caller(None, f"operator:{found.name}", hop, found)
-        client, problem = (found, None) if isinstance(found, Client) else (None, found)
-        operator = None
-        if not self._is_open(access, client):
-            if client is not None:
-                raise Forbidden(f"The key of a client is not enough here: send {_wanted(access)}.")
-            operator = self._operator(access, headers, peer, problem)
-        return Caller(client, queue_of(client, key, peer), hop, operator)
+        operator = None if door.anybody else self._operator(access, headers, peer, found)
+        return Caller(None, queue_of(key, peer), hop, operator)
 
-    def _check_page(self, headers: Headers, access: Access, policy: Policy) -> None:
-        """Raise Misdirected or Forbidden if no browser should be calling like this."""
-        # Where a key opens the metrics, no page can send it, and who scrapes calls by whatever name.
-        keyed = access is Access.METRICS and not policy.loopback
-        # Who looks at a demo is signed in without a key, so that the name it is called by must be ours.
-        given = access is Access.SESSION and policy.demo
-        unkeyed = (not policy.clients and not keyed) or given
-        if unkeyed:
-            self._origins.check_host(headers)
-        if (unkeyed and access is not Access.PAGE) or access is Access.AGENTS:
-            self._origins.check_origin(headers)
-        if access is Access.SESSION:
-            check_own_page(headers)
+    def _only(self, key: str | None, headers: Headers, in_query: str | None) -> str | None:
+        """Return the one key that was sent, of which *key* is the bearer's; raises InvalidApiKey for two."""
+        others = other_keys(headers)
+        if in_query:
+            others.append(in_query)
+        if not others:
+            return key
+        if self._policy.clients and len({key, *others} - {None}) > 1:
+            raise _ambiguous()
+        return others[0] if key is None else key
 
-    def _found(self, key: str) -> Client | Problem | None:
+    def _found(self, key: str, now: Now) -> Client | Problem | None:
         """Return who holds *key*, or why nobody does; None if that does not matter."""
-        return self._roster.find(key, self._clock.now().wall) if self._policy.clients else None
+        return self._roster.find(key, now.wall) if self._policy.clients else None
 
-    def _signed_in(self, headers: Headers) -> Client | Operator | Problem | None:
+    def _signed_in(self, headers: Headers, now: Now) -> Client | Operator | Problem | None:
         """Return whose session was sent, or why its key opens nothing; None if there is no session.
 
         A cookie is sent by the browser, whoever's page asks for it, so it counts from our own page alone.
@@ -148,7 +172,7 @@ class Guard:
         name = session_name(headers) if is_own_page(headers) else None
         if name is None:
             return None
-        key_hash = self._sessions.use(name, self._clock.now())
+        key_hash = self._sessions.use(name, now)
         if key_hash is None:
             return None
         holder = self._holding(key_hash)
@@ -185,24 +209,12 @@ class Guard:
 
     def _begun(self, key_hash: bytes) -> str:
         name = secrets.token_urlsafe(32)
-        self._sessions.begin(name, key_hash, self._clock.now())
+        self._sessions.begin(name, key_hash, self.clock.now())
         return name
 
     @property
     def _wall(self) -> float:
-        return self._clock.now().wall
-
-    def _is_open(self, access: Access, client: Client | None) -> bool:
-        """Say whether *client*, or anybody if it is None, may pass without an operator's token."""
-        match access:
-            case Access.CLIENT | Access.MODELS | Access.STATUS | Access.AGENTS:
-                return client is not None or not self._policy.clients
-            case Access.METRICS:
-                return self._policy.loopback and not self._policy.clients
-            case Access.READ | Access.OPERATE | Access.ADMIN:
-                return False
-            case _:
-                return True
+        return self.clock.now().wall
 
     def _operator(self, access: Access, headers: Headers, peer: str, problem: Problem | None) -> Operator:
         """Return who holds the token that was sent, which as a client's key has *problem*.
@@ -231,7 +243,7 @@ class Guard:
 
         Tokens that freeroute made are looked up before, so that nobody's guessing locks their holders out.
         """
-        now = self._clock.now()
+        now = self.clock.now()
         if wait := self._wrong.wait(peer, now):
             raise RateLimited(
                 "Too many wrong tokens came from this address: no admin key is looked at for some seconds."
@@ -257,6 +269,25 @@ class Guard:
         if not self.policy.clients:
             self._origins.check_host(headers)
         return self._origins.preflight(headers, methods)
+
+
+def _door(access: Access, policy: Policy) -> _Door:
+    """Return what *policy* asks of those who come for *access*."""
+    # Where a key opens the metrics, no page can send it, and who scrapes calls by whatever name.
+    keyed = access is Access.METRICS and not policy.loopback
+    # Who looks at a demo is signed in without a key, so that the name it is called by must be ours.
+    given = access is Access.SESSION and policy.demo
+    unkeyed = (not policy.clients and not keyed) or given
+    asks_clients = bool(policy.clients) and (access in _OF_CLIENTS or access is Access.METRICS)
+    anybody = access not in _OF_OPERATORS and not asks_clients and not keyed
+    return _Door(
+        unguarded=access is Access.OPEN,
+        by_name=unkeyed,
+        no_page=(unkeyed and access is not Access.PAGE) or access is Access.AGENTS,
+        own_page=access is Access.SESSION,
+        anybody=anybody,
+        clients=anybody or access in _OF_CLIENTS,
+    )
 
 
 def check_scope(operator: Operator | None, needed: Scope) -> None:

@@ -14,6 +14,7 @@ import structlog
 from litestar.types import HTTPReceiveMessage, HTTPRequestEvent, Receive, Scope, Send, WebSocketReceiveMessage
 from msgspec import Struct
 
+from freeroute.clock import Now
 from freeroute.domain.clients import Client
 from freeroute.domain.operators import Operator
 from freeroute.domain.traces import Trace
@@ -144,32 +145,33 @@ class Request:
     __slots__ = (
         "_added",
         "_send",
-        "admit",
         "caller",
         "headers",
         "id",
         "method",
         "params",
         "receive",
+        "received",
         "refusal",
         "scope",
         "started",
     )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Wrap what the server passed in; *started* says whether the head of the reply is out."""
+        """Wrap what the server passed in; *started* says whether the head of the reply is out.
+
+        Who asks is known once it is admitted, and *received* the instant at which that is looked at.
+        """
         self.scope = scope
         self.receive = receive
         self._send = send
         self.method: str = scope["method"]  # type: ignore[typeddict-item]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         given = self.headers.get(b"x-request-id")
-        self.id = new_request_id() if given is None else _sound_id(given)
+        self.id = next(_ids) if given is None else _sound_id(given)
         self.params: dict[str, str] = {}  # the parts of the path its route has names for
         self.caller = _NOBODY_YET
-        self.admit: Callable[[], Caller] = (
-            Caller  # says anew who calls; raises ApiError if nobody may any more
-        )
+        self.received: Now | None = None
         self.refusal: Refusal = in_openais_shape
         self.started = False
         self._added: list[Header] = [

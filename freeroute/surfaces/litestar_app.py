@@ -1,7 +1,7 @@
 """The ASGI application: every route of every surface, and an answer in OpenAI's shape to all the rest."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import lru_cache
 from pathlib import Path
@@ -71,7 +71,7 @@ def routes(
         *tasks.routes(conversations),
         *audio.routes(conversations),
         *OperatorSurface(gateway, render, desk).routes(),
-        *LiveSurface(live).routes(),
+        *LiveSurface(live, guard).routes(),
         *McpSurface(gateway, clock, bounds).routes(),
         *topics.routes(desk, administration, reload),
         *SessionSurface(guard).routes(),
@@ -138,13 +138,14 @@ class _Application(Litestar):
         super().__init__(handlers, **given)
         self._straight = straight
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Coroutine[Any, Any, None]:
         """Answer a request; what is unusual about one is for the framework to judge."""
         straight = self._straight.get(scope["path"]) if scope["type"] == "http" else None
-        if straight is None or not _is_plain(dict(scope["headers"]).get(b"host", b"")):
-            await super().__call__(scope, receive, send)
-        else:
-            await straight(scope, receive, send)
+        if straight is not None:
+            request = Request(scope, receive, send)
+            if _is_plain(request.headers.get(b"host", b"")):
+                return straight(request)
+        return super().__call__(scope, receive, send)
 
 
 _PLAIN_HOST = re.compile(rb"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?::[0-9]{1,5})?")

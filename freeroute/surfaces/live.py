@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from freeroute.domain.clients import Client
 from freeroute.errors import ApiError
-from freeroute.surfaces.guard import Access
+from freeroute.surfaces.guard import Access, Guard
 from freeroute.surfaces.http import CallerWatch, Request
 from freeroute.surfaces.routes import Route
 
@@ -45,9 +45,10 @@ class Live(Protocol):
 class LiveSurface:
     """The routes that dashboards live on."""
 
-    def __init__(self, live: Live) -> None:
-        """Serve what *live* tells."""
+    def __init__(self, live: Live, guard: Guard) -> None:
+        """Serve what *live* tells to whom *guard* admits, and goes on to."""
         self._live = live
+        self._guard = guard
 
     def routes(self) -> list[Route]:
         """Return what is served."""
@@ -72,13 +73,20 @@ class LiveSurface:
         try:
             with watch:
                 await request.begin(200, _EVENT_STREAM, _HEADERS)
-                while (news := await _next(watching)) is not None and _may_know(request):
+                while (news := await _next(watching)) is not None and self._may_know(request):
                     if news:
                         await request.more(news)
         finally:
             watching.leave()
         if not watch.left:
             await request.end()
+
+    def _may_know(self, request: Request) -> bool:
+        """Say whether the caller may still ask: a key may have been taken back since it did."""
+        try:
+            return self._guard.admit(request.headers, request.peer, Access.STATUS) == request.caller
+        except ApiError:
+            return False
 
 
 async def _next(watching: Watching) -> bytes | None:
@@ -88,11 +96,3 @@ async def _next(watching: Watching) -> bytes | None:
             return await watching.next()
     except TimeoutError:
         return b""
-
-
-def _may_know(request: Request) -> bool:
-    """Say whether the caller may still ask: a key may have been taken back since it did."""
-    try:
-        return request.admit() == request.caller
-    except ApiError:
-        return False

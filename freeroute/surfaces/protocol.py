@@ -374,6 +374,7 @@ def server_config(
         Protocol.bounds = bounds
     return uvicorn.Config(
         app,
+        interface="asgi3",  # which the server would not guess of what returns a coroutine without being one
         http=Protocol,
         ws="none",
         lifespan="on",

@@ -69,7 +69,7 @@ class Route(Struct, frozen=True):
         return found
 
 
-Straight = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
+Straight = Callable[[Request], Coroutine[Any, Any, None]]
 """Answers a request to the path of a route, past the framework."""
 
 
@@ -93,10 +93,11 @@ def handlers(routes: Sequence[Route], guard: Guard) -> tuple[list[ASGIRouteHandl
 
 def _straight(routes: Sequence[Route], guard: Guard) -> Straight:
     *some, rest = routes
+    if not some:
+        return partial(answer, rest, guard)
 
-    def begin(scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
-        request = Request(scope, receive, send)
-        route = next((one for one in some if one.is_for(request)), rest) if some else rest
+    def begin(request: Request) -> Coroutine[Any, Any, None]:
+        route = next((one for one in some if one.is_for(request)), rest)
         return answer(route, guard, request)
 
     return begin
@@ -104,7 +105,7 @@ def _straight(routes: Sequence[Route], guard: Guard) -> Straight:
 
 def _exact(path: str, straight: Straight) -> ASGIRouteHandler:
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
-        await straight(scope, receive, send)
+        await straight(Request(scope, receive, send))
 
     return asgi(path, copy_scope=False)(handle)
 
@@ -147,7 +148,8 @@ async def answer(route: Route, guard: Guard, request: Request) -> None:
     if route.id_header is not None:
         request.add_headers([(route.id_header, request.id.encode("ascii"))])
     try:
-        request.add_headers(guard.cors_headers(request.headers))
+        if guard.hears_pages:
+            request.add_headers(guard.cors_headers(request.headers))
         if request.method == "OPTIONS" and b"access-control-request-method" in request.headers:
             await request.reply(204, b"", guard.preflight(request.headers, route.allowed))
             return
@@ -169,10 +171,10 @@ async def answer(route: Route, guard: Guard, request: Request) -> None:
 
 def _admit(route: Route, guard: Guard, request: Request) -> None:
     key = request.query(route.key_in_query) if route.key_in_query is not None else None
-    # It must not hold the request, which holds it: what is in a ring waits for the collector.
-    request.admit = partial(guard.admit, request.headers, request.peer, route.asks(request.method), key)
+    access = route.asks(request.method)
+    request.received = guard.clock.now()
     try:
-        request.caller = request.admit()
+        request.caller = guard.admit(request.headers, request.peer, access, key, request.received)
     except ApiError as error:
         if route.refused is not None:
             route.refused(request, error)

@@ -5,7 +5,6 @@ import re
 import secrets
 from collections.abc import Mapping
 
-from freeroute.domain.clients import Client
 from freeroute.errors import LoopDetected
 
 Headers = Mapping[bytes, bytes]
@@ -55,10 +54,8 @@ def session_name(headers: Headers) -> str | None:
     return None
 
 
-def queue_of(client: Client | None, key: str | None, peer: str) -> str:
-    """Return the name of the queue that waits for turns together: a client's, a key's or a computer's."""
-    if client is not None:
-        return client.holder
+def queue_of(key: str | None, peer: str) -> str:
+    """Return the name of the queue in which those who are no clients wait: a key's or a computer's."""
     if key is None:
         return f"peer:{peer}"
     secret = key.encode("utf-8", "surrogateescape")
