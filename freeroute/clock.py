@@ -2,6 +2,8 @@
 
 import math
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -15,7 +17,11 @@ SLEW = 1.0
 """Seconds of the wall clock's steps that are followed at once. Own design: NTP and leap seconds take smaller
 ones, and providers' clocks are no nearer to ours."""
 
-_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+LOOKS = 1.0
+"""Seconds from one look at the system's wall clock to the next, between which it goes on by the monotonic
+one. Own design: so it is at most as wrong as a step that is followed, and no more than that for a second."""
+
+_monotonic = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class Now(Struct, frozen=True):
@@ -37,7 +43,7 @@ def mono() -> float:
     """Return the machine's `Now.mono`, for spans that a loop's time is too coarse for: uvloop's stands still
     while callbacks run.
     """
-    return time.clock_gettime(_BOOTTIME)
+    return _monotonic()
 
 
 def wall() -> float:
@@ -62,7 +68,7 @@ class SteadyWall:
     """A wall clock that is believed when it jumps only once it has stayed there.
 
     Meanwhile it goes on by the monotonic clock. So a jump that is taken back ends no period of a calendar,
-    and a correction is followed a minute late. Steps of up to `SLEW` are followed at once.
+    and a correction is followed a minute late. Steps of up to `SLEW` are followed as soon as they are seen.
     """
 
     def __init__(self) -> None:
@@ -89,14 +95,21 @@ class SteadyWall:
 class SystemClock:
     """The machine's own clocks; suspend counts as time passed, jumps of the wall clock are doubted."""
 
-    def __init__(self) -> None:
-        """Read the machine's clocks."""
-        self._wall = SteadyWall().read
+    def __init__(self, mono: Callable[[], float] = _monotonic, wall: Callable[[], float] = time.time) -> None:
+        """Read the machine's clocks, unless given others."""
+        self._mono = mono
+        self._told = wall
+        self._wall = SteadyWall()
+        self._offset = 0.0  # of the wall clock to the monotonic one
+        self._look_at = -math.inf
 
     def now(self) -> Now:
         """Return the present instant of the machine."""
-        now = time.clock_gettime(_BOOTTIME)
-        return Now(now, self._wall(now, time.time()))
+        now = self._mono()
+        if now >= self._look_at:
+            self._offset = self._wall.read(now, self._told()) - now
+            self._look_at = now + LOOKS
+        return Now(now, now + self._offset)
 
 
 def boot_id() -> str:

@@ -1,10 +1,12 @@
 """The wall clock as the gateway believes it: whoever sets it frees no quota and freezes none."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freeroute.clock import SLEW, STAYS, Now, SteadyWall, SystemClock, worked
+from freeroute.clock import LOOKS, SLEW, STAYS, Now, SteadyWall, SystemClock, worked
 from freeroute.domain.calendars import Calendar
 from freeroute.domain.catalogue import Limit, Unit, WindowKind
 from tests.support.clocks import EPOCH, ManualClock
@@ -84,6 +86,39 @@ def test_no_jump_that_is_taken_back_frees_or_freezes_a_calendar(jumps):
                         one.settle(one.take(1, now), None, now)
             # Between two readings of a boundary both clocks read alike only to a fraction of a microsecond.
             clock.true.advance(round(passes) + 0.5 - (clock.true.now().wall - EPOCH) % 1.0)
+
+
+@given(st.lists(st.tuples(st.floats(-SLEW / 2, SLEW / 2), st.floats(0, 2 * LOOKS), st.integers(1, 5))))
+def test_the_systems_clocks_agree_with_it_but_for_the_last_second_of_the_wall(steps):
+    true, error, told = ManualClock(), [0.0], []
+
+    def wall() -> float:
+        told.append(true.now().mono)
+        return true.now().wall + error[0]
+
+    clock = SystemClock(lambda: true.now().mono, wall)
+    assert clock.now() == true.now()
+    for error[0], passes, times in steps:
+        for _ in range(times):
+            true.advance(passes)
+            now = clock.now()
+            assert now.mono == true.now().mono
+            assert now.wall == pytest.approx(true.now().wall, abs=SLEW)
+        true.advance(LOOKS)
+        assert clock.now().wall == pytest.approx(true.now().wall + error[0], abs=1e-6)
+    assert all(later - earlier > LOOKS - 1e-6 for earlier, later in pairwise(told))
+
+
+def test_a_jump_of_the_systems_wall_clock_is_believed_after_a_minute():
+    true, error = ManualClock(), 0.0
+    clock = SystemClock(lambda: true.now().mono, lambda: true.now().wall + error)
+    clock.now()
+    error = 3600.0
+    for _ in range(int(STAYS)):
+        true.advance(LOOKS)
+        assert clock.now().wall == pytest.approx(true.now().wall)
+    true.advance(LOOKS)
+    assert clock.now().wall == pytest.approx(true.now().wall + error)
 
 
 def test_the_systems_clocks_are_read():
