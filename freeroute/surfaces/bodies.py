@@ -53,33 +53,27 @@ def fields_in(body: bytes, decoders: Mapping[str, Decoder[Any]]) -> tuple[dict[s
     return given, {name: read(given[name], one, name) for name, one in decoders.items() if name in given}
 
 
-def chat_call(body: Mapping[str, Any], names: Mapping[str, str]) -> ChatCall:
-    """Return the call that *body*, in OpenAI's words, asks for; raises InvalidRequest.
+def call_for(task: Task, body: Mapping[str, Any], names: Mapping[str, str]) -> ChatCall:
+    """Return the call for *task* that *body*, in OpenAI's words, asks for; raises InvalidRequest.
 
-    *names* are the fields as the caller calls them, by OpenAI's names for them.
+    *task* is chat, completions or embeddings; *names* are the fields as the caller calls them, by OpenAI's
+    names for them.
     """
     try:
-        return decode_chat(msgspec.json.encode(body))
+        return _READERS[task](msgspec.json.encode(body))
     except InvalidRequest as error:
         raise _renamed(error, names) from None
 
 
-def completion_call(body: Mapping[str, Any], names: Mapping[str, str]) -> ChatCall:
-    """Return the call for a completion that *body*, in OpenAI's words, asks for; otherwise as `chat_call`."""
-    try:
-        said = msgspec.json.encode(body)
-        return completion_of(asked_for(Task.COMPLETIONS, said, wanted="model and prompt"))
-    except InvalidRequest as error:
-        raise _renamed(error, names) from None
+def _completion(body: bytes) -> ChatCall:
+    return completion_of(asked_for(Task.COMPLETIONS, body, wanted="model and prompt"))
 
 
-def embedding_call(body: Mapping[str, Any], names: Mapping[str, str]) -> ChatCall:
-    """Return the call for vectors that *body*, in OpenAI's words, asks for; otherwise as `chat_call`."""
-    try:
-        said = msgspec.json.encode(body)
-        return embeddings_of(asked_for(Task.EMBEDDINGS, said, wanted="model and input"))
-    except InvalidRequest as error:
-        raise _renamed(error, names) from None
+def _embeddings(body: bytes) -> ChatCall:
+    return embeddings_of(asked_for(Task.EMBEDDINGS, body, wanted="model and input"))
+
+
+_READERS = {Task.CHAT: decode_chat, Task.COMPLETIONS: _completion, Task.EMBEDDINGS: _embeddings}
 
 
 def _renamed(error: InvalidRequest, names: Mapping[str, str]) -> InvalidRequest:

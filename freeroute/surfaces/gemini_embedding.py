@@ -5,8 +5,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from freeroute.domain.tasks import Task
 from freeroute.errors import InvalidRequest, UnsupportedCapability
-from freeroute.surfaces.bodies import embedding_call, shaped
+from freeroute.surfaces.bodies import call_for, shaped
 from freeroute.surfaces.conversing import Asked
 from freeroute.surfaces.gemini_parts import Content
 from freeroute.surfaces.gemini_request import camelled
@@ -33,7 +34,8 @@ def one_asked(body: bytes, model: str) -> Asked:
     """Return what *body* asks ``embedContent`` of *model*; raises InvalidRequest."""
     asked = shaped(camelled(body), Embedding)
     fields = _fields(model, [_text(asked, "content")], asked.output_dimensionality)
-    return Asked(embedding_call(fields, {"input": "content", "dimensions": "outputDimensionality"}), _One())
+    names = {"input": "content", "dimensions": "outputDimensionality"}
+    return Asked(call_for(Task.EMBEDDINGS, fields, names), _One())
 
 
 def batch_asked(body: bytes, model: str) -> Asked:
@@ -46,7 +48,7 @@ def batch_asked(body: bytes, model: str) -> Asked:
     texts = [_text(asked, f"requests[{at}].content") for at, asked in enumerate(requests)]
     fields = _fields(model, texts, next(iter(lengths), None))
     names = {"input": "requests", "dimensions": "requests.outputDimensionality"}
-    return Asked(embedding_call(fields, names), _Several())
+    return Asked(call_for(Task.EMBEDDINGS, fields, names), _Several())
 
 
 def _fields(model: str, texts: list[str], dimensions: int | None) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
+from freeroute.domain.tasks import Task
 from freeroute.errors import InvalidRequest, UnsupportedCapability
-from freeroute.surfaces.bodies import chat_call, parsed, shaped
+from freeroute.surfaces.bodies import call_for, parsed, shaped
 from freeroute.surfaces.gemini_parts import Content, messages_of
 from freeroute.surfaces.gemini_schema import camel, json_schema
 from freeroute.wire.chat import ChatCall
@@ -169,7 +170,7 @@ def as_openai(asked: Asking, model: str, *, stream: bool) -> ChatCall:
     try:
         body |= _tools(asked)
         body |= _generation(asked.generation_config or GenerationConfig())
-        return chat_call(body, _NAMES)
+        return call_for(Task.CHAT, body, _NAMES)
     except RecursionError:
         raise InvalidRequest("The body is nested too deeply.") from None
 

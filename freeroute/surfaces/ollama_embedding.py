@@ -4,7 +4,8 @@ import msgspec
 from msgspec import Struct
 
 from freeroute.clock import Clock
-from freeroute.surfaces.bodies import embedding_call, parsed, shaped
+from freeroute.domain.tasks import Task
+from freeroute.surfaces.bodies import call_for, parsed, shaped
 from freeroute.surfaces.conversing import Asked, Known
 from freeroute.surfaces.tasks import AsItIs
 from freeroute.wire.answers import usage_of
@@ -34,7 +35,7 @@ def embed_asked(body: bytes, clock: Clock) -> Asked | Known:
     if not asked.input:
         return Known(_encode({"model": asked.model, "embeddings": []}), asked.model)
     bound = {"dimensions": asked.dimensions} if asked.dimensions is not None else {}
-    call = embedding_call({"model": asked.model, "input": asked.input, **bound}, {})
+    call = call_for(Task.EMBEDDINGS, {"model": asked.model, "input": asked.input, **bound}, {})
     return Asked(call, _Several(asked.model, clock))
 
 
@@ -43,7 +44,8 @@ def embeddings_asked(body: bytes) -> Asked | Known:
     asked = shaped(parsed(body), Embeddings)
     if not asked.prompt:
         return Known(_encode({"embedding": []}), asked.model)
-    return Asked(embedding_call({"model": asked.model, "input": asked.prompt}, {"input": "prompt"}), _One())
+    fields = {"model": asked.model, "input": asked.prompt}
+    return Asked(call_for(Task.EMBEDDINGS, fields, {"input": "prompt"}), _One())
 
 
 class _Several(AsItIs):

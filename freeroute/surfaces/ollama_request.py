@@ -5,8 +5,9 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from freeroute.domain.tasks import Task
 from freeroute.errors import InvalidRequest, UnsupportedCapability
-from freeroute.surfaces.bodies import chat_call, completion_call, parsed, shaped
+from freeroute.surfaces.bodies import call_for, parsed, shaped
 from freeroute.wire.called import CallIds
 from freeroute.wire.chat import ChatCall
 
@@ -168,7 +169,7 @@ def chat_as_openai(asked: Chat) -> ChatCall:
     ]
     if asked.tools:
         body["tools"] = asked.tools
-    return chat_call(body, _NAMES)
+    return call_for(Task.CHAT, body, _NAMES)
 
 
 def generate_as_openai(asked: Generate) -> ChatCall:
@@ -179,7 +180,7 @@ def generate_as_openai(asked: Generate) -> ChatCall:
     prompt = {"role": "user", "content": _content(asked.prompt, asked.images, "")}
     body = _fields(asked)
     body["messages"] = [*system, prompt]
-    return chat_call(body, _NAMES)
+    return call_for(Task.CHAT, body, _NAMES)
 
 
 def _as_completion(asked: Generate) -> ChatCall:
@@ -187,7 +188,7 @@ def _as_completion(asked: Generate) -> ChatCall:
     suffix = {"suffix": asked.suffix} if asked.suffix else {}
     body = _fields(asked) | {"prompt": asked.prompt or "", **suffix}
     body.pop("reasoning_effort", None)  # nothing thinks before it goes on with a text
-    return completion_call(body, _NAMES)
+    return call_for(Task.COMPLETIONS, body, _NAMES)
 
 
 def _fields(asked: Asking) -> dict[str, Any]:
