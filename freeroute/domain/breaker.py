@@ -8,6 +8,8 @@ import math
 from collections import deque
 from enum import StrEnum
 
+from msgspec import Struct
+
 from freeroute.clock import Now
 from freeroute.domain.keepsake import KeptCandidate, KeptGate, Rebase
 
@@ -44,6 +46,18 @@ class State(StrEnum):
     CLOSED = "closed"
     OPEN = "open"
     HALF_OPEN = "half-open"
+
+
+class Trial(Struct, frozen=True):
+    """The generations of both breakers a call was begun in; in half-open they are the one trial.
+
+    *call* is its number among all calls. Of calls on a new key, or after a hold, others wait for the *first*.
+    """
+
+    own: int
+    provider: int
+    call: int = 0
+    first: bool = False
 
 
 class _Gate:
@@ -197,9 +211,9 @@ class Breaker(_Gate):
 
     def _note(self, now: Now, *, failed: bool) -> None:
         second, seconds = math.floor(now.mono), self._seconds
-        while seconds and seconds[0][0] <= second - SAMPLE_SECONDS:
-            seconds.popleft()
         if not seconds or seconds[-1][0] < second:
+            while seconds and seconds[0][0] <= second - SAMPLE_SECONDS:
+                seconds.popleft()
             seconds.append([second, 0, 0])
         last = seconds[-1]
         last[1] += 1

@@ -58,12 +58,14 @@ class Proofs:
             return None
         return first[1] + PROVING
 
-    def began(self, candidate: Candidate, call: int, now: Now) -> None:
-        """Note that *call* began; on a key that has not answered yet it is the one others wait for."""
+    def began(self, candidate: Candidate, call: int, now: Now) -> bool:
+        """Note that *call* began; say whether others wait for it, as on a key that has not answered yet."""
         if self.is_proven(candidate):
-            return
-        if candidate.key.secret and not candidate.provider.is_local:
-            self._first[_place(candidate)] = (call, now.mono)
+            return False
+        if not candidate.key.secret or candidate.provider.is_local:
+            return False
+        self._first[_place(candidate)] = (call, now.mono)
+        return True
 
     def ended(self, candidate: Candidate, call: int) -> None:
         """Note that *call* ended, however it did."""
@@ -103,7 +105,7 @@ class Proofs:
     def is_proven(self, candidate: Candidate) -> bool:
         """Say whether the key of *candidate* has answered."""
         known = self._proven.get((candidate.provider.id, candidate.key.label))
-        return known is not None and known.secret == candidate.key.secret
+        return known is candidate.key or (known is not None and known.secret == candidate.key.secret)
 
 
 def _place(candidate: Candidate) -> KeyPlace:

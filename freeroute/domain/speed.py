@@ -248,7 +248,8 @@ class Awaited:
 
     def late(self, now: Now) -> float:
         """Return by how many seconds the latest of the calls is late."""
-        return max(now.mono - self._earliest, 0.0)
+        late = now.mono - self._earliest
+        return max(0.0, late)  # without `max`: this is on the way of every choice
 
 
 class Lapses(Struct):

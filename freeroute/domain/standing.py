@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from freeroute.clock import Now
-from freeroute.domain.breaker import Breaker, ProviderBreaker
+from freeroute.domain.breaker import Breaker, ProviderBreaker, Trial
 from freeroute.domain.catalogue import Candidate, Pool
 from freeroute.domain.estimates import GENEROUS, Estimate
 from freeroute.domain.keys import KeyPlace
@@ -66,17 +66,6 @@ class Obstacle(Struct, frozen=True):
     kind: ObstacleKind
     reason: str
     back_at: float
-
-
-class Trial(Struct, frozen=True):
-    """The generations of both breakers a call was begun in; in half-open they are the one trial.
-
-    *call* is its number among all calls.
-    """
-
-    own: int
-    provider: int
-    call: int = 0
 
 
 class Standing(Undoing):
@@ -261,11 +250,12 @@ class Standing(Undoing):
         self._turns[candidate.id] = self._turn
         own = self.breaker(candidate).begin_trial(now, forced=True)
         provider = self.provider_breaker(candidate.provider.id).begin_trial(now, forced=True)
-        self._proofs.began(candidate, self._turn, now)
+        first = self._proofs.began(candidate, self._turn, now)
         for place, hold in self._ended(candidate, now) if self._holds else ():
             if hold.quota:
                 self._returning.began(place, self._turn, now)
-        return Trial(own or 0, provider or 0, self._turn)
+                first = True
+        return Trial(own or 0, provider or 0, self._turn, first)
 
     def answered(self, candidate: Candidate, trial: Trial, now: Now) -> bool:
         """Note that a call was served; say whether that lets others go, who had to wait for it."""
@@ -285,14 +275,16 @@ class Standing(Undoing):
         self._touch(candidate)
         self.breaker(candidate).end_trial(trial.own)
         self.provider_breaker(candidate.provider.id).end_trial(trial.provider)
-        self._over(candidate, trial)
+        if trial.first:
+            self._over(candidate, trial)
 
     def succeeded(self, candidate: Candidate, trial: Trial, now: Now) -> None:
         """Note a success."""
         self._touch(candidate)
         self.breaker(candidate).success(now, trial.own)
         self.provider_breaker(candidate.provider.id).success(now, trial.provider)
-        self._over(candidate, trial)
+        if trial.first:
+            self._over(candidate, trial)
 
     def failed(self, candidate: Candidate, trial: Trial, kind: Kind, now: Now, *, jitter: float) -> None:
         """Note a failure that is the provider's fault; *jitter* is a random number in [0, 1)."""
@@ -304,9 +296,11 @@ class Standing(Undoing):
         if kind is Kind.TIMED_OUT:
             self.speed(candidate).timed_out()
         self.lapsed(candidate, now)
-        self._over(candidate, trial)
+        if trial.first:
+            self._over(candidate, trial)
 
     def _over(self, candidate: Candidate, trial: Trial) -> None:
+        """Let others go that wait for the call of *trial*."""
         self._proofs.ended(candidate, trial.call)
         self._returning.ended(trial.call)
 

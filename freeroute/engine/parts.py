@@ -107,37 +107,32 @@ class Part:
         self._ended = True
         left = left or (None if self._over else LEFT)
         won, course, now = self.won, self._course, self._clock.now()
+        candidate, trial = won.leased.candidate, won.leased.trial
         stream = won.sent.stream
         if stream is not None:
             stream.abort()
             course.dropped.update(stream.lost)
             course.lasted(won.note, now.mono - won.leased.at.mono, stream.usage)
         usage, outcome = self.usage, self.outcome
-        self._judge(outcome, usage, now, left=left is not None)
         if outcome.kind is not _SERVED:
             course.became(won.note, outcome)
+            effects.apply(outcome, candidate, self._standing, trial, now, jitter=self._jitter)
         elif left is not None:
             course.became(won.note, left)
+            self._standing.give_back(candidate, trial)
+        else:
+            self._standing.succeeded(candidate, trial, now)
+            self._measure(usage, now)
         await self._counters.settle(won.leased.lease, self._actual(usage), now)
 
-    def _judge(self, outcome: Outcome, usage: Usage | None, now: Now, *, left: bool) -> None:
-        leased = self.won.leased
-        if outcome.kind is not _SERVED:
-            effects.apply(outcome, leased.candidate, self._standing, leased.trial, now, jitter=self._jitter)
-        elif left:
-            self._standing.give_back(leased.candidate, leased.trial)
-        else:
-            self._standing.succeeded(leased.candidate, leased.trial, now)
-            self._measure(usage, now)
-
     def _measure(self, usage: Usage | None, now: Now) -> None:
+        leased, stream = self.won.leased, self.won.sent.stream
         tokens = usage.completion if usage is not None else 0
-        speed = self._standing.speed(self.won.leased.candidate)
-        first_event = self.first_event_at.mono - self.won.leased.at.mono
+        speed = self._standing.speed(leased.candidate)
+        first_event = self.first_event_at.mono - leased.at.mono
         if self.won.whole:
-            speed.measured_whole(self.won.leased.candidate.model, first_event, tokens, RATE_SAMPLE, now)
+            speed.measured_whole(leased.candidate.model, first_event, tokens, RATE_SAMPLE, now)
             return
-        stream = self.won.sent.stream
         generating = now.mono - self.first_event_at.mono - (stream.unread if stream is not None else 0.0)
         speed.measured(first_event, tokens if tokens >= RATE_SAMPLE else 0, generating, now)
 

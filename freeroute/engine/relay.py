@@ -15,11 +15,14 @@ from freeroute.engine.served import Onward
 from freeroute.wire.answers import Piece, error_events, inspect, usage_chunk, usage_object
 from freeroute.wire.transcript import Transcript
 
+_SERVED = Kind.SERVED  # how nearly every answer ends; a member of an enum is looked up at length
+
 
 class Serving:
     """An answer: one part, or several if its stream died and may be gone on with.
 
-    It satisfies ``served.Served``. *done* is told once that it ended, and how its caller left if it did.
+    It satisfies ``served.Served``. *done* is told once that it ended, and how its caller left if it did. The
+    *teller* is the part that the caller heard last.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class Serving:
         self.headers = headers
         self.body = answer.body if answer is not None else None
         self.content_type = answer.content_type if answer is not None else part.won.sent.content_type
+        self.teller = part
         self._parts = [part]
         self._done = done
         self._continuation = continuation
@@ -43,14 +47,6 @@ class Serving:
         self._broke = False
         self._finished = False
         self.first_event_at = part.first_event_at
-
-    @property
-    def teller(self) -> Part:
-        """Return the part that the caller heard last."""
-        for part in reversed(self._parts):
-            if part.spoke:
-                return part
-        return self._parts[0]
 
     @property
     def outcome(self) -> Outcome:
@@ -93,6 +89,7 @@ class Serving:
                 payloads = self._continuation.fitted(part, payloads)
             if payloads:
                 part.spoke = True
+                self.teller = part
                 self._first = self._first or payloads[0]
                 return payloads
             if not part.is_over or await self._passed_on(part):
@@ -167,17 +164,18 @@ class Overheard(Serving):
 def ending_of(serving: Serving, course: Course, overhead: float, left: Outcome | None) -> Ending:
     """Return how *serving* ended towards its caller, who *left* like that if it did."""
     outcome, teller = left or serving.outcome, serving.teller
+    streamed = serving.body is None  # nothing of a whole answer was skipped, or gone on with
     return Ending(
         200,
-        None if outcome.kind is Kind.SERVED else outcome.kind.value,
+        None if outcome.kind is _SERVED else outcome.kind.value,
         course.notes[teller.won.note],
         serving.usage,
         teller.finish_reason,
         overhead,
         serving.first_event_at.mono - course.context.received.mono,
         left is not None,
-        serving.skipped,
-        serving.continued,
+        serving.skipped if streamed else 0,
+        serving.continued if streamed else 0,
     )
 
 
