@@ -2,6 +2,7 @@
 
 import math
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
@@ -181,7 +182,7 @@ class Price(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     output: float = 0.0
 
 
-class Model(Struct, frozen=True):
+class Model(Struct, frozen=True, dict=True):
     """A model id at a provider, with what it can do and priors for how well and how fast.
 
     *quality* 0-100; *first_token* seconds and *tokens_per_second* are priors until measured. Of a model on a
@@ -209,7 +210,7 @@ class Model(Struct, frozen=True):
     limits: tuple[Limit, ...] = ()
     retires: str | None = None
 
-    @property
+    @cached_property
     def tokenizer(self) -> int:
         """Return the place of its tokenizer in ``tokenizers.TOKENIZERS``."""
         return tokenizer_of(self.family)

@@ -18,12 +18,13 @@ class Estimate(Struct):
     """Real prompt tokens for each one estimated: decaying mean and deviation, as TCP does for round trips.
 
     What is charged is the mean and twice the deviation, so that few calls take more than was charged for
-    them; where prompts turn out shorter, never more than the plain estimate.
+    them; where prompts turn out shorter, never more than the plain estimate: that is the *factor*.
     """
 
     ratio: float = 1.0
     spread: float = 0.0
     samples: int = 0
+    factor: float = 1.0
 
     def told(self, estimated: int, real: int) -> None:
         """Take in that a prompt *estimated* at so many tokens had *real* ones."""
@@ -36,14 +37,7 @@ class Estimate(Struct):
             self.spread += (abs(off - self.ratio) - self.spread) / 4
             self.ratio += (off - self.ratio) / 8
         self.samples += 1
-
-    @property
-    def factor(self) -> float:
-        """Return what an estimate is multiplied with."""
-        factor, most = self.ratio + 2 * self.spread, 1.0 if self.ratio < 1.0 else OFF_BY
-        if factor > most:  # on the way of every choice
-            return most
-        return factor
+        self.factor = min(self.ratio + 2 * self.spread, 1.0 if self.ratio < 1.0 else OFF_BY)
 
     def of(self, prompt: int) -> int:
         """Return the tokens to charge for a *prompt* estimated at so many."""

@@ -21,25 +21,7 @@ def unfit(candidate: Candidate, need: Need, standing: Standing, now: Now, share:
 
     Its prompt is taken for this *share* of what was estimated.
     """
-    if (why := barred(candidate, need)) is not None:
-        return why
-    provider = candidate.provider
-    if need.tools and (why := _too_much(provider.quirks, need.tools)):
-        return why
-    if (need.features or need.parameters) and (lost := _lost(candidate, need, standing)):
-        return f"does not take {', '.join(lost)}"
-    if need.remote_images and not provider.quirks.remote_images:
-        return "takes images as base64 data only"
-    context = standing.context(candidate)
-    if standing.overlong(candidate, need.demand, now):
-        return f"context of {context or 'unknown'} tokens was too small for such a prompt"
-    if context is None:
-        return None
-    # The longest of several texts is no shorter than what is an even part of them.
-    longest = standing.likely(candidate, need.demand) / need.texts
-    if share * longest + (need.demand.max_output or 1) > context:
-        return f"context of {context} tokens is too small"
-    return None
+    return barred(candidate, need) or unable(candidate, need, standing, now, share)
 
 
 def barred(candidate: Candidate, need: Need) -> str | None:
@@ -57,6 +39,30 @@ def barred(candidate: Candidate, need: Need) -> str | None:
     if not model.talks and not need.capabilities & APART:
         return "no model for chat"
     return _another_length(model, need)
+
+
+def unable(candidate: Candidate, need: Need, standing: Standing, now: Now, share: float) -> str | None:
+    """Return why *candidate*, which is not barred from calls like *need*, cannot serve this one, or None.
+
+    Its prompt is taken for this *share* of what was estimated.
+    """
+    quirks = candidate.provider.quirks
+    if need.tools and (why := _too_much(quirks, need.tools)):
+        return why
+    if (need.features or need.parameters) and (lost := _lost(candidate, need, standing)):
+        return f"does not take {', '.join(lost)}"
+    if need.remote_images and not quirks.remote_images:
+        return "takes images as base64 data only"
+    context = standing.context(candidate)
+    if standing.overlong(candidate, need.demand, now):
+        return f"context of {context or 'unknown'} tokens was too small for such a prompt"
+    if context is None:
+        return None
+    # The longest of several texts is no shorter than what is an even part of them.
+    longest = standing.likely(candidate, need.demand) / need.texts
+    if share * longest + (need.demand.max_output or 1) > context:
+        return f"context of {context} tokens is too small"
+    return None
 
 
 def _another_length(model: Model, need: Need) -> str | None:

@@ -92,7 +92,9 @@ comes behind it (None for all others)."""
 
 
 class Ranking:
-    """The candidates for one kind of call, in order."""
+    """The candidates for one kind of call, in order; it was *used* for that call, of all, last."""
+
+    used = 0
 
     def __init__(
         self,
@@ -269,7 +271,7 @@ def _has_lead(pool: Pool) -> bool:
     return pool.limit.unit is not Unit.CONCURRENCY
 
 
-def _roomiest(fit: Iterable[tuple[int, Candidate]]) -> list[Candidate]:
-    """Return a candidate of each model, those with most room for a prompt first."""
-    found = {candidate.name: candidate for _, candidate in fit}
-    return sorted(found.values(), key=lambda candidate: -(candidate.model.context or math.inf))
+def _roomiest(fit: Iterable[tuple[int, Candidate]]) -> list[tuple[int, Candidate]]:
+    """Return one of *fit* for each model, those with most room for a prompt first."""
+    found = {entry[1].name: entry for entry in fit}
+    return sorted(found.values(), key=lambda entry: -(entry[1].model.context or math.inf))

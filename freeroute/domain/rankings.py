@@ -8,7 +8,7 @@ from msgspec import structs
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Candidate
 from freeroute.domain.estimates import GENEROUS
-from freeroute.domain.fitness import asked_features, barred, unfit
+from freeroute.domain.fitness import asked_features, barred, unable
 from freeroute.domain.needs import Fit, Need
 from freeroute.domain.ranking import Ranking
 from freeroute.domain.scores import EXPLORE, Leads, compared, rank
@@ -29,16 +29,17 @@ class Able:
     Each is looked at when it is come to, so most never are.
     """
 
+    _share = 1.0
+    _spared: frozenset[str] = frozenset()
+    _all: list[tuple[int, Candidate]] | None = None
+
     def __init__(self, ranking: Ranking, need: Need, standing: Standing, now: Now) -> None:
         """Find those of *ranking* that are able to serve *need*."""
         self._ranking = ranking
         self._need = need
         self._standing = standing
         self._now = now
-        self._share = 1.0
-        self._spared: frozenset[str] = frozenset()
         self._known: dict[str, bool] = {}  # by model: its keys are all alike in this
-        self._all: list[tuple[int, Candidate]] | None = None
         self._is_any = self._has_any()
         if not self._is_any:
             self._share, self._known = GENEROUS, {}
@@ -53,7 +54,7 @@ class Able:
             self._spared, self._known = frozenset(), before
 
     def _has_any(self) -> bool:
-        return any(map(self._admits, self._ranking.roomiest))
+        return next(filter(self._admits, self._ranking.roomiest), None) is not None
 
     def __bool__(self) -> bool:
         """Say whether there is any."""
@@ -70,29 +71,28 @@ class Able:
 
     def __iter__(self) -> Iterator[tuple[int, Candidate]]:
         """Return them in the order of the catalogue, each with the place of its target."""
-        return (entry for entry in self._ranking if self._admits(entry[1]))
+        return filter(self._admits, self._ranking)
 
     def best_first(self, need: Need, now: Now) -> Iterator[tuple[int, Candidate]]:
         """Return them best first for *need*, which is the same but for how much it asks for."""
         if need.ties == "random":  # each call has an order of its own
             return sorted_fit(need, self, self._standing, now)
         # No generator: nearly always only the first is asked for, and to leave one midway costs an exception.
-        return filter(self._admits_entry, self._ranking.best_first(need, now))
+        return filter(self._admits, self._ranking.best_first(need, now))
 
     def _listed(self) -> list[tuple[int, Candidate]]:
         if self._all is None:
-            self._all = [entry for entry in self._ranking if self._admits(entry[1])]
+            self._all = list(self)
         return self._all
 
-    def _admits_entry(self, entry: tuple[int, Candidate]) -> bool:
-        return self._admits(entry[1])
-
-    def _admits(self, candidate: Candidate) -> bool:
+    def _admits(self, entry: tuple[int, Candidate]) -> bool:
+        candidate = entry[1]
         known = self._known.get(candidate.name)
         if known is None:
-            fits = unfit(candidate, self._need, self._standing, self._now, self._share) is None
-            spared = self._spared and self._standing.refused(candidate, self._spared, self._now)
-            known = self._known[candidate.name] = fits and not spared
+            known = unable(candidate, self._need, self._standing, self._now, self._share) is None
+            if known and self._spared:
+                known = not self._standing.refused(candidate, self._spared, self._now)
+            self._known[candidate.name] = known
         return known
 
 
@@ -116,14 +116,16 @@ class Rankings:
         self._standing = standing
         self._most_kept = most_kept
         self._by_kind: dict[Hashable, Ranking] = {}
+        self._calls = 0
 
     def able(self, need: Need, now: Now) -> Able:
         """Return the candidates able to serve *need*."""
         kind = _kind(need)
-        ranking = self._by_kind.pop(kind, None)
+        ranking = self._by_kind.get(kind)
         if ranking is None:
-            ranking = self._made(need, now)
-        self._by_kind[kind] = ranking
+            ranking = self._by_kind[kind] = self._made(need, now)
+        self._calls += 1
+        ranking.used = self._calls
         return Able(ranking, need, self._standing, now)
 
     def forget(self) -> None:
@@ -134,7 +136,8 @@ class Rankings:
         ranking = Ranking(_typical(need), _members(need), self._standing, now)
         kept = _size(ranking) + sum(map(_size, self._by_kind.values()))
         while self._by_kind and kept > self._most_kept:
-            kept -= _size(self._by_kind.pop(next(iter(self._by_kind))))
+            longest_unused = min(self._by_kind, key=lambda kind: self._by_kind[kind].used)
+            kept -= _size(self._by_kind.pop(longest_unused))
         return ranking
 
 
@@ -161,9 +164,10 @@ def _kind(need: Need) -> Hashable:
 
 def _pace(need: Need) -> tuple[int, bool] | None:
     """Return what the order depends on where it depends on speed: the output, and whether one explores."""
-    if all(target.strategy == "free" for target in need.targets):
-        return None
-    return compared(need.demand.max_output), need.dice < EXPLORE
+    for target in need.targets:
+        if target.strategy != "free":
+            return compared(need.demand.max_output), need.dice < EXPLORE
+    return None
 
 
 def _typical(need: Need) -> Need:

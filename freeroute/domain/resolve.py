@@ -82,9 +82,10 @@ class Names:
         Families are matched in any case, and aliases where nothing has the name itself. Clients of Ollama put
         ``:latest`` behind names that have no tag.
         """
+        if (known := self._targets.get(name)) is not None:
+            return known
         plain = name.removesuffix(":latest")
-        known = self._targets.get(name) or self._targets.get(name.lower()) or self._targets.get(plain)
-        return known or self._seek(name[:LONGEST_NAME])
+        return self._targets.get(name.lower()) or self._targets.get(plain) or self._seek(name[:LONGEST_NAME])
 
     def able_to(self, capability: str) -> tuple[str, ...]:
         """Return the families that have one of the capabilities which not every model needs."""

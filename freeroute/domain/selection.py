@@ -5,7 +5,6 @@
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterator
 
 from msgspec import Struct, structs
 
@@ -58,7 +57,11 @@ def choose(
     """
     back_at = quota_at = math.inf
     spare: list[tuple[float, Choice]] = []
-    for group, candidate in _in_order(need, fit, standing, tried, now):
+    walk = fit.best_first(need, now) if isinstance(fit, Able) else sorted_fit(need, fit, standing, now)
+    is_new = tried.is_empty
+    for group, candidate in walk:
+        if not is_new and tried.covers(candidate, standing):
+            continue
         choice = _offer(candidate, group, need, standing, tried, now)
         obstacle = standing.obstacle(candidate, choice.charges, now)
         if obstacle is None:
@@ -103,20 +106,18 @@ def _offer(
     if not need.clamp or least.max_output is None or standing.shortage(least.charges, now):
         return least
     most = demand_at(candidate, structs.replace(need, clamp=False), standing, tried)
+    return _as_much_as_fits(least, least.max_output, most, standing, now)
+
+
+def _as_much_as_fits(least: Choice, bound: int, most: Demand, standing: Standing, now: Now) -> Choice:
+    """Return what asks for as much, from the *bound* of the *least* choice to *most*, as there is room for."""
+    candidate = least.candidate
 
     def asking(output: int) -> Choice:
-        return choice_of(candidate, Demand(most.prompt, output), group)
+        return choice_of(candidate, Demand(most.prompt, output), least.group)
 
-    outputs = range(least.max_output, (output_bound(candidate, most) or 0) + 1)
+    outputs = range(bound, (output_bound(candidate, most) or 0) + 1)
     over = bisect_left(
         outputs, True, key=lambda output: standing.shortage(asking(output).charges, now) is not None
     )
     return asking(outputs[max(over - 1, 0)])
-
-
-def _in_order(
-    need: Need, fit: Fit, standing: Standing, tried: Tried, now: Now
-) -> Iterator[tuple[int, Candidate]]:
-    """Return the untried candidates of *fit*, best first."""
-    walk = fit.best_first(need, now) if isinstance(fit, Able) else sorted_fit(need, fit, standing, now)
-    return walk if tried.is_empty else (entry for entry in walk if not tried.covers(entry[1], standing))

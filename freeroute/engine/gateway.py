@@ -158,11 +158,10 @@ class Gateway:
 
     def _need(self, call: ChatCall, context: CallContext, course: Course) -> Need:
         targets = targets_of(self.names, call, course, self.offers)
-        preferences = call.preferences
+        preferences, capability = call.preferences, call.task.capability
         order, only = preferences.order, preferences.only
         if order and not preferences.allow_fallbacks:
             only = order
-        capability = call.task.capability
         need = Need(
             targets,
             call.demand,
@@ -181,7 +180,7 @@ class Gateway:
             call.parameters,
             self._last(call, course),
         )
-        return need if call.task is Task.CHAT else for_texts(need, call)
+        return need if capability is None else for_texts(need, call)
 
     def _last(self, call: ChatCall, course: Course) -> str | None:
         """Return the id of the candidate that answered before, if *call* is a turn of a conversation."""

@@ -6,6 +6,7 @@ from freeroute.domain.catalogue import Model
 from freeroute.domain.clients import Client
 from freeroute.domain.needs import Need
 from freeroute.domain.resolve import Names, Target
+from freeroute.domain.resolve import NotFound as Unknown
 from freeroute.domain.tasks import APART, Task
 from freeroute.engine.course import Course
 from freeroute.errors import Forbidden, InvalidRequest, NotFound
@@ -29,18 +30,19 @@ def targets_of(names: Names, call: ChatCall, course: Course, offers: Offers) -> 
     Raises NotFound, also where nobody does such a task, Forbidden, and InvalidRequest for vectors of several
     models.
     """
-    able = _able(names, call.task, offers)
-    if not call.model:
-        call.model = course.asked = _unnamed(names, able, course.context.client)
-    asked = tuple(dict.fromkeys((call.model, *call.models))) if call.models else (call.model,)
-    course.unknown = tuple([name for name in asked if not isinstance(names.resolve(name), Target)])
-    known = asked
-    if course.unknown:
-        known = tuple([name for name in asked if name not in course.unknown]) or asked[:1]
-    course.known = call.model not in course.unknown
+    capability = call.task.capability
+    able = () if capability is None else _able(names, call.task, capability, offers)
     client = course.context.client
-    targets = tuple([target_of(names, name, client, able) for name in known])
-    if call.task is Task.EMBEDDINGS and (len(targets) > 1 or targets[0].meta):
+    if not call.model:
+        call.model = course.asked = _unnamed(names, able, client)
+    found = names.resolve(call.model)
+    course.known = isinstance(found, Target)
+    if call.models:
+        targets = _several(names, call, course, able)
+    else:
+        course.unknown = () if course.known else (call.model,)
+        targets = (_allowed(found, call.model, client, able),)
+    if able and call.task is Task.EMBEDDINGS and (len(targets) > 1 or targets[0].meta):
         raise InvalidRequest(
             f"{call.model} stands for several models, and vectors of different models cannot be compared: "
             f"name one of {_listed(able)}.",
@@ -49,12 +51,23 @@ def targets_of(names: Names, call: ChatCall, course: Course, offers: Offers) -> 
     return targets
 
 
+def _several(names: Names, call: ChatCall, course: Course, able: Sequence[str]) -> tuple[Target, ...]:
+    """Return what those of all names of *call* stand for that are known, or raise NotFound for the first."""
+    asked = tuple(dict.fromkeys((call.model, *call.models)))
+    course.unknown = tuple([name for name in asked if not isinstance(names.resolve(name), Target)])
+    known = [name for name in asked if name not in course.unknown] or asked[:1]
+    return tuple([target_of(names, name, course.context.client, able) for name in known])
+
+
 def target_of(names: Names, name: str, client: Client | None, able: Sequence[str] = ()) -> Target:
     """Return what *name* stands for, if *client* may ask for it; raises NotFound and Forbidden.
 
     If only some are *able* to do what is asked, those are named.
     """
-    found = names.resolve(name)
+    return _allowed(names.resolve(name), name, client, able)
+
+
+def _allowed(found: Target | Unknown, name: str, client: Client | None, able: Sequence[str]) -> Target:
     if not isinstance(found, Target):
         near = f"; did you mean {' or '.join(found.nearest)}?" if found.nearest else ""
         there = f"; there is {_listed(able)}" if able else near
@@ -112,11 +125,8 @@ def _most_inputs(model: Model) -> int | None:
     return min(filter(None, (model.max_inputs, fitting)), default=None)
 
 
-def _able(names: Names, task: Task, offers: Offers) -> tuple[str, ...]:
-    """Return the names of models that do *task*, if not all do; raises NotFound if there is none."""
-    capability = task.capability
-    if capability is None:
-        return ()
+def _able(names: Names, task: Task, capability: str, offers: Offers) -> tuple[str, ...]:
+    """Return the names of models that do *task*, which takes a *capability*; raises NotFound if none does."""
     able = names.able_to(capability)
     if not able:
         others = offers.get(capability)
