@@ -75,6 +75,9 @@ class Told:
         self.headers = headers
         self._left = iter(pieces)
 
+    def rest(self) -> None:
+        """Have it waited for, piece by piece."""
+
     async def next(self) -> bytes:
         """Return the next piece; others have their turn before it, as on a socket."""
         now = asyncio.get_running_loop().time

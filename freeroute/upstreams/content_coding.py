@@ -16,7 +16,10 @@ _CODINGS = {b"gzip": b"gzip", b"x-gzip": b"gzip", b"deflate": b"deflate"}
 
 def coding_of(headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
     """Return the coding of a body by its head, None for none; raises ProtocolError for one we cannot undo."""
-    listed = [value for name, value in headers if len(name) == 16 and name.lower() == b"content-encoding"]
+    listed: list[bytes] = []
+    for name, value in headers:
+        if len(name) == 16 and name.lower() == b"content-encoding":
+            listed.append(value)
     if not listed:
         return None
     words = [word.strip().lower() for word in b",".join(listed).split(b",")]

@@ -21,8 +21,7 @@ _PIECE = 64 * 1024  # a body goes out in such pieces: TLS would copy a larger on
 class Answer:
     """An answer as it comes. *head* is done when its head is there, or has failed before.
 
-    *reused* tells whether its connection had answered before. *on_end* is called once, when the connection
-    is free of it or gone.
+    *reused* tells whether its connection had answered before.
     """
 
     __slots__ = (
@@ -31,7 +30,6 @@ class Answer:
         "framed",
         "head",
         "headers",
-        "on_end",
         "passed_on",
         "pieces",
         "received",
@@ -41,12 +39,9 @@ class Answer:
         "waiter",
     )
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, on_end: Callable[["Answer"], None], *, reused: bool
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, reused: bool) -> None:
         """Expect an answer."""
         self.head: asyncio.Future[None] = loop.create_future()
-        self.on_end = on_end
         self.reused = reused
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
@@ -58,6 +53,9 @@ class Answer:
         self.failure: TransportError | None = None
         self.waiter: asyncio.Future[None] | None = None
         self.passed_on: Callable[[], bool] | None = None
+
+    def ended(self) -> None:
+        """Hear, once, that the connection is free of it or gone."""
 
     def wake(self) -> None:
         """Let whoever waits for more look again, unless *passed_on* says that there is no need."""
@@ -133,11 +131,17 @@ class Connection(asyncio.Protocol):
         self._chunk_announced = False
 
     def send(self, head: bytes, body: bytes) -> Awaitable[None] | None:
-        """Send a request at once; for one with a large body return what does, as far as it is awaited."""
-        if len(body) <= _PIECE:
-            self.transport.write(head + body)
+        """Send a request at once; for one with a large body return what does, as far as it is awaited.
+
+        Its *head* says all but how long the body is.
+        """
+        size = len(body)
+        if size <= _PIECE:
+            self.transport.write(
+                b"%bcontent-length: %d\r\n\r\n%b" % (head, size, body) if size else head + b"\r\n"
+            )
             return None
-        return self._send_on(head, body)
+        return self._send_on(b"%bcontent-length: %d\r\n\r\n" % (head, size), body)
 
     async def _send_on(self, head: bytes, body: bytes) -> None:
         """Send a large body in pieces as the peer takes them, and no more once it has answered."""
@@ -332,13 +336,13 @@ class Connection(asyncio.Protocol):
             if self.is_open:
                 self.transport.resume_reading()
         answer.wake()
-        answer.on_end(answer)
+        answer.ended()
 
     def _end(self, failure: TransportError) -> None:
         answer, self.answer = self.answer, None
         if answer is not None:
             answer.fail(failure)
-            answer.on_end(answer)
+            answer.ended()
 
 
 def _rule(error: HttpParserError | HttpParserUpgrade) -> str:

@@ -152,10 +152,10 @@ def _probed(address: aiohappyeyeballs.AddrInfoType) -> socket.socket:
 
 async def _tunnel(connection: Connection, target: Target, proxy: Proxy) -> None:
     """Have *proxy* lead to *target*; raises Refused if it will not."""
-    answer = Answer(asyncio.get_running_loop(), lambda _: None, reused=False)
+    answer = Answer(asyncio.get_running_loop(), reused=False)
     connection.expect(answer)
     there = f"{target.host}:{target.port}".encode()
-    head = b"CONNECT %b HTTP/1.1\r\nhost: %b\r\n%b\r\n" % (there, there, proxy.authorization)
+    head = b"CONNECT %b HTTP/1.1\r\nhost: %b\r\n%b" % (there, there, proxy.authorization)
     connection.send(head, b"")
     await answer.head
     if answer.status != 200:

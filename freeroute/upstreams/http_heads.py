@@ -4,8 +4,6 @@ import functools
 import re
 from collections.abc import Sequence
 
-from msgspec import Struct
-
 from freeroute.upstreams.http_dial import Target
 from freeroute.upstreams.transport import ProtocolError
 
@@ -16,39 +14,25 @@ _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 Headers = Sequence[tuple[bytes, bytes]]
 
 
-class Fields(Struct, frozen=True):
-    """Headers as they are sent, and those that say who asks: a provider's key may be in one of any name."""
+def head(method: str, target: Target, headers: Headers) -> bytes:
+    """Return the head of a request but for what tells the length of its body and ends it.
 
-    lines: bytes
-    credentials: tuple[bytes, ...]
-
-
-def fields_of(headers: Headers) -> Fields:
-    """Return *headers* as they are sent, which ask for an answer without compression unless they ask for one.
-
-    A tuple is expected to come again. Raises ProtocolError for what would break the request.
+    It asks for an answer without compression, unless *headers* ask for one. Raises ProtocolError for HEAD
+    and for what would break the request.
     """
-    return _kept(headers) if isinstance(headers, tuple) else _fields_of(headers)
-
-
-def head(method: str, target: Target, fields: Fields, length: int) -> bytes:
-    """Return the head of a request with a body of so many bytes; raises ProtocolError for HEAD."""
     if method == "HEAD":
         raise ProtocolError("the request cannot be sent")
-    lines = method.encode() + target.begins + fields.lines
-    if target.proxy is not None and not target.is_tls:
-        lines += target.proxy.authorization
-    return lines + (b"content-length: %d\r\n\r\n" % length if length else b"\r\n")
-
-
-def _fields_of(headers: Headers) -> Fields:
-    lines = [_line(name, value) for name, value in headers]
+    lines = [method.encode(), target.begins, *[_line(name, value) for name, value in headers]]
     if not any(name.lower() == b"accept-encoding" for name, _ in headers):
         lines.append(b"accept-encoding: identity\r\n")
-    return Fields(b"".join(lines), tuple(value for name, value in headers if _tells_who(name)))
+    if target.proxy is not None and not target.is_tls:
+        lines.append(target.proxy.authorization)
+    return b"".join(lines)
 
 
-_kept = functools.lru_cache(maxsize=1024)(_fields_of)
+def credentials(headers: Headers) -> tuple[bytes, ...]:
+    """Return the values of *headers* that say who asks: a provider's key may be in one of any name."""
+    return tuple(value for name, value in headers if _tells_who(name))
 
 
 @functools.lru_cache(maxsize=4096)

@@ -12,6 +12,9 @@ from freeroute.upstreams.transport import Deadlines, Phase, TimedOut
 
 T = TypeVar("T")
 
+# Members of an enum are looked up at length.
+_FIRST_BYTE, _IDLE, _TOTAL, _ANSWER = Phase.FIRST_BYTE, Phase.IDLE, Phase.TOTAL, Phase.ANSWER
+
 
 class Patience:
     """The deadlines of one exchange, and which of them runs; its *alarm* is that of its connection."""
@@ -19,7 +22,6 @@ class Patience:
     __slots__ = (
         "_due",
         "_left_at",
-        "_loop",
         "_phase",
         "_seconds",
         "_waiting",
@@ -28,20 +30,21 @@ class Patience:
         "answer_by",
         "deadlines",
         "ends_at",
+        "loop",
         "sent_in",
     )
 
-    def __init__(self, deadlines: Deadlines) -> None:
-        """Begin now."""
-        self._loop = asyncio.get_running_loop()
+    def __init__(self, deadlines: Deadlines, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin now, by the time of *loop*."""
+        self.loop = loop
         self.deadlines = deadlines
         self._waits_since = 0.0  # the machine's time, once anything is awaited before all is sent
         self.sent_in = 0.0
-        now = self._loop.time()
+        now = loop.time()
         self.ends_at = now + deadlines.total
         self.answer_by = now + deadlines.answer
         self._left_at = math.inf  # when the reader of the body went away with a piece of it
-        self._phase, self._seconds = Phase.TOTAL, deadlines.total
+        self._phase, self._seconds = _TOTAL, deadlines.total
         self.alarm: Alarm | None = None
         self._waiting: asyncio.Future[None] | None = None
         self._due = math.inf  # when whoever waits has waited long enough
@@ -50,26 +53,26 @@ class Patience:
         """Make *phase* the one that is timed and return when it ends; what bounds it all may come first."""
         at = now + seconds
         if at > self.ends_at:
-            phase, seconds, at = Phase.TOTAL, self.deadlines.total, self.ends_at
+            phase, seconds, at = _TOTAL, self.deadlines.total, self.ends_at
         if at >= self.answer_by:
-            phase, seconds, at = Phase.ANSWER, self.deadlines.answer, self.answer_by
+            phase, seconds, at = _ANSWER, self.deadlines.answer, self.answer_by
         self._phase, self._seconds = phase, seconds
         return at
 
     async def within(self, phase: Phase, seconds: float, awaited: Awaitable[T]) -> T:
         """Await something, for at most *seconds* and what is left of the whole."""
         self._waits_since = self._waits_since or mono()
-        timer = asyncio.timeout_at(self.until(phase, seconds, self._loop.time()))
+        timer = asyncio.timeout_at(self.until(phase, seconds, self.loop.time()))
         try:
             async with timer:
                 return await awaited
         except TimeoutError:
             raise TimedOut(self._phase, self._seconds) from None
 
-    def head(self, answer: Answer) -> None:
-        """Begin the wait for the head of *answer*."""
-        seconds = self.deadlines.first_byte
-        self._watch(answer.head, self.until(Phase.FIRST_BYTE, seconds, self._loop.time()))
+    def head(self, answer: Answer, alarm: Alarm) -> None:
+        """Begin the wait for the head of *answer*, on a connection with this *alarm*."""
+        self.alarm = alarm
+        self._watch(answer.head, _FIRST_BYTE, self.deadlines.first_byte, self.loop.time())
 
     async def sending(self, sending: Awaitable[None]) -> None:
         """Await that a large body is sent, which the wait for the head ends."""
@@ -84,39 +87,34 @@ class Patience:
     def waiting(self, answer: Answer) -> "asyncio.Future[None]":
         """Return what is done once more of the body of *answer* has come; raise if all time is spent."""
         now = self.read_on()
-        waiter = answer.waiter = self._loop.create_future()
-        self._watch(waiter, self.until(Phase.IDLE, self.deadlines.idle, now))
+        waiter = answer.waiter = self.loop.create_future()
+        self._watch(waiter, _IDLE, self.deadlines.idle, now)
         return waiter
 
     def wait_on(self, now: float) -> None:
         """Begin the silence anew for whoever waits, who was not woken by what came."""
         due = now + self.deadlines.idle
-        self._due = due if due <= self.ends_at else self.until(Phase.IDLE, self.deadlines.idle, now)
+        self._due = due if due <= self.ends_at else self.until(_IDLE, self.deadlines.idle, now)
 
     def came(self, answer: Answer) -> None:
         """Note that nobody waits any more: with what has come of *answer*, whoever reads it goes away."""
         self._waiting = answer.waiter = None
-        self._left_at = self._loop.time()
+        self._left_at = self.loop.time()
 
     def read_on(self) -> float:
         """Let the total go on, which stood still while nobody read; raise if all time is spent. Returns now.
 
         A body that never pauses meets no other timer.
         """
-        now = self._loop.time()
+        now = self.loop.time()
         if now > self._left_at:
             self.ends_at += now - self._left_at
         self._left_at = now
         if now >= self.ends_at:
-            raise TimedOut(Phase.TOTAL, self.deadlines.total)
+            raise TimedOut(_TOTAL, self.deadlines.total)
         if now >= self.answer_by:
-            raise TimedOut(Phase.ANSWER, self.deadlines.answer)
+            raise TimedOut(_ANSWER, self.deadlines.answer)
         return now
-
-    def over(self) -> None:
-        """Wait no more."""
-        if self.alarm is not None:
-            self.alarm.leave()
 
     def rung(self, at: float) -> None:
         """Let whoever waits fail if that has taken long enough."""
@@ -127,8 +125,9 @@ class Patience:
         else:
             self._waiting.set_exception(TimedOut(self._phase, self._seconds))
 
-    def _watch(self, waiting: "asyncio.Future[None]", due: float) -> None:
-        """Let *waiting* fail when it is *due*, unless it is done by then."""
-        self._waiting, self._due = waiting, due
+    def _watch(self, waiting: "asyncio.Future[None]", phase: Phase, seconds: float, now: float) -> None:
+        """Let *waiting* fail when *phase* has taken so many *seconds*, unless it is done by then."""
+        self._waiting = waiting
+        self._due = due = self.until(phase, seconds, now)
         if self.alarm is not None:
             self.alarm.set(self, due)

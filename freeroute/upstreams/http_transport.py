@@ -4,13 +4,15 @@ import asyncio
 import contextlib
 import functools
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable
+
+from msgspec import Struct
 
 from freeroute.engine.ports import Dispatch
 from freeroute.upstreams.content_coding import Inflate, coding_of
 from freeroute.upstreams.http_connection import Answer, Connection
 from freeroute.upstreams.http_dial import Target, dial, target_of
-from freeroute.upstreams.http_heads import fields_of, head
+from freeroute.upstreams.http_heads import Headers, credentials, head
 from freeroute.upstreams.http_patience import Patience
 from freeroute.upstreams.http_pool import Holder, Pool
 from freeroute.upstreams.http_proxies import Proxies
@@ -24,6 +26,18 @@ from freeroute.upstreams.transport import (
 )
 
 Origin = tuple[str, int, bool, object, bool]
+
+
+class Way(Struct, frozen=True):
+    """How a request gets to where it goes; those that differ in nothing but their bodies go the same.
+
+    *begins* is its head as far as that does not depend on the body.
+    """
+
+    target: Target
+    pool: Pool
+    begins: bytes
+    holder: Holder
 
 
 class HttpTransport:
@@ -46,7 +60,7 @@ class HttpTransport:
         self._keepalive = keepalive
         self._tls = {True: tls} if tls is not None else {}
         self._pools: dict[Origin, Pool] = {}
-        self._way = functools.lru_cache(maxsize=1024)(self._found)
+        self._known_way = functools.lru_cache(maxsize=1024)(self._way)
         self._handshakes = asyncio.Lock()
         self._busy: set[Connection] = set()
         self._sweep: asyncio.TimerHandle | None = None
@@ -56,7 +70,7 @@ class HttpTransport:
         self,
         method: str,
         url: str,
-        headers: Sequence[tuple[bytes, bytes]],
+        headers: Headers,
         body: bytes,
         deadlines: Deadlines,
         *,
@@ -68,47 +82,40 @@ class HttpTransport:
 
         The exchange holds one of its origin's slots until its body is complete, it fails or is aborted.
         """
-        target, pool = self._way(url, proxy or self._proxies.of(url), verify_tls)
-        fields = fields_of(headers)
-        told = head(method, target, fields, len(body))
-        patience = Patience(deadlines)
+        find = self._known_way if isinstance(headers, tuple) else self._way
+        way = find(method, url, headers, proxy, verify_tls)
+        loop, pool = self._loop, way.pool
+        patience = Patience(deadlines, loop)
         if dispatch is not None:
             dispatch.unsent = True
         if not pool.slots.take():
             await patience.within(Phase.POOL, deadlines.pool, pool.slots.turn())
-        loop = asyncio.get_running_loop()
         try:
             if self._closed:
                 raise Refused("the transport is closed")
-            connection = pool.taken(fields.credentials, loop.time() - self._keepalive)
+            connection = pool.taken(way.holder, loop.time() - self._keepalive)
             if connection is None:
-                connection = await self._made(target, verify_tls, patience)
+                connection = await self._made(way.target, verify_tls, patience)
         except BaseException:
             pool.slots.release()
             raise
 
-        def ended(_: Answer) -> None:
-            patience.over()
-            pool.slots.release()
-            self._returned(connection, pool, fields.credentials)
-
-        answer = Answer(loop, ended, reused=connection.uses > 0)
+        exchange = HttpExchange(self._returned, way, connection, patience)
         self._busy.add(connection)
-        connection.expect(answer)
+        connection.expect(exchange)
         try:
             if dispatch is not None:
                 dispatch.unsent = False
-            patience.alarm = connection.alarm
-            patience.head(answer)
-            sending = connection.send(told, body)
+            patience.head(exchange, connection.alarm)
+            sending = connection.send(way.begins, body)
             if sending is not None:
                 await patience.sending(sending)
             patience.sent()
-            await answer.head
-            return HttpExchange(connection, answer, patience)
+            await exchange.head
+            exchange.begin()
+            return exchange
         except BaseException:
-            if connection.answer is answer:  # else it has ended, and the connection is somebody else's
-                connection.abort()
+            exchange.abort()
             raise
 
     async def warm(self, url: str) -> None:
@@ -117,9 +124,9 @@ class HttpTransport:
         That is for TLS alone: others are made in no time. Where it fails, the first request will tell.
         """
         with contextlib.suppress(TransportError):
-            target, pool = self._way(url, self._proxies.of(url), True)
+            target, pool = self._found(url, self._proxies.of(url), True)
             if target.is_tls and pool.is_empty:
-                connection = await self._made(target, True, Patience(Deadlines()))
+                connection = await self._made(target, True, Patience(Deadlines(), self._loop))
                 connection.uses += 1  # it may have gone stale, as one that was used may
                 self._rests(connection, pool, None)
 
@@ -134,6 +141,16 @@ class HttpTransport:
         self._busy.clear()
 
     # --- the pools -------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        """Return the loop that it works in. It is asked for once: Python asks the system each time."""
+        return asyncio.get_running_loop()
+
+    def _way(self, method: str, url: str, headers: Headers, proxy: str | None, verify: bool) -> Way:
+        """Return the way of such requests; raises ProtocolError."""
+        target, pool = self._found(url, proxy or self._proxies.of(url), verify)
+        return Way(target, pool, head(method, target, headers), credentials(headers))
 
     def _found(self, url: str, proxy: str | None, verify: bool) -> tuple[Target, Pool]:
         """Return what *url* leads to, and the pool of its origin; raises ProtocolError."""
@@ -159,29 +176,30 @@ class HttpTransport:
             self._tls[verify] = await asyncio.to_thread(_trust, verify=verify)
         return self._tls[verify]
 
-    def _returned(self, connection: Connection, pool: Pool, holder: Holder) -> None:
+    def _returned(self, connection: Connection, way: Way) -> None:
+        """Take a *connection* back that is free of its answer, or gone."""
+        connection.alarm.leave()
+        way.pool.slots.release()
         self._busy.discard(connection)
-        if not (connection.is_open and connection.keeps_alive) or self._closed:
-            connection.abort()
+        if connection.is_open and connection.keeps_alive and not self._closed:
+            self._rests(connection, way.pool, way.holder)
         else:
-            self._rests(connection, pool, holder)
+            connection.abort()
 
     def _rests(self, connection: Connection, pool: Pool, holder: Holder) -> None:
-        loop = asyncio.get_running_loop()
-        connection.idle_since = loop.time()
+        connection.idle_since = self._loop.time()
         pool.rests(connection, holder)
         if self._sweep is None:
-            self._sweep = loop.call_later(self._keepalive, self._swept)
+            self._sweep = self._loop.call_later(self._keepalive, self._swept)
 
     def _swept(self) -> None:
         """Close what has been idle for too long."""
         self._sweep = None
-        loop = asyncio.get_running_loop()
-        oldest = loop.time() - self._keepalive
+        oldest = self._loop.time() - self._keepalive
         for pool in self._pools.values():
             pool.sweep(oldest)
         if not all(pool.is_empty for pool in self._pools.values()):
-            self._sweep = loop.call_later(self._keepalive / 2, self._swept)
+            self._sweep = self._loop.call_later(self._keepalive / 2, self._swept)
 
 
 def _trust(*, verify: bool) -> ssl.SSLContext:
@@ -193,24 +211,40 @@ def _trust(*, verify: bool) -> ssl.SSLContext:
     return context
 
 
-class HttpExchange:
-    """One answer; to be read to its end or aborted."""
+class HttpExchange(Answer):
+    """One answer; to be read to its end or aborted. *returned* is given its connection back."""
 
-    def __init__(self, connection: Connection, answer: Answer, patience: Patience) -> None:
-        """Prepare to read the body."""
-        self.sent_in = patience.sent_in
-        self.status = answer.status
-        self.headers: Sequence[tuple[bytes, bytes]] = answer.headers
-        self._connection = connection
+    __slots__ = ("_connection", "_inflate", "_patience", "_returned", "_way", "onward", "sent_in")
+
+    def __init__(
+        self,
+        returned: Callable[[Connection, Way], None],
+        way: Way,
+        connection: Connection,
+        patience: Patience,
+    ) -> None:
+        """Expect it on *connection*."""
+        super().__init__(patience.loop, reused=connection.uses > 0)
+        self.sent_in = 0.0
         self.onward: Passing | None = None
-        self._answer = answer
+        self._returned = returned
+        self._way = way
+        self._connection = connection
         self._patience = patience
-        self._loop = asyncio.get_running_loop()
+        self._inflate: Inflate | None = None
+
+    def begin(self) -> None:
+        """Prepare to read the body: the head is there."""
+        self.sent_in = self._patience.sent_in
         coding = coding_of(self.headers)
-        self._inflate = Inflate(coding) if coding else None
         if coding:
+            self._inflate = Inflate(coding)
             spent = (b"content-encoding", b"content-length")
             self.headers = [pair for pair in self.headers if pair[0].lower() not in spent]
+
+    def ended(self) -> None:
+        """Give the connection back."""
+        self._returned(self._connection, self._way)
 
     @property
     def answer_by(self) -> float:
@@ -221,43 +255,49 @@ class HttpExchange:
     def answer_by(self, at: float) -> None:
         self._patience.answer_by = at
 
+    def rest(self) -> bytes | None:
+        """Return what is left of the body if the end of it is there; None if it is not."""
+        if not self.complete or self._inflate is not None:
+            return None
+        return self._connection.take(self) if self.pieces else b""
+
     async def next(self) -> bytes:
         """Return all body bytes that are ready, waiting for at least one; ``b""`` at the end."""
-        answer, patience = self._answer, self._patience
-        if answer.complete and self._inflate is None:
-            return self._connection.take(answer) if answer.pieces else b""
+        rest = self.rest()
+        if rest is not None:
+            return rest
+        patience = self._patience
         try:
-            if answer.pieces and not answer.complete and answer.failure is None:
+            if self.pieces and not self.complete and self.failure is None:
                 patience.read_on()
             while (piece := self._ready()) is None:
-                waiter = patience.waiting(answer)
-                answer.passed_on = self._passed_on if self.onward and not self._inflate else None
+                waiter = patience.waiting(self)
+                self.passed_on = self._passed_on if self.onward and not self._inflate else None
                 try:
                     await waiter
                 finally:
-                    answer.passed_on = None
-                    patience.came(answer)
+                    self.passed_on = None
+                    patience.came(self)
             return piece
         except BaseException:
             self.abort()
             raise
 
     def abort(self) -> None:
-        """Close the connection now, unless the body is complete and it can be used again."""
-        if self._connection.answer is self._answer:
+        """Close the connection now, unless it has ended: then it is somebody else's."""
+        if self._connection.answer is self:
             self._connection.abort()
 
     def _passed_on(self) -> bool:
         """Say whether all that has come went on past whoever waits for it, and who waits for more."""
-        answer, onward = self._answer, self.onward
-        pieces = answer.pieces
-        if answer.complete or onward is None or not pieces:
+        onward, patience, pieces = self.onward, self._patience, self.pieces
+        if self.complete or onward is None or not pieces:
             return False
-        now = self._loop.time()
+        now = patience.loop.time()
         while pieces and onward(pieces[0], now):
             pieces.pop(0)
-        answer.size = sum(map(len, pieces)) if pieces else 0
-        self._patience.wait_on(now)
+        self.size = sum(map(len, pieces)) if pieces else 0
+        patience.wait_on(now)
         return not pieces
 
     def _ready(self) -> bytes | None:
@@ -276,9 +316,8 @@ class HttpExchange:
         return piece
 
     def _raw(self) -> bytes | None:
-        answer = self._answer
-        if answer.pieces:
-            return self._connection.take(answer)
-        if answer.failure is not None:
-            raise answer.failure
-        return b"" if answer.complete else None
+        if self.pieces:
+            return self._connection.take(self)
+        if self.failure is not None:
+            raise self.failure
+        return b"" if self.complete else None

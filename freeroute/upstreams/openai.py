@@ -203,7 +203,9 @@ class _Reading:
         """Return how *exchange* went, whose answer is of a content type of this *kind*."""
         if self._call.stream and ("json" not in kind or "ndjson" in kind or "jsonl" in kind):
             return await self._stream(exchange)
-        body = await whole_body(exchange)
+        body = exchange.rest()
+        if body is None:
+            body = await whole_body(exchange)
         if body is None:
             return Sent(Outcome(Kind.GARBAGE, exchange.status, f"an answer of over {ANSWER_LIMIT} bytes"))
         body = self._shape.whole(body)

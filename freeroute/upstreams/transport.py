@@ -112,8 +112,16 @@ class Exchange(Protocol):
     sent_in: float
     answer_by: float
     status: int
-    headers: Sequence[tuple[bytes, bytes]]
     onward: Passing | None
+
+    @property
+    def headers(self) -> Sequence[tuple[bytes, bytes]]:
+        """Return the fields of the head."""
+        ...
+
+    def rest(self) -> bytes | None:
+        """Return what is left of the body if the end of it is there; None if it may have to be waited for."""
+        ...
 
     async def next(self) -> bytes:
         """Return all body bytes that are ready, waiting for at least one; ``b""`` at the end.

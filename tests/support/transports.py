@@ -70,6 +70,14 @@ class PlayedExchange:
         self.ended = False
         self._steps = list(reply.steps)
 
+    def rest(self) -> bytes | None:
+        """Return a body that came in one piece; what has several is waited for."""
+        if len(self._steps) > 1 or not all(isinstance(step, bytes) for step in self._steps):
+            return None
+        self.ended = True
+        left, self._steps = self._steps, []
+        return b"".join(step for step in left if isinstance(step, bytes))
+
     async def next(self) -> bytes:
         if not self._steps:
             self.ended = True

@@ -22,7 +22,7 @@ async def more(patience: Patience, answer: Answer) -> None:
 
 
 def patient(deadlines: Deadlines, alarm: Alarm | None = None) -> Patience:
-    patience = Patience(deadlines)
+    patience = Patience(deadlines, asyncio.get_running_loop())
     patience.alarm = alarm or Alarm()
     return patience
 
@@ -31,14 +31,13 @@ async def waited(deadlines: Deadlines, *pieces: float) -> tuple[Phase, float]:
     """Return which deadline ended the wait for more, and when, after *pieces* that came so much apart."""
     loop = asyncio.get_running_loop()
     began = loop.time()
-    answer = Answer(loop, lambda _: None, reused=False)
+    answer = Answer(loop, reused=False)
     patience = patient(deadlines)
     for pause in pieces:
         loop.call_later(pause, answer.wake)
         await more(patience, answer)
     with pytest.raises(TimedOut) as caught:
         await more(patience, answer)
-    patience.over()
     return caught.value.phase, loop.time() - began
 
 
@@ -65,14 +64,13 @@ def test_the_time_for_the_answer_may_be_moved_between_two_waits(moved_to, phase,
     async def moved() -> tuple[Phase, float]:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        answer = Answer(loop, lambda _: None, reused=False)
+        answer = Answer(loop, reused=False)
         patience = patient(Deadlines(idle=10, total=100, answer=8))
         loop.call_later(4, answer.wake)
         await more(patience, answer)
         patience.answer_by = began + moved_to
         with pytest.raises(TimedOut) as caught:
             await more(patience, answer)
-        patience.over()
         return caught.value.phase, loop.time() - began
 
     assert run(moved()) == (phase, pytest.approx(ends))
@@ -87,7 +85,7 @@ def test_the_total_comes_before_the_first_silence_is_over():
 def test_nobody_is_told_of_a_silence_that_nobody_waited_through():
     async def read() -> None:
         loop = asyncio.get_running_loop()
-        answer = Answer(loop, lambda _: None, reused=False)
+        answer = Answer(loop, reused=False)
         patience = patient(Deadlines(idle=10, total=100))
         loop.call_later(1, answer.wake)
         await more(patience, answer)
@@ -95,7 +93,6 @@ def test_nobody_is_told_of_a_silence_that_nobody_waited_through():
         patience.read_on()
         loop.call_later(1, answer.wake)
         await more(patience, answer)
-        patience.over()
 
     run(read())
 
@@ -104,7 +101,7 @@ def test_silence_begins_anew_with_what_goes_past_whoever_waits_and_the_total_goe
     async def waited_through(deadlines: Deadlines) -> tuple[Phase, float]:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        answer = Answer(loop, lambda _: None, reused=False)
+        answer = Answer(loop, reused=False)
         patience = patient(deadlines)
 
         def passed_on() -> bool:
@@ -116,7 +113,6 @@ def test_silence_begins_anew_with_what_goes_past_whoever_waits_and_the_total_goe
             loop.call_later(at, answer.wake)
         with pytest.raises(TimedOut) as caught:
             await more(patience, answer)
-        patience.over()
         return caught.value.phase, loop.time() - began
 
     assert run(waited_through(Deadlines(idle=10, total=100))) == (Phase.IDLE, pytest.approx(28))
@@ -128,11 +124,11 @@ def test_the_timer_of_a_connection_is_there_for_its_next_exchange(first, second)
     async def one_after_the_other() -> float:
         loop = asyncio.get_running_loop()
         alarm = Alarm()
-        answer = Answer(loop, lambda _: None, reused=False)
+        answer = Answer(loop, reused=False)
         early = patient(Deadlines(idle=first, total=100), alarm)
         loop.call_later(3, answer.wake)
         await more(early, answer)
-        early.over()
+        alarm.leave()
         await asyncio.sleep(2)
         began = loop.time()
         with pytest.raises(TimedOut):

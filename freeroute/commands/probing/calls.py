@@ -155,6 +155,9 @@ class _Overheard:
     def answer_by(self, at: float) -> None:
         self._exchange.answer_by = at
 
+    def rest(self) -> None:
+        return None  # what is heard goes through `next`
+
     async def next(self) -> bytes:
         data = await self._exchange.next()
         room = KEPT - len(self._listening.body)

@@ -140,6 +140,9 @@ class PacedExchange:
     def answer_by(self, at: float) -> None:
         self._timer.answer_by = at
 
+    def rest(self) -> None:
+        """Leave it to ``next``, which knows what is due."""
+
     async def next(self) -> bytes:
         """Return all bytes that are due, waiting for at least one; ``b""`` at the end."""
         if self._aborted:
