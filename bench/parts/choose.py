@@ -62,7 +62,7 @@ class _Field:
             ended = self.now()
             self.standing.answered(candidate, trial, ended)
             await self.counters.confirm(lease, ended)
-            await self.counters.settle(lease, None, ended)
+            await self.counters.settle(lease, {}, ended)
             first, seconds = candidate.model.first_token, 100 / candidate.model.tokens_per_second
             pace = 0.5 + dice.random()  # about as fast as the catalogue says
             self.standing.speed(candidate).measured(first * pace, 100, seconds * pace, ended)

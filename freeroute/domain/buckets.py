@@ -103,8 +103,9 @@ class Bucket(Counter):
             for slip in self._open:  # all calls under way: no more than a comparison for each
                 if slip.mark > least:
                     slip.mark = least
-        spare = guard - self._seconds(level) if guard else 0.0
-        begins = mono + spare if spare > 0.0 else mono
+        begins = mono
+        if guard * self._rate > level:  # what is refilled within the guard would overflow
+            begins += guard - level / self._rate
         if begins > self._from:
             self._from = begins
         self.level = level + amount

@@ -21,7 +21,11 @@ MOST_OUTPUT = 1_000_000
 ONE_EACH = (Unit.REQUESTS, Unit.CONCURRENCY)
 """Units of which every call takes one, whatever becomes of it."""
 
-_TOKENS = Unit.TOKENS  # what nearly every call is charged with; a member of an enum is looked up at length
+AS_CHARGED: Mapping[Unit, float] = {}
+"""What a lease took of which nothing else is known."""
+
+# What nearly every call is charged with; a member of an enum is looked up at length.
+_TOKENS, _INPUT, _OUTPUT = Unit.TOKENS, Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS
 
 
 class Charge(Struct, frozen=True, gc=False):
@@ -122,23 +126,12 @@ def _priced(price: Price | None, prompt: int, completion: float) -> float:
     return 0.0 if price is None else (prompt * price.input + completion * price.output) / 1_000_000
 
 
-def actual_amounts(candidate: Candidate, usage: Usage, charges: Sequence[Charge]) -> Mapping[str, float]:
-    """Return by pool id what an answered call really took; requests and concurrency stay as charged."""
-    amounts: dict[str, float] = {}
-    for charge in charges:
-        pool = charge.pool
-        unit = pool.limit.unit
-        if unit is _TOKENS:
-            amounts[pool.id] = float(usage.prompt + usage.completion)
-        elif unit not in ONE_EACH:
-            amounts[pool.id] = _amount_of(unit, candidate, usage)
+def actual_amounts(candidate: Candidate, usage: Usage) -> dict[Unit, float]:
+    """Return by unit what an answered call really took; requests and concurrency stay as charged."""
+    prompt, completion, model = usage.prompt, usage.completion, candidate.model
+    amounts = {_TOKENS: float(prompt + completion), _INPUT: float(prompt), _OUTPUT: float(completion)}
+    if model.price is not None:
+        amounts[Unit.USD] = _priced(model.price, prompt, completion)
+    if model.neurons is not None:
+        amounts[Unit.NEURONS] = _priced(model.neurons, prompt, completion)
     return amounts
-
-
-def _amount_of(unit: Unit, candidate: Candidate, usage: Usage) -> float:
-    if unit is Unit.INPUT_TOKENS:
-        return float(usage.prompt)
-    if unit is Unit.OUTPUT_TOKENS:
-        return float(usage.completion)
-    price = candidate.model.neurons if unit is Unit.NEURONS else candidate.model.price
-    return _priced(price, usage.prompt, usage.completion)

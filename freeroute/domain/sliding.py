@@ -122,9 +122,11 @@ class Sliding(Counter):
 
     def resets_in(self, now: Now) -> float:
         """Return the seconds until the last slip comes back."""
-        self._expire(now)
-        if self._slips and (last := self._slips[-1]).amount:  # as nearly always
-            return last.mark - now.mono
+        slips, mono = self._slips, now.mono
+        if not slips or slips[0].mark <= mono:
+            self._expire(now)
+        if slips and (last := slips[-1]).amount:  # as nearly always
+            return last.mark - mono
         return max((slip.mark - now.mono for slip in self._slips if slip.amount), default=0.0)
 
     def _correct(self, used: float, now: Now, back_in: float | None) -> None:

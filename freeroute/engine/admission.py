@@ -4,13 +4,16 @@ import asyncio
 import math
 
 from freeroute.clock import Clock, Now
+from freeroute.domain.catalogue import Unit
 from freeroute.domain.clients import Client
-from freeroute.domain.leases import ONE_EACH, Charge, Denied, Lease
+from freeroute.domain.leases import AS_CHARGED, ONE_EACH, Charge, Denied, Lease
 from freeroute.domain.usage import Demand, Usage
 from freeroute.engine import headers
 from freeroute.engine.course import Course
 from freeroute.engine.ports import Counters
 from freeroute.errors import ApiError, ContextTooLong, RateLimited
+
+_TOKENS = Unit.TOKENS
 
 
 class Admission:
@@ -50,7 +53,9 @@ class Admission:
 
     async def settle(self, lease: Lease, usage: Usage | None, now: Now) -> None:
         """End the *lease* of an answer that took *usage*; None leaves it as it was charged."""
-        await self._counters.settle(lease, None if usage is None else _tokens(lease, usage), now)
+        await self._counters.settle(
+            lease, AS_CHARGED if usage is None else {_TOKENS: float(usage.total)}, now
+        )
 
     async def settled(self, lease: Lease | None, known: Usage | None, now: Now) -> Lease | None:
         """End *lease* if it is *known* already what its answer took, so that the answer is told with that
@@ -58,7 +63,7 @@ class Admission:
         """
         if lease is None or known is None:
             return lease
-        await self._counters.settle(lease, _tokens(lease, known), now)
+        await self._counters.settle(lease, {_TOKENS: float(known.total)}, now)
         return None
 
     async def release(self, lease: Lease | None, taken: Usage | None = None) -> None:
@@ -84,16 +89,6 @@ def _charges(client: Client, demand: Demand) -> list[Charge]:
     """Return what a request takes beforehand: what its answer takes is charged when that is known."""
     prompt = float(demand.prompt)
     return [Charge(pool, 1.0 if pool.limit.unit in ONE_EACH else prompt) for pool in client.pools]
-
-
-def _tokens(lease: Lease, usage: Usage) -> dict[str, float]:
-    """Return all of *usage* for each pool of a client's *lease* that counts tokens."""
-    total, tokens = float(usage.prompt + usage.completion), {}
-    for charge in lease.charges:
-        pool = charge.pool
-        if pool.limit.unit not in ONE_EACH:
-            tokens[pool.id] = total
-    return tokens
 
 
 def _over_limit(client: Client, denied: Denied, now: Now) -> ApiError:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from freeroute.clock import Clock, Now
 from freeroute.domain import effects
 from freeroute.domain.catalogue import Candidate, Limit, Pool
-from freeroute.domain.leases import LEAST_OUTPUT, Lease, actual_amounts
+from freeroute.domain.leases import AS_CHARGED, LEAST_OUTPUT, Lease, actual_amounts
 from freeroute.domain.needs import Need, Tried
 from freeroute.domain.outcome import IN_MESSAGES, INTERNAL, Blame, Kind, Next, Outcome, blamed, judge
 from freeroute.domain.rankings import Able, Rankings
@@ -167,7 +167,7 @@ class AttemptLoop:
                 # Nobody knows how much of an answer there was by then.
                 prompt = call.demand.prompt_of(candidate.model.tokenizer)
                 course.took(noted, Usage(prompt=prompt, estimated=True))
-                await self.counters.settle(leased.lease, None, ended)
+                await self.counters.settle(leased.lease, AS_CHARGED, ended)
             self.room.stir()
             raise
         finally:
@@ -213,9 +213,9 @@ class AttemptLoop:
             await self.counters.cancel(lease, now)
         elif outcome.status is not None and 300 <= outcome.status < 500 and not counts_failures:
             # Sent elsewhere or refused before generating: the request was counted, its tokens were not.
-            await self.counters.settle(lease, actual_amounts(candidate, Usage(), lease.charges), now)
+            await self.counters.settle(lease, actual_amounts(candidate, Usage()), now)
         else:
-            await self.counters.settle(lease, None, now)
+            await self.counters.settle(lease, AS_CHARGED, now)
 
     def _terms(
         self,

@@ -1,6 +1,5 @@
 """The headers an answer carries about how it came to be."""
 
-import math
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -59,11 +58,10 @@ def client_limits(readings: Iterable[Reading]) -> dict[str, str]:
     for reading in readings:
         unit, most, used = reading.pool.limit.unit, reading.limit, reading.used
         left = most - used if used < most else 0.0
-        names = _NAMES.get(unit)
-        if names is None or left >= nearest.get(unit, math.inf):
+        if unit not in _NAMES or (unit in nearest and left >= nearest[unit]):
             continue
         nearest[unit] = left
-        limit, remaining, reset = names
+        limit, remaining, reset = _NAMES[unit]
         headers[limit] = _whole(most)
         headers[remaining] = f"{left:.0f}"
         headers[reset] = f"{reading.resets_in:.3f}s"

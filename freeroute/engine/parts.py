@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from freeroute.clock import Clock, Now
 from freeroute.domain import effects
-from freeroute.domain.leases import actual_amounts
+from freeroute.domain.catalogue import Unit
+from freeroute.domain.leases import AS_CHARGED, actual_amounts
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.standing import Standing
 from freeroute.domain.usage import Usage
@@ -136,11 +137,11 @@ class Part:
         generating = now.mono - self.first_event_at.mono - (stream.unread if stream is not None else 0.0)
         speed.measured(first_event, tokens if tokens >= RATE_SAMPLE else 0, generating, now)
 
-    def _actual(self, usage: Usage | None) -> Mapping[str, float] | None:
+    def _actual(self, usage: Usage | None) -> Mapping[Unit, float]:
         """Return what *usage* is to the counters, and learn how far its prompt was estimated right."""
         if usage is None:
-            return None
+            return AS_CHARGED
         leased = self.won.leased
         if not usage.estimated:
             self._standing.learn_size(leased.candidate, self.won.estimated, usage.prompt)
-        return actual_amounts(leased.candidate, usage, leased.lease.charges)
+        return actual_amounts(leased.candidate, usage)

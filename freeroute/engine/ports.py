@@ -7,7 +7,7 @@ from msgspec import Struct, field
 
 from freeroute.clock import Now
 from freeroute.domain.audit import Entry, Wanted
-from freeroute.domain.catalogue import Candidate, Key, Pool, Provider
+from freeroute.domain.catalogue import Candidate, Key, Pool, Provider, Unit
 from freeroute.domain.clients import Client
 from freeroute.domain.keys import Verdict
 from freeroute.domain.leases import Charge, Denied, Lease, Reading
@@ -160,8 +160,8 @@ class Counters(Protocol):
         """
         ...
 
-    async def settle(self, lease: Lease, actual: Mapping[str, float] | None, now: Now) -> None:
-        """End *lease*: free its slot and set pools to *actual* amounts by pool id (None: as charged)."""
+    async def settle(self, lease: Lease, actual: Mapping[Unit, float], now: Now) -> None:
+        """End *lease* and free its slot; it took the *actual* amounts, of other units as charged."""
         ...
 
     async def cancel(self, lease: Lease, now: Now) -> None:

@@ -9,7 +9,7 @@ from msgspec import Raw
 from freeroute.clock import Now
 from freeroute.domain.breaker import State
 from freeroute.domain.catalogue import Candidate, Unit
-from freeroute.domain.leases import Reading, charges_of
+from freeroute.domain.leases import AS_CHARGED, Reading, charges_of
 from freeroute.domain.selection import choice_of
 from freeroute.domain.usage import Demand
 from freeroute.engine.course import Course
@@ -112,7 +112,7 @@ class Probes:
             return False
         now = gateway.clock.now()
         gateway.standing.succeeded(candidate, leased.trial, now)
-        await gateway.counters.settle(leased.lease, None, now)
+        await gateway.counters.settle(leased.lease, AS_CHARGED, now)
         gateway.loop.room.stir()
         return True
 

@@ -52,8 +52,9 @@ class Typical(Struct, frozen=True):
 def typical_of(candidate: Candidate) -> Typical:
     """Return what a typical call takes at *candidate*."""
     charges = charges_of(candidate, TYPICAL)
-    taken = {charge.pool.id: charge.amount for charge in charges}
-    return Typical(charges, offer_of(candidate, {**taken, **actual_amounts(candidate, TYPICAL_USE, charges)}))
+    actual = actual_amounts(candidate, TYPICAL_USE)
+    taken = {one.pool.id: actual.get(one.pool.limit.unit, one.amount) for one in charges}
+    return Typical(charges, offer_of(candidate, taken))
 
 
 class Survey(Struct):

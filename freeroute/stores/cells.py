@@ -5,7 +5,7 @@ import math
 from msgspec import Struct, structs
 
 from freeroute.clock import Now
-from freeroute.domain.catalogue import Limit, Pool
+from freeroute.domain.catalogue import Limit, Pool, Unit
 from freeroute.domain.counters import Counter, Slip
 from freeroute.domain.keepsake import Name
 from freeroute.domain.leases import Charge
@@ -26,7 +26,7 @@ class Learned(Struct, frozen=True):
 
 
 class Cell(Struct, eq=False):
-    """What is known of the pool that goes by *name*, which *owner* counts.
+    """What is known of the pool that goes by *name*, of which *owner* counts the *unit*.
 
     Its *counter*, which may be one that *heeds_answers*, and of its limit what answers taught (*learned*) and
     what calls show (*measure*). It is *touched* by what changes it, until that is kept.
@@ -34,6 +34,7 @@ class Cell(Struct, eq=False):
 
     name: Name
     owner: str
+    unit: Unit
     counter: Counter
     heeds_answers: bool
     learned: Learned | None = None
@@ -43,7 +44,8 @@ class Cell(Struct, eq=False):
     @classmethod
     def of(cls, pool_id: str, counter: Counter) -> "Cell":
         """Return one with *counter*, of whose limit nothing is known beside that."""
-        return cls(("pool", pool_id), pool_id.partition("/")[0], counter, counter.heeds_answers)
+        owner = pool_id.partition("/")[0]
+        return cls(("pool", pool_id), owner, counter.limit.unit, counter, counter.heeds_answers)
 
     def count_by(self, counter: Counter) -> None:
         """Go on with *counter*."""

@@ -76,21 +76,20 @@ class MemoryCounters:
                     wider = cell.granted(slip, now) or wider
         return wider
 
-    async def settle(self, lease: Lease, actual: Mapping[str, float] | None, now: Now) -> None:
-        """End *lease*: free its slot and set pools to *actual* amounts by pool id (None: as charged)."""
+    async def settle(self, lease: Lease, actual: Mapping[Unit, float], now: Now) -> None:
+        """End *lease* and free its slot; it took the *actual* amounts, of other units as charged."""
         if lease.open:
             lease.open = False
             self._in_flight -= 1
-            known = actual or _NOTHING
             slips: Sequence[Held] = lease.slips
             for cell, counter, slip in slips:
-                counter.settle(slip, known.get(cell.name[1]), now)
+                counter.settle(slip, actual.get(cell.unit), now)
                 if not cell.touched:
                     self._touch(cell)
 
     async def cancel(self, lease: Lease, now: Now) -> None:
         """End *lease* as if it had never been: nothing can have been counted."""
-        await self.settle(lease, {charge.pool.id: 0.0 for charge in lease.charges}, now)
+        await self.settle(lease, _NONE, now)
 
     async def learn(self, lease: Lease, facts: Sequence[RateFact], now: Now) -> bool:
         """Correct the counters of *lease* by what the answer to its call says; say whether any changed."""
@@ -356,7 +355,7 @@ class MemoryCounters:
         return Reading(pool, counter.used(now), limit.amount, counter.resets_in(now), source, age)
 
 
-_NOTHING: Mapping[str, float] = {}
+_NONE: Mapping[Unit, float] = dict.fromkeys(Unit, 0.0)
 
 
 def _by_pool(lease: Lease) -> dict[str, Held]:

@@ -69,7 +69,7 @@ class Story(Scenery):
                 standing.hold(("provider", candidate.provider.id), now.mono + 5, "held")
             case "settled" if self.under_way:
                 lease = self.under_way.pop()
-                actual = {charge.pool.id: charge.amount * (number % 3) for charge in lease.charges}
+                actual = {one.pool.limit.unit: one.amount * (number % 3) for one in lease.charges}
                 at_once(self.counters.settle(lease, actual, now))
             case "told less" | "told more" if self.under_way:
                 lease = self.under_way[-1]

@@ -130,7 +130,7 @@ def run(tmp_path, clock):
 async def test_counters_go_on_where_they_were(run, clock, clean):
     first = run().start()
     for lease in await first.take(4):
-        await first.counters.settle(lease, None, clock.now())
+        await first.counters.settle(lease, {}, clock.now())
     clock.advance(0.1)
     under_way = await first.take(2)
     assert len(under_way) == 2
@@ -170,7 +170,7 @@ async def test_what_was_not_saved_yet_is_within_what_a_crash_raises(run, clock):
 async def test_a_window_that_ended_meanwhile_is_over(run, clock):
     first = run().start()
     for lease in await first.take(5):
-        await first.counters.settle(lease, None, clock.now())
+        await first.counters.settle(lease, {}, clock.now())
     first.keeper.close()
     clock.advance(86_400)
     assert run().start().used()[:2] == [0, 0]
@@ -200,7 +200,7 @@ async def test_told_limits_keep_their_source_and_age_for_a_week_and_under_the_sa
 async def test_a_guard_that_was_too_short_is_kept(run, clock):
     first = run().start()
     for lease in await first.take(10):
-        await first.counters.settle(lease, None, clock.now())
+        await first.counters.settle(lease, {}, clock.now())
     clock.advance(61)
     (early,) = await first.take()
     await first.counters.cancel(early, clock.now())
@@ -230,7 +230,7 @@ async def test_what_was_told_long_ago_is_not_believed_any_more(run, clock):
 async def test_measured_limits_and_guards_are_kept(run, clock):
     first = run().start()
     spent = await first.take(7)
-    await first.counters.settle(spent[0], None, clock.now())
+    await first.counters.settle(spent[0], {}, clock.now())
     refused = Outcome(Kind.RATE_LIMITED, status=429)
     assert await first.counters.refused(spent[0], refused, [], clock.now())
     first.counters._lengthen("groq", clock.now())
@@ -251,7 +251,7 @@ async def test_how_wide_an_unknown_limit_was_tried_is_kept(run, clock):
     for _ in range(3):
         for lease in await first.take(8):
             await first.counters.confirm(lease, clock.now())
-            await first.counters.settle(lease, None, clock.now())
+            await first.counters.settle(lease, {}, clock.now())
     assert len(await first.take(20)) == 8
     first.keeper.close()
     assert len(await run(found=found).start().take(20)) == 8

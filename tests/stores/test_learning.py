@@ -74,7 +74,7 @@ async def test_a_call_larger_than_a_told_limit_may_go_when_nobody_said_so_for_a_
     large = [Charge(tokens, 500)]
     lease = await store.acquire([Charge(tokens, 90)], clock.now())
     await store.learn(lease, [RateFact(Unit.TOKENS, 60.0, 100, 10)], clock.now())
-    await store.settle(lease, None, clock.now())
+    await store.settle(lease, {}, clock.now())
     told_at = clock.now().mono
     assert store.fits_at(large, clock.now()) == told_at + 600
     assert store.fits_at([Charge(tokens, 8_001)], clock.now()) == math.inf
@@ -100,7 +100,7 @@ async def test_garbage_moves_nothing(store, clock):
 
 async def test_a_failed_call_teaches_after_its_lease_has_ended(store, clock):
     lease = await leased(store, clock)
-    await store.settle(lease, None, clock.now())
+    await store.settle(lease, {}, clock.now())
     await store.learn(lease, [minute(0)], clock.now())
     assert store.readings([REQUESTS], clock.now())[0].used == 30
 
@@ -132,7 +132,7 @@ async def test_what_answers_taught_is_forgotten_on_demand_and_use_is_kept(store,
 async def test_a_limit_that_was_measured_is_measured_anew_once_forgotten(store, clock):
     lease = await store.acquire([Charge(UNKNOWN_POOL, 1)], clock.now())
     await store.confirm(lease, clock.now())
-    await store.settle(lease, None, clock.now())
+    await store.settle(lease, {}, clock.now())
     lease = await store.acquire([Charge(UNKNOWN_POOL, 1)], clock.now())
     await store.cancel(lease, clock.now())
     assert await store.refused(lease, REFUSED, [], clock.now())
@@ -168,7 +168,7 @@ async def taken(store, clock, pool, *, served: bool = True) -> Lease:
     assert isinstance(lease, Lease)
     if served:
         await store.confirm(lease, clock.now())
-        await store.settle(lease, None, clock.now())
+        await store.settle(lease, {}, clock.now())
     return lease
 
 
@@ -292,7 +292,7 @@ async def test_a_refusal_right_after_a_slot_came_back_lengthens_the_guard_once(c
     store = MemoryCounters(guard=0.5)
     pool = Pool("p/two", Limit(Unit.REQUESTS, 2, 60.0, span="minute"))
     for _ in range(2):
-        await store.settle(await taken(store, clock, pool, served=False), None, clock.now())
+        await store.settle(await taken(store, clock, pool, served=False), {}, clock.now())
     clock.advance(60.5)
     assert await refused(store, clock, pool)
     assert store.ceiling(pool, clock.now()) == 2

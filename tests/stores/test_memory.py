@@ -79,20 +79,20 @@ async def test_what_was_found_to_fit_is_not_taken_once_a_rival_has_taken_it(stor
 
 async def test_no_charges_always_fit(store, clock):
     assert store.fits_at([], clock.now()) == clock.now().mono
-    await store.settle(await acquired(store, [], clock.now()), None, clock.now())
+    await store.settle(await acquired(store, [], clock.now()), {}, clock.now())
 
 
 async def test_settling_sets_what_is_known_and_frees_the_slot(store, clock):
     lease = await acquired(store, charges(40), clock.now())
     await store.confirm(lease, clock.now())
-    await store.settle(lease, {TOKENS.id: 30, SLOTS.id: 1}, clock.now())
+    await store.settle(lease, {Unit.TOKENS: 30, Unit.CONCURRENCY: 1}, clock.now())
     assert not lease.open
-    assert used(store, clock.now()) == [1, 30, 40, 0]
+    assert used(store, clock.now()) == [1, 30, 30, 0]
 
 
 async def test_settling_with_nothing_known_keeps_the_charge(store, clock):
     lease = await acquired(store, charges(40), clock.now())
-    await store.settle(lease, None, clock.now())
+    await store.settle(lease, {}, clock.now())
     assert used(store, clock.now()) == [1, 40, 40, 0]
 
 
@@ -108,18 +108,18 @@ async def test_a_call_that_went_out_late_is_counted_from_then_on(clock):
     lease = await acquired(store, [Charge(REQUESTS, 3)], clock.now())
     await store.sent(lease, clock.advance(2))
     assert store.fits_at([Charge(REQUESTS, 1)], clock.now()) == clock.now().mono + 65
-    await store.settle(lease, None, clock.now())
+    await store.settle(lease, {}, clock.now())
     await store.sent(lease, clock.advance(2))
     assert store.fits_at([Charge(REQUESTS, 1)], clock.now()) == clock.now().mono + 63
 
 
 async def test_a_closed_lease_stays_closed(store, clock):
     lease = await acquired(store, charges(40), clock.now())
-    await store.settle(lease, {TOKENS.id: 30}, clock.now())
-    await store.settle(lease, {TOKENS.id: 99}, clock.now())
+    await store.settle(lease, {Unit.TOKENS: 30}, clock.now())
+    await store.settle(lease, {Unit.TOKENS: 99}, clock.now())
     await store.cancel(lease, clock.now())
     await store.confirm(lease, clock.advance(-1))
-    assert used(store, clock.advance(1)) == [1, 30, 40, 0]
+    assert used(store, clock.advance(1)) == [1, 30, 30, 0]
 
 
 async def test_cancelling_leaves_no_trace(store, clock):
@@ -153,13 +153,13 @@ async def test_a_reload_keeps_use_and_takes_the_new_limits(clock):
     store.adopt([roomier, sliding, DAY, SLOTS], clock.now())
     assert [reading.limit for reading in store.readings([roomier, sliding], clock.now())] == [10, 100]
     assert used(store, clock.now()) == [1, 40, 40, 1]
-    await store.settle(lease, {TOKENS.id: 0, DAY.id: 7}, clock.now())
+    await store.settle(lease, {Unit.TOKENS: 7}, clock.now())
     assert used(store, clock.now()) == [1, 40, 7, 0]  # a window of another kind keeps the charge
 
 
 async def test_pools_that_are_gone_are_forgotten_when_nothing_is_taken(clock):
     store = MemoryCounters(guard=0.0)
-    await store.settle(await acquired(store, charges(40), clock.now()), None, clock.now())
+    await store.settle(await acquired(store, charges(40), clock.now()), {}, clock.now())
     store.adopt([], clock.advance(120))
     assert sorted(store._cells) == [DAY.id]
     assert store.readings([DAY], clock.now())[0].used == 40
@@ -224,13 +224,13 @@ class Traffic(RuleBasedStateMachine):
     @precondition(lambda self: self.held)
     @rule(
         data=st.data(),
-        actual=st.none() | st.dictionaries(st.sampled_from([TOKENS.id, DAY.id]), st.integers(0, 150)),
+        actual=st.none() | st.dictionaries(st.sampled_from([Unit.TOKENS]), st.integers(0, 150)),
     )
     def a_call_ends(self, data, actual):
         lease, now = data.draw(st.sampled_from(self.held)), self.clock.now()
         if data.draw(st.booleans()):
             at_once(self.store.confirm(lease, now))
-        at_once(self.store.cancel(lease, now) if actual == {} else self.store.settle(lease, actual, now))
+        at_once(self.store.cancel(lease, now) if actual is None else self.store.settle(lease, actual, now))
         self.held.remove(lease)
         self.closed.append(lease)
 
@@ -239,7 +239,7 @@ class Traffic(RuleBasedStateMachine):
     def a_closed_lease_is_closed_again(self, data):
         lease, now = data.draw(st.sampled_from(self.closed)), self.clock.now()
         before = used(self.store, now)
-        at_once(self.store.settle(lease, {TOKENS.id: 0, DAY.id: 0}, now))
+        at_once(self.store.settle(lease, {Unit.TOKENS: 0}, now))
         at_once(self.store.cancel(lease, now))
         at_once(self.store.confirm(lease, now))
         assert used(self.store, now) == before
@@ -252,7 +252,7 @@ class Traffic(RuleBasedStateMachine):
 
     def teardown(self):
         for lease in self.held:
-            at_once(self.store.settle(lease, None, self.clock.now()))
+            at_once(self.store.settle(lease, {}, self.clock.now()))
         assert self.store.in_flight() == 0
         assert used(self.store, self.clock.advance(50 * 86_400)) == [0, 0, 0, 0]
 

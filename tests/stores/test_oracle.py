@@ -248,7 +248,7 @@ class Limiter(RuleBasedStateMachine):
         call = drawn(data, self.calls)
         if call.ended is not None:
             before = self.state()
-            at_once(self.store.settle(call.lease, dict.fromkeys(self.pools, 0.0), self.ours))
+            at_once(self.store.settle(call.lease, dict.fromkeys(Unit, 0.0), self.ours))
             at_once(self.store.cancel(call.lease, self.ours))
             at_once(self.store.confirm(call.lease, self.ours))
             assert self.state() == before
@@ -281,8 +281,7 @@ class Limiter(RuleBasedStateMachine):
 
     def end(self, call: Call, real: dict[Unit, float]) -> None:
         call.real, call.ended = real, self.now
-        actual = {c.pool.id: real[c.pool.limit.unit] for c in call.lease.charges}
-        at_once(self.store.settle(call.lease, actual, self.ours))
+        at_once(self.store.settle(call.lease, real, self.ours))
 
     def told(self, call: Call) -> tuple[RateFact, ...]:
         """Return what the answer to *call* says: the provider's counts when it arrived."""
@@ -434,7 +433,7 @@ class TroubledLimiter(Limiter):
         if call.head is None:
             self.late_is_wrong = False  # we keep the charge, to be safe
             call.real, call.ended = dict.fromkeys(call.charged, 0.0), self.now
-            at_once(self.store.settle(call.lease, None, self.ours))
+            at_once(self.store.settle(call.lease, {}, self.ours))
 
     @rule(data=st.data())
     def a_reload_changes_an_amount_as_the_provider_did(self, data):

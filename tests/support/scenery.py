@@ -107,7 +107,7 @@ class Scenery:
             lease = at_once(self.counters.acquire(charges_of(candidate, Demand(2)), now))
             trial = self.standing.begin(candidate, now)
             if isinstance(lease, Lease) and number >= place.under_way:
-                at_once(self.counters.settle(lease, None, now))
+                at_once(self.counters.settle(lease, {}, now))
                 self.standing.give_back(candidate, trial)
         for _ in range(place.failures):
             trial = self.standing.begin(candidate, now)

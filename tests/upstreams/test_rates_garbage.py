@@ -67,7 +67,7 @@ async def learned(pairs, body, status) -> list[tuple[float, float]]:
     lease = await counters.acquire([Charge(pool, 1.0) for pool in POOLS], NOW)
     assert isinstance(lease, Lease)
     await counters.learn(lease, facts_of(status, pairs, body, ANY, NOW), NOW)
-    await counters.settle(lease, None, NOW)
+    await counters.settle(lease, {}, NOW)
     readings = counters.readings(POOLS, NOW)
     later = NOW.later(40 * DAY)
     for pool in POOLS:
