@@ -8,8 +8,6 @@ import math
 from collections import deque
 from enum import StrEnum
 
-from msgspec import Struct
-
 from freeroute.clock import Now
 from freeroute.domain.keepsake import KeptCandidate, KeptGate, Rebase
 
@@ -46,18 +44,6 @@ class State(StrEnum):
     CLOSED = "closed"
     OPEN = "open"
     HALF_OPEN = "half-open"
-
-
-class Trial(Struct, frozen=True):
-    """The generations of both breakers a call was begun in; in half-open they are the one trial.
-
-    *call* is its number among all calls. Of calls on a new key, or after a hold, others wait for the *first*.
-    """
-
-    own: int
-    provider: int
-    call: int = 0
-    first: bool = False
 
 
 class _Gate:

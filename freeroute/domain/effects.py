@@ -4,11 +4,11 @@ import math
 from collections.abc import Callable
 
 from freeroute.clock import Now
-from freeroute.domain.breaker import Trial
 from freeroute.domain.catalogue import Candidate, Pool, WindowKind
 from freeroute.domain.leases import Charge
 from freeroute.domain.outcome import FEATURES, Blame, Kind, Outcome, blamed, droppable, many
 from freeroute.domain.standing import Standing
+from freeroute.domain.trials import Trial
 
 # A 429 that names nothing, with our counters saying there is room: try again after 5 s, doubling to 5 min.
 FIRST_BACKOFF = 5.0

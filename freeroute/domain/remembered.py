@@ -50,14 +50,21 @@ class Remembered:
         self._lessons = Lessons()
         self._proofs = Proofs()
         self._changed: set[Name] = set()
+        self._touched: dict[str, Candidate] = {}  # candidates that were called, by id
 
     def changed(self) -> set[Name]:
         """Return what changed since this was last asked."""
         changed, self._changed = self._changed, set()
+        for candidate in self._touched.values():
+            changed.add(("candidate", candidate.id))
+            changed.add(("provider", candidate.provider.id))
+            changed.add(("speed", candidate.name))
+        self._touched.clear()
         return changed
 
     def touch_all(self) -> None:
         """Let everything count as changed."""
+        self._touched.clear()
         self._changed.update(("candidate", name) for name in self._breakers)
         self._changed.update(("provider", name) for name in self._provider_breakers)
         self._changed.update(("speed", name) for name in self._speeds)
@@ -109,6 +116,27 @@ class Remembered:
                 since = None if kept.since is None else rebase.mono(kept.since)
                 self._holds[place] = Hold(until, kept.reason, kept.step, kept.quota, kept.verdict, since)
 
+    def speed(self, candidate: Candidate) -> Speed:
+        """Return the estimate for the model of *candidate*, from its prior if it was never asked."""
+        found = self._speeds.get(candidate.name)
+        if found is None:
+            found = self._speeds[candidate.name] = Speed.prior(candidate.model)
+        return found
+
+    def breaker(self, candidate: Candidate) -> Breaker:
+        """Return the breaker of *candidate*."""
+        found = self._breakers.get(candidate.id)
+        if found is None:
+            found = self._breakers[candidate.id] = Breaker()
+        return found
+
+    def provider_breaker(self, provider_id: str) -> ProviderBreaker:
+        """Return the breaker of the whole provider."""
+        found = self._provider_breakers.get(provider_id)
+        if found is None:
+            found = self._provider_breakers[provider_id] = ProviderBreaker()
+        return found
+
     def hold_on(self, candidate: Candidate, now: Now) -> Hold | None:
         """Return the longest hold that covers *candidate*, or None."""
         longest: Hold | None = None
@@ -153,12 +181,6 @@ class Remembered:
     def _doubt(self, provider_id: str, label: str) -> None:
         self._proofs.doubt((provider_id, label))
         self._changed.add(("key", provider_id, label))
-
-    def _touch(self, candidate: Candidate) -> None:
-        changed = self._changed
-        changed.add(("candidate", candidate.id))
-        changed.add(("provider", candidate.provider.id))
-        changed.add(("speed", candidate.name))
 
 
 def places_of(candidate: Candidate) -> tuple[tuple[str, ...], ...]:

@@ -249,7 +249,9 @@ class Awaited:
     def late(self, now: Now) -> float:
         """Return by how many seconds the latest of the calls is late."""
         late = now.mono - self._earliest
-        return max(0.0, late)  # without `max`: this is on the way of every choice
+        if late < 0.0:  # without `max`: this is on the way of every choice
+            return 0.0
+        return late
 
 
 class Lapses(Struct):

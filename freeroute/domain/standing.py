@@ -7,7 +7,6 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from freeroute.clock import Now
-from freeroute.domain.breaker import Breaker, ProviderBreaker, Trial
 from freeroute.domain.catalogue import Candidate, Pool
 from freeroute.domain.estimates import GENEROUS, Estimate
 from freeroute.domain.keys import KeyPlace
@@ -15,7 +14,8 @@ from freeroute.domain.leases import Charge, Reading
 from freeroute.domain.outcome import Kind
 from freeroute.domain.promises import Promises, delays
 from freeroute.domain.remembered import Hold, places_of
-from freeroute.domain.speed import Awaited, Lapses, Speed
+from freeroute.domain.speed import Awaited, Lapses
+from freeroute.domain.trials import Known, Trial
 from freeroute.domain.undoing import Undoing
 from freeroute.domain.usage import Demand
 
@@ -79,6 +79,7 @@ class Standing(Undoing):
         super().__init__()
         self.room = room
         self.promises = Promises()
+        self._known: dict[str, Known] = {}
         self._awaited: dict[str, Awaited] = {}
         self._lapses: dict[str, Lapses] = {}
         self._estimates: dict[str, Estimate] = {}
@@ -177,13 +178,6 @@ class Standing(Undoing):
         own = self._breakers.get(candidate.id)
         return own is not None and own.suspect(now)
 
-    def speed(self, candidate: Candidate) -> Speed:
-        """Return the estimate for the model of *candidate*, from its prior if it was never asked."""
-        found = self._speeds.get(candidate.name)
-        if found is None:
-            found = self._speeds[candidate.name] = Speed.prior(candidate.model)
-        return found
-
     def sized(self, candidate: Candidate, demand: Demand) -> Demand:
         """Return *demand* as the provider of *candidate* is likely to count it."""
         known = self._estimates.get(candidate.name)
@@ -228,34 +222,31 @@ class Standing(Undoing):
         """Return the number of the last call *candidate* was given; 0 if none."""
         return self._turns.get(candidate.id, 0)
 
-    def breaker(self, candidate: Candidate) -> Breaker:
-        """Return the breaker of *candidate*."""
-        found = self._breakers.get(candidate.id)
-        if found is None:
-            found = self._breakers[candidate.id] = Breaker()
-        return found
-
-    def provider_breaker(self, provider_id: str) -> ProviderBreaker:
-        """Return the breaker of the whole provider."""
-        found = self._provider_breakers.get(provider_id)
-        if found is None:
-            found = self._provider_breakers[provider_id] = ProviderBreaker()
-        return found
-
     # --- changing ----------------------------------------------------------------------------------
 
     def begin(self, candidate: Candidate, now: Now) -> Trial:
         """Start a call; in half-open it takes the one trial. Whoever rests may be the least bad of all."""
         self._turn += 1
         self._turns[candidate.id] = self._turn
-        own = self.breaker(candidate).begin_trial(now, forced=True)
-        provider = self.provider_breaker(candidate.provider.id).begin_trial(now, forced=True)
+        known = self._known.get(candidate.id) or self._measured(candidate)
+        own = known.own.begin_trial(now, forced=True)
+        provider = known.provider.begin_trial(now, forced=True)
         first = self._proofs.began(candidate, self._turn, now)
         for place, hold in self._ended(candidate, now) if self._holds else ():
             if hold.quota:
                 self._returning.began(place, self._turn, now)
                 first = True
-        return Trial(own or 0, provider or 0, self._turn, first)
+        return Trial(own or 0, provider or 0, self._turn, first, known)
+
+    def _measured(self, candidate: Candidate) -> Known:
+        """Find what is measured of *candidate*, to be known until the next catalogue."""
+        found = self._known[candidate.id] = Known(
+            self.breaker(candidate),
+            self.provider_breaker(candidate.provider.id),
+            self.speed(candidate),
+            self.awaited(candidate),
+        )
+        return found
 
     def answered(self, candidate: Candidate, trial: Trial, now: Now) -> bool:
         """Note that a call was served; say whether that lets others go, who had to wait for it."""
@@ -272,29 +263,29 @@ class Standing(Undoing):
 
     def give_back(self, candidate: Candidate, trial: Trial) -> None:
         """End a call that says nothing about health: the trial is there for the next one."""
-        self._touch(candidate)
-        self.breaker(candidate).end_trial(trial.own)
-        self.provider_breaker(candidate.provider.id).end_trial(trial.provider)
+        self._touched[candidate.id] = candidate
+        trial.known.own.end_trial(trial.own)
+        trial.known.provider.end_trial(trial.provider)
         if trial.first:
             self._over(candidate, trial)
 
     def succeeded(self, candidate: Candidate, trial: Trial, now: Now) -> None:
         """Note a success."""
-        self._touch(candidate)
-        self.breaker(candidate).success(now, trial.own)
-        self.provider_breaker(candidate.provider.id).success(now, trial.provider)
+        self._touched[candidate.id] = candidate
+        trial.known.own.success(now, trial.own)
+        trial.known.provider.success(now, trial.provider)
         if trial.first:
             self._over(candidate, trial)
 
     def failed(self, candidate: Candidate, trial: Trial, kind: Kind, now: Now, *, jitter: float) -> None:
         """Note a failure that is the provider's fault; *jitter* is a random number in [0, 1)."""
-        self._touch(candidate)
-        self.breaker(candidate).failure(now, trial.own, jitter=jitter)
-        whole = self.provider_breaker(candidate.provider.id)
-        unreachable = kind is Kind.UNREACHABLE
-        whole.failure(now, trial.provider, model=candidate.model.id, unreachable=unreachable, jitter=jitter)
+        self._touched[candidate.id] = candidate
+        known, unreachable = trial.known, kind is Kind.UNREACHABLE
+        known.own.failure(now, trial.own, jitter=jitter)
+        model = candidate.model.id
+        known.provider.failure(now, trial.provider, model=model, unreachable=unreachable, jitter=jitter)
         if kind is Kind.TIMED_OUT:
-            self.speed(candidate).timed_out()
+            known.speed.timed_out()
         self.lapsed(candidate, now)
         if trial.first:
             self._over(candidate, trial)
@@ -372,6 +363,7 @@ class Standing(Undoing):
     def keep(self, candidates: Iterable[Candidate]) -> None:
         """Forget what is not among *candidates*. Calls that know others still do not get their keys."""
         self.touch_all()
+        self._known.clear()
         kept = list(candidates)
         keys = frozenset((candidate.provider.id, candidate.key.label) for candidate in kept)
         self._withdrawn = (self._withdrawn | self._keys) - keys

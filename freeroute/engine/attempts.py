@@ -140,7 +140,7 @@ class AttemptLoop:
             return math.inf
         if course.counted + 2 > self.routing.max_attempts:
             return math.inf
-        return patience.late(call, leased, self.standing.speed(leased.candidate), self.clock.now())
+        return patience.late(call, leased, leased.trial.known.speed, self.clock.now())
 
     async def attempt(
         self, call: ChatCall, leased: Leased, course: Course, *, probe: bool = False
@@ -148,10 +148,10 @@ class AttemptLoop:
         """Make one upstream call with what was *leased*, which is ended unless the call is won."""
         candidate = leased.candidate
         span = new_span(self._rng) if course.context.trace is not None else None
-        first_event, due = patience.times(call, leased, course, self.standing.speed(candidate))
+        known = leased.trial.known
+        first_event, due = patience.times(call, leased, course, known.speed)
         terms = self._terms(call, leased, course, span, first_event, probe=probe)
-        awaited = self.standing.awaited(candidate)
-        awaited.began(leased.trial.call, due)
+        known.awaited.began(leased.trial.call, due)
         try:
             sent = await self.upstreams[candidate.provider.kind].send(call, candidate, terms)
         except BaseException as exc:
@@ -171,7 +171,7 @@ class AttemptLoop:
             self.room.stir()
             raise
         finally:
-            awaited.ended(leased.trial.call)
+            known.awaited.ended(leased.trial.call)
         ended = self.clock.now()
         noted = self._note(call, course, leased, sent, ended, span)
         if sent.sent_at is not None and sent.sent_at.mono - leased.at.mono > LAG:

@@ -137,7 +137,7 @@ class Hedging:
     def _outrun(self, leased: Leased, course: Course) -> None:
         """Say of the call that was just cancelled why, and remember that it was slow."""
         course.became(len(course.notes) - 1, _OUTRUN)
-        self._standing.speed(leased.candidate).outrun(self._clock.now().mono - leased.at.mono)
+        leased.trial.known.speed.outrun(self._clock.now().mono - leased.at.mono)
 
 
 async def _first_to_speak(racers: Sequence[_Racer]) -> _Racer | None:

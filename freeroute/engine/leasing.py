@@ -3,11 +3,11 @@
 from msgspec import Struct
 
 from freeroute.clock import Clock, Now
-from freeroute.domain.breaker import Trial
 from freeroute.domain.catalogue import Candidate
 from freeroute.domain.leases import Lease
 from freeroute.domain.selection import Choice
 from freeroute.domain.standing import Standing
+from freeroute.domain.trials import Trial
 from freeroute.domain.usage import DEFAULT_OUTPUT, Usage
 from freeroute.engine.ports import Counters, Sent
 

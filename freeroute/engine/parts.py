@@ -129,7 +129,7 @@ class Part:
     def _measure(self, usage: Usage | None, now: Now) -> None:
         leased, stream = self.won.leased, self.won.sent.stream
         tokens = usage.completion if usage is not None else 0
-        speed = self._standing.speed(leased.candidate)
+        speed = leased.trial.known.speed
         first_event = self.first_event_at.mono - leased.at.mono
         if self.won.whole:
             speed.measured_whole(leased.candidate.model, first_event, tokens, RATE_SAMPLE, now)
