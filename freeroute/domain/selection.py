@@ -110,7 +110,7 @@ def _offer(
 
 
 def _as_much_as_fits(least: Choice, bound: int, most: Demand, standing: Standing, now: Now) -> Choice:
-    """Return what asks for as much, from the *bound* of the *least* choice to *most*, as there is room for."""
+    """Return what asks for as much as there is room for, from the *bound* of the *least* on to *most*."""
     candidate = least.candidate
 
     def asking(output: int) -> Choice:
