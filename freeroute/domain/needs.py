@@ -68,10 +68,10 @@ class Tried(Struct):
     candidates may be asked for at most after they found a call too large.
     """
 
-    candidates: set[str] = set()
-    models: set[str] = set()
-    keys: set[tuple[str, str]] = set()
-    providers: set[str] = set()
+    candidates: frozenset[str] = frozenset()  # most calls need none of these: nothing is made for them
+    models: frozenset[str] = frozenset()
+    keys: frozenset[tuple[str, str]] = frozenset()
+    providers: frozenset[str] = frozenset()
     context: int = 0
     outputs: dict[str, int] = {}
 

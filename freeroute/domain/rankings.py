@@ -54,7 +54,10 @@ class Able:
             self._spared, self._known = frozenset(), before
 
     def _has_any(self) -> bool:
-        return next(filter(self._admits, self._ranking.roomiest), None) is not None
+        for entry in self._ranking.roomiest:  # noqa: SIM110 - nearly always the first is, and any() costs more
+            if self._admits(entry):
+                return True
+        return False
 
     def __bool__(self) -> bool:
         """Say whether there is any."""
@@ -82,7 +85,7 @@ class Able:
 
     def _listed(self) -> list[tuple[int, Candidate]]:
         if self._all is None:
-            self._all = list(self)
+            self._all = list(iter(self))  # of the whole, list() would ask how long it is
         return self._all
 
     def _admits(self, entry: tuple[int, Candidate]) -> bool:

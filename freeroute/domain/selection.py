@@ -62,7 +62,9 @@ def choose(
     for group, candidate in walk:
         if not is_new and tried.covers(candidate, standing):
             continue
-        choice = _offer(candidate, group, need, standing, tried, now)
+        choice = choice_of(candidate, demand_at(candidate, need, standing, tried), group)
+        if need.clamp:
+            choice = _unclamped(choice, need, standing, tried, now)
         obstacle = standing.obstacle(candidate, choice.charges, now)
         if obstacle is None:
             return choice
@@ -98,25 +100,17 @@ def demand_at(candidate: Candidate, need: Need, standing: Standing, tried: Tried
     return demand
 
 
-def _offer(
-    candidate: Candidate, group: int, need: Need, standing: Standing, tried: Tried, now: Now
-) -> Choice:
-    """Return *candidate* asked for as much as it may be and has room for, or else for the least."""
-    least = choice_of(candidate, demand_at(candidate, need, standing, tried), group)
-    if not need.clamp or least.max_output is None or standing.shortage(least.charges, now):
+def _unclamped(least: Choice, need: Need, standing: Standing, tried: Tried, now: Now) -> Choice:
+    """Return the candidate of *least* asked for as much as it may be and has room for, or else *least*."""
+    if least.max_output is None or standing.shortage(least.charges, now):
         return least
-    most = demand_at(candidate, structs.replace(need, clamp=False), standing, tried)
-    return _as_much_as_fits(least, least.max_output, most, standing, now)
-
-
-def _as_much_as_fits(least: Choice, bound: int, most: Demand, standing: Standing, now: Now) -> Choice:
-    """Return what asks for as much, from the *bound* of the *least* choice to *most*, as there is room for."""
     candidate = least.candidate
+    most = demand_at(candidate, structs.replace(need, clamp=False), standing, tried)
 
     def asking(output: int) -> Choice:
         return choice_of(candidate, Demand(most.prompt, output), least.group)
 
-    outputs = range(bound, (output_bound(candidate, most) or 0) + 1)
+    outputs = range(least.max_output, (output_bound(candidate, most) or 0) + 1)
     over = bisect_left(
         outputs, True, key=lambda output: standing.shortage(asking(output).charges, now) is not None
     )

@@ -173,8 +173,10 @@ def _counted(text: bytes) -> Sequence[int]:
     """Return how often each kind of character occurs in *text*: a few passes over ever less of it."""
     marked = text.translate(_CLASSES, _COMMON)
     count = marked.count
-    capitals, digits, ends, marks = count(b"A"), count(b"0"), count(b"n"), count(b"p")
-    single, pairs = count(b"s"), text.count(b"  ")
+    capitals, marks, single, pairs = count(b"A"), count(b"p"), count(b"s"), text.count(b"  ")
+    digits = ends = 0
+    if capitals + marks + single < len(marked):  # a short text often has nothing else
+        digits, ends = count(b"0"), count(b"n")
     if pairs:
         wide = (_RUN - _LEFT_OF_BLANKS) * text.count(_BLANKS)
         pairs -= wide // 2

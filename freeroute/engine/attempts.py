@@ -302,7 +302,7 @@ class AttemptLoop:
         if verdict is Next.STOP:
             raise refused_by_upstream(outcome, course)
         if verdict is Next.KEY:
-            tried.keys.add((candidate.provider.id, candidate.key.label))
+            tried.keys |= {(candidate.provider.id, candidate.key.label)}
         elif verdict is Next.PROVIDER:
             self._second_opinion(outcome, candidate, course)
         elif verdict is Next.ROOMIER:
@@ -320,10 +320,10 @@ class AttemptLoop:
         elif outcome.kind is Kind.NONCONFORMING:
             self._another_try(outcome, candidate, course)
         elif outcome.kind is Kind.UNREACHABLE:
-            tried.providers.add(candidate.provider.id)
+            tried.providers |= {candidate.provider.id}
         elif blamed(outcome) is Blame.PROVIDER or outcome.kind is Kind.DIVERGED:
-            tried.models.add(candidate.name)
-        tried.candidates.add(candidate.id)
+            tried.models |= {candidate.name}
+        tried.candidates |= {candidate.id}
         return None
 
     def _second_opinion(self, outcome: Outcome, candidate: Candidate, course: Course) -> None:
@@ -331,14 +331,14 @@ class AttemptLoop:
         if course.rejected is not None:
             raise refused_by_upstream(outcome, course)
         course.rejected = outcome
-        course.tried.providers.add(candidate.provider.id)
+        course.tried.providers |= {candidate.provider.id}
 
     def _another_try(self, outcome: Outcome, candidate: Candidate, course: Course) -> None:
         """Let one other model fit the schema; raises once a second one did not."""
         if course.misfit is not None:
             raise misfitted(outcome, course)
         course.misfit = outcome
-        course.tried.models.add(candidate.name)
+        course.tried.models |= {candidate.name}
 
 
 def _grounds(need: Need, fit: Able) -> Grounds:

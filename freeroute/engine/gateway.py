@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from msgspec import structs
@@ -251,21 +252,22 @@ class Gateway:
         overhead = course.overhead(now)
         course.headers = headers.told(course, won.leased.candidate, overhead)
         told = course.headers | self.admission.told(course.context.client, now)
-
-        async def done(serving: Serving, left: Outcome | None) -> None:
-            self.in_flight -= 1
-            if lease is not None:
-                await self.admission.settle(lease, serving.usage, self.clock.now())
-            self.loop.room.stir()
-            if serving.continued and course.conversation is not None:
-                teller = serving.teller.won.leased.candidate
-                self.affinity.remember(course.conversation, teller.id, self.clock.now())
-            self._accounting.record(course, ending_of(serving, course, overhead, left))
-
-        part = self._part(won, course, now)
+        part, done = self._part(won, course, now), partial(self._done, course, lease, overhead)
         if course.transcript is None:
             return Serving(part, told, done, continuation)
         return Overheard(course.transcript, part, told, done, continuation)
+
+    async def _done(
+        self, course: Course, lease: Lease | None, overhead: float, serving: Serving, left: Outcome | None
+    ) -> None:
+        self.in_flight -= 1
+        if lease is not None:
+            await self.admission.settle(lease, serving.usage, self.clock.now())
+        self.loop.room.stir()
+        if serving.continued and course.conversation is not None:
+            teller = serving.teller.won.leased.candidate
+            self.affinity.remember(course.conversation, teller.id, self.clock.now())
+        self._accounting.record(course, ending_of(serving, course, overhead, left))
 
     # --- looking and steering ----------------------------------------------------------------------
 

@@ -147,7 +147,7 @@ class Talk(Struct):
     begins_answer: bool
     texts: list[str] = []
     images: int = 0
-    needs: set[str] = set()
+    needs: frozenset[str] = frozenset()
     remote_images: bool = False
     has_assistant: bool = False
 
@@ -369,14 +369,14 @@ def _read_parts(talk: Talk, parts: list[Part], where: str) -> None:
                 talk.texts.append(part.refusal)
             case Image():
                 talk.images += 1
-                talk.needs.add("images")
+                talk.needs |= {"images"}
                 talk.remote_images |= _is_remote(part.image_url.url, f"{where}[{index}].image_url.url")
             case Audio():
-                talk.needs.add("audio")
+                talk.needs |= {"audio"}
             case Video():
-                talk.needs.add("video")
+                talk.needs |= {"video"}
             case File():
-                talk.needs.add("files")
+                talk.needs |= {"files"}
 
 
 # Both alphabets and wrapped lines: providers differ in how strictly they read them.

@@ -43,7 +43,7 @@ def test_what_was_tried_is_not_chosen_again():
     assert left(models={"a/x"}) == {"a/y#k1", "a/y#k2", "b/m#k1"}
     assert left(providers={"a"}) == {"b/m#k1"}
     assert left(context=1000) == {"a/y#k1", "a/y#k2", "b/m#k1"}
-    assert isinstance(world.choose(need, Tried(providers={"a", "b"})), Refusal)
+    assert isinstance(world.choose(need, Tried(providers=frozenset({"a", "b"}))), Refusal)
     assert len(a) == 4
 
 

@@ -36,7 +36,7 @@ class Place:
         self.clock = ManualClock()
 
     def wish(self, prompt: int, output: int | None = None, *, until=1e9, out=(), clamp=False, outputs=None):
-        tried = Tried(candidates=set(out), outputs=outputs or {})
+        tried = Tried(candidates=frozenset(out), outputs=outputs or {})
         need = Need(
             targets=(Target("free", "free", self.candidates),), demand=Demand(prompt, output), clamp=clamp
         )

@@ -158,7 +158,7 @@ def test_models_that_only_write_json_come_after_those_that_know_schemas():
     }
     assert first["json_object"].candidate.model.id == "plain"
     assert first["json_schema"].candidate.model.id == "native"
-    kept = {"b/native#k1"}
+    kept = frozenset({"b/native#k1"})
     fallback = world.choose(
         world.need("free-smart", capabilities=frozenset({"json_schema"})), Tried(candidates=kept)
     )
