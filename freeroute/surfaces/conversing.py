@@ -174,10 +174,8 @@ class Conversations:
                     asked = understand(request, body)
                 else:
                     asked = await understood(understand, request, body)
-                if isinstance(asked, Known):
-                    self.gateway.model(asked.model, request.caller.client)
-                elif not isinstance(asked, Asked):
-                    asked = await asked
+                if not isinstance(asked, Asked):
+                    asked = await self._looked_up(asked, request)
             except ApiError as error:
                 self.gateway.refuse(context, "", error)
                 raise
@@ -187,6 +185,13 @@ class Conversations:
                 await request.reply(200, asked.body)
 
         return answer
+
+    async def _looked_up(self, asked: Known | Awaitable[Asked], request: Request) -> Asked | Known:
+        """Return what is asked once it is looked up; raises ApiError for a model that its client has not."""
+        if not isinstance(asked, Known):
+            return await asked
+        self.gateway.model(asked.model, request.caller.client)
+        return asked
 
     def refused(self, surface: str) -> Callable[[Request, ApiError], None]:
         """Return what records the requests to *surface* that the guard turned away."""
@@ -246,7 +251,9 @@ class Conversations:
             await request.end(fault + telling.end())
         elif served is not None and served.body is not None:
             kind = JSON if served.content_type is None else served.content_type.encode("latin-1")
-            await request.reply(200, await _whole(asked, served.body), served.headers, content_type=kind)
+            body = served.body
+            told = telling.whole(body) if len(body) <= _AT_ONCE else await _whole(asked, body)
+            await request.reply(200, told, served.headers, content_type=kind)
 
 
 async def understood(understand: Callable[[Request, bytes], T], request: Request, body: bytes) -> T:
@@ -257,11 +264,11 @@ async def understood(understand: Callable[[Request, bytes], T], request: Request
 
 
 async def _whole(asked: Asked, body: bytes) -> bytes:
-    """Return the answer *body* as it is told: many vectors on a thread, as numbers take their time.
+    """Return the long answer *body* as it is told: many vectors on a thread, as numbers take their time.
 
     A chat is told at once, as some keep what they tell.
     """
-    if len(body) <= _AT_ONCE or asked.call.task.is_text:
+    if asked.call.task.is_text:
         return asked.telling.whole(body)
     return await asyncio.to_thread(asked.telling.whole, body)
 

@@ -4,7 +4,7 @@ import asyncio
 import re
 import secrets
 import traceback
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeGuard
 from urllib.parse import parse_qs
@@ -163,7 +163,7 @@ class Request:
         Who asks is known once it is admitted, and *received* the instant at which that is looked at.
         """
         self.scope = scope
-        self.receive = receive
+        self.receive: Callable[[], Coroutine[Any, Any, _Received]] = receive  # type: ignore[assignment]
         self._send = send
         self.method: str = scope["method"]  # type: ignore[typeddict-item]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])

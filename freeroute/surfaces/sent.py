@@ -14,6 +14,7 @@ DASHBOARD = "x-freeroute-dashboard"
 
 # Anthropic's, Azure's and Google's.
 _OTHER_KEYS = (b"x-api-key", b"api-key", b"x-goog-api-key")
+_HOLDING_KEYS = frozenset(_OTHER_KEYS)
 # Cookies do not tell ports apart: with its port in the name, each gateway of a computer has its own.
 _PORT = re.compile(rb".*:(\d{1,5})", re.DOTALL)
 # Bearer strings name queues only under a key that dies with the process.
@@ -29,8 +30,10 @@ def bearer(headers: Headers) -> str | None:
 
 def other_keys(headers: Headers) -> list[str]:
     """Return the keys in the other headers that may hold one."""
-    sent = [headers[name].strip() for name in _OTHER_KEYS if name in headers]
-    return [key.decode("utf-8", "surrogateescape") for key in sent if key] if sent else []
+    if _HOLDING_KEYS.isdisjoint(headers):
+        return []
+    sent = [headers.get(name, b"").strip() for name in _OTHER_KEYS]
+    return [key.decode("utf-8", "surrogateescape") for key in sent if key]
 
 
 def from_dashboard(headers: Headers) -> bool:

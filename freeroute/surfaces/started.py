@@ -1,8 +1,8 @@
 """Work that is begun at once, so that a task or a timer is made only for what has to wait."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
-from typing import Any, Generic, TypeVar, cast
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -14,23 +14,19 @@ class Started(Generic[T]):
     where the work waits first.
     """
 
-    __slots__ = ("_awaited", "_result", "_steps", "is_over")
+    __slots__ = ("_awaited", "_work", "is_over", "result")
 
-    def __init__(self, work: Awaitable[T]) -> None:
+    result: T
+    """What came of it, once it is over."""
+
+    def __init__(self, work: Coroutine[Any, Any, T]) -> None:
         """Begin *work*; raises what it raises."""
-        self._steps = work.__await__()
-        self._awaited: Any = None
-        self._result: T | None = None
+        self._work = work
         self.is_over = False
         try:
-            self._awaited = next(self._steps)
+            self._awaited = work.send(None)
         except StopIteration as end:
-            self._result, self.is_over = end.value, True
-
-    @property
-    def result(self) -> T:
-        """Return what came of it, once it is over."""
-        return cast("T", self._result)
+            self.result, self.is_over = end.value, True
 
     def __await__(self) -> Generator[Any, Any, T]:
         """Do the rest."""
@@ -38,16 +34,16 @@ class Started(Generic[T]):
             try:
                 yield self._awaited
             except BaseException as error:  # a cancellation is the work's to know of
-                self._go(self._steps.throw, error)
+                self._go(self._work.throw, error)
             else:
-                self._go(self._steps.__next__)
+                self._go(self._work.send, None)
         return self.result
 
-    def _go(self, step: Callable[..., Any], *given: Any) -> None:
+    def _go(self, step: Callable[[Any], Any], given: Any) -> None:
         try:
-            self._awaited = step(*given)
+            self._awaited = step(given)
         except StopIteration as end:
-            self._result, self.is_over = end.value, True
+            self.result, self.is_over = end.value, True
 
 
 async def to_the_end(work: Started[None]) -> None:
