@@ -19,6 +19,8 @@ from freeroute.upstreams.rates import facts_of
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
 from freeroute.upstreams.verdicts import judge_inside, judge_response
 
+_CHAT = Task.CHAT  # a member of an enum is looked up at length
+
 Read = Callable[[Exchange, str], Awaitable[Sent]]
 """Reads an answer of 2xx, of the content type that it is told, until it is served or judged."""
 
@@ -80,10 +82,11 @@ class Exchanges:
             if exchange is not None and (sent is None or sent.stream is None):
                 exchange.abort()
         if exchange is not None:
-            exchange.answer_by = math.inf  # it is there: what bounds a stream now is silence, and the total
-            sent.sent_at = began.later(exchange.sent_in)
+            if sent.stream is not None:
+                exchange.answer_by = math.inf  # it has begun: what bounds it now is silence, and the total
+            sent.sent_at = began.later(exchange.sent_in) if exchange.sent_in else began
         sent.head_at, sent.facts = head_at, facts
-        if task is not Task.CHAT:
+        if task is not _CHAT:
             sent.outcome = _of_path(sent.outcome)
         return sent
 
