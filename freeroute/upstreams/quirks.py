@@ -78,7 +78,7 @@ def adapted(call: ChatCall, candidate: Candidate, terms: Terms) -> tuple[dict[st
         structured.instruct(fields, call.schema)
     dropped = _leave_out(fields, terms.without) if terms.without else []
     _set_stream(fields, call, quirks, terms)
-    given = call.begun if candidate.prefill != "none" else ""
+    given = call.begun if call.begun and candidate.prefill != "none" else ""
     _bound_output(fields, call, quirks, terms, given)
     if "reasoning_effort" in fields and (efforts := by_pattern(candidate.model.id, quirks.efforts)):
         dropped += _set(fields, "reasoning_effort", _nearest(fields["reasoning_effort"], efforts))
