@@ -82,6 +82,19 @@ def tokens_in(text_bytes: int) -> int:
     return round(text_bytes / BYTES_PER_TOKEN + 0.5)
 
 
+def is_common(told: Usage, text_bytes: int) -> bool:
+    """Say whether *told* can be true of an answer of *text_bytes* whatever else is known: nearly all can.
+
+    Its bounds are the least of those that `believed` sets.
+    """
+    return (
+        0 < told.prompt <= BEYOND_SIGHT
+        and -(-text_bytes // LONGEST_TOKEN) <= told.completion <= BESIDE_TEXT
+        and told.cached <= told.prompt
+        and told.reasoning <= told.completion
+    )
+
+
 def believed(told: Usage, prompt: int, text_bytes: int, *, thinks: bool = False) -> Usage:
     """Return *told* itself if it can be true of about *prompt* tokens and an answer of *text_bytes*.
 
@@ -89,6 +102,8 @@ def believed(told: Usage, prompt: int, text_bytes: int, *, thinks: bool = False)
     and more thoughts than the output has are left out. A model that *thinks* may hide thoughts, and tell of
     none.
     """
+    if is_common(told, text_bytes):
+        return told
     told = _without_impossible_parts(told)
     output = tokens_in(text_bytes) if text_bytes else 0
     least = -(-text_bytes // LONGEST_TOKEN)

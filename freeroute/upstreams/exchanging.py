@@ -19,6 +19,8 @@ from freeroute.upstreams.rates import facts_of
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
 from freeroute.upstreams.verdicts import judge_inside, judge_response
 
+_CHAT = Task.CHAT  # a member of an enum is looked up at length
+
 Read = Callable[[Exchange, str], Awaitable[Sent]]
 """Reads an answer of 2xx, of the content type that it is told, until it is served or judged."""
 
@@ -56,6 +58,7 @@ class Exchanges:
         began = self._clock.now()
         exchange: Exchange | None = None
         sent: Sent | None = None
+        status: int | None = None
         head_at: Now | None = None
         facts: tuple[RateFact, ...] = ()
         try:
@@ -63,27 +66,27 @@ class Exchanges:
                 "POST", url, headers, body, _deadlines(terms), dispatch=terms.dispatch
             )
             head_at = self._clock.now()
-            meaning = candidate.provider.rate_headers
-            facts = facts_of(exchange.status, exchange.headers, b"", meaning, head_at)
-            if 200 <= exchange.status < 300:
-                told_as = content_type(exchange.headers)
+            status, head, meaning = exchange.status, exchange.headers, candidate.provider.rate_headers
+            if 200 <= status < 300:
+                facts = facts_of(status, head, b"", meaning, head_at)
+                told_as = content_type(head)
                 sent = _page(exchange) if "html" in told_as else await read(exchange, told_as)
             else:
                 told = await error_body(exchange)
                 now = self._clock.now()
-                facts = facts_of(exchange.status, exchange.headers, told, meaning, now)
+                facts = facts_of(status, head, told, meaning, now)
                 sent = Sent(_refused(exchange, told, candidate, now))
         except TransportError as exc:
-            status = exchange.status if exchange is not None else None
             sent = Sent(before_answer(exc, status, unsent=terms.dispatch.unsent))
         finally:
             if exchange is not None and (sent is None or sent.stream is None):
                 exchange.abort()
         if exchange is not None:
-            exchange.answer_by = math.inf  # it is there: what bounds a stream now is silence, and the total
-            sent.sent_at = began.later(exchange.sent_in)
+            if sent.stream is not None:
+                exchange.answer_by = math.inf  # it has begun: what bounds it now is silence, and the total
+            sent.sent_at = began.later(exchange.sent_in) if exchange.sent_in else began
         sent.head_at, sent.facts = head_at, facts
-        if task is not Task.CHAT:
+        if task is not _CHAT:
             sent.outcome = _of_path(sent.outcome)
         return sent
 
@@ -110,11 +113,13 @@ def _of_path(outcome: Outcome) -> Outcome:
 def _deadlines(terms: Terms) -> Deadlines:
     # Silence before the first event is bounded by first_event as a whole, silence between events by the
     # stream itself: the transport's own bound is only the longer of the two.
-    first, between = terms.first_event, terms.between_events
+    first = idle = terms.first_event
+    if terms.between_events > first:
+        idle = terms.between_events
     return Deadlines(
         connect=terms.connect,
         first_byte=first,
-        idle=max(first, between),
+        idle=idle,
         total=terms.total,
         answer=first,
     )

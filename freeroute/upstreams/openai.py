@@ -13,7 +13,7 @@ from freeroute.clock import Clock
 from freeroute.domain.catalogue import Candidate, Provider
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.tasks import Task
-from freeroute.domain.usage import Usage
+from freeroute.domain.usage import Usage, believed, is_common
 from freeroute.engine.ports import Answer, Sent, Terms, Upstream
 from freeroute.upstreams.bodies import ANSWER_LIMIT, whole_body
 from freeroute.upstreams.completions import CompletionsShape
@@ -31,16 +31,19 @@ from freeroute.upstreams.tasks import TaskUpstream
 from freeroute.upstreams.templates import Templates
 from freeroute.upstreams.transport import Exchange, Transport
 from freeroute.upstreams.unmet import Lacking, insisted_on, may_lack, not_taken, unmet
-from freeroute.upstreams.wholes import failure_in, finished, told_plainly, usage_of_whole
+from freeroute.upstreams.wholes import failure_in, finished, usage_of_whole
 from freeroute.upstreams.writing import habits_of
 from freeroute.wire.answers import Piece, chunk_of, inspect, usage_of, with_usage
 from freeroute.wire.chat import ChatCall
 from freeroute.wire.finishes import SILENT_FINISHES
 from freeroute.wire.mending import Mender
 from freeroute.wire.sse import SseParser
+from freeroute.wire.strict import Plain, plain_text
 
 Headers = Sequence[tuple[bytes, bytes]]
 COMPLETIONS = CompletionsShape()
+_CHAT = Task.CHAT  # what nearly every call is; a member of an enum is looked up at length
+_SERVED = Outcome(Kind.SERVED, 200)  # and how nearly every one ends
 
 
 def build(transport: Transport, clock: Clock) -> Upstream:
@@ -113,7 +116,7 @@ class OpenAiUpstream:
 
     async def send(self, call: ChatCall, candidate: Candidate, terms: Terms) -> Sent:
         """Make the call; every failure is an outcome. Cancelling it closes the connection."""
-        if call.task is Task.CHAT:
+        if call.task is _CHAT:
             shape = self._shape
         elif call.task is Task.COMPLETIONS:
             shape = COMPLETIONS
@@ -159,7 +162,7 @@ def _ready(call: ChatCall, candidate: Candidate, terms: Terms, shape: Shape) -> 
     """Return what goes up, or why nothing does."""
     try:
         ready = shape.outgoing(call, candidate, terms)
-        lost = insisted_on(call, ready.dropped)
+        lost = insisted_on(call, ready.dropped) if ready.dropped else None
     except RecursionError:
         return Outcome(Kind.REJECTED, detail="nested too deeply", counted=False)
     except NotTaken as exc:
@@ -221,10 +224,15 @@ class _Reading:
             return None
         if (quirks.think_tags or quirks.text_tools) and self._repairs.reads_text:
             return None
-        plain = told_plainly(body, self._prompt, thinks=self._thinks())
-        if plain is None:
+        plain = plain_text(body)
+        if plain is None or not self._believes(plain):
             return None
         return self._served(exchange, answer=Answer(body, plain.usage, plain.finish))
+
+    def _believes(self, plain: Plain) -> bool:
+        """Say whether what *plain* tells of its tokens can be true."""
+        told, size = plain.usage, plain.size
+        return is_common(told, size) or believed(told, self._prompt, size, thinks=self._thinks()) is told
 
     def _inside(self, exchange: Exchange, error: Any) -> Outcome:
         return self._upstream.judged(error, exchange, self._candidate)
@@ -278,7 +286,8 @@ class _Reading:
     def _served(
         self, exchange: Exchange, *, answer: Answer | None = None, stream: ChatStream | None = None
     ) -> Sent:
-        return Sent(Outcome(Kind.SERVED, exchange.status), answer=answer, stream=stream)
+        status = exchange.status
+        return Sent(_SERVED if status == 200 else Outcome(Kind.SERVED, status), answer, stream)
 
     def _whole(self, exchange: Exchange, body: bytes) -> Sent:
         body, piece = read_whole(body)

@@ -78,14 +78,15 @@ def adapted(call: ChatCall, candidate: Candidate, terms: Terms) -> tuple[dict[st
         structured.instruct(fields, call.schema)
     dropped = _leave_out(fields, terms.without) if terms.without else []
     _set_stream(fields, call, quirks, terms)
-    given = call.begun if candidate.prefill != "none" else ""
-    _bound_output(fields, call, quirks, terms, said=tokens_in(len(given.encode())) if given else 0)
+    given = call.begun if call.begun and candidate.prefill != "none" else ""
+    _bound_output(fields, call, quirks, terms, given)
     if "reasoning_effort" in fields and (efforts := by_pattern(candidate.model.id, quirks.efforts)):
         dropped += _set(fields, "reasoning_effort", _nearest(fields["reasoning_effort"], efforts))
     if quirks.drops or quirks.clamps or quirks.renames or quirks.accepts is not None:
         dropped += _adapt(fields, quirks)
-    if "messages" in fields:
-        fields["messages"], lost = _messages(fields["messages"], quirks, terms.without)
+    messages = fields.get("messages")
+    if messages is not None and (changes := _changes(bytes(messages), quirks, terms.without)):
+        fields["messages"], lost = _changed(messages, changes)
         dropped += lost
     if given:
         _begin_answer(fields, given, candidate.prefill)
@@ -122,21 +123,24 @@ def _set_stream(fields: dict[str, Raw], call: ChatCall, quirks: Quirks, terms: T
         fields["stream_options"] = Raw(_encode({**others, "include_usage": _TRUE})) if others else _ASK_USAGE
 
 
-def _bound_output(fields: dict[str, Raw], call: ChatCall, quirks: Quirks, terms: Terms, *, said: int) -> None:
-    """Send the output bound, less the tokens that were *said* already, under the name the provider reads."""
-    written = [name for name in _BOUNDS if name in fields]
-    bound = terms.max_output if terms.max_output is not None else call.demand.max_output
+def _bound_output(fields: dict[str, Raw], call: ChatCall, quirks: Quirks, terms: Terms, given: str) -> None:
+    """Send the output bound, less what is *given* of the answer, under the name the provider reads."""
+    bound = terms.max_output
+    if bound is None:
+        bound = call.demand.max_output
     if bound is None:
         bound = quirks.default_max_tokens
     if bound is None:
         return
-    bound = max(bound - said, 1)
-    if quirks.output_field == "both":
-        names = written or ["max_tokens"]
-    else:
+    if given:
+        bound -= tokens_in(len(given.encode()))
+    if bound < 1:
+        bound = 1
+    names = [name for name in _BOUNDS if name in fields] or ["max_tokens"]
+    if quirks.output_field != "both":
+        for name in _BOUNDS:
+            fields.pop(name, None)
         names = [quirks.output_field]
-        for name in written:
-            del fields[name]
     for name in names:
         if name not in terms.without:
             fields[name] = Raw(b"%d" % bound)
@@ -191,20 +195,14 @@ def _clamped(raw: Raw, low: float, high: float) -> Raw:
     return Raw(_encode(int(bound) if bound == int(bound) else bound))
 
 
-def _messages(raw: Raw, quirks: Quirks, without: frozenset[str]) -> tuple[Raw, list[str]]:
-    """Return the messages with what the provider does not take changed, and which members are lost.
+Change = Callable[[dict[str, Raw]], bool]
 
-    They are untouched if there is nothing.
-    """
-    changes = _changes(bytes(raw), quirks, without)
-    if not changes:
-        return raw, []
+
+def _changed(raw: Raw, changes: Sequence[tuple[Change, str]]) -> tuple[Raw, list[str]]:
+    """Return the messages with *changes* made where they apply, and which members are lost."""
     messages = _MESSAGES.decode(raw)
     made = [lost for change, lost in changes if sum([change(message) for message in messages])]
     return Raw(_encode(messages)) if made else raw, [lost for lost in made if lost]
-
-
-Change = Callable[[dict[str, Raw]], bool]
 
 
 def _changes(text: bytes, quirks: Quirks, without: frozenset[str]) -> list[tuple[Change, str]]:

@@ -11,7 +11,7 @@ from freeroute.wire.chat import ChatCall
 
 def may_lack(call: ChatCall) -> bool:
     """Say whether *call* asks for ``n`` or ``logprobs``."""
-    return not call.features.isdisjoint(("n", "logprobs"))
+    return bool(call.features) and not call.features.isdisjoint(("n", "logprobs"))
 
 
 def unmet(call: ChatCall, body: bytes) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from freeroute.wire.answers import (
     usage_of,
     with_finish,
 )
-from freeroute.wire.strict import Plain, inspect_whole, plain_text
+from freeroute.wire.strict import inspect_whole
 
 
 def failure_in(
@@ -59,14 +59,6 @@ def usage_of_whole(piece: Piece, prompt: int, *, thinks: bool) -> Usage:
     """
     told, size = usage_of(usage_in(piece)), text_size(piece)
     return estimated_usage(prompt, size) if told is None else believed(told, prompt, size, thinks=thinks)
-
-
-def told_plainly(body: bytes, prompt: int, *, thinks: bool) -> Plain | None:
-    """Return what *body* says if it is plain text in OpenAI's form, and its usage can be true."""
-    plain = plain_text(body)
-    if plain is None or believed(plain.usage, prompt, plain.size, thinks=thinks) is not plain.usage:
-        return None
-    return plain
 
 
 def finished(body: bytes, piece: Piece, usage: Usage, bound: int | None) -> tuple[bytes, Piece]:
