@@ -20,6 +20,7 @@ from structlog.typing import FilteringBoundLogger, Processor
 from freeroute.clock import wall
 from freeroute.domain.outcome import Kind
 from freeroute.domain.receipt import NOBODY, AttemptNote, Receipt
+from freeroute.observe.stderr import STDERR
 from freeroute.wire.text import printable
 
 Event = MutableMapping[str, Any]
@@ -121,7 +122,7 @@ def set_up(form: str, level: str, secrets: Iterable[str] = ()) -> Scrub:
     structlog.configure(
         processors=[line],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda *_: _Stderr(),
+        logger_factory=lambda *_: STDERR,
         cache_logger_on_first_use=False,
     )
     _adopt_libraries(line)
@@ -130,7 +131,7 @@ def set_up(form: str, level: str, secrets: Iterable[str] = ()) -> Scrub:
 
 def _adopt_libraries(line: Processor) -> None:
     """Let what libraries log come out in the same form: their warnings and errors, not their chatter."""
-    handler = logging.StreamHandler(cast("TextIO", _Stderr()))
+    handler = logging.StreamHandler(cast("TextIO", STDERR))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, line]
@@ -147,26 +148,6 @@ def _adopt_libraries(line: Processor) -> None:
 
 def _wants_colours() -> bool:
     return sys.stderr is not None and sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-
-
-class _Stderr:
-    """Standard error as it is at each moment. A reader that hung up must not cost a caller the answer."""
-
-    def write(self, text: str) -> int:
-        # A line of standard error leaves at once, whatever it is connected to.
-        try:  # noqa: SIM105 - to suppress costs as much as to write
-            sys.stderr.write(text)
-        except (OSError, ValueError, AttributeError):
-            pass
-        return len(text)
-
-    def flush(self) -> None:
-        """Hold nothing back."""
-
-    def msg(self, line: str) -> None:
-        self.write(line + "\n")
-
-    debug = info = warning = error = critical = msg
 
 
 class _Line(ABC):
@@ -273,7 +254,6 @@ class RequestLog:
         self._log: FilteringBoundLogger | None = None
         self._processors: Sequence[Processor] = ()
         self._line: _Line | None = None
-        self._out = _Stderr()
 
     def saw(self, receipt: Receipt) -> None:
         """Take note of a finished request."""
@@ -289,7 +269,7 @@ class RequestLog:
         line = self._line
         # As the only step: structlog would add nothing to it.
         if line is not None and self._processors[0] is line:
-            self._out.msg(line.of_request(_LEVELS[level], receipt))
+            STDERR.msg(line.of_request(_LEVELS[level], receipt))
         else:
             log.log(level, _REQUEST, **_line(receipt))
 
