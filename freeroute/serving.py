@@ -5,7 +5,7 @@ import gc
 import os
 import socket
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -19,6 +19,7 @@ from freeroute.domain.clients import Client
 from freeroute.errors import ConfigError
 from freeroute.lifecycle import AnnounceLocal, application
 from freeroute.observe.logs import set_up
+from freeroute.observe.stderr import STDERR
 from freeroute.stores.state_dir import StateDir
 
 # How long streams may go on after SIGTERM, in seconds.
@@ -121,6 +122,12 @@ def _run(app: App, listening: socket.socket, admin_key: str, on_local: AnnounceL
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             app.gateway.draining = True
             super().handle_exit(sig, frame)
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            # Inside: at its end the signal is raised again, and ends the process where it stands.
+            with super().capture_signals(), STDERR.together():
+                yield
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             app.feed.close()  # who watches has no answer to wait for

@@ -20,6 +20,7 @@ from structlog.typing import FilteringBoundLogger, Processor
 from freeroute.clock import wall
 from freeroute.domain.outcome import Kind
 from freeroute.domain.receipt import NOBODY, AttemptNote, Receipt
+from freeroute.observe.stderr import STDERR
 from freeroute.wire.text import printable
 
 Event = MutableMapping[str, Any]
@@ -36,10 +37,12 @@ _KEY_LIKE = (
     r"|(?<=key=)[^\s&\"']{6,}|(?<=token=)[^\s&\"']{6,}"
 )
 # What is in every text that has something like a key in it: most texts are not looked at any further. Each
-# begins with a character that is rare, and looks back from there: the rest is passed over at once.
+# begins with a character that is rare, and looks back from there, at one character first: the rest is passed
+# over at once.
 _BEGUN = "|".join(f"(?<={begin}.)" for begin in _ISSUED)
+_BEGUN = f"(?<=[{''.join({begin[-1] for begin in _ISSUED})}].)(?:{_BEGUN})"
 _SIGNS_OF_KEYS = (
-    *(f"-(?:{_BEGUN})", f"_(?:{_BEGUN})", "z(?<=AIz)a", "J(?<=eyJ)"),
+    *(f"-{_BEGUN}", f"_{_BEGUN}", "z(?<=AIz)a", "J(?<=eyJ)"),
     *(" (?<=earer )", "=(?:(?<=key=)|(?<=token=))"),
 )
 HIDDEN = "[redacted]"
@@ -121,7 +124,7 @@ def set_up(form: str, level: str, secrets: Iterable[str] = ()) -> Scrub:
     structlog.configure(
         processors=[line],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda *_: _Stderr(),
+        logger_factory=lambda *_: STDERR,
         cache_logger_on_first_use=False,
     )
     _adopt_libraries(line)
@@ -130,7 +133,7 @@ def set_up(form: str, level: str, secrets: Iterable[str] = ()) -> Scrub:
 
 def _adopt_libraries(line: Processor) -> None:
     """Let what libraries log come out in the same form: their warnings and errors, not their chatter."""
-    handler = logging.StreamHandler(cast("TextIO", _Stderr()))
+    handler = logging.StreamHandler(cast("TextIO", STDERR))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, line]
@@ -149,26 +152,6 @@ def _wants_colours() -> bool:
     return sys.stderr is not None and sys.stderr.isatty() and not os.environ.get("NO_COLOR")
 
 
-class _Stderr:
-    """Standard error as it is at each moment. A reader that hung up must not cost a caller the answer."""
-
-    def write(self, text: str) -> int:
-        # A line of standard error leaves at once, whatever it is connected to.
-        try:  # noqa: SIM105 - to suppress costs as much as to write
-            sys.stderr.write(text)
-        except (OSError, ValueError, AttributeError):
-            pass
-        return len(text)
-
-    def flush(self) -> None:
-        """Hold nothing back."""
-
-    def msg(self, line: str) -> None:
-        self.write(line + "\n")
-
-    debug = info = warning = error = critical = msg
-
-
 class _Line(ABC):
     """The one step from an event to its line; *method* is its level."""
 
@@ -183,6 +166,10 @@ class _Line(ABC):
     def of_request(self, level: str, receipt: Receipt) -> str:
         """Return the line of a finished request."""
         return self._written(level, {"event": _REQUEST, **_line(receipt)})
+
+    def of_good_request(self, receipt: Receipt) -> str:
+        """Return the line of a finished request that went well."""
+        return self.of_request(_INFO, receipt)
 
     @abstractmethod
     def _written(self, level: str, event: Event) -> str:
@@ -206,27 +193,27 @@ class _TextLine(_Line):
             line = f"{colour}{line}\x1b[0m"
         return "\n".join([line, *below]) if below else line
 
-    def of_request(self, level: str, receipt: Receipt) -> str:
-        """Return the line of a finished request; that of one that went well is filled in without an event."""
+    def of_good_request(self, receipt: Receipt) -> str:
+        """Return the line of a finished request that went well: it is filled in, without an event."""
         usage = receipt.usage
-        if usage is None or not _went_well(receipt):
-            return super().of_request(level, receipt)
+        if usage is None:
+            return super().of_good_request(receipt)
         names = (receipt.status, receipt.asked, receipt.provider, receipt.model, receipt.client)
-        begin, end = self._scrub.alike.get(names) or self._alike(names, level, receipt)
+        begin, end = self._scrub.alike.get(names) or self._alike(names, receipt)
         first = receipt.first_event if receipt.stream else None
-        shown = f" first_ms={_milliseconds(first)}" if first is not None else ""
+        shown = f" first_ms={first * 1000:.1f}" if first is not None else ""
         return (
-            f"{self._time()} {begin} ms={_milliseconds(receipt.total)}{shown}"
-            f" overhead_ms={_milliseconds(receipt.overhead)} tokens_in={usage.prompt}"
+            f"{self._time()} {begin} ms={receipt.total * 1000:.1f}{shown}"
+            f" overhead_ms={receipt.overhead * 1000:.1f} tokens_in={usage.prompt}"
             f" tokens_out={usage.completion}{end} id={self._scrub.one_line(receipt.request_id)}"
         )
 
-    def _alike(self, names: tuple[object, ...], level: str, receipt: Receipt) -> tuple[str, str]:
+    def _alike(self, names: tuple[object, ...], receipt: Receipt) -> tuple[str, str]:
         """Return what lines of requests like *receipt* have in common: after the time, and before the id."""
         known = self._scrub.alike
         if len(known) >= _MOST_ALIKE:
             known.clear()
-        begin = f"{level:<7} {_REQUEST}{self._fields(_names(receipt))}"
+        begin = f"{_INFO:<7} {_REQUEST}{self._fields(_names(receipt))}"
         known[names] = found = begin, self._fields(_whom(receipt))
         return found
 
@@ -273,23 +260,31 @@ class RequestLog:
         self._log: FilteringBoundLogger | None = None
         self._processors: Sequence[Processor] = ()
         self._line: _Line | None = None
-        self._out = _Stderr()
+        self._tells_all = False
 
     def saw(self, receipt: Receipt) -> None:
         """Take note of a finished request."""
         log = self._log or self._bound()
-        level = logging.INFO
+        # As the only step: structlog would add nothing to it.
+        line = self._line if self._processors[0] is self._line else None
         if not _went_well(receipt):
-            for note in receipt.attempts:
-                if note.kind in _TOLD:
-                    log.warning(_TOLD[note.kind], **_whose(note))
-            level = logging.WARNING if _went_wrong(receipt) else logging.INFO
+            self._tell(log, line, receipt)
+        elif self._tells_all:
+            if line is not None:
+                STDERR.msg(line.of_good_request(receipt))
+            else:
+                log.info(_REQUEST, **_line(receipt))
+
+    def _tell(self, log: FilteringBoundLogger, line: _Line | None, receipt: Receipt) -> None:
+        """Write the line of a request of which there is more to tell, and what has to be seen to."""
+        for note in receipt.attempts:
+            if note.kind in _TOLD:
+                log.warning(_TOLD[note.kind], **_whose(note))
+        level, name = (logging.WARNING, _WARNING) if _went_wrong(receipt) else (logging.INFO, _INFO)
         if not log.is_enabled_for(level):
             return
-        line = self._line
-        # As the only step: structlog would add nothing to it.
-        if line is not None and self._processors[0] is line:
-            self._out.msg(line.of_request(_LEVELS[level], receipt))
+        if line is not None:
+            STDERR.msg(line.of_request(name, receipt))
         else:
             log.log(level, _REQUEST, **_line(receipt))
 
@@ -297,11 +292,12 @@ class RequestLog:
         self._log = structlog.get_logger("freeroute.requests").bind()
         self._processors = structlog.get_config()["processors"]
         self._line = self._processors[0] if isinstance(self._processors[0], _Line) else None
+        self._tells_all = self._log.is_enabled_for(logging.INFO)
         return self._log
 
 
 _REQUEST = "request"
-_LEVELS = {logging.WARNING: "warning", logging.INFO: "info"}
+_INFO, _WARNING = "info", "warning"
 
 
 def _went_well(receipt: Receipt) -> bool:
@@ -380,7 +376,7 @@ def _mishaps(receipt: Receipt) -> dict[str, Any]:
 
 
 def _milliseconds(seconds: float) -> float:
-    return int(seconds * 10_000 + 0.5) / 10  # a tenth of what it costs to round
+    return float(f"{seconds * 1000:.1f}")
 
 
 def _trail(notes: Sequence[AttemptNote]) -> str:

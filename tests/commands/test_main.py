@@ -178,6 +178,29 @@ def test_being_stopped_is_no_crash(tmp_path, number, code):
     assert not list(temporary.iterdir())
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_lines_of_requests_just_before_the_stop_are_in_the_log(tmp_path, number):
+    with process("demo", "--port", "0", directory=tmp_path) as started:
+        url = url_of(started)
+        for _ in range(3):
+            asked = {"model": "free", "messages": [{"role": "user", "content": "Hello"}]}
+            answer = httpx.post(f"{url}/v1/chat/completions", json=asked, trust_env=False, timeout=PATIENCE)
+            assert answer.status_code == 200
+        started.send_signal(number)
+        _, err = started.communicate(timeout=PATIENCE)
+    assert err.count(" request status=200 ") == 3
+
+
+def test_a_log_that_nobody_reads_does_not_hold_up_answers(tmp_path):
+    many = 64 * 2**10 // 100  # lines that fill a pipe
+    with process("demo", "--port", "0", directory=tmp_path) as started:
+        url = url_of(started)
+        with httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE) as client:
+            for _ in range(many):
+                asked = {"model": "x" * 100, "messages": []}
+                assert client.post("/v1/chat/completions", json=asked).status_code in (400, 404)
+
+
 def test_an_open_dashboard_does_not_hold_up_the_stop(tmp_path):
     with process("demo", "--port", "0", directory=tmp_path) as started:
         stream = f"{url_of(started)}/v1/status/events"
