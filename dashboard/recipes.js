@@ -6,11 +6,25 @@ export const KINDS = { code: "In your own code", tool: "In a tool" };
 /** What stands for a key where one is asked for. */
 export const PLACEHOLDER = "YOUR-KEY";
 
+/** Tokens that a model is taken to read where the gateway knows no number; `freeroute setup` takes the same. */
+const CONTEXT = 128_000;
+
 /**
  * Return all recipes for *address* (with /v1), *model* and *key*, as {id, name, kind, steps, note}. A step is {say, code}.
+ * *known* is what /v1/models says of the model, if it says something.
  */
-export function recipes({ address, model, key }) {
-  return RECIPES.map((one) => ({ note: "", ...one, steps: one.steps({ address, model, key }) }));
+export function recipes({ address, model, key, known }) {
+  const facts = { address, model, key, ...abilities(known) };
+  return RECIPES.map((one) => ({ note: "", ...one, steps: one.steps(facts) }));
+}
+
+/** Whether a model sees pictures, and how many tokens it reads and writes: some clients want to be told. */
+function abilities(known) {
+  const context = known?.context_length || CONTEXT;
+  return {
+    sees: known?.architecture.input_modalities.includes("image") ?? false,
+    limit: { context, output: known?.top_provider.max_completion_tokens || Math.floor(context / 8) },
+  };
 }
 
 // One shape of text holds in Python, JavaScript, JSON and YAML alike.
@@ -23,6 +37,9 @@ const lines = (...all) => all.join("\n");
 const message = { role: "user", content: "Hello!" };
 
 const RETRIES = "The gateway tries others by itself; the client's own retries would begin all of it anew.";
+
+// How opencode is told that a model sees pictures.
+const SEEING = { attachment: true, modalities: { input: ["text", "image"], output: ["text"] } };
 
 const RECIPES = [
   {
@@ -122,7 +139,7 @@ const RECIPES = [
   },
   {
     id: "continue", name: "Continue", kind: "tool",
-    steps: ({ address, model, key }) => [{
+    steps: ({ address, model, key, sees }) => [{
       say: "In ~/.continue/config.yaml; if the file is there, add the entry to its models",
       code: lines(
         "name: freeroute",
@@ -135,6 +152,7 @@ const RECIPES = [
         `    apiBase: ${quoted(address)}`,
         `    apiKey: ${quoted(key)}`,
         "    roles: [chat, edit, apply]",
+        `    capabilities: [tool_use${sees ? ", image_input" : ""}]`,
       ),
     }],
   },
@@ -148,7 +166,7 @@ const RECIPES = [
   },
   {
     id: "opencode", name: "opencode", kind: "tool",
-    steps: ({ address, model, key }) => [{
+    steps: ({ address, model, key, sees, limit }) => [{
       say: "In opencode.json in your project, or ~/.config/opencode/opencode.json for all",
       code: JSON.stringify({
         provider: {
@@ -156,10 +174,11 @@ const RECIPES = [
             npm: "@ai-sdk/openai-compatible",
             name: "freeroute",
             options: { baseURL: address, apiKey: key },
-            models: { [model]: { name: model } },
+            models: { [model]: { name: model, limit, ...(sees ? SEEING : {}) } },
           },
         },
         model: `freeroute/${model}`,
+        small_model: `freeroute/${model}`,
       }, null, 2),
     }],
     note: "More models stand beside the first, and are chosen by /models. A key need not be in the file: "

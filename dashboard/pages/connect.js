@@ -15,6 +15,7 @@ const address = () => `${location.origin}${location.pathname.replace(/\/dashboar
 
 export function build(desk) {
   let needsKey = desk.who().needs_key;
+  let listed = [];
   const model = make("select", { id: "connect-model", autocomplete: "off" });
   const trouble = make("p.note");
   const where = make("code", { tabindex: "-1" }, address());
@@ -39,7 +40,12 @@ export function build(desk) {
     ...groups.map((group) => group.root));
 
   const render = () => {
-    const made = recipes({ address: address(), model: model.value || "free", key: needsKey ? PLACEHOLDER : NO_KEY });
+    const made = recipes({
+      address: address(),
+      model: model.value || "free",
+      key: needsKey ? PLACEHOLDER : NO_KEY,
+      known: listed.find((one) => one.id === model.value),
+    });
     for (const { kind, list } of groups) {
       keyed(list, made.filter((one) => one.kind === kind), (one) => one.id, (one) => recipeView(desk, one));
     }
@@ -54,9 +60,9 @@ export function build(desk) {
   const learn = async () => {
     try {
       needsKey = (await whoAmI()).needs_key; // asked anew: the first client may just have been added
-      const data = (await desk.ask("GET", "/v1/models")).data.filter(chats);
-      offer(model, data.map(({ id, freeroute }) => [id, freeroute.available ? id : `${id} (not now)`]));
-      line(trouble, data.length ? "" : "No model is on yet: see the overview for how to get one.");
+      listed = (await desk.ask("GET", "/v1/models")).data.filter(chats);
+      offer(model, listed.map(({ id, freeroute }) => [id, freeroute.available ? id : `${id} (not now)`]));
+      line(trouble, listed.length ? "" : "No model is on yet: see the overview for how to get one.");
     } catch (error) {
       if (!model.value) offer(model, USUAL.map((id) => [id, id]));
       line(trouble, `The list of models could not be read. ${reasonOf(error)}`);

@@ -1,4 +1,4 @@
-"""What is to be known of a SQLite file besides what SQLite knows: how it is made, and if it is still there.
+"""What is to be known of a SQLite file besides what SQLite knows: how it is made, read, and seen to be gone.
 
 Nobody but SQLite may open a file that this process has a connection to: POSIX locks belong to a process and
 a file, and closing any descriptor drops them all (https://www.sqlite.org/howtocorrupt.html, 2.2). Another
@@ -6,7 +6,9 @@ process then believes to be the last one, and removes the log beside the file wh
 """
 
 import os
+import sqlite3
 from pathlib import Path
+from urllib.parse import quote
 
 from freeroute.stores.permissions import open_to_others
 
@@ -25,6 +27,18 @@ def make(path: Path) -> None:
             path.chmod(0o600)
     else:
         os.close(descriptor)
+
+
+def reading(path: Path) -> sqlite3.Connection:
+    """Return a connection that reads the file at *path* and changes nothing in it; raises sqlite3.Error.
+
+    It waits a second for others. A reader makes the files beside it that are not there, and leaves them.
+    While nobody has it open, and nobody was killed with it open, there are none, and all is in the file
+    itself.
+    """
+    alone = not Path(f"{path}-wal").exists()
+    how = "immutable=1" if alone else "mode=ro"
+    return sqlite3.connect(f"file:{quote(os.fsencode(path))}?{how}", uri=True, timeout=1.0)
 
 
 def inodes(path: Path) -> Inodes:

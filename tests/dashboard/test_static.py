@@ -21,7 +21,7 @@ FILES = {
 }
 SCRIPTS = sorted(name for name in FILES if name.endswith(".js"))
 BUDGET = 150_000  # bytes that a page takes, unpacked, whichever it is that somebody opens first
-WHOLE_BUDGET = 234_000  # of all files together
+WHOLE_BUDGET = 236_000  # of all files together
 STATES = ("healthy", "suspect", "resting", "open", "half-open", "held", "off", "no-key")
 SVG = "http://www.w3.org/2000/svg"
 GROUNDS = (("on-accent", "accent"), ("card", "bad"), ("text", "bad-wash"), ("page", "text"))

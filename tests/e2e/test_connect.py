@@ -8,11 +8,17 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from freeroute.commands.connecting.recipe import Home
+from freeroute.commands.connecting.recipes import RECIPES
+from freeroute.commands.connecting.target import Offered, Target, ask
+from freeroute.commands.running import Running
 from freeroute.resources import dashboard_dir
+from tests.commands.answering import answering
 from tests.e2e.test_clients import ENVIRONMENTS, HERE, providers, run
 from tests.support.live import AS_ADMIN, live
 
@@ -22,11 +28,18 @@ KEY = "fr-walrus-of-alice"
 pytestmark = pytest.mark.skipif(NODE is None, reason="Node.js is not there, which reads the page's script")
 
 
-def recipes(directory: Path, address: str, model: str = "free-smart", key: str = "not-needed"):
-    """Return what the page shows, by its id: the code of each step."""
+def recipes(
+    directory: Path,
+    address: str,
+    model: str = "free-smart",
+    key: str = "not-needed",
+    known: dict[str, Any] | None = None,
+):
+    """Return what the page shows, by its id: the code of each step; *known* is the entry of the model."""
     script = directory / "recipes.mjs"
     script.write_text((dashboard_dir() / "recipes.js").read_text())
-    facts = json.dumps({"address": address, "model": model, "key": key})
+    told = {"known": known} if known is not None else {}
+    facts = json.dumps({"address": address, "model": model, "key": key, **told})
     program = f"import {{ recipes }} from {json.dumps(script.as_uri())};"
     program += f"console.log(JSON.stringify(recipes({facts})));"
     said = subprocess.run(
@@ -112,6 +125,51 @@ def test_whatever_a_model_is_called_tools_read_the_same(tmp_path, model, address
     [claude] = shown["claude-code"]
     read = ("ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_MODEL")
     assert words(claude, "claude", *read) == [address.removesuffix("/v1"), KEY, model]
+
+
+def entry(*takes: str, context: int | None, output: int | None) -> dict[str, Any]:
+    return {
+        "id": "groq/m",
+        "context_length": context,
+        "top_provider": {"max_completion_tokens": output},
+        "architecture": {"input_modalities": [*takes], "output_modalities": ["text"]},
+        "freeroute": {"available": True, "back_at": None},
+    }
+
+
+def as_setup_writes(target: Target, home: Path) -> tuple[Any, Any]:
+    """Return what `freeroute setup` makes of *target* for opencode, and the model that it gives Continue."""
+    [edit] = RECIPES["continue"].files(target, Home(home, {}))
+    [model] = edit.values.values()
+    return json.loads(RECIPES["opencode"].variables(target)["OPENCODE_CONFIG_CONTENT"]), model
+
+
+def as_shown(shown: dict[str, list[str]]) -> tuple[Any, Any]:
+    [opencode], [settings] = shown["opencode"], shown["continue"]
+    [model] = yaml.safe_load(settings)["models"]
+    return json.loads(opencode), model
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        entry("text", context=32_000, output=2_000),
+        entry("text", "image", context=1_000_001, output=None),
+        entry("image", context=None, output=None),
+    ],
+    ids=["text alone", "pictures", "unknown sizes"],
+)
+def test_clients_are_told_of_a_model_what_setup_tells_them(tmp_path, known):
+    with answering(models={"data": [known]}) as played:
+        target = ask(Running(played.url, {}), KEY, known["id"], every=False)
+    shown = recipes(tmp_path, target.v1, known["id"], KEY, known)
+    assert as_shown(shown) == as_setup_writes(target, tmp_path)
+
+
+def test_of_a_model_that_is_not_listed_clients_are_told_what_setup_supposes(tmp_path):
+    free = Offered("free")
+    target = Target("http://127.0.0.1:3000", KEY, free, free.id, (free,))
+    assert as_shown(recipes(tmp_path, target.v1, free.id, KEY)) == as_setup_writes(target, tmp_path)
 
 
 def test_every_recipe_has_something_to_copy(tmp_path):

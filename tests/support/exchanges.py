@@ -76,6 +76,14 @@ async def stalls(peer: Peer) -> None:
     await peer.gone()
 
 
+async def floods(peer: Peer) -> None:
+    """Begin an answer and never pause."""
+    await peer.request()
+    await peer.send(CHUNKED)
+    while True:
+        await peer.send(chunk(b"more" * 1000))
+
+
 def says(*data: bytes) -> Script:
     """Return a script that reads a request, sends *data* and closes."""
 

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from freeroute.upstreams.transport import Phase, TimedOut
-from tests.support.exchanges import CHUNKED, SHORT, ask, chunk, hangs, stalls, whole
+from tests.support.exchanges import SHORT, ask, floods, hangs, stalls, whole
 from tests.support.servers import Peer, happens, serve
 
 BIG = 16 * 1024 * 1024
@@ -63,13 +63,7 @@ async def test_it_ends_the_wait_for_the_rest_and_frees_the_slot(narrow, tls):
 
 
 async def test_it_ends_a_body_that_never_pauses(transport, tls):
-    async def script(peer: Peer) -> None:
-        await peer.request()
-        await peer.send(CHUNKED)
-        while True:
-            await peer.send(chunk(b"more" * 1000))
-
-    async with serve(script, tls) as server:
+    async with serve(floods, tls) as server:
         await is_late(whole(await ask(transport, server, answer=SHORT)))
         await server.finished()
 

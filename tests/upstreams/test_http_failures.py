@@ -24,6 +24,7 @@ from tests.support.exchanges import (
     answers,
     ask,
     chunk,
+    floods,
     hangs,
     says,
     stalls,
@@ -106,13 +107,7 @@ async def test_the_total_ends_the_wait_for_a_slot(narrow):
 
 
 async def test_the_total_ends_a_body_that_never_pauses(transport, tls):
-    async def script(peer: Peer) -> None:
-        await peer.request()
-        await peer.send(CHUNKED)
-        while True:
-            await peer.send(chunk(b"more" * 1000))
-
-    async with serve(script, tls) as server:
+    async with serve(floods, tls) as server:
         exchange = await ask(transport, server, total=2 * SHORT)
         with pytest.raises(TimedOut) as caught:
             await whole(exchange)

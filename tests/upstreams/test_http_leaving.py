@@ -10,11 +10,10 @@ from freeroute.upstreams.transport import (
     Refused,
 )
 from tests.support.exchanges import (
-    CHUNKED,
     answers,
     ask,
     cancelled,
-    chunk,
+    floods,
     stalls,
     whole,
 )
@@ -105,13 +104,7 @@ async def test_leaving_in_the_middle_of_the_body_closes_the_socket_and_frees_the
 
 
 async def test_leaving_a_peer_that_goes_on_talking_closes_the_socket(transport, tls):
-    async def script(peer: Peer) -> None:
-        await peer.request()
-        await peer.send(CHUNKED)
-        while True:
-            await peer.send(chunk(bytes(10_000)))
-
-    async with serve(script, tls) as server:
+    async with serve(floods, tls) as server:
         exchange = await ask(transport, server)
         await exchange.next()
         exchange.abort()

@@ -7,13 +7,13 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
 
 from freeroute.clock import mono
 from freeroute.commands.checkup.finding import Finding, note, ok, problem, warning
 from freeroute.config.load import Settings
 from freeroute.errors import ConfigError
 from freeroute.recording import records_in
+from freeroute.stores import sqlite_file
 from freeroute.stores.permissions import reachable
 from freeroute.stores.records import spool
 from freeroute.stores.records.schema import revision_of
@@ -111,7 +111,7 @@ def whole(path: Path, patience: float = PATIENCE) -> Iterator[Finding]:
         return
     until = mono() + patience
     try:
-        with contextlib.closing(sqlite3.connect(_readable(path), uri=True, timeout=1.0)) as connection:
+        with contextlib.closing(sqlite_file.reading(path)) as connection:
             connection.set_progress_handler(lambda: mono() > until, _STEPS)
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as exc:
@@ -124,16 +124,6 @@ def whole(path: Path, patience: float = PATIENCE) -> Iterator[Finding]:
     else:
         told = f"{path.name}: {verdict}"
         yield problem(AREA, told, "restart freeroute: a damaged file is moved aside, and another is begun")
-
-
-def _readable(path: Path) -> str:
-    """Return how to open the SQLite file at *path* so that nothing is made or changed.
-
-    A reader makes the files beside it that are not there, and leaves them. While nobody has it open, and
-    nobody was killed with it open, there are none, and all is in the file itself.
-    """
-    alone = not Path(f"{path}-wal").exists()
-    return f"file:{quote(str(path))}?{'immutable=1' if alone else 'mode=ro'}"
 
 
 def _left_behind(directory: Path) -> Iterator[Finding]:

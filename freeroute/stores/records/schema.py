@@ -43,13 +43,13 @@ def checked(found: Sequence[str], shown: str) -> str | None:
 def revision_of(path: Path) -> str | None:
     """Return the revision of the SQLite file at *path*, None if it has none; raises ConfigError.
 
-    With the standard library alone, for it is asked before anything else starts. A file that cannot be read
-    is left to those who write it.
+    With the standard library alone, for it is asked before anything else starts. Nothing in the file is
+    changed, and one that cannot be read is left to those who write it.
     """
     if not path.exists():
         return None
     try:
-        with contextlib.closing(sqlite3.connect(path, timeout=1.0)) as connection:
+        with contextlib.closing(sqlite_file.reading(path)) as connection:
             rows = connection.execute("SELECT version_num FROM alembic_version").fetchall()
     except sqlite3.Error:
         return None

@@ -14,7 +14,9 @@ from freeroute.stores.records import schema
 from freeroute.stores.records.database import Database, engine_for, url_of
 from freeroute.stores.records.rows import Batch
 from freeroute.stores.records.tables import daily, hourly, metadata, receipts
+from freeroute.stores.sqlite_file import inodes
 from tests.support.clocks import EPOCH
+from tests.support.elsewhere import held
 from tests.support.receipts import row
 
 FORMS = Path(__file__).parent / "forms"
@@ -211,6 +213,20 @@ def test_a_file_that_is_missing_or_strange_has_no_form(tmp_path):
     assert schema.revision_of(tmp_path / "missing.db") is None
     (tmp_path / "strange.db").write_bytes(b"nonsense" * 1_000)
     assert schema.revision_of(tmp_path / "strange.db") is None
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_form_is_found_in_the_log_of_another_process_and_the_log_stays(tmp_path, killed):
+    path = tmp_path / "records.db"
+    left_by(OLDER[-1], path).close()
+    with contextlib.ExitStack() as other:
+        other.enter_context(held(path, "UPDATE alembic_version SET version_num = '9999'"))
+        if killed:
+            other.close()
+        opened = inodes(path)
+        with pytest.raises(ConfigError, match="newer freeroute"):
+            schema.revision_of(path)
+        assert inodes(path) == opened
 
 
 def test_every_migration_is_known():
