@@ -31,7 +31,7 @@ from freeroute.config.overlay import Plan, planned
 from freeroute.engine.ports import Dispatch
 from freeroute.lifecycle import application
 from freeroute.observe.logs import set_up
-from freeroute.surfaces.http import DEPARTURE, Departure
+from freeroute.surfaces.departure import DEPARTURE, Departure
 from freeroute.surfaces.outlet import OUTLET
 from freeroute.upstreams.transport import Deadlines, Passing
 

@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeGuard, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -13,11 +13,11 @@ from freeroute.domain.clients import Client
 from freeroute.engine.served import Onward, Served
 from freeroute.errors import ApiError, Internal, UpstreamFailed
 from freeroute.surfaces.comments import STREAM_HEADERS, Comments
+from freeroute.surfaces.departure import CallerWatch
 from freeroute.surfaces.http import (
     BODY_LIMIT,
     JSON,
     BodyBounds,
-    CallerWatch,
     Handler,
     Request,
     log_fault,
@@ -220,7 +220,8 @@ class Conversations:
         call, telling = asked.call, asked.telling
         context.store = context.store and asked.store
         served: Served | None = None
-        fault = b""
+        fault = told = b""
+        answered = False
         watch = CallerWatch(request)
         try:
             with watch:
@@ -232,6 +233,10 @@ class Conversations:
                     served = await ask(call, context)
                     if served.body is None:
                         await _tell(request, asked, served, None)
+            if served is not None and not watch.left and _is_short(served.body):
+                told = telling.whole(served.body)
+                # What is accounted for without waiting, as nearly always, is so before anybody can ask again.
+                answered = request.answer(200, told, *_as_what(served))
         except Exception as error:
             said = served.fail() if served is not None else None
             if not request.started:
@@ -243,17 +248,14 @@ class Conversations:
                 finishing = Started(served.finish(caller_left=watch.left, stalled=request.stalled))
                 if not finishing.is_over:
                     await to_the_end(finishing)
-        if watch.left:
+        if watch.left or answered:
             return
         if request.started and served is not None and served.content_type is not None:
             await _end_passed(request, served, fault)
         elif request.started:
             await request.end(fault + telling.end())
         elif served is not None and served.body is not None:
-            kind = JSON if served.content_type is None else served.content_type.encode("latin-1")
-            body = served.body
-            told = telling.whole(body) if len(body) <= _AT_ONCE else await _whole(asked, body)
-            await request.reply(200, told, served.headers, content_type=kind)
+            await request.reply(200, told or await _whole(asked, served.body), *_as_what(served))
 
 
 async def understood(understand: Callable[[Request, bytes], T], request: Request, body: bytes) -> T:
@@ -261,6 +263,16 @@ async def understood(understand: Callable[[Request, bytes], T], request: Request
     if len(body) <= _AT_ONCE:
         return understand(request, body)
     return await asyncio.to_thread(understand, request, body)
+
+
+def _is_short(body: bytes | None) -> TypeGuard[bytes]:
+    """Say whether there is a whole answer, one that may be told in one step."""
+    return body is not None and len(body) <= _AT_ONCE
+
+
+def _as_what(served: Served) -> tuple[Mapping[str, str], bytes]:
+    """Return the headers of a whole answer, and what it is."""
+    return served.headers, JSON if served.content_type is None else served.content_type.encode("latin-1")
 
 
 async def _whole(asked: Asked, body: bytes) -> bytes:

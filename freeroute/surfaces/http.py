@@ -5,8 +5,7 @@ import re
 import secrets
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
-from types import TracebackType
-from typing import Any, Self, TypeGuard
+from typing import Any, TypeGuard
 from urllib.parse import parse_qs
 
 import msgspec
@@ -27,7 +26,6 @@ Header = tuple[bytes, bytes]
 _Received = HTTPReceiveMessage | WebSocketReceiveMessage
 
 STALLED = "freeroute.stalled"
-DEPARTURE = "freeroute.departure"
 """Stands in the scope of a request whose caller was given up, since it read nothing any more."""
 
 BODY_LIMIT = 20 * 2**20
@@ -258,24 +256,35 @@ class Request:
         await self._send({"type": "http.response.body", "body": piece, "more_body": False})
 
     async def reply(
-        self,
-        status: int,
-        body: bytes,
-        headers: Mapping[str, str] | None = None,
-        *,
-        content_type: bytes = JSON,
+        self, status: int, body: bytes, headers: Mapping[str, str] | None = None, content_type: bytes = JSON
     ) -> None:
         """Send a whole reply."""
-        head = [*self._added, *encode_headers(headers)] if headers else self._added.copy()
+        if self.answer(status, body, headers or {}, content_type):
+            return
+        self.started = True
+        head = self._head(status, body, headers or {}, content_type)
+        await self._send({"type": "http.response.start", "status": status, "headers": head})
+        piece = b"" if self.method == "HEAD" else body
+        await self._send({"type": "http.response.body", "body": piece, "more_body": False})
+
+    def answer(self, status: int, body: bytes, headers: Mapping[str, str], content_type: bytes) -> bool:
+        """Send a whole reply at once and say so, or that it cannot be: the caller has not read enough yet."""
+        outlet: Outlet | None = self.scope.get(OUTLET)  # type: ignore[assignment]
+        piece = b"" if self.method == "HEAD" else body
+        if outlet is None or not outlet.answer(
+            status, self._head(status, body, headers, content_type), piece
+        ):
+            return False
+        self.started = True
+        return True
+
+    def _head(
+        self, status: int, body: bytes, headers: Mapping[str, str], content_type: bytes
+    ) -> list[Header]:
+        head = [*self._added, *encode_headers(headers)]
         if status not in {204, 304}:
             head += ((b"content-type", content_type), (b"content-length", b"%d" % len(body)))
-        self.started = True
-        piece = b"" if self.method == "HEAD" else body
-        outlet: Outlet | None = self.scope.get(OUTLET)  # type: ignore[assignment]
-        if outlet is not None and outlet.answer(status, head, piece):
-            return
-        await self._send({"type": "http.response.start", "status": status, "headers": head})
-        await self._send({"type": "http.response.body", "body": piece, "more_body": False})
+        return head
 
     async def reply_json(self, value: Any, status: int = 200) -> None:
         """Send *value* as JSON; what these replies say changes from one moment to the next."""
@@ -326,77 +335,3 @@ def _is_whole(message: _Received, limit: int) -> TypeGuard[HTTPRequestEvent]:
 
 def _too_large(limit: int) -> TooLarge:
     return TooLarge(f"The request body is larger than the limit of {limit} bytes.", param="body")
-
-
-class Departure:
-    """Where the server tells that a caller has left; it is in the scope under `DEPARTURE`.
-
-    *told* is called as it happens, on the event loop; *gone* says that it has.
-    """
-
-    __slots__ = ("gone", "told")
-
-    def __init__(self) -> None:
-        """Nobody listens, and nobody has left."""
-        self.told: Callable[[], None] | None = None
-        self.gone = False
-
-    def tell(self) -> None:
-        """Tell that the caller has left."""
-        self.gone = True
-        if self.told is not None:
-            self.told()
-
-
-class CallerWatch:
-    """Cancels the work in its block once the caller hangs up; then *left* is set and the block ends quietly.
-
-    The server drops what is sent to a caller that is gone without a word, so somebody has to look.
-    The last piece of a reply is sent after the block: a finished reply also reads as a disconnect.
-    """
-
-    def __init__(self, request: Request) -> None:
-        """Watch the caller of *request*, which has given its whole body already."""
-        self.left = False
-        self._departure: Departure | None = request.scope.get(DEPARTURE)  # type: ignore[assignment]
-        self._receive = request.receive
-        self._task: asyncio.Task[Any] | None = None
-        self._watcher: asyncio.Task[None] | None = None
-
-    def __enter__(self) -> Self:
-        """Start watching: a server that tells of it costs no task of our own."""
-        self._task = asyncio.current_task()
-        if self._departure is None:
-            self._watcher = asyncio.create_task(self._watch())
-        elif self._departure.gone:
-            self._leave()
-        else:
-            self._departure.told = self._leave
-        return self
-
-    async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._leave()
-
-    def _leave(self) -> None:
-        self.left = True
-        assert self._task is not None
-        self._task.cancel()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        """Stop watching; take back our own cancel, never somebody else's."""
-        task, watcher = self._task, self._watcher
-        assert task is not None
-        # A cancelled task keeps the frames it was in, and those keep this object and the whole request.
-        self._task = self._watcher = None
-        if self._departure is not None:
-            self._departure.told = None
-        if watcher is not None:
-            watcher.cancel()
-        if not self.left:
-            return False
-        others = task.uncancel()
-        return kind is asyncio.CancelledError and not others

@@ -5,8 +5,9 @@ from typing import Any, Protocol
 
 from freeroute.domain.clients import Client
 from freeroute.errors import ApiError
+from freeroute.surfaces.departure import CallerWatch
 from freeroute.surfaces.guard import Access, Guard
-from freeroute.surfaces.http import CallerWatch, Request
+from freeroute.surfaces.http import Request
 from freeroute.surfaces.routes import Route
 
 _EVENT_STREAM = b"text/event-stream; charset=utf-8"

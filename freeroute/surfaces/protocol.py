@@ -15,8 +15,9 @@ from msgspec import Struct
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from freeroute.errors import ApiError, HeadersTooLarge, InvalidRequest, RequestTimeout
+from freeroute.surfaces.departure import DEPARTURE, Departure
 from freeroute.surfaces.entrance import Entrance
-from freeroute.surfaces.http import DEPARTURE, STALLED, Departure, new_request_id
+from freeroute.surfaces.http import STALLED, new_request_id
 from freeroute.surfaces.outlet import OUTLET, Outlet
 
 _OFFERING = {b"connection", b"upgrade", b"http2-settings"}

@@ -17,12 +17,10 @@ from freeroute.errors import (
     TooLarge,
     UpstreamFailed,
 )
+from freeroute.surfaces.departure import DEPARTURE, CallerWatch, Departure
 from freeroute.surfaces.http import (
-    DEPARTURE,
     BodyBounds,
     CallerLeft,
-    CallerWatch,
-    Departure,
     Request,
     encode_headers,
     error_headers,

@@ -42,6 +42,24 @@ async def test_a_call_without_a_content_type_is_answered_whole(ask, gateway):
     assert context.request_id == "mine"
 
 
+async def test_a_whole_answer_is_on_its_way_before_it_is_accounted_for(build, gateway):
+    accounted = asyncio.Event()
+
+    class Slow(FakeServed):
+        async def finish(self, *, caller_left=False, stalled=False):
+            await accounted.wait()
+            await super().finish(caller_left=caller_left, stalled=stalled)
+
+    gateway.answer = answer = Slow(ANSWER)
+    async with serving(build()) as url, RawCaller.to(url) as caller:
+        await caller.send(post(raw(HI)))
+        assert (await caller.answer()).status == 200
+        assert answer.finished == []
+        accounted.set()
+        await soon(answer.ended)
+    assert answer.finished == [False]
+
+
 async def test_a_stream_leaves_in_the_batches_it_came_in_and_ends_with_done(build, gateway):
     gateway.answer = FakeServed(batches=[[chunk("a"), chunk("b")], [chunk("c")]])
     async with serving(build()) as url, RawCaller.to(url) as caller:

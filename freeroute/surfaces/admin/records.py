@@ -6,8 +6,9 @@ from typing import Final, Literal, cast, get_args
 from freeroute.engine.records import Outcome, ReceiptsWanted, Records, UsageWanted
 from freeroute.errors import InvalidRequest, RecordsUnavailable
 from freeroute.surfaces.admin.desk import Desk, count
+from freeroute.surfaces.departure import CallerWatch
 from freeroute.surfaces.guard import Access
-from freeroute.surfaces.http import CallerWatch, Request
+from freeroute.surfaces.http import Request
 from freeroute.surfaces.routes import Route
 
 WEEK = 7 * 86400.0
