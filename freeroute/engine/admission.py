@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Awaitable
 
 from freeroute.clock import Clock, Now
 from freeroute.domain.catalogue import Unit
@@ -51,20 +52,10 @@ class Admission:
             began = now
         return lease
 
-    async def settle(self, lease: Lease, usage: Usage | None, now: Now) -> None:
+    def settle(self, lease: Lease, usage: Usage | None, now: Now) -> Awaitable[None]:
         """End the *lease* of an answer that took *usage*; None leaves it as it was charged."""
-        await self._counters.settle(
-            lease, AS_CHARGED if usage is None else {_TOKENS: float(usage.total)}, now
-        )
-
-    async def settled(self, lease: Lease | None, known: Usage | None, now: Now) -> Lease | None:
-        """End *lease* if it is *known* already what its answer took, so that the answer is told with that
-        counted; return what is still to be settled.
-        """
-        if lease is None or known is None:
-            return lease
-        await self._counters.settle(lease, {_TOKENS: float(known.total)}, now)
-        return None
+        actual = AS_CHARGED if usage is None else {_TOKENS: float(usage.total)}
+        return self._counters.settle(lease, actual, now)
 
     async def release(self, lease: Lease | None, taken: Usage | None = None) -> None:
         """End the *lease* of a request that nobody served: it counts, and of tokens only what was *taken*."""

@@ -131,7 +131,8 @@ class Gateway:
                 raise nothing_fits(need, course, self.standing, self.clock.now(), any_provider=any_provider)
             won = await self.loop.run(call, need, fit, course)
             now = self.clock.now()
-            lease = await self.admission.settled(lease, won.known, now)
+            if lease is not None and (known := won.known) is not None:  # told with that counted
+                await self.admission.settle(lease, known, now)
         except BaseException as exc:
             self.in_flight -= 1
             await self.admission.release(lease, course.abandoned)
@@ -160,9 +161,8 @@ class Gateway:
     def _need(self, call: ChatCall, context: CallContext, course: Course) -> Need:
         targets = targets_of(self.names, call, course, self.offers)
         preferences, capability = call.preferences, call.task.capability
-        order, only = preferences.order, preferences.only
-        if order and not preferences.allow_fallbacks:
-            only = order
+        order = preferences.order
+        only = order if order and not preferences.allow_fallbacks else preferences.only
         need = Need(
             targets,
             call.demand,
@@ -261,7 +261,7 @@ class Gateway:
         self, course: Course, lease: Lease | None, overhead: float, serving: Serving, left: Outcome | None
     ) -> None:
         self.in_flight -= 1
-        if lease is not None:
+        if lease is not None and lease.open:
             await self.admission.settle(lease, serving.usage, self.clock.now())
         self.loop.room.stir()
         if serving.continued and course.conversation is not None:

@@ -168,7 +168,17 @@ class MemoryCounters:
         The source is ``header`` or ``body`` once an answer told, ``measured`` once a refusal showed, with
         its age; until then the confidence that the limit was given with.
         """
-        return [self._reading(pool, now) for pool in pools]
+        readings: list[Reading] = []
+        for pool in pools:  # on the way of every answer to a client that has limits
+            cell = self._cells.get(pool.id) or self._cell(pool)
+            counter, learned = cell.present(now) if cell.measure is not None else cell.counter, cell.learned
+            limit = counter.limit
+            source, age = limit.confidence, 0.0
+            if learned is not None:
+                source, age = learned.source, max(0.0, now.mono - learned.at)
+            used, resets_in = counter.used(now), counter.resets_in(now)
+            readings.append(Reading(pool, used, limit.amount, resets_in, source, age))
+        return readings
 
     def adopt(self, pools: Iterable[Pool], now: Now) -> None:
         """Go on with *pools* after a reload: use is kept, limits become those of *pools*.
@@ -344,15 +354,6 @@ class MemoryCounters:
                 cell.measure = None
             cell.learned = Learned(fact.source, now.mono, pool.limit)
         return before != (counter.used(now), counter.limit.amount)
-
-    def _reading(self, pool: Pool, now: Now) -> Reading:
-        cell = self._cells.get(pool.id) or self._cell(pool)
-        counter, learned = cell.present(now) if cell.measure is not None else cell.counter, cell.learned
-        limit = counter.limit
-        source, age = limit.confidence, 0.0
-        if learned is not None:
-            source, age = learned.source, max(0.0, now.mono - learned.at)
-        return Reading(pool, counter.used(now), limit.amount, counter.resets_in(now), source, age)
 
 
 _NONE: Mapping[Unit, float] = dict.fromkeys(Unit, 0.0)
