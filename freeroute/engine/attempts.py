@@ -107,12 +107,11 @@ class AttemptLoop:
         )
         self._taking = Taking(standing=standing, leasing=self.leasing, room=self.room, clock=clock)
 
-    async def run(self, call: ChatCall, need: Need, fit: Able, course: Course) -> Won:
-        """Return the first attempt that is served; raises the ApiError the caller should see."""
+    async def run(self, call: ChatCall, need: Need, fit: Able, course: Course, now: Now) -> Won:
+        """Return the first attempt, from *now* on, that is served; raises the error the caller should see."""
         course.grounds = course.grounds or _grounds(need, fit)
         again: Leased | None = None
         while True:
-            now = self.clock.now()
             if course.counted >= self.routing.max_attempts or now.mono > course.last_start:
                 raise gave_up(course, need, fit, self.standing, now)
             leased = await self._taking.next(need, fit, course, again, now)
@@ -130,8 +129,9 @@ class AttemptLoop:
                     course.dropped.update(ended.sent.dropped)
                     return ended
                 again = self.after(ended, tried, need, course) or again
+            now = self.clock.now()
             if course.context.strict and again is None:
-                raise gave_up(course, need, fit, self.standing, self.clock.now())
+                raise gave_up(course, need, fit, self.standing, now)
 
     def _late(self, call: ChatCall, need: Need, leased: Leased, course: Course) -> float:
         """Return the seconds after which a second candidate may start beside the first; ``inf`` for never."""
@@ -184,7 +184,7 @@ class AttemptLoop:
                 await self._learn(leased, sent, ended)
             # What an answer has begun with is part of the prompt for some only.
             estimated = 0 if call.begun else call.demand.prompt_of(candidate.model.tokenizer)
-            return Won(leased, sent, estimated, not patience.shows_at_once(call, leased), noted)
+            return Won(leased, sent, ended, estimated, not patience.shows_at_once(call, leased), noted)
         await self._end_failed(leased.lease, sent.outcome, candidate, ended)
         if sent.facts:
             await self._learn(leased, sent, ended)

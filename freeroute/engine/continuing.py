@@ -78,9 +78,10 @@ class Continuation:
         if begun:
             need.features |= {PREFILL}
         self._loop.after(dead.outcome, dead.won.leased, need, self._course)
-        fit = self._loop.rankings.able(need, self._loop.clock.now())
+        now = self._loop.clock.now()
+        fit = self._loop.rankings.able(need, now)
         call = structs.replace(self._call, demand=demand, begun=begun)
-        return await self._loop.run(call, need, fit, self._course)
+        return await self._loop.run(call, need, fit, self._course, now)
 
     def _may(self, dead: Part) -> bool:
         kind = dead.outcome.kind

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import structs
 
-from freeroute.clock import Clock, Now
+from freeroute.clock import Clock
 from freeroute.domain.additions import with_limit
 from freeroute.domain.affinity import Affinity
 from freeroute.domain.catalogue import Candidate, Catalogue, Limit, Pool, pool_id
@@ -125,20 +125,20 @@ class Gateway:
             need = self._need(call, context, course)
             self._bound(course)
             lease = await self.admission.admit(call.demand, course)
-            fit = self.loop.rankings.able(need, self.clock.now())
+            now = self.clock.now()
+            fit = self.loop.rankings.able(need, now)
             if not fit:
                 any_provider = bool(self.catalogue.candidates)
-                raise nothing_fits(need, course, self.standing, self.clock.now(), any_provider=any_provider)
-            won = await self.loop.run(call, need, fit, course)
-            now = self.clock.now()
+                raise nothing_fits(need, course, self.standing, now, any_provider=any_provider)
+            won = await self.loop.run(call, need, fit, course, now)
             if lease is not None and (known := won.known) is not None:  # told with that counted
-                await self.admission.settle(lease, known, now)
+                await self.admission.settle(lease, known, won.at)
         except BaseException as exc:
             self.in_flight -= 1
             await self.admission.release(lease, course.abandoned)
             self._failed(exc, course)
             raise
-        return self._serving(won, course, lease, now, self._continuation(call, need, course))
+        return self._serving(won, course, lease, self._continuation(call, need, course))
 
     def refuse(self, context: CallContext, asked: str, error: ApiError, *, stream: bool = False) -> None:
         """Record a request that was refused before it could be a call."""
@@ -229,15 +229,12 @@ class Gateway:
         wanted = self.loop.routing.continue_streams if context.continues is None else context.continues
         if not wanted or context.strict or not spliceable(call):
             return None
-        return Continuation(
-            self.loop, call, need, course, lambda won: self._part(won, course, self.clock.now())
-        )
+        return Continuation(self.loop, call, need, course, lambda won: self._part(won, course))
 
-    def _part(self, won: Won, course: Course, now: Now) -> Part:
+    def _part(self, won: Won, course: Course) -> Part:
         return Part(
             won,
             course,
-            now,
             standing=self.standing,
             counters=self.counters,
             clock=self.clock,
@@ -245,14 +242,15 @@ class Gateway:
         )
 
     def _serving(
-        self, won: Won, course: Course, lease: Lease | None, now: Now, continuation: Continuation | None
+        self, won: Won, course: Course, lease: Lease | None, continuation: Continuation | None
     ) -> Serving:
+        now = won.at
         if course.conversation is not None:
             self.affinity.remember(course.conversation, won.leased.candidate.id, now)
         overhead = course.overhead(now)
         course.headers = headers.told(course, won.leased.candidate, overhead)
         told = course.headers | self.admission.told(course.context.client, now)
-        part, done = self._part(won, course, now), partial(self._done, course, lease, overhead)
+        part, done = self._part(won, course), partial(self._done, course, lease, overhead)
         if course.transcript is None:
             return Serving(part, told, done, continuation)
         return Overheard(course.transcript, part, told, done, continuation)

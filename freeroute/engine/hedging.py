@@ -72,9 +72,12 @@ class Hedging:
             winner = await _first_to_speak(racers)
         finally:
             await self._call_off(racers, winner, course)
+        made = [_ended(winner)] if winner is not None else [_ended(racer) for racer in racers]
+        won = made[0][1]
+        until = won.at if isinstance(won, Won) else self._clock.now()
         # They ran side by side: what the request spent on them is not the sum of both.
-        course.upstream = spent + self._clock.now().mono - first.at.mono
-        return [_ended(winner)] if winner is not None else [_ended(racer) for racer in racers]
+        course.upstream = spent + until.mono - first.at.mono
+        return made
 
     def _start(self, call: ChatCall, leased: Leased, course: Course) -> _Racer:
         # Its first step is in the loop's queue before any cancel of ours can be: the lease has its owner.
@@ -124,7 +127,6 @@ class Hedging:
         part = Part(
             won,
             course,
-            self._clock.now(),
             standing=self._standing,
             counters=self._counters,
             clock=self._clock,

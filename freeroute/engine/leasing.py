@@ -29,15 +29,17 @@ class Leased(Struct, frozen=True):
 class Won(Struct):
     """An attempt that brought an answer; what was *leased* for it is still held.
 
-    Its prompt was *estimated* at so many tokens, 0 where that says nothing. *whole* says that nothing of it
-    was seen before its end. *note* is its place among the notes of its course.
+    Its first event came *at* this instant. Its prompt was *estimated* at so many tokens, 0 where that says
+    nothing. *whole* says that nothing of it was seen before its end. *note* is its place among the notes of
+    its course.
     """
 
     leased: Leased
     sent: Sent
-    estimated: int = 0
-    whole: bool = False
-    note: int = -1
+    at: Now
+    estimated: int
+    whole: bool
+    note: int
 
     @property
     def known(self) -> Usage | None:

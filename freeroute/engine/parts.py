@@ -32,17 +32,15 @@ class Part:
         self,
         won: Won,
         course: Course,
-        now: Now,
         *,
         standing: Standing,
         counters: Counters,
         clock: Clock,
         jitter: float,
     ) -> None:
-        """Take over *won*, whose first event came *now*."""
+        """Take over *won*."""
         self.won = won
         self.spoke = False
-        self.first_event_at = now
         self._course = course
         self._standing = standing
         self._counters = counters
@@ -130,11 +128,11 @@ class Part:
         leased, stream = self.won.leased, self.won.sent.stream
         tokens = usage.completion if usage is not None else 0
         speed = leased.trial.known.speed
-        first_event = self.first_event_at.mono - leased.at.mono
+        first_event = self.won.at.mono - leased.at.mono
         if self.won.whole:
             speed.measured_whole(leased.candidate.model, first_event, tokens, RATE_SAMPLE, now)
             return
-        generating = now.mono - self.first_event_at.mono - (stream.unread if stream is not None else 0.0)
+        generating = now.mono - self.won.at.mono - (stream.unread if stream is not None else 0.0)
         speed.measured(first_event, tokens if tokens >= RATE_SAMPLE else 0, generating, now)
 
     def _actual(self, usage: Usage | None) -> Mapping[Unit, float]:

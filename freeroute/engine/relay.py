@@ -46,7 +46,7 @@ class Serving:
         self._over = False
         self._broke = False
         self._finished = False
-        self.first_event_at = part.first_event_at
+        self.first_event_at = part.won.at
 
     @property
     def outcome(self) -> Outcome:
