@@ -194,22 +194,27 @@ class Ranking:
         for row in cluster.busy:
             row.key = self._key(row, shared)
         while True:
-            for row in cluster.resting[:1]:
-                row.key = self._key(row, shared)
-            best = min((*cluster.resting[:1], *cluster.busy), key=_by_key)
-            if best.walk == self._walk:
+            best = self._best(cluster, shared)
+            if best.walk == self._walk or not self._read(best, leads):
                 return best
-            self._read(best, leads)
             best.key = self._key(best, shared)
+
+    def _best(self, cluster: _Cluster, shared: Lead) -> _Row:
+        """Return the best of *cluster* as its rows were last read; the keys of busy ones are right."""
+        if not cluster.resting:
+            return min(cluster.busy, key=_by_key)
+        best = cluster.resting[0]
+        best.key = self._key(best, shared)
+        return min((best, *cluster.busy), key=_by_key) if cluster.busy else best
 
     def _read_on(self, leads: Leads) -> None:
         """Read some more, so that none was read longer than `READ_AGAIN` ago."""
         count, since = len(self._round), leads.now.mono - self._read_at
-        due = math.ceil(count * since / READ_AGAIN)
+        due = max(math.ceil(count * since / READ_AGAIN), self._least_read)
         if due >= count:
-            self._next = 0  # each cluster as a whole
+            due, self._next = count, 0  # each cluster as a whole
         self._read_at = leads.now.mono
-        for _ in range(min(count, max(due, self._least_read))):
+        for _ in range(due):
             row = self._round[self._next]
             self._next = (self._next + 1) % count
             self._read(row, leads)

@@ -31,6 +31,7 @@ NEAR = 1.25
 _DOUBLING = LEAD_DOUBLES * math.log(2.0, NEAR)
 # Leads within a step of this count as near.
 TIE_STEP = 0.1
+_LOCAL = Privacy.LOCAL  # of every candidate that is read; a member of an enum is looked up at length
 # Quotas of more than these seconds are worth sparing; what is back within the hour is there to be used.
 SOON = 3600.0
 # Bounds of the output, in tokens, by which speed is compared: a bound counts as the next of these.
@@ -48,6 +49,10 @@ class Lead(Struct, frozen=True):
 
     def and_of(self, other: "Lead") -> "Lead":
         """Return the lead of the quotas of both together."""
+        if other is FULL:  # as where nothing is shared
+            return self
+        if self is FULL:
+            return other
         return Lead(min(self.day, other.day), min(self.all, other.all))
 
 
@@ -74,7 +79,7 @@ class Leads:
                 least = lead
             if lead < day and pool.limit.seconds > SOON:
                 day = lead
-        return Lead(day, least)
+        return Lead(day, least) if least < 1.0 else FULL
 
 
 class Facts(Struct, frozen=True):
@@ -108,11 +113,11 @@ def facts_of(candidate: Candidate, group: int, need: Need, standing: Standing, n
     if need.continues and candidate.prefill == "none":
         preferred += len(need.order) + 1
     suspect = standing.suspect(candidate, now)
-    emulated = candidate.model.emulates(need.capabilities)
-    local = _local_rank(candidate, strategy) if candidate.provider.privacy is Privacy.LOCAL else 1
+    emulated = bool(need.capabilities) and candidate.model.emulates(need.capabilities)
+    local = _local_rank(candidate, strategy) if candidate.provider.privacy is _LOCAL else 1
     head = (group, preferred, suspect, emulated, local)
     if strategy == "free":
-        return Facts(head, turn=standing.last_turn(candidate))
+        return Facts(head, 0.0, standing.last_turn(candidate))
     seconds = math.floor(expected(candidate, need, standing, now) * 1000.0) / 1000.0
     if strategy == "smart":
         return Facts((*head, -candidate.model.tier), seconds)
