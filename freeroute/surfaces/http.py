@@ -85,8 +85,8 @@ def new_request_id() -> str:
 def _drawn_ids() -> Iterator[str]:
     """Return random ids without end: many are drawn at once, since each time the system is asked."""
     while True:
-        drawn = secrets.token_hex(12 * _IDS_AT_ONCE)
-        yield from [f"req_{drawn[at : at + 24]}" for at in range(0, len(drawn), 24)]
+        drawn = secrets.token_bytes(12 * _IDS_AT_ONCE).hex(" ", 12)
+        yield from f"req_{drawn}".replace(" ", " req_").split()
 
 
 _IDS_AT_ONCE = 64
@@ -156,10 +156,7 @@ class Request:
     )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Wrap what the server passed in; *started* says whether the head of the reply is out.
-
-        Who asks is known once it is admitted, and *received* the instant at which that is looked at.
-        """
+        """Wrap what the server passed in; *started* says whether the head of the reply is out."""
         self.scope = scope
         self.receive: Callable[[], Coroutine[Any, Any, _Received]] = receive  # type: ignore[assignment]
         self._send = send
@@ -169,7 +166,7 @@ class Request:
         self.id = next(_ids) if given is None else _sound_id(given)
         self.params: dict[str, str] = {}  # the parts of the path its route has names for
         self.caller = _NOBODY_YET
-        self.received: Now | None = None
+        self.received: Now | None = None  # set as it is admitted
         self.refusal: Refusal = in_openais_shape
         self.started = False
         self._added: list[Header] = [
