@@ -64,13 +64,11 @@ class Pool:
 
     def taken(self, holder: Holder, oldest: float) -> Connection | None:
         """Return a connection of *holder*, or nobody's, that was used since *oldest* (loop time)."""
-        for whose in (holder, None):
-            idle = self._idle.get(whose)
-            while idle:
-                connection = idle.pop()  # the one that was used last is the likeliest to live
-                if connection.idle_since >= oldest and connection.is_quiet:
-                    return connection
-                connection.abort()
+        while idle := self._idle.get(holder) or self._idle.get(None):
+            connection = idle.pop()  # the one that was used last is the likeliest to live
+            if connection.idle_since >= oldest and connection.is_quiet:
+                return connection
+            connection.abort()
         return None
 
     def rests(self, connection: Connection, holder: Holder) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from functools import cached_property, partial
 from typing import Any, Protocol
 
+from msgspec import Struct
+
 from freeroute.clock import Clock
 from freeroute.domain.catalogue import Candidate, Provider
 from freeroute.domain.outcome import Kind, Outcome
@@ -172,17 +174,14 @@ def _ready(call: ChatCall, candidate: Candidate, terms: Terms, shape: Shape) -> 
     return not_taken(lost, f"{candidate.provider.name} does not take {lost}")
 
 
-class _Reading:
+class _Reading(Struct, dict=True):
     """Reads the answer of one call up to the point where it is served or judged."""
 
-    def __init__(
-        self, upstream: OpenAiUpstream, call: ChatCall, candidate: Candidate, terms: Terms, shape: Shape
-    ) -> None:
-        self._upstream = upstream
-        self._call = call
-        self._candidate = candidate
-        self._terms = terms
-        self._shape = shape
+    _upstream: OpenAiUpstream
+    _call: ChatCall
+    _candidate: Candidate
+    _terms: Terms
+    _shape: Shape
 
     @cached_property
     def _repairs(self) -> Repairs:

@@ -1,7 +1,7 @@
 """A call as one provider wants it: its quirks applied to the request on the way out."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, get_args
 
 import msgspec
@@ -73,7 +73,7 @@ def adapted(call: ChatCall, candidate: Candidate, terms: Terms) -> tuple[dict[st
     """
     quirks = candidate.provider.quirks
     fields = dict(call.fields)
-    fields["model"] = Raw(_encode(candidate.model.id))
+    fields["model"] = _named(candidate.model.id)
     if call.schema is not None and candidate.model.emulates(call.needs):
         structured.instruct(fields, call.schema)
     dropped = _leave_out(fields, terms.without) if terms.without else []
@@ -95,6 +95,11 @@ def adapted(call: ChatCall, candidate: Candidate, terms: Terms) -> tuple[dict[st
     if call.parameters and quirks.require_parameters:
         fields["provider"] = _REQUIRE
     return fields, tuple(dict.fromkeys(dropped)) if dropped else ()
+
+
+@lru_cache(maxsize=4096)
+def _named(model: str) -> Raw:
+    return Raw(_encode(model))
 
 
 def _leave_out(fields: dict[str, Raw], without: frozenset[str]) -> list[str]:

@@ -2,8 +2,7 @@
 
 import functools
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterator, Sequence
 
 from msgspec import structs
 
@@ -26,7 +25,7 @@ _NAME = re.compile(
 )
 _TRIAL = re.compile(r"x-trial-endpoint-call-(limit|remaining)")
 _TRIAL_FAMILY = ("requests", "minute")
-_EXTENSION = (b"x-", b"X-")
+_EXTENSION = frozenset(b"xX")  # what the names begin with that may tell of rates
 _UNITS = {"requests": Unit.REQUESTS, "req": Unit.REQUESTS, "tokens": Unit.TOKENS}
 _USED = re.compile(r"\blimit:? ([0-9]{1,12})(?:, used:? ([0-9]{1,12}))?, requested:? [0-9]", re.IGNORECASE)
 
@@ -90,11 +89,11 @@ def _of_families(
             )
 
 
-def _families(pairs: Iterable[tuple[bytes, bytes]]) -> dict[Family, dict[str, str]]:
+def _families(pairs: Sequence[tuple[bytes, bytes]]) -> dict[Family, dict[str, str]]:
     """Return the values of each family of rate headers; what is said in two ways is no number."""
     families: dict[Family, dict[str, str]] = {}
-    for raw, value in islice(pairs, HEADERS):
-        if raw[:2] not in _EXTENSION or (named := _named(raw)) is None:
+    for raw, value in pairs[:HEADERS]:
+        if not raw or raw[0] not in _EXTENSION or (named := _named(raw)) is None:
             continue
         family, fact = named
         told = value.decode("latin-1").strip()[:64]
