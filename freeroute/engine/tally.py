@@ -127,16 +127,24 @@ class Tally:
 
     def saw(self, receipt: Receipt) -> None:
         """Take note of a finished request."""
-        self.requests += 1 + receipt.unrecorded
-        failed = receipt.status >= 400 or receipt.code is not None
-        self.served += not failed
-        self.failed += (failed and not receipt.caller_left) + receipt.unrecorded
-        self.tokens += receipt.usage.total if receipt.usage else 0
-        (self._turned_away if receipt.code in _AT_THE_DOOR else self._let_in).append(receipt)
-        for note in receipt.attempts:
-            self._attempt(note, receipt)
-        if receipt.client != NOBODY or receipt.attempts:
-            self._client(receipt, failed=failed)
+        notes, usage, code = receipt.attempts, receipt.usage, receipt.code
+        failed = receipt.status >= 400 or code is not None
+        ended = receipt.at.wall + receipt.total
+        self.requests += 1
+        if not failed:
+            self.served += 1
+        elif not receipt.caller_left:
+            self.failed += 1
+        if receipt.unrecorded:
+            self.requests += receipt.unrecorded
+            self.failed += receipt.unrecorded
+        if usage is not None:
+            self.tokens += usage.total
+        (self._turned_away if code in _AT_THE_DOOR else self._let_in).append(receipt)
+        for note in notes:
+            self._attempt(note, receipt, ended)
+        if notes or receipt.client != NOBODY:
+            self._client(receipt, ended, failed=failed)
 
     @property
     def recent(self) -> list[Receipt]:
@@ -145,25 +153,28 @@ class Tally:
             (*self._turned_away, *self._let_in), key=lambda receipt: receipt.at.mono + receipt.total
         )
 
-    def _client(self, receipt: Receipt, *, failed: bool) -> None:
+    def _client(self, receipt: Receipt, ended: float, *, failed: bool) -> None:
         holder = receipt.holder
         tally = self.clients.get(holder) or _bounded(self.clients, holder, OTHER, CLIENTS, ClientTally)
         tally.requests += 1
-        tally.served += not failed
-        tally.failed += failed and not receipt.caller_left
-        tally.last_used = receipt.at.wall + receipt.total
+        if not failed:
+            tally.served += 1
+        elif not receipt.caller_left:
+            tally.failed += 1
+        tally.last_used = ended
         for note in receipt.attempts:
-            if note.kind is Kind.SERVED or note.usage is not None:
+            usage = note.usage
+            if usage is not None or note.kind is Kind.SERVED:
                 place = (note.provider, note.model)
                 use = tally.uses.get(place) or _bounded(tally.uses, place, (OTHER, OTHER), USES, Use)
-                use.add(note.usage)
+                use.add(usage)
 
-    def _attempt(self, note: AttemptNote, receipt: Receipt) -> None:
+    def _attempt(self, note: AttemptNote, receipt: Receipt, ended: float) -> None:
         tally = self.providers.get(note.provider)
         if tally is None:
             tally = self.providers[note.provider] = ProviderTally()
         tally.requests += 1
-        tally.last_used = receipt.at.wall + receipt.total
+        tally.last_used = ended
         if note.kind is Kind.SERVED:
             tally.served += 1
             tally.totals.append(receipt.total)
@@ -171,8 +182,7 @@ class Tally:
                 tally.first_events.append(receipt.first_event)
         elif note.kind not in _NO_FAILURE and blamed(Outcome(note.kind)) is not Blame.REQUEST:
             tally.failed += 1
-            at = receipt.at.wall + receipt.total
-            tally.last_error = LastError(at, note.kind.value, note.detail, note.model)
+            tally.last_error = LastError(ended, note.kind.value, note.detail, note.model)
 
 
 def _bounded(entries: dict[K, V], key: K, other: K, most: int, new: Callable[[], V]) -> V:

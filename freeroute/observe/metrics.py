@@ -16,7 +16,6 @@ from prometheus_client import ProcessCollector
 from freeroute.domain.outcome import Kind
 from freeroute.domain.receipt import AttemptNote, Receipt
 from freeroute.domain.resolve import Target
-from freeroute.domain.usage import Usage
 from freeroute.engine.view import View
 from freeroute.observe import faults, gauges
 from freeroute.observe.conventions import error_type, operation_of, provider_name
@@ -49,13 +48,6 @@ class _Requests(Struct, frozen=True):
     duration: Histogram
 
 
-class _Attempts(Struct, frozen=True):
-    """The series of attempts that ended alike."""
-
-    attempts: Counter
-    operation: Histogram
-
-
 class _Tokens(Struct, frozen=True):
     """The series of one direction of the tokens of a model at a provider, and of a client."""
 
@@ -68,6 +60,14 @@ class _Tokens(Struct, frozen=True):
         self.each.observe(amount)
         self.all.value += amount
         self.of_client.value += amount
+
+
+class _Attempts(Struct, frozen=True):
+    """The series of attempts that ended alike; *tokens* of prompts and answers, if their usage is known."""
+
+    attempts: Counter
+    operation: Histogram
+    tokens: tuple[_Tokens, _Tokens] | None
 
 
 class Metrics:
@@ -84,7 +84,6 @@ class Metrics:
         # What was found by its labels before: one look-up instead of a dozen.
         self._requests: dict[tuple[object, ...], _Requests] = {}
         self._attempts: dict[tuple[object, ...], _Attempts] = {}
-        self._tokens: dict[tuple[object, ...], tuple[_Tokens, _Tokens]] = {}
         self._rendering: asyncio.Task[bytes] | None = None
 
     def watch(self, look: Look) -> None:
@@ -119,23 +118,22 @@ class Metrics:
 
     def saw(self, receipt: Receipt) -> None:
         """Take note of a finished request."""
-        to, alike = self._families, self._alike(receipt)
+        alike, notes = self._alike(receipt), receipt.attempts
         count = 1 + receipt.unrecorded
         alike.requests.value += count
         alike.of_client.value += count
         alike.duration.observe(receipt.total)
-        self._overhead.observe(max(0.0, receipt.overhead))
-        self._attempts_each.observe(len(receipt.attempts))
+        overhead = receipt.overhead
+        self._overhead.observe(overhead if overhead > 0 else 0.0)
+        self._attempts_each.observe(len(notes))
         if receipt.queued > 0:
-            to.wait.of().observe(receipt.queued)
+            self._families.wait.of().observe(receipt.queued)
         if receipt.stream and receipt.first_event is not None:
             self._streamed(receipt, receipt.first_event, alike)
-        operation = alike.labels[0]
-        for note in receipt.attempts:
-            self._attempted(note, operation)
-            if note.usage is not None:
-                self._used(operation, note, receipt.client, note.usage)
-        if len(receipt.attempts) > 1 or receipt.skipped or receipt.continued:
+        operation, client = alike.labels[0], receipt.client
+        for note in notes:
+            self._attempted(note, operation, client)
+        if len(notes) > 1 or receipt.skipped or receipt.continued:
             self._mishaps(receipt, served=not alike.error)
 
     def _alike(self, receipt: Receipt) -> _Requests:
@@ -167,35 +165,39 @@ class Metrics:
         if not alike.error and rest > 0:
             to.per_token.of(*alike.labels).observe((receipt.total - first_event) / rest)
 
-    def _attempted(self, note: AttemptNote, operation: str) -> None:
-        to, kind, names = self._families, note.kind, (operation, note.provider, note.model, note.kind)
+    def _attempted(self, note: AttemptNote, operation: str, client: str) -> None:
+        usage = note.usage
+        names = (operation, note.provider, note.model, note.kind, None if usage is None else client)
         found = self._attempts.get(names)
         if found is None:
-            error, provider = "" if kind is Kind.SERVED else kind.value, provider_name(note.provider)
-            attempts = to.attempts.of(note.provider, note.model, kind.value, faults.of_attempt(kind))
-            made = to.operation.of(operation, provider, note.model, error)
-            found = _remember(self._attempts, names, _Attempts(attempts, made))
+            found = _remember(self._attempts, names, self._attempts_like(note, operation, client))
         found.attempts.value += 1.0
         found.operation.observe(note.seconds)
         if note.first_event is not None:
-            to.first_chunk.of(operation, provider_name(note.provider), note.model).observe(note.first_event)
-            if kind not in _NO_FALLBACK:
-                to.broken.of(note.provider, note.model, kind.value).inc()
+            self._began(note, operation, note.first_event)
+        if usage is not None and found.tokens is not None:
+            asked, told = found.tokens
+            asked.take(usage.prompt)
+            told.take(usage.completion)
+            if usage.cached > 0:
+                self._among(note, client, "cached", usage.cached)
+            if usage.reasoning > 0:
+                self._among(note, client, "reasoning", usage.reasoning)
 
-    def _used(self, operation: str, note: AttemptNote, client: str, usage: Usage) -> None:
-        provider, model = note.provider, note.model
-        names = (operation, provider, model, client)
-        found = self._tokens.get(names)
-        if found is None:
-            ways = self._way(*names, "input"), self._way(*names, "output")
-            found = _remember(self._tokens, names, ways)
-        asked, told = found
-        asked.take(usage.prompt)
-        told.take(usage.completion)
-        if usage.cached > 0:
-            self._among(provider, model, client, "cached", usage.cached)
-        if usage.reasoning > 0:
-            self._among(provider, model, client, "reasoning", usage.reasoning)
+    def _attempts_like(self, note: AttemptNote, operation: str, client: str) -> _Attempts:
+        to, kind, provider = self._families, note.kind, provider_name(note.provider)
+        names = (operation, note.provider, note.model, client)
+        return _Attempts(
+            to.attempts.of(note.provider, note.model, kind.value, faults.of_attempt(kind)),
+            to.operation.of(operation, provider, note.model, "" if kind is Kind.SERVED else kind.value),
+            None if note.usage is None else (self._way(*names, "input"), self._way(*names, "output")),
+        )
+
+    def _began(self, note: AttemptNote, operation: str, first_event: float) -> None:
+        to, kind = self._families, note.kind
+        to.first_chunk.of(operation, provider_name(note.provider), note.model).observe(first_event)
+        if kind not in _NO_FALLBACK:
+            to.broken.of(note.provider, note.model, kind.value).inc()
 
     def _way(self, operation: str, provider: str, model: str, client: str, kind: str) -> _Tokens:
         to = self._families
@@ -205,9 +207,9 @@ class Metrics:
             to.client_tokens.of(self._client(client), kind),
         )
 
-    def _among(self, provider: str, model: str, client: str, kind: str, amount: int) -> None:
+    def _among(self, note: AttemptNote, client: str, kind: str, amount: int) -> None:
         """Count tokens that are among those of a prompt or an answer."""
-        self._families.tokens.of(provider, model, kind).inc(amount)
+        self._families.tokens.of(note.provider, note.model, kind).inc(amount)
         self._families.client_tokens.of(self._client(client), kind).inc(amount)
 
     def _mishaps(self, receipt: Receipt, *, served: bool) -> None:

@@ -3,15 +3,11 @@
 import asyncio
 import math
 import sqlite3
-from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from msgspec import structs
-from sqlalchemy import Table, delete, event, func, insert, select, text
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.engine import URL, Connection, Dialect, make_url
+from sqlalchemy import Table, create_engine, delete, event, func, select, text
+from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -20,20 +16,9 @@ from freeroute.errors import ConfigError
 from freeroute.stores import sqlite_file
 from freeroute.stores.records import schema
 from freeroute.stores.records.bodies import Keeping
-from freeroute.stores.records.rows import Batch, Row
-from freeroute.stores.records.sums import sums
-from freeroute.stores.records.tables import (
-    DIMENSIONS,
-    SECONDS,
-    SPANS,
-    SUMS,
-    bodies,
-    daily,
-    hourly,
-    receipts,
-    responses,
-    writers,
-)
+from freeroute.stores.records.rows import Batch
+from freeroute.stores.records.storing import store
+from freeroute.stores.records.tables import bodies, daily, hourly, receipts, responses, writers
 
 CHUNK = 2000
 """Receipts deleted at once. Own design: some 20 ms, for which a batch may wait."""
@@ -50,6 +35,7 @@ _ANSWER_WAIT = 10.0  # seconds for a database to say which form its tables have
 _POSTGRES_WAIT = 5  # seconds for a connection
 _SQLITE_WAIT = 5.0  # seconds for somebody else who has the file open, such as a backup
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_OF_SQLITE: dict[str, Any] = {"hide_parameters": True, "connect_args": {"timeout": _SQLITE_WAIT}}
 _PRAGMAS = ("auto_vacuum = INCREMENTAL", "journal_mode = WAL", "synchronous = NORMAL")
 
 
@@ -76,6 +62,9 @@ class Database:
         self._path = path if url is None else None
         self._migrates = migrates
         self._engine: AsyncEngine | None = None
+        # To SQLite a batch is written by one call on a thread: each statement by itself would be two turns of
+        # the loop and of Python's lock, which requests are in want of.
+        self._writer: Engine | None = None
         self._opened_files: sqlite_file.Inodes = ()
         self.shown = self._url.render_as_string(hide_password=True) if url else str(path)
 
@@ -90,11 +79,17 @@ class Database:
         if self._engine is None or self._was_replaced():
             await self.close()
             self._engine = await self._opened()
+            if self._path is not None and self._migrates:
+                url = URL.create("sqlite", database=str(self._path))
+                self._writer = _set_up(create_engine(url, **_OF_SQLITE))
         return self._engine
 
     async def close(self) -> None:
         """Let go of all connections."""
         engine, self._engine = self._engine, None
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            await asyncio.to_thread(writer.dispose)
         if engine is not None:
             await engine.dispose()
 
@@ -172,16 +167,12 @@ class Database:
         """
         engine = self._engine or await self.engine()
         try:
+            if self._writer is not None:
+                return await asyncio.to_thread(_stored, self._writer, batch, now)
             async with engine.begin() as connection:
-                if not await _claimed(connection, batch, now):
-                    return False
-                if batch.rows:
-                    await _write_receipts(connection, batch.rows)
-                if batch.bodies:
-                    await connection.execute(insert(bodies), [structs.asdict(body) for body in batch.bodies])
+                return await connection.run_sync(store, batch, now)
         except (DataError, IntegrityError, OverflowError) as exc:
             raise BatchRefusedError(str(getattr(exc, "orig", exc))) from exc
-        return True
 
     async def settled(self) -> bool:
         """Say whether all that was written since `engine` is in the database, whatever becomes of its log.
@@ -231,10 +222,16 @@ def engine_for(url: URL, *, pooled: bool = True) -> AsyncEngine:
         told = {"connect_timeout": _POSTGRES_WAIT}
         return create_async_engine(url, hide_parameters=True, pool_size=2, connect_args=told)
     pool: dict[str, Any] = {} if pooled else {"poolclass": NullPool}
-    engine = create_async_engine(url, hide_parameters=True, connect_args={"timeout": _SQLITE_WAIT}, **pool)
+    engine = create_async_engine(url, **_OF_SQLITE, **pool)
+    _set_up(engine.sync_engine)
+    return engine
 
-    @event.listens_for(engine.sync_engine, "connect")
-    def set_up(connection: Any, _: object) -> None:
+
+def _set_up(engine: Engine) -> Engine:
+    """Let connections of *engine* to SQLite, with or without a loop, behave as we need it."""
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: Any, _: object) -> None:
         # The driver's own transactions would leave changes of tables out.
         connection.isolation_level = None
         cursor = connection.cursor()
@@ -242,69 +239,21 @@ def engine_for(url: URL, *, pooled: bool = True) -> AsyncEngine:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
-    @event.listens_for(engine.sync_engine, "begin")
+    @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN")
 
     return engine
 
 
+def _stored(engine: Engine, batch: Batch, now: float) -> bool:
+    with engine.begin() as connection:
+        return store(connection, batch, now)
+
+
 def _load_migrations() -> None:
     import alembic.command
     import alembic.config  # noqa: F401
-
-
-def _dialect_insert(name: str, table: Table) -> Any:
-    if name == "postgresql":
-        from sqlalchemy.dialects import postgresql  # 2 MiB that SQLite does not need
-
-        return postgresql.insert(table)
-    return sqlite.insert(table)
-
-
-async def _claimed(connection: AsyncConnection, batch: Batch, now: float) -> bool:
-    """Note that *batch* is being written; False if it was before."""
-    note = {"origin": batch.origin, "number": batch.number, "at": now}
-    return (await connection.execute(_claim(connection.dialect.name), note)).first() is not None
-
-
-@cache
-def _claim(dialect: str) -> Any:
-    new = _dialect_insert(dialect, writers)
-    once = new.on_conflict_do_update(
-        index_elements=["origin"],
-        set_={"number": new.excluded.number, "at": new.excluded.at},
-        where=writers.c.number < new.excluded.number,
-    )
-    return once.returning(writers.c.number)
-
-
-@cache
-def _insert(dialect: Dialect) -> tuple[str, bool]:
-    """Return the text that inserts receipts, and whether it takes tuples.
-
-    For the driver itself: looking at each of 25 values of each receipt would double what storing one costs.
-    """
-    compiled: Any = insert(receipts).compile(dialect=dialect, column_keys=Row.__struct_fields__)
-    return str(compiled), compiled.positional
-
-
-@cache
-def _added(dialect: str, table: Table) -> Any:
-    new = _dialect_insert(dialect, table)
-    return new.on_conflict_do_update(
-        index_elements=["start", *DIMENSIONS],
-        set_={name: table.c[name] + new.excluded[name] for name in (*SUMS, *SECONDS)},
-    )
-
-
-async def _write_receipts(connection: AsyncConnection, rows: Sequence[Row]) -> None:
-    """Write *rows*, and add them to the sums."""
-    text, positional = _insert(connection.dialect)
-    values = [structs.astuple(row) if positional else structs.asdict(row) for row in rows]
-    await connection.exec_driver_sql(text, values)
-    for span, found in sums(rows).items():
-        await connection.execute(_added(connection.dialect.name, SPANS[span]), found)
 
 
 async def _tidied(connection: AsyncConnection, now: float, keeping: Keeping | None) -> int:

@@ -242,7 +242,6 @@ class Recorder:
             if batch is None:
                 return not ending and await self._tidy(self._database)
             await self._write(self._database, batch)
-        self.state.spooled = await asyncio.to_thread(self._spool.size)
         return True
 
     async def _go_back(self, engine: "AsyncEngine") -> None:
@@ -267,7 +266,7 @@ class Recorder:
             self.state.lost += len(batch.rows) if counts else 0
             self._log.error("receipts were lost: the database refuses them", reason=str(exc))
         self._seen[batch.origin] = max(batch.number, self._seen.get(batch.origin, 0))
-        await asyncio.to_thread(self._spool.done)
+        self.state.spooled = await asyncio.to_thread(self._spool.done)
         self._settle_at = min(self._settle_at, self._clock.now().mono + SETTLE)
 
     async def _settle(self, database: "Database") -> None:

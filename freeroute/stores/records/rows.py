@@ -84,37 +84,38 @@ class Batch(Struct, frozen=True, array_like=True):
 def row_of(receipt: Receipt) -> Row:
     """Return what is stored of *receipt*."""
     usage = receipt.usage or _NOTHING
+    # By position, in the order of `Row`: so many names would cost several times as much.
     return Row(
-        at=receipt.at.wall,
-        request_id=receipt.request_id,
-        surface=receipt.surface,
-        client=receipt.client,
-        asked=printable(receipt.asked),
-        stream=receipt.stream,
-        status=receipt.status,
-        code=printable(receipt.code or ""),
-        provider=receipt.provider or "",
-        model=receipt.model or "",
-        key=printable(receipt.key or ""),
-        attempts=len(receipt.attempts),
-        trail=_trail(receipt.attempts),
-        prompt=_believed(usage.prompt),
-        completion=_believed(usage.completion),
-        reasoning=_believed(usage.reasoning),
-        cached=_believed(usage.cached),
-        estimated=usage.estimated,
-        finish=printable(receipt.finish or ""),
-        queued=receipt.queued,
-        overhead=receipt.overhead,
-        first_event=receipt.first_event,
-        total=receipt.total,
-        caller_left=receipt.caller_left,
-        continued=receipt.continued,
+        receipt.at.wall,
+        receipt.request_id,
+        receipt.surface,
+        receipt.client,
+        printable(receipt.asked),
+        receipt.stream,
+        receipt.status,
+        printable(receipt.code or ""),
+        receipt.provider or "",
+        receipt.model or "",
+        printable(receipt.key or ""),
+        len(receipt.attempts),
+        _trail(receipt.attempts),
+        _believed(usage.prompt),
+        _believed(usage.completion),
+        _believed(usage.reasoning),
+        _believed(usage.cached),
+        usage.estimated,
+        printable(receipt.finish or ""),
+        receipt.queued,
+        receipt.overhead,
+        receipt.first_event,
+        receipt.total,
+        receipt.caller_left,
+        receipt.continued,
     )
 
 
 def _believed(tokens: int) -> int:
-    return min(max(tokens, 0), MOST_TOKENS)
+    return tokens if 0 <= tokens <= MOST_TOKENS else min(max(tokens, 0), MOST_TOKENS)
 
 
 def _trail(notes: tuple[AttemptNote, ...]) -> str:

@@ -68,10 +68,11 @@ class Spool:
                     self.strange += bool(line.strip())
         return None
 
-    def done(self) -> None:
-        """Go on to the batch behind the one that `first` returned."""
+    def done(self) -> int:
+        """Go on to the batch behind the one that `first` returned; returns the bytes that wait still."""
         with self._lock:
             self._at = self._next
+            return self._left()
 
     def again(self) -> None:
         """Go back to the oldest batch that is not settled."""
@@ -86,7 +87,10 @@ class Spool:
     def size(self) -> int:
         """Return the bytes that wait; raises OSError."""
         with self._lock:
-            return max(self._length() - self._at, 0)
+            return self._left()
+
+    def _left(self) -> int:
+        return max(self._length() - self._at, 0)
 
     def _lines(self) -> Iterator[bytes]:
         if self._length() < self._at:  # somebody else emptied it
