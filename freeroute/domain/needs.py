@@ -82,7 +82,7 @@ class Tried(Struct):
 
     def with_less(self) -> "Tried":
         """Return what is out if candidates may be asked for less output than they found too large."""
-        return structs.replace(self, candidates=self.candidates - self.outputs.keys())
+        return structs.replace(self, candidates=self.candidates.difference(self.outputs))
 
     def covers(self, candidate: Candidate, standing: Standing) -> bool:
         """Say whether *candidate* is out for this call."""

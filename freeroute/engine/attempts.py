@@ -126,7 +126,8 @@ class AttemptLoop:
                 made = [(leased, await self.attempt(call, leased, course))]
             for tried, ended in made:
                 if isinstance(ended, Won):
-                    course.dropped.update(ended.sent.dropped)
+                    if ended.sent.dropped:
+                        course.dropped |= frozenset(ended.sent.dropped)
                     return ended
                 again = self.after(ended, tried, need, course) or again
             now = self.clock.now()
@@ -295,7 +296,7 @@ class AttemptLoop:
         if verdict in (Next.AGAIN, Next.WITHOUT):
             mark = f"{candidate.id} {outcome.kind} {outcome.param}"
             if mark not in course.repeated:
-                course.repeated.add(mark)
+                course.repeated |= {mark}
                 if outcome.param is not None:
                     course.without.setdefault(candidate.name, set()).add(outcome.param)
                 return leased

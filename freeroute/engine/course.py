@@ -41,8 +41,8 @@ class Course(Struct):
     tried: Tried = field(default_factory=Tried)
     notes: list[AttemptNote] = field(default_factory=list)
     counted: int = 0
-    repeated: set[str] = field(default_factory=set)
-    dropped: set[str] = field(default_factory=set)
+    repeated: frozenset[str] = frozenset()
+    dropped: frozenset[str] = frozenset()
     without: dict[str, set[str]] = field(default_factory=dict)
     rejected: Outcome | None = None
     too_long: Outcome | None = None

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeGuard, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from freeroute.clock import Clock
 from freeroute.domain.clients import Client
@@ -111,7 +111,7 @@ class Telling(Protocol):
         ...
 
 
-class Asked(Struct, frozen=True):
+class Asked(Struct):
     """What a request asks of the gateway, and how it is to be answered.
 
     Without *store* nothing of it is kept, whatever the settings are. *verbatim* says that *telling* tells the
@@ -122,6 +122,10 @@ class Asked(Struct, frozen=True):
     telling: Telling
     store: bool = True
     verbatim: bool = False
+
+    def let_go(self) -> None:
+        """Keep no more of *call* than its answer is told by: a stream takes minutes, a prompt megabytes."""
+        self.call = structs.replace(self.call, fields={}, form=None)
 
 
 class Known(Struct, frozen=True):
@@ -174,6 +178,7 @@ class Conversations:
                     asked = understand(request, body)
                 else:
                     asked = await understood(understand, request, body)
+                del body
                 if not isinstance(asked, Asked):
                     asked = await self._looked_up(asked, request)
             except ApiError as error:
@@ -217,7 +222,7 @@ class Conversations:
     async def _serve(
         self, request: Request, asked: Asked, context: CallContext, ask: Ask, *, commented: bool
     ) -> None:
-        call, telling = asked.call, asked.telling
+        telling = asked.telling
         context.store = context.store and asked.store
         served: Served | None = None
         fault = told = b""
@@ -225,12 +230,12 @@ class Conversations:
         watch = CallerWatch(request)
         try:
             with watch:
-                if commented and call.stream and telling.comment:
+                if commented and asked.call.stream and telling.comment:
                     async with Comments(request, telling.stream_type, telling.comment) as comments:
-                        served = await ask(call, context)
+                        served = await ask(asked.call, context)
                         await _tell(request, asked, served, comments)
                 else:
-                    served = await ask(call, context)
+                    served = await ask(asked.call, context)
                     if served.body is None:
                         await _tell(request, asked, served, None)
             if served is not None and not watch.left and _is_short(served.body):
@@ -241,7 +246,7 @@ class Conversations:
             said = served.fail() if served is not None else None
             if not request.started:
                 raise
-            fault = telling.fault(_as_told(error, request.id), said or _identity(call, context))
+            fault = telling.fault(_as_told(error, request.id), said or _identity(asked.call, context))
         finally:
             # Before the last byte: a caller that asks again at once finds its slot free and its use counted.
             if served is not None:
@@ -287,9 +292,12 @@ async def _whole(asked: Asked, body: bytes) -> bytes:
 
 async def _tell(request: Request, asked: Asked, served: Served, comments: Comments | None) -> None:
     """Tell what comes of *served*, as it comes; a whole answer is told later."""
-    if served.body is None and served.content_type is not None:
+    if served.body is not None:
+        return
+    asked.let_go()
+    if served.content_type is not None:
         await _pass(request, served, served.content_type)
-    elif served.body is None:
+    else:
         await _stream(request, asked, served, comments)
 
 

@@ -18,7 +18,7 @@ from freeroute.errors import ApiError, HeadersTooLarge, InvalidRequest, RequestT
 from freeroute.surfaces.departure import DEPARTURE, Departure
 from freeroute.surfaces.entrance import Entrance
 from freeroute.surfaces.http import STALLED, new_request_id
-from freeroute.surfaces.outlet import OUTLET, Outlet
+from freeroute.surfaces.outlet import OUTLET, Flow, Outlet
 
 _OFFERING = {b"connection", b"upgrade", b"http2-settings"}
 # A second one may say something else to us than to whatever stands in front of us.
@@ -57,18 +57,31 @@ class _Stop(Exception):
 class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's protocol with bounds; what it refuses by itself has OpenAI's error shape."""
 
+    # With more than 29 attributes beside them, as uvicorn's 28, an object takes five times the room.
+    __slots__ = (
+        "_answering",
+        "_head_timer",
+        "_header_bytes",
+        "_ignored",
+        "_in_head",
+        "_linger_timer",
+        "_offered",
+        "_read_bytes",
+        "_refusal",
+        "_refused",
+        "_write_timer",
+    )
+
     bounds = Bounds()
     entrance: Entrance  # shared by all connections of a server
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Start with nothing read."""
         super().__init__(*args, **kwargs)
-        self._in_head = False
         self._header_bytes = 0  # of whole headers, as parsed
         self._read_bytes = 0  # in the reads after the one the head began in, whatever they held
-        self._offered = False  # another protocol
+        self._in_head = self._refused = self._offered = False  # the last is another protocol
         self._refusal: ApiError | None = None
-        self._refused = False
         self._ignored = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._linger_timer: asyncio.TimerHandle | None = None
@@ -78,8 +91,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a first request soon."""
         super().connection_made(transport)
-        opened = transport.get_extra_info("socket")
-        if opened is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        self.flow = Flow(transport)
+        if (opened := transport.get_extra_info("socket")) is not None and hasattr(
+            socket, "TCP_NOTSENT_LOWAT"
+        ):
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, self.bounds.unread_bytes)
         self._expect_head()
 

@@ -1,5 +1,7 @@
 """What one stream takes: by what its provider tells, as far as that can be true, else by its text."""
 
+import math
+
 import msgspec
 
 from freeroute.domain.usage import Usage, believed
@@ -14,21 +16,30 @@ from freeroute.wire.answers import (
 )
 from freeroute.wire.mending import mended_usage
 
+# A stream may bring so many bytes for each token of its bound, and so many more, before it is taken for one
+# without end: thoughts are outside the bound at some providers, and a token may be a long word. Own design.
+BEYOND_BOUND = 30
+BEYOND_ANY_BOUND = 64 * 1024
+
 
 class Counting:
     """Counts *text*, the bytes a stream has brought, and keeps the last usage that its provider told.
 
+    With more than *most* bytes it is far longer than was asked for.
+
     *is_owed* says whether the caller asked for the usage and was not told.
     """
 
-    def __init__(self, prompt: int, *, thinks: bool, wanted: bool = False) -> None:
+    def __init__(self, prompt: int, *, thinks: bool, wanted: bool = False, bound: int | None = None) -> None:
         """Take *prompt* tokens where none are told; a model that *thinks* may hide its thoughts.
 
-        *wanted* says whether the caller asked for the usage.
+        *wanted* says whether the caller asked for the usage; *bound* tokens are what all choices together may
+        take.
         """
         self.is_owed = wanted
         self._wanted = wanted
         self.text = 0
+        self.most = math.inf if bound is None else bound * BEYOND_BOUND + BEYOND_ANY_BOUND
         self._thinks = thinks
         self._prompt = prompt
         self._told: Usage | None = None

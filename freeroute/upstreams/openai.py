@@ -27,7 +27,7 @@ from freeroute.upstreams.quirks import NotTaken, Outgoing, outgoing
 from freeroute.upstreams.reading import Events, read_whole
 from freeroute.upstreams.repairs import Repairs
 from freeroute.upstreams.signatures import Signatures, maker_of
-from freeroute.upstreams.streams import ChatStream
+from freeroute.upstreams.streams import ChatStream, Judge
 from freeroute.upstreams.structured import Checking, as_asked, conforming
 from freeroute.upstreams.tasks import TaskUpstream
 from freeroute.upstreams.templates import Templates
@@ -233,8 +233,9 @@ class _Reading(Struct, dict=True):
         told, size = plain.usage, plain.size
         return is_common(told, size) or believed(told, self._prompt, size, thinks=self._thinks()) is told
 
-    def _inside(self, exchange: Exchange, error: Any) -> Outcome:
-        return self._upstream.judged(error, exchange, self._candidate)
+    def _judge(self, exchange: Exchange) -> Judge:
+        """Return what judges an error inside of *exchange*; it does not keep what was asked."""
+        return partial(self._upstream.judged, exchange=exchange, candidate=self._candidate)
 
     async def _stream(self, exchange: Exchange) -> Sent:
         stream = self._new_stream(exchange)
@@ -261,15 +262,18 @@ class _Reading(Struct, dict=True):
             events=self._shape.events(),
             repairs=self._repairs,
             mender=self._mender(),
-            judge=partial(self._inside, exchange),
-            counting=Counting(self._prompt, thinks=self._thinks(), wanted=self._call.include_usage),
-            bound=self._bound(),
+            judge=self._judge(exchange),
+            counting=self._counting(),
             silent=self._silent,
             between=self._terms.between_events,
             watch=self._terms.first_event > self._terms.between_events,
             checking=Checking(self._call.schema) if self._call.schema is not None else None,
             lacking=Lacking(self._call) if may_lack(self._call) else None,
         )
+
+    def _counting(self) -> Counting:
+        wanted, bound = self._call.include_usage, self._bound()
+        return Counting(self._prompt, thinks=self._thinks(), wanted=wanted, bound=bound)
 
     def _mender(self) -> Mender:
         return self._upstream.mender(self._call, self._candidate)
@@ -339,7 +343,7 @@ class _Reading(Struct, dict=True):
         outcome = failure_in(
             body,
             piece,
-            partial(self._inside, exchange),
+            self._judge(exchange),
             status=exchange.status,
             silent=self._silent,
             says_why=self._candidate.provider.quirks.whole_finish,

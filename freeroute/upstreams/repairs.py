@@ -34,7 +34,7 @@ class Repairs:
         self._signed = signed if quirks.echo_signature else None
         self._calls: dict[int, ToolCalls] = {}
         self._writings: dict[int, Writing] = {}
-        self._rescued: set[int] = set()  # choices whose text held tool calls
+        self._rescued: dict[int, None] = {}  # choices whose text held tool calls
 
     @property
     def holds_usage(self) -> bool:
@@ -166,7 +166,7 @@ class Repairs:
         if heard.thoughts:
             told["reasoning_content"] = f"{thought or ''}{heard.thoughts}"
         if heard.calls:
-            self._rescued.add(index)
+            self._rescued[index] = None
             told["tool_calls"] = [*(called or ()), *(self._rescue(call, index) for call in heard.calls)]
         return told
 

@@ -1,7 +1,6 @@
 """A provider's event stream, from its head to its end."""
 
 import asyncio
-import math
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
@@ -30,10 +29,6 @@ AFTER_FINISH = 5.0
 # Comments and empty pieces are signs of life, but no answer: they may stand in for it for so many silences.
 # Own design.
 WITHOUT_EVENTS = 4
-# A stream may bring so many bytes for each token of its bound, and so many more, before it is taken for one
-# without end: thoughts are outside the bound at some providers, and a token may be a long word. Own design.
-BEYOND_BOUND = 30
-BEYOND_ANY_BOUND = 64 * 1024
 
 # Judges an error object, or the bytes of one, found inside an answer.
 Judge = Callable[[Any], Outcome]
@@ -56,7 +51,6 @@ class ChatStream:
         mender: Mender,
         judge: Judge,
         counting: Counting,
-        bound: int | None,
         silent: Collection[str],
         between: float,
         watch: bool,
@@ -65,10 +59,9 @@ class ChatStream:
     ) -> None:
         """Read *exchange* through *events*, with *between* seconds of silence allowed.
 
-        *counting* keeps what it takes, and *bound* tokens are what all choices together may take. *silent*
-        are the finishes that explain why there is nothing to read. *watch* says whether silence must be timed
-        here, because the transport allows for more. *checking* holds it to a schema, *lacking* watches for
-        what it does not honour.
+        *counting* keeps what it takes, and knows how much it may. *silent* are the finishes that explain why
+        there is nothing to read. *watch* says whether silence must be timed here, because the transport
+        allows for more. *checking* holds it to a schema, *lacking* watches for what it does not honour.
         """
         self.finish: str | None = None
         self.outcome: Outcome | None = None
@@ -91,7 +84,6 @@ class ChatStream:
         self._lacking = lacking
         self._ready: list[bytes] = []
         self._last: Piece | None = None
-        self._most = math.inf if bound is None else bound * BEYOND_BOUND + BEYOND_ANY_BOUND
         self._choices = Choices()
         self._likeness = Likeness()
         # Whether chunks of words can be taken without looking at all that may be in others.
@@ -237,7 +229,7 @@ class ChatStream:
         counting, onward = self._counting, self.onward
         size = self._likeness.size(data) or self._words_alone(data)
         # Without text it may be all that comes for long, which whoever waits has to look at.
-        if not size or counting.text + size > self._most or onward is None or not onward(data):
+        if not size or counting.text + size > counting.most or onward is None or not onward(data):
             return False
         counting.text += size
         self._pauses.heard(now)
@@ -262,7 +254,7 @@ class ChatStream:
             return None
         words = words_in(payload)
         self._short = words is not None
-        is_bounded = self._counting.text + len(payload) <= self._most
+        is_bounded = self._counting.text + len(payload) <= self._counting.most
         return words if words is not None and is_bounded and self._choices.is_open(words.index) else None
 
     def _read(self, data: bytes) -> None:
@@ -308,7 +300,7 @@ class ChatStream:
             self.skipped += 1
             return
         self._note(piece)
-        if self._counting.text > self._most:
+        if self._counting.text > self._counting.most:
             self._fail(Outcome(Kind.GARBAGE, self._exchange.status, "far longer than asked for"))
             return
         if self._travels(piece):

@@ -9,7 +9,7 @@ from uvicorn._types import HTTPScope
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from freeroute.surfaces.outlet import Outlet
+from freeroute.surfaces.outlet import Flow, Outlet
 
 HEADERS = [(b"content-type", b"application/json"), (b"content-length", b"2")]
 
@@ -105,3 +105,22 @@ def test_a_second_answer_is_not_written(cycle, wire):
     assert outlet.answer(200, HEADERS, b"{}")
     assert not outlet.answer(200, HEADERS, b"{}")
     assert len(wire.written) == 1
+
+
+async def test_whoever_writes_waits_for_a_caller_that_does_not_read_and_for_no_other(wire):
+    flow = Flow(wire)
+    await flow.drain()
+    flow.pause_writing()
+    waiting = [asyncio.create_task(flow.drain()) for _ in range(2)]
+    await asyncio.sleep(0)
+    assert flow.write_paused
+    assert not any(task.done() for task in waiting)
+    flow.resume_writing()
+    await asyncio.gather(*waiting)
+    await flow.drain()
+    flow.pause_writing()
+    again = asyncio.create_task(flow.drain())
+    await asyncio.sleep(0)
+    assert not again.done()
+    flow.resume_writing()
+    await again

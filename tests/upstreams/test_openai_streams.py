@@ -9,7 +9,7 @@ import pytest
 from freeroute.domain.catalogue import Quirks
 from freeroute.domain.outcome import Blame, Kind, blamed
 from freeroute.domain.usage import Usage, tokens_in
-from freeroute.upstreams.streams import BEYOND_ANY_BOUND, BEYOND_BOUND
+from freeroute.upstreams.counting import BEYOND_ANY_BOUND, BEYOND_BOUND
 from freeroute.upstreams.transport import (
     Disconnected,
     Phase,
@@ -49,6 +49,11 @@ LOST = (
     b'"not "',
     b"\xff\xfe",
 )
+
+
+async def test_a_stream_has_no_more_attributes_than_python_keeps_in_little_room():
+    stream = stream_of(await streamed(HI, STOP, DONE))
+    assert len(vars(stream)) <= 29  # one more, and each takes 1,300 bytes more
 
 
 async def test_a_stream_is_served_from_its_first_meaningful_event_on():

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from freeroute.domain.catalogue import Quirks
 from freeroute.domain.outcome import Kind
 from freeroute.engine.ports import EventStream
+from freeroute.upstreams.counting import BEYOND_ANY_BOUND, BEYOND_BOUND
 from freeroute.upstreams.repairs import Repairs
-from freeroute.upstreams.streams import BEYOND_ANY_BOUND, BEYOND_BOUND
 from freeroute.wire.answers import error_in, text_size
 from freeroute.wire.mending import Mender
 from freeroute.wire.plain import plain
