@@ -7,7 +7,7 @@ import pytest
 
 from freeroute.config.assembly import Assembly, assemble
 from freeroute.config.entries import read_catalogue
-from freeroute.config.load import Overrides, load
+from freeroute.config.load import Overrides, Settings, load
 from freeroute.config.overlay import Plan
 from freeroute.config.overlay import planned as lay_out
 from freeroute.stores.keysafe import KeySafe
@@ -69,6 +69,20 @@ privacy: local
 limits: [{unit: concurrency, amount: 1, scope: model}]
 """,
 }
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    """Return a directory to load settings from, with a home in it."""
+    (tmp_path / "home").mkdir()
+    return tmp_path
+
+
+def read(here: Path, text: str | None = None, env: dict[str, str] | None = None, **flags) -> Settings:
+    """Return what is loaded where the file of settings says *text*."""
+    if text is not None:
+        (here / "freeroute.yaml").write_text(text, encoding="utf-8")
+    return load(Overrides(**flags), env or {}, here, here / "home")
 
 
 @pytest.fixture

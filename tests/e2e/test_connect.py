@@ -19,6 +19,7 @@ from freeroute.commands.connecting.target import Offered, Target, ask
 from freeroute.commands.running import Running
 from freeroute.resources import dashboard_dir
 from tests.commands.answering import answering
+from tests.commands.connecting.conftest import entry
 from tests.e2e.test_clients import ENVIRONMENTS, HERE, providers, run
 from tests.support.live import AS_ADMIN, live
 
@@ -127,16 +128,6 @@ def test_whatever_a_model_is_called_tools_read_the_same(tmp_path, model, address
     assert words(claude, "claude", *read) == [address.removesuffix("/v1"), KEY, model]
 
 
-def entry(*takes: str, context: int | None, output: int | None) -> dict[str, Any]:
-    return {
-        "id": "groq/m",
-        "context_length": context,
-        "top_provider": {"max_completion_tokens": output},
-        "architecture": {"input_modalities": [*takes], "output_modalities": ["text"]},
-        "freeroute": {"available": True, "back_at": None},
-    }
-
-
 def as_setup_writes(target: Target, home: Path) -> tuple[Any, Any]:
     """Return what `freeroute setup` makes of *target* for opencode, and the model that it gives Continue."""
     [edit] = RECIPES["continue"].files(target, Home(home, {}))
@@ -153,9 +144,9 @@ def as_shown(shown: dict[str, list[str]]) -> tuple[Any, Any]:
 @pytest.mark.parametrize(
     "known",
     [
-        entry("text", context=32_000, output=2_000),
-        entry("text", "image", context=1_000_001, output=None),
-        entry("image", context=None, output=None),
+        entry("groq/m", 32_000, 2_000),
+        entry("groq/m", 1_000_001, takes=["text", "image"]),
+        entry("groq/m", None, takes=["image"]),
     ],
     ids=["text alone", "pictures", "unknown sizes"],
 )

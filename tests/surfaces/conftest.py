@@ -6,12 +6,15 @@ import httpx
 import pytest
 from litestar import Litestar
 
+from freeroute.domain.outcome import Kind
 from freeroute.surfaces.guard import Guard, Policy
 from freeroute.surfaces.http import BodyBounds
 from freeroute.surfaces.litestar_app import build_asgi
 from tests.support.administration import administration
 from tests.support.clocks import ManualClock
 from tests.support.gateways import ANSWER, FakeGateway, FakeLive, FakeResponses, FakeServed
+from tests.support.world import PER_MINUTE, World, model, provider
+from tests.surfaces.agents import POLICY, Asker, asking
 
 Build = Callable[..., Litestar]
 
@@ -72,3 +75,20 @@ def ask(build: Build) -> Callable[..., httpx.AsyncClient]:
         return httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
     return ask
+
+
+@pytest.fixture
+def world() -> World:
+    """Return two providers, of which the second fails."""
+    groq = provider("groq", model("big", capabilities=["tools"]), model("small"), limits=(PER_MINUTE,))
+    return World(groq, provider("gemini", model("big")), gemini=[Kind.FAULT])
+
+
+@pytest.fixture
+def mcp(world: World, dashboard: Path) -> Callable[..., Asker]:
+    """Return what asks the gateway of *world* over MCP."""
+
+    def mcp(policy: Policy = POLICY) -> Asker:
+        return asking(world, dashboard, policy)
+
+    return mcp
