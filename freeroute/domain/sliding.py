@@ -97,16 +97,16 @@ class Sliding(Counter):
 
     def confirm(self, slip: Slip, now: Now) -> None:
         """Start the window of *slip* now, if its guard would have started it later."""
-        mark = now.mono + self.limit.seconds
+        slips, mark = self._slips, now.mono + self.limit.seconds
         if slip.open and self._seen < slip.mark > mark:
-            self._move(slip, mark)
+            if slips[-1] is slip and (len(slips) == 1 or slips[-2].mark <= mark):
+                slip.mark = mark
+            else:
+                self._move(slip, mark)
             slip.sure = True
 
     def _move(self, slip: Slip, mark: float) -> None:
         slips = self._slips
-        if slips[-1] is slip and (len(slips) == 1 or slips[-2].mark <= mark):
-            slip.mark = mark
-            return
         at = bisect_left(slips, slip.mark, key=_mark)
         while slips[at] is not slip:
             at += 1

@@ -13,6 +13,8 @@ from freeroute.wire.text import printable
 # The trail is a convenience; a proxy in between must not choke on it.
 TRAIL_LIMIT = 1024
 
+_SERVED = Kind.SERVED
+
 
 def told(course: Course, candidate: Candidate | None, overhead: float) -> dict[str, str]:
     """Return the ``x-freeroute-*`` headers of an answer by *candidate* (None: no answer came)."""
@@ -34,9 +36,9 @@ def told(course: Course, candidate: Candidate | None, overhead: float) -> dict[s
 
 def _trail(course: Course) -> str:
     notes = course.notes
-    if len(notes) == 1 and notes[0].kind is Kind.SERVED and notes[0].clamped is None and not course.unknown:
+    if len(notes) == 1 and (note := notes[0]).kind is _SERVED and note.clamped is None and not course.unknown:
         return ""  # as nearly always
-    told = [note for note in notes if note.kind is not Kind.SERVED or note.clamped is not None]
+    told = [note for note in notes if note.kind is not _SERVED or note.clamped is not None]
     if not told and not course.unknown:
         return ""
     hops = [f"{note.provider}/{note.model}={_became(note)}" for note in told]
@@ -46,7 +48,7 @@ def _trail(course: Course) -> str:
 
 def _became(note: AttemptNote) -> str:
     """Say how an attempt failed, or that it was served with a smaller output bound than asked for."""
-    if note.kind is Kind.SERVED:
+    if note.kind is _SERVED:
         return f"clamped:{note.clamped}"
     return f"{note.kind.value}:{note.status}" if note.status else note.kind.value
 

@@ -310,14 +310,14 @@ class MemoryCounters:
         All are of one owner: a candidate's provider, or a client.
         """
         slips: list[Held] = []
-        cells, seconds = self._cells, -1.0
+        cells = self._cells
+        guard = self._guards.get(cells[charges[0].pool.id].owner) if charges else None
+        seconds = None if guard is None else guard.seconds(now)
         for charge in charges:
             cell = cells[charge.pool.id]
-            if seconds < 0.0:
-                guard = self._guards.get(cell.owner)
-                seconds = guard.seconds(now) if guard is not None else self._guard
             counter = cell.counter
-            counter.guard = seconds
+            if seconds is not None:
+                counter.guard = seconds
             slips.append((cell, counter, counter.take(charge.amount, now)))
             if not cell.touched:
                 self._touch(cell)
