@@ -7,14 +7,14 @@ from collections.abc import Awaitable
 from freeroute.clock import Clock, Now
 from freeroute.domain.catalogue import Unit
 from freeroute.domain.clients import Client
-from freeroute.domain.leases import AS_CHARGED, ONE_EACH, Charge, Denied, Lease
+from freeroute.domain.leases import AS_CHARGED, Charge, Denied, Lease
 from freeroute.domain.usage import Demand, Usage
 from freeroute.engine import headers
 from freeroute.engine.course import Course
 from freeroute.engine.ports import Counters
 from freeroute.errors import ApiError, ContextTooLong, RateLimited
 
-_TOKENS = Unit.TOKENS
+_TOKENS = Unit.TOKENS  # beside requests and calls under way all that a client's limits count
 
 
 class Admission:
@@ -79,7 +79,7 @@ class Admission:
 def _charges(client: Client, demand: Demand) -> list[Charge]:
     """Return what a request takes beforehand: what its answer takes is charged when that is known."""
     prompt = float(demand.prompt)
-    return [Charge(pool, 1.0 if pool.limit.unit in ONE_EACH else prompt) for pool in client.pools]
+    return [Charge(pool, prompt if pool.limit.unit is _TOKENS else 1.0) for pool in client.pools]
 
 
 def _over_limit(client: Client, denied: Denied, now: Now) -> ApiError:

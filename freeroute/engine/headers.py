@@ -14,6 +14,7 @@ from freeroute.wire.text import printable
 TRAIL_LIMIT = 1024
 
 _SERVED = Kind.SERVED
+_named = lru_cache(1024)(printable)  # providers and models are the same call after call
 
 
 def told(course: Course, candidate: Candidate | None, overhead: float) -> dict[str, str]:
@@ -24,8 +25,8 @@ def told(course: Course, candidate: Candidate | None, overhead: float) -> dict[s
         "x-freeroute-overhead-ms": f"{overhead * 1000:.1f}" if overhead > 0.0 else "0.0",
     }
     if candidate is not None:
-        headers["x-freeroute-provider"] = printable(candidate.provider.id)
-        headers["x-freeroute-model"] = printable(candidate.model.id)
+        headers["x-freeroute-provider"] = _named(candidate.provider.id)
+        headers["x-freeroute-model"] = _named(candidate.model.id)
     trail = _trail(course)
     if trail:
         headers["x-freeroute-trail"] = trail

@@ -74,6 +74,7 @@ class MemoryCounters:
                         self._touch(cell)
                 if cell.measure is not None and cell.counter is counter:
                     wider = cell.granted(slip, now) or wider
+                    self._touch(cell)
         return wider
 
     async def settle(self, lease: Lease, actual: Mapping[Unit, float], now: Now) -> None:

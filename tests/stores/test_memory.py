@@ -127,6 +127,19 @@ async def test_cancelling_leaves_no_trace(store, clock):
     assert used(store, clock.now()) == [0, 0, 0, 0]
 
 
+async def test_every_step_of_a_call_is_to_be_kept_anew(clock):
+    store = MemoryCounters()
+    unknown = Pool("p/unknown", Limit(Unit.TOKENS, math.inf, 86_400, WindowKind.CALENDAR, "day"))
+    names = {("pool", unknown.id)}
+    lease = await acquired(store, [Charge(unknown, 5)], clock.now())
+    assert store.changed() == names
+    assert store.changed() == set()
+    await store.confirm(lease, clock.now())  # which shows how much the limit holds
+    assert store.changed() == names
+    await store.settle(lease, {}, clock.now())
+    assert store.changed() == names
+
+
 async def test_a_reading_tells_use_limit_reset_and_source(store, clock):
     await acquired(store, charges(40), clock.now())
     requests, tokens, day, slots = store.readings(POOLS, clock.now())
