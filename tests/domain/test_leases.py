@@ -104,3 +104,11 @@ def test_an_answer_settles_what_depends_on_its_tokens_and_nothing_else():
         Unit.NEURONS: pytest.approx(0.04),
         Unit.USD: pytest.approx(0.00049),
     }
+
+
+def test_what_is_not_priced_is_not_settled():
+    assert actual_amounts(candidate(), Usage(90, 40)).keys() == {
+        Unit.TOKENS,
+        Unit.INPUT_TOKENS,
+        Unit.OUTPUT_TOKENS,
+    }
