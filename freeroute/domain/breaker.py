@@ -54,10 +54,10 @@ class _Gate:
     """
 
     def __init__(self) -> None:
-        """Start closed; *opened* counts how often it opened, whatever closed it again."""
+        """Start closed; *opened* counts how often it opened, *openings* how often since the last success."""
         self.opened = 0
         self._generation = 0
-        self._openings = 0
+        self.openings = 0
         self._until = 0.0
         self._trial = False
 
@@ -66,20 +66,15 @@ class _Gate:
         """Return the mono instant at which the rest ends; 0 if closed."""
         return self._until
 
-    @property
-    def openings(self) -> int:
-        """Return how often it opened in a row without a success; 0 if closed."""
-        return self._openings
-
     def state(self, now: Now) -> State:
         """Return the state at *now*."""
-        if not self._openings:
+        if not self.openings:
             return State.CLOSED
         return State.OPEN if now.mono < self._until else State.HALF_OPEN
 
     def permits(self, now: Now) -> bool:
         """Say whether a call may begin: any while closed, one while half-open."""
-        if not self._openings:  # closed, as nearly always
+        if not self.openings:  # closed, as nearly always
             return True
         return self.state(now) is State.HALF_OPEN and not self._trial
 
@@ -90,7 +85,7 @@ class _Gate:
         the least bad of candidates that all rest: it is granted always. It shares a trial under way; while
         open it is none, so that its success closes and its failure changes nothing.
         """
-        if not self._openings:
+        if not self.openings:
             return self._generation
         if self.state(now) is State.HALF_OPEN and not self._trial:
             self._trial = True
@@ -107,33 +102,33 @@ class _Gate:
     def reset(self) -> None:
         """Close, and forget everything; answers of calls under way do not count."""
         self._generation += 1
-        self._openings = 0
+        self.openings = 0
         self._until = 0.0
         self._trial = False
 
     def kept(self) -> KeptGate | None:
         """Return what outlives the process; None while closed. A trial under way ends with the process."""
-        return KeptGate(self._openings, self._until) if self._openings else None
+        return KeptGate(self.openings, self._until) if self.openings else None
 
     def restore(self, kept: KeptGate | None, rebase: Rebase) -> None:
         """Rest as long as was left when this was *kept*."""
         if kept is not None:
-            self._openings = kept.openings
+            self.openings = kept.openings
             self._until = rebase.mono(kept.until, rebase.now.mono + LONGEST_REST)
 
     def _opens(self, *, healthy: bool) -> bool:
         """Say whether a failure opens: that of the trial, else one that leaves it not *healthy*."""
-        return self._trial if self._openings else not healthy
+        return self._trial if self.openings else not healthy
 
     def _counts(self, generation: int | None) -> bool:
-        return not self._openings if generation is None else generation == self._generation
+        return not self.openings if generation is None else generation == self._generation
 
     def _open(self, now: Now, jitter: float) -> None:
-        doublings = min(self._openings, 30)  # far past the cap, and no overflow after years of failures
+        doublings = min(self.openings, 30)  # far past the cap, and no overflow after years of failures
         rest = FIRST_REST * 2**doublings * (1 + JITTER * jitter)
         self.opened += 1
         self._generation += 1
-        self._openings += 1
+        self.openings += 1
         self._until = now.mono + min(LONGEST_REST, rest)
         self._trial = False
 
@@ -173,7 +168,7 @@ class Breaker(_Gate):
         """Note a success of a call begun in *generation*; it closes the breaker."""
         if not self._counts(generation):
             return
-        if self._openings:
+        if self.openings:
             self.reset()
             return
         self._in_a_row = 0
@@ -223,10 +218,12 @@ class ProviderBreaker(_Gate):
 
     def success(self, now: Now, generation: int | None = None) -> None:
         """Note a success of a call begun in *generation*; it closes the breaker."""
+        if self._last is None and not self.openings:  # as nearly always
+            return
         if not self._counts(generation):
             return
         self._last = None
-        if self._openings:
+        if self.openings:
             self.reset()
 
     def failure(

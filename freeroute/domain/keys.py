@@ -46,14 +46,14 @@ class Proofs:
     """
 
     def __init__(self) -> None:
-        """Start with every key unproven."""
+        """Start with every key unproven; *first* are the calls under way on such, and when they began."""
         self._proven: dict[KeyPlace, Key] = {}
         self._recalled: set[KeyPlace] = set()  # proven in an earlier run; `keep` finds the keys
-        self._first: dict[KeyPlace, tuple[int, float]] = {}  # the call on an unproven key, and when it began
+        self.first: dict[KeyPlace, tuple[int, float]] = {}
 
     def busy_until(self, candidate: Candidate, now: Now) -> float | None:
         """Return until when (mono) a first call keeps others off the key of *candidate*, or None."""
-        first = self._first.get(_place(candidate)) if self._first else None
+        first = self.first.get(_place(candidate))
         if first is None or now.mono >= first[1] + PROVING:
             return None
         return first[1] + PROVING
@@ -64,13 +64,13 @@ class Proofs:
             return False
         if not candidate.key.secret or candidate.provider.is_local:
             return False
-        self._first[_place(candidate)] = (call, now.mono)
+        self.first[_place(candidate)] = (call, now.mono)
         return True
 
     def ended(self, candidate: Candidate, call: int) -> None:
         """Note that *call* ended, however it did."""
-        if self._first and self._first.get(place := _place(candidate), (0,))[0] == call:
-            del self._first[place]
+        if self.first and self.first.get(place := _place(candidate), (0,))[0] == call:
+            del self.first[place]
 
     def answered(self, candidate: Candidate) -> bool:
         """Note that the key of *candidate* was served; say whether others may use it from now on only."""
@@ -78,7 +78,7 @@ class Proofs:
             return False
         place = _place(candidate)
         self._proven[place] = candidate.key
-        return self._first.pop(place, None) is not None
+        return self.first.pop(place, None) is not None
 
     def doubt(self, place: KeyPlace) -> None:
         """Forget that the key at *place* ever answered: it was refused, or is another one."""
@@ -100,7 +100,7 @@ class Proofs:
         self._proven = {k: v for k, v in self._proven.items() if k in known and known[k].secret == v.secret}
         self._proven |= {place: known[place] for place in self._recalled if place in known}
         self._recalled.clear()
-        self._first = {k: v for k, v in self._first.items() if k in known}
+        self.first = {k: v for k, v in self.first.items() if k in known}
 
     def is_proven(self, candidate: Candidate) -> bool:
         """Say whether the key of *candidate* has answered."""

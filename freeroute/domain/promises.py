@@ -42,32 +42,28 @@ class Promises:
     """At most one promise for each pool."""
 
     def __init__(self) -> None:
-        """Start with nothing promised."""
-        self._by_pool: dict[str, Promise] = {}
-
-    def __len__(self) -> int:
-        """Return in how many pools room is kept."""
-        return len(self._by_pool)
+        """Start with nothing promised; *by_pool* are the promises by the ids of pools."""
+        self.by_pool: dict[str, Promise] = {}
 
     def give(self, promise: Promise) -> bool:
         """Keep *promise*, unless something is promised already of one of its pools."""
         pools = [charge.pool.id for charge in promise.charges]
-        if any(pool in self._by_pool for pool in pools):
+        if any(pool in self.by_pool for pool in pools):
             return False
-        self._by_pool.update(dict.fromkeys(pools, promise))
+        self.by_pool.update(dict.fromkeys(pools, promise))
         return True
 
     def forget(self) -> None:
         """Keep nothing any more."""
-        self._by_pool.clear()
+        self.by_pool.clear()
 
     def withdraw(self, promise: Promise) -> None:
         """Keep *promise* no longer."""
-        self._by_pool = {pool: kept for pool, kept in self._by_pool.items() if kept is not promise}
+        self.by_pool = {pool: kept for pool, kept in self.by_pool.items() if kept is not promise}
 
     def touched(self, charges: Sequence[Charge], now: Now) -> list[Promise]:
         """Return the promises that stand and are about a pool of *charges*."""
-        found = {id(p): p for c in charges if (p := self._by_pool.get(c.pool.id)) is not None}
+        found = {id(p): p for c in charges if (p := self.by_pool.get(c.pool.id)) is not None}
         return [promise for promise in found.values() if promise.ends > now.mono]
 
 

@@ -19,37 +19,33 @@ class Returning:
     """
 
     def __init__(self) -> None:
-        """Start with no call under way."""
-        self._first: dict[Place, tuple[int, float]] = {}  # the call, and when it began
+        """Start with no *first* call under way at any place: its number, and when it began."""
+        self.first: dict[Place, tuple[int, float]] = {}
 
     def busy_until(self, places: Iterable[Place], now: Now) -> float | None:
         """Return until when (mono) a first call keeps others off one of *places*, or None."""
-        ends = [self._first[place][1] + ALONE for place in places if place in self._first]
+        ends = [self.first[place][1] + ALONE for place in places if place in self.first]
         latest = max(ends, default=now.mono)
         return latest if latest > now.mono else None
 
     def began(self, place: Place, call: int, now: Now) -> None:
         """Note that *call* began where a hold has ended: it is the first, or one of those that follow."""
-        self._first.setdefault(place, (call, now.mono))
+        self.first.setdefault(place, (call, now.mono))
 
     def ended(self, call: int) -> None:
         """Note that *call* ended without being granted: the next one is first."""
-        if not self._first:
+        if not self.first:
             return
-        for place in [place for place, first in self._first.items() if first[0] == call]:
-            del self._first[place]
+        for place in [place for place, first in self.first.items() if first[0] == call]:
+            del self.first[place]
 
     def granted(self, place: Place, call: int) -> bool:
         """Say whether *call* shows that *place* has quota again: not if it began before the hold ended."""
-        if place not in self._first or call < self._first[place][0]:
+        if place not in self.first or call < self.first[place][0]:
             return False
-        del self._first[place]
+        del self.first[place]
         return True
 
     def forget(self) -> None:
         """Start anew: holds were lifted."""
-        self._first.clear()
-
-    def __bool__(self) -> bool:
-        """Say whether any first call is under way."""
-        return bool(self._first)
+        self.first.clear()

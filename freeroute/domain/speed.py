@@ -127,8 +127,10 @@ class Speed(Struct):
     def measured(self, first_event: float, tokens: int, seconds: float, now: Now) -> None:
         """Take in an answer: *first_event* seconds to its first event, *tokens* in *seconds* after it."""
         self._blend(first_event)
-        self.slowest = _most_of_late(self.slowest, first_event)
-        self.longest = _most_of_late(self.longest, first_event + seconds)
+        slower = first_event - self.slowest
+        self.slowest += slower if slower > 0.0 else FORGETTING * slower
+        longer = first_event + seconds - self.longest
+        self.longest += longer if longer > 0.0 else FORGETTING * longer
         if tokens > 1 and seconds > 0:
             rate = tokens / seconds
             if rate > FASTEST_RATE:
@@ -218,10 +220,6 @@ class Speed(Struct):
 def _within(kept: float, most: float) -> float:
     """Return what was *kept*, *most* in place of what is endless or no number, as earlier versions saved."""
     return min(kept, most) if math.isfinite(kept) else most
-
-
-def _most_of_late(before: float, new: float) -> float:
-    return new if new > before else before + FORGETTING * (new - before)
 
 
 class Awaited:

@@ -97,10 +97,10 @@ class Standing(Undoing):
         if blocked is not None and blocked.kind in ("held", "off"):
             return blocked
         short = self.shortage(charges, now)
-        if short is None and self._returning:
+        if short is None and self._returning.first:
             short = self._following(candidate, now)
         if blocked is None:
-            return short or self._proving(candidate, now)
+            return self._proving(candidate, now) if short is None and self._proofs.first else short
         if short is None:
             return blocked
         if blocked.kind == "resting":
@@ -140,7 +140,7 @@ class Standing(Undoing):
         """Return the lack of quota for *charges*, or None."""
         at = self.room.fits_at(charges, now)
         if at <= now.mono:
-            return self._kept(charges, now) if self.promises else None
+            return self._kept(charges, now) if self.promises.by_pool else None
         reason = "larger than its quota" if at == math.inf else "out of quota"
         return Obstacle("quota", reason, at)
 
@@ -154,11 +154,11 @@ class Standing(Undoing):
 
     def _resting(self, candidate: Candidate, now: Now) -> Obstacle | None:
         provider = self._provider_breakers.get(candidate.provider.id)
-        if provider is not None and not provider.permits(now):
+        if provider is not None and provider.openings and not provider.permits(now):
             back_at = max(provider.opens_until, now.mono + TRIAL)
             return Obstacle("resting", "provider is resting after failures", back_at)
         own = self._breakers.get(candidate.id)
-        if own is not None and not own.permits(now):
+        if own is not None and own.openings and not own.permits(now):
             back_at = max(own.opens_until, now.mono + TRIAL)
             return Obstacle("resting", "resting after failures", back_at)
         return None

@@ -109,15 +109,18 @@ class AttemptLoop:
 
     async def run(self, call: ChatCall, need: Need, fit: Able, course: Course, now: Now) -> Won:
         """Return the first attempt, from *now* on, that is served; raises the error the caller should see."""
-        course.grounds = course.grounds or _grounds(need, fit)
+        alike = fit.alike
+        course.grounds = course.grounds or _grounds(need, alike)
         again: Leased | None = None
         while True:
             if course.counted >= self.routing.max_attempts or now.mono > course.last_start:
                 raise gave_up(course, need, fit, self.standing, now)
             leased = await self._taking.next(need, fit, course, again, now)
             again = None
-            course.pressed = course.counted + 1 < self.routing.max_attempts and patience.is_pressed(
-                call, need, fit, leased, course, self.standing, leased.at
+            course.pressed = (
+                alike > 1
+                and course.counted + 1 < self.routing.max_attempts
+                and patience.is_pressed(call, need, fit, leased, course, self.standing)
             )
             late = self._late(call, need, leased, course) if self.routing.hedge else math.inf
             if late < math.inf:
@@ -342,11 +345,11 @@ class AttemptLoop:
         course.tried.models |= {candidate.name}
 
 
-def _grounds(need: Need, fit: Able) -> Grounds:
+def _grounds(need: Need, able: int) -> Grounds:
     named = 0
     for target in need.targets:
         named += len(target.candidates)
-    return Grounds(need.targets[0].strategy, fit.alike, named, need.preferred)
+    return Grounds(need.targets[0].strategy, able, named, need.preferred)
 
 
 def _uses_up(outcome: Outcome) -> bool:

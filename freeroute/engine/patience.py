@@ -5,7 +5,6 @@ import math
 from freeroute.clock import Now
 from freeroute.domain.needs import Fit, Need
 from freeroute.domain.outcome import Kind
-from freeroute.domain.rankings import Able
 from freeroute.domain.selection import another
 from freeroute.domain.speed import LEAST_PATIENCE, Speed
 from freeroute.domain.standing import Standing
@@ -27,18 +26,18 @@ def shows_at_once(call: ChatCall, leased: Leased) -> bool:
 
 
 def is_pressed(
-    call: ChatCall, need: Need, fit: Fit, leased: Leased, course: Course, standing: Standing, now: Now
+    call: ChatCall, need: Need, fit: Fit, leased: Leased, course: Course, standing: Standing
 ) -> bool:
     """Say whether somebody else can be asked in time if an attempt with what was *leased* takes too long.
 
     Not looked into where it would change nothing: for streams, while there is plenty of time.
     """
-    if course.context.strict or (isinstance(fit, Able) and fit.alike == 1):
+    if course.context.strict:
         return False
-    share = SHARE * (course.last_start - now.mono)
+    share = SHARE * (course.last_start - leased.at.mono)
     if shows_at_once(call, leased) and leased.candidate.provider.timeouts.first_event <= share:
         return False
-    return another(need, fit, standing, course.tried, now, leased.candidate)
+    return another(need, fit, standing, course.tried, leased.at, leased.candidate)
 
 
 def times(call: ChatCall, leased: Leased, course: Course, speed: Speed) -> tuple[float, float]:

@@ -259,6 +259,13 @@ def test_a_provider_comes_back_through_one_trial_of_any_model(provider, clock):
     assert provider.state(clock.now()) is State.CLOSED
 
 
+def test_what_was_asked_before_a_provider_rests_does_not_end_its_rest(provider, clock):
+    early = provider.begin_trial(clock.now())
+    fault(provider, clock.now(), "a", unreachable=True)
+    provider.success(clock.now(), early)
+    assert provider.state(clock.now()) is State.OPEN
+
+
 def test_calls_that_have_to_be_made_do_not_lengthen_a_provider_s_rest(provider, clock):
     fault(provider, clock.now(), "x", unreachable=True)
     until = provider.opens_until

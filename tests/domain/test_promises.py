@@ -99,7 +99,7 @@ def test_a_promise_withdrawn_is_others_to_use():
     assert place.back_in(200) > 0
     place.standing.promises.withdraw(promise)
     assert place.back_in(200) == 0
-    assert len(place.standing.promises) == 0
+    assert not place.standing.promises.by_pool
 
 
 def test_there_is_one_promise_for_a_pool():

@@ -61,6 +61,15 @@ def test_measurements_move_the_estimate_and_silence_takes_it_back(clock):
 def test_an_odd_rate_cannot_make_a_model_unpickable(clock):
     speed = Speed.prior(model(tokens_per_second=0.0))
     assert speed.expected(model(tokens_per_second=0.0), 10, clock.now()) == 11.0
+    assert speed.outlook(model(tokens_per_second=0.0), 0, 10, CEILING, clock.now()).whole == 10.0
+
+
+def test_an_answer_in_one_piece_of_a_model_without_a_rate_is_split_by_the_least(clock):
+    slow = model(first_token=10.0, tokens_per_second=0.0)
+    speed = Speed.prior(slow)
+    speed.measured_whole(slow, 4.0, 10, 1, clock.now())
+    assert speed.slowest == 2.0
+    assert speed.longest == 4.0
 
 
 def test_answers_in_one_piece_come_to_what_they_take_and_never_run_away(clock):

@@ -68,7 +68,7 @@ def test_small_calls_do_not_nibble_away_what_a_large_one_waits_for():
         stream.cancel()
         ended = await asyncio.gather(*crowd, return_exceptions=True)
         assert sum(isinstance(end, CapacityExhausted) for end in ended) < len(ended) / 3
-        assert len(pool.gateway.standing.promises) == 0
+        assert not pool.gateway.standing.promises.by_pool
         assert len(pool.gateway.loop.room) == 0
 
     run(scene())
@@ -116,7 +116,7 @@ def test_a_large_one_that_leaves_frees_what_was_kept_for_it():
         assert not small.done()
         large.cancel()
         assert await small == pytest.approx(1.2, abs=0.01)
-        assert len(pool.gateway.standing.promises) == 0
+        assert not pool.gateway.standing.promises.by_pool
 
     run(scene())
 
@@ -160,7 +160,7 @@ def test_mixed_sizes_under_too_much_load_leave_nothing_over_and_nobody_out():
             for start, _ in taken:
                 assert sum(prompt for at, prompt in taken if start <= at < start + WINDOW) <= amount
         assert served.count(3000) >= 8
-        assert len(pools.gateway.standing.promises) == 0
+        assert not pools.gateway.standing.promises.by_pool
         assert pools.counters.in_flight() == 0
 
     run(scene())
