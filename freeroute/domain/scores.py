@@ -117,7 +117,7 @@ def facts_of(candidate: Candidate, group: int, need: Need, standing: Standing, n
     local = _local_rank(candidate, strategy) if candidate.provider.privacy is _LOCAL else 1
     head = (group, preferred, suspect, emulated, local)
     if strategy == "free":
-        return Facts(head, 0.0, standing.last_turn(candidate))
+        return Facts(head, 0.0, standing.last_turn(candidate) if need.ties == "round_robin" else 0)
     seconds = math.floor(expected(candidate, need, standing, now) * 1000.0) / 1000.0
     if strategy == "smart":
         return Facts((*head, -candidate.model.tier), seconds)
