@@ -135,8 +135,10 @@ class Guard:
         if door.own_page:
             check_own_page(headers)
         hop = hop_of(headers)
-        key = bearer(headers)
-        sent = self._only(key, headers, in_query)
+        key, others = bearer(headers), other_keys(headers)
+        if in_query:
+            others.append(in_query)
+        sent = self._only(key, others) if others else key
         found = self._signed_in(headers, now) if sent is None else self._found(sent, now)
         if isinstance(found, Client):
             if not door.clients:
@@ -149,13 +151,8 @@ class Guard:
         operator = None if door.anybody else self._operator(access, headers, peer, found)
         return Caller(None, queue_of(key, peer), hop, operator)
 
-    def _only(self, key: str | None, headers: Headers, in_query: str | None) -> str | None:
-        """Return the one key that was sent, of which *key* is the bearer's; raises InvalidApiKey for two."""
-        others = other_keys(headers)
-        if in_query:
-            others.append(in_query)
-        if not others:
-            return key
+    def _only(self, key: str | None, others: list[str]) -> str:
+        """Return the one key that was sent, as *key* or among *others*; raises InvalidApiKey for two."""
         if self._policy.clients and len({key, *others} - {None}) > 1:
             raise _ambiguous()
         return others[0] if key is None else key

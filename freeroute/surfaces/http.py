@@ -5,12 +5,12 @@ import re
 import secrets
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
-from typing import Any, TypeGuard
+from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
 import structlog
-from litestar.types import HTTPReceiveMessage, HTTPRequestEvent, Receive, Scope, Send, WebSocketReceiveMessage
+from litestar.types import HTTPReceiveMessage, Receive, Scope, Send, WebSocketReceiveMessage
 from msgspec import Struct
 
 from freeroute.clock import Now
@@ -211,8 +211,10 @@ class Request:
         if declared.isdigit() and (len(declared) > 18 or int(declared) > bounds.limit):
             raise _too_large(bounds.limit)
         first = Started(self.receive())
-        if first.is_over and _is_whole(first.result, bounds.limit):
-            return first.result["body"]  # as nearly always: all of it was there, and needs no timer
+        if first.is_over:
+            came = first.result
+            if came["type"] == "http.request" and not came["more_body"] and len(came["body"]) <= bounds.limit:
+                return came["body"]  # as nearly always: all of it was there, and needs no timer
         return await self._pieces(first, bounds)
 
     async def _pieces(self, first: Started[_Received], bounds: BodyBounds) -> bytes:
@@ -323,11 +325,6 @@ class _Body:
     def whole(self) -> bytes:
         """Return what came."""
         return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-
-
-def _is_whole(message: _Received, limit: int) -> TypeGuard[HTTPRequestEvent]:
-    """Say whether *message* is a whole body of at most *limit* bytes."""
-    return message["type"] == "http.request" and not message["more_body"] and len(message["body"]) <= limit
 
 
 def _too_large(limit: int) -> TooLarge:
