@@ -31,7 +31,7 @@ def seconds_of(text: str, now: Now) -> float | None:
     text = text.strip()
     if not text or len(text) > 64:
         return None
-    if _NUMBER.fullmatch(text):
+    if not text[-1].isalpha() and _NUMBER.fullmatch(text):
         return _plain(float(text), now)
     span = _span(text.lower())
     return _bounded(span) if span is not None else _date(text, now)
@@ -46,14 +46,20 @@ def _plain(number: float, now: Now) -> float | None:
 
 
 def _span(text: str) -> float | None:
+    if alone := _PART.fullmatch(text):
+        return _lasting(alone)
     total, at = 0.0, 0
     for part in _PART.finditer(text):
         if not _GAP.fullmatch(text[at : part.start()]):
             return None
-        unit = part[2] if part[2] in _UNITS else _WORDS[part[2].rstrip("s")]
-        total += float(part[1]) * _UNITS[unit]
+        total += _lasting(part)
         at = part.end()
     return total if at and not text[at:].strip(" .") else None
+
+
+def _lasting(part: re.Match[str]) -> float:
+    number, unit = part.groups()
+    return float(number) * _UNITS[unit if unit in _UNITS else _WORDS[unit.rstrip("s")]]
 
 
 def _date(text: str, now: Now) -> float | None:
@@ -64,6 +70,8 @@ def _date(text: str, now: Now) -> float | None:
 
 
 def _bounded(seconds: float) -> float | None:
+    if 0.0 <= seconds <= LONGEST:
+        return seconds
     return min(max(seconds, 0.0), LONGEST) if math.isfinite(seconds) else None
 
 

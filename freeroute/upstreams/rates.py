@@ -1,6 +1,5 @@
 """What rate headers and the bodies of refusals say of the provider's counters. Garbage says nothing."""
 
-import functools
 import re
 from collections.abc import Iterator, Sequence
 
@@ -19,13 +18,13 @@ MINUTE, DAY = 60.0, 86_400.0
 
 # Refusals whose text tells numbers of a counter.
 _TELLING = frozenset({413, 429})
-_NUMBER = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?")
+_NUMBER = re.compile(rb"[0-9]{1,12}(?:\.[0-9]{1,9})?")
 _NAME = re.compile(
     r"x-ratelimit-(limit|remaining|reset)(?:-(requests|req|tokens))?(?:-(minute|hour|day|week|month))?"
 )
 _TRIAL = re.compile(r"x-trial-endpoint-call-(limit|remaining)")
 _TRIAL_FAMILY = ("requests", "minute")
-_EXTENSION = frozenset(b"xX")  # what the names begin with that may tell of rates
+_NAMES_KEPT = 1024  # Own design: each provider has one or two dozen
 _UNITS = {"requests": Unit.REQUESTS, "req": Unit.REQUESTS, "tokens": Unit.TOKENS}
 _USED = re.compile(r"\blimit:? ([0-9]{1,12})(?:, used:? ([0-9]{1,12}))?, requested:? [0-9]", re.IGNORECASE)
 
@@ -61,7 +60,7 @@ def _timed(fact: RateFact, back_in: float | None) -> RateFact:
 
 
 def _of_families(
-    families: dict[Family, dict[str, str]],
+    families: dict[Family, dict[str, bytes]],
     meaning: RateHeaders,
     now: Now,
     source: str,
@@ -69,42 +68,57 @@ def _of_families(
     refused: bool = False,
 ) -> Iterator[RateFact]:
     for family, told in families.items():
-        limit, remaining = told.get("limit"), told.get("remaining")
-        if remaining is None and refused and len(families) == 1 and "reset" in told:
-            remaining = "0"  # the only counter that a 429 speaks of is the one that is spent
-        if remaining is None or not _NUMBER.fullmatch(remaining):
+        remaining, limit = _number(told.get("remaining")), _number(told.get("limit"))
+        if refused and len(families) == 1 and "reset" in told and "remaining" not in told:
+            remaining = 0.0  # the only counter that a 429 speaks of is the one that is spent
+        if remaining is None or ("limit" in told and (limit is None or not 1 <= limit >= remaining)):
             continue
-        if limit is not None and (not _NUMBER.fullmatch(limit) or not 1 <= float(limit) >= float(remaining)):
-            continue
-        reset_in = hints.seconds_of(told.get("reset", ""), now)
+        reset_in = hints.seconds_of(told["reset"].decode("latin-1"), now) if "reset" in told else None
         seconds = _seconds(family, meaning, reset_in)
         if seconds is not None:
-            yield RateFact(
-                unit=_UNITS[family[0] or "requests"],
-                seconds=seconds,
-                limit=None if limit is None else float(limit),
-                remaining=float(remaining),
-                reset_in=reset_in,
-                source=source,
-            )
+            yield RateFact(_UNITS[family[0] or "requests"], seconds, limit, remaining, reset_in, source)
 
 
-def _families(pairs: Sequence[tuple[bytes, bytes]]) -> dict[Family, dict[str, str]]:
+def _number(told: bytes | None) -> float | None:
+    """Return the number that *told* is, without a sign or an exponent; None if it is none."""
+    if told is None or not ((told.isdigit() and len(told) <= 12) or _NUMBER.fullmatch(told)):
+        return None
+    return float(told)
+
+
+def _families(pairs: Sequence[tuple[bytes, bytes]]) -> dict[Family, dict[str, bytes]]:
     """Return the values of each family of rate headers; what is said in two ways is no number."""
-    families: dict[Family, dict[str, str]] = {}
+    families: dict[Family, dict[str, bytes]] = {}
     for raw, value in pairs[:HEADERS]:
-        if not raw or raw[0] not in _EXTENSION or (named := _named(raw)) is None:
+        named = _NAMES[raw]
+        if named is None:
             continue
         family, fact = named
-        told = value.decode("latin-1").strip()[:64]
-        known = families.setdefault(family, {})
-        known[fact] = told if known.get(fact, told) == told else "?"
+        told = value.strip()[:64]
+        known = families.get(family)
+        if known is None:
+            known = families[family] = {}
+        known[fact] = told if known.get(fact, told) == told else b"?"
     return families
 
 
-@functools.lru_cache(maxsize=1024)
+class _Names(dict[bytes, tuple[Family, str] | None]):
+    """Which family the header of a name belongs to, and what of it it tells; None for others.
+
+    Answers have the same names again and again, so it keeps some that it has seen.
+    """
+
+    def __missing__(self, raw: bytes) -> tuple[Family, str] | None:
+        named = _named(raw)
+        if len(self) < _NAMES_KEPT:
+            self[raw] = named
+        return named
+
+
+_NAMES = _Names()
+
+
 def _named(raw: bytes) -> tuple[Family, str] | None:
-    """Return which family the header of this name belongs to, and what of it it tells; None for others."""
     text = raw.lower().decode("latin-1")
     if match := _NAME.fullmatch(text):
         return (match[2] or "", match[3] or ""), match[1]
@@ -118,7 +132,7 @@ def _seconds(family: Family, meaning: RateHeaders, reset_in: float | None) -> fl
     if window:
         return span(window)
     if unit:
-        given = meaning.tokens if _UNITS[unit] is Unit.TOKENS else meaning.requests
+        given = meaning.tokens if unit == "tokens" else meaning.requests
         return span(given) if given else None
     if not meaning.plain or reset_in is None:
         return None
@@ -130,11 +144,12 @@ def _in_quotas(said: Complaint) -> Iterator[RateFact]:
     """Read Google's violated quotas: their value is the limit, which is spent."""
     for quota, value in said.quotas:
         window, unit = hints.window_in(quota), hints.unit_in(quota)
-        if window and unit in list(Unit) and _NUMBER.fullmatch(value) and float(value) >= 1:
+        limit = _number(value.encode(errors="replace"))
+        if window and unit in list(Unit) and limit is not None and limit >= 1:
             yield RateFact(
                 unit=Unit(unit),
                 seconds=span(window),
-                limit=float(value),
+                limit=limit,
                 # Of tokens there may be some left, only not enough for this call.
                 remaining=0.0 if unit == Unit.REQUESTS else None,
                 source="body",
