@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import structlog
 from msgspec import Struct
 
-from freeroute.clock import Clock
+from freeroute.clock import Now
 from freeroute.domain.receipt import NOBODY, AttemptNote, Receipt
 from freeroute.domain.usage import Usage
 from freeroute.engine.course import Course
@@ -38,9 +38,8 @@ class Ending(Struct, frozen=True):
 class Accounting:
     """Writes the receipt of each request and shows it to the observers."""
 
-    def __init__(self, clock: Clock, observers: Sequence[Observer]) -> None:
+    def __init__(self, observers: Sequence[Observer]) -> None:
         """Show receipts to *observers*, in order."""
-        self._clock = clock
         self._observers = tuple(observers)
         self.contents: Contents | None = None
         self._log = structlog.get_logger("freeroute.accounting")
@@ -49,7 +48,7 @@ class Accounting:
         """Show receipts to *observer* too, after the others."""
         self._observers = (*self._observers, observer)
 
-    def record(self, course: Course, ending: Ending) -> None:
+    def record(self, course: Course, ending: Ending, now: Now) -> None:
         """Write the receipt of *course*, which came to *ending*."""
         context, last = course.context, ending.last
         client = context.client
@@ -73,7 +72,7 @@ class Accounting:
             course.queued,
             ending.overhead,
             ending.first_event,
-            self._clock.now().mono - context.received.mono,
+            now.mono - context.received.mono,
             tuple(sorted(course.dropped)) if course.dropped else (),
             ending.caller_left,
             ending.skipped,

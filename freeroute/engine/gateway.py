@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import structs
 
-from freeroute.clock import Clock
+from freeroute.clock import Clock, Now
 from freeroute.domain.additions import with_limit
 from freeroute.domain.affinity import Affinity
 from freeroute.domain.catalogue import Candidate, Catalogue, Limit, Pool, pool_id
@@ -95,7 +95,7 @@ class Gateway:
         self.traced: float | None = None  # the share of traces begun here that are recorded; None begins none
         self._rng = rng or random.Random()
         routing = routing or Routing()
-        self._accounting = Accounting(clock, (self.tally, *observers))
+        self._accounting = Accounting((self.tally, *observers))
         self._knocks = Knocks()
         self.admission = Admission(counters, clock, routing.waiting_room)
         self.loop = AttemptLoop(
@@ -147,10 +147,10 @@ class Gateway:
     def turn_away(self, context: CallContext, error: ApiError) -> None:
         """Record a request that was turned away at the door; of a flood only some, which say of how many."""
         course = Course(context=context, asked="")
-        ending = self._told(error, course)
-        unrecorded = self._knocks.heard(self.clock.now())
+        now = self.clock.now()
+        ending, unrecorded = self._told(error, course, now), self._knocks.heard(now)
         if unrecorded is not None:
-            self._accounting.record(course, structs.replace(ending, unrecorded=unrecorded))
+            self._accounting.record(course, structs.replace(ending, unrecorded=unrecorded), now)
 
     # --- the parts of a call -----------------------------------------------------------------------
 
@@ -206,17 +206,17 @@ class Gateway:
         return self.no_train or (client is not None and client.no_train)
 
     def _failed(self, exc: BaseException, course: Course) -> None:
+        now = self.clock.now()
         if isinstance(exc, ApiError):
-            ending = self._told(exc, course)
+            ending = self._told(exc, course, now)
         else:
-            ours, overhead = isinstance(exc, Exception), course.overhead(self.clock.now())
+            ours, overhead = isinstance(exc, Exception), course.overhead(now)
             code = Kind.INTERNAL if ours else Kind.CALLER_LEFT
             ending = Ending(500, code.value, usage=course.abandoned, overhead=overhead, caller_left=not ours)
-        self._accounting.record(course, ending)
+        self._accounting.record(course, ending, now)
 
-    def _told(self, error: ApiError, course: Course) -> Ending:
+    def _told(self, error: ApiError, course: Course, now: Now) -> Ending:
         """Let *error* say how its client stands and what became of *course*, and return the ending it is."""
-        now = self.clock.now()
         overhead = course.overhead(now)
         course.headers = told = headers.told(course, None, overhead)
         for name, value in (told | self.admission.told(course.context.client, now)).items():
@@ -258,14 +258,15 @@ class Gateway:
     async def _done(
         self, course: Course, lease: Lease | None, overhead: float, serving: Serving, left: Outcome | None
     ) -> None:
+        now = self.clock.now()
         self.in_flight -= 1
         if lease is not None and lease.open:
-            await self.admission.settle(lease, serving.usage, self.clock.now())
+            await self.admission.settle(lease, serving.usage, now)
         self.loop.room.stir()
         if serving.continued and course.conversation is not None:
             teller = serving.teller.won.leased.candidate
-            self.affinity.remember(course.conversation, teller.id, self.clock.now())
-        self._accounting.record(course, ending_of(serving, course, overhead, left))
+            self.affinity.remember(course.conversation, teller.id, now)
+        self._accounting.record(course, ending_of(serving, course, overhead, left), now)
 
     # --- looking and steering ----------------------------------------------------------------------
 
