@@ -112,7 +112,8 @@ class Gateway:
         """Return the answer to *call*, its first event already there; raises the ApiError to answer with."""
         course = self._course(context, call.model, stream=call.stream)
         course.task = call.task
-        course.dropped = frozenset(call.dropped)
+        if call.dropped:
+            course.dropped = frozenset(call.dropped)
         if self.loop.routing.affinity > 0:
             course.conversation = self.affinity.key(context.queue, context.session, call.opening)
         if self._accounting.contents is not None and call.task is Task.CHAT:

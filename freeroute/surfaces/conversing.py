@@ -303,11 +303,10 @@ async def _tell(request: Request, asked: Asked, served: Served, comments: Commen
 
 async def _stream(request: Request, asked: Asked, served: Served, comments: Comments | None) -> None:
     telling = asked.telling
-    head = {**STREAM_HEADERS, **served.headers}
     if comments is None:
-        await request.begin(200, telling.stream_type, head)
+        await request.begin(200, telling.stream_type, STREAM_HEADERS | served.headers)
     else:
-        await comments.begin(head)
+        await comments.begin(STREAM_HEADERS | served.headers)
     write = request.more if comments is None else comments.write
     served.onward = _straight(request, asked) if comments is None else None
     # What is ready together leaves in one write.

@@ -56,5 +56,6 @@ def _size(words: bytes) -> int:
         return 0
     if "\\" in text:
         text, escapes = _ESCAPE.subn("", text)
-    is_text = text.isprintable() and '"' not in text and "\\" not in text
-    return len(words) - escapes if is_text else 0
+        if "\\" in text:
+            return 0
+    return len(words) - escapes if text.isprintable() and '"' not in text else 0
