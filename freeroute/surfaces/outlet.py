@@ -76,15 +76,15 @@ class Outlet:
         cycle = self._cycle
         if cycle.response_started or not self.is_free:
             return False
-        lines = [b"%b: %b\r\n" % header for header in (*cycle.default_headers, *headers)]
+        fields = [*cycle.default_headers, *headers]
         if not cycle.keep_alive:
-            lines.append(b"connection: close\r\n")
-        head = b"".join((STATUS_LINE[status], *lines))
-        if not head.count(b"\n") == head.count(b"\r") == len(lines) + 1:
+            fields.append((b"connection", b"close"))
+        head = STATUS_LINE[status] + b"\r\n".join(map(b": ".join, fields))
+        if not head.count(b"\n") == head.count(b"\r") == len(fields):
             return False
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
-        self._transport.write(b"%b\r\n%b" % (head, body))
+        self._transport.write(b"%b\r\n\r\n%b" % (head, body))
         cycle.message_event.set()
         if not cycle.keep_alive:
             self._transport.close()
