@@ -71,18 +71,16 @@ class BoundedProtocol(HttpToolsProtocol):
         "_refused",
         "_write_timer",
     )
-
     bounds = Bounds()
     entrance: Entrance  # shared by all connections of a server
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Start with nothing read."""
         super().__init__(*args, **kwargs)
-        self._header_bytes = 0  # of whole headers, as parsed
+        self._header_bytes = self._ignored = 0  # of whole headers, as parsed; and of a body nobody reads
         self._read_bytes = 0  # in the reads after the one the head began in, whatever they held
         self._in_head = self._refused = self._offered = False  # the last is another protocol
         self._refusal: ApiError | None = None
-        self._ignored = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._linger_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.Handle | None = None
@@ -92,9 +90,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """Expect a first request soon."""
         super().connection_made(transport)
         self.flow = Flow(transport)
-        if (opened := transport.get_extra_info("socket")) is not None and hasattr(
-            socket, "TCP_NOTSENT_LOWAT"
-        ):
+        opened = transport.get_extra_info("socket")
+        if opened is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, self.bounds.unread_bytes)
         self._expect_head()
 
