@@ -8,7 +8,6 @@ from typing import cast
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from freeroute.upstreams.http_alarm import Alarm
-from freeroute.upstreams.http_tls import Resuming
 from freeroute.upstreams.transport import Disconnected, ProtocolError, TransportError, Truncated
 
 _HEAD_BYTES = 32 * 1024
@@ -84,7 +83,6 @@ class Connection(asyncio.Protocol):
         """Belong to the peer at *where*, as errors name it."""
         self.where = where
         self.uses = 0
-        self.tls: Resuming | None = None  # until its session is kept for the next one
         self.idle_since = 0.0
         self.is_open = False
         self.answer: Answer | None = None
@@ -159,12 +157,6 @@ class Connection(asyncio.Protocol):
             if self._writable is not None:
                 await asyncio.wait((self._writable, answer.head), return_when=asyncio.FIRST_COMPLETED)
         self._sending = False
-
-    def keep_session(self, host: str) -> None:
-        """Leave the session with *host*, which has answered by now, to the connections after this."""
-        if self.tls is not None:
-            self.tls.keep(host, self.transport.get_extra_info("ssl_object"))
-            self.tls = None
 
     def begin_again(self) -> None:
         """Forget the answer, whose connection leads on to somebody else."""

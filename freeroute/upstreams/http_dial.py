@@ -12,7 +12,6 @@ import aiohappyeyeballs
 from msgspec import Struct
 
 from freeroute.upstreams.http_connection import Answer, Connection
-from freeroute.upstreams.http_tls import Resuming
 from freeroute.upstreams.transport import NameNotFound, ProtocolError, Refused, TlsFailed
 
 _PROBE_IDLE = 30  # seconds of silence before the system asks a peer whether it still lives
@@ -85,7 +84,7 @@ def _no_proxy() -> ProtocolError:
     return ProtocolError("not a proxy that can be used: it must be http://host:port")
 
 
-async def dial(target: Target, tls: Resuming | None, handshakes: asyncio.Lock) -> Connection:
+async def dial(target: Target, tls: ssl.SSLContext | None, handshakes: asyncio.Lock) -> Connection:
     """Return a new connection to *target*, with *tls* if it asks for that.
 
     Those that share *handshakes* begin theirs one after the other, each in a turn of its own of the event
@@ -114,9 +113,8 @@ async def dial(target: Target, tls: Resuming | None, handshakes: asyncio.Lock) -
     return connection
 
 
-async def _secure(connection: Connection, target: Target, tls: Resuming, sock: socket.socket) -> None:
+async def _secure(connection: Connection, target: Target, tls: ssl.SSLContext, sock: socket.socket) -> None:
     loop = asyncio.get_running_loop()
-    connection.tls = tls
     if target.proxy is None:
         await loop.create_connection(lambda: connection, sock=sock, ssl=tls, server_hostname=target.host)
         return

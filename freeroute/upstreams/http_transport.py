@@ -16,7 +16,6 @@ from freeroute.upstreams.http_heads import Headers, credentials, head
 from freeroute.upstreams.http_patience import Patience
 from freeroute.upstreams.http_pool import Holder, Pool
 from freeroute.upstreams.http_proxies import Proxies
-from freeroute.upstreams.http_tls import Resuming, resuming
 from freeroute.upstreams.transport import (
     Deadlines,
     Disconnected,
@@ -59,7 +58,7 @@ class HttpTransport:
         self._proxies = proxies or Proxies({})
         self._per_origin = per_origin
         self._keepalive = keepalive
-        self._tls = {True: resuming(tls)} if tls is not None else {}
+        self._tls = {True: tls} if tls is not None else {}
         self._pools: dict[Origin, Pool] = {}
         self._known_way = functools.lru_cache(maxsize=1024)(self._way)
         self._handshakes = asyncio.Lock()
@@ -113,8 +112,6 @@ class HttpTransport:
                 await patience.sending(sending)
             patience.sent()
             await exchange.head
-            if connection.tls is not None:
-                connection.keep_session(way.target.host)
             exchange.begin()
             return exchange
         except BaseException:
@@ -173,7 +170,7 @@ class HttpTransport:
         context = await self._context(verify=verify) if target.is_tls else None
         return await dial(target, context, self._handshakes)
 
-    async def _context(self, *, verify: bool) -> Resuming:
+    async def _context(self, *, verify: bool) -> ssl.SSLContext:
         if verify not in self._tls:
             # On a thread: the system's certificates are read from the disk.
             self._tls[verify] = await asyncio.to_thread(_trust, verify=verify)
@@ -205,13 +202,13 @@ class HttpTransport:
             self._sweep = self._loop.call_later(self._keepalive / 2, self._swept)
 
 
-def _trust(*, verify: bool) -> Resuming:
+def _trust(*, verify: bool) -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.set_alpn_protocols(["http/1.1"])
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    return resuming(context)
+    return context
 
 
 class HttpExchange(Answer):

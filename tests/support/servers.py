@@ -42,11 +42,6 @@ class Peer:
         if context is not None:
             self._wrap(context)
 
-    @property
-    def is_resumed(self) -> bool:
-        """Say whether its TLS session began on a connection before."""
-        return self._tls is not None and bool(self._tls.session_reused)
-
     async def start_tls(self, context: ssl.SSLContext) -> None:
         """Turn a plain connection into a TLS one, as a proxy does after CONNECT."""
         self._wrap(context)
@@ -226,13 +221,8 @@ class Certificates:
     """A certificate authority of our own with a certificate for localhost."""
 
     def __init__(self) -> None:
-        self._authority = trustme.CA()
-        self.server = self.another_server()
+        authority = trustme.CA()
+        self.server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("localhost", "127.0.0.1").configure_cert(self.server)
         self.client = ssl.create_default_context()
-        self._authority.configure_trust(self.client)
-
-    def another_server(self) -> ssl.SSLContext:
-        """Return what a server speaks that has a certificate of its own, and knows no session of others."""
-        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._authority.issue_cert("localhost", "127.0.0.1").configure_cert(server)
-        return server
+        authority.configure_trust(self.client)
