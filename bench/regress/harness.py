@@ -190,7 +190,7 @@ class Caller:
         self._told += len(piece)
         return True
 
-    def answer(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
+    def answer(self, status: int, headers: Sequence[tuple[bytes, bytes]], lines: bytes, body: bytes) -> bool:
         """Read a whole answer, as it comes out of an outlet."""
         self._status, self._told = status, len(body)
         return True

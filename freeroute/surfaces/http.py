@@ -112,14 +112,19 @@ def trace_of(value: str | None) -> Trace | None:
 
 def encode_headers(headers: Mapping[str, str]) -> list[Header]:
     """Return *headers* as they go out; a value that could break the head is made harmless."""
-    together = "".join(headers.values())
-    if together.isascii() and together.isprintable() and len(together) <= _LONGEST_HEADER:
-        return [(name.encode(), value.encode()) for name, value in headers.items()]
     return [(name.encode("latin-1"), _encode_value(value)) for name, value in headers.items()]
 
 
 def _encode_value(value: str) -> bytes:
     return printable(value, _LONGEST_HEADER).encode("ascii")
+
+
+def head_lines(headers: Mapping[str, str]) -> bytes:
+    """Return *headers* as lines of a head; a value that could break it is made harmless."""
+    together = "".join(headers.values())
+    if together.isascii() and together.isprintable() and len(together) <= _LONGEST_HEADER:
+        return "".join([f"{name}: {value}\r\n" for name, value in headers.items()]).encode()
+    return b"".join([b"%b: %b\r\n" % header for header in encode_headers(headers)])
 
 
 def error_headers(error: ApiError) -> dict[str, str]:
@@ -261,7 +266,7 @@ class Request:
         if self.answer(status, body, headers or {}, content_type):
             return
         self.started = True
-        head = self._head(status, body, headers or {}, content_type)
+        head = [*self._head(status, body, content_type), *encode_headers(headers or {})]
         await self._send({"type": "http.response.start", "status": status, "headers": head})
         piece = b"" if self.method == "HEAD" else body
         await self._send({"type": "http.response.body", "body": piece, "more_body": False})
@@ -270,20 +275,17 @@ class Request:
         """Send a whole reply at once and say so, or that it cannot be: the caller has not read enough yet."""
         outlet: Outlet | None = self.scope.get(OUTLET)  # type: ignore[assignment]
         piece = b"" if self.method == "HEAD" else body
-        if outlet is None or not outlet.answer(
-            status, self._head(status, body, headers, content_type), piece
-        ):
+        head = self._head(status, body, content_type)
+        if outlet is None or not outlet.answer(status, head, head_lines(headers), piece):
             return False
         self.started = True
         return True
 
-    def _head(
-        self, status: int, body: bytes, headers: Mapping[str, str], content_type: bytes
-    ) -> list[Header]:
-        head = [*self._added, *encode_headers(headers)]
-        if status not in {204, 304}:
-            head += ((b"content-type", content_type), (b"content-length", b"%d" % len(body)))
-        return head
+    def _head(self, status: int, body: bytes, content_type: bytes) -> list[Header]:
+        if status in {204, 304}:
+            return self._added
+        length = b"%d" % len(body)
+        return [*self._added, (b"content-type", content_type), (b"content-length", length)]
 
     async def reply_json(self, value: Any, status: int = 200) -> None:
         """Send *value* as JSON; what these replies say changes from one moment to the next."""

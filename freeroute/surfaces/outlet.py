@@ -67,11 +67,11 @@ class Outlet:
         self._transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
         return True
 
-    def answer(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
+    def answer(self, status: int, headers: Sequence[tuple[bytes, bytes]], lines: bytes, body: bytes) -> bool:
         """Write a whole answer at once, unless the caller is not free: then the server has to do it.
 
         *headers* tell the length of the body, unless the status allows none, and leave the connection alone.
-        One that would break the head is for the server to refuse.
+        One that would break the head is for the server to refuse. *lines* are more of them, which are sound.
         """
         cycle = self._cycle
         if cycle.response_started or not self.is_free:
@@ -84,7 +84,7 @@ class Outlet:
             return False
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
-        self._transport.write(b"%b\r\n\r\n%b" % (head, body))
+        self._transport.write(b"%b\r\n%b\r\n%b" % (head, lines, body))
         cycle.message_event.set()
         if not cycle.keep_alive:
             self._transport.close()

@@ -23,6 +23,7 @@ from freeroute.surfaces.http import (
     CallerLeft,
     Request,
     encode_headers,
+    head_lines,
     error_headers,
     log_fault,
     trace_of,
@@ -133,6 +134,13 @@ def test_no_value_breaks_a_head(value):
     assert encoded.isascii()
     assert len(encoded) <= 1024
     assert all(32 <= byte < 127 for byte in encoded)
+
+
+@given(st.dictionaries(st.sampled_from(["x-a", "x-b", "x-c"]), st.text(max_size=1100)))
+def test_headers_leave_as_the_same_lines_whoever_writes_them(headers):
+    lines = head_lines(headers)
+    assert lines == b"".join([b"%b: %b\r\n" % header for header in encode_headers(headers)])
+    assert lines.count(b"\n") == lines.count(b"\r") == len(headers)
 
 
 def test_sdks_are_told_not_to_retry_where_that_is_pointless():

@@ -60,8 +60,8 @@ def cycle(wire, answered):
 
 
 def test_head_and_body_leave_together_and_the_connection_stays(cycle, wire, answered):
-    assert Outlet(cycle).answer(200, HEADERS, b"{}")
-    head = b"date: today\r\ncontent-type: application/json\r\ncontent-length: 2\r\n"
+    assert Outlet(cycle).answer(200, HEADERS, b"x-freeroute-model: m\r\n", b"{}")
+    head = b"date: today\r\ncontent-type: application/json\r\ncontent-length: 2\r\nx-freeroute-model: m\r\n"
     assert wire.written == [b"HTTP/1.1 200 OK\r\n" + head + b"\r\n{}"]
     assert cycle.response_complete
     assert cycle.message_event.is_set()
@@ -71,7 +71,7 @@ def test_head_and_body_leave_together_and_the_connection_stays(cycle, wire, answ
 
 def test_a_caller_that_wants_no_more_is_told_that_the_connection_ends(cycle, wire, answered):
     cycle.keep_alive = False
-    assert Outlet(cycle).answer(404, HEADERS, b"{}")
+    assert Outlet(cycle).answer(404, HEADERS, b"", b"{}")
     assert wire.written[0].startswith(b"HTTP/1.1 404 Not Found\r\n")
     assert b"\r\nconnection: close\r\n\r\n{}" in wire.written[0]
     assert wire.closed
@@ -79,31 +79,31 @@ def test_a_caller_that_wants_no_more_is_told_that_the_connection_ends(cycle, wir
 
 
 def test_an_answer_without_a_body_has_none(cycle, wire):
-    assert Outlet(cycle).answer(204, [], b"")
+    assert Outlet(cycle).answer(204, [], b"", b"")
     assert wire.written == [b"HTTP/1.1 204 No Content\r\ndate: today\r\n\r\n"]
 
 
 @pytest.mark.parametrize("value", [b"a\r\nset-cookie: b", b"a\nb", b"a\rb", b"a\r\n\r\n<html>"])
 def test_a_header_that_would_break_the_head_is_left_to_the_server_to_refuse(cycle, wire, value):
-    assert not Outlet(cycle).answer(200, [*HEADERS, (b"x-freeroute-model", value)], b"{}")
+    assert not Outlet(cycle).answer(200, [*HEADERS, (b"x-freeroute-model", value)], b"", b"{}")
     assert wire.written == []
     assert not cycle.response_started
 
 
 def test_nothing_is_written_to_a_caller_that_reads_nothing_or_has_left(cycle, wire):
     cycle.flow.pause_writing()
-    assert not Outlet(cycle).answer(200, HEADERS, b"{}")
+    assert not Outlet(cycle).answer(200, HEADERS, b"", b"{}")
     cycle.flow.resume_writing()
     wire.closed = True
-    assert not Outlet(cycle).answer(200, HEADERS, b"{}")
+    assert not Outlet(cycle).answer(200, HEADERS, b"", b"{}")
     assert wire.written == []
     assert not cycle.response_started
 
 
 def test_a_second_answer_is_not_written(cycle, wire):
     outlet = Outlet(cycle)
-    assert outlet.answer(200, HEADERS, b"{}")
-    assert not outlet.answer(200, HEADERS, b"{}")
+    assert outlet.answer(200, HEADERS, b"", b"{}")
+    assert not outlet.answer(200, HEADERS, b"", b"{}")
     assert len(wire.written) == 1
 
 
