@@ -53,7 +53,7 @@ class Bucket(Counter):
             if change > 0.0:
                 self._owe(change, 0.0, now)
             elif change:
-                self._repay(min(-change, slip.mark), now)
+                self._give_back(slip, -change, now)
 
     def used(self, now: Now) -> float:
         """Return what is missing from a full bucket."""
@@ -80,6 +80,8 @@ class Bucket(Counter):
             self._owe(change, 0.0, now)
         else:
             self._repay(-change, now)
+            for slip in self._open:
+                slip.mark = max(0.0, slip.mark + change)
 
     def _returned(self, slip: Slip, now: Now) -> float:
         refilled = (now.mono - slip.at + self.guard) * self._rate
@@ -110,12 +112,22 @@ class Bucket(Counter):
             self._from = begins
         self.level = level + amount
 
-    def _repay(self, amount: float, now: Now) -> None:
+    def _give_back(self, ended: Slip, amount: float, now: Now) -> None:
+        """Take *amount* of what *ended* took as never taken: the debt was less ever since then."""
+        least = min(ended.mark, self.used(now))
+        paid = self._repay(min(amount, least), now)
+        for slip in self._open:
+            if slip.taken > ended.taken:
+                slip.mark = slip.mark - paid if slip.mark > paid else 0.0
+            elif slip.mark > least - paid:
+                slip.mark = least - paid
+
+    def _repay(self, amount: float, now: Now) -> float:
+        """Lower the debt by *amount*, or what there is of it; return by how much."""
         self._refill(now)
         paid = min(amount, self.level)
         self.level -= paid
-        for slip in self._open:
-            slip.mark = slip.mark - paid if slip.mark > paid else 0.0
+        return paid
 
     def _refill(self, now: Now) -> None:
         self.level = self.used(now)

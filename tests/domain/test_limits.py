@@ -3,6 +3,8 @@
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from freeroute.clock import Now
 from freeroute.domain import limits, sliding
@@ -202,6 +204,16 @@ class TestBucket:
         assert counter.used(START) == 1
         counter.take(1, START)
         assert counter.fits_at(1, START) == START.mono + GUARD + MINUTE / 2
+
+    @given(st.permutations(range(4)), st.lists(st.floats(0, 3), min_size=4, max_size=4))
+    def test_calls_that_were_never_sent_leave_no_debt_in_whatever_order_they_are_taken_back(
+        self, order, amounts
+    ):
+        counter = Bucket(limit(12, WindowKind.BUCKET), GUARD)
+        slips = [counter.take(amount, START) for amount in amounts]
+        for number in order:
+            counter.cancel(slips[number], START)
+        assert counter.used(START) == pytest.approx(0.0, abs=1e-9)
 
     def test_settling_to_more_makes_a_debt(self):
         counter = Bucket(limit(10, WindowKind.BUCKET), 0.0)

@@ -23,8 +23,8 @@ from freeroute.surfaces.http import (
     CallerLeft,
     Request,
     encode_headers,
-    head_lines,
     error_headers,
+    head_lines,
     log_fault,
     trace_of,
 )
