@@ -35,6 +35,7 @@ JSON = b"application/json"
 _SLOWEST_UPLOAD = 64 * 1024
 # The longest header value that is sent: the trail is the longest of ours.
 _LONGEST_HEADER = 1024
+_PRINTABLE = bytes(range(0x20, 0x7F))
 
 _REQUEST_ID = re.compile(r"[\w.-]{1,128}", re.ASCII)
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
@@ -121,9 +122,13 @@ def _encode_value(value: str) -> bytes:
 
 def head_lines(headers: Mapping[str, str]) -> bytes:
     """Return *headers* as lines of a head; a value that could break it is made harmless."""
+    if not headers:
+        return b""
     together = "".join(headers.values())
-    if together.isascii() and together.isprintable() and len(together) <= _LONGEST_HEADER:
-        return "".join([f"{name}: {value}\r\n" for name, value in headers.items()]).encode()
+    # As nearly always; `str.isprintable` asks of each character what Unicode says of it.
+    sound = together.isascii() and not together.encode().translate(None, _PRINTABLE)
+    if sound and len(together) <= _LONGEST_HEADER:
+        return ("\r\n".join(map(": ".join, headers.items())) + "\r\n").encode()
     return b"".join([b"%b: %b\r\n" % header for header in encode_headers(headers)])
 
 
