@@ -57,8 +57,11 @@ class Outlet:
 
     @property
     def is_free(self) -> bool:
-        """Say whether the caller is there, and has read enough of what it was sent."""
-        return not (self._flow.write_paused or self._transport.is_closing())
+        """Say whether the caller is there, and has read enough of what it was sent.
+
+        One that was refused for what it sent behind this request is there to read of that alone.
+        """
+        return not (self._cycle.disconnected or self._flow.write_paused or self._transport.is_closing())
 
     def write(self, piece: bytes) -> bool:
         """Write a *piece*, which is not empty, of a body whose head is out, unless the caller is not free."""

@@ -5,11 +5,13 @@ import logging
 from typing import cast
 
 import pytest
+from structlog.testing import capture_logs
 from uvicorn._types import HTTPScope
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from freeroute.surfaces.outlet import Flow, Outlet
+from tests.support.serving import RawCaller, serving
 
 HEADERS = [(b"content-type", b"application/json"), (b"content-length", b"2")]
 
@@ -98,6 +100,25 @@ def test_nothing_is_written_to_a_caller_that_reads_nothing_or_has_left(cycle, wi
     assert not Outlet(cycle).answer(200, HEADERS, b"", b"{}")
     assert wire.written == []
     assert not cycle.response_started
+
+
+def test_nothing_is_written_behind_a_refusal_that_ended_the_connection(cycle, wire):
+    cycle.disconnected = True  # half closed, for the caller to read the refusal
+    outlet = Outlet(cycle)
+    assert not outlet.is_free
+    assert not outlet.answer(200, HEADERS, b"", b"{}")
+    assert wire.written == []
+    assert not cycle.response_started
+
+
+@pytest.mark.parametrize("behind", [b"GARBAGE\r\n\r\n", b"GET /livez HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n"])
+async def test_a_request_before_one_that_is_refused_goes_unanswered_and_is_no_fault(build, behind):
+    with capture_logs() as logs:
+        async with serving(build()) as url, RawCaller.to(url) as caller:
+            await caller.send(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n" + behind)
+            assert (await caller.answer()).status == 400
+            assert await caller.closed()
+    assert logs == []
 
 
 def test_a_second_answer_is_not_written(cycle, wire):
