@@ -169,8 +169,6 @@ class Remembered:
 
     def _ended(self, candidate: Candidate, now: Now) -> list[tuple[tuple[str, ...], Hold]]:
         """Return the holds on *candidate* that have ended, with their places."""
-        if not self._holds:
-            return []
         places = places_of(candidate)
         return [(place, h) for place in places if (h := self._holds.get(place)) and h.until <= now.mono]
 

@@ -110,8 +110,7 @@ class Part:
         stream = won.sent.stream
         if stream is not None:
             stream.abort()
-            if stream.lost:
-                course.dropped |= frozenset(stream.lost)
+            course.dropped |= frozenset(stream.lost)
             course.lasted(won.note, now.mono - won.leased.at.mono, stream.usage)
         usage, outcome = self.usage, self.outcome
         if outcome.kind is not _SERVED:

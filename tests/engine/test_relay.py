@@ -5,7 +5,7 @@ import pytest
 
 from freeroute.domain.catalogue import Limit, Unit
 from freeroute.domain.outcome import Kind, Outcome
-from freeroute.domain.usage import Usage
+from freeroute.domain.usage import Demand, Usage
 from freeroute.engine.ports import Answer, Sent
 from freeroute.engine.served import Served
 from tests.support.world import ScriptedStream, World, call, model, provider, read, streamed
@@ -259,3 +259,17 @@ async def test_a_json_answer_of_no_tokens_teaches_nothing_of_the_rate():
     await world.ask()
     speed = world.gateway.standing.speed(world.candidate("a/m#k1"))
     assert (speed.rate, speed.first_token > 1.0) == (50, True)
+
+
+@pytest.mark.parametrize("guessed", [True, False])
+async def test_only_what_a_provider_counted_teaches_how_large_prompts_are(guessed):
+    told = Usage(500, 20, estimated=guessed)
+    world = World(provider("a"), a=[streamed([b"one"], usage=told) for _ in range(20)])
+    [candidate] = world.gateway.catalogue.candidates
+    before = world.gateway.standing.sized(candidate, Demand(1000)).prompt
+    for _ in range(20):
+        served = await world.gateway.chat(call(prompt=1000, stream=True), world.context())
+        await read(served)
+        await served.finish()
+    after = world.gateway.standing.sized(candidate, Demand(1000)).prompt
+    assert (after == before) is guessed
