@@ -1,35 +1,25 @@
 """The database of the records: SQLite beside the state, or PostgreSQL. Batches are written whole and once."""
 
 import asyncio
-import math
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Table, create_engine, delete, event, func, select, text
+from sqlalchemy import create_engine, event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from freeroute.errors import ConfigError
 from freeroute.stores import sqlite_file
-from freeroute.stores.records import schema
+from freeroute.stores.records import schema, tidying
 from freeroute.stores.records.bodies import Keeping
 from freeroute.stores.records.rows import Batch
 from freeroute.stores.records.storing import store
-from freeroute.stores.records.tables import bodies, daily, hourly, receipts, responses, writers
 
-CHUNK = 2000
-"""Receipts deleted at once. Own design: some 20 ms, for which a batch may wait."""
-
-BODIES_CHUNK = 200
-"""Prompts and answers deleted at once. Own design: some 25 MB at the usual bound of each."""
-
-HOURS_KEPT = 400 * 86400.0
-DAYS_KEPT = 10 * 366 * 86400.0
-"""Seconds for which usage is kept by the hour and by the day. Own design: a year and a month, so that a year
-can be compared; and as long as anybody asks."""
+T = TypeVar("T")
 
 _ANSWER_WAIT = 10.0  # seconds for a database to say which form its tables have
 _POSTGRES_WAIT = 5  # seconds for a connection
@@ -62,8 +52,9 @@ class Database:
         self._path = path if url is None else None
         self._migrates = migrates
         self._engine: AsyncEngine | None = None
-        # To SQLite a batch is written by one call on a thread: each statement by itself would be two turns of
-        # the loop and of Python's lock, which requests are in want of.
+        # A transaction in SQLite is one call on a thread: each statement by itself would be two turns of the
+        # loop and of Python's lock, which requests are in want of, and others would find the file locked for
+        # as long as the loop is busy.
         self._writer: Engine | None = None
         self._opened_files: sqlite_file.Inodes = ()
         self.shown = self._url.render_as_string(hide_password=True) if url else str(path)
@@ -165,12 +156,10 @@ class Database:
         It goes where those before it went; that the file is still there is looked after by `engine`. Raises
         BatchRefusedError if it never can be written, and other exceptions if it may later.
         """
-        engine = self._engine or await self.engine()
+        if self._engine is None:
+            await self.engine()
         try:
-            if self._writer is not None:
-                return await asyncio.to_thread(_stored, self._writer, batch, now)
-            async with engine.begin() as connection:
-                return await connection.run_sync(store, batch, now)
+            return await self._within(lambda connection: store(connection, batch, now))
         except (DataError, IntegrityError, OverflowError) as exc:
             raise BatchRefusedError(str(getattr(exc, "orig", exc))) from exc
 
@@ -195,21 +184,20 @@ class Database:
 
         Prompts and answers go by *keeping*; without it none are kept.
         """
-        engine = await self.engine()
-        async with engine.begin() as connection:
-            texts = await _tidied(connection, now, keeping)
-            gone = await _deleted(connection, receipts, now - keep, CHUNK)
-            if gone < CHUNK and await _size(connection) > most:
-                gone = await _deleted(connection, receipts, math.inf, CHUNK)
-        if (texts or gone) and self._path is not None:
-            await _shrink(engine)
-        if gone == CHUNK or texts == BODIES_CHUNK:
-            return True
-        async with engine.begin() as connection:
-            for table, kept in ((hourly, HOURS_KEPT), (daily, DAYS_KEPT)):
-                await connection.execute(delete(table).where(table.c.start < now - kept))
-            await connection.execute(delete(writers).where(writers.c.at < now - HOURS_KEPT))
-        return False
+        await self.engine()
+        freed, is_more = await self._within(
+            lambda connection: tidying.tidy(connection, now, keep, most, keeping)
+        )
+        if freed and self._writer is not None:
+            await asyncio.to_thread(tidying.shrink, self._writer)
+        return is_more
+
+    async def _within(self, work: Callable[[Connection], T]) -> T:
+        """Do *work* in one transaction, and return what it returns."""
+        if self._writer is not None:
+            return await asyncio.to_thread(_done_within, self._writer, work)
+        async with (await self.engine()).begin() as connection:
+            return await connection.run_sync(work)
 
 
 def engine_for(url: URL, *, pooled: bool = True) -> AsyncEngine:
@@ -246,56 +234,11 @@ def _set_up(engine: Engine) -> Engine:
     return engine
 
 
-def _stored(engine: Engine, batch: Batch, now: float) -> bool:
+def _done_within(engine: Engine, work: Callable[[Connection], T]) -> T:
     with engine.begin() as connection:
-        return store(connection, batch, now)
+        return work(connection)
 
 
 def _load_migrations() -> None:
     import alembic.command
     import alembic.config  # noqa: F401
-
-
-async def _tidied(connection: AsyncConnection, now: float, keeping: Keeping | None) -> int:
-    """Delete some of the prompts and answers that *keeping* does not want; return how many of either kind."""
-    before = now - keeping.keep if keeping is not None else math.inf
-    most = 0
-    for table in (bodies, responses):
-        gone = await _deleted(connection, table, before, BODIES_CHUNK)
-        if keeping is not None and gone < BODIES_CHUNK and await _size_of(connection, table) > keeping.most:
-            gone = await _deleted(connection, table, math.inf, BODIES_CHUNK)
-        most = max(most, gone)
-    return most
-
-
-async def _deleted(connection: AsyncConnection, table: Table, before: float, most: int) -> int:
-    """Delete the oldest rows of *table* from *before*, so many at *most*; return how many."""
-    at, number = table.c.at, table.c.id
-    oldest = select(number).where(at < before).order_by(at, number).limit(most)
-    return (await connection.execute(delete(table).where(number.in_(oldest)))).rowcount
-
-
-async def _shrink(engine: AsyncEngine) -> None:
-    """Give the pages that nothing is in any more back to the file system."""
-    async with engine.connect() as connection:
-        driver: Any = (await connection.get_raw_connection()).driver_connection
-        # It goes on for each page that it frees, which only the execution of a script follows to the end.
-        await driver.executescript("PRAGMA incremental_vacuum")
-
-
-async def _size_of(connection: AsyncConnection, texts: Table) -> int:
-    return int((await connection.execute(select(func.coalesce(func.sum(texts.c.size), 0)))).scalar_one())
-
-
-async def _size(connection: AsyncConnection) -> int:
-    """Return the bytes that records take, without texts; of PostgreSQL those of the receipts, estimated."""
-    if connection.dialect.name == "sqlite":
-        pages, free, each = [
-            (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one()
-            for name in ("page_count", "freelist_count", "page_size")
-        ]
-        texts = await _size_of(connection, bodies) + await _size_of(connection, responses)
-        return int((pages - free) * each) - texts
-    newest = "SELECT avg(pg_column_size(r.*)) FROM (SELECT * FROM receipts ORDER BY id DESC LIMIT 1000) r"
-    count = (await connection.execute(select(func.count()).select_from(receipts))).scalar_one()
-    return int(count * float((await connection.execute(text(newest))).scalar() or 0))

@@ -18,7 +18,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from freeroute.stores.records.database import HOURS_KEPT
 from freeroute.stores.records.tables import (
     DAY,
     DIMENSIONS,
@@ -30,6 +29,7 @@ from freeroute.stores.records.tables import (
     bodies,
     receipts,
 )
+from freeroute.stores.records.tidying import HOURS_KEPT
 
 FINE = 62 * 86400.0
 """Seconds up to which usage is read by the hour; beyond, by the day. Own design: two months, 1,488 hours."""

@@ -260,14 +260,15 @@ class Recorder:
         is_ours = batch.origin == self._origin
         counts = batch.number > self._seen.get(batch.origin, 0)
         try:
-            if (await database.write(batch, self._clock.now().wall) or is_ours) and counts:
+            is_new = await database.write(batch, self._clock.now().wall)
+            self._settle_at = min(self._settle_at, self._clock.now().mono + SETTLE)
+            if (is_new or is_ours) and counts:
                 self.state.written += len(batch.rows)
         except BatchRefusedError as exc:
             self.state.lost += len(batch.rows) if counts else 0
             self._log.error("receipts were lost: the database refuses them", reason=str(exc))
         self._seen[batch.origin] = max(batch.number, self._seen.get(batch.origin, 0))
         self.state.spooled = await asyncio.to_thread(self._spool.done)
-        self._settle_at = min(self._settle_at, self._clock.now().mono + SETTLE)
 
     async def _settle(self, database: "Database") -> None:
         """Let the spool forget what the database has for good."""

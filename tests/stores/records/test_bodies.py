@@ -13,12 +13,13 @@ from freeroute.domain.clients import Client
 from freeroute.engine.view import Recording
 from freeroute.stores.records import bodies as module
 from freeroute.stores.records.bodies import AT_ONCE, WAITING, Bodies, Keeping
-from freeroute.stores.records.database import BODIES_CHUNK, Database
+from freeroute.stores.records.database import Database
 from freeroute.stores.records.queries import stored
 from freeroute.stores.records.recorder import Recorder
 from freeroute.stores.records.rows import Batch, Body
 from freeroute.stores.records.spool import BOUND, Spool
 from freeroute.stores.records.tables import bodies, receipts
+from freeroute.stores.records.tidying import BODIES_CHUNK
 from freeroute.wire.chat import CallContext
 from freeroute.wire.decode import decode_chat
 from tests.support.clocks import EPOCH, ManualClock

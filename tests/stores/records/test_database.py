@@ -1,3 +1,4 @@
+import asyncio
 import contextlib
 import sqlite3
 
@@ -5,15 +6,10 @@ import pytest
 from msgspec import structs
 from sqlalchemy import select, text
 
-from freeroute.stores.records.database import (
-    CHUNK,
-    DAYS_KEPT,
-    HOURS_KEPT,
-    BatchRefusedError,
-    Database,
-)
+from freeroute.stores.records.database import BatchRefusedError, Database
 from freeroute.stores.records.rows import Batch
 from freeroute.stores.records.tables import daily, hourly, metadata, receipts, writers
+from freeroute.stores.records.tidying import CHUNK, DAYS_KEPT, HOURS_KEPT
 from tests.support.clocks import EPOCH
 from tests.support.elsewhere import asked, take_log
 from tests.support.receipts import row
@@ -100,6 +96,22 @@ async def test_what_is_too_much_is_deleted_oldest_first(database):
     left = sorted(found["at"] for found in await stored(database))
     assert 0 < len(left) < 3 * CHUNK
     assert left == [one.at for one in rows[-len(left) :]]
+
+
+async def test_others_find_the_file_free_however_busy_the_loop_is(tmp_path):
+    path = tmp_path / "records.db"
+    database = Database(None, path)
+    rows = tuple(row(at=EPOCH - DAY, request_id=str(number)) for number in range(100))
+    await database.write(Batch("run", 1, rows), EPOCH)
+    tidying = asyncio.create_task(database.tidy(EPOCH, DAY / 2, 2**30))
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        while not tidying.done():
+            # Meanwhile no step of ours can be taken on the loop.
+            other.execute("BEGIN EXCLUSIVE")
+            other.execute("ROLLBACK")
+            await asyncio.sleep(0)
+    await tidying
+    await database.close()
 
 
 async def test_a_file_shrinks_with_what_is_deleted(tmp_path):

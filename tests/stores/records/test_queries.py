@@ -6,11 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from freeroute.stores.records.database import HOURS_KEPT, Database
+from freeroute.stores.records.database import Database
 from freeroute.stores.records.queries import page, stored, usage
 from freeroute.stores.records.rows import Batch, Row
 from freeroute.stores.records.sums import sums
 from freeroute.stores.records.tables import DAY, DIMENSIONS, HOUR, MINUTE, SECONDS, SUMS
+from freeroute.stores.records.tidying import HOURS_KEPT
 from tests.support.clocks import EPOCH
 from tests.support.receipts import row
 
