@@ -10,7 +10,6 @@ from freeroute.upstreams.transport import (
     Deadlines,
     Disconnected,
     ProtocolError,
-    Refused,
     Truncated,
 )
 from tests.support.exchanges import (
@@ -362,51 +361,3 @@ async def test_the_slots_of_one_origin_are_not_those_of_another(narrow):
         waiting = asyncio.ensure_future(ask(narrow, one))
         assert await whole(await ask(narrow, other)) == b"ok"
         waiting.cancel()
-
-
-# Through a proxy
-
-
-async def test_a_plain_request_goes_through_a_proxy_and_names_its_target(transport):
-    seen = []
-
-    async def script(peer: Peer) -> None:
-        seen.append(await peer.request())
-        await peer.answer()
-
-    async with serve(script) as proxy:
-        exchange = await transport.open(
-            "GET",
-            "http://nowhere.invalid/x",
-            [],
-            b"",
-            Deadlines(),
-            proxy=f"http://me:pw@localhost:{proxy.port}",
-        )
-        assert await whole(exchange) == b"ok"
-    assert seen[0].line == "GET http://nowhere.invalid/x HTTP/1.1"
-    assert "proxy-authorization" in seen[0].headers
-
-
-async def test_a_secret_request_goes_through_a_tunnel(transport, certificates):
-    async def script(peer: Peer) -> None:
-        assert (await peer.request()).line.startswith("CONNECT localhost:443")
-        await peer.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        await peer.start_tls(certificates.server)
-        await answers(peer)
-
-    async with serve(script) as proxy:
-        for _ in range(2):
-            exchange = await transport.open(
-                "POST", "https://localhost/", [], b"{}", Deadlines(), proxy=f"http://localhost:{proxy.port}"
-            )
-            assert await whole(exchange) == b"ok"
-        assert proxy.connections == 1
-
-
-async def test_a_proxy_that_will_not_is_a_refusal(transport):
-    async with serve(says(b"HTTP/1.1 407 Who are you\r\ncontent-length: 0\r\n\r\n")) as proxy:
-        with pytest.raises(Refused, match="407"):
-            await transport.open(
-                "GET", "https://localhost/", [], b"", Deadlines(), proxy=f"http://localhost:{proxy.port}"
-            )

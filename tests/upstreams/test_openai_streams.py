@@ -6,9 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from freeroute.domain.catalogue import Quirks
 from freeroute.domain.outcome import Blame, Kind, blamed
-from freeroute.domain.usage import Usage, tokens_in
+from freeroute.domain.usage import Usage
 from freeroute.upstreams.counting import BEYOND_ANY_BOUND, BEYOND_BOUND
 from freeroute.upstreams.transport import (
     Disconnected,
@@ -17,7 +16,6 @@ from freeroute.upstreams.transport import (
     Truncated,
 )
 from tests.support.asking import (
-    COUNTED,
     DONE,
     HI,
     IMPATIENT,
@@ -26,7 +24,6 @@ from tests.support.asking import (
     TERMS,
     WHOLE,
     ask,
-    candidate,
     event,
     rest,
     stream_of,
@@ -35,20 +32,6 @@ from tests.support.asking import (
 )
 from tests.support.transports import HANG, PlayedTransport, Reply, json_reply, sse_reply
 from tests.support.virtual import run
-
-# Events that cannot be read as a chunk, and may have held text.
-LOST = (
-    b"{broken",
-    b'"choices":[{"index":0,"delta":{"content":"not "}}]}',
-    b'[{"choices":[{"index":0,"delta":{"content":"not "}}]}]',
-    b'{"data":{"choices":[{"index":0,"delta":{"content":"not "}}]}}',
-    b'{"response":"not "}',
-    b'{"choices":"not "}',
-    b"Internal Server Error",
-    b"<html>502</html>",
-    b'"not "',
-    b"\xff\xfe",
-)
 
 
 async def test_a_stream_has_no_more_attributes_than_python_keeps_in_little_room():
@@ -256,189 +239,6 @@ async def test_a_stream_that_never_ends_is_ended_far_beyond_its_bound():
     unbounded = stream_of(await streamed(*endless, STOP, DONE))
     assert len(await texts(unbounded)) == 101
     assert unbounded.outcome is None
-
-
-async def test_signs_of_life_among_the_events_are_skipped_and_counted():
-    alive = [b"data: " + word + b"\n\n" for word in (b"ping", b'{"type":"ping"}', b"17", b"null", b"{}")]
-    stream = stream_of(await streamed(*alive, HI, *alive, STOP, b"data: {broken\n\n", DONE))
-    assert await texts(stream) == ["Hi", ""]
-    assert stream.skipped == 11
-    assert stream.outcome is None
-
-
-@pytest.mark.parametrize("lost", LOST)
-async def test_an_event_that_may_have_held_text_fails_the_attempt_while_nothing_was_told(lost: bytes):
-    outcome = (await streamed(ROLE, b"data: " + lost + b"\n\n", HI, STOP, DONE)).outcome
-    assert (outcome.kind, blamed(outcome)) == (Kind.GARBAGE, Blame.PROVIDER)
-
-
-@pytest.mark.parametrize("lost", LOST)
-async def test_an_event_that_may_have_held_text_is_a_cut_once_something_was_told(lost: bytes):
-    stream = stream_of(await streamed(HI, b"data: " + lost + b"\n\n", event({"content": "!"}), STOP, DONE))
-    assert await texts(stream) == ["Hi"]
-    assert stream.outcome is not None
-    assert (stream.outcome.kind, stream.skipped) == (Kind.TRUNCATED, 1)
-
-
-def said_as(written: str, more: str = "") -> bytes:
-    return event({"content": "TEXT"}).replace(b'"TEXT"}', f'"{written}"}}{more}'.encode())
-
-
-async def test_text_that_is_not_quite_json_arrives():
-    odd = said_as("two ", ',"logprobs":{"content":[{"token":"two","logprob":-Infinity,"top_logprobs":[]}]}')
-    pieces = (
-        said_as(r"b\ud83d"),
-        said_as(r"\ude00 one "),
-        odd,
-        said_as(r"half\ud83d"),
-        event({"content": "."}),
-    )
-    stream = stream_of(await streamed(*pieces, STOP, DONE))
-    assert await texts(stream) == ["b", "😀 one ", "two ", "half", "\ufffd.", ""]
-    assert (stream.skipped, stream.outcome) == (0, None)
-
-
-@pytest.mark.parametrize(
-    ("told", "text"),
-    [
-        (event({"content": 4}), "4"),
-        (event({"content": 1.50}).replace(b"1.5", b"1.50"), "1.50"),
-        (event({"content": {"type": "text", "text": "two"}}), "two"),
-        (event({"content": {"type": "text", "text": 2}}), "2"),
-        (event({"content": ["a", 4, {"text": 2}, None, {"type": "image_url", "image_url": {}}]}), "a42"),
-        (event(choices=[{"index": 0, "text": "old"}]), "old"),
-        (event(choices=[{"index": 0, "text": "old", "delta": {"role": "assistant", "content": ""}}]), "old"),
-        (event(choices=[{"index": 0, "text": "new", "delta": {"content": "new"}}]), "new"),
-        (event({"content": {}}), ""),
-        (event({"content": []}), ""),
-    ],
-)
-async def test_text_in_another_form_is_read_where_it_is_plain_what_it_says(told: bytes, text: str):
-    stream = stream_of(await streamed(HI, told, STOP, DONE))
-    assert await texts(stream) == ["Hi", text, ""]
-    assert (stream.skipped, stream.outcome) == (0, None)
-
-
-@pytest.mark.parametrize(
-    "told",
-    [
-        event({"content": True}),
-        event({"content": {"value": "not "}}),
-        event({"content": [{"type": "text", "content": "not "}]}),
-        event({"content": {"text": ["not "]}}),
-        event(choices=[{"index": 0, "delta": {}, "text": {"value": "not "}}]),
-        event({"content": 4}).replace(b": 4", b":4").replace(b":4", b":[" * 900 + b"4" + b"]" * 900),
-    ],
-)
-async def test_text_of_which_it_is_not_plain_what_it_says_is_a_gap(told: bytes):
-    stream = stream_of(await streamed(HI, told, STOP, DONE))
-    assert await texts(stream) == ["Hi"]
-    assert stream.outcome is not None
-    assert stream.outcome.kind is Kind.TRUNCATED
-
-
-async def test_the_usage_chunk_goes_only_to_those_who_asked():
-    stream = stream_of(await streamed(HI, STOP, COUNTED, DONE))
-    assert await texts(stream) == ["Hi", ""]
-    assert stream.usage == Usage(3, 2)
-    asked = stream_of(await streamed(HI, STOP, COUNTED, DONE, stream_options={"include_usage": True}))
-    assert await texts(asked) == ["Hi", "", "usage"]
-
-
-async def test_a_usage_chunk_with_an_empty_choice_after_the_finish_is_extra_as_well():
-    counted = event({"role": "assistant", "content": ""}, usage={"prompt_tokens": 3, "completion_tokens": 2})
-    stream = stream_of(await streamed(HI, STOP, counted, DONE))
-    assert await texts(stream) == ["Hi", ""]
-    assert stream.usage == Usage(3, 2)
-    asked = stream_of(await streamed(HI, STOP, counted, DONE, stream_options={"include_usage": True}))
-    assert len(chunks := await rest(asked)) == 3
-    assert msgspec.json.decode(chunks[-1])["usage"]["prompt_tokens"] == 3
-
-
-@pytest.mark.parametrize(
-    "told", [({"content": "a"}, None), ({}, "stop"), ({"role": "assistant", "content": ""}, None)]
-)
-async def test_usage_with_more_to_say_or_before_the_finish_is_not_extra(told: Any):
-    counted = event(*told, usage={"prompt_tokens": 3})
-    assert len(await rest(stream_of(await streamed(HI, counted, DONE)))) == 2
-
-
-async def test_usage_that_was_asked_for_and_not_given_is_estimated():
-    stream = stream_of(await streamed(HI, STOP, DONE, stream_options={"include_usage": True}))
-    last = msgspec.json.decode((await rest(stream))[-1])
-    assert (last["choices"], last["id"]) == ([], "c1")
-    assert last["usage"]["completion_tokens"] > 0
-    assert stream.usage is not None
-    assert stream.usage.estimated
-
-
-@pytest.mark.parametrize(
-    "usage",
-    [
-        {"prompt_tokens": -5, "completion_tokens": 1e30},
-        {"prompt_tokens": -5, "completion_tokens": 2, "total_tokens": -3},
-        {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
-        {"prompt_tokens": 10**10, "completion_tokens": 1, "total_tokens": 10**10 + 1},
-        {"total_tokens": "x"},
-        {},
-        7,
-    ],
-)
-async def test_usage_that_was_asked_for_and_cannot_be_is_estimated_and_marked(usage: Any):
-    for told in (
-        event(choices=[], usage=usage),
-        event({"content": ""}, usage=usage),
-        event({"content": "!"}, usage=usage),
-    ):
-        steps = (HI, told, STOP) if b"!" in told else (HI, STOP, told)
-        stream = stream_of(await streamed(*steps, DONE, stream_options={"include_usage": True}))
-        usages = [msgspec.json.decode(payload).get("usage") for payload in await rest(stream)]
-        assert usages[-1]["estimated"]
-        assert not any(usages[:-1])
-
-
-async def test_usage_that_was_true_while_it_was_told_is_estimated_once_it_no_longer_can_be():
-    begun = event({"content": "a"}, usage={"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4})
-    told = stream_of(await streamed(begun, event({"content": "b" * 50}), STOP, DONE))
-    await rest(told)
-    assert told.usage == Usage(3, 1)
-    overtaken = stream_of(await streamed(begun, event({"content": "b" * 5000}), STOP, DONE))
-    await rest(overtaken)
-    assert overtaken.usage == Usage(3, tokens_in(5001), estimated=True)
-
-
-async def test_cumulative_usage_is_told_once_at_the_end():
-    counted = [event({"content": "a"}, usage={"prompt_tokens": 3, "completion_tokens": n}) for n in (1, 2)]
-    transport = PlayedTransport(sse_reply(*counted, STOP, DONE))
-    asked = candidate(quirks=Quirks(usage_every_chunk=True))
-    sent = await ask(transport, TERMS, asked, stream=True, stream_options={"include_usage": True})
-    chunks = [msgspec.json.decode(payload) for payload in await rest(stream_of(sent))]
-    assert [chunk.get("usage") for chunk in chunks] == [
-        None,
-        None,
-        None,
-        {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
-    ]
-
-
-async def test_usage_beside_the_finish_is_found():
-    counts = {"prompt_tokens": 4, "completion_tokens": 1}
-    stream = stream_of(await streamed(HI, event(finish="stop", x_groq={"usage": counts}), DONE))
-    await rest(stream)
-    assert stream.usage == Usage(4, 1)
-
-
-async def test_the_finish_that_is_noted_is_the_one_the_caller_gets():
-    call = {"tool_calls": [{"id": "a", "function": {"name": "f"}}]}
-    asked = candidate(quirks=Quirks(tool_finish=False))
-    stream = stream_of(
-        await ask(PlayedTransport(sse_reply(event(call), STOP, DONE)), TERMS, asked, stream=True)
-    )
-    assert (
-        msgspec.json.decode((await rest(stream))[-1])["choices"][0]["finish_reason"]
-        == stream.finish
-        == "tool_calls"
-    )
 
 
 async def test_a_whole_answer_to_a_stream_request_becomes_a_stream():
