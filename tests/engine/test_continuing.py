@@ -83,15 +83,6 @@ async def hear(world: World, *, continues=True, context=None, **given) -> Heard:
 CURABLE = [Kind.STALLED, Kind.TRUNCATED, Kind.FAULT, Kind.RATE_LIMITED, Kind.CALLER_STALLED]
 
 
-def used(world: World, name: str) -> list[float]:
-    pools = world.candidate(f"{name}/m#k1").pools
-    return [reading.used for reading in world.counters.readings(pools, world.clock.now())]
-
-
-def trail(world: World):
-    return [(note.provider, note.kind) for note in world.receipts.last.attempts]
-
-
 @pytest.mark.parametrize("ending", CURABLE)
 async def test_another_candidate_goes_on_with_the_text_so_far(ending):
     world = several(a=[dies("The quick", " brown", ending=ending)], b=[says(" fox", " jumps")])
@@ -105,11 +96,11 @@ async def test_another_candidate_goes_on_with_the_text_so_far(ending):
 async def test_both_calls_are_charged_judged_and_told_of():
     world = several(a=[dies(usage=Usage(10, 5))], b=[says(" jumps", usage=Usage(14, 2))])
     await hear(world)
-    assert (used(world, "a"), used(world, "b"), used(world, "c")) == ([1, 15], [1, 16], [0, 0])
+    assert (world.used("a"), world.used("b"), world.used("c")) == ([1, 15], [1, 16], [0, 0])
     assert world.is_suspect("a/m#k1")
     assert not world.is_suspect("b/m#k1")
     receipt = world.receipts.last
-    assert trail(world) == [("a", Kind.STALLED), ("b", Kind.SERVED)]
+    assert world.trail == [("a", Kind.STALLED), ("b", Kind.SERVED)]
     assert (receipt.status, receipt.code, receipt.provider, receipt.finish) == (200, None, "b", "stop")
     assert (receipt.usage, receipt.continued) == (Usage(24, 7), 1)
 
@@ -119,7 +110,7 @@ async def test_a_replay_is_spliced_on_once_it_said_the_same():
     heard = await hear(world)
     assert heard.text == "The quick brown fox jumps over"
     assert [c["choices"][0]["delta"].get("content") for c in heard.chunks] == [BEGUN, " jump", "s over", None]
-    assert trail(world) == [("a", Kind.STALLED), ("b", Kind.SERVED)]
+    assert world.trail == [("a", Kind.STALLED), ("b", Kind.SERVED)]
 
 
 async def test_a_replay_that_says_something_else_is_nobody_s_fault_and_the_next_is_asked():
@@ -128,9 +119,9 @@ async def test_a_replay_that_says_something_else_is_nobody_s_fault_and_the_next_
     heard = await hear(world)
     assert heard.text == "The quick brown fox jumps"
     assert another.stream.aborted
-    assert trail(world) == [("a", Kind.STALLED), ("b", Kind.DIVERGED), ("c", Kind.SERVED)]
+    assert world.trail == [("a", Kind.STALLED), ("b", Kind.DIVERGED), ("c", Kind.SERVED)]
     assert [world.is_suspect(f"{name}/m#k1") for name in "abc"] == [True, False, False]
-    assert used(world, "b") == [1, 30]
+    assert world.used("b") == [1, 30]
     assert world.receipts.last.usage == Usage(30, 60)
 
 
@@ -140,7 +131,7 @@ async def test_the_beginning_of_a_tool_call_in_the_text_is_not_gone_on_with():
     world = several(a=[broken], b=[says(" jumps")])
     heard = await hear(world)
     assert heard.error["code"] == "upstream_failed"
-    assert trail(world) == [("a", Kind.STALLED)]
+    assert world.trail == [("a", Kind.STALLED)]
 
 
 async def test_when_nobody_says_the_same_the_stream_ends_honestly():
@@ -184,7 +175,7 @@ async def test_the_beginning_counts_as_prompt():
     world = several(a=[dies("x" * 36)], b=[says(" jumps", usage=None)])
     await hear(world, prompt=100)
     assert world.upstream.calls[1].demand.prompt == 110
-    assert used(world, "b") == [1, 110]
+    assert world.used("b") == [1, 110]
 
 
 async def test_an_answer_is_gone_on_with_more_than_once():
@@ -208,14 +199,14 @@ async def test_but_three_times_at_most():
 async def test_attempts_are_bounded_over_all_of_the_answer():
     world = several(routing=Routing(max_attempts=2), a=[dies()], b=[Kind.FAULT])
     assert (await hear(world)).error["code"] == "upstream_failed"
-    assert trail(world) == [("a", Kind.STALLED), ("b", Kind.FAULT)]
+    assert world.trail == [("a", Kind.STALLED), ("b", Kind.FAULT)]
     assert world.receipts.last.provider == "a"
 
 
 async def test_what_fails_before_it_goes_on_is_passed_over():
     world = several(a=[dies()], b=[Kind.FAULT], c=[says(" jumps")])
     assert (await hear(world)).text == "The quick brown fox jumps"
-    assert trail(world) == [("a", Kind.STALLED), ("b", Kind.FAULT), ("c", Kind.SERVED)]
+    assert world.trail == [("a", Kind.STALLED), ("b", Kind.FAULT), ("c", Kind.SERVED)]
 
 
 async def test_nothing_starts_after_the_deadline():
@@ -307,7 +298,7 @@ async def test_a_caller_that_leaves_while_another_is_verified_blames_nobody():
         await served.next()
     await served.finish(caller_left=True)
     assert (second.aborted, world.counters.in_flight()) == (True, 0)
-    assert trail(world) == [("a", Kind.STALLED), ("b", Kind.CALLER_LEFT)]
+    assert world.trail == [("a", Kind.STALLED), ("b", Kind.CALLER_LEFT)]
     assert not world.is_suspect("b/m#k1")
 
 

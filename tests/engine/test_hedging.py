@@ -97,15 +97,6 @@ def nothing_is_left(world: World) -> None:
         assert world.gateway.standing.breaker(candidate).permits(world.clock.now())
 
 
-def used(world: World, name: str) -> list[float]:
-    pools = world.candidate(f"{name}/m#k1").pools
-    return [reading.used for reading in world.counters.readings(pools, world.clock.now())]
-
-
-def trail(world: World):
-    return [(note.provider, note.kind) for note in world.receipts.last.attempts]
-
-
 def scene(test):
     """Run a test in virtual time."""
 
@@ -121,7 +112,7 @@ async def test_a_second_candidate_answers_where_the_first_is_late():
     world, upstream = hedged()
     upstream.takes = {"a": [8.0], "b": [0.5]}
     assert await timed(world) == pytest.approx(LATE + 0.5, abs=0.05)
-    assert trail(world) == [("b", Kind.SERVED), ("a", Kind.OUTRUN)]
+    assert world.trail == [("b", Kind.SERVED), ("a", Kind.OUTRUN)]
     receipt = world.receipts.last
     assert (receipt.provider, receipt.status, receipt.code) == ("b", 200, None)
     assert receipt.usage == Usage(10, 20)
@@ -134,7 +125,7 @@ async def test_the_first_still_wins_if_it_speaks_before_the_second():
     world, upstream = hedged()
     upstream.takes = {"a": [0.7], "b": [5.0]}
     assert await timed(world) == pytest.approx(0.7)
-    assert trail(world) == [("a", Kind.SERVED), ("b", Kind.OUTRUN)]
+    assert world.trail == [("a", Kind.SERVED), ("b", Kind.OUTRUN)]
     assert upstream.left == ["b"]
     assert world.receipts.last.overhead == pytest.approx(0, abs=0.01)
 
@@ -151,7 +142,7 @@ async def test_the_loser_is_charged_as_if_the_caller_had_left_and_blamed_for_not
     world, upstream = hedged()
     upstream.takes = {"a": [8.0], "b": [0.5]}
     await timed(world, prompt=100)
-    assert (used(world, "a"), used(world, "b")) == ([1, 100, 0], [1, 30, 0])
+    assert (world.used("a"), world.used("b")) == ([1, 100, 0], [1, 30, 0])
     assert not world.is_suspect("a/m#k1")
     tally = world.gateway.tally.providers["a"]
     assert (tally.requests, tally.failed) == (1, 0)
@@ -172,7 +163,7 @@ async def test_of_two_that_speak_at_once_the_first_wins_and_the_other_is_dropped
     both = after(1.0)
     upstream.takes = {"a": [both], "b": [both]}
     await timed(world)
-    assert dict(trail(world)) == {"a": Kind.SERVED, "b": Kind.OUTRUN}
+    assert dict(world.trail) == {"a": Kind.SERVED, "b": Kind.OUTRUN}
     assert isinstance(sent.stream, ScriptedStream)
     assert sent.stream.aborted
 
@@ -184,8 +175,8 @@ async def test_a_whole_answer_that_comes_too_late_is_dropped():
     both = after(LATE + 100 / 25 + 1.0)  # nothing is seen of a hundred tokens, at half the usual rate
     upstream.takes = {"a": [both], "b": [both]}
     await timed(world, stream=False, max_output=100)
-    assert dict(trail(world)) == {"a": Kind.SERVED, "b": Kind.OUTRUN}
-    assert used(world, "b") == [1, 50, 0]
+    assert dict(world.trail) == {"a": Kind.SERVED, "b": Kind.OUTRUN}
+    assert world.used("b") == [1, 50, 0]
 
 
 @scene
@@ -194,7 +185,7 @@ async def test_a_failure_of_one_leaves_it_to_the_other():
         world, upstream = hedged(**{failing: [Kind.FAULT]})
         upstream.takes = {"a": [1.5], "b": [0.5 if failing == "b" else 4.0]}
         await timed(world)
-        assert dict(trail(world)) == {failing: Kind.FAULT, serving: Kind.SERVED}
+        assert dict(world.trail) == {failing: Kind.FAULT, serving: Kind.SERVED}
         assert world.is_suspect(f"{failing}/m#k1")
 
 
@@ -204,7 +195,7 @@ async def test_if_both_fail_a_third_is_asked_and_not_hedged():
     known(world, "c/m#k1", 0.7)
     upstream.takes = {"a": [1.5], "b": [2.0], "c": [9.0]}
     await timed(world)
-    assert trail(world) == [("a", Kind.FAULT), ("b", Kind.RATE_LIMITED), ("c", Kind.SERVED)]
+    assert world.trail == [("a", Kind.FAULT), ("b", Kind.RATE_LIMITED), ("c", Kind.SERVED)]
 
 
 @scene
@@ -213,7 +204,7 @@ async def test_a_refusal_that_concerns_the_request_ends_it():
     upstream.takes = {"a": [1.5], "b": [0.5]}
     with pytest.raises(ApiError, match="refused"):
         await timed(world)
-    assert trail(world) == [("b", Kind.FAULT), ("a", Kind.FILTERED)]
+    assert world.trail == [("b", Kind.FAULT), ("a", Kind.FILTERED)]
     nothing_is_left(world)
 
 

@@ -11,7 +11,7 @@ from freeroute.domain.usage import Usage
 from freeroute.engine.ports import Answer, Sent
 from freeroute.errors import CapacityExhausted
 from tests.support.virtual import LoopClock, run
-from tests.support.world import PER_MINUTE, World, catalogue, model, provider, streamed
+from tests.support.world import PER_MINUTE, World, catalogue, provider, streamed, two
 
 LIMIT = PER_MINUTE.amount
 
@@ -22,11 +22,6 @@ def told(remaining: float, limit: float = LIMIT, **more) -> RateFact:
 
 def served(*facts: RateFact) -> Sent:
     return Sent(Outcome(Kind.SERVED), Answer(b'{"choices":[]}', Usage(10, 20), "stop"), facts=facts)
-
-
-def two(**scripts) -> World:
-    better = model(quality=90)
-    return World(provider("a", better, limits=(PER_MINUTE,)), provider("b", limits=(PER_MINUTE,)), **scripts)
 
 
 async def test_an_answer_that_says_nothing_is_left_sends_the_next_call_elsewhere():

@@ -13,11 +13,6 @@ from tests.support.world import ScriptedStream, World, call, model, provider, re
 TOKENS = Limit(Unit.TOKENS, 1000, 60.0, span="minute")
 
 
-def used(world: World) -> float:
-    [candidate] = world.gateway.catalogue.candidates
-    return world.counters.readings(candidate.pools, world.clock.now())[0].used
-
-
 async def test_events_are_relayed_in_order():
     world = World(provider("a"))
     served: Served = await world.gateway.chat(call(stream=True), world.context())
@@ -88,7 +83,7 @@ async def test_a_caller_that_leaves_midway_aborts_the_stream_and_blames_nobody()
     assert world.counters.in_flight() == 0
     told = world.receipts.last
     assert (told.status, told.code, told.caller_left) == (499, "caller_left", True)
-    assert used(world) == 30
+    assert world.used("a") == [30]
     assert not world.is_suspect("a/m#k1")
 
 
@@ -189,7 +184,7 @@ async def test_finishing_twice_settles_once():
     served = await world.ask(stream=True)
     await served.finish()
     assert len(world.receipts.seen) == 1
-    assert used(world) == 30
+    assert world.used("a") == [30]
 
 
 async def test_events_that_could_not_be_read_are_counted_in_the_receipt():
@@ -206,13 +201,13 @@ async def test_events_that_could_not_be_read_are_counted_in_the_receipt():
 async def test_a_stream_of_unknown_usage_stays_as_it_was_charged():
     world = World(provider("a", limits=(TOKENS,)), a=[streamed([b"x"], usage=None)])
     await world.ask(stream=True, prompt=70)
-    assert used(world) == 70
+    assert world.used("a") == [70]
 
 
 async def test_real_usage_replaces_the_estimate():
     world = World(provider("a", limits=(TOKENS,)))
     await world.ask(prompt=700)
-    assert used(world) == 30
+    assert world.used("a") == [30]
 
 
 async def test_speed_is_learned_from_answers():

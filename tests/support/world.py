@@ -208,11 +208,27 @@ class World:
             await self.ask(name, context=context, **given)
         return caught.value
 
+    def used(self, provider_id: str) -> list[float]:
+        """Return what is used of each quota of *provider_id*'s first candidate."""
+        pools = next(c.pools for c in self.gateway.catalogue.candidates if c.provider.id == provider_id)
+        return [reading.used for reading in self.counters.readings(pools, self.clock.now())]
+
+    @property
+    def trail(self) -> list[tuple[str, Kind]]:
+        """Whom the last request asked, and how each attempt ended."""
+        return [(note.provider, note.kind) for note in self.receipts.last.attempts]
+
     def is_suspect(self, candidate_id) -> bool:
         return self.gateway.standing.suspect(self.candidate(candidate_id), self.clock.now())
 
     def candidate(self, candidate_id):
         return next(c for c in self.gateway.catalogue.candidates if c.id == candidate_id)
+
+
+def two(**scripts) -> World:
+    """Return a world of a provider "a" and a worse one "b", each with one model and a limit of requests."""
+    better = model(quality=90)
+    return World(provider("a", better, limits=(PER_MINUTE,)), provider("b", limits=(PER_MINUTE,)), **scripts)
 
 
 def call(name="free", *, prompt=10, max_output=None, stream=False, needs=(), fields=(), **given) -> ChatCall:
