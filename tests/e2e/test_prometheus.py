@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.commands.conftest import process, url_of
-from tests.observe.test_metrics import everything, page
+from tests.observe.watched import everything, page
 from tests.support import promql
 
 HERE = Path(__file__).parent

@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 from msgspec import structs
 from structlog.testing import capture_logs
 
-from freeroute.clock import Now
 from freeroute.domain.outcome import Kind, Outcome
-from freeroute.domain.receipt import AttemptNote, Receipt
 from freeroute.domain.usage import Usage
 from freeroute.errors import FreerouteError
 from freeroute.observe.logs import HIDDEN, RequestLog, Scrub, _line, set_up
+from tests.support.receipts import receipt
 from tests.support.world import World, provider, streamed
 
 KEYS = [
@@ -30,27 +29,7 @@ KEYS = [
     "fr-QWERTYUIOPASDFGHJKLZXCVBNM",
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIx.abc-_",
 ]
-RECEIPT = Receipt(
-    request_id="req_1",
-    at=Now(0.0, 0.0),
-    surface="openai",
-    client="-",
-    asked="free-fast",
-    asked_known=True,
-    stream=False,
-    status=200,
-    code=None,
-    provider="groq",
-    model="openai/gpt-oss-120b",
-    key="k1",
-    attempts=(AttemptNote("groq", "openai/gpt-oss-120b", "k1", Kind.SERVED, 0.5, 200),),
-    usage=Usage(10, 20),
-    finish="stop",
-    queued=0.0,
-    overhead=0.0004,
-    first_event=0.25,
-    total=0.5,
-)
+RECEIPT = receipt(client="-")
 
 
 @pytest.fixture(autouse=True)

@@ -1,83 +1,19 @@
-"""What /metrics tells of receipts and of the gateway's state."""
+"""What /metrics counts of receipts."""
 
-import asyncio
-import contextlib
-import re
-from pathlib import Path
-
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from freeroute.clock import Now
-from freeroute.domain.catalogue import Limit, Scope, Unit
-from freeroute.domain.clients import Client
 from freeroute.domain.outcome import Kind, Outcome
-from freeroute.domain.receipt import AttemptNote, Receipt
+from freeroute.domain.receipt import AttemptNote
 from freeroute.domain.usage import Usage
-from freeroute.engine.view import Maintenance, Recording
 from freeroute.errors import FreerouteError
-from freeroute.observe.exposition import CONTENT_TYPE
 from freeroute.observe.families import MOST_COUNTERS, MOST_HISTOGRAMS
 from freeroute.observe.faults import FAULTS
 from freeroute.observe.metrics import MOST_CLIENTS, Metrics
-from tests.support.promlint import objections
-from tests.support.world import PER_MINUTE, World, call, model, provider, read, streamed
-
-DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
-HISTOGRAM_PARTS = ("_bucket", "_sum", "_count")
-SLOTS = Limit(Unit.CONCURRENCY, 4)
-PER_MODEL = Limit(Unit.TOKENS, 1000, 86400.0, span="day", scope=Scope.MODEL)
-
-
-class Watched(World):
-    """A world whose gateway is measured."""
-
-    def __init__(self, *providers, **given) -> None:
-        super().__init__(*providers, **given)
-        self.metrics = Metrics()
-        self.metrics.watch(self.gateway.view)
-
-    async def ask(self, *args, **given):
-        try:
-            return await super().ask(*args, **given)
-        finally:
-            if self.receipts.seen:
-                self.metrics.saw(self.receipts.seen[-1])
-
-    async def begin(self):
-        """Begin a stream, and leave its end to the test."""
-        return await self.gateway.chat(call("free", stream=True), self.context())
-
-
-async def everything() -> Watched:
-    """Return a world of whose metrics each has a series."""
-    world = Watched(provider("groq", model(limits=(PER_MODEL,)), limits=(PER_MINUTE,)))
-    world.gateway.recording = Recording()
-    ann = Client("ann", b"", limits=(PER_MINUTE,))
-    world.gateway.enrol([ann])
-    await world.ask("free", stream=True, context=world.context(client=ann))
-    stalled = AttemptNote("groq", "m", "k1", Kind.STALLED, 0.5, first_event=0.1)
-    served = AttemptNote("groq", "m", "k2", Kind.SERVED, 0.5, usage=Usage(10, 20, reasoning=5, cached=2))
-    world.metrics.saw(msgspec.structs.replace(_receipt(), attempts=(stalled, served), queued=1.0))
-    return world
-
-
-def page(metrics: Metrics) -> str:
-    return b"".join(metrics.pieces()).decode()
-
-
-def samples(metrics: Metrics) -> dict[tuple[str, ...], float]:
-    """Every sample by its name and its labels as ``name=value``, sorted; buckets and processes apart."""
-    text = page(metrics)
-    return {
-        (sample.name, *sorted(f"{k}={v}" for k, v in sample.labels.items() if v)): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if not sample.name.endswith("_bucket") and not sample.name.startswith("process_")
-    }
+from tests.observe.watched import Watched, a_receipt, page, samples
+from tests.support.world import call, model, provider, read, streamed
 
 
 async def test_a_served_request_is_counted_with_its_model_provider_and_tokens():
@@ -198,59 +134,12 @@ async def test_spellings_and_aliases_of_a_model_share_its_series():
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_codes_and_models_from_anywhere_open_no_series_of_their_own(code, asked):
     metrics = Metrics()
-    receipt = msgspec.structs.replace(_receipt(), code=f"x{code}", asked=asked, asked_known=False)
+    receipt = a_receipt(code=f"x{code}", asked=asked, asked_known=False)
     metrics.saw(receipt)
     keys = [key for key in samples(metrics) if key[0] == "freeroute_requests_total"]
     assert len(keys) == 1
     assert "model=other" in keys[0]
     assert "code=_OTHER" in keys[0]
-
-
-async def test_quota_is_shown_as_used_of_its_limit_with_the_limits_source():
-    world = Watched(provider("groq", model(limits=(PER_MODEL,)), limits=(PER_MINUTE, SLOTS)))
-    await world.ask("free")
-    found = samples(world.metrics)
-    pool = ("limit=requests/minute", "pool=groq/account:default/requests/minute", "provider=groq")
-    assert found["freeroute_quota_used", *pool] == 1
-    assert found["freeroute_quota_limit", *pool, "source=configured"] == 30
-    wall = world.clock.now().wall
-    assert 59 <= found["freeroute_quota_reset_timestamp_seconds", *pool] - wall <= 61
-    owned = ("limit=tokens/day", "model=m", "pool=groq/account:default/model:m/tokens/day", "provider=groq")
-    assert found["freeroute_quota_used", *owned] == 30
-
-
-async def test_breakers_holds_and_use_are_read_when_asked_for():
-    world = Watched(provider("groq"), groq=[Kind.FAULT] * 3)
-    candidate = ("key=k1", "model=m", "provider=groq")
-    before = samples(world.metrics)
-    assert before["freeroute_breaker_state", *candidate] == 0
-    assert before["freeroute_candidate_usable", *candidate] == 1
-    for _ in range(3):
-        with pytest.raises(FreerouteError):
-            await world.ask("free")
-    failed = samples(world.metrics)
-    assert failed["freeroute_breaker_state", *candidate] == 2
-    assert failed["freeroute_candidate_usable", *candidate] == 0
-    assert failed["freeroute_candidate_held", *candidate] == 0
-    assert failed["freeroute_provider_breaker_state", "provider=groq"] == 0
-    world.gateway.standing.hold(("provider", "groq"), world.clock.now().mono + 5, "told to")
-    held = samples(world.metrics)
-    assert held["freeroute_candidate_held", *candidate] == 1
-    assert held["freeroute_candidates", "provider=groq", "state=held"] == 1
-    assert held["freeroute_candidates", "provider=groq", "state=usable"] == 0
-    assert held["freeroute_key_refused", "key=k1", "provider=groq"] == 0
-
-
-async def test_a_breaker_that_opens_and_closes_again_is_counted_each_time():
-    world = Watched(provider("groq"), groq=[Kind.FAULT] * 3)
-    for _ in range(3):
-        with pytest.raises(FreerouteError):
-            await world.ask("free")
-    world.gateway.reset("groq")
-    found = samples(world.metrics)
-    assert found["freeroute_breaker_openings_total", "key=k1", "model=m", "provider=groq"] == 1
-    assert found["freeroute_breaker_state", "key=k1", "model=m", "provider=groq"] == 0
-    assert found["freeroute_provider_breaker_openings_total", "provider=groq"] == 0
 
 
 async def test_a_key_that_its_provider_refuses_is_told():
@@ -284,86 +173,27 @@ async def test_a_stream_that_broke_off_is_told_from_an_attempt_that_never_began(
 
 def test_what_was_skipped_continued_and_waited_for_is_counted():
     metrics = Metrics()
-    metrics.saw(msgspec.structs.replace(_receipt(), skipped=3, continued=2, queued=4.0))
-    metrics.saw(_receipt())
+    metrics.saw(a_receipt(skipped=3, continued=2, queued=4.0))
+    metrics.saw(a_receipt())
     found = samples(metrics)
     assert found["freeroute_stream_events_skipped_total",] == 3
     assert found["freeroute_streams_continued_total",] == 2
     assert (found["freeroute_wait_seconds_count",], found["freeroute_wait_seconds_sum",]) == (1, 4.0)
 
 
-async def test_who_waits_is_counted():
-    world = Watched(provider("groq", limits=(Limit(Unit.REQUESTS, 1, 60.0, span="minute"),)))
-    await world.ask("free")
-    waiting = asyncio.create_task(world.ask("free", context=world.context(max_wait=100.0)))
-    for _ in range(10):
-        await asyncio.sleep(0)
-    found = samples(world.metrics)
-    assert found["freeroute_waiting_requests", "cause=capacity"] == 1
-    assert found["freeroute_waiting_requests", "cause=client_limit"] == 0
-    assert found["freeroute_waiting_room_size",] == 1000
-    waiting.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await waiting
-
-
-async def test_limits_of_clients_are_shown_once_they_have_asked():
-    world = Watched(provider("groq"))
-    clients = [Client(name, b"", limits=(PER_MINUTE,)) for name in ("ann", "bob")]
-    world.gateway.enrol(clients)
-    await world.ask("free", context=world.context(client=clients[0]))
-    found = samples(world.metrics)
-    assert {name: value for name, value in found.items() if name[0].startswith("freeroute_client_quota")} == {
-        ("freeroute_client_quota_used", "client=ann", "limit=requests/minute"): 1,
-        ("freeroute_client_quota_limit", "client=ann", "limit=requests/minute"): 30,
-    }
-
-
-async def test_who_scrapes_at_the_same_time_gets_the_same_page_and_others_have_their_turn():
-    world = Watched(provider("groq", *[model(f"m{n}", limits=(PER_MODEL,)) for n in range(200)]))
-    first, second = asyncio.create_task(world.metrics.render()), asyncio.create_task(world.metrics.render())
-    turns = 0
-    while not first.done():
-        turns += 1
-        await asyncio.sleep(0)
-    assert (await first)[0] is (await second)[0]
-    assert turns > 20
-    assert (await world.metrics.render())[0] is not (await first)[0]
-
-
-async def test_a_scraper_that_leaves_takes_the_page_from_nobody():
-    world = Watched(provider("groq"))
-    first, second = asyncio.create_task(world.metrics.render()), asyncio.create_task(world.metrics.render())
-    await asyncio.sleep(0)
-    first.cancel()
-    assert b"freeroute_info" in (await second)[0]
-
-
 def test_opentelemetrys_names_of_providers_are_used_where_it_has_one():
     metrics = Metrics()
     note = AttemptNote("gemini", "m", "k1", Kind.SERVED, 0.5, usage=Usage(1, 1))
-    metrics.saw(msgspec.structs.replace(_receipt(), provider="gemini", attempts=(note,)))
+    metrics.saw(a_receipt(provider="gemini", attempts=(note,)))
     shown = {name[0] for name in samples(metrics) if "gen_ai_provider_name=gcp.gemini" in name}
     assert {"gen_ai_server_request_duration_seconds_sum", "gen_ai_client_token_usage_sum"} <= shown
     assert ("freeroute_attempts_total", "kind=served", "model=m", "provider=gemini") in samples(metrics)
 
 
-async def test_requests_being_answered_are_in_flight_until_they_are_finished():
-    world = Watched(provider("groq"))
-    served = await world.begin()
-    assert samples(world.metrics)["freeroute_requests_in_flight",] == 1
-    await served.finish()
-    assert samples(world.metrics)["freeroute_requests_in_flight",] == 0
-    with pytest.raises(FreerouteError):
-        await world.ask("no-such-model")
-    assert samples(world.metrics)["freeroute_requests_in_flight",] == 0
-
-
 def test_of_a_hundred_thousand_names_only_so_many_have_series():
     metrics = Metrics()
     for number in range(10_000):
-        receipt = msgspec.structs.replace(
-            _receipt(),
+        receipt = a_receipt(
             client=f"client-{number}",
             asked=f"made up {number}",
             asked_known=False,
@@ -392,106 +222,8 @@ def test_of_a_hundred_thousand_names_only_so_many_have_series():
 def test_so_many_clients_have_series_of_their_own_and_the_rest_share_one():
     metrics = Metrics()
     for number in range(MOST_CLIENTS + 3):
-        metrics.saw(msgspec.structs.replace(_receipt(), client=f"c{number}"))
+        metrics.saw(a_receipt(client=f"c{number}"))
     found = samples(metrics)
     clients = {label for name in found for label in name if label.startswith("client=")}
     assert len(clients) == MOST_CLIENTS + 1
     assert "client=other" in clients
-
-
-async def test_without_a_view_counters_are_shown_alone():
-    metrics = Metrics()
-    metrics.saw(_receipt())
-    body, content_type = await metrics.render()
-    assert content_type == CONTENT_TYPE
-    assert b"freeroute_requests_total" in body
-    assert b"freeroute_quota_used" not in body
-
-
-def test_records_are_counted_where_they_are_kept():
-    world = Watched(provider("groq"))
-    assert not [name for name, *_ in samples(world.metrics) if "records" in name]
-    world.gateway.recording = Recording(failing=True, written=3, lost=2, spooled=400, queued=7)
-    assert {name: value for (name, *_), value in samples(world.metrics).items() if "records" in name} == {
-        "freeroute_records_failing": 1,
-        "freeroute_records_queued": 7,
-        "freeroute_records_spooled_bytes": 400,
-        "freeroute_records_written_total": 3,
-        "freeroute_records_lost_total": 2,
-    }
-
-
-def test_maintenance_is_seen():
-    world = Watched(provider("groq"))
-    assert samples(world.metrics)["freeroute_maintenance",] == 0
-    world.gateway.maintenance = Maintenance(0.0)
-    assert samples(world.metrics)["freeroute_maintenance",] == 1
-
-
-async def test_the_documentation_lists_every_metric_with_its_type_and_labels():
-    world = await everything()
-    shown = {}
-    for family in text_string_to_metric_families(page(world.metrics)):
-        labels = {label for sample in family.samples for label in sample.labels} - {"le"}
-        name = f"{family.name}_total" if family.type == "counter" else family.name
-        if not name.startswith("process_"):
-            shown[name] = (family.type, frozenset(labels))
-    assert _documented() == shown
-
-
-async def test_names_and_units_are_as_prometheus_wants_them():
-    world = await everything()
-    assert objections(page(world.metrics)) == []
-
-
-@given(st.text(max_size=30), st.text(max_size=30), st.text(max_size=30))
-def test_names_of_any_kind_can_be_read_back(client, named, key):
-    world = Watched(provider("groq", model(f"m{named}"), keys=(f"k{key}",)))
-    world.metrics.saw(msgspec.structs.replace(_receipt(), client=client))
-    told = {
-        (sample.name, label, value)
-        for family in text_string_to_metric_families(page(world.metrics))
-        for sample in family.samples
-        for label, value in sample.labels.items()
-    }
-    assert ("freeroute_client_requests_total", "client", client) in told
-    assert ("freeroute_candidate_usable", "model", f"m{named}") in told
-    assert ("freeroute_candidate_usable", "key", f"k{key}") in told
-
-
-def test_the_documentation_lists_every_label():
-    text = DOCS.read_text()
-    labels = set().union(*(labels for _, labels in _documented().values()))
-    table = text[text.index("## Labels") : text.index("## Questions")]
-    # Clear by their names, or told beside their metrics.
-    told = {"version", "demo", "source", "type", "cause", "state", "gen_ai_token_type"}
-    assert {label for label in labels if f"`{label}`" not in table} == told
-
-
-def _documented():
-    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| ([`\w ]*)\|", DOCS.read_text(), re.MULTILINE)
-    return {name: (kind, frozenset(re.findall(r"\w+", labels))) for name, kind, labels in rows}
-
-
-def _receipt():
-    return Receipt(
-        request_id="r",
-        at=Now(0.0, 0.0),
-        surface="openai",
-        client="-",
-        asked="free",
-        asked_known=True,
-        stream=False,
-        status=200,
-        code=None,
-        provider="groq",
-        model="m",
-        key="k1",
-        attempts=(AttemptNote("groq", "m", "k1", Kind.SERVED, 0.5, 200),),
-        usage=Usage(10, 20, reasoning=5, cached=2),
-        finish="stop",
-        queued=0.0,
-        overhead=0.001,
-        first_event=None,
-        total=0.5,
-    )

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from freeroute.domain.outcome import Kind
 from freeroute.observe import faults
 from freeroute.observe.gauges import STATES
-from tests.observe.test_metrics import everything, page
+from tests.observe.watched import everything, page
 from tests.support import promql
 
 ROOT = Path(__file__).parents[2]
