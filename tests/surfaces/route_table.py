@@ -3,7 +3,7 @@
 import httpx
 from msgspec import structs
 
-from freeroute.domain.clients import Client, hash_key
+from freeroute.domain.clients import hash_key
 from freeroute.domain.operators import Operator, Scope
 from freeroute.surfaces.guard import Guard, Policy
 from freeroute.surfaces.http import BodyBounds
@@ -11,19 +11,15 @@ from freeroute.surfaces.litestar_app import routes
 from tests.support.administration import administration
 from tests.support.clocks import EPOCH, ManualClock
 from tests.support.gateways import FakeGateway, FakeLive, FakeResponses
+from tests.surfaces.holders import ALICE, GONE, LATE
 
-CLIENTS = (
-    Client("alice", hash_key("sk-alice")),
-    Client("late", hash_key("sk-late"), expires=EPOCH - 1),
-    Client("gone", hash_key("sk-gone"), revoked=EPOCH - 1),
-)
 OPERATORS = (
     *(Operator(scope.value, scope, hash_key(f"fo-{scope}")) for scope in Scope),
     Operator("late", Scope.ADMIN, hash_key("fo-late"), expires=EPOCH - 1),
     Operator("gone", Scope.ADMIN, hash_key("fo-gone"), revoked=EPOCH - 1),
 )
 OPEN = Policy(admin_key="boss", operators=OPERATORS, demo=True)
-KEYED = structs.replace(OPEN, clients=CLIENTS, metrics_key="gauge", loopback=False)
+KEYED = structs.replace(OPEN, clients=(ALICE, LATE, GONE), metrics_key="gauge", loopback=False)
 KEYS = {
     "none": None,
     "client": "sk-alice",
