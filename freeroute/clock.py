@@ -19,7 +19,7 @@ ones, and providers' clocks are no nearer to ours."""
 
 LOOKS = 1.0
 """Seconds from one look at the system's wall clock to the next, between which it goes on by the monotonic
-one. Own design: so it is at most as wrong as a step that is followed, and no more than that for a second."""
+one. Own design: a step that is followed is seen a second late at most; a larger one is doubted for longer."""
 
 _monotonic = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 

@@ -9,7 +9,7 @@ import click
 
 from freeroute.clock import SystemClock
 from freeroute.commands import options, state
-from freeroute.commands.tables import table
+from freeroute.commands.tables import listed, table
 
 if TYPE_CHECKING:
     from freeroute.administration.clients import ClientBook
@@ -98,13 +98,9 @@ def change(name: str, config: str | None, state_dir: str | None, as_json: bool, 
 def list_(config: str | None, state_dir: str | None, as_json: bool) -> int:
     """List all clients, those of the settings too."""
     kept = _book(state.settings(config, state_dir)).list()
-    if as_json:
-        click.echo(json.dumps(kept, indent=2))
-    elif not kept:
-        click.echo("No client: whoever reaches the gateway may call it.")
-    else:
-        head = ["NAME", "STATE", "FROM", "LIMITS", "MODELS", "NOTE"]
-        click.echo(table(head, [_line(one) for one in kept]))
+    head = ["NAME", "STATE", "FROM", "LIMITS", "MODELS", "NOTE"]
+    none = "No client: whoever reaches the gateway may call it."
+    click.echo(listed(kept, head, _line, none, as_json=as_json))
     return 0
 
 

@@ -10,7 +10,7 @@ import click
 from freeroute.clock import SystemClock
 from freeroute.commands import options, state
 from freeroute.commands.running import Failed, Running, environment, kept_admin_key
-from freeroute.commands.tables import table
+from freeroute.commands.tables import listed, table
 
 if TYPE_CHECKING:
     from freeroute.administration.providers import ProviderBook
@@ -88,13 +88,9 @@ def list_(
         if provider in (None, entry["id"])
         for key in entry["keys"]
     ]
-    if as_json:
-        click.echo(json.dumps(lines, indent=2))
-    elif not lines:
-        click.echo("No key. `freeroute keys add PROVIDER LABEL` enters one.")
-    else:
-        head = ["PROVIDER", "LABEL", "ACCOUNT", "FROM", "ENDS", "STATE", ""]
-        click.echo(table(head, [_line(line) for line in lines]))
+    head = ["PROVIDER", "LABEL", "ACCOUNT", "FROM", "ENDS", "STATE", ""]
+    none = "No key. `freeroute keys add PROVIDER LABEL` enters one."
+    click.echo(listed(lines, head, _line, none, as_json=as_json))
     return 0
 
 

@@ -10,7 +10,7 @@ import click
 
 from freeroute.commands import options
 from freeroute.commands.running import Running, environment
-from freeroute.commands.tables import ago, plain, table
+from freeroute.commands.tables import ago, listed, plain, table
 
 
 @click.command()
@@ -38,12 +38,7 @@ def holds(lift: str | None, lift_all: bool, url: str | None, config: str | None,
     elif lift_all:
         running.change("DELETE", "/admin/holds", admin)
     found = running.read("/admin/holds", admin)["data"]
-    if as_json:
-        click.echo(json.dumps(found, indent=2))
-    elif found:
-        click.echo(table(["HOLD", "UNTIL (UTC)", "REASON"], [_line(hold) for hold in found]))
-    else:
-        click.echo("nothing is held")
+    click.echo(listed(found, ["HOLD", "UNTIL (UTC)", "REASON"], _line, "nothing is held", as_json=as_json))
     return 0
 
 

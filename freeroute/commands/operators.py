@@ -7,7 +7,7 @@ import click
 
 from freeroute.clock import SystemClock
 from freeroute.commands import state
-from freeroute.commands.tables import table
+from freeroute.commands.tables import listed
 
 if TYPE_CHECKING:
     from freeroute.administration.operators import OperatorBook
@@ -57,13 +57,9 @@ def add(name: str, config: str | None, state_dir: str | None, as_json: bool, **t
 def list_(config: str | None, state_dir: str | None, as_json: bool) -> int:
     """List all operators, those that were revoked too."""
     told = _book(state.settings(config, state_dir)).list()
-    if as_json:
-        click.echo(json.dumps(told, indent=2))
-    elif not told:
-        click.echo("No operator: the admin key alone opens what is theirs.")
-    else:
-        head = ["NAME", "SCOPE", "STATE", "CREATED", "EXPIRES", "NOTE"]
-        click.echo(table(head, [_line(one) for one in told]))
+    head = ["NAME", "SCOPE", "STATE", "CREATED", "EXPIRES", "NOTE"]
+    none = "No operator: the admin key alone opens what is theirs."
+    click.echo(listed(told, head, _line, none, as_json=as_json))
     return 0
 
 

@@ -1,6 +1,10 @@
 """Columns for a terminal that are still lines for ``grep``: nothing is cut off, nothing is drawn."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
 
 GAP = "  "
 
@@ -13,6 +17,15 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         GAP.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     )
+
+
+def listed(
+    found: Sequence[T], head: Sequence[str], line: Callable[[T], Sequence[str]], none: str, *, as_json: bool
+) -> str:
+    """Return *found* as JSON, or as a table of a *line* for each; *none* is said where there is nothing."""
+    if as_json:
+        return json.dumps(found, indent=2)
+    return table(head, [line(one) for one in found]) if found else none
 
 
 def plain(text: str) -> str:

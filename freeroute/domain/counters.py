@@ -121,11 +121,7 @@ class Counter(ABC):
 
     @abstractmethod
     def settle(self, slip: Slip, actual: float | None, now: Now) -> None:
-        """End *slip* with the *actual* amount, or as taken if None; a second time does nothing."""
-
-    def cancel(self, slip: Slip, now: Now) -> None:
-        """End *slip* as if nothing had been taken."""
-        self.settle(slip, 0.0, now)
+        """End *slip* with the *actual* amount, 0 as if it had never been, None as taken; once only."""
 
     def left(self, now: Now) -> float:
         """Return the share (0 to 1) of the limit that is not taken."""

@@ -92,7 +92,7 @@ comes behind it (None for all others)."""
 
 
 class Ranking:
-    """The candidates for one kind of call, in order; it was *used* for that call, of all, last."""
+    """The candidates for one kind of call, in order. *used* is the number of the last that came."""
 
     used = 0
 

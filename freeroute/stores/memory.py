@@ -90,7 +90,7 @@ class MemoryCounters:
 
     async def cancel(self, lease: Lease, now: Now) -> None:
         """End *lease* as if it had never been: nothing can have been counted."""
-        await self.settle(lease, _NONE, now)
+        await self.settle(lease, _NOTHING, now)
 
     async def learn(self, lease: Lease, facts: Sequence[RateFact], now: Now) -> bool:
         """Correct the counters of *lease* by what the answer to its call says; say whether any changed."""
@@ -357,7 +357,7 @@ class MemoryCounters:
         return before != (counter.used(now), counter.limit.amount)
 
 
-_NONE: Mapping[Unit, float] = dict.fromkeys(Unit, 0.0)
+_NOTHING: Mapping[Unit, float] = dict.fromkeys(Unit, 0.0)
 
 
 def _by_pool(lease: Lease) -> dict[str, Held]:

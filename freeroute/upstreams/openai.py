@@ -231,6 +231,7 @@ class _Reading(Struct, dict=True):
     def _believes(self, plain: Plain) -> bool:
         """Say whether what *plain* tells of its tokens can be true."""
         told, size = plain.usage, plain.size
+        # Nearly all can, and then the prompt need not be counted.
         return is_common(told, size) or believed(told, self._prompt, size, thinks=self._thinks()) is told
 
     def _judge(self, exchange: Exchange) -> Judge:

@@ -52,15 +52,15 @@ class TestEveryWindow:
         slip = counter.take(2, START)
         counter.confirm(slip, START)
         assert counter.used(START) == 2
-        counter.cancel(slip, START)
+        counter.settle(slip, 0.0, START)
         counter.settle(slip, 5, START)
-        counter.cancel(slip, START)
+        counter.settle(slip, 0.0, START)
         assert counter.used(START) == 0
 
     def test_half_taken_leaves_half(self, counter):
         slip = counter.take(2.5, START)
         assert counter.left(START) == 0.5
-        counter.cancel(slip, START)
+        counter.settle(slip, 0.0, START)
         assert counter.left(START) == 1
 
     def test_nothing_fits_a_limit_of_zero(self, counter):
@@ -137,13 +137,13 @@ class TestSliding:
 
     def test_nothing_taken_needs_no_time_to_reset(self):
         counter = Sliding(limit(10))
-        counter.cancel(counter.take(1, START), START)
+        counter.settle(counter.take(1, START), 0.0, START)
         assert counter.resets_in(START) == 0
 
     def test_what_was_given_back_is_not_waited_for(self):
         counter = Sliding(limit(10), 0.0)
         counter.take(4, START)
-        counter.cancel(counter.take(1, START.later(30)), START.later(30))
+        counter.settle(counter.take(1, START.later(30)), 0.0, START.later(30))
         assert counter.resets_in(START.later(30)) == 30
 
     def test_fractions_that_do_not_add_up_exactly_still_fill_the_limit(self):
@@ -168,7 +168,7 @@ class TestSliding:
             now = clock.advance(times[count - 1] - clock.now().mono)
             gone = 4 * sliding.MERGE_AT + 1 - counter.used(now)
             assert count - in_a_grain <= gone <= count + 1
-        counter.cancel(under_way, clock.now())
+        counter.settle(under_way, 0.0, clock.now())
         assert counter.used(clock.advance(MINUTE)) == 0
 
     def test_calls_under_way_are_not_merged(self, monkeypatch):
@@ -176,7 +176,7 @@ class TestSliding:
         counter = Sliding(limit(100), 0.0)
         slips = [counter.take(1, START) for _ in range(12)]
         for slip in slips[:6]:
-            counter.cancel(slip, START)
+            counter.settle(slip, 0.0, START)
         assert counter.used(START) == 6
 
 
@@ -200,7 +200,7 @@ class TestBucket:
     def test_calls_sent_together_share_one_pause_and_what_is_given_back_is_back_in_full(self):
         counter = Bucket(limit(2, WindowKind.BUCKET), GUARD)
         first, _ = counter.take(1, START), counter.take(1, START)
-        counter.cancel(first, START)
+        counter.settle(first, 0.0, START)
         assert counter.used(START) == 1
         counter.take(1, START)
         assert counter.fits_at(1, START) == START.mono + GUARD + MINUTE / 2
@@ -212,7 +212,7 @@ class TestBucket:
         counter = Bucket(limit(12, WindowKind.BUCKET), GUARD)
         slips = [counter.take(amount, START) for amount in amounts]
         for number in order:
-            counter.cancel(slips[number], START)
+            counter.settle(slips[number], 0.0, START)
         assert counter.used(START) == pytest.approx(0.0, abs=1e-9)
 
     def test_settling_to_more_makes_a_debt(self):
@@ -289,7 +289,7 @@ class TestCalendar:
         counter = Calendar(limit(10, WindowKind.CALENDAR, DAY, "day"))
         slip = counter.take(4, START)
         counter.correct(1, START)
-        counter.cancel(slip, START)
+        counter.settle(slip, 0.0, START)
         assert counter.used(START) == 0
 
     def test_a_clock_set_back_over_midnight_does_not_free_the_quota_twice(self):
@@ -368,6 +368,6 @@ class TestReload:
         counter = counter_for(limit(10, old), 0.0)
         slip = counter.take(6, START)
         fresh = adapted(counter, limit(10, new, 3_600), START, 0.0)
-        counter.cancel(slip, START)
+        counter.settle(slip, 0.0, START)
         assert fresh is not counter
         assert fresh.used(START) == 6

@@ -58,7 +58,7 @@ class TestAtOnce:
         slips = [ours.take(200, START) for _ in range(calls)]
         now = START.later(0.2)
         for slip in slips:
-            ours.cancel(slip, now)
+            ours.settle(slip, 0.0, now)
             ours.learn(slip, 99_990, 100_000, now, 5.0)
         in_flight = 200 * calls
         assert 99_990 - in_flight <= ours.used(now) <= 99_990

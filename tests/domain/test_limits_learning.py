@@ -243,7 +243,7 @@ class TestJudgedCalls:
         ours.settle(ours.take(2, START.later(10)), None, START.later(10))
         refused = ours.take(1, START.later(MINUTE - 0.1))
         answered = START.later(MINUTE + 0.1)
-        ours.cancel(refused, answered)
+        ours.settle(refused, 0.0, answered)
         assert ours.counted_beside(refused, answered) == 5
 
     def test_a_refused_call_that_counts_is_not_beside_itself(self):

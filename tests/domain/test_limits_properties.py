@@ -94,7 +94,7 @@ class Traffic(RuleBasedStateMachine):
     @rule(data=st.data())
     def a_call_never_was(self, data):
         call = data.draw(st.sampled_from(self.under_way))
-        self.counter.cancel(call.slip, self.clock.now())
+        self.counter.settle(call.slip, 0.0, self.clock.now())
         call.used, call.ended = 0, self.clock.now()
 
     def end(self, call: Call, used: int | None) -> None:
@@ -103,7 +103,7 @@ class Traffic(RuleBasedStateMachine):
         self.counter.settle(call.slip, used, now)
         before = self.counter.used(now)
         self.counter.settle(call.slip, 0, now)
-        self.counter.cancel(call.slip, now)
+        self.counter.settle(call.slip, 0.0, now)
         assert self.counter.used(now) == before
         call.used, call.ended = call.used if used is None else used, now
 

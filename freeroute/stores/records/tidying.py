@@ -48,7 +48,7 @@ def shrink(engine: Engine) -> None:
 
 
 def _tidy_texts(connection: Connection, now: float, keeping: Keeping | None) -> int:
-    """Delete some of the prompts and answers that *keeping* does not want; return how many of either kind."""
+    """Delete some of the prompts and answers that *keeping* does not want; return the more of both counts."""
     before = now - keeping.keep if keeping is not None else math.inf
     most = 0
     for table in (bodies, responses):
