@@ -58,9 +58,10 @@ _OF_OPERATORS = {Access.READ, Access.OPERATE, Access.ADMIN}
 class Policy(Struct, frozen=True):
     """What the guard goes by.
 
-    *loopback* tells of the address listened on, never of the peer: behind a reverse proxy every peer is
-    local. *open* says that listening widely without clients is meant. *hosts* are names this gateway
-    answers to besides localhost, *cors* origins whose pages may call it.
+    While there are *clients*, their keys are asked for. *metrics_key* opens the metrics, and *admin_key* what
+    is the *operators*' as well. *hosts* are names this gateway answers to besides localhost, *cors* origins
+    whose pages may call it. *loopback* tells of the address listened on, never of the peer: behind a reverse
+    proxy every peer is local. The page of a *demo* is signed in without a key.
     """
 
     clients: tuple[Client, ...] = ()

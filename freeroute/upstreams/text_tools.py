@@ -254,7 +254,7 @@ def _mistral_close(_text: str, _ends: bool) -> int:
 
 class _Form(Struct, frozen=True):
     """How a call begins: by its *mark*, or *bare* where the text does. Behind *separators* another may
-    follow, which needs no mark where they *chain*.
+    follow, which needs no mark where it *chains*.
     """
 
     mark: str
