@@ -15,9 +15,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import trustme
 
-Script = Callable[["Peer"], Awaitable[None]]
+from tests.support.patience import PATIENCE
 
-PATIENCE = 5.0  # how long a test waits for what should happen at once before it fails
+Script = Callable[["Peer"], Awaitable[None]]
 
 
 class Request:
@@ -151,6 +151,10 @@ class Server:
     def url(self, path: str = "/") -> str:
         """Return the URL of *path* here."""
         return f"{'https' if self._context else 'http'}://localhost:{self.port}{path}"
+
+    def numeric(self, path: str = "/") -> str:
+        """Return the URL of *path* here without a name to look up: a thread does that, as soon as it can."""
+        return self.url(path).replace("localhost", "127.0.0.1")
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Play the script to one caller."""

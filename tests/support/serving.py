@@ -10,8 +10,7 @@ import uvicorn
 
 from freeroute.serving import listen
 from freeroute.surfaces.protocol import Bounds, server_config
-
-PATIENCE = 5.0  # how long a test waits for what should happen at once before it fails
+from tests.support.patience import PATIENCE
 
 
 @contextlib.asynccontextmanager

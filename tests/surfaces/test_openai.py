@@ -11,7 +11,8 @@ from freeroute.surfaces.guard import Policy
 from freeroute.surfaces.http import BodyBounds, Request
 from freeroute.surfaces.openai import understand
 from tests.support.gateways import ANSWER, FakeServed, chunk
-from tests.support.serving import PATIENCE, RawCaller, post, serving
+from tests.support.patience import PATIENCE
+from tests.support.serving import RawCaller, post, serving
 
 CHAT = "/v1/chat/completions"
 HI = {"model": "free-fast", "messages": [{"role": "user", "content": "Hello!"}]}

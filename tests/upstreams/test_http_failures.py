@@ -31,7 +31,8 @@ from tests.support.exchanges import (
     told,
     whole,
 )
-from tests.support.servers import PATIENCE, Peer, happens, in_turn, serve
+from tests.support.patience import PATIENCE
+from tests.support.servers import Peer, happens, in_turn, serve
 
 # Deadlines, each apart
 
