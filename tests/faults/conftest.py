@@ -23,7 +23,6 @@ caller's.
 
 import contextlib
 import logging
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,7 @@ from freeroute.observe.logs import set_up
 from tests.support.live import Live, live, pair
 from tests.support.patience import OURS, LoopFactory
 from tests.support.provider import ANSWERS, PlayedProvider, Reply
-from tests.support.servers import serve
+from tests.support.servers import nobody_listens, serve
 
 pytest.register_assert_rewrite("tests.faults.scene")
 
@@ -55,10 +54,8 @@ def stream(request) -> bool:
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """A port that nobody listens on, and nobody else is given meanwhile."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        yield held.getsockname()[1]
+    with nobody_listens() as port:
+        yield port
 
 
 @pytest.fixture

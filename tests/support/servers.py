@@ -11,7 +11,7 @@ import os
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import trustme
 
@@ -203,6 +203,15 @@ async def serve(
         listener.close()
         server.stop()
         await server.finished()
+
+
+@contextlib.contextmanager
+def nobody_listens() -> Iterator[int]:
+    """Give a port of loopback that nobody listens on, and that nobody else is given meanwhile."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # whoever asks for this very one gets it
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
 
 
 async def happens(event: asyncio.Event) -> None:
