@@ -291,6 +291,12 @@ def _data(event: str) -> str:
     return "\n".join(line.removeprefix("data: ") for line in event.split("\n"))
 
 
+async def alone() -> None:
+    """Wait until no task runs besides the one that waits: what was let go of is closed behind whoever did."""
+    ours = {asyncio.current_task()}
+    await until(lambda: asyncio.all_tasks() <= ours)
+
+
 async def until(condition: Callable[[], bool], patience: float = PATIENCE) -> None:
     """Let the loop turn until *condition* holds; fail rather than wait for ever."""
     async with asyncio.timeout(patience):
