@@ -21,6 +21,7 @@ from freeroute.lifecycle import application
 from freeroute.serving import listen, refuse_wide_bind
 from freeroute.stores.records.bodies import Keeping
 from freeroute.stores.sealing import new_key
+from tests.support.patience import PATIENCE
 
 MONTH = RateFact(Unit.TOKENS, 2_592_000.0, 1_000, 0)
 TWO = """
@@ -249,7 +250,7 @@ class Warmed:
 async def test_connections_are_made_before_they_are_needed_after_a_start_and_a_reload(home):
     app = built(home)
     app.transport = transport = Warmed()  # type: ignore[assignment]
-    async with running(app) as client, asyncio.timeout(30):
+    async with running(app) as client, asyncio.timeout(PATIENCE):
         assert await transport.told.get() == "http://127.0.0.1:9/v1"
         (home / "freeroute.yaml").write_text(TWO.replace(":9/", ":8/"))
         await client.post("/admin/reload")

@@ -1,7 +1,6 @@
 """The distribution as a user gets it: built, installed into an empty environment, and run from there."""
 
 import os
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -15,9 +14,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.commands.conftest import url_of
+from tests.support.patience import PATIENCE
+
 ROOT = Path(__file__).resolve().parent.parent
-# Enough for a slow machine to start; each connection attempt that is refused waits longer than the last.
-CONNECT_ATTEMPTS = 8
 
 pytestmark = pytest.mark.xdist_group("wheel")
 
@@ -117,38 +117,30 @@ def _shipped(*tops: str) -> list[Path]:
 @contextmanager
 def _demo(bin_dir: Path, home: Path) -> Iterator[httpx.Client]:
     """`freeroute demo` on a free port, away from the checkout and from this environment's settings."""
-    port = _free_port()
     log = home / "demo.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [bin_dir / "freeroute", "demo", "--port", str(port)],
+            [bin_dir / "freeroute", "demo", "--port", "0"],
             cwd=home,
             env=_environment(home),
             stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
+            stdout=subprocess.PIPE,
+            stderr=output,
+            text=True,
         )
     try:
-        transport = httpx.HTTPTransport(retries=CONNECT_ATTEMPTS)
-        with httpx.Client(transport=transport, base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        with httpx.Client(base_url=url_of(process), timeout=PATIENCE) as client:
             yield client
     except httpx.HTTPError as exc:
         pytest.fail(f"{exc!r}; the demo said:\n{log.read_text(errors='replace')}")
     finally:
         process.terminate()
         try:
-            process.wait(30)
+            process.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait()
+            process.communicate()
             raise
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _environment(home: Path) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,6 @@ from freeroute.__main__ import cli
 
 ROOT = Path(__file__).parents[2]
 _OURS = re.compile(r"FREEROUTE_.*|PORT|NO_COLOR|OLLAMA_.*|HF_TOKEN|.*_(API_KEY|API_TOKEN|ACCESS_TOKEN)")
-PATIENCE = 30.0  # how long a test waits for a process before it fails
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +27,14 @@ def _bare(monkeypatch, tmp_path):
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.chdir(home)
+
+
+@pytest.fixture(autouse=True)
+def _interruptible():
+    """Let Ctrl-C end what is started, also where a shell runs the tests in its background and ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import sys
 import httpx
 import pytest
 
-from tests.commands.conftest import PATIENCE, ROOT, lines_of, process, url_of
+from tests.commands.conftest import ROOT, lines_of, process, url_of
+from tests.support.patience import PATIENCE
 
 
 @pytest.fixture(scope="module")

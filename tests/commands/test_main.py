@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from freeroute.serving import GRACE
-from tests.commands.conftest import PATIENCE, ROOT, process, url_of
+from tests.commands.conftest import ROOT, process, url_of
+from tests.support.patience import PATIENCE
 
 COMMANDS = (
     *"serve demo check doctor probe models explain chat setup run".split(),

@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from freeroute.clock import SystemClock
-from tests.commands.conftest import PATIENCE, process, url_of
+from tests.commands.conftest import process, url_of
+from tests.support.patience import PATIENCE
 
 DAY = 3
 SETTINGS = """
@@ -111,7 +112,7 @@ def test_a_day_that_is_spent_stays_spent(tmp_path, upstream, number, window):
         url = url_of(again)
         answer = ask(url)
         assert (answer.status_code, answer.json()["error"]["code"]) == (429, "capacity_exhausted")
-        assert "state" not in httpx.get(f"{url}/readyz", trust_env=False).json()
+        assert "state" not in httpx.get(f"{url}/readyz", trust_env=False, timeout=PATIENCE).json()
     assert upstream.asked == DAY
 
 
@@ -203,4 +204,4 @@ def test_other_commands_leave_the_state_of_a_running_gateway_alone(tmp_path, ups
                 other.communicate(timeout=PATIENCE)
             assert other.returncode == 0
         wait_until_saved(url, tmp_path)
-        assert "state" not in httpx.get(f"{url}/readyz", trust_env=False).json()
+        assert "state" not in httpx.get(f"{url}/readyz", trust_env=False, timeout=PATIENCE).json()

@@ -7,8 +7,9 @@ import httpx
 
 from freeroute.clock import SystemClock
 from freeroute.stores.clients_file import ClientsFile
-from tests.commands.conftest import PATIENCE, process, url_of
+from tests.commands.conftest import process, url_of
 from tests.commands.test_clients import added
+from tests.support.patience import PATIENCE
 
 CLOCK = SystemClock()
 SETTINGS = "discovery: {env: false, local: false}\n"
@@ -16,15 +17,15 @@ SETTINGS = "discovery: {env: false, local: false}\n"
 
 def status(url: str, key: str | None = None) -> int:
     headers = {} if key is None else {"authorization": f"Bearer {key}"}
-    return httpx.get(f"{url}/v1/key", headers=headers).status_code
+    return httpx.get(f"{url}/v1/key", headers=headers, timeout=PATIENCE).status_code
 
 
-def within_a_second(answers: Callable[[], bool]) -> bool:
-    """Say whether it came to that in a second and what a busy machine adds."""
+def comes_about(answers: Callable[[], bool]) -> bool:
+    """Say whether it comes to that; that it does within a second is a matter of `stores.followed.PAUSE`."""
     began = CLOCK.now().mono
-    while not answers() and CLOCK.now().mono - began < PATIENCE:
+    while not (so := answers()) and CLOCK.now().mono - began < PATIENCE:
         pass
-    return CLOCK.now().mono - began < 5.0
+    return so
 
 
 def test_a_running_gateway_goes_by_every_change_without_a_restart(run):
@@ -34,17 +35,17 @@ def test_a_running_gateway_goes_by_every_change_without_a_restart(run):
         url = url_of(started)
         assert status(url) == 200
         first = added(run, "alice", "--requests-per-minute", "5")
-        assert within_a_second(lambda: status(url) == 401)
+        assert comes_about(lambda: status(url) == 401)
         assert status(url, first) == 200
-        told = httpx.get(f"{url}/v1/key", headers={"x-api-key": first}).json()["data"]
+        told = httpx.get(f"{url}/v1/key", headers={"x-api-key": first}, timeout=PATIENCE).json()["data"]
         assert (told["label"], told["rate_limit"]["requests"]) == ("alice", 5)
         run("clients", "rotate", "alice", "--overlap", "1h")
         assert status(url, first) == 200
         second = _rotated(run, "--overlap", "1s")
-        assert within_a_second(lambda: status(url, second) == 200)
+        assert comes_about(lambda: status(url, second) == 200)
         run("clients", "revoke", "alice")
-        assert within_a_second(lambda: status(url, second) == 401)
-        assert "was revoked" in httpx.get(f"{url}/v1/key", headers={"api-key": second}).text
+        assert comes_about(lambda: status(url, second) == 401)
+        assert "was revoked" in httpx.get(f"{url}/v1/key", headers={"api-key": second}, timeout=PATIENCE).text
         assert status(url) == 401
 
 

@@ -17,8 +17,9 @@ import httpx
 import pytest
 import respx
 
-from tests.commands.conftest import PATIENCE, ROOT, process, url_of
+from tests.commands.conftest import ROOT, process, url_of
 from tests.commands.told import GATEWAY, TOLD
+from tests.support.patience import PATIENCE
 
 STATUS = f"{GATEWAY}/v1/status"
 LAST = "60 s ago: m: HTTP 503"
@@ -99,9 +100,7 @@ class Terminal:
     def until(self, words: str) -> None:
         """Read until *words* are shown; fail rather than wait for ever."""
         while words not in self.shown:
-            ready, _, _ = select.select([self._ours], [], [], PATIENCE)
-            assert ready, self.shown
-            self.shown += os.read(self._ours, 65536).decode(errors="replace")
+            assert self._read(), self.shown
         self.shown = self.shown.partition(words)[2]
 
     def press(self, keys: bytes) -> None:
@@ -110,9 +109,16 @@ class Terminal:
     def end(self) -> int:
         """Wait for its end; gives the exit code."""
         with contextlib.suppress(OSError):
-            while data := os.read(self._ours, 65536):
-                self.shown += data.decode(errors="replace")
+            while self._read():
+                pass
         return self.started.wait(PATIENCE)
+
+    def _read(self) -> bool:
+        ready, _, _ = select.select([self._ours], [], [], PATIENCE)
+        assert ready, self.shown
+        data = os.read(self._ours, 65536)
+        self.shown += data.decode(errors="replace")
+        return bool(data)
 
     def close(self) -> None:
         self.started.kill()
@@ -143,6 +149,7 @@ def test_it_goes_on_until_q_is_pressed_and_waits_for_a_gateway_that_is_away(tmp_
             httpx.post(
                 f"{url}/v1/chat/completions",
                 json={"model": "free", "messages": [{"role": "user", "content": "Hi"}]},
+                timeout=PATIENCE,
             )
             shown.until("1 served")
             started.kill()

@@ -21,11 +21,8 @@ caller's.
 | ``test_dialects`` | quota and refusals in the words, headers and windows of real providers |
 """
 
-import asyncio
 import contextlib
-import importlib.util
 import logging
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -35,8 +32,9 @@ import structlog
 
 from freeroute.observe.logs import set_up
 from tests.support.live import Live, live, pair
+from tests.support.patience import OURS, LoopFactory
 from tests.support.provider import ANSWERS, PlayedProvider, Reply
-from tests.support.servers import serve
+from tests.support.servers import nobody_listens, serve
 
 pytest.register_assert_rewrite("tests.faults.scene")
 
@@ -45,9 +43,8 @@ from tests.faults.scene import KEYS, Play, Scene, nothing_is_left, nothing_is_to
 Run = Callable[..., Awaitable[Live]]
 
 
-def pytest_asyncio_loop_factories(config, item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    loops = importlib.util.find_spec("uvloop")
-    return {"loop": importlib.import_module("uvloop").new_event_loop if loops else asyncio.new_event_loop}
+def pytest_asyncio_loop_factories(config, item) -> dict[str, LoopFactory]:
+    return {"loop": OURS}
 
 
 @pytest.fixture(params=[False, True], ids=["json", "sse"])
@@ -57,10 +54,8 @@ def stream(request) -> bool:
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """A port that nobody listens on, and nobody else is given meanwhile."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        yield held.getsockname()[1]
+    with nobody_listens() as port:
+        yield port
 
 
 @pytest.fixture
@@ -127,7 +122,7 @@ async def play(tmp_path: Path, log) -> AsyncIterator[Play]:
             }
             secrets = {"alpha": KEYS[:keys], "beta": KEYS[2:]}
             settings = {
-                name: played(server.url("/v1"), secrets.get(name, [f"{name}-key"]), 90 - 10 * at)
+                name: played(server.numeric("/v1"), secrets.get(name, [f"{name}-key"]), 90 - 10 * at)
                 | (every or {})
                 for at, (name, server) in enumerate(servers.items())
             }

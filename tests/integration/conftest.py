@@ -1,8 +1,6 @@
 """Gateways on real sockets, on the event loop they run on in production where there is one."""
 
-import asyncio
 import contextlib
-import importlib.util
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -10,13 +8,13 @@ from typing import Any
 import pytest
 
 from tests.support.live import Live, live, pair
+from tests.support.patience import OURS, LoopFactory
 
 Run = Callable[..., Awaitable[Live]]
 
 
-def pytest_asyncio_loop_factories(config, item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    loops = importlib.util.find_spec("uvloop")
-    return {"loop": importlib.import_module("uvloop").new_event_loop if loops else asyncio.new_event_loop}
+def pytest_asyncio_loop_factories(config, item) -> dict[str, LoopFactory]:
+    return {"loop": OURS}
 
 
 @pytest.fixture

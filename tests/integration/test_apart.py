@@ -134,7 +134,7 @@ async def test_what_one_client_asks_and_is_told_reaches_no_other(stage, tmp_path
             assert others(name) not in (await gateway.http.get(path, headers=headers)).text
     recorder = gateway.app.recorder
     assert recorder is not None
-    await until(lambda: recorder.state.written == 2 * ROUNDS, patience=30.0)
+    await until(lambda: recorder.state.written == 2 * ROUNDS)
     stored = """SELECT r.client, b.question, b.answer FROM receipts r
         JOIN bodies b ON b.at = r.at AND b.request_id = r.request_id AND b.client = r.client"""
     with closing(sqlite3.connect(tmp_path / "state" / "records.db")) as records:

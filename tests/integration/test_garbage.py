@@ -14,6 +14,7 @@ from freeroute.surfaces.http import Request
 from freeroute.upstreams.simulated.faults import Speed
 from freeroute.wire.chat import ChatCall
 from tests.support.live import live, pair, question
+from tests.support.patience import PATIENCE
 
 _KINDS = (Request, ChatCall, Lease)
 
@@ -44,7 +45,7 @@ async def test_nothing_of_a_finished_request_waits_for_the_collector(tmp_path: P
             await gateway.script("groq", fault)
             assert (await gateway.ask(stream=stream)).status == 200
         await gateway.http.aclose()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while any(id(one) not in known for one in _left()):  # noqa: ASYNC110 - nothing tells that an object is gone
                 await asyncio.sleep(0)
 

@@ -9,6 +9,7 @@ import pytest
 
 from freeroute.upstreams.simulated.faults import Speed
 from tests.support.live import MODELS, Live, entry, question, until
+from tests.support.patience import PATIENCE
 from tests.support.serving import RawCaller, post
 
 CALLERS = 100
@@ -83,7 +84,7 @@ async def test_a_hundred_streams_some_of_which_are_left_leave_nothing_behind(run
     rng = random.Random(seed)
     leaving = [rng.choice([None, None, 0, 1, rng.randint(2, WORDS - 5)]) for _ in range(CALLERS)]
     before = asyncio.all_tasks()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         told = await asyncio.gather(*(one(gateway, number, after) for number, after in enumerate(leaving)))
     await until(lambda: gateway.app.gateway.in_flight == 0)
     await until(lambda: not any(gateway[kind].open for kind in MODELS))

@@ -4,13 +4,14 @@ import httpx
 import pytest
 
 from tests.support.live import Live, entry, question
+from tests.support.patience import PATIENCE
 
 
 async def somebody_else_asks(gateway: Live, kind: str) -> None:
     """Ask the provider directly, with the gateway's key."""
     base = gateway[kind].dialect.base_path
     body = question(model=entry(kind)["models"][0]["id"])
-    async with httpx.AsyncClient(headers={"authorization": "Bearer demo-1"}) as other:
+    async with httpx.AsyncClient(headers={"authorization": "Bearer demo-1"}, timeout=PATIENCE) as other:
         answer = await other.post(f"{gateway.simulated}/{kind}{base}/chat/completions", json=body)
     assert answer.status_code == 200
 

@@ -4,6 +4,7 @@ import asyncio
 import socket
 
 from freeroute.serving import listen
+from tests.support.patience import PATIENCE
 
 
 def test_small_pieces_are_sent_at_once_whatever_event_loop_serves():
@@ -19,7 +20,7 @@ def test_small_pieces_are_sent_at_once_whatever_event_loop_serves():
         with listen("127.0.0.1", 0) as listening:
             async with await asyncio.get_running_loop().create_server(Peer, sock=listening):
                 _, writer = await asyncio.open_connection(*listening.getsockname())
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(PATIENCE):
                     await accepted.wait()
                 writer.close()
                 sock: socket.socket = found[0].get_extra_info("socket")

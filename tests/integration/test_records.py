@@ -6,7 +6,6 @@ from contextlib import closing
 from tests.support.disks import full
 from tests.support.live import live, pair, until
 
-PATIENCE = 30.0  # seconds for what takes four
 ROOM = 16 * 1024  # bytes: enough for 21 receipts in the spool, and for no batch in SQLite's log
 
 
@@ -17,16 +16,16 @@ async def test_a_full_disk_costs_no_request_and_no_receipt_and_is_told(tmp_path)
         recorder = gateway.app.recorder
         assert recorder is not None
         assert (await gateway.ask()).status == 200
-        await until(lambda: recorder.state.written == 1, PATIENCE)
+        await until(lambda: recorder.state.written == 1)
         with full(ROOM):
             for stream in (False, True) * 10:
                 assert (await gateway.ask(stream=stream)).status == 200
                 gateway.clock.advance(30.0)
-            await until(lambda: recorder.state.failing, PATIENCE)
+            await until(lambda: recorder.state.failing)
             ready = await gateway.http.get("/readyz")
             assert (ready.status_code, ready.json()["records"]) == (200, "not written")
             assert "\nfreeroute_records_failing 1.0\n" in await gateway.metrics()
-        await until(lambda: not recorder.state.failing and recorder.state.written == 21, PATIENCE)
+        await until(lambda: not recorder.state.failing and recorder.state.written == 21)
         assert "records" not in (await gateway.http.get("/readyz")).json()
         assert "\nfreeroute_records_lost_total 0.0\n" in await gateway.metrics()
     with closing(sqlite3.connect(state / "records.db")) as records:

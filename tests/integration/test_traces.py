@@ -6,6 +6,7 @@ pytest.importorskip("opentelemetry.sdk", reason="the extra `otel` is not install
 
 from freeroute.lifecycle import application
 from freeroute.upstreams.transport import Transport
+from tests.support.live import until
 from tests.support.otlp import receiving
 
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -46,6 +47,7 @@ async def test_the_callers_trace_holds_all_that_its_request_led_to(heard):
     assert (reply.status, reply.by) == (200, "beta")
     await gateway.app.traces.close()
     _, trace, parent, _ = CALLER.split("-")
+    await until(lambda: bool(receiver.requests))
     assert {span.trace_id.hex() for span in receiver.spans} == {trace}
     by_kind = {kind: [s for s in receiver.spans if s.kind == kind] for kind in (1, 2, 3)}
     (request,), (relay,), attempts = by_kind[2], by_kind[1], by_kind[3]
@@ -75,4 +77,5 @@ async def test_what_was_not_collected_yet_is_when_the_gateway_stops(run):
         litestar = application(gateway.app, "boss", lambda on: None)
         async with litestar.lifespan():
             pass
+        await until(lambda: bool(receiver.requests))
         assert {span.name for span in receiver.spans} >= {"chat free"}

@@ -14,6 +14,7 @@ from freeroute.stores.keeper import SLICE
 from tests.stores.runs import pool
 from tests.support.clocks import ManualClock
 from tests.support.live import until
+from tests.support.patience import PATIENCE
 
 
 async def test_only_what_changed_is_written_and_nothing_if_nothing_did(run, clock):
@@ -90,7 +91,7 @@ async def test_told_to_stop_it_does_not_wait_for_its_pause(run):
     saving = asyncio.create_task(first.keeper.run())
     await first.take(3)
     first.keeper.stop()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await saving
     first.keeper.close()
     assert run().start().used()[:2] == [3, 3]

@@ -14,6 +14,7 @@ from freeroute.domain.overlay import EnteredKey, Overlay
 from freeroute.errors import ConfigError
 from freeroute.stores.keysafe import KeySafe, Locked
 from freeroute.stores.sealing import new_key
+from tests.support.patience import PATIENCE
 
 SECRET = "gsk_a-secret-of-groq-1234"
 PLACE = ("groq", "mine")
@@ -230,19 +231,20 @@ def test_what_a_process_that_was_killed_left_is_gone_with_the_next_change(tmp_pa
 
 
 def test_whoever_reads_meanwhile_never_finds_it_shut(tmp_path):
-    safe, seen, over = filled(tmp_path), [], threading.Event()
+    safe, seen, begun, over = filled(tmp_path), [], threading.Event(), threading.Event()
 
     def look() -> None:
         while not over.is_set():
             seen.append(KeySafe(tmp_path, None).read().problem)
+            begun.set()
 
     reader = threading.Thread(target=look)
     reader.start()
+    assert begun.wait(PATIENCE)
     for _ in range(40):
         safe.rekey()
     over.set()
     reader.join()
-    assert seen
     assert set(seen) == {None}
 
 

@@ -27,7 +27,8 @@ from freeroute.upstreams.simulated.http import asgi
 from freeroute.upstreams.simulated.simulation import SimulatedProvider, Simulation
 from freeroute.upstreams.transport import Transport
 from tests.support.clocks import ManualClock
-from tests.support.serving import PATIENCE, listening, serving
+from tests.support.patience import PATIENCE
+from tests.support.serving import listening, serving
 
 ADMIN = "walrus-of-the-admin"
 AS_ADMIN = {"authorization": f"Bearer {ADMIN}"}
@@ -43,7 +44,7 @@ MODELS = {
 # Callers speak to the gateway without TLS; to load the system's authorities takes longer than most tests.
 PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 # Long enough for any machine; a provider that is to be silent gets one of the others.
-PATIENT = {"connect": "2s", "first_event": "10s", "between_events": "10s", "total": "20s"}
+PATIENT = {"connect": "30s", "first_event": "60s", "between_events": "60s", "total": "120s"}
 UNTIL_FIRST_EVENT = PATIENT | {"first_event": "300ms"}
 BETWEEN_EVENTS = PATIENT | {"between_events": "300ms"}
 
@@ -288,6 +289,12 @@ def _catalogue() -> Any:
 
 def _data(event: str) -> str:
     return "\n".join(line.removeprefix("data: ") for line in event.split("\n"))
+
+
+async def alone() -> None:
+    """Wait until no task runs besides the one that waits: what was let go of is closed behind whoever did."""
+    ours = {asyncio.current_task()}
+    await until(lambda: asyncio.all_tasks() <= ours)
 
 
 async def until(condition: Callable[[], bool], patience: float = PATIENCE) -> None:

@@ -11,13 +11,13 @@ import os
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import trustme
 
-Script = Callable[["Peer"], Awaitable[None]]
+from tests.support.patience import PATIENCE
 
-PATIENCE = 5.0  # how long a test waits for what should happen at once before it fails
+Script = Callable[["Peer"], Awaitable[None]]
 
 
 class Request:
@@ -152,6 +152,10 @@ class Server:
         """Return the URL of *path* here."""
         return f"{'https' if self._context else 'http'}://localhost:{self.port}{path}"
 
+    def numeric(self, path: str = "/") -> str:
+        """Return the URL of *path* here without a name to look up: a thread does that, as soon as it can."""
+        return self.url(path).replace("localhost", "127.0.0.1")
+
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Play the script to one caller."""
         self.connections += 1
@@ -199,6 +203,15 @@ async def serve(
         listener.close()
         server.stop()
         await server.finished()
+
+
+@contextlib.contextmanager
+def nobody_listens() -> Iterator[int]:
+    """Give a port of loopback that nobody listens on, and that nobody else is given meanwhile."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # whoever asks for this very one gets it
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
 
 
 async def happens(event: asyncio.Event) -> None:

@@ -10,8 +10,8 @@ import uvicorn
 
 from freeroute.serving import listen
 from freeroute.surfaces.protocol import Bounds, server_config
+from tests.support.patience import PATIENCE
 
-PATIENCE = 5.0  # how long a test waits for what should happen at once before it fails
 HI = b'{"model": "free", "messages": [{"role": "user", "content": "Hello!"}]}'
 STREAM = b'{"model": "free", "stream": true, "messages": [{"role": "user", "content": "Hello!"}]}'
 HEAD = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n"  # a request that an empty line completes

@@ -10,6 +10,7 @@ from freeroute.domain.clients import Client, hash_key
 from freeroute.surfaces.guard import Guard, Policy
 from freeroute.surfaces.litestar_app import build_asgi
 from freeroute.surfaces.live import PATIENCE
+from tests.support import patience
 from tests.support.administration import administration
 from tests.support.clocks import ManualClock
 from tests.support.gateways import FakeGateway, FakeLive
@@ -80,7 +81,7 @@ async def test_a_stream_ends_with_the_key_it_was_asked_with(dashboard, key):
         await caller.reader.readuntil(b"\n\n")
         guard.policy = Policy(clients=(Client("bob", hash_key("sk-bob")),), admin_key="other")
         live.say(b"event: change\ndata: {}\n\n")
-        rest = await asyncio.wait_for(caller.reader.readuntil(b"0\r\n\r\n"), 5)
+        rest = await asyncio.wait_for(caller.reader.readuntil(b"0\r\n\r\n"), patience.PATIENCE)
     assert b"change" not in rest
 
 

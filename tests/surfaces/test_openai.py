@@ -7,7 +7,8 @@ from freeroute.domain.clients import Client, hash_key
 from freeroute.errors import CapacityExhausted
 from freeroute.surfaces.guard import Policy
 from tests.support.gateways import ANSWER, FakeServed, chunk
-from tests.support.serving import PATIENCE, RawCaller, post, serving
+from tests.support.patience import PATIENCE
+from tests.support.serving import RawCaller, post, serving
 
 CHAT = "/v1/chat/completions"
 HI = {"model": "free-fast", "messages": [{"role": "user", "content": "Hello!"}]}

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from freeroute.surfaces.protocol import Bounds
 from tests.support.gateways import FakeServed, chunk
+from tests.support.patience import PATIENCE
 from tests.support.serving import HEAD, HI, STREAM, RawCaller, post, serving
 
 
@@ -196,7 +197,7 @@ async def test_what_is_not_http_never_lands_inside_an_answer(build, gateway):
         await caller.send(post(STREAM))
         await caller.head()
         await caller.send(b"nonsense\r\n\r\n")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             rest = await caller.reader.read()
     assert b"HTTP/1.1" not in rest
     assert served.finished == [True]
@@ -217,7 +218,7 @@ async def test_a_slow_head_behind_an_answer_does_not_cut_it(build, gateway):
         async with RawCaller.to(url) as silent:
             assert await silent.closed()  # the patience ran out meanwhile
         gate.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             rest = await caller.reader.read()
     assert rest.index(b"[DONE]") < rest.index(b"HTTP/1.1 408")
 
@@ -233,7 +234,7 @@ async def test_a_caller_of_http_1_0_gets_its_stream_without_chunks_up_to_the_end
     async with serving(build()) as url, RawCaller.to(url) as caller:
         await caller.send(request)
         _, headers = await caller.head()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             body = await caller.reader.read()
     assert "transfer-encoding" not in headers
     assert headers["connection"] == "close"
@@ -246,7 +247,7 @@ async def test_a_caller_of_http_1_0_gets_a_whole_answer_with_its_length(build, m
     async with serving(build()) as url, RawCaller.to(url) as caller:
         await caller.send(method + b" /livez HTTP/1.0\r\nhost: localhost\r\n\r\n")
         status, headers = await caller.head()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             body = await caller.reader.read()
     assert status == 200
     assert len(body) == (int(headers["content-length"]) if method == b"GET" else 0)
@@ -338,7 +339,7 @@ def test_noise_never_gets_a_500(build, noises):
                     with contextlib.suppress(
                         ConnectionResetError
                     ):  # what it would not read was still to come
-                        reply = await asyncio.wait_for(caller.reader.read(), 5)
+                        reply = await asyncio.wait_for(caller.reader.read(), PATIENCE)
                         assert not reply.startswith(b"HTTP/1.1 5")
 
     asyncio.run(main())

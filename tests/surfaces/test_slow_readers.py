@@ -13,6 +13,7 @@ from freeroute.upstreams.simulated.shapes import Model
 from freeroute.upstreams.simulated.simulation import Simulation
 from freeroute.wire.sse import frame
 from tests.support.gateways import FakeServed, chunk
+from tests.support.patience import PATIENCE
 from tests.support.serving import HEAD, STREAM, RawCaller, post, serving
 
 
@@ -21,21 +22,21 @@ async def test_a_caller_that_stops_reading_is_dropped(build, gateway):
     async with serving(build(), Bounds(write_seconds=0.05)) as url, RawCaller.to(url) as caller:
         caller.stop_reading()
         await caller.send(post(STREAM))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await served.ended.wait()
     assert (served.finished, served.stalled) == ([True], True)
 
 
 async def test_a_caller_that_only_reads_slowly_is_not(build, gateway):
-    served = gateway.answer = FakeServed(batches=[[chunk("x" * 100_000)]] * 100)
-    patience, loop = 0.2, asyncio.get_running_loop()
+    served = gateway.answer = FakeServed(batches=[[chunk("x" * 100_000)]] * 200)
+    patience, loop = 1.0, asyncio.get_running_loop()
     async with serving(build(), Bounds(write_seconds=patience)) as url:
         with socket.socket() as slow:
             slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
             slow.setblocking(False)
             await loop.sock_connect(slow, ("127.0.0.1", int(url.rpartition(":")[2])))
             await loop.sock_sendall(slow, post(STREAM))
-            until = loop.time() + 6 * patience
+            until = loop.time() + 3 * patience
             while loop.time() < until:
                 assert await loop.sock_recv(slow, 20_000)
                 await asyncio.sleep(0.01)
@@ -51,7 +52,7 @@ async def test_a_request_behind_it_does_not_hide_that_its_caller_stopped_reading
     async with serving(build(), Bounds(write_seconds=0.05)) as url, RawCaller.to(url) as caller:
         caller.stop_reading()
         await caller.send(ask + HEAD + b"\r\n")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await served.ended.wait()
     assert served.finished == [True]
 
@@ -62,7 +63,7 @@ async def test_a_caller_that_hangs_up_on_two_requests_ends_the_first_as_well(bui
         await caller.send(post(STREAM) + HEAD + b"\r\n")
         await caller.head()
         caller.leave()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await served.ended.wait()
     assert served.finished == [True]
 
@@ -81,7 +82,7 @@ async def test_a_caller_that_stops_reading_gives_its_place_back_at_gateway_and_p
             small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             small.connect(("127.0.0.1", int(url.rpartition(":")[2])))
             small.sendall(post(ask))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 while not app.gateway.status()["requests"]:  # noqa: ASYNC110 - a receipt has no event
                     await asyncio.sleep(0)
     assert ollama.calls[0].aborted
@@ -118,7 +119,7 @@ async def test_what_goes_past_a_reader_arrives_in_order_with_what_does_not(build
     async with serving(build()) as url, RawCaller.to(url) as caller:
         await caller.send(post(STREAM))
         await caller.head()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             body = await caller.reader.readuntil(b"\r\n0\r\n\r\n")
     assert (served.offered, served.refused) == (True, [])
     assert [line[6:] for line in body.split(b"\n") if line.startswith(b"data: {")] == payloads
@@ -130,14 +131,14 @@ async def test_nothing_goes_past_on_to_a_caller_that_reads_too_slowly(build, gat
     async with serving(build()) as url, RawCaller.to(url) as caller:
         caller.stop_reading()
         await caller.send(post(STREAM))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await served.held_up.wait()
         left = len(served.payloads)
         await asyncio.sleep(0.05)
         assert len(served.payloads) == left > 0
         caller.read_on()
         await caller.head()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             read = 0
             while read < 400:
                 read += (await caller.reader.readuntil(b"\n\n")).count(b"data: {")
@@ -148,6 +149,6 @@ async def test_a_caller_of_http_1_0_gets_a_stream_that_nothing_goes_past(build, 
     async with serving(build()) as url, RawCaller.to(url) as caller:
         await caller.send(post(STREAM).replace(b"HTTP/1.1", b"HTTP/1.0"))
         await caller.head()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             body = await caller.reader.read()
     assert (served.offered, body.count(b"data: {}\n\n")) == (False, 3)

@@ -1,22 +1,19 @@
 """What the tests of the transport share; they run on the gateway's event loop and on the standard one."""
 
-import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 
 import pytest
-import uvloop
 
 from freeroute.upstreams.http_transport import HttpTransport
+from tests.support.patience import OURS, STANDARD, LoopFactory
 from tests.support.servers import Certificates
 
-ONE_LOOP: Mapping[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
-BOTH_LOOPS = {**ONE_LOOP, "uvloop": uvloop.new_event_loop}
+ONE_LOOP: Mapping[str, LoopFactory] = {"asyncio": STANDARD}
+BOTH_LOOPS = {**ONE_LOOP, "uvloop": OURS}
 
 
-def pytest_asyncio_loop_factories(
-    config: pytest.Config, item: pytest.Item
-) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, LoopFactory]:
     """Return both loops for the transport's tests, and the standard one for all others."""
     return BOTH_LOOPS if item.path.name.startswith("test_http_") else ONE_LOOP
 

@@ -31,7 +31,8 @@ from tests.support.exchanges import (
     told,
     whole,
 )
-from tests.support.servers import PATIENCE, Peer, happens, in_turn, serve
+from tests.support.patience import PATIENCE
+from tests.support.servers import Peer, happens, in_turn, nobody_listens, serve
 
 # Deadlines, each apart
 
@@ -140,11 +141,9 @@ async def test_time_in_which_nobody_reads_is_not_the_peer_s(transport, tls):
 # Failures
 
 
-async def test_a_port_where_nobody_listens_is_refused(transport, tls):
-    async with serve(answers, tls) as server:
-        pass
-    with pytest.raises(Refused, match="ECONNREFUSED"):
-        await ask(transport, server)
+async def test_a_port_where_nobody_listens_is_refused(transport):
+    with nobody_listens() as port, pytest.raises(Refused, match="ECONNREFUSED"):
+        await transport.open("GET", f"http://localhost:{port}/", [], b"", Deadlines())
 
 
 async def test_a_name_that_does_not_resolve_is_not_found(transport):

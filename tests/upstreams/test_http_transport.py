@@ -26,7 +26,8 @@ from tests.support.exchanges import (
     turns,
     whole,
 )
-from tests.support.servers import PATIENCE, Peer, happens, in_turn, serve
+from tests.support.patience import PATIENCE
+from tests.support.servers import Peer, happens, in_turn, serve
 
 BIG = 2 * 1024 * 1024
 

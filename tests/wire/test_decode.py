@@ -156,10 +156,10 @@ def test_a_greeting_of_the_assistant_does_not_hide_what_the_user_asks_first():
 
 
 def test_little_is_read_of_a_long_opening():
-    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 100_000}}
-    parts = [{"type": "text", "text": "é" * 100_000}, image] * 50
-    messages = [{"role": "system", "content": parts}] * 50
-    other_ends = [{"type": "text", "text": "é" * 99_999 + "e"}, image] * 20
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 10_000}}
+    parts = [{"type": "text", "text": "é" * 10_000}, image] * 10
+    messages = [{"role": "system", "content": parts}] * 10
+    other_ends = [{"type": "text", "text": "é" * 9_999 + "e"}, image] * 5
     opening = decoded(messages=messages).opening
     assert opening == decoded(messages=[*messages[:3], {"role": "system", "content": other_ends}]).opening
     assert opening != decoded(messages=[*messages[:1], {"role": "user", "content": parts}]).opening

@@ -1,25 +1,26 @@
 """What the doctor looks at: a home, a state directory, settings; and its findings as lines."""
 
 import json
-import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from freeroute.stores.state_dir import StateDir
+from tests.support.servers import nobody_listens
 
 KEY = "gsk_testtesttesttest1234"
 LISTED = {"data": [{"id": "openai/gpt-oss-20b"}]}
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch) -> Path:
+def home(tmp_path, monkeypatch) -> Iterator[Path]:
     """Give the user's directory, with a free port in the settings' place."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        monkeypatch.setenv("PORT", str(free.getsockname()[1]))
     monkeypatch.setenv("FREEROUTE_DISCOVERY__LOCAL", "false")
-    return tmp_path / "home"
+    with nobody_listens() as free:
+        monkeypatch.setenv("PORT", str(free))
+        yield tmp_path / "home"
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """What the doctor finds of the process it is, and of a gateway that runs."""
 
 import resource
-import socket
 from typing import Any
 
 from freeroute.stores.state_dir import StateDir
@@ -9,6 +8,7 @@ from freeroute.version import version
 from tests.commands.answering import answering
 from tests.commands.checkup.conftest import about
 from tests.commands.conftest import process, url_of
+from tests.support.servers import nobody_listens
 
 FRONT = {"name": "freeroute"}
 
@@ -48,9 +48,9 @@ def test_a_gateway_on_the_same_directory_but_elsewhere_is_told(examined, state):
 
 
 def test_a_gateway_that_is_named_must_be_there(examined, home):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        closed = f"http://127.0.0.1:{taken.getsockname()[1]}"
-    found, code = examined("--offline", "--url", closed)
+    with nobody_listens() as port:
+        closed = f"http://127.0.0.1:{port}"
+        found, code = examined("--offline", "--url", closed)
     assert code == 1
     assert any(line.startswith(f"problem gateway: no gateway answers at {closed}") for line in found)
 

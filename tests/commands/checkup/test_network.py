@@ -1,7 +1,6 @@
 """What the doctor finds of providers, their keys, proxies, local servers and the clock."""
 
 import datetime as dt
-import socket
 from email.utils import format_datetime
 from typing import Any
 
@@ -13,6 +12,7 @@ from freeroute.clock import SystemClock
 from freeroute.commands.checkup.network import _skew
 from tests.commands.answering import answering
 from tests.commands.checkup.conftest import KEY, LISTED, about, alpha, settings
+from tests.support.servers import nobody_listens
 
 VLLM = {"data": [{"id": "m", "owned_by": "vllm", "max_model_len": 8192}]}
 
@@ -45,9 +45,12 @@ def test_offline_calls_no_provider(examined, home):
 
 
 def test_hosts_that_cannot_be_asked_are_told_in_plain_words(examined, home):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        closed = f"http://127.0.0.1:{taken.getsockname()[1]}"
-    with answering(models=LISTED) as provider, answering(models=LISTED) as plain:
+    with (
+        nobody_listens() as port,
+        answering(models=LISTED) as provider,
+        answering(models=LISTED) as plain,
+    ):
+        closed = f"http://127.0.0.1:{port}"
         tls = plain.url.replace("http:", "https:")
         others = {"beta": alpha(closed), "gamma": alpha("http://nowhere.invalid"), "delta": alpha(tls)}
         settings(home, providers={"alpha": alpha(provider.url), **others})
@@ -59,8 +62,8 @@ def test_hosts_that_cannot_be_asked_are_told_in_plain_words(examined, home):
             "warning providers: gamma: nowhere.invalid cannot be asked: name does not resolve",
             "warning providers: delta: 127.0.0.1 cannot be asked: TLS handshake or certificate failed",
         ]
-    settings(home, providers={"beta": alpha(closed)})
-    found, code = examined()
+        settings(home, providers={"beta": alpha(closed)})
+        found, code = examined()
     assert (code, about(found, "providers")[0].split()[0]) == (1, "problem")
     assert about(found, "keys") == ["note keys: beta: key-1: unknown (could not be asked: ConnectError)"]
 

@@ -12,6 +12,7 @@ from freeroute.commands.connecting.recipes import STARTED
 from tests.commands.answering import answering
 from tests.commands.conftest import process
 from tests.commands.connecting.conftest import GATEWAY, MODELS
+from tests.support.patience import PATIENCE
 
 PROGRAM = """\
 #!{python}
@@ -42,7 +43,7 @@ def started(programs, *words, **env):
     with answering(models=MODELS) as played:
         given = {"PATH": str(programs), "FREEROUTE_URL": played.url, **env}
         with process("run", *words, directory=programs, env=given) as done:
-            out, err = done.communicate(timeout=30)
+            out, err = done.communicate(timeout=PATIENCE)
     seen = json.loads(out) if out else None
     return done.returncode, seen, err, played.url
 
@@ -124,7 +125,7 @@ def test_a_signal_reaches_the_client(programs):
             assert running.stdout is not None
             assert running.stdout.readline()
             running.send_signal(signal.SIGTERM)
-            assert running.wait(timeout=30) == -signal.SIGTERM
+            assert running.wait(timeout=PATIENCE) == -signal.SIGTERM
 
 
 def test_what_cannot_be_started_is_told_with_how_to_get_it(run, gateway, programs, monkeypatch):

@@ -20,6 +20,7 @@ from freeroute.stores.records.reader import AT_ONCE, LINE, PAGE, PATIENCE, Recor
 from freeroute.stores.records.rows import Batch
 from tests.support import postgres
 from tests.support.clocks import EPOCH, ManualClock
+from tests.support.live import alone
 from tests.support.receipts import row
 
 WEEK = 7 * 86400.0
@@ -41,7 +42,7 @@ async def records(url, tmp_path) -> AsyncIterator[Records]:
     records = Records(url, tmp_path / "records.db")
     yield records
     await records.reader.close()
-    await asyncio.sleep(0.05)
+    await alone()
     await records.database.close()
 
 
@@ -177,7 +178,7 @@ async def test_a_database_that_hangs_costs_bounded_time_and_few_hang_at_once():
     hung = RecordsReader(lambda: cast("Database", hanging), ManualClock(), patience=0.01)
     said = []
     for _ in range(3 * AT_ONCE):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             with pytest.raises(RecordsUnavailable) as caught:
                 await hung.usage(UsageWanted(EPOCH - WEEK))
         said.append((caught.value.status, caught.value.code, caught.value.message))

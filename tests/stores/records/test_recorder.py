@@ -9,13 +9,12 @@ from sqlalchemy import select
 from freeroute.engine.view import Recording
 from freeroute.stores.records import recorder as recording
 from freeroute.stores.records.database import Database
-from freeroute.stores.records.recorder import QUEUE, Recorder
+from freeroute.stores.records.recorder import LAST, QUEUE, Recorder
 from freeroute.stores.records.spool import Spool
 from freeroute.stores.records.tables import receipts
 from tests.support.clocks import ManualClock
+from tests.support.patience import PATIENCE
 from tests.support.receipts import receipt
-
-PATIENCE = 20.0  # seconds of real time for what takes milliseconds
 
 
 class Bench:
@@ -47,7 +46,7 @@ class Bench:
             yield
         finally:
             self.recorder.stop()
-            await asyncio.wait_for(task, PATIENCE)
+            await asyncio.wait_for(task, 4 * LAST)
 
     async def until(self, condition):
         async with asyncio.timeout(PATIENCE):

@@ -13,10 +13,10 @@ from freeroute.engine.ports import KeptResponse
 from freeroute.errors import ConfigError, RecordsUnavailable
 from freeroute.stores.records.bodies import WAITING, Keeping
 from freeroute.stores.records.database import Database
-from freeroute.stores.records.shelf import LONGEST, TOGETHER, ResponseShelf
+from freeroute.stores.records.shelf import LAST, LONGEST, TOGETHER, ResponseShelf
 from freeroute.stores.records.tables import responses
 from tests.support.clocks import EPOCH, ManualClock
-from tests.support.live import until
+from tests.support.live import alone, until
 
 HOUR = Keeping(keep=3600.0, most=2**20, longest=1000)
 ALICE, BOB = Client("alice", b"a"), Client("bob", b"b")
@@ -69,7 +69,7 @@ async def shelves(url, tmp_path) -> AsyncIterator[Shelves]:
     shelves = Shelves(url, tmp_path / "records.db")
     await shelves.database.engine()
     yield shelves
-    await asyncio.sleep(0.05)  # what shelves let go of is closed behind them
+    await alone()
     await shelves.database.close()
 
 
@@ -168,7 +168,7 @@ async def test_what_a_database_does_not_take_waits_until_it_does(shelves):
 async def test_the_end_does_not_wait_for_a_database_that_is_gone(shelves):
     shelves.broken = True
     shelf = shelves.shelf()
-    async with asyncio.timeout(2), shelf.running():
+    async with asyncio.timeout(LAST), shelf.running():
         shelf.keep(told())
         await asyncio.sleep(0)
     assert await shelves.ids() == []
