@@ -15,15 +15,20 @@ from bench.regress.harness import Round
 BASELINE = ROOT / "bench" / "baseline.json"
 # Own design: five runs differ by two thousandths at most, so this is a change of the code.
 TOLERANCE = 0.05
-_CALLS, _STREAMS = 200, 20  # enough that what happens now and then is spread; 20 s under valgrind
+_CALLS, _STREAMS = 200, 20  # enough that what happens now and then is spread; 30 s under valgrind
+_AT_ONCE, _AMONG = 64, 640  # calls, as many as the connections of `bench`
 _EVENTS = 20  # of a stream
 
 
 class Cost(Struct, frozen=True):
-    """Instructions of a JSON call and of a stream of 20 events, in the application alone."""
+    """Instructions in the application alone: a JSON call, a stream of 20 events, a JSON call *among* 64."""
 
     call: int
     stream: int
+    among: int
+
+
+_NAMES = {"call": "a call", "stream": "a stream", "among": f"a call among {_AT_ONCE}"}
 
 
 def main(arguments: list[str]) -> int:
@@ -48,15 +53,15 @@ def main(arguments: list[str]) -> int:
 def judged(found: Cost, known: Cost | None) -> tuple[str, bool]:
     """Return what there is to say of *found* beside what is *known*, and whether it is too dear."""
     if known is None:
-        told = f"a call {found.call:,} instructions, a stream {found.stream:,}"
-        return f"{told}; nothing to hold that against for {_here()}", False
+        told = ", ".join(f"{words} {getattr(found, name):,}" for name, words in _NAMES.items())
+        return f"{told} instructions; nothing to hold that against for {_here()}", False
     lines, is_dearer = [], False
-    for name in Cost.__struct_fields__:
+    for name, words in _NAMES.items():
         now, then = getattr(found, name), getattr(known, name)
         share = now / then - 1
         is_dearer |= share > TOLERANCE
         verdict = "DEARER" if share > TOLERANCE else "cheaper: update" if share < -TOLERANCE else "as before"
-        lines.append(f"a {name:6} {now:>12,} instructions, {share:+.1%} of {then:,}: {verdict}")
+        lines.append(f"{words:15} {now:>12,} instructions, {share:+.1%} of {then:,}: {verdict}")
     if is_dearer:
         lines.append("If that is what it costs, say so: python -m bench regress --update")
     return "\n".join(lines), is_dearer
@@ -64,10 +69,14 @@ def judged(found: Cost, known: Cost | None) -> tuple[str, bool]:
 
 def counted() -> Cost:
     """Count under valgrind; raises NotHere without it, BenchFailed if the application does not answer."""
-    calls, streams = instructions(
-        [Round("calls", NATIVE, _CALLS), Round("streams", NATIVE, _STREAMS, _EVENTS)]
+    calls, streams, among = instructions(
+        [
+            Round("calls", NATIVE, _CALLS),
+            Round("streams", NATIVE, _STREAMS, _EVENTS),
+            Round("among", NATIVE, _AMONG, at_once=_AT_ONCE),
+        ]
     )
-    return Cost(calls, streams)
+    return Cost(calls, streams, among)
 
 
 def _known() -> dict[str, Cost]:

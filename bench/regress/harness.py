@@ -41,12 +41,16 @@ _SSE = [(b"content-type", b"text/event-stream")]
 
 
 class Round(Struct, frozen=True):
-    """So many *times* the same question of an *api*; a stream if there are to be *events*."""
+    """So many *times* the same question of an *api*; a stream if there are to be *events*.
+
+    *at_once* ask beside each other: the first is answered when the last has asked.
+    """
 
     name: str
     api: str
     times: int
     events: int = 0
+    at_once: int = 1
 
 
 class MovedClock:
@@ -224,26 +228,32 @@ async def measured(plan: Arrangement, rounds: Sequence[Round], count: Callable[[
     """Ask *rounds*, telling *count* before the first and the name of each after it."""
     target, memory = limited(plan), Memory()
     served = application(_built(plan, memory), "bench-admin", lambda _: None)
-    callers = [
-        Caller(served, question(each.api, target.models[0], target.key, stream=each.events > 0))
-        for each in rounds
-    ]
-    for each, caller in zip(rounds, callers, strict=True):
+    groups: list[list[Caller]] = []
+    for each in rounds:
+        request = question(each.api, target.models[0], target.key, stream=each.events > 0)
+        groups.append([Caller(served, request) for _ in range(each.at_once)])
+    for each, callers in zip(rounds, groups, strict=True):
         memory.tell(each.events)
-        await _asked(caller, _WARM_UP // 10 if each.events else _WARM_UP)
+        await _asked(callers, _WARM_UP // 10 if each.events else _WARM_UP)
     # A collection may or may not fall into what is counted; its own cost is little and grows with nothing.
     gc.collect()
     gc.disable()
     count("")
-    for each, caller in zip(rounds, callers, strict=True):
+    for each, callers in zip(rounds, groups, strict=True):
         memory.tell(each.events)
-        await _asked(caller, each.times)
+        await _asked(callers, each.times)
         count(each.name)
 
 
-async def _asked(caller: Caller, times: int) -> None:
-    for _ in range(times):
-        await caller.ask()
+async def _asked(callers: Sequence[Caller], times: int) -> None:
+    """Let all *callers* ask, one after the other or beside each other, until there were so many *times*."""
+    left = iter(range(times))
+
+    async def asks(caller: Caller) -> None:
+        for _ in left:
+            await caller.ask()
+
+    await asyncio.gather(*map(asks, callers))
 
 
 def main(rounds: str, library: str = "") -> None:

@@ -1,12 +1,88 @@
 """The bucket: it refills evenly, and nothing is kept beyond its capacity."""
 
 import math
+from bisect import bisect_left
+from collections.abc import Iterable
+from itertools import accumulate, pairwise
 
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Limit, Unit
 from freeroute.domain.counters import GUARD, Counter, Slip
 from freeroute.domain.guards import LONGEST
 from freeroute.domain.keepsake import KeptBucket, Rebase
+
+SPARE = 16
+"""Lows beyond two for each call under way that are kept before those that nobody needs are dropped. Own
+design: dropping them costs a look at each call under way."""
+
+
+class Lows:
+    """The least that was owed since each call under way was taken, whatever number of calls that is.
+
+    A low is how little was owed at one moment. One is kept until a later one is no higher, so that those kept
+    rise, and the least since a call is the first low after it. Calls and lows go by their *turn*: all that
+    was ever taken by then. Of each is kept by how much it is above the one before it, so that to lower all
+    that came after a call is to shorten one step.
+    """
+
+    __slots__ = ("_last", "_steps", "_turns")
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._turns: list[float] = []
+        self._steps: list[float] = []
+        self._last = 0.0
+
+    def __len__(self) -> int:
+        """Return how many are kept."""
+        return len(self._turns)
+
+    def note(self, low: float, turn: float) -> None:
+        """Note that only *low* is owed at *turn*, which is no earlier than those before."""
+        turns, steps, last = self._turns, self._steps, self._last
+        while steps and last >= low:
+            turns.pop()
+            last -= steps.pop()
+        if not steps:
+            last = 0.0
+        turns.append(turn)
+        steps.append(low - last)
+        self._last = low
+
+    def since(self, turn: float) -> float:
+        """Return the least that was owed since *turn*, ``inf`` if that was not looked at."""
+        at = bisect_left(self._turns, turn)
+        return math.inf if at == len(self._turns) else sum(self._steps[: at + 1])
+
+    def lower(self, turn: float, by: float) -> None:
+        """Let what was owed since *turn* be less *by* so much, which is no more than the least of it."""
+        turns, steps = self._turns, self._steps
+        at = bisect_left(turns, turn)
+        if at < len(turns):
+            steps[at] -= by
+            self._last -= by
+            while at and steps[at] <= 0.0:  # those before it are no lower any more
+                at -= 1
+                steps[at] += steps.pop(at + 1)
+                del turns[at]
+
+    def lower_all(self, by: float) -> None:
+        """Let what was owed be less *by* so much at all times, and nothing where it was less than that."""
+        self._keep([(turn, max(0.0, low - by)) for turn, low in self._all()])
+
+    def keep_for(self, turns: Iterable[float]) -> None:
+        """Drop what is not the least since any of *turns*."""
+        needed = {bisect_left(self._turns, turn) for turn in turns}
+        self._keep([known for at, known in enumerate(self._all()) if at in needed])
+
+    def _all(self) -> Iterable[tuple[float, float]]:
+        return zip(self._turns, accumulate(self._steps), strict=True)
+
+    def _keep(self, known: list[tuple[float, float]]) -> None:
+        lows = [0.0, *(low for _, low in known)]
+        self._turns = [turn for turn, _ in known]
+        self._steps = [low - before for before, low in pairwise(lows)]
+        self._last = lows[-1]
 
 
 class Bucket(Counter):
@@ -15,8 +91,8 @@ class Bucket(Counter):
     Kept as debt: what was taken and has not been refilled yet; it may exceed the capacity. A full bucket
     gains nothing while a call is on its way, so refilling pauses for what *guard* would overflow it.
 
-    What a call gives back was perhaps refilled meanwhile. A slip's mark is the least debt there was since
-    it was taken: with a smaller charge the bucket would have been full then, so no more comes back.
+    What a call gives back was perhaps refilled meanwhile. No more of it comes back than the least debt there
+    was since it was taken: with a smaller charge the bucket would have been full then.
     """
 
     def __init__(self, limit: Limit, guard: float = GUARD) -> None:
@@ -26,6 +102,7 @@ class Bucket(Counter):
         self._from = -math.inf  # when refilling of the debt begins
         self._rate = limit.amount / limit.seconds
         self._open: set[Slip] = set()
+        self._lows = Lows()
 
     @classmethod
     def restored(cls, limit: Limit, kept: KeptBucket, rebase: Rebase, guard: float = GUARD) -> "Bucket":
@@ -41,7 +118,7 @@ class Bucket(Counter):
     def take(self, amount: float, now: Now) -> Slip:
         """Take *amount*, whether it fits or not."""
         self._owe(amount, self.guard, now)
-        slip = self._turnover.took(amount, math.inf, self.level, now)
+        slip = self._turnover.took(amount, 0.0, self.level, now)
         self._open.add(slip)
         return slip
 
@@ -80,8 +157,7 @@ class Bucket(Counter):
             self._owe(change, 0.0, now)
         else:
             self._repay(-change, now)
-            for slip in self._open:
-                slip.mark = max(0.0, slip.mark + change)
+            self._lows.lower_all(-change)
 
     def _returned(self, slip: Slip, now: Now) -> float:
         refilled = (now.mono - slip.at + self.guard) * self._rate
@@ -100,11 +176,9 @@ class Bucket(Counter):
     def _owe(self, amount: float, guard: float, now: Now) -> None:
         mono, level = now.mono, self.used(now)
         if self._open:
-            pause = max(0.0, mono + guard - max(mono, self._from))  # beyond the one there is already
-            least = max(0.0, level - pause * self._rate)
-            for slip in self._open:  # all calls under way: no more than a comparison for each
-                if slip.mark > least:
-                    slip.mark = least
+            self._note_low(level, guard, mono)
+        elif self._lows:
+            self._lows = Lows()
         begins = mono
         if guard * self._rate > level:  # what is refilled within the guard would overflow
             begins += guard - level / self._rate
@@ -112,15 +186,21 @@ class Bucket(Counter):
             self._from = begins
         self.level = level + amount
 
+    def _note_low(self, level: float, guard: float, mono: float) -> None:
+        """Note for calls under way how little is owed, without what a *guard* keeps from refilling."""
+        lows, low = self._lows, level
+        if (paused := guard if mono > self._from else mono + guard - self._from) > 0.0:  # by this call alone
+            low -= paused * self._rate
+            if low < 0.0:
+                low = 0.0
+        lows.note(low, self._turnover.taken)
+        if len(lows) > 2 * len(self._open) + SPARE:
+            lows.keep_for(slip.taken for slip in self._open)
+
     def _give_back(self, ended: Slip, amount: float, now: Now) -> None:
         """Take *amount* of what *ended* took as never taken: the debt was less ever since then."""
-        least = min(ended.mark, self.used(now))
-        paid = self._repay(min(amount, least), now)
-        for slip in self._open:
-            if slip.taken > ended.taken:
-                slip.mark = slip.mark - paid if slip.mark > paid else 0.0
-            elif slip.mark > least - paid:
-                slip.mark = least - paid
+        if (least := min(amount, self._lows.since(ended.taken))) > 0.0:
+            self._lows.lower(ended.taken, self._repay(least, now))
 
     def _repay(self, amount: float, now: Now) -> float:
         """Lower the debt by *amount*, or what there is of it; return by how much."""
