@@ -116,12 +116,12 @@ def row_of(receipt: Receipt) -> Row:
 
 
 def _believed(usage: Usage) -> Usage:
-    counts = usage.prompt, usage.completion, usage.reasoning, usage.cached
-    for count in counts:
-        if not 0 <= count <= MOST_TOKENS:
-            prompt, completion, reasoning, cached = (min(max(each, 0), MOST_TOKENS) for each in counts)
-            return Usage(prompt, completion, reasoning, cached, usage.estimated)
-    return usage
+    prompt, completion, reasoning, cached = usage.prompt, usage.completion, usage.reasoning, usage.cached
+    believable = 0 <= prompt <= MOST_TOKENS and 0 <= completion <= MOST_TOKENS
+    if believable and 0 <= reasoning <= MOST_TOKENS and 0 <= cached <= MOST_TOKENS:
+        return usage
+    bounded = [min(max(count, 0), MOST_TOKENS) for count in (prompt, completion, reasoning, cached)]
+    return Usage(bounded[0], bounded[1], bounded[2], bounded[3], usage.estimated)
 
 
 class _Hop(Struct, frozen=True, omit_defaults=True):
