@@ -93,8 +93,7 @@ class Recorder:
         self._origin = secrets.token_hex(8)
         self._number = 0
         self._queue: deque[Receipt] = deque()
-        # A batch that the spool did not take, and how many receipts and texts are in it.
-        self._held: tuple[bytes, int, int] | None = None
+        self._held: tuple[bytes, Batch] | None = None  # a batch that the spool did not take, and its line
         self._tidy_at = clock.now().mono
         self._settle_at = math.inf  # nothing was written since the last time
         self._seen: dict[str, int] = {}  # by run the last batch that was counted
@@ -146,12 +145,12 @@ class Recorder:
     async def spool(self) -> None:
         """Bring the queue to the spool."""
         while self._held is not None or self._queue or self.bodies:
-            self._held = line, count, texts = self._held or await self._encoded()
+            self._held = line, batch = self._held or await self._encoded()
             try:
-                await asyncio.to_thread(self._spool.append, line)
+                await asyncio.to_thread(self._spool.append, line, batch)
             except SpoolFullError:
-                self.state.lost += count
-                self.state.bodies_lost += texts
+                self.state.lost += len(batch.rows)
+                self.state.bodies_lost += len(batch.bodies)
                 self._troubled("spool", "the spool is full: receipts are lost")
             except OSError as exc:
                 self._troubled("spool", f"the spool cannot be written: {exc.strerror}")
@@ -163,16 +162,18 @@ class Recorder:
             self._more.set()
 
     def _count_what_is_left(self) -> None:
-        _, receipts, texts = self._held or (b"", 0, 0)
-        left = len(self._queue) + receipts
-        self.state.bodies_lost += texts
+        left = len(self._queue)
+        if self._held is not None:
+            _, batch = self._held
+            left += len(batch.rows)
+            self.state.bodies_lost += len(batch.bodies)
         if self.bodies is not None:
             self.bodies.drop()
         if left:
             self.state.lost += left
             self._log.error("receipts are lost: the spool could not be written until the end", receipts=left)
 
-    async def _encoded(self) -> tuple[bytes, int, int]:
+    async def _encoded(self) -> tuple[bytes, Batch]:
         rows: list[Row] = []
         while self._queue and len(rows) < BATCH:
             try:
@@ -185,7 +186,7 @@ class Recorder:
                 await asyncio.sleep(0)
         self._number += 1
         batch = Batch(self._origin, self._number, tuple(rows), await self._texts())
-        return msgspec.json.encode(batch), len(rows), len(batch.bodies)
+        return msgspec.json.encode(batch), batch
 
     async def _texts(self) -> tuple[Body, ...]:
         """Return the prompts and answers that are written next; those that there is no room for are lost."""

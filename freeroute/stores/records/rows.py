@@ -12,6 +12,7 @@ MOST_TOKENS = 2**40
 """The largest number of tokens that is believed: more than any context, and no sum overflows. Own design."""
 
 _NOTHING = Usage()
+_SERVED = Kind.SERVED  # a member is not looked up for nothing
 
 
 class Row(Struct, frozen=True, array_like=True):
@@ -83,7 +84,7 @@ class Batch(Struct, frozen=True, array_like=True):
 
 def row_of(receipt: Receipt) -> Row:
     """Return what is stored of *receipt*."""
-    usage = receipt.usage or _NOTHING
+    usage = _believed(receipt.usage or _NOTHING)
     # By position, in the order of `Row`: so many names would cost several times as much.
     return Row(
         receipt.at.wall,
@@ -93,18 +94,18 @@ def row_of(receipt: Receipt) -> Row:
         printable(receipt.asked),
         receipt.stream,
         receipt.status,
-        printable(receipt.code or ""),
+        printable(receipt.code) if receipt.code else "",
         receipt.provider or "",
         receipt.model or "",
-        printable(receipt.key or ""),
+        printable(receipt.key) if receipt.key else "",
         len(receipt.attempts),
         _trail(receipt.attempts),
-        _believed(usage.prompt),
-        _believed(usage.completion),
-        _believed(usage.reasoning),
-        _believed(usage.cached),
+        usage.prompt,
+        usage.completion,
+        usage.reasoning,
+        usage.cached,
         usage.estimated,
-        printable(receipt.finish or ""),
+        printable(receipt.finish) if receipt.finish else "",
         receipt.queued,
         receipt.overhead,
         receipt.first_event,
@@ -114,28 +115,44 @@ def row_of(receipt: Receipt) -> Row:
     )
 
 
-def _believed(tokens: int) -> int:
-    return tokens if 0 <= tokens <= MOST_TOKENS else min(max(tokens, 0), MOST_TOKENS)
+def _believed(usage: Usage) -> Usage:
+    prompt, completion, reasoning, cached = usage.prompt, usage.completion, usage.reasoning, usage.cached
+    believable = 0 <= prompt <= MOST_TOKENS and 0 <= completion <= MOST_TOKENS
+    if believable and 0 <= reasoning <= MOST_TOKENS and 0 <= cached <= MOST_TOKENS:
+        return usage
+    bounded = [min(max(count, 0), MOST_TOKENS) for count in (prompt, completion, reasoning, cached)]
+    return Usage(bounded[0], bounded[1], bounded[2], bounded[3], usage.estimated)
+
+
+class _Hop(Struct, frozen=True, omit_defaults=True):
+    """One attempt of a trail, in JSON."""
+
+    provider: str
+    model: str
+    key: str
+    kind: Kind
+    began: float
+    seconds: float
+    first_event: float | None = None
+    status: int | None = None
+    detail: str = ""
 
 
 def _trail(notes: tuple[AttemptNote, ...]) -> str:
-    failed = [_hop(note) for note in notes if note.kind is not Kind.SERVED]
+    failed = [_hop(note) for note in notes if note.kind is not _SERVED]
     return msgspec.json.encode(failed).decode() if failed else ""
 
 
-def _hop(note: AttemptNote) -> dict[str, object]:
+def _hop(note: AttemptNote) -> _Hop:
     first = note.first_event
-    told = {
-        "first_event": round(first, 4) if first is not None else None,
-        "status": note.status,
-        "detail": printable(note.detail) or None,
-    }
-    return {
-        "provider": note.provider,
-        "model": note.model,
-        "key": printable(note.key),
-        "kind": note.kind.value,
-        "began": round(note.began, 4),
-        "seconds": round(note.seconds, 4),
-        **{name: value for name, value in told.items() if value is not None},
-    }
+    return _Hop(
+        note.provider,
+        note.model,
+        printable(note.key),
+        note.kind,
+        round(note.began, 4),
+        round(note.seconds, 4),
+        round(first, 4) if first is not None else None,
+        note.status,
+        printable(note.detail),
+    )

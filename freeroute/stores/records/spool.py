@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from freeroute.stores.records.rows import Batch
 BOUND = 64 * 2**20
 """Bytes the file may grow to: some 200,000 receipts. Own design: hours of a busy gateway, and no disk is
 filled by a database that is gone."""
+
+HELD = 2**20
+"""Bytes of batches that are handed on as they came, besides being in the file. Own design: what comes while
+the database takes one; of more it has not kept up anyway, and they are read."""
 
 _decode = msgspec.json.Decoder(Batch)
 
@@ -36,21 +41,30 @@ class Spool:
         self._settled = 0  # where the oldest batch begins that is not settled
         self._at = 0  # where the oldest one begins that is not done
         self._next = 0  # where the one behind it begins, once it was read
+        self._held: deque[tuple[int, int, Batch]] = deque()  # where they begin and end, and they themselves
 
-    def append(self, line: bytes) -> None:
-        """Add a batch, a *line* without its end, or nothing; raises SpoolFullError or OSError."""
+    def append(self, line: bytes, batch: Batch | None = None) -> None:
+        """Add a batch, a *line* without its end, or nothing; raises SpoolFullError or OSError.
+
+        *batch* is what the line says: given, it need not be read again if its turn comes soon.
+        """
         with self._lock:
             if self._settled < self._at and self._length() + len(line) + 2 > self._bound:
                 self._settle()
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
             try:
                 size = os.fstat(descriptor).st_size
+                if size < self._at:
+                    self._begin_anew()
                 whole = self._end_of_a_torn_line(descriptor, size) + line + b"\n"
                 if size + len(whole) > self._bound:
                     raise SpoolFullError
                 self._write(descriptor, whole, size)
             finally:
                 os.close(descriptor)
+            if batch is not None:
+                end = size + len(whole)
+                self._hold(end - len(line) - 1, end, batch)
 
     def first(self) -> Batch | None:
         """Return the oldest batch that is not done, None if all are; raises OSError.
@@ -58,6 +72,8 @@ class Spool:
         A line that is no batch, such as one that was cut when the machine stopped, is passed over.
         """
         with self._lock:
+            if (batch := self._held_here()) is not None:
+                return batch
             for line in self._lines():
                 try:
                     return _decode.decode(line)
@@ -92,9 +108,29 @@ class Spool:
     def _left(self) -> int:
         return max(self._length() - self._at, 0)
 
+    def _hold(self, begin: int, end: int, batch: Batch) -> None:
+        """Have *batch* at hand, which is in the file from *begin* to *end*, if there is room for it."""
+        if self._held and self._held[-1][1] > begin:  # of a file that is no more
+            self._held.clear()
+        if not self._held or end - self._held[0][0] <= HELD:
+            self._held.append((begin, end, batch))
+
+    def _held_here(self) -> Batch | None:
+        """Return the oldest batch that is not done, if it is at hand."""
+        while self._held and self._held[0][0] < self._at:
+            self._held.popleft()
+        if not self._held or self._held[0][0] != self._at:
+            return None
+        _, self._next, batch = self._held[0]
+        return batch
+
+    def _begin_anew(self) -> None:
+        self._settled = self._at = self._next = 0
+        self._held.clear()
+
     def _lines(self) -> Iterator[bytes]:
         if self._length() < self._at:  # somebody else emptied it
-            self._settled = self._at = 0
+            self._begin_anew()
         if not self._length():
             return
         with self.path.open("rb") as file:
@@ -114,7 +150,7 @@ class Spool:
         if self._at >= length:
             if length:
                 os.truncate(self.path, 0)
-            self._settled = self._at = self._next = 0
+            self._begin_anew()
         elif self._at > self._bound // 2:
             self._drop_what_is_done()
         else:
@@ -129,7 +165,7 @@ class Spool:
         with os.fdopen(descriptor, "wb") as file:
             file.write(rest)
         beside.replace(self.path)
-        self._settled = self._at = self._next = 0
+        self._begin_anew()
 
     @staticmethod
     def _end_of_a_torn_line(descriptor: int, size: int) -> bytes:

@@ -9,7 +9,7 @@ from msgspec import structs
 from freeroute.stores.records.database import Database
 from freeroute.stores.records.queries import page, stored, usage
 from freeroute.stores.records.rows import Batch, Row
-from freeroute.stores.records.sums import sums
+from freeroute.stores.records.sums import NAMES, sums
 from freeroute.stores.records.tables import DAY, DIMENSIONS, HOUR, MINUTE, SECONDS, SUMS
 from freeroute.stores.records.tidying import HOURS_KEPT
 from tests.support.clocks import EPOCH
@@ -201,7 +201,8 @@ def test_sums_equal_what_the_receipts_say_whatever_the_batches(rows, size):
     for span in (HOUR, DAY):
         found: dict[tuple[object, ...], dict[str, float]] = {}
         for batch in (rows[first : first + size] for first in range(0, len(rows), size)):
-            for one in sums(batch)[span]:
+            for told in sums(batch)[span]:
+                one = dict(zip(NAMES, told, strict=True))
                 there = found.setdefault(tuple(one[name] for name in ("start", *DIMENSIONS)), {})
                 for name in (*SUMS, *SECONDS):
                     there[name] = there.get(name, 0) + float(one[name])

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freeroute.stores.records.rows import Batch
-from freeroute.stores.records.spool import Spool, SpoolFullError
+from freeroute.stores.records.spool import HELD, Spool, SpoolFullError
 from tests.support.receipts import row
 
 
@@ -116,6 +116,48 @@ def test_a_file_that_somebody_took_away_is_begun_anew(spool):
     assert drained(spool) == [3]
 
 
+def test_what_comes_with_its_batch_is_not_read_again(spool):
+    first, second = batch(1), batch(2)
+    spool.append(line(1), first)
+    spool.append(line(2), second)
+    assert spool.first() is first
+    spool.done()
+    assert spool.first() is second
+    spool.again()
+    assert drained(spool) == [1, 2]
+
+
+def test_only_so_much_is_at_hand_and_the_rest_is_read(spool):
+    rows = HELD // len(line(0, 100)) * 100 // 2
+    many = [batch(number, rows) for number in range(4)]
+    for one in many:
+        spool.append(line(one.number, rows), one)
+    found = []
+    while (one := spool.first()) is not None:
+        found.append(one)
+        spool.done()
+    assert found == many
+    assert [one is there for one, there in zip(found, many, strict=True)] == [True, True, False, False]
+
+
+def test_what_was_at_hand_of_a_file_that_is_gone_is_no_part_of_the_next(spool):
+    spool.append(line(1), batch(1))
+    spool.append(line(2), batch(2))
+    spool.path.unlink()
+    spool.append(line(3), batch(3))
+    assert drained(spool) == [3]
+    spool.path.unlink()
+    spool.append(line(4, 3), batch(4, 3))  # longer than what was done
+    assert drained(spool) == [4]
+
+
+def test_a_torn_line_before_what_is_at_hand_is_passed_over(spool):
+    spool.path.write_bytes(line(1)[:-9])
+    spool.append(line(2), batch(2))
+    assert drained(spool) == [2]
+    assert spool.strange == 1
+
+
 def test_a_disk_that_takes_only_a_part_of_a_batch_keeps_none_of_it(spool):
     resource = pytest.importorskip("resource")
     spool.append(line(1))
@@ -131,6 +173,28 @@ def test_a_disk_that_takes_only_a_part_of_a_batch_keeps_none_of_it(spool):
     assert drained(spool) == [1, 3]
 
 
+@given(st.lists(st.sampled_from(("append", "hand", "take", "again", "settle")), max_size=60))
+def test_what_is_at_hand_and_what_is_read_come_in_one_order(tmp_path_factory, steps):
+    spool = Spool(tmp_path_factory.mktemp("spool") / "records.spool")
+    count = done = settled = 0
+    for step in steps:
+        if step in ("append", "hand"):
+            spool.append(line(count), batch(count) if step == "hand" else None)
+            count += 1
+        elif step == "again":
+            spool.again()
+            done = settled
+        elif step == "settle":
+            spool.settled()
+            settled = done
+        else:
+            assert spool.first() == (batch(done) if done < count else None)
+            if done < count:
+                spool.done()
+                done += 1
+    assert drained(spool) == list(range(done, count))
+
+
 @given(st.lists(st.booleans(), max_size=60))
 def test_nothing_is_lost_or_doubled_whatever_the_order(tmp_path_factory, steps):
     spool = Spool(tmp_path_factory.mktemp("spool") / "records.spool", bound=4_000)
@@ -138,7 +202,7 @@ def test_nothing_is_lost_or_doubled_whatever_the_order(tmp_path_factory, steps):
     for number, append in enumerate(steps):
         if append:
             try:
-                spool.append(line(number))
+                spool.append(line(number), batch(number))
             except SpoolFullError:
                 continue
             given_.append(number)
