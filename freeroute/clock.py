@@ -24,7 +24,7 @@ one. Own design: so it is at most as wrong as a step that is followed, and no mo
 _monotonic = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-class Now(Struct, frozen=True):
+class Now(Struct, frozen=True, gc=False):
     """One instant on two clocks, both in seconds.
 
     *mono* never jumps and, where the system offers it, counts suspended time; *wall* is Unix time and

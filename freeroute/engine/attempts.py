@@ -176,7 +176,7 @@ class AttemptLoop:
             raise
         finally:
             known.awaited.ended(leased.trial.call)
-        ended = self.clock.now()
+        ended = sent.read_at or self.clock.now()
         noted = self._note(call, course, leased, sent, ended, span)
         if sent.sent_at is not None and sent.sent_at.mono - leased.at.mono > LAG:
             await self.counters.sent(leased.lease, sent.sent_at)
