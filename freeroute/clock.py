@@ -24,7 +24,7 @@ one. Own design: a step that is followed is seen a second late at most; a larger
 _monotonic = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-class Now(Struct, frozen=True):
+class Now(Struct, frozen=True, gc=False):
     """One instant on two clocks, both in seconds.
 
     *mono* never jumps and, where the system offers it, counts suspended time; *wall* is Unix time and

@@ -42,8 +42,8 @@ class _Overlong(Struct, frozen=True):
         """Say whether *demand* is as long and of the same kind of text: estimates are off by kinds."""
         if (demand.max_output or 0) < (self.demand.max_output or 0):
             return False
-        asked, refused = (one.sizes or (one.prompt,) for one in (demand, self.demand))
-        shares = [new / max(old, 1) for new, old in zip(asked, refused, strict=True)]
+        both = zip(demand.every(), self.demand.every(), strict=True)
+        shares = [new / max(old, 1) for new, old in both]
         return min(shares) >= 1.0 and max(shares) <= ALIKE * min(shares)
 
 

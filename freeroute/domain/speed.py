@@ -67,14 +67,21 @@ STALE = 600.0
 class Outlook(Struct, frozen=True):
     """How many seconds an answer may take.
 
-    Its *first* event is expected after so many, and is waited for up to *patience*. What is seen only at its
-    end may take so many beyond that: *pressed* where somebody else can be asked, else *whole*.
+    Its *first* event is expected after so many, and is waited for up to *patience*; then come tokens at this
+    *rate*. What is seen only at its end may take so many beyond that: *pressed* where somebody else can be
+    asked, else *whole*.
     """
 
     first: float
+    rate: float
     patience: float
     pressed: float
     whole: float
+
+    def expected(self, model: Model, output: int) -> float:
+        """Return the expected seconds until *output* tokens have come, as ``Speed.expected`` does."""
+        seconds = self.first + output / self.rate
+        return seconds + COLD_SECONDS if model.cold else seconds
 
 
 class Speed(Struct):
@@ -169,12 +176,14 @@ class Speed(Struct):
         answers of late is given up; the last one to ask has the time for a long answer.
         """
         first, rate = self._drifted(model, now)
-        rate /= 2
         if rate < SLOWEST_RATE:
             rate = SLOWEST_RATE
-        whole = UNBOUNDED_OUTPUT / rate if bound is None else bound / rate
+        least = rate / 2
+        if least < SLOWEST_RATE:
+            least = SLOWEST_RATE
+        whole = UNBOUNDED_OUTPUT / least if bound is None else bound / least
         if self.samples < ENOUGH or now.mono - self.measured_at > STALE:
-            return Outlook(first, ceiling, whole, whole)
+            return Outlook(first, rate, ceiling, whole, whole)
         patience = PATIENCE * self.slowest
         if patience < LEAST_PATIENCE:
             patience = LEAST_PATIENCE
@@ -186,7 +195,7 @@ class Speed(Struct):
             pressed = usual
         elif usual > whole and bound is None:
             pressed = whole = usual
-        return Outlook(first, patience, pressed, whole)
+        return Outlook(first, rate, patience, pressed, whole)
 
     def late(self, prompt: int, now: Now) -> float:
         """Return after how many seconds a first event after *prompt* tokens is late; ``inf`` if not known."""

@@ -199,10 +199,12 @@ class Standing(Undoing):
 
     def expected(self, candidate: Candidate, output: int, now: Now) -> float:
         """Return the expected seconds until *output* tokens have come, lateness and failures included."""
-        seconds = self.speed(candidate).expected(candidate.model, output, now)
+        return self.speed(candidate).expected(candidate.model, output, now) + self.slowed(candidate, now)
+
+    def slowed(self, candidate: Candidate, now: Now) -> float:
+        """Return the seconds that lateness and failures add to what speed alone lets expect."""
         awaited = self._awaited.get(candidate.name)
-        if awaited is not None:
-            seconds += awaited.late(now)
+        seconds = 0.0 if awaited is None else awaited.late(now)
         lapses = self._lapses.get(candidate.id)
         return seconds if lapses is None else seconds + lapses.seconds(now)
 

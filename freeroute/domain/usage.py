@@ -62,11 +62,17 @@ class Demand(Struct, frozen=True):
 
     def prompt_of(self, tokenizer: int) -> int:
         """Return the prompt's tokens by the *tokenizer* at that place of ``tokenizers.TOKENIZERS``."""
-        return self.sizes[tokenizer] if self.sizes else self.prompt
+        sizes = self.sizes
+        return sizes[tokenizer] if sizes else self.prompt
+
+    def every(self) -> tuple[int, ...]:
+        """Return the prompt by each of them; once, if nobody knows who will count it."""
+        sizes = self.sizes
+        return (sizes if isinstance(sizes, tuple) else sizes.every()) or (self.prompt,)
 
     def longer(self, tokens: int) -> "Demand":
         """Return the same with so many *tokens* more in the prompt."""
-        sizes = tuple([size + tokens for size in self.sizes])
+        sizes = tuple([size + tokens for size in self.every()]) if self.sizes else ()
         return Demand(self.prompt + tokens, self.max_output, sizes)
 
 

@@ -30,8 +30,8 @@ class Admission:
         self._clock = clock
         self.waiting = 0
 
-    async def admit(self, demand: Demand, course: Course) -> Lease | None:
-        """Charge *demand* to the client of *course*; None if it has no limits.
+    async def admit(self, demand: Demand, course: Course, now: Now) -> Lease | None:
+        """Charge *demand* to the client of *course* at *now*; None if it has no limits.
 
         A spent limit is waited for only where the caller asked for that, and then no longer than it may wait
         at all: the time is its own, and nobody else waits behind it. Raises RateLimited and ContextTooLong.
@@ -42,7 +42,7 @@ class Admission:
             return None
         charges = _charges(client, demand)
         patience = -math.inf if context.max_wait is None else course.until
-        began = now = self._clock.now()
+        began = now
         while not isinstance(lease := await self._counters.acquire(charges, now), Lease):
             if lease.until > patience or self.waiting >= self.room:
                 raise _over_limit(client, lease, now)

@@ -153,7 +153,8 @@ class AttemptLoop:
         candidate = leased.candidate
         span = new_span(self._rng) if course.context.trace is not None else None
         known = leased.trial.known
-        first_event, due = patience.times(call, leased, course, known.speed)
+        first_event, due, expected = patience.times(call, leased, course, known.speed)
+        expected += self.standing.slowed(candidate, leased.at)
         terms = self._terms(call, leased, course, span, first_event, probe=probe)
         known.awaited.began(leased.trial.call, due)
         try:
@@ -164,7 +165,7 @@ class AttemptLoop:
             self.standing.give_back(candidate, leased.trial)
             ours = isinstance(exc, Exception)
             outcome = INTERNAL if ours else Outcome(Kind.CALLER_LEFT)
-            noted = self._note(call, course, leased, Sent(outcome), ended, span)
+            noted = self._note(call, course, leased, Sent(outcome), ended, span, expected)
             if terms.dispatch.unsent:
                 await self.counters.cancel(leased.lease, ended)
             else:
@@ -176,8 +177,8 @@ class AttemptLoop:
             raise
         finally:
             known.awaited.ended(leased.trial.call)
-        ended = self.clock.now()
-        noted = self._note(call, course, leased, sent, ended, span)
+        ended = sent.read_at or self.clock.now()
+        noted = self._note(call, course, leased, sent, ended, span, expected)
         if sent.sent_at is not None and sent.sent_at.mono - leased.at.mono > LAG:
             await self.counters.sent(leased.lease, sent.sent_at)
         if sent.outcome.kind is _SERVED:
@@ -259,8 +260,9 @@ class AttemptLoop:
         sent: Sent,
         ended: Now,
         span: str | None,
+        expected: float,
     ) -> int:
-        """Note an attempt; return its place among the notes."""
+        """Note an attempt that was *expected* to take so many seconds; return its place among the notes."""
         asked, bound = call.demand.max_output, leased.max_output
         began = leased.at.mono
         seconds = ended.mono - began
@@ -283,7 +285,7 @@ class AttemptLoop:
                 began - course.context.received.mono,
                 span,
                 sent.sent_at.mono - began if sent.sent_at is not None else None,
-                leased.expected,
+                expected,
             )
         )
         return len(course.notes) - 1

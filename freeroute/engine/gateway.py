@@ -28,15 +28,7 @@ from freeroute.engine.attempts import AttemptLoop, Routing
 from freeroute.engine.continuing import Continuation
 from freeroute.engine.course import Course
 from freeroute.engine.leasing import Won
-from freeroute.engine.naming import (
-    Offers,
-    completes,
-    for_texts,
-    most_inputs,
-    purpose,
-    target_of,
-    targets_of,
-)
+from freeroute.engine.naming import Offers, completes, for_texts, most_inputs, purpose, target_of, targets_of
 from freeroute.engine.parts import Part
 from freeroute.engine.ports import Contents, Counters, Observer, Upstream
 from freeroute.engine.refusals import in_maintenance, nothing_fits
@@ -123,14 +115,17 @@ class Gateway:
         try:
             if self.maintenance is not None:
                 raise in_maintenance(self.maintenance)
-            need = self._need(call, context, course)
-            self._bound(course)
-            lease = await self.admission.admit(call.demand, course)
             now = self.clock.now()
+            need = self._need(call, context, course, now)
+            self._bound(course)
+            lease = await self.admission.admit(call.demand, course, now)
+            if course.waits:
+                now = self.clock.now()
             fit = self.loop.rankings.able(need, now)
             if not fit:
-                any_provider = bool(self.catalogue.candidates)
-                raise nothing_fits(need, course, self.standing, now, any_provider=any_provider)
+                raise nothing_fits(
+                    need, course, self.standing, now, any_provider=bool(self.catalogue.candidates)
+                )
             won = await self.loop.run(call, need, fit, course, now)
             if lease is not None and (known := won.known) is not None:  # told with that counted
                 await self.admission.settle(lease, known, won.at)
@@ -159,7 +154,7 @@ class Gateway:
         context.trace = context.trace or begun(self._rng, self.traced)
         return Course(context, asked, stream)
 
-    def _need(self, call: ChatCall, context: CallContext, course: Course) -> Need:
+    def _need(self, call: ChatCall, context: CallContext, course: Course, now: Now) -> Need:
         targets = targets_of(self.names, call, course, self.offers)
         preferences, capability = call.preferences, call.task.capability
         order = preferences.order
@@ -180,15 +175,15 @@ class Gateway:
             call.features,
             call.choices,
             call.parameters,
-            self._last(call, course),
+            self._last(call, course, now),
         )
         return need if capability is None else for_texts(need, call)
 
-    def _last(self, call: ChatCall, course: Course) -> str | None:
+    def _last(self, call: ChatCall, course: Course, now: Now) -> str | None:
         """Return the id of the candidate that answered before, if *call* is a turn of a conversation."""
         if course.conversation is None or not (call.has_assistant or course.context.session):
             return None
-        return self.affinity.preferred(course.conversation, self.loop.routing.affinity, self.clock.now())
+        return self.affinity.preferred(course.conversation, self.loop.routing.affinity, now)
 
     def _bound(self, course: Course) -> None:
         """Say how long *course* may wait and start attempts, from its arrival on."""
@@ -233,14 +228,8 @@ class Gateway:
         return Continuation(self.loop, call, need, course, lambda won: self._part(won, course))
 
     def _part(self, won: Won, course: Course) -> Part:
-        return Part(
-            won,
-            course,
-            standing=self.standing,
-            counters=self.counters,
-            clock=self.clock,
-            jitter=self._rng.random(),
-        )
+        jitter = self._rng.random()
+        return Part(won, course, standing=self.standing, counters=self.counters, jitter=jitter)
 
     def _serving(
         self, won: Won, course: Course, lease: Lease | None, continuation: Continuation | None
@@ -253,13 +242,18 @@ class Gateway:
         told = course.headers | self.admission.told(course.context.client, now)
         part, done = self._part(won, course), partial(self._done, course, lease, overhead)
         if course.transcript is None:
-            return Serving(part, told, done, continuation)
-        return Overheard(course.transcript, part, told, done, continuation)
+            return Serving(part, told, self.clock, done, continuation)
+        return Overheard(course.transcript, part, told, self.clock, done, continuation)
 
     async def _done(
-        self, course: Course, lease: Lease | None, overhead: float, serving: Serving, left: Outcome | None
+        self,
+        course: Course,
+        lease: Lease | None,
+        overhead: float,
+        serving: Serving,
+        left: Outcome | None,
+        now: Now,
     ) -> None:
-        now = self.clock.now()
         self.in_flight -= 1
         if lease is not None and lease.open:
             await self.admission.settle(lease, serving.usage, now)

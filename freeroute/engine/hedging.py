@@ -124,15 +124,8 @@ class Hedging:
         won = racer.task.result()
         if not isinstance(won, Won):
             return
-        part = Part(
-            won,
-            course,
-            standing=self._standing,
-            counters=self._counters,
-            clock=self._clock,
-            jitter=0.0,
-        )
-        await part.end(left=LEFT)
+        part = Part(won, course, standing=self._standing, counters=self._counters, jitter=0.0)
+        await part.end(self._clock.now(), left=LEFT)
         if outrun:
             course.became(won.note, _OUTRUN)
 

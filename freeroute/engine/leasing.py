@@ -8,22 +8,18 @@ from freeroute.domain.leases import Lease
 from freeroute.domain.selection import Choice
 from freeroute.domain.standing import Standing
 from freeroute.domain.trials import Trial
-from freeroute.domain.usage import DEFAULT_OUTPUT, Usage
+from freeroute.domain.usage import Usage
 from freeroute.engine.ports import Counters, Sent
 
 
 class Leased(Struct, frozen=True):
-    """A candidate that a call may use now, taken at *at*, with the output bound to send.
-
-    It is *expected* to take so many seconds to an answer of up to 300 tokens.
-    """
+    """A candidate that a call may use now, taken at *at*, with the output bound to send."""
 
     candidate: Candidate
     lease: Lease
     trial: Trial
     at: Now
     max_output: int | None = None
-    expected: float | None = None
 
 
 class Won(Struct):
@@ -62,11 +58,7 @@ class Leasing:
         if not isinstance(lease, Lease):
             return None
         trial = self._standing.begin(choice.candidate, now)
-        output = choice.max_output or DEFAULT_OUTPUT
-        if output > DEFAULT_OUTPUT:
-            output = DEFAULT_OUTPUT
-        expected = self._standing.expected(choice.candidate, output, now)
-        return Leased(choice.candidate, lease, trial, now, choice.max_output, expected)
+        return Leased(choice.candidate, lease, trial, now, choice.max_output)
 
     async def give_back(self, leased: Leased) -> None:
         """End a lease that was never used."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from freeroute.clock import Clock, Now
+from freeroute.clock import Now
 from freeroute.domain import effects
 from freeroute.domain.catalogue import Unit
 from freeroute.domain.leases import AS_CHARGED, actual_amounts
@@ -35,7 +35,6 @@ class Part:
         *,
         standing: Standing,
         counters: Counters,
-        clock: Clock,
         jitter: float,
     ) -> None:
         """Take over *won*."""
@@ -44,7 +43,6 @@ class Part:
         self._course = course
         self._standing = standing
         self._counters = counters
-        self._clock = clock
         self._jitter = jitter
         self._failed: Outcome | None = None
         self._over = won.sent.stream is None
@@ -99,13 +97,15 @@ class Part:
         """Take it for over, with *outcome*, whatever its provider would still say."""
         self._failed, self._over = outcome, True
 
-    async def end(self, *, left: Outcome | None) -> None:
-        """Settle what the call used and judge its candidate, once; *left* is how the caller did, if so."""
+    async def end(self, now: Now, *, left: Outcome | None) -> None:
+        """Settle what the call used and judge its candidate, once, at *now*; *left* is how the caller did,
+        if so.
+        """
         if self._ended:
             return
         self._ended = True
         left = left or (None if self._over else LEFT)
-        won, course, now = self.won, self._course, self._clock.now()
+        won, course = self.won, self._course
         candidate, trial = won.leased.candidate, won.leased.trial
         stream = won.sent.stream
         if stream is not None:

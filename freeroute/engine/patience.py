@@ -9,6 +9,7 @@ from freeroute.domain.selection import another
 from freeroute.domain.speed import LEAST_PATIENCE, Speed
 from freeroute.domain.standing import Standing
 from freeroute.domain.tasks import SECONDS, Task
+from freeroute.domain.usage import DEFAULT_OUTPUT
 from freeroute.engine.course import Course
 from freeroute.engine.leasing import Leased
 from freeroute.wire.chat import ChatCall
@@ -40,17 +41,18 @@ def is_pressed(
     return another(need, fit, standing, course.tried, leased.at, leased.candidate)
 
 
-def times(call: ChatCall, leased: Leased, course: Course, speed: Speed) -> tuple[float, float]:
+def times(call: ChatCall, leased: Leased, course: Course, speed: Speed) -> tuple[float, float, float]:
     """Return how many seconds an attempt with what was *leased* may take up to its first event, and when
-    (mono) that is due, by the *speed* known of its model.
+    (mono) that is due, by the *speed* known of its model; and the seconds expected of up to 300 tokens.
 
-    Of an answer in one piece that is its end. Where somebody else can be asked, it may take unseen what is
-    usual. Each attempt of the request that timed out before doubles what its output may take: it may just be
-    a long answer.
+    The first event of an answer in one piece is its end. Where somebody else can be asked, it may take unseen
+    what is usual. Each attempt of the request that timed out before doubles what its output may take: it may
+    just be a long answer.
     """
-    provider, now = leased.candidate.provider, leased.at
-    ceiling = provider.timeouts.first_event
-    outlook = speed.outlook(leased.candidate.model, call.demand.prompt, leased.max_output, ceiling, now)
+    provider, model, now = leased.candidate.provider, leased.candidate.model, leased.at
+    bound, ceiling = leased.max_output, provider.timeouts.first_event
+    outlook = speed.outlook(model, call.demand.prompt, bound, ceiling, now)
+    likely = bound if bound and bound < DEFAULT_OUTPUT else DEFAULT_OUTPUT
     # A cold model takes its time, whatever came before.
     seconds = ceiling if provider.is_local else outlook.patience
     due = now.mono + outlook.first
@@ -67,7 +69,7 @@ def times(call: ChatCall, leased: Leased, course: Course, speed: Speed) -> tuple
         seconds = min(seconds, max(SHARE * (course.last_start - now.mono), LEAST_PATIENCE))
     if seconds > provider.timeouts.total:
         seconds = provider.timeouts.total
-    return seconds, due
+    return seconds, due, outlook.expected(model, likely)
 
 
 def late(call: ChatCall, leased: Leased, speed: Speed, now: Now) -> float:

@@ -113,6 +113,7 @@ class Answer(Struct):
 class Sent(Struct):
     """How an attempt went: SERVED brings an *answer* or a *stream*; *head_at* is when the head came.
 
+    *read_at* is when the answer had been read, where nothing of it had to be waited for any more by then.
     *sent_at* is when the request went out, if there was an answer: connecting takes time, as does a busy
     loop. *dropped* names the caller's fields that did not go out, or that the answer does not honour; of one
     that went out with another value it says which: ``temperature=1.5``. *facts* are what the answer says of
@@ -125,6 +126,7 @@ class Sent(Struct):
     stream: EventStream | None = None
     sent_at: Now | None = None
     head_at: Now | None = None
+    read_at: Now | None = None
     dropped: tuple[str, ...] = ()
     facts: tuple[RateFact, ...] = ()
     content_type: str | None = None

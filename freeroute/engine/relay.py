@@ -5,6 +5,7 @@ from functools import reduce
 from operator import add
 from typing import Any
 
+from freeroute.clock import Clock, Now
 from freeroute.domain.outcome import INTERNAL, Kind, Outcome
 from freeroute.domain.usage import Usage
 from freeroute.engine.accounting import Ending
@@ -21,24 +22,26 @@ _SERVED = Kind.SERVED  # how nearly every answer ends; a member of an enum is lo
 class Serving:
     """An answer: one part, or several if its stream died and may be gone on with.
 
-    It satisfies ``served.Served``. *done* is told once that it ended, and how its caller left if it did. The
-    *teller* is the part that the caller heard last.
+    It satisfies ``served.Served``. *done* is told once that it ended, how its caller left if it did, and
+    when. The *teller* is the part that the caller heard last.
     """
 
     def __init__(
         self,
         part: Part,
         headers: dict[str, str],
-        done: Callable[["Serving", Outcome | None], Awaitable[None]],
+        clock: Clock,
+        done: Callable[["Serving", Outcome | None, Now], Awaitable[None]],
         continuation: Continuation | None = None,
     ) -> None:
-        """Begin with *part*."""
+        """Begin with *part*; it ends by *clock*."""
         answer = part.won.sent.answer
         self.headers = headers
         self.body = answer.body if answer is not None else None
         self.content_type = answer.content_type if answer is not None else part.won.sent.content_type
         self.teller = part
         self._parts = [part]
+        self._clock = clock
         self._done = done
         self._continuation = continuation
         self.onward: Onward | None = None
@@ -138,9 +141,10 @@ class Serving:
         left = None
         if caller_left or (self.body is None and not self._over):
             left = STALLED if stalled else LEFT
+        now = self._clock.now()
         for part in self._parts:
-            await part.end(left=left)
-        await self._done(self, left)
+            await part.end(now, left=left)
+        await self._done(self, left, now)
 
 
 class Overheard(Serving):

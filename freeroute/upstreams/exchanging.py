@@ -21,8 +21,9 @@ from freeroute.upstreams.verdicts import judge_inside, judge_response
 
 _CHAT = Task.CHAT  # a member of an enum is looked up at length
 
-Read = Callable[[Exchange, str], Awaitable[Sent]]
-"""Reads an answer of 2xx, of the content type that it is told, until it is served or judged."""
+Read = Callable[[Exchange, str], Sent | Awaitable[Sent]]
+"""Reads an answer of 2xx, of the content type that it is told, until it is served or judged: at once where
+nothing of it has to be waited for."""
 
 
 class Exchanges:
@@ -60,6 +61,7 @@ class Exchanges:
         sent: Sent | None = None
         status: int | None = None
         head_at: Now | None = None
+        read_at: Now | None = None
         facts: tuple[RateFact, ...] = ()
         try:
             exchange = await self._transport.open(
@@ -70,7 +72,11 @@ class Exchanges:
             if 200 <= status < 300:
                 facts = facts_of(status, head, b"", meaning, head_at)
                 told_as = content_type(head)
-                sent = _page(exchange) if "html" in told_as else await read(exchange, told_as)
+                came = _page(exchange) if "html" in told_as else read(exchange, told_as)
+                if isinstance(came, Sent):
+                    sent, read_at = came, head_at
+                else:
+                    sent = await came
             else:
                 told = await error_body(exchange)
                 now = self._clock.now()
@@ -85,7 +91,7 @@ class Exchanges:
             if sent.stream is not None:
                 exchange.answer_by = math.inf  # it has begun: what bounds it now is silence, and the total
             sent.sent_at = began.later(exchange.sent_in) if exchange.sent_in else began
-        sent.head_at, sent.facts = head_at, facts
+        sent.head_at, sent.read_at, sent.facts = head_at, read_at, facts
         if task is not _CHAT:
             sent.outcome = _of_path(sent.outcome)
         return sent

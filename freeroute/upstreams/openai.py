@@ -5,7 +5,7 @@ Another shape of API is spoken by the same upstream with a ``Shape`` of its own.
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from functools import cached_property, partial
 from typing import Any, Protocol
 
@@ -201,15 +201,20 @@ class _Reading(Struct, dict=True):
     def _prompt(self) -> int:
         return self._call.demand.prompt_of(self._candidate.model.tokenizer)
 
-    async def read(self, exchange: Exchange, kind: str) -> Sent:
+    def read(self, exchange: Exchange, kind: str) -> Sent | Awaitable[Sent]:
         """Return how *exchange* went, whose answer is of a content type of this *kind*."""
         if self._call.stream and ("json" not in kind or "ndjson" in kind or "jsonl" in kind):
-            return await self._stream(exchange)
+            return self._stream(exchange)
         body = exchange.rest()
-        if body is None:
-            body = await whole_body(exchange)
+        return self._to_its_end(exchange) if body is None else self._read(exchange, body)
+
+    async def _to_its_end(self, exchange: Exchange) -> Sent:
+        body = await whole_body(exchange)
         if body is None:
             return Sent(Outcome(Kind.GARBAGE, exchange.status, f"an answer of over {ANSWER_LIMIT} bytes"))
+        return self._read(exchange, body)
+
+    def _read(self, exchange: Exchange, body: bytes) -> Sent:
         body = self._shape.whole(body)
         return self._as_it_came(exchange, body) or self._whole(exchange, body)
 

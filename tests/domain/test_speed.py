@@ -95,6 +95,17 @@ def test_whatever_was_measured_all_that_is_expected_is_a_number(seen):
     assert 0 < outlook(speed, 1000, now).whole < math.inf
 
 
+@given(st.floats(0.0, 1e3), st.floats(0.0, 1e5), st.integers(0, 10**6), st.booleans(), st.integers(0, 8))
+def test_an_outlook_expects_of_an_answer_what_its_speed_does(seconds, rate, output, cold, seen):
+    clock, model_ = ManualClock(), model(first_token=seconds, tokens_per_second=rate, cold=cold)
+    speed = Speed.prior(model_)
+    for _ in range(seen):
+        speed.measured(seconds / 2, output, 3.0, clock.advance(1))
+    now = clock.advance(5)
+    found = speed.outlook(model_, 10, None, CEILING, now)
+    assert found.expected(model_, output) == speed.expected(model_, output, now)
+
+
 def test_a_candidate_that_timed_out_for_days_is_given_up_as_soon_as_others_once_it_answers(clock):
     speed = known(clock, *[0.1] * ENOUGH)
     for _ in range(2000):

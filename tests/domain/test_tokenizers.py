@@ -192,9 +192,10 @@ def test_a_models_name_tells_its_tokenizer(model: str, tokenizer: str):
 def test_a_demand_knows_the_prompt_by_each_tokenizer():
     demand = demand_of(b"Hello there, how are you today?", messages=2, images=1, max_output=7)
     assert demand.prompt == demand.prompt_of(OTHER)
-    assert len([*demand.sizes]) == len(TOKENIZERS)
+    assert len(demand.every()) == len(TOKENIZERS)
     assert TOKENS_PER_IMAGE + 8 + 6 < demand.prompt < TOKENS_PER_IMAGE + 8 + 14
     assert demand.max_output == 7
     assert Demand(5).prompt_of(OTHER) == 5
+    assert Demand(5).every() == (5,)
     assert demand.longer(3).prompt_of(0) == demand.prompt_of(0) + 3
     assert demand.longer(3).prompt == demand.prompt + 3

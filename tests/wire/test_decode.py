@@ -25,7 +25,7 @@ def test_the_first_request_anyone_sends_is_understood():
     assert call.model == "free-fast"
     assert not call.stream
     assert call.needs == frozenset()
-    assert [*call.demand.sizes] == [*demand_of(b"Hello!", messages=1, images=0).sizes]
+    assert call.demand.every() == demand_of(b"Hello!", messages=1, images=0).every()
     assert call.demand.max_output is None
     assert not call.has_assistant
 
