@@ -93,7 +93,7 @@ class TwoBuckets(RuleBasedStateMachine):
     @rule(data=st.data())
     def a_call_never_was(self, data):
         for bucket, slip in zip(self.buckets, self.draw(data), strict=True):
-            bucket.cancel(slip, self.clock.now())
+            bucket.settle(slip, 0.0, self.clock.now())
 
     @rule(used=AMOUNTS)
     def an_answer_corrects(self, used):
@@ -131,7 +131,7 @@ def test_no_more_lows_are_kept_than_calls_under_way_need():
             bucket.settle(bucket.take(2.0, now), None, now)
     assert len(buckets[0]._lows) <= 2 + SPARE
     for bucket, slip in zip(buckets, first, strict=True):
-        bucket.cancel(slip, clock.now())
+        bucket.settle(slip, 0.0, clock.now())
     one, other = (bucket.used(clock.now()) for bucket in buckets)
     assert one == pytest.approx(other)
 
