@@ -6,9 +6,12 @@ let pass what came before them (`tests.support.patience`).
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.patience import STANDARD, LoopFactory
+
+pytest.register_assert_rewrite("tests.faults.scene")  # whoever imports it first
 
 # A suite that fails by luck teaches people to run it again. Time is the machine's matter, not the code's.
 settings.register_profile(

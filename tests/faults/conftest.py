@@ -31,14 +31,11 @@ import pytest
 import structlog
 
 from freeroute.observe.logs import set_up
+from tests.faults.scene import KEYS, Play, Scene, nothing_is_left, nothing_is_told, played
 from tests.support.live import Live, live, pair
 from tests.support.patience import OURS, LoopFactory
 from tests.support.provider import ANSWERS, PlayedProvider, Reply
 from tests.support.servers import nobody_listens, serve
-
-pytest.register_assert_rewrite("tests.faults.scene")
-
-from tests.faults.scene import KEYS, Play, Scene, nothing_is_left, nothing_is_told, played  # noqa: E402
 
 Run = Callable[..., Awaitable[Live]]
 
@@ -122,7 +119,7 @@ async def play(tmp_path: Path, log) -> AsyncIterator[Play]:
             }
             secrets = {"alpha": KEYS[:keys], "beta": KEYS[2:]}
             settings = {
-                name: played(server.numeric("/v1"), secrets.get(name, [f"{name}-key"]), 90 - 10 * at)
+                name: played(server.url("/v1"), secrets.get(name, [f"{name}-key"]), 90 - 10 * at)
                 | (every or {})
                 for at, (name, server) in enumerate(servers.items())
             }

@@ -105,7 +105,7 @@ async def test_a_provider_that_does_not_read_the_question_is_not_waited_for(play
         await asyncio.Event().wait()
 
     async with serve(deaf) as server:
-        scene = await play(alpha=HASTY | {"base_url": server.numeric("/v1")}, every=ROOMY)
+        scene = await play(alpha=HASTY | {"base_url": server.url("/v1")}, every=ROOMY)
         stand = await scene.moves_on(False, "timed_out", messages=VAST)
     assert (stand.state, stand.used[0]) == ("suspect", 1)
 

@@ -149,12 +149,11 @@ class Server:
         self.running: set[asyncio.Task[None]] = set()
 
     def url(self, path: str = "/") -> str:
-        """Return the URL of *path* here."""
-        return f"{'https' if self._context else 'http'}://localhost:{self.port}{path}"
+        """Return the URL of *path* here, without a name.
 
-    def numeric(self, path: str = "/") -> str:
-        """Return the URL of *path* here without a name to look up: a thread does that, as soon as it can."""
-        return self.url(path).replace("localhost", "127.0.0.1")
+        A name is looked up by a thread, as soon as that has its turn: no deadline of a test is about that.
+        """
+        return f"{'https' if self._context else 'http'}://127.0.0.1:{self.port}{path}"
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Play the script to one caller."""

@@ -78,7 +78,7 @@ async def test_the_request_carries_what_the_caller_gave_and_asks_for_no_compress
         await whole(await ask(transport, server, headers=[(b"authorization", b"Bearer k")], body=b"hello"))
         url = server.url("/a%2Fb?q=%20")
         await whole(await transport.open("GET", url, [(b"accept-encoding", b"gzip")], b"", Deadlines()))
-        host = f"localhost:{server.port}"
+        host = f"127.0.0.1:{server.port}"
     assert seen[0].line == f"POST /v1/chat?key={SECRET} HTTP/1.1"
     assert seen[0].body == b"hello"
     assert seen[0].headers == {
