@@ -9,6 +9,7 @@ import pytest
 
 from bench.processes import LOOPBACK, chat_request, upstream
 from bench.upstream.payloads import payloads
+from tests.support.patience import PATIENCE
 
 EVENTS = 5
 IN_C = pytest.param(
@@ -38,7 +39,7 @@ class Reading:
 def answers(port, *requests, at_once=False) -> list[bytes]:
     """Send *requests* over one connection and return the bodies of their answers."""
     bodies = []
-    with socket.create_connection((LOOPBACK, port), timeout=10) as connection:
+    with socket.create_connection((LOOPBACK, port), timeout=PATIENCE) as connection:
         for request in requests:
             pieces = [request[:20], request[20:]] if not at_once else [request]
             for piece in pieces:

@@ -9,7 +9,6 @@ import sys
 import httpx
 import pytest
 
-from freeroute.serving import GRACE
 from tests.commands.conftest import ROOT, process, url_of
 from tests.support.patience import PATIENCE
 
@@ -209,8 +208,8 @@ def test_an_open_dashboard_does_not_hold_up_the_stop(tmp_path):
             events = told.iter_lines()
             assert next(events) == "event: status"
             started.send_signal(signal.SIGTERM)
-            list(events)  # to its end, which is a good one
-        started.communicate(timeout=GRACE / 2)
+            list(events)  # to its end, which is a good one: after the grace it would be cut
+        started.communicate(timeout=PATIENCE)
     assert started.returncode == 0
 
 

@@ -327,7 +327,7 @@ async def test_a_packed_body_is_refused_by_the_name_of_its_packing(build, coding
 NOISE = st.tuples(st.integers(0, len(HEAD)), st.binary(min_size=1, max_size=300))
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(noises=st.lists(NOISE, min_size=5, max_size=15))
 def test_noise_never_gets_a_500(build, noises):
     async def main() -> None:
