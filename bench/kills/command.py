@@ -160,10 +160,11 @@ async def _stored(place: _Place) -> tuple[list[Any], list[Any]]:
     """Return the receipts that are stored, and the rows of usage by the hour."""
     database = Database(place.url, place.directory / "state" / "records.db", migrates=False)
     try:
-        async with (await database.engine()).connect() as connection:
-            found = [
-                (await connection.execute(select(table))).mappings().all() for table in (receipts, hourly)
+        found = await database.within(
+            lambda connection: [
+                connection.execute(select(table)).mappings().all() for table in (receipts, hourly)
             ]
+        )
     finally:
         await database.close()
     return list(found[0]), list(found[1])

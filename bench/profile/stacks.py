@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 Stack = tuple[str, ...]
 
 # Threads that wait for work are sampled as if they worked: their wait is outside of what py-spy can see.
-_IDLE = ("_worker (concurrent/futures/thread.py)", "_connection_worker_thread (aiosqlite/core.py)")
+_IDLE = "_worker (concurrent/futures/thread.py)"
 # What every stack begins with, and nobody looks for.
 _BEGINNING = "Runner.run (asyncio/runners.py)"
 _LINE = re.compile(r":\d+\)$")
@@ -36,7 +36,7 @@ def folded(lines: Iterable[str]) -> Counter[Stack]:
     for line in lines:
         told, _, count = line.rpartition(" ")
         stack = tuple(_LINE.sub(")", frame) for frame in told.split(";"))
-        if stack[-1] not in _IDLE:
+        if stack[-1] != _IDLE:
             begins = stack.index(_BEGINNING) + 1 if _BEGINNING in stack else 0
             found[stack[begins:]] += int(count)
     return found

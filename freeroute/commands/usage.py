@@ -15,7 +15,9 @@ from freeroute.commands.running import Failed
 from freeroute.commands.tables import table, tokens
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncEngine
+    from sqlalchemy.engine import Connection
+
+    from freeroute.stores.records.database import Database
 
 _BY = ("client", "provider", "model")
 _STEPS = {"minute": 60, "hour": 3600, "day": 86400}
@@ -79,9 +81,13 @@ def usage(
     async def read() -> Any:
         from freeroute.stores.records import queries
 
-        async with _records(config, state_dir) as engine:
-            step = None if per is None else _STEPS[per]
-            return await queries.usage(engine, wanted, now - since, now, client=client, step=step)
+        step = None if per is None else _STEPS[per]
+        async with _records(config, state_dir) as records:
+            return await records.within(
+                lambda connection: queries.usage(
+                    connection, wanted, now - since, now, client=client, step=step
+                )
+            )
 
     try:
         found = asyncio.run(read())
@@ -156,16 +162,20 @@ def receipts(
         from freeroute.stores.records import queries, writing
 
         write = writing.csv_writer() if as_csv else writing.json_line
-        async with _records(config, state_dir) as engine:
-            async for receipt in queries.stored(engine, now - since, now, client, texts=bodies):
+
+        def print_those(connection: "Connection") -> None:
+            for receipt in queries.stored(connection, now - since, now, client, texts=bodies):
                 sys.stdout.write(write(receipt))
+
+        async with _records(config, state_dir) as records:
+            await records.within(print_those)
 
     asyncio.run(print_all())
     return 0
 
 
 @asynccontextmanager
-async def _records(config: str | None, state_dir: str | None) -> "AsyncIterator[AsyncEngine]":
+async def _records(config: str | None, state_dir: str | None) -> "AsyncIterator[Database]":
     """Give the records of the settings to read; raises ConfigError or Failed."""
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -179,7 +189,8 @@ async def _records(config: str | None, state_dir: str | None) -> "AsyncIterator[
         raise Failed(f"there are no records at {path} yet; `freeroute serve` makes them")
     database = Database(settings.storage.url, path, migrates=False)
     try:
-        yield await database.engine()
+        await database.opened()
+        yield database
     except SQLAlchemyError as exc:
         raise Failed(f"{database.shown}: {' '.join(str(getattr(exc, 'orig', exc)).split())}") from exc
     finally:

@@ -323,7 +323,7 @@ def _storage(spec: StorageSpec, look_up: References, where: Where) -> StorageSpe
     scheme, separator, rest = url.partition("://")
     if scheme not in ("postgresql", "postgres") or not separator or not rest:
         raise where.member("url").error("expected postgresql://user:password@host/database")
-    if importlib.util.find_spec("psycopg") is None:
+    if None in map(importlib.util.find_spec, ("psycopg", "greenlet")):
         raise where.member("url").error(
             "needs PostgreSQL's driver: pip install 'freeroute-gateway[postgres]'"
         )

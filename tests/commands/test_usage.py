@@ -31,8 +31,7 @@ def path() -> Path:
 def change(statement: str) -> None:
     async def run() -> None:
         database = Database(None, path())
-        async with (await database.engine()).begin() as connection:
-            await connection.execute(text(statement))
+        await database.within(lambda connection: connection.execute(text(statement)))
         await database.close()
 
     asyncio.run(run())

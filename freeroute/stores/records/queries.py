@@ -1,7 +1,7 @@
 """What was used by whom, and the receipts themselves, read from the database."""
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 from sqlalchemy import (
@@ -16,7 +16,7 @@ from sqlalchemy import (
     or_,
     select,
 )
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.engine import Connection
 
 from freeroute.stores.records.tables import (
     DAY,
@@ -60,8 +60,8 @@ class Usage(Struct, frozen=True):
     lines: list[Line]
 
 
-async def usage(
-    engine: AsyncEngine,
+def usage(
+    connection: Connection,
     by: Sequence[str],
     since: float,
     now: float,
@@ -94,8 +94,7 @@ async def usage(
     if client is not None:
         asked = asked.where(table.c.client == client)
     asked = asked.order_by(*groups) if step else asked.order_by(func.sum(table.c.requests).desc(), *groups)
-    async with engine.connect() as connection:
-        found = (await connection.execute(asked.limit(most and most + 1))).mappings().all()
+    found = connection.execute(asked.limit(most and most + 1)).mappings().all()
     if most is not None and len(found) > most:
         raise ValueError(f"this is more than {most} lines: ask about less time, or tell less apart")
     lines = [_plain(dict(line)) for line in found if line["requests"]]
@@ -133,8 +132,8 @@ class Page(Struct, frozen=True):
     after: str | None
 
 
-async def page(
-    engine: AsyncEngine,
+def page(
+    connection: Connection,
     since: float,
     until: float,
     *,
@@ -163,8 +162,7 @@ async def page(
     place = (receipts.c.at, receipts.c.id)
     asked = select(receipts).where(*wanted).limit(most + 1)
     asked = asked.order_by(*(column.desc() for column in place) if newest else place)
-    async with engine.connect() as connection:
-        found = [dict(line) for line in (await connection.execute(asked)).mappings()]
+    found = [dict(line) for line in connection.execute(asked).mappings()]
     more = len(found) > most
     lines = found[:most]
     mark = f"{lines[-1]['at']!r}-{lines[-1]['id']}" if more else None
@@ -191,9 +189,9 @@ def _beyond(mark: str, *, newest: bool) -> ColumnElement[bool]:
     return and_(here[0] >= at, or_(here[0] > at, here[1] > number))
 
 
-async def stored(
-    engine: AsyncEngine, since: float, until: float, client: str | None = None, *, texts: bool = False
-) -> AsyncIterator[Line]:
+def stored(
+    connection: Connection, since: float, until: float, client: str | None = None, *, texts: bool = False
+) -> Iterator[Line]:
     """Give the receipts of requests that arrived from *since* to before *until* (Unix time), oldest first.
 
     *client* names the only one to look at; with *texts* each has what was asked and answered too, None where
@@ -210,6 +208,5 @@ async def stored(
     asked = asked.order_by(receipts.c.at, receipts.c.id).execution_options(
         yield_per=_FEW if texts else _PIECE
     )
-    async with engine.connect() as connection, connection.stream(asked) as found:
-        async for line in found.mappings():
-            yield dict(line)
+    with connection.execute(asked) as found:
+        yield from map(dict, found.mappings())

@@ -1,7 +1,7 @@
 """Reads the records for those who ask a running gateway: in bounded time, and a page at a time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import structlog
@@ -14,8 +14,9 @@ from freeroute.stores.records import writing
 from freeroute.stores.records.schema import NotMadeError
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncEngine
+    from sqlalchemy.engine import Connection
 
+    from freeroute.stores.records.connections import Connections
     from freeroute.stores.records.database import Database
     from freeroute.stores.records.queries import Page
 
@@ -36,6 +37,10 @@ LINES = 10_000
 
 PAGE = 500
 """Receipts read at once for an export. Own design: half a megabyte."""
+
+
+def _nothing() -> None:
+    pass
 
 
 class NothingStored(RecordsUnavailable):
@@ -63,11 +68,11 @@ class RecordsReader:
         """Return ``since``, ``until`` and ``lines`` of usage."""
         now = self._clock.now().wall
 
-        async def ask(engine: "AsyncEngine") -> Any:
+        def ask(connection: "Connection") -> Any:
             from freeroute.stores.records import queries
 
-            return await queries.usage(
-                engine,
+            return queries.usage(
+                connection,
                 wanted.by,
                 wanted.since,
                 now,
@@ -111,11 +116,11 @@ class RecordsReader:
     # --- asking ------------------------------------------------------------------------------------
 
     async def _page(self, wanted: ReceiptsWanted, after: str | None, most: int) -> "Page":
-        async def ask(engine: "AsyncEngine") -> "Page":
+        def ask(connection: "Connection") -> "Page":
             from freeroute.stores.records import queries
 
-            return await queries.page(
-                engine,
+            return queries.page(
+                connection,
                 wanted.since,
                 wanted.until,
                 most=most,
@@ -131,13 +136,14 @@ class RecordsReader:
         except ValueError as exc:
             raise InvalidRequest(f"{exc}.", param="after") from exc
 
-    async def answered(self, ask: "Callable[[AsyncEngine], Awaitable[T]]") -> T:
+    async def answered(self, ask: "Callable[[Connection], T]", at_turn: Callable[[], None] = _nothing) -> T:
         """Return what the database answers to *ask*; raises RecordsUnavailable and ValueError.
 
-        What does not answer in time is not waited for, not even until it has been cancelled.
+        *at_turn* is called on the loop just before it is asked. What is not answered in time is not waited
+        for, not even until it has been cancelled.
         """
         await self._turns.take()
-        task = asyncio.create_task(self._ask(ask))
+        task = asyncio.create_task(self._ask(ask, at_turn))
         self._asking.add(task)
         task.add_done_callback(self._over)
         task.add_done_callback(self._turns.over)
@@ -151,9 +157,11 @@ class RecordsReader:
             raise RecordsUnavailable("The records' database does not answer in time.")
         return task.result()
 
-    async def _ask(self, ask: "Callable[[AsyncEngine], Awaitable[T]]") -> T:
+    async def _ask(self, ask: "Callable[[Connection], T]", at_turn: Callable[[], None]) -> T:
         try:
-            return await ask(await self._engine())
+            connections = await self._opened()
+            at_turn()
+            return await connections.within(ask)
         except ValueError:
             raise
         except NotMadeError as exc:
@@ -165,11 +173,11 @@ class RecordsReader:
             self._log.error("records cannot be read", reason=" ".join(str(exc).split())[:500])
             raise RecordsUnavailable("The records cannot be read; the gateway's log says why.") from exc
 
-    async def _engine(self) -> "AsyncEngine":
+    async def _opened(self) -> "Connections":
         async with self._opening:
             if self._database is None:
                 self._database = await asyncio.to_thread(self._loaded)
-            return await self._database.engine()
+            return await self._database.opened()
 
     def _loaded(self) -> "Database":
         # The libraries take a while to load: not on the loop, where requests would wait for it.

@@ -25,8 +25,7 @@ from freeroute.stores.records.rows import Batch, Body, Row, row_of
 from freeroute.stores.records.spool import BOUND, Spool, SpoolFullError
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncEngine
-
+    from freeroute.stores.records.connections import Connections
     from freeroute.stores.records.database import Database
 
 PAUSE = 0.5
@@ -83,7 +82,7 @@ class Recorder:
         self._spool = spool
         self._make = database
         self._database: Database | None = None
-        self._engine: AsyncEngine | None = None
+        self._connections: Connections | None = None
         self._clock = clock
         self._keep = keep
         self._most = most
@@ -234,8 +233,8 @@ class Recorder:
                 return False
             self._database = await asyncio.to_thread(self._make)
         # As long as it takes: tables may have to be given another form.
-        if (engine := await self._database.engine()) is not self._engine:
-            await self._go_back(engine)
+        if (connections := await self._database.opened()) is not self._connections:
+            await self._go_back(connections)
             return await self._step()
         async with asyncio.timeout(PATIENCE):
             if ending or self._clock.now().mono >= self._settle_at:
@@ -245,14 +244,14 @@ class Recorder:
             await self._write(self._database, batch)
         return True
 
-    async def _go_back(self, engine: "AsyncEngine") -> None:
-        """Go on with *engine*, from where it is certain that the database has all: it may be another file."""
-        if self._engine is not None:
+    async def _go_back(self, connections: "Connections") -> None:
+        """Go on with *connections*, from where the database surely has all: it may be another file."""
+        if self._connections is not None:
             self._log.warning(
                 "the records' file, or the log beside it, was removed or replaced while it was open:"
                 " it was opened anew, and what it may lack is written again"
             )
-        self._engine = engine
+        self._connections = connections
         await asyncio.to_thread(self._spool.again)
 
     async def _write(self, database: "Database", batch: Batch) -> None:
@@ -300,7 +299,7 @@ class Recorder:
 
     async def _went_wrong(self, exc: Exception) -> None:
         reason = "it does not answer in time" if isinstance(exc, TimeoutError) else str(exc)
-        database, self._engine = self._database, None
+        database, self._connections = self._database, None
         await self._close()
         if database is not None and database.is_damage(exc):
             reason = self._moved_aside(database) or reason

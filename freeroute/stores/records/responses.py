@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from sqlalchemy import delete, insert, select, tuple_
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.engine import Connection
 
 from freeroute.engine.ports import KeptResponse
 from freeroute.stores.records.tables import responses
@@ -14,7 +14,7 @@ Key = tuple[str, str]
 _KEY = tuple_(responses.c.id, responses.c.holder)
 
 
-async def write(engine: AsyncEngine, kept: Sequence[KeptResponse]) -> None:
+def write(connection: Connection, kept: Sequence[KeptResponse]) -> None:
     """Store *kept*; one that is there already, since an earlier try did succeed, is stored anew."""
     rows = [
         {
@@ -27,15 +27,13 @@ async def write(engine: AsyncEngine, kept: Sequence[KeptResponse]) -> None:
         }
         for one in kept
     ]
-    async with engine.begin() as connection:
-        await connection.execute(delete(responses).where(responses.c.id.in_([one.id for one in kept])))
-        await connection.execute(insert(responses), rows)
+    connection.execute(delete(responses).where(responses.c.id.in_([one.id for one in kept])))
+    connection.execute(insert(responses), rows)
 
 
-async def find(engine: AsyncEngine, wanted: Collection[Key]) -> dict[Key, KeptResponse]:
+def find(connection: Connection, wanted: Collection[Key]) -> dict[Key, KeptResponse]:
     """Return those *wanted* that there are."""
-    async with engine.connect() as connection:
-        rows = await connection.execute(select(responses).where(_KEY.in_(wanted)))
+    rows = connection.execute(select(responses).where(_KEY.in_(wanted)))
     return {
         (row.id, row.holder): KeptResponse(
             row.id, row.holder, row.at, row.response.encode(), row.items.encode()
@@ -44,8 +42,7 @@ async def find(engine: AsyncEngine, wanted: Collection[Key]) -> dict[Key, KeptRe
     }
 
 
-async def forget(engine: AsyncEngine, wanted: Collection[Key]) -> dict[Key, bool]:
+def forget(connection: Connection, wanted: Collection[Key]) -> dict[Key, bool]:
     """Delete those *wanted*, and say which there were."""
     gone = delete(responses).where(_KEY.in_(wanted)).returning(responses.c.id, responses.c.holder)
-    async with engine.begin() as connection:
-        return {(row.id, row.holder): True for row in await connection.execute(gone)}
+    return {(row.id, row.holder): True for row in connection.execute(gone)}

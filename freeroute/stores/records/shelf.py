@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from freeroute.clock import Clock
@@ -13,7 +13,7 @@ from freeroute.stores.records.bodies import AT_ONCE, WAITING, Keeping
 from freeroute.stores.records.reader import NothingStored, RecordsReader
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncEngine
+    from sqlalchemy.engine import Connection
 
     from freeroute.stores.records.database import Database
     from freeroute.stores.records.responses import Key
@@ -148,10 +148,10 @@ class ResponseShelf:
                 batch.append(kept)
                 room -= kept.size
 
-            async def ask(engine: "AsyncEngine") -> None:
+            def ask(connection: "Connection") -> None:
                 from freeroute.stores.records import responses
 
-                await responses.write(engine, batch)
+                responses.write(connection, batch)
 
             await self._own.answered(ask)
             for kept in batch:
@@ -168,7 +168,7 @@ class _Together(Generic[T]):
     def __init__(
         self,
         records: RecordsReader,
-        ask: "Callable[[AsyncEngine, Collection[Key]], Awaitable[Mapping[Key, T]]]",
+        ask: "Callable[[Connection, Collection[Key]], Mapping[Key, T]]",
     ) -> None:
         self._records = records
         self._ask = ask
@@ -184,12 +184,11 @@ class _Together(Generic[T]):
         return (await asyncio.shield(self._answer)).get(key)
 
     async def _answered(self, wanted: "set[Key]") -> "Mapping[Key, T]":
-        async def ask(engine: "AsyncEngine") -> "Mapping[Key, T]":
-            self._close(wanted)
-            return await self._ask(engine, wanted)
+        def ask(connection: "Connection") -> "Mapping[Key, T]":
+            return self._ask(connection, wanted)
 
         try:
-            return await self._records.answered(ask)
+            return await self._records.answered(ask, at_turn=lambda: self._close(wanted))
         except NothingStored:
             return {}
         finally:
@@ -201,13 +200,13 @@ class _Together(Generic[T]):
             self._answer = None
 
 
-async def _find(engine: "AsyncEngine", wanted: "Collection[Key]") -> "Mapping[Key, KeptResponse]":
+def _find(connection: "Connection", wanted: "Collection[Key]") -> "Mapping[Key, KeptResponse]":
     from freeroute.stores.records import responses
 
-    return await responses.find(engine, wanted)
+    return responses.find(connection, wanted)
 
 
-async def _forget(engine: "AsyncEngine", wanted: "Collection[Key]") -> "Mapping[Key, bool]":
+def _forget(connection: "Connection", wanted: "Collection[Key]") -> "Mapping[Key, bool]":
     from freeroute.stores.records import responses
 
-    return await responses.forget(engine, wanted)
+    return responses.forget(connection, wanted)

@@ -1,5 +1,6 @@
 """What a batch of receipts adds to the usage of each hour and day."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from freeroute.stores.records.rows import Row
@@ -16,13 +17,13 @@ _Figures = Sequence[float]  # in the order of `SUMS` and `SECONDS`
 
 def sums(rows: Iterable[Row]) -> dict[int, list[Sum]]:
     """Return by span of `SPANS` what *rows* come to, for each start, client, provider and model."""
-    groups: dict[_Key, list[Row]] = {}
+    groups: defaultdict[tuple[float, str, str, str], list[Row]] = defaultdict(list)
     for row in rows:
-        key = int(row.at // HOUR) * HOUR, row.client, row.provider, row.model
-        if (group := groups.get(key)) is None:
-            group = groups[key] = []
-        group.append(row)
-    hours = {key: _total(group) for key, group in groups.items()}
+        groups[row.at // HOUR, row.client, row.provider, row.model].append(row)
+    hours: dict[_Key, _Figures] = {
+        (int(hour) * HOUR, client, provider, model): _total(group)
+        for (hour, client, provider, model), group in groups.items()
+    }
     # In the order of their keys: gateways that share a database lock the same rows in the same order.
     return {span: [(*key, *figures) for key, figures in sorted(_by(span, hours).items())] for span in SPANS}
 
@@ -49,8 +50,8 @@ def _total(group: list[Row]) -> _Figures:
 def _by(span: int, hours: dict[_Key, _Figures]) -> dict[_Key, _Figures]:
     """Return *hours* summed up by the longer *span*."""
     found: dict[_Key, _Figures] = {}
-    for (hour, *who), figures in hours.items():
-        key: _Key = (hour // span * span, *who)  # type: ignore[assignment]
+    for (hour, client, provider, model), figures in hours.items():
+        key = hour // span * span, client, provider, model
         there = found.get(key)
         found[key] = figures if there is None else [a + b for a, b in zip(there, figures, strict=True)]
     return found

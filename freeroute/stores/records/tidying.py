@@ -1,10 +1,10 @@
 """What is too old or too much goes: plain statements, one after another, for whoever has a connection."""
 
 import math
-from typing import Any
+import sqlite3
 
 from sqlalchemy import Table, delete, func, select, text
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection
 
 from freeroute.stores.records.bodies import Keeping
 from freeroute.stores.records.tables import bodies, daily, hourly, receipts, responses, writers
@@ -39,12 +39,10 @@ def tidy(
     return bool(texts or gone), is_more
 
 
-def shrink(engine: Engine) -> None:
+def shrink(driver: sqlite3.Connection) -> None:
     """Give the pages of a SQLite file that nothing is in any more back to the file system."""
-    with engine.connect() as connection:
-        driver: Any = connection.connection.driver_connection
-        # It goes on for each page that it frees, which only the execution of a script follows to the end.
-        driver.executescript("PRAGMA incremental_vacuum")
+    # It goes on for each page that it frees, which only the execution of a script follows to the end.
+    driver.executescript("PRAGMA incremental_vacuum")
 
 
 def _tidy_texts(connection: Connection, now: float, keeping: Keeping | None) -> int:

@@ -100,9 +100,9 @@ def test_only_so_many_wait_and_what_finds_no_room_is_counted(monkeypatch):
 
 async def in_table(database) -> list[Body]:
     columns = [column for column in bodies.columns if column.name != "id"]
-    async with (await database.engine()).connect() as connection:
-        found = await connection.execute(select(*columns).order_by(bodies.c.id))
-        return [Body(**one) for one in found.mappings()]
+    asked = select(*columns).order_by(bodies.c.id)
+    found = await database.within(lambda connection: connection.execute(asked).mappings().all())
+    return [Body(**one) for one in found]
 
 
 def test_the_fields_of_a_body_are_the_columns_of_the_table():
@@ -121,14 +121,17 @@ async def test_bodies_are_stored_with_their_batch_once_and_with_or_without_recei
 async def test_receipts_come_with_what_was_said_where_it_is_kept(database):
     rows = (row(), row(request_id="req_2"), row(at=EPOCH + 1))
     await database.write(Batch("run", 1, rows, (body(),)), EPOCH)
-    engine = await database.engine()
-    found = [line async for line in stored(engine, EPOCH - 1, EPOCH + 2, texts=True)]
+
+    def read(*, texts):
+        return lambda connection: list(stored(connection, EPOCH - 1, EPOCH + 2, texts=texts))
+
+    found = await database.within(read(texts=True))
     assert [(line["request_id"], line["question"], line["answer"], line["cut"]) for line in found] == [
         ("req_1", body().question, "Because.", False),
         ("req_2", None, None, None),
         ("req_1", None, None, None),
     ]
-    plain = [line async for line in stored(engine, EPOCH - 1, EPOCH + 2)]
+    plain = await database.within(read(texts=False))
     assert not {"question", "answer", "calls", "cut"} & plain[0].keys()
 
 
@@ -142,8 +145,7 @@ async def test_bodies_go_by_age_and_size_of_their_own_and_take_no_room_of_receip
     while await database.tidy(EPOCH, 30 * 86400.0, 2**20, small):
         pass
     assert {one.at for one in await in_table(database)} <= {EPOCH - 30}
-    async with (await database.engine()).connect() as connection:
-        assert len((await connection.execute(select(receipts))).all()) == 1
+    assert len(await database.within(lambda connection: connection.execute(select(receipts)).all())) == 1
 
 
 async def test_where_none_are_wanted_any_more_those_there_are_deleted(database):

@@ -1,10 +1,11 @@
 import asyncio
 import contextlib
 import sqlite3
+import threading
 
 import pytest
 from msgspec import structs
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from freeroute.stores.records.database import BatchRefusedError, Database
 from freeroute.stores.records.rows import Batch
@@ -18,16 +19,30 @@ DAY = 86400.0
 
 
 async def stored(database, table=receipts):
-    async with (await database.engine()).connect() as connection:
-        return [
-            dict(found)
-            for found in (await connection.execute(select(table).order_by(*table.primary_key))).mappings()
-        ]
+    asked = select(table).order_by(*table.primary_key)
+    return [
+        dict(one)
+        for one in await database.within(lambda connection: connection.execute(asked).mappings().all())
+    ]
 
 
-async def run(database, statement):
-    async with (await database.engine()).begin() as connection:
-        await connection.execute(text(statement))
+@contextlib.asynccontextmanager
+async def reading(database):
+    """Be in the middle of reading meanwhile."""
+    begun, over = threading.Event(), threading.Event()
+
+    def read(connection):
+        connection.execute(select(receipts.c.id)).all()
+        begun.set()
+        over.wait(20)
+
+    task = asyncio.create_task(database.within(read))
+    assert await asyncio.to_thread(begun.wait, 20)
+    try:
+        yield
+    finally:
+        over.set()
+        await task
 
 
 async def test_a_batch_is_stored_with_every_column(database):
@@ -145,8 +160,7 @@ async def test_the_tables_are_what_the_migrations_make(database):
 
         return compare_metadata(MigrationContext.configure(connection), metadata)
 
-    async with (await database.engine()).connect() as connection:
-        assert await connection.run_sync(difference) == []
+    assert await database.within(difference) == []
 
 
 # --- trouble ------------------------------------------------------------------------------------------------
@@ -157,7 +171,7 @@ async def test_a_file_that_was_removed_is_made_anew(tmp_path):
     await database.write(Batch("run", 1, (row(),)), EPOCH)
     for path in tmp_path.iterdir():
         path.unlink()
-    await database.engine()
+    await database.opened()
     assert await database.write(Batch("run", 2, (row(request_id="req_2"),)), EPOCH)
     assert [found["request_id"] for found in await stored(database)] == ["req_2"]
     await database.close()
@@ -167,8 +181,7 @@ async def test_a_writer_that_is_opened_anew_takes_no_lock_from_a_reader(tmp_path
     path = tmp_path / "records.db"
     writer, reader = Database(None, path), Database(None, path, migrates=False)
     await writer.write(Batch("run", 1, (row(),)), EPOCH)
-    async with (await reader.engine()).connect() as reading:
-        assert (await reading.execute(select(receipts.c.id))).scalars().all() == [1]
+    async with reading(reader):
         await writer.close()
         await writer.write(Batch("run", 2, (row(),)), EPOCH)
         assert asked(path, "SELECT count(*) FROM receipts") == "2"
@@ -193,10 +206,10 @@ async def test_what_is_only_in_a_log_that_somebody_reads_or_took_away_is_not_set
         await database.write(Batch("run", 2, (row(),)), EPOCH)
         assert not await database.settled()
     assert await database.settled()
-    before = await database.engine()
+    before = await database.opened()
     take_log(path)
     assert not await database.settled()
-    assert await database.engine() is not before
+    assert await database.opened() is not before
     await database.close()
 
 

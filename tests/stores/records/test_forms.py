@@ -11,7 +11,7 @@ from sqlalchemy import Boolean, MetaData, insert, select, text
 
 from freeroute.errors import ConfigError
 from freeroute.stores.records import schema
-from freeroute.stores.records.database import Database, engine_for, url_of
+from freeroute.stores.records.database import Database, connections_to
 from freeroute.stores.records.rows import Batch
 from freeroute.stores.records.tables import daily, hourly, metadata, receipts
 from freeroute.stores.sqlite_file import inodes
@@ -33,28 +33,33 @@ def left_by(revision: str, path: Path | str = ":memory:") -> sqlite3.Connection:
 
 async def leave_in_postgres(url: str, path: Path, revision: str) -> None:
     """Make tables of *revision* at *url*, and put the same into them."""
-    engine = engine_for(url_of(url, path))
+
+    def leave(connection):
+        schema.upgrade(connection, revision)
+        found = MetaData()
+        found.reflect(connection)
+        for table in found.sorted_tables:
+            if table.name == "alembic_version":
+                continue
+            flags = [column.name for column in table.columns if isinstance(column.type, Boolean)]
+            rows = [dict(one) for one in there.execute(f'SELECT * FROM "{table.name}"')]
+            typed = [one | {name: bool(one[name]) for name in flags} for one in rows]
+            connection.execute(insert(table), typed)
+        connection.execute(text("SELECT setval('receipts_id_seq', (SELECT max(id) FROM receipts))"))
+
+    connections = connections_to(url, path)
     with contextlib.closing(left_by(revision)) as there:
         there.row_factory = sqlite3.Row
-        async with engine.begin() as connection:
-            await connection.run_sync(schema.upgrade, revision)
-            found = MetaData()
-            await connection.run_sync(found.reflect)
-            for table in found.sorted_tables:
-                if table.name == "alembic_version":
-                    continue
-                flags = [column.name for column in table.columns if isinstance(column.type, Boolean)]
-                rows = [dict(one) for one in there.execute(f'SELECT * FROM "{table.name}"')]
-                typed = [one | {name: bool(one[name]) for name in flags} for one in rows]
-                await connection.execute(insert(table), typed)
-            await connection.execute(text("SELECT setval('receipts_id_seq', (SELECT max(id) FROM receipts))"))
-    await engine.dispose()
+        await connections.within(leave)
+    await connections.close()
 
 
 async def rows_of(database, table):
-    async with (await database.engine()).connect() as connection:
-        found = await connection.execute(select(table).order_by(*table.primary_key))
-        return [dict(one) for one in found.mappings()]
+    asked = select(table).order_by(*table.primary_key)
+    return [
+        dict(one)
+        for one in await database.within(lambda connection: connection.execute(asked).mappings().all())
+    ]
 
 
 def test_there_is_a_database_of_every_earlier_form():
@@ -101,19 +106,17 @@ async def test_earlier_tables_get_the_form_of_those_made_anew(older):
 
         return compare_metadata(MigrationContext.configure(connection), metadata)
 
-    async with (await database.engine()).connect() as connection:
-        assert await connection.run_sync(difference) == []
+    assert await database.within(difference) == []
 
 
 async def test_tables_made_at_once_are_those_that_the_migrations_make_one_after_the_other(tmp_path):
     made, migrated = tmp_path / "made.db", tmp_path / "migrated.db"
     anew = Database(None, made)
-    await anew.engine()
+    await anew.opened()
     await anew.close()
-    engine = engine_for(url_of(None, migrated))
-    async with engine.begin() as connection:
-        await connection.run_sync(schema.upgrade)
-    await engine.dispose()
+    connections = connections_to(None, migrated)
+    await connections.within(schema.upgrade)
+    await connections.close()
     assert described(made) == described(migrated)
 
 
@@ -127,21 +130,21 @@ def described(path):
 
 async def test_tables_that_another_gateway_made_meanwhile_are_taken_as_they_are(tmp_path):
     database = Database(None, tmp_path / "records.db")
-    async with (await database.engine()).begin() as connection:
-        assert await connection.run_sync(schema.make) == [schema.REVISIONS[-1]]
+    assert await database.within(schema.make) == [schema.REVISIONS[-1]]
     await database.close()
 
 
-async def test_no_migration_is_loaded_to_make_the_tables(tmp_path):
+async def test_neither_migrations_nor_what_postgres_needs_is_loaded_to_make_the_tables(tmp_path):
     code = (
         "import asyncio, pathlib, sys\n"
         "from freeroute.stores.records.database import Database\n"
         "async def make():\n"
         f"    database = Database(None, pathlib.Path({str(tmp_path / 'records.db')!r}))\n"
-        "    await database.engine()\n"
+        "    await database.opened()\n"
         "    await database.close()\n"
         "asyncio.run(make())\n"
-        "print([name for name in ('alembic', 'sqlalchemy.dialects.postgresql') if name in sys.modules])"
+        "unused = ('alembic', 'sqlalchemy.dialects.postgresql', 'sqlalchemy.orm', 'sqlalchemy.ext.asyncio')\n"
+        "print([name for name in unused if name in sys.modules])"
     )
     done = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
     assert (await done.communicate())[0] == b"[]\n"
@@ -152,7 +155,7 @@ async def test_who_only_reads_leaves_earlier_tables_as_they_are(tmp_path, revisi
     path = tmp_path / "records.db"
     left_by(revision, path).close()
     with pytest.raises(ConfigError, match=rf"has an older form \(schema {revision}, not "):
-        await Database(None, path, migrates=False).engine()
+        await Database(None, path, migrates=False).opened()
     assert schema.revision_of(path) == revision
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
 
@@ -162,7 +165,7 @@ async def test_a_file_is_copied_before_its_form_changes(tmp_path, revision):
     path = tmp_path / "records.db"
     left_by(revision, path).close()
     database = Database(None, path)
-    await database.engine()
+    await database.opened()
     await database.close()
     [copy] = tmp_path.glob("records.db.before-*")
     expected = f"records.db.before-{schema.REVISIONS[-1]}-was-{revision}"
@@ -178,19 +181,19 @@ async def test_a_copy_that_cannot_be_made_leaves_the_file_as_it_is(tmp_path):
     (tmp_path / f"records.db.before-{schema.REVISIONS[-1]}-was-{OLDER[-1]}").mkdir()
     database = Database(None, path)
     with pytest.raises(OSError, match="before-"):
-        await database.engine()
+        await database.opened()
     assert schema.revision_of(path) == OLDER[-1]
 
 
 async def test_what_a_newer_freeroute_wrote_is_refused_and_left_as_it_is(database, url, tmp_path):
     await database.write(Batch("run", 1, (row(),)), EPOCH)
-    async with (await database.engine()).begin() as connection:
-        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    newer = text("UPDATE alembic_version SET version_num = '9999'")
+    await database.within(lambda connection: connection.execute(newer))
     await database.close()
     for migrates in (True, False):
         there = Database(url, tmp_path / "records.db", migrates=migrates)
         with pytest.raises(ConfigError, match=r"by a newer freeroute \(schema '9999', this one knows"):
-            await there.engine()
+            await there.opened()
         with pytest.raises(ConfigError):
             await there.write(Batch("run", 2, (row(),)), EPOCH)
     if (tmp_path / "records.db").exists():
@@ -204,7 +207,7 @@ async def test_what_a_newer_freeroute_wrote_is_refused_and_left_as_it_is(databas
 async def test_two_gateways_that_start_at_once_on_earlier_tables_change_them_once(older, url, tmp_path):
     database, _ = older
     another = Database(url, tmp_path / "unused")
-    await asyncio.gather(database.engine(), another.engine())
+    await asyncio.gather(database.opened(), another.opened())
     assert len(await rows_of(another, receipts)) == OF_BEFORE
     await another.close()
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
+from freeroute.stores.records import queries
 from freeroute.stores.records.database import Database
-from freeroute.stores.records.queries import page, stored, usage
 from freeroute.stores.records.rows import Batch, Row
 from freeroute.stores.records.sums import NAMES, sums
 from freeroute.stores.records.tables import DAY, DIMENSIONS, HOUR, MINUTE, SECONDS, SUMS
@@ -18,37 +18,49 @@ from tests.support.receipts import row
 NOON = EPOCH // DAY * DAY + DAY / 2
 
 
+async def usage(records, *about, **how):
+    return await records.within(lambda connection: queries.usage(connection, *about, **how))
+
+
+async def page(records, *about, **how):
+    return await records.within(lambda connection: queries.page(connection, *about, **how))
+
+
+async def stored(records, *about, **how):
+    return await records.within(lambda connection: list(queries.stored(connection, *about, **how)))
+
+
 async def written(database, *rows):
     for number, one in enumerate(rows):
         await database.write(Batch("run", number, (one,)), NOON)
-    return await database.engine()
+    return database
 
 
 async def test_usage_is_told_apart_by_what_is_asked_for(database):
     rows = (row(), row(client="bob"), row(client="bob", provider="gemini", model="m"), row(status=502))
-    engine = await written(database, *rows)
-    by_client = await usage(engine, ["client"], NOON - DAY, NOON)
+    records = await written(database, *rows)
+    by_client = await usage(records, ["client"], NOON - DAY, NOON)
     assert [(line["client"], line["requests"], line["failed"]) for line in by_client.lines] == [
         ("alice", 2, 1),
         ("bob", 2, 0),
     ]
-    both = await usage(engine, ["provider", "client"], NOON - DAY, NOON)
+    both = await usage(records, ["provider", "client"], NOON - DAY, NOON)
     assert [(line["provider"], line["client"], line["requests"]) for line in both.lines] == [
         *(("groq", "alice", 2), ("gemini", "bob", 1), ("groq", "bob", 1)),
     ]
-    [everything] = (await usage(engine, [], NOON - DAY, NOON)).lines
+    [everything] = (await usage(records, [], NOON - DAY, NOON)).lines
     assert (everything["requests"], everything["prompt"], everything["total"]) == (4, 40, 2.0)
-    [bob] = (await usage(engine, [], NOON - DAY, NOON, client="bob")).lines
+    [bob] = (await usage(records, [], NOON - DAY, NOON, client="bob")).lines
     assert bob["requests"] == 2
-    assert (await usage(engine, [], NOON - DAY, NOON, client="nobody")).lines == []
+    assert (await usage(records, [], NOON - DAY, NOON, client="nobody")).lines == []
 
 
 async def test_whole_hours_count_for_short_times_and_whole_days_for_long_ones(database):
     rows = [row(at=NOON - back) for back in (60, 2 * HOUR - 60, 2 * HOUR + 60, 100 * DAY)]
-    engine = await written(database, *rows)
-    short = await usage(engine, [], NOON - 2 * HOUR + 30, NOON)
+    records = await written(database, *rows)
+    short = await usage(records, [], NOON - 2 * HOUR + 30, NOON)
     assert ((short.since, short.until), short.lines[0]["requests"]) == ((NOON - 2 * HOUR, NOON + HOUR), 2)
-    long = await usage(engine, [], NOON - 99.6 * DAY, NOON)
+    long = await usage(records, [], NOON - 99.6 * DAY, NOON)
     assert ((long.since, long.until), long.lines[0]["requests"]) == (
         (NOON - 100.5 * DAY, NOON + DAY / 2),
         4,
@@ -56,26 +68,26 @@ async def test_whole_hours_count_for_short_times_and_whole_days_for_long_ones(da
 
 
 async def test_a_step_gives_a_line_for_each_span_in_which_something_was_asked(database):
-    engine = await written(database, *(row(at=NOON - back * HOUR) for back in (1, 1, 3, 30)))
-    by_hour = await usage(engine, ["client"], NOON - 2 * DAY, NOON, step=HOUR)
+    records = await written(database, *(row(at=NOON - back * HOUR) for back in (1, 1, 3, 30)))
+    by_hour = await usage(records, ["client"], NOON - 2 * DAY, NOON, step=HOUR)
     assert [(line["start"], line["requests"]) for line in by_hour.lines] == [
         (NOON - 30 * HOUR, 1),
         (NOON - 3 * HOUR, 1),
         (NOON - HOUR, 2),
     ]
-    by_day = await usage(engine, [], NOON - 2 * DAY, NOON, step=DAY)
+    by_day = await usage(records, [], NOON - 2 * DAY, NOON, step=DAY)
     assert [line["requests"] for line in by_day.lines] == [1, 3]
 
 
 async def test_a_minute_is_read_from_the_receipts_and_begins_with_the_clocks(database):
-    engine = await written(database, *(row(at=NOON - back) for back in (0.5, 59.9, 60.0, 61.0, 3601.0)))
-    found = await usage(engine, ["client"], NOON - 90, NOON, step=MINUTE)
+    records = await written(database, *(row(at=NOON - back) for back in (0.5, 59.9, 60.0, 61.0, 3601.0)))
+    found = await usage(records, ["client"], NOON - 90, NOON, step=MINUTE)
     assert [(line["start"], line["client"], line["requests"]) for line in found.lines] == [
         (NOON - 120, "alice", 1),
         (NOON - 60, "alice", 3),
     ]
     assert (found.since, found.until) == (NOON - 120, NOON + 60)
-    assert (await usage(engine, [], NOON - 90, NOON, step=MINUTE, client="nobody")).lines == []
+    assert (await usage(records, [], NOON - 90, NOON, step=MINUTE, client="nobody")).lines == []
 
 
 @pytest.mark.parametrize(
@@ -90,24 +102,24 @@ async def test_a_minute_is_read_from_the_receipts_and_begins_with_the_clocks(dat
 async def test_what_cannot_be_asked_is_said(tmp_path, by, since, step, error):
     database = Database(None, tmp_path / "records.db")
     with pytest.raises(ValueError, match=error):
-        await usage(await database.engine(), by, NOON - since, NOON, step=step)
+        await usage(database, by, NOON - since, NOON, step=step)
     await database.close()
 
 
 async def test_receipts_come_out_as_they_went_in_oldest_first(database):
     rows = [row(at=NOON - number, request_id=str(number)) for number in range(4)]
     rows.append(row(at=NOON - 1.5, client="bob", first_event=None))
-    engine = await written(database, *rows)
+    records = await written(database, *rows)
     expected = sorted((structs.asdict(one) for one in rows if one.at > NOON - 3), key=lambda one: one["at"])
-    assert [line async for line in stored(engine, NOON - 2.5, NOON + 1)] == expected
-    assert [line["at"] async for line in stored(engine, 0.0, NOON, "bob")] == [NOON - 1.5]
+    assert await stored(records, NOON - 2.5, NOON + 1) == expected
+    assert [line["at"] for line in await stored(records, 0.0, NOON, "bob")] == [NOON - 1.5]
 
 
-async def pages(engine, most=2, **wanted) -> list[list[object]]:
+async def pages(records, most=2, **wanted) -> list[list[object]]:
     """Return by pages the ids of all requests, walked by the marks."""
     found, after = [], None
     while True:
-        got = await page(engine, 0.0, NOON + DAY, most=most, after=after, **wanted)
+        got = await page(records, 0.0, NOON + DAY, most=most, after=after, **wanted)
         found.append([line["request_id"] for line in got.lines])
         if got.after is None:
             return found
@@ -116,10 +128,10 @@ async def pages(engine, most=2, **wanted) -> list[list[object]]:
 
 async def test_receipts_are_paged_in_both_directions_also_where_many_came_at_one_instant(database):
     rows = [row(at=NOON - back, request_id=str(n)) for n, back in enumerate((3.3, 2.2, 2.2, 2.2, 0.1))]
-    engine = await written(database, *rows)
-    assert await pages(engine) == [["4", "3"], ["2", "1"], ["0"]]
-    assert await pages(engine, newest=False) == [["0", "1"], ["2", "3"], ["4"]]
-    assert await pages(engine, most=5) == [["4", "3", "2", "1", "0"]]
+    records = await written(database, *rows)
+    assert await pages(records) == [["4", "3"], ["2", "1"], ["0"]]
+    assert await pages(records, newest=False) == [["0", "1"], ["2", "3"], ["4"]]
+    assert await pages(records, most=5) == [["4", "3", "2", "1", "0"]]
 
 
 async def test_receipts_are_found_by_who_asked_and_how_it_ended(database):
@@ -129,13 +141,13 @@ async def test_receipts_are_found_by_who_asked_and_how_it_ended(database):
         row(request_id="bad", status=502, code="upstream_failed", client="bob"),
         row(request_id="gone", status=499, code="", caller_left=True),
     ]
-    engine = await written(database, *rows)
-    assert await pages(engine, outcome="served") == [["ok"]]
-    assert await pages(engine, outcome="left") == [["gone"]]
-    assert {name for names in await pages(engine, outcome="failed") for name in names} == {"bad", "late"}
-    assert await pages(engine, client="bob", outcome="failed") == [["bad"]]
-    assert await pages(engine, client="carol") == [[]]
-    assert await pages(engine, request_id="gone") == [["gone"]]
+    records = await written(database, *rows)
+    assert await pages(records, outcome="served") == [["ok"]]
+    assert await pages(records, outcome="left") == [["gone"]]
+    assert {name for names in await pages(records, outcome="failed") for name in names} == {"bad", "late"}
+    assert await pages(records, client="bob", outcome="failed") == [["bad"]]
+    assert await pages(records, client="carol") == [[]]
+    assert await pages(records, request_id="gone") == [["gone"]]
 
 
 @pytest.mark.parametrize(
@@ -144,15 +156,15 @@ async def test_receipts_are_found_by_who_asked_and_how_it_ended(database):
 async def test_a_mark_that_no_page_gave_is_refused(tmp_path, mark):
     database = Database(None, tmp_path / "records.db")
     with pytest.raises(ValueError, match="not the mark of a page"):
-        await page(await database.engine(), 0.0, NOON, most=1, after=mark)
+        await page(database, 0.0, NOON, most=1, after=mark)
     await database.close()
 
 
 async def test_more_lines_of_usage_than_wanted_are_refused(database):
-    engine = await written(database, row(), row(client="bob"))
-    assert len((await usage(engine, ["client"], NOON - DAY, NOON, most=2)).lines) == 2
+    records = await written(database, row(), row(client="bob"))
+    assert len((await usage(records, ["client"], NOON - DAY, NOON, most=2)).lines) == 2
     with pytest.raises(ValueError, match="more than 1 lines"):
-        await usage(engine, ["client"], NOON - DAY, NOON, most=1)
+        await usage(records, ["client"], NOON - DAY, NOON, most=1)
 
 
 names = st.sampled_from(["", "a", "b"])
@@ -218,9 +230,8 @@ async def test_stored_sums_equal_stored_receipts_whatever_the_batches(tmp_path_f
     database = Database(None, tmp_path_factory.mktemp("records") / "records.db")
     for number, rows in enumerate(batches):
         await database.write(Batch("run", number, tuple(rows)), NOON)
-    engine = await database.engine()
     for span, back in ((MINUTE, DAY), (HOUR, 300 * DAY), (DAY, 300 * DAY)):
-        found = await usage(engine, DIMENSIONS, NOON - back, NOON, step=span)
+        found = await usage(database, DIMENSIONS, NOON - back, NOON, step=span)
         read = {
             tuple(line.pop(name) for name in ("start", *DIMENSIONS)): pytest.approx(line)
             for line in found.lines

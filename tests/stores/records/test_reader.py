@@ -163,7 +163,7 @@ class Hanging:
         self.asked = 0
         self.over = asyncio.Event()
 
-    async def engine(self) -> None:
+    async def opened(self) -> None:
         self.asked += 1
         while not self.over.is_set():
             with contextlib.suppress(asyncio.CancelledError):

@@ -55,9 +55,8 @@ class Bench:
 
     async def stored(self):
         database = Database(self.url, self.path)
-        async with (await database.engine()).connect() as connection:
-            found = await connection.execute(select(receipts.c.request_id).order_by(receipts.c.id))
-            ids = list(found.scalars())
+        asked = select(receipts.c.request_id).order_by(receipts.c.id)
+        ids = await database.within(lambda connection: list(connection.execute(asked).scalars()))
         await database.close()
         return ids
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from freeroute.domain.clients import Client
 from freeroute.engine.ports import KeptResponse
 from freeroute.errors import ConfigError, RecordsUnavailable
 from freeroute.stores.records.bodies import WAITING, Keeping
+from freeroute.stores.records.connections import Connections
 from freeroute.stores.records.database import Database
 from freeroute.stores.records.shelf import LAST, LONGEST, TOGETHER, ResponseShelf
 from freeroute.stores.records.tables import responses
@@ -31,9 +31,9 @@ class Slow(Database):
 
     there: asyncio.Event
 
-    async def engine(self) -> AsyncEngine:
+    async def opened(self) -> Connections:
         await self.there.wait()
-        return await super().engine()
+        return await super().opened()
 
 
 class Shelves:
@@ -60,14 +60,14 @@ class Shelves:
         return ResponseShelf(self._opened, ManualClock(), keeping, retry=0.01)
 
     async def ids(self) -> list[str]:
-        async with (await self.database.engine()).connect() as connection:
-            return [row.id for row in await connection.execute(select(responses).order_by(responses.c.at))]
+        asked = select(responses.c.id).order_by(responses.c.at)
+        return await self.database.within(lambda connection: list(connection.execute(asked).scalars()))
 
 
 @pytest.fixture
 async def shelves(url, tmp_path) -> AsyncIterator[Shelves]:
     shelves = Shelves(url, tmp_path / "records.db")
-    await shelves.database.engine()
+    await shelves.database.opened()
     yield shelves
     await alone()
     await shelves.database.close()

@@ -9,11 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
-from sqlalchemy import select
 
 from freeroute.stores.records.database import Database
 from freeroute.stores.records.recorder import QUEUE, SETTLE
-from freeroute.stores.records.tables import receipts
+from tests.stores.records.test_database import reading
 from tests.stores.records.test_recorder import Bench, ids, numbered
 from tests.support.disks import full, read_only
 from tests.support.elsewhere import asked, take_log
@@ -139,8 +138,7 @@ async def test_a_log_that_is_taken_away_is_noticed_while_nothing_comes(bench, lo
 
 async def test_a_lock_that_ends_leaves_the_file_locked_by_us(bench):
     reader = Database(None, bench.path, migrates=False)
-    async with (await reader.engine()).connect() as reading:
-        await reading.execute(select(receipts.c.id))
+    async with reading(reader):
         with locked(bench.path, "IMMEDIATE"):
             bench.recorder.saw(*numbered(1, first=1))
             await bench.until(lambda: bench.state.failing)
