@@ -232,8 +232,7 @@ class Gateway:
         return Continuation(self.loop, call, need, course, lambda won: self._part(won, course))
 
     def _part(self, won: Won, course: Course) -> Part:
-        jitter = self._rng.random()
-        return Part(won, course, standing=self.standing, counters=self.counters, jitter=jitter)
+        return Part(won, course, self.standing, self.counters, self._rng.random)
 
     def _serving(
         self, won: Won, course: Course, lease: Lease | None, continuation: Continuation | None
