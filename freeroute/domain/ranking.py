@@ -8,11 +8,13 @@ import heapq
 import math
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from operator import attrgetter, itemgetter
 
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Candidate, Pool, Unit
 from freeroute.domain.needs import Need
+from freeroute.domain.receipt import Grounds
 from freeroute.domain.scores import FULL, SCORES, Facts, Lead, Leads, facts_of, rank
 from freeroute.domain.standing import Standing
 
@@ -129,6 +131,12 @@ class Ranking:
     def __len__(self) -> int:
         """Return how many candidates there are."""
         return len(self._fit)
+
+    @cached_property
+    def grounds(self) -> Grounds:
+        """Return what whoever serves such a call is chosen by."""
+        targets = self._need.targets
+        return Grounds(targets[0].strategy, len(self._fit), sum(len(target.candidates) for target in targets))
 
     def __iter__(self) -> Iterator[tuple[int, Candidate]]:
         """Return them in the order of the catalogue, each with the place of its target."""

@@ -11,6 +11,7 @@ from freeroute.domain.estimates import GENEROUS
 from freeroute.domain.fitness import asked_features, barred, unable
 from freeroute.domain.needs import Fit, Need
 from freeroute.domain.ranking import Ranking
+from freeroute.domain.receipt import Grounds
 from freeroute.domain.scores import EXPLORE, Leads, compared, rank
 from freeroute.domain.standing import Standing
 from freeroute.domain.usage import Demand
@@ -62,6 +63,12 @@ class Able:
     def __bool__(self) -> bool:
         """Say whether there is any."""
         return self._is_any
+
+    @property
+    def grounds(self) -> Grounds:
+        """Return what whoever serves the call is chosen by."""
+        grounds, had = self._ranking.grounds, self._need.preferred
+        return grounds if had is None else structs.replace(grounds, had=had)
 
     @property
     def alike(self) -> int:

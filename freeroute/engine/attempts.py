@@ -14,7 +14,7 @@ from freeroute.domain.needs import Need, Tried
 from freeroute.domain.outcome import IN_MESSAGES, INTERNAL, Blame, Kind, Next, Outcome, blamed, judge
 from freeroute.domain.rankings import Able, Rankings
 from freeroute.domain.rates import unheard_of
-from freeroute.domain.receipt import AttemptNote, Grounds
+from freeroute.domain.receipt import AttemptNote
 from freeroute.domain.standing import Standing
 from freeroute.domain.traces import new_span
 from freeroute.domain.usage import Usage
@@ -110,7 +110,7 @@ class AttemptLoop:
     async def run(self, call: ChatCall, need: Need, fit: Able, course: Course, now: Now) -> Won:
         """Return the first attempt, from *now* on, that is served; raises the error the caller should see."""
         alike = fit.alike
-        course.grounds = course.grounds or _grounds(need, alike)
+        course.grounds = course.grounds or fit.grounds
         again: Leased | None = None
         while True:
             if course.counted >= self.routing.max_attempts or now.mono > course.last_start:
@@ -345,13 +345,6 @@ class AttemptLoop:
             raise misfitted(outcome, course)
         course.misfit = outcome
         course.tried.models |= {candidate.name}
-
-
-def _grounds(need: Need, able: int) -> Grounds:
-    named = 0
-    for target in need.targets:
-        named += len(target.candidates)
-    return Grounds(need.targets[0].strategy, able, named, need.preferred)
 
 
 def _uses_up(outcome: Outcome) -> bool:

@@ -57,7 +57,8 @@ class Continuation:
         """Return who goes on where *dead* ended, if anybody does; *used* is what the calls so far took."""
         if not self._may(dead):
             return None
-        await dead.end(self._loop.clock.now(), left=None)
+        if (settling := dead.end(self._loop.clock.now(), left=None)) is not None:
+            await settling
         self._loop.room.stir()
         text = self._told.text
         try:

@@ -39,18 +39,18 @@ class Course(Struct):
     known: bool = False
     unknown: tuple[str, ...] = ()
     tried: Tried = field(default_factory=Tried)
-    notes: list[AttemptNote] = field(default_factory=list)
+    notes: list[AttemptNote] = []
     counted: int = 0
     repeated: frozenset[str] = frozenset()
     dropped: frozenset[str] = frozenset()
-    without: dict[str, set[str]] = field(default_factory=dict)
+    without: dict[str, set[str]] = {}
     rejected: Outcome | None = None
     too_long: Outcome | None = None
     refused: Outcome | None = None
     misfit: Outcome | None = None
     upstream: float = 0.0
     queued: float = 0.0
-    waits: list[Wait] = field(default_factory=list)
+    waits: list[Wait] = []
     until: float = -math.inf
     last_start: float = math.inf
     conversation: int | None = None

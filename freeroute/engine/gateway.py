@@ -102,8 +102,7 @@ class Gateway:
 
     async def chat(self, call: ChatCall, context: CallContext) -> Serving:
         """Return the answer to *call*, its first event already there; raises the ApiError to answer with."""
-        course = self._course(context, call.model, stream=call.stream)
-        course.task = call.task
+        course = self._course(context, call.model, call.stream, call.task)
         if call.dropped:
             course.dropped = frozenset(call.dropped)
         if self.loop.routing.affinity > 0:
@@ -138,7 +137,7 @@ class Gateway:
 
     def refuse(self, context: CallContext, asked: str, error: ApiError, *, stream: bool = False) -> None:
         """Record a request that was refused before it could be a call."""
-        self._failed(error, self._course(context, asked, stream=stream))
+        self._failed(error, self._course(context, asked, stream, Task.CHAT))
 
     def turn_away(self, context: CallContext, error: ApiError) -> None:
         """Record a request that was turned away at the door; of a flood only some, which say of how many."""
@@ -150,9 +149,10 @@ class Gateway:
 
     # --- the parts of a call -----------------------------------------------------------------------
 
-    def _course(self, context: CallContext, asked: str, *, stream: bool) -> Course:
-        context.trace = context.trace or begun(self._rng, self.traced)
-        return Course(context, asked, stream)
+    def _course(self, context: CallContext, asked: str, stream: bool, task: Task) -> Course:
+        if context.trace is None and self.traced is not None:
+            context.trace = begun(self._rng, self.traced)
+        return Course(context, asked, stream, task)
 
     def _need(self, call: ChatCall, context: CallContext, course: Course, now: Now) -> Need:
         targets = targets_of(self.names, call, course, self.offers)
@@ -195,8 +195,12 @@ class Gateway:
             if context.client is not None and context.client.max_wait is not None:
                 wanted = context.client.max_wait
                 most = min(wanted, most)
-            wanted = wanted if context.max_wait is None else context.max_wait
-            course.until = arrived + min(wanted, most, routing.deadline)
+            if context.max_wait is not None:
+                wanted = context.max_wait
+            for bound in (most, routing.deadline):  # without `min`: this is on the way of every call
+                if wanted > bound:
+                    wanted = bound
+            course.until = arrived + wanted
 
     def _wants_no_train(self, client: Client | None) -> bool:
         return self.no_train or (client is not None and client.no_train)
@@ -228,8 +232,7 @@ class Gateway:
         return Continuation(self.loop, call, need, course, lambda won: self._part(won, course))
 
     def _part(self, won: Won, course: Course) -> Part:
-        jitter = self._rng.random()
-        return Part(won, course, standing=self.standing, counters=self.counters, jitter=jitter)
+        return Part(won, course, self.standing, self.counters, self._rng.random)
 
     def _serving(
         self, won: Won, course: Course, lease: Lease | None, continuation: Continuation | None

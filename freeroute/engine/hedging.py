@@ -124,8 +124,9 @@ class Hedging:
         won = racer.task.result()
         if not isinstance(won, Won):
             return
-        part = Part(won, course, standing=self._standing, counters=self._counters, jitter=0.0)
-        await part.end(self._clock.now(), left=LEFT)
+        part = Part(won, course, self._standing, self._counters, lambda: 0.0)
+        if (settling := part.end(self._clock.now(), left=LEFT)) is not None:
+            await settling
         if outrun:
             course.became(won.note, _OUTRUN)
 

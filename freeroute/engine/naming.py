@@ -40,7 +40,8 @@ def targets_of(names: Names, call: ChatCall, course: Course, offers: Offers) -> 
     if call.models:
         targets = _several(names, call, course, able)
     else:
-        course.unknown = () if course.known else (call.model,)
+        if not course.known:
+            course.unknown = (call.model,)
         targets = (_allowed(found, call.model, client, able),)
     if able and call.task is Task.EMBEDDINGS and (len(targets) > 1 or targets[0].meta):
         raise InvalidRequest(

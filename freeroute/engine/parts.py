@@ -1,6 +1,6 @@
 """What one attempt has a part in an answer: its stream until that ends, and the bookkeeping at its end."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from freeroute.clock import Now
 from freeroute.domain import effects
@@ -29,21 +29,15 @@ class Part:
     """
 
     def __init__(
-        self,
-        won: Won,
-        course: Course,
-        *,
-        standing: Standing,
-        counters: Counters,
-        jitter: float,
+        self, won: Won, course: Course, standing: Standing, counters: Counters, dice: Callable[[], float]
     ) -> None:
-        """Take over *won*."""
+        """Take over *won*; *dice* give random numbers in [0, 1)."""
         self.won = won
         self.spoke = False
         self._course = course
         self._standing = standing
         self._counters = counters
-        self._jitter = jitter
+        self._dice = dice
         self._failed: Outcome | None = None
         self._over = won.sent.stream is None
         self._ended = False
@@ -97,12 +91,13 @@ class Part:
         """Take it for over, with *outcome*, whatever its provider would still say."""
         self._failed, self._over = outcome, True
 
-    async def end(self, now: Now, *, left: Outcome | None) -> None:
-        """Settle what the call used and judge its candidate, once, at *now*; *left* is how the caller did,
-        if so.
+    def end(self, now: Now, *, left: Outcome | None) -> Awaitable[None] | None:
+        """Judge its candidate, once, at *now*, and return what settles what the call used.
+
+        *left* is how the caller did, if so.
         """
         if self._ended:
-            return
+            return None
         self._ended = True
         left = left or (None if self._over else LEFT)
         won, course = self.won, self._course
@@ -115,14 +110,14 @@ class Part:
         usage, outcome = self.usage, self.outcome
         if outcome.kind is not _SERVED:
             course.became(won.note, outcome)
-            effects.apply(outcome, candidate, self._standing, trial, now, jitter=self._jitter)
+            effects.apply(outcome, candidate, self._standing, trial, now, jitter=self._dice())
         elif left is not None:
             course.became(won.note, left)
             self._standing.give_back(candidate, trial)
         else:
             self._standing.succeeded(candidate, trial, now)
             self._measure(usage, now)
-        await self._counters.settle(won.leased.lease, self._actual(usage), now)
+        return self._counters.settle(won.leased.lease, self._actual(usage), now)
 
     def _measure(self, usage: Usage | None, now: Now) -> None:
         leased, stream = self.won.leased, self.won.sent.stream

@@ -143,7 +143,8 @@ class Serving:
             left = STALLED if stalled else LEFT
         now = self._clock.now()
         for part in self._parts:
-            await part.end(now, left=left)
+            if (settling := part.end(now, left=left)) is not None:
+                await settling
         await self._done(self, left, now)
 
 

@@ -61,7 +61,6 @@ class Exchanges:
         sent: Sent | None = None
         status: int | None = None
         head_at: Now | None = None
-        read_at: Now | None = None
         facts: tuple[RateFact, ...] = ()
         try:
             exchange = await self._transport.open(
@@ -74,7 +73,7 @@ class Exchanges:
                 told_as = content_type(head)
                 came = _page(exchange) if "html" in told_as else read(exchange, told_as)
                 if isinstance(came, Sent):
-                    sent, read_at = came, head_at
+                    sent, came.read_at = came, head_at
                 else:
                     sent = await came
             else:
@@ -91,7 +90,9 @@ class Exchanges:
             if sent.stream is not None:
                 exchange.answer_by = math.inf  # it has begun: what bounds it now is silence, and the total
             sent.sent_at = began.later(exchange.sent_in) if exchange.sent_in else began
-        sent.head_at, sent.read_at, sent.facts = head_at, read_at, facts
+        sent.head_at = head_at
+        if facts:
+            sent.facts = facts
         if task is not _CHAT:
             sent.outcome = _of_path(sent.outcome)
         return sent

@@ -216,13 +216,14 @@ def _changes(text: bytes, quirks: Quirks, without: frozenset[str]) -> list[tuple
     This is a cheap look before anything is decoded.
     """
     changes: list[tuple[Change, str]] = []
-    if not quirks.developer_role and b'"developer"' in text:
+    has = text.find  # where `in` raises and catches an error before it looks
+    if not quirks.developer_role and has(b'"developer"') >= 0:
         changes.append((_developer_to_system, ""))
-    if not quirks.message_name and b'"name"' in text:
+    if not quirks.message_name and has(b'"name"') >= 0:
         changes.append((_without_name, f"{IN_MESSAGES}name"))
-    if not quirks.tool_content_null and b'"tool_calls"' in text:
+    if not quirks.tool_content_null and has(b'"tool_calls"') >= 0:
         changes.append((_empty_for_null, ""))
-    if quirks.flatten_content and b'"type"' in text:
+    if quirks.flatten_content and has(b'"type"') >= 0:
         changes.append((_flattened, ""))
     for name in sorted(without) if without else ():
         member = name.removeprefix(IN_MESSAGES)

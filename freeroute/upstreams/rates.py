@@ -22,6 +22,7 @@ _NUMBER = re.compile(rb"[0-9]{1,12}(?:\.[0-9]{1,9})?")
 _NAME = re.compile(
     r"x-ratelimit-(limit|remaining|reset)(?:-(requests|req|tokens))?(?:-(minute|hour|day|week|month))?"
 )
+_SHORTEST_NAME = len("x-ratelimit-limit")  # most of a head is shorter
 _TRIAL = re.compile(r"x-trial-endpoint-call-(limit|remaining)")
 _TRIAL_FAMILY = ("requests", "minute")
 _NAMES_KEPT = 1024  # Own design: each provider has one or two dozen
@@ -89,9 +90,8 @@ def _number(told: bytes | None) -> float | None:
 def _families(pairs: Sequence[tuple[bytes, bytes]]) -> dict[Family, dict[str, bytes]]:
     """Return the values of each family of rate headers; what is said in two ways is no number."""
     families: dict[Family, dict[str, bytes]] = {}
-    for raw, value in pairs[:HEADERS]:
-        named = _NAMES[raw]
-        if named is None:
+    for raw, value in pairs if len(pairs) <= HEADERS else pairs[:HEADERS]:
+        if len(raw) < _SHORTEST_NAME or (named := _NAMES[raw]) is None:
             continue
         family, fact = named
         told = value.strip()[:64]

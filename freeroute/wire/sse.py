@@ -2,7 +2,7 @@
 
 DONE = b"[DONE]"
 
-_LF = 10
+_CR, _LF = 13, 10
 _BOM = b"\xef\xbb\xbf"
 _LIMIT = 4 * 1024 * 1024
 # Bytes of bare JSON over several lines. Own design: an error that says more is not worth reading.
@@ -48,10 +48,10 @@ class SseParser:
             data = data.removeprefix(b"\n")
         if not data:
             return []
-        if b"\r" in data:
+        if _CR in data:
             self._after_cr = data.endswith(b"\r")
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        if b"\n" not in data:
+        if _LF not in data:
             self._keep(data)
             return []
         return self._read(data)
