@@ -189,12 +189,17 @@ class Caller:
         """Say whether it has read enough, as an outlet does."""
         return True
 
+    def begin(self, status: int, lines: bytes) -> bool:
+        """Read the head of a stream, as it comes out of an outlet."""
+        self._status = status
+        return True
+
     def write(self, piece: bytes) -> bool:
         """Read a piece of a stream, as it comes out of an outlet."""
         self._told += len(piece)
         return True
 
-    def answer(self, status: int, headers: Sequence[tuple[bytes, bytes]], lines: bytes, body: bytes) -> bool:
+    def answer(self, status: int, lines: bytes, body: bytes) -> bool:
         """Read a whole answer, as it comes out of an outlet."""
         self._status, self._told = status, len(body)
         return True

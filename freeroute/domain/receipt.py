@@ -1,7 +1,5 @@
 """The record of a finished request: the only thing metrics, logs, ledger and dashboard read."""
 
-from collections.abc import Mapping
-
 from msgspec import Struct
 
 from freeroute.clock import Now
@@ -70,8 +68,8 @@ class Receipt(Struct, frozen=True):
     *code* is that of the error its caller got, the kind in which its stream broke off, or how its caller
     left. *skipped* counts the events of its stream that could not be read, *continued* how often another
     candidate went on with it. Of a request that was turned away at the door, *unrecorded* is how many were
-    before it that have no receipt. *created* is when its client was added, if it was. *headers* are those of
-    its answer that tell how it came to be; *grounds* None says that it came to no choice.
+    before it that have no receipt. *created* is when its client was added, if it was. *headers* are the
+    lines of those of its answer that tell how it came to be; *grounds* None says that it came to no choice.
     """
 
     request_id: str
@@ -101,7 +99,7 @@ class Receipt(Struct, frozen=True):
     waits: tuple[Wait, ...] = ()
     unrecorded: int = 0
     created: float | None = None
-    headers: Mapping[str, str] = {}
+    headers: bytes = b""
     grounds: Grounds | None = None
     task: Task = Task.CHAT
 

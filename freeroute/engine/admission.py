@@ -62,10 +62,10 @@ class Admission:
         if lease is not None:
             await self.settle(lease, taken or Usage(), self._clock.now())
 
-    def told(self, client: Client | None, now: Now) -> dict[str, str]:
-        """Return OpenAI's rate headers for *client* at *now*; none if it has no limits."""
+    def told(self, client: Client | None, now: Now) -> bytes:
+        """Return the lines of OpenAI's rate headers for *client* at *now*; none if it has no limits."""
         if client is None or not client.limits:
-            return {}
+            return b""
         return headers.client_limits(self._counters.readings(client.pools, now))
 
     async def _pause(self, seconds: float) -> None:

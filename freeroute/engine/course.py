@@ -28,8 +28,8 @@ class Course(Struct):
     may wait *until*, and start attempts until *last_start* (both mono). *conversation* is what it goes by in
     ``Affinity``, None while nothing is remembered. *hedged* says that two attempts ran side by side once,
     *pressed* that somebody else can be asked if the attempt under way takes too long. *transcript* takes down
-    what it says, if that is kept. *grounds* are what its first candidate was chosen by, *headers* what its
-    caller is told of all this.
+    what it says, if that is kept. *grounds* are what its first candidate was chosen by, *headers* the lines
+    of the headers that tell its caller of all this.
     """
 
     context: CallContext
@@ -58,7 +58,7 @@ class Course(Struct):
     pressed: bool = False
     transcript: Transcript | None = None
     grounds: Grounds | None = None
-    headers: dict[str, str] = {}
+    headers: bytes = b""
 
     def overhead(self, now: Now) -> float:
         """Return the seconds up to *now* that the gateway itself took."""

@@ -37,6 +37,7 @@ from freeroute.engine.tally import Tally
 from freeroute.engine.view import TYPICAL, Maintenance, Recording, View, Waiting
 from freeroute.errors import ApiError, InvalidRequest
 from freeroute.wire.chat import CallContext, ChatCall
+from freeroute.wire.head import Head
 from freeroute.wire.splicing import spliceable
 
 STRATEGIES = ("balanced", "round_robin", "random")
@@ -219,7 +220,7 @@ class Gateway:
         """Let *error* say how its client stands and what became of *course*, and return the ending it is."""
         overhead = course.overhead(now)
         course.headers = told = headers.told(course, None, overhead)
-        for name, value in (told | self.admission.told(course.context.client, now)).items():
+        for name, value in Head(told + self.admission.told(course.context.client, now)).items():
             error.headers.setdefault(name, value)
         return Ending(status=error.status, code=error.code, overhead=overhead)
 
@@ -242,7 +243,7 @@ class Gateway:
             self.affinity.remember(course.conversation, won.leased.candidate.id, now)
         overhead = course.overhead(now)
         course.headers = headers.told(course, won.leased.candidate, overhead)
-        told = course.headers | self.admission.told(course.context.client, now)
+        told = Head(course.headers + self.admission.told(course.context.client, now))
         part, done = self._part(won, course), partial(self._done, course, lease, overhead)
         if course.transcript is None:
             return Serving(part, told, self.clock, done, continuation)

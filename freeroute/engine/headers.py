@@ -14,25 +14,31 @@ from freeroute.wire.text import printable
 TRAIL_LIMIT = 1024
 
 _SERVED = Kind.SERVED
-_named = lru_cache(1024)(printable)  # providers and models are the same call after call
 
 
-def told(course: Course, candidate: Candidate | None, overhead: float) -> dict[str, str]:
-    """Return the ``x-freeroute-*`` headers of an answer by *candidate* (None: no answer came)."""
-    headers = {
-        "x-freeroute-attempts": str(len(course.notes)),
-        "x-freeroute-queue-ms": f"{course.queued * 1000:.0f}" if course.queued else "0",
-        "x-freeroute-overhead-ms": f"{overhead * 1000:.1f}" if overhead > 0.0 else "0.0",
-    }
-    if candidate is not None:
-        headers["x-freeroute-provider"] = _named(candidate.provider.id)
-        headers["x-freeroute-model"] = _named(candidate.model.id)
-    trail = _trail(course)
-    if trail:
-        headers["x-freeroute-trail"] = trail
+def told(course: Course, candidate: Candidate | None, overhead: float) -> bytes:
+    """Return the lines of the ``x-freeroute-*`` headers of an answer by *candidate*; None is for an error."""
+    lines = _TOLD % (
+        len(course.notes),
+        b"%.0f" % (course.queued * 1000) if course.queued else b"0",
+        overhead * 1000 if overhead > 0.0 else 0.0,
+        b"" if candidate is None else _served_by(candidate.provider.id, candidate.model.id),
+    )
+    if trail := _trail(course):
+        lines += b"x-freeroute-trail: %b\r\n" % trail.encode("ascii")
     if course.dropped:
-        headers["x-freeroute-dropped"] = printable(",".join(sorted(course.dropped)), 512)
-    return headers
+        dropped = printable(",".join(sorted(course.dropped)), 512)
+        lines += b"x-freeroute-dropped: %b\r\n" % dropped.encode("ascii")
+    return lines
+
+
+_TOLD = b"x-freeroute-attempts: %d\r\nx-freeroute-queue-ms: %b\r\nx-freeroute-overhead-ms: %.1f\r\n%b"
+
+
+@lru_cache(1024)
+def _served_by(provider: str, model: str) -> bytes:
+    lines = f"x-freeroute-provider: {printable(provider)}\r\nx-freeroute-model: {printable(model)}\r\n"
+    return lines.encode("ascii")
 
 
 def _trail(course: Course) -> str:
@@ -54,30 +60,32 @@ def _became(note: AttemptNote) -> str:
     return f"{note.kind.value}:{note.status}" if note.status else note.kind.value
 
 
-def client_limits(readings: Iterable[Reading]) -> dict[str, str]:
-    """Return OpenAI's ``x-ratelimit-*`` for a client's own limits: of each unit, the one nearest its end."""
-    headers: dict[str, str] = {}
-    nearest: dict[Unit, float] = {}
+def client_limits(readings: Iterable[Reading]) -> bytes:
+    """Return the lines of OpenAI's ``x-ratelimit-*`` for a client's own limits.
+
+    Of each unit, they tell of the limit nearest its end.
+    """
+    nearest: dict[Unit, tuple[float, Reading]] = {}
     for reading in readings:
         unit, most, used = reading.pool.limit.unit, reading.limit, reading.used
         left = most - used if used < most else 0.0
-        if unit not in _NAMES or (unit in nearest and left >= nearest[unit]):
-            continue
-        nearest[unit] = left
-        limit, remaining, reset = _NAMES[unit]
-        headers[limit] = _whole(most)
-        headers[remaining] = f"{left:.0f}"
-        headers[reset] = f"{reading.resets_in:.3f}s"
-    return headers
+        if unit in _LIMITING and (unit not in nearest or left < nearest[unit][0]):
+            nearest[unit] = left, reading
+    lines = b""
+    for unit, (left, reading) in nearest.items():
+        lines += _limit(unit, reading.limit) % (round(left), reading.resets_in)
+    return lines
+
+
+_LIMITING = {Unit.REQUESTS, Unit.TOKENS}
 
 
 @lru_cache(256)
-def _whole(amount: float) -> str:
-    return str(round(amount))
-
-
-def _names(unit: str) -> tuple[str, str, str]:
-    return f"x-ratelimit-limit-{unit}", f"x-ratelimit-remaining-{unit}", f"x-ratelimit-reset-{unit}"
-
-
-_NAMES = {Unit.REQUESTS: _names("requests"), Unit.TOKENS: _names("tokens")}
+def _limit(unit: Unit, most: float) -> bytes:
+    """Return the lines of a limit but for what is left of it, and the seconds until it is whole again."""
+    lines = (
+        f"x-ratelimit-limit-{unit}: {most:.0f}\r\n"
+        f"x-ratelimit-remaining-{unit}: %d\r\n"
+        f"x-ratelimit-reset-{unit}: %.3fs\r\n"
+    )
+    return lines.encode("ascii")

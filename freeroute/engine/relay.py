@@ -14,6 +14,7 @@ from freeroute.engine.course import Course
 from freeroute.engine.parts import LEFT, STALLED, Part
 from freeroute.engine.served import Onward
 from freeroute.wire.answers import Piece, error_events, inspect, usage_chunk, usage_object
+from freeroute.wire.head import Head
 from freeroute.wire.transcript import Transcript
 
 _SERVED = Kind.SERVED  # how nearly every answer ends; a member of an enum is looked up at length
@@ -29,7 +30,7 @@ class Serving:
     def __init__(
         self,
         part: Part,
-        headers: dict[str, str],
+        headers: Head,
         clock: Clock,
         done: Callable[["Serving", Outcome | None, Now], Awaitable[None]],
         continuation: Continuation | None = None,

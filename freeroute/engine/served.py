@@ -1,6 +1,6 @@
 """What a surface gets back from the gateway."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from freeroute.wire.answers import Piece
@@ -24,10 +24,14 @@ class Served(Protocol):
     the payloads of those that it takes are not returned.
     """
 
-    headers: dict[str, str]
     body: bytes | None
     onward: Onward | None
     content_type: str | None
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Return the headers of the answer that tell how it came to be, and how its client stands."""
+        ...
 
     @property
     def cut(self) -> bool:

@@ -19,6 +19,7 @@ from freeroute.engine.survey import WORDS, Seat, Survey, at_once, best, by_provi
 from freeroute.engine.tally import ProviderTally
 from freeroute.engine.view import Recording, View
 from freeroute.errors import NotFound
+from freeroute.wire.head import Head
 
 Shown = dict[str, Any]
 
@@ -326,7 +327,7 @@ def request(receipt: Receipt) -> Shown:
         "finish": receipt.finish,
         "continued": receipt.continued,
         "choice": _choice(receipt),
-        "headers": receipt.headers,
+        "headers": dict(Head(receipt.headers).items()),
     }
 
 

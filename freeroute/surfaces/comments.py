@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Mapping
 
 from freeroute.surfaces.http import Request
+from freeroute.wire.head import Head
 
 # How long a caller that asked for comments is left without a byte, in seconds. Own design: proxies and
 # clients close silent connections after 10 s and more, and most answers begin sooner than this.
 _KEEPALIVE = 5.0
-STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+STREAM_HEADERS = Head(b"cache-control: no-cache\r\nx-accel-buffering: no\r\n")
 """Of every stream: a proxy that buffers would hold the first token back."""
 
 
@@ -59,7 +60,7 @@ class Comments:
         """Begin the reply, unless a comment did."""
         async with self._turn:
             if not self._request.started:
-                await self._request.begin(200, self._type, headers)
+                await self._request.begin(200, self._type, STREAM_HEADERS, headers)
 
     async def write(self, events: bytes) -> None:
         """Send *events* between the comments."""

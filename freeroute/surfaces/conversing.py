@@ -29,6 +29,7 @@ from freeroute.surfaces.wishes import read_wishes
 from freeroute.wire.answers import Piece
 from freeroute.wire.chat import CallContext, ChatCall
 from freeroute.wire.sse import frame, payload_of
+from freeroute.wire.text import printable
 
 T = TypeVar("T")
 
@@ -277,7 +278,8 @@ def _is_short(body: bytes | None) -> TypeGuard[bytes]:
 
 def _as_what(served: Served) -> tuple[Mapping[str, str], bytes]:
     """Return the headers of a whole answer, and what it is."""
-    return served.headers, JSON if served.content_type is None else served.content_type.encode("latin-1")
+    kind = served.content_type
+    return served.headers, JSON if kind is None else printable(kind).encode("ascii")
 
 
 async def _whole(asked: Asked, body: bytes) -> bytes:
@@ -304,9 +306,9 @@ async def _tell(request: Request, asked: Asked, served: Served, comments: Commen
 async def _stream(request: Request, asked: Asked, served: Served, comments: Comments | None) -> None:
     telling = asked.telling
     if comments is None:
-        await request.begin(200, telling.stream_type, STREAM_HEADERS | served.headers)
+        await request.begin(200, telling.stream_type, STREAM_HEADERS, served.headers)
     else:
-        await comments.begin(STREAM_HEADERS | served.headers)
+        await comments.begin(served.headers)
     write = request.more if comments is None else comments.write
     served.onward = _straight(request, asked) if comments is None else None
     # What is ready together leaves in one write.
@@ -337,8 +339,8 @@ def _straight(request: Request, asked: Asked) -> Onward | None:
 
 async def _pass(request: Request, served: Served, content_type: str) -> None:
     """Pass a stream of bytes on as it comes."""
-    head = {**served.headers, "cache-control": "no-cache"}
-    await request.begin(200, content_type.encode("latin-1"), head)
+    kind = printable(content_type).encode("ascii")
+    await request.begin(200, kind, served.headers, {"cache-control": "no-cache"})
     while pieces := await served.next():
         await request.more(b"".join(pieces))
 

@@ -1,7 +1,7 @@
 """OpenAI's API for embeddings: vectors of texts, as numbers or base64, of as many texts as are sent."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from msgspec import Raw, Struct, structs
@@ -64,7 +64,7 @@ def in_batches(gateway: ChatGateway, clock: Clock) -> Ask:
             return await gateway.chat(call, context)
         texts = _INPUTS.decode(call.fields["input"])
         bodies: list[bytes] = []
-        headers: dict[str, str] = {}
+        headers: Mapping[str, str] = {}
         length: int | None = None
         for at in range(0, len(texts), most):
             served = await gateway.chat(_some(call, texts[at : at + most], length), context)
@@ -99,7 +99,7 @@ class _Joined(Struct):
     """An answer that was put together; each of its parts is settled."""
 
     body: bytes | None
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     content_type: str | None = None
     cut: bool = False
     onward: Onward | None = None

@@ -20,6 +20,7 @@ from freeroute.domain.traces import Trace
 from freeroute.errors import ApiError, InvalidRequest, RequestTimeout, TooLarge
 from freeroute.surfaces.outlet import OUTLET, Outlet
 from freeroute.surfaces.started import Started
+from freeroute.wire.head import Head
 from freeroute.wire.text import printable
 
 Header = tuple[bytes, bytes]
@@ -35,7 +36,12 @@ JSON = b"application/json"
 _SLOWEST_UPLOAD = 64 * 1024
 # The longest header value that is sent: the trail is the longest of ours.
 _LONGEST_HEADER = 1024
-_PRINTABLE = bytes(range(0x20, 0x7F))
+
+_BODILESS = frozenset({204, 304})
+# `_head` of a reply with a body and nothing that was added, and the lines of more headers behind it.
+_OF_A_BODY = (
+    b"x-request-id: %b\r\nx-content-type-options: nosniff\r\ncontent-type: %b\r\ncontent-length: %d\r\n%b"
+)
 
 _REQUEST_ID = re.compile(r"[\w.-]{1,128}", re.ASCII)
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
@@ -122,14 +128,13 @@ def _encode_value(value: str) -> bytes:
 
 def head_lines(headers: Mapping[str, str]) -> bytes:
     """Return *headers* as lines of a head; a value that could break it is made harmless."""
-    if not headers:
-        return b""
-    together = "".join(headers.values())
-    # As nearly always; `str.isprintable` asks of each character what Unicode says of it.
-    sound = together.isascii() and not together.encode().translate(None, _PRINTABLE)
-    if sound and len(together) <= _LONGEST_HEADER:
-        return ("\r\n".join(map(": ".join, headers.items())) + "\r\n").encode()
-    return b"".join([b"%b: %b\r\n" % header for header in encode_headers(headers)])
+    if isinstance(headers, Head):
+        return headers.lines
+    return _lines(encode_headers(headers))
+
+
+def _lines(headers: Iterable[Header]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 def error_headers(error: ApiError) -> dict[str, str]:
@@ -179,10 +184,7 @@ class Request:
         self.received: Now | None = None  # set as it is admitted
         self.refusal: Refusal = in_openais_shape
         self.started = False
-        self._added: list[Header] = [
-            (b"x-request-id", self.id.encode("ascii")),
-            (b"x-content-type-options", b"nosniff"),
-        ]
+        self._added: tuple[Header, ...] = ()
 
     def header(self, name: bytes) -> str | None:
         """Return the header *name* (lower case) as text, or None."""
@@ -206,7 +208,7 @@ class Request:
 
     def add_headers(self, headers: Iterable[Header]) -> None:
         """Send *headers* with whatever reply comes."""
-        self._added.extend(headers)
+        self._added += tuple(headers)
 
     @property
     def stalled(self) -> bool:
@@ -250,11 +252,19 @@ class Request:
                 param="content-encoding",
             )
 
-    async def begin(self, status: int, content_type: bytes, headers: Mapping[str, str]) -> None:
+    async def begin(self, status: int, content_type: bytes, *headers: Mapping[str, str]) -> None:
         """Send the head of a reply whose body follows in pieces."""
-        head = [(b"content-type", content_type), *self._added, *encode_headers(headers)]
         self.started = True
+        head = [*self._of_every_reply(), (b"content-type", content_type)]
+        if self._begin(status, b"".join([_lines(head), *map(head_lines, headers)])):
+            return
+        for more in headers:
+            head += encode_headers(more)
         await self._send({"type": "http.response.start", "status": status, "headers": head})
+
+    def _begin(self, status: int, lines: bytes) -> bool:
+        outlet: Outlet | None = self.scope.get(OUTLET)  # type: ignore[assignment]
+        return outlet is not None and self.method != "HEAD" and outlet.begin(status, lines)
 
     async def more(self, piece: bytes) -> None:
         """Send a piece of the body."""
@@ -279,18 +289,30 @@ class Request:
     def answer(self, status: int, body: bytes, headers: Mapping[str, str], content_type: bytes) -> bool:
         """Send a whole reply at once and say so, or that it cannot be: the caller has not read enough yet."""
         outlet: Outlet | None = self.scope.get(OUTLET)  # type: ignore[assignment]
-        piece = b"" if self.method == "HEAD" else body
-        head = self._head(status, body, content_type)
-        if outlet is None or not outlet.answer(status, head, head_lines(headers), piece):
+        if outlet is None:
+            return False
+        lines = head_lines(headers)
+        if status in _BODILESS or self._added:
+            lines = _lines(self._head(status, body, content_type)) + lines
+        else:  # as nearly always
+            lines = _OF_A_BODY % (self.id.encode("ascii"), content_type, len(body), lines)
+        if not outlet.answer(status, lines, b"" if self.method == "HEAD" else body):
             return False
         self.started = True
         return True
 
     def _head(self, status: int, body: bytes, content_type: bytes) -> list[Header]:
-        if status in {204, 304}:
-            return self._added
-        length = b"%d" % len(body)
-        return [*self._added, (b"content-type", content_type), (b"content-length", length)]
+        head = self._of_every_reply()
+        if status not in _BODILESS:
+            head += [(b"content-type", content_type), (b"content-length", b"%d" % len(body))]
+        return head
+
+    def _of_every_reply(self) -> list[Header]:
+        return [
+            (b"x-request-id", self.id.encode("ascii")),
+            (b"x-content-type-options", b"nosniff"),
+            *self._added,
+        ]
 
     async def reply_json(self, value: Any, status: int = 200) -> None:
         """Send *value* as JSON; what these replies say changes from one moment to the next."""

@@ -1,7 +1,6 @@
 """A short way to a caller's socket: for whole answers, and for the pieces of a stream as they come."""
 
 import asyncio
-from collections.abc import Sequence
 
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -63,6 +62,16 @@ class Outlet:
         """
         return not (self._cycle.disconnected or self._flow.write_paused or self._transport.is_closing())
 
+    def begin(self, status: int, lines: bytes) -> bool:
+        """Write the head of a body that comes in pieces, unless the caller is not free: as `answer` does."""
+        cycle = self._cycle
+        if cycle.response_started or not self.is_free:
+            return False
+        cycle.response_started = cycle.chunked_encoding = True
+        cycle.waiting_for_100_continue = False
+        self._write_head(status, lines + b"transfer-encoding: chunked\r\n", b"")
+        return True
+
     def write(self, piece: bytes) -> bool:
         """Write a *piece*, which is not empty, of a body whose head is out, unless the caller is not free."""
         if self._flow.write_paused or self._transport.is_closing():
@@ -70,26 +79,26 @@ class Outlet:
         self._transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
         return True
 
-    def answer(self, status: int, headers: Sequence[tuple[bytes, bytes]], lines: bytes, body: bytes) -> bool:
+    def answer(self, status: int, lines: bytes, body: bytes) -> bool:
         """Write a whole answer at once, unless the caller is not free: then the server has to do it.
 
-        *headers* tell the length of the body, unless the status allows none, and leave the connection alone.
-        One that would break the head is for the server to refuse. *lines* are more of them, which are sound.
+        *lines* are its headers, each with its line end and sound. They tell the length of the body, unless
+        the status allows none, and leave the connection alone.
         """
         cycle = self._cycle
         if cycle.response_started or not self.is_free:
             return False
-        fields = [*cycle.default_headers, *headers]
-        if not cycle.keep_alive:
-            fields.append((b"connection", b"close"))
-        head = STATUS_LINE[status] + b"\r\n".join(map(b": ".join, fields))
-        if not head.count(b"\n") == head.count(b"\r") == len(fields):
-            return False
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
-        self._transport.write(b"%b\r\n%b\r\n%b" % (head, lines, body))
+        self._write_head(status, lines, body)
         cycle.message_event.set()
         if not cycle.keep_alive:
             self._transport.close()
         cycle.on_response()
         return True
+
+    def _write_head(self, status: int, lines: bytes, body: bytes) -> None:
+        cycle = self._cycle
+        fields = [b"%b: %b\r\n" % field for field in cycle.default_headers]
+        close = b"" if cycle.keep_alive else b"connection: close\r\n"
+        self._transport.write(b"".join([STATUS_LINE[status], *fields, lines, close, b"\r\n", body]))
