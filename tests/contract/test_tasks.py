@@ -1,6 +1,5 @@
 """What every task other than chat has to keep: the same loop, limits, records and errors, on real sockets."""
 
-import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -217,8 +216,7 @@ async def test_a_caller_that_leaves_ends_the_call(desk, task):
         await caller.send("\r\n".join([*lines, "", ""]).encode() + posted.body)
         await until(lambda: bool(at.scene.alpha.busy))
         caller.leave()
-        async with asyncio.timeout(1):
-            await until(lambda: not at.scene.alpha.busy)
+        await until(lambda: not at.scene.alpha.busy)
     await until(lambda: at.scene.gateway.app.gateway.in_flight == 0)
     last = await at.scene.gateway.last_request()
     assert (last["surface"], last["code"]) == (task.surface, "caller_left")

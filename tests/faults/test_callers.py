@@ -225,7 +225,7 @@ async def test_a_slow_reader_holds_its_own_stream_back_and_nobody_else(play):
         # What lies in buffers of the system on both ways, and a little of ours; it was to be endless.
         assert sent < 24 * MIB
         for _ in range(3):
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(PATIENCE):
                 assert (await scene.ask(True)).raw == ANSWERED[True]
         caller.leave()
         async with asyncio.timeout(1):

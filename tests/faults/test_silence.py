@@ -6,6 +6,7 @@ import pytest
 
 from tests.faults.scene import PROMPT, ROOMY, SERVED, VAST, spent, suspect
 from tests.support.live import PATIENT, until
+from tests.support.patience import PATIENCE
 from tests.support.provider import ANSWERS, closed, held, later, raw, refusing, silent
 from tests.support.servers import Peer, Request, serve
 
@@ -54,7 +55,7 @@ async def test_an_error_whose_body_breaks_off_is_told_by_its_status(play, stream
 async def test_when_all_are_silent_the_caller_learns_it_in_bounded_time(play, stream):
     kind = b"text/event-stream" if stream else b"application/json"
     scene = await play(raw(then=silent), beta=raw(HEAD % kind, then=silent), every=HASTY)
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(PATIENCE):
         reply = await scene.ask(stream)
     assert (reply.status, reply.error["code"]) == (504, "upstream_timeout")
     assert reply.trail == "alpha/large=timed_out; beta/large=timed_out:200"
@@ -64,7 +65,7 @@ async def test_when_all_are_silent_the_caller_learns_it_in_bounded_time(play, st
 async def test_a_silent_route_is_not_asked_again_by_the_same_request(play, stream):
     """One attempt for each model: neither another key of it nor a second round over the same silence."""
     scene = await play(raw(then=silent), beta=refusing(b"500 Oops", b"{}"), alpha=HASTY, keys=2)
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(PATIENCE):
         reply = await scene.ask(stream)
     assert (reply.status, reply.error["code"]) == (502, "upstream_failed")
     assert reply.trail == "alpha/large=timed_out; beta/large=fault:500"

@@ -43,8 +43,9 @@ MODELS = {
 }
 # Callers speak to the gateway without TLS; to load the system's authorities takes longer than most tests.
 PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-# Long enough for any machine; a provider that is to be silent gets one of the others.
-PATIENT = {"connect": "30s", "first_event": "60s", "between_events": "60s", "total": "120s"}
+# Longer than any test waits, so that none of them ends what a test waits for; a provider that is to be silent
+# gets one of the others.
+PATIENT = {"connect": "90s", "first_event": "120s", "between_events": "120s", "total": "240s"}
 UNTIL_FIRST_EVENT = PATIENT | {"first_event": "300ms"}
 BETWEEN_EVENTS = PATIENT | {"between_events": "300ms"}
 
