@@ -56,7 +56,7 @@ LAST = 5.0
 
 _ROOM_FOR_BODIES = BOUND // 2  # bytes of the spool; the rest is for receipts, which are worth more
 _RETRY, _LONGEST_RETRY = 0.5, 30.0
-_SLICE = 25  # receipts turned into rows before others have their turn on the loop
+_SLICE = 50  # receipts turned into rows before others have their turn on the loop
 _BEGIN_AFTER = 1.0  # seconds after the start: the first callers do not wait for the libraries to load
 
 
