@@ -1,7 +1,7 @@
 """The gateway: from a decoded call to an answer being relayed. Surfaces know nothing else of the engine."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -249,7 +249,7 @@ class Gateway:
             return Serving(part, told, self.clock, done, continuation)
         return Overheard(course.transcript, part, told, self.clock, done, continuation)
 
-    async def _done(
+    def _done(
         self,
         course: Course,
         lease: Lease | None,
@@ -257,15 +257,17 @@ class Gateway:
         serving: Serving,
         left: Outcome | None,
         now: Now,
-    ) -> None:
+    ) -> Awaitable[None] | None:
+        """Record how *serving* ended, and return what settles the *lease* of its client, if that is open."""
         self.in_flight -= 1
-        if lease is not None and lease.open:
-            await self.admission.settle(lease, serving.usage, now)
         self.loop.room.stir()
         if serving.continued and course.conversation is not None:
             teller = serving.teller.won.leased.candidate
             self.affinity.remember(course.conversation, teller.id, now)
         self._accounting.record(course, ending_of(serving, course, overhead, left), now)
+        if lease is None or not lease.open:
+            return None
+        return self.admission.settle(lease, serving.usage, now)
 
     # --- looking and steering ----------------------------------------------------------------------
 

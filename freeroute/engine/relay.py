@@ -24,7 +24,7 @@ class Serving:
     """An answer: one part, or several if its stream died and may be gone on with.
 
     It satisfies ``served.Served``. *done* is told once that it ended, how its caller left if it did, and
-    when. The *teller* is the part that the caller heard last.
+    when, and returns what is to be awaited of that. The *teller* is the part that the caller heard last.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Serving:
         part: Part,
         headers: Head,
         clock: Clock,
-        done: Callable[["Serving", Outcome | None, Now], Awaitable[None]],
+        done: Callable[["Serving", Outcome | None, Now], Awaitable[None] | None],
         continuation: Continuation | None = None,
     ) -> None:
         """Begin with *part*; it ends by *clock*."""
@@ -146,7 +146,8 @@ class Serving:
         for part in self._parts:
             if (settling := part.end(now, left=left)) is not None:
                 await settling
-        await self._done(self, left, now)
+        if (settling := self._done(self, left, now)) is not None:
+            await settling
 
 
 class Overheard(Serving):
