@@ -189,6 +189,11 @@ class Caller:
         """Say whether it has read enough, as an outlet does."""
         return True
 
+    def whole(self) -> bytes:
+        """Give the whole body at once, as an outlet does."""
+        self._unread = False
+        return self._body
+
     def begin(self, status: int, lines: bytes) -> bool:
         """Read the head of a stream, as it comes out of an outlet."""
         self._status = status

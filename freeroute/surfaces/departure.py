@@ -16,12 +16,8 @@ class Departure:
     *told* is called as it happens, on the event loop; *gone* says that it has.
     """
 
-    __slots__ = ("gone", "told")
-
-    def __init__(self) -> None:
-        """Nobody listens, and nobody has left."""
-        self.told: Callable[[], None] | None = None
-        self.gone = False
+    told: Callable[[], None] | None = None
+    gone = False
 
     def tell(self) -> None:
         """Tell that the caller has left."""

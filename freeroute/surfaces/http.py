@@ -12,6 +12,7 @@ import msgspec
 import structlog
 from litestar.types import HTTPReceiveMessage, Receive, Scope, Send, WebSocketReceiveMessage
 from msgspec import Struct
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from freeroute.clock import Now
 from freeroute.domain.clients import Client
@@ -19,7 +20,6 @@ from freeroute.domain.operators import Operator
 from freeroute.domain.traces import Trace
 from freeroute.errors import ApiError, InvalidRequest, RequestTimeout, TooLarge
 from freeroute.surfaces.outlet import OUTLET, Outlet
-from freeroute.surfaces.started import Started
 from freeroute.wire.head import Head
 from freeroute.wire.text import printable
 
@@ -28,6 +28,9 @@ _Received = HTTPReceiveMessage | WebSocketReceiveMessage
 
 STALLED = "freeroute.stalled"
 """Stands in the scope of a request whose caller was given up, since it read nothing any more."""
+
+FIELDS = "freeroute.fields"
+"""Where the server keeps the headers of a request by their names, in its scope."""
 
 BODY_LIMIT = 20 * 2**20
 BODY_TIMEOUT = 30.0
@@ -145,6 +148,16 @@ def error_headers(error: ApiError) -> dict[str, str]:
     return headers
 
 
+def bare_refusal(error: ApiError) -> bytes:
+    """Return the whole answer to what was no request, in OpenAI's shape; the connection ends with it."""
+    body = in_openais_shape(error, "")
+    head = (
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
+        f"x-request-id: {new_request_id()}\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n"
+    )
+    return STATUS_LINE[error.status] + head.encode("ascii") + body
+
+
 def log_fault(error: BaseException, request_id: str) -> None:
     """Log that we failed, with where and what type; a message could quote the caller's content."""
     frames = traceback.extract_tb(error.__traceback__)[-4:]
@@ -176,7 +189,8 @@ class Request:
         self.receive: Callable[[], Coroutine[Any, Any, _Received]] = receive  # type: ignore[assignment]
         self._send = send
         self.method: str = scope["method"]  # type: ignore[typeddict-item]
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        fields: dict[bytes, bytes] | None = scope.get(FIELDS)  # type: ignore[assignment]
+        self.headers = dict(scope["headers"]) if fields is None else fields
         given = self.headers.get(b"x-request-id")
         self.id = next(_ids) if given is None else _sound_id(given)
         self.params: dict[str, str] = {}  # the parts of the path its route has names for
@@ -222,22 +236,21 @@ class Request:
         declared = self.headers.get(b"content-length", b"0")
         if declared.isdigit() and (len(declared) > 18 or int(declared) > bounds.limit):
             raise _too_large(bounds.limit)
-        first = Started(self.receive())
-        if first.is_over:
-            came = first.result
-            if came["type"] == "http.request" and not came["more_body"] and len(came["body"]) <= bounds.limit:
-                return came["body"]  # as nearly always: all of it was there, and needs no timer
-        return await self._pieces(first, bounds)
+        outlet: Outlet | None = self.scope.get(OUTLET)  # type: ignore[assignment]
+        whole = None if outlet is None else outlet.whole()
+        if whole is None:
+            return await self._pieces(bounds)
+        if len(whole) > bounds.limit:
+            raise _too_large(bounds.limit)
+        return whole  # as nearly always: all of it was there, and needs no timer
 
-    async def _pieces(self, first: Started[_Received], bounds: BodyBounds) -> bytes:
+    async def _pieces(self, bounds: BodyBounds) -> bytes:
         body = _Body(bounds.limit)
         due = asyncio.get_running_loop().time() + bounds.timeout
-        coming: Awaitable[_Received] = first
         try:
             async with asyncio.timeout_at(due + body.earned) as patience:
-                while body.take(await coming):
+                while body.take(await self.receive()):
                     patience.reschedule(due + body.earned)
-                    coming = self.receive()
         except TimeoutError:
             raise RequestTimeout(
                 f"The request body did not arrive within {bounds.timeout:g} s.", param="body"

@@ -2,52 +2,24 @@
 
 import asyncio
 import math
-import re
 import socket
-from collections.abc import Sequence
+from collections import deque
 from functools import partial
 from typing import Any
 
 import httptools
-import msgspec
 import uvicorn
-from msgspec import Struct
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from freeroute.errors import ApiError, HeadersTooLarge, InvalidRequest, RequestTimeout
-from freeroute.surfaces.departure import DEPARTURE, Departure
+from freeroute.surfaces.bounds import Bounds
+from freeroute.surfaces.cycles import Cycle, Flow, until_closed
+from freeroute.surfaces.departure import DEPARTURE
 from freeroute.surfaces.entrance import Entrance
-from freeroute.surfaces.http import STALLED, new_request_id
-from freeroute.surfaces.outlet import OUTLET, Flow, Outlet
-
-_OFFERING = {b"connection", b"upgrade", b"http2-settings"}
-# A second one may say something else to us than to whatever stands in front of us.
-_ONCE = {
-    name.lower().encode("ascii"): name
-    for name in ("Host", "Authorization", "x-api-key", "api-key", "x-goog-api-key")
-}
-_CODING = b"transfer-encoding"
-_JUDGED = frozenset((*_ONCE, _CODING))
-_ABSOLUTE = re.compile(rb"[a-z][a-z0-9+.-]*://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
-
-
-class Bounds(Struct, frozen=True):
-    """What a connection may cost: bytes and count of headers, and seconds of patience.
-
-    *head_seconds* is for a request's head; *linger_seconds* and *linger_bytes* are for a body nobody reads,
-    so that a caller still sending it gets to see the answer. A caller that reads nothing for *write_seconds*
-    is given up, at the latest after twice as long; nginx gives it a minute (`send_timeout`). One that reads
-    slowly is not: of what it has not read *unread_bytes* are left to the system, which else keeps megabytes
-    back and shows for long that nothing moves.
-    """
-
-    head_bytes: int = 64 * 1024
-    headers: int = 100
-    head_seconds: float = 30.0
-    linger_seconds: float = 5.0
-    linger_bytes: int = 8 * 1024 * 1024
-    write_seconds: float = 30.0
-    unread_bytes: int = 128 * 1024
+from freeroute.surfaces.heads import CODING, check, declined, expects_continue, host_and_target, target
+from freeroute.surfaces.http import FIELDS, STALLED, bare_refusal
+from freeroute.surfaces.outlet import OUTLET
 
 
 class _Stop(Exception):
@@ -60,36 +32,56 @@ class BoundedProtocol(HttpToolsProtocol):
     # With more than 29 attributes beside them, as uvicorn's 28, an object takes five times the room.
     __slots__ = (
         "_answering",
+        "_asked",
+        "_begun_in",
         "_head_timer",
-        "_header_bytes",
+        "_idle_since",
         "_ignored",
         "_in_head",
         "_linger_timer",
         "_offered",
         "_read_bytes",
+        "_reading",
         "_refusal",
         "_refused",
+        "_scope",
+        "_target",
+        "_trailer_bytes",
         "_write_timer",
     )
     bounds = Bounds()
     entrance: Entrance  # shared by all connections of a server
+    cycle: Cycle  # the newest
+    pipeline: deque[tuple[Cycle, Any]]  # type: ignore[assignment]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Start with nothing read."""
         super().__init__(*args, **kwargs)
-        self._header_bytes = self._ignored = 0  # of whole headers, as parsed; and of a body nobody reads
-        self._read_bytes = 0  # in the reads after the one the head began in, whatever they held
+        self._ignored = self._trailer_bytes = 0  # of a body nobody reads; of whole trailers
+        self._reading = self._begun_in = 0  # bytes of this read, and of the one the head began in
+        self._read_bytes = 0  # in the reads after the one that began the head, or held some of the body
+        self._idle_since: float | None = None  # as the loop tells time; None while something comes or goes
         self._in_head = self._refused = self._offered = False  # the last is another protocol
         self._refusal: ApiError | None = None
+        self._asked, self._target = b"", ("", b"", b"")  # the last URL, and what it is taken apart
+        self._scope: Any = {}  # what is the same of all requests
         self._head_timer: asyncio.TimerHandle | None = None
         self._linger_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.Handle | None = None
-        self._answering: RequestResponseCycle | None = None  # older than `cycle` where callers pipeline
+        self._answering: Cycle | None = None  # older than `cycle` where callers pipeline
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a first request soon."""
         super().connection_made(transport)
         self.flow = Flow(transport)
+        self._scope = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "root_path": self.root_path,
+        }
         opened = transport.get_extra_info("socket")
         if opened is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, self.bounds.unread_bytes)
@@ -99,9 +91,11 @@ class BoundedProtocol(HttpToolsProtocol):
         """Tell every request on this connection, and let go of the timers."""
         # The server tells the newest one only: a pipelined one must not hide the answer under way.
         for cycle in (self._answering, *(waiting for waiting, _ in self.pipeline)):
-            _hang_up(cycle)
+            if cycle is not None:
+                cycle.hang_up()
         super().connection_lost(exc)
-        for timer in (self._head_timer, self._linger_timer, self._write_timer):
+        idle = self.timeout_keep_alive_task
+        for timer in (self._head_timer, self._linger_timer, self._write_timer, idle):
             if timer is not None:
                 timer.cancel()
 
@@ -110,11 +104,15 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._refused:
             self._ignore(len(data))
             return
-        if self._in_head:
-            self._read_bytes += len(data)
-        self._unset_keepalive_if_required()
+        self._reading = len(data)
+        self._read_bytes += self._reading
+        self._idle_since = None
         self._parse(data)
-        self._after_read()
+        cycle = self.cycle
+        under_way = cycle is not None and not cycle.response_complete
+        # As nearly always: a request came, whole.
+        if not under_way or self._in_head or self._read_bytes > self.bounds.head_bytes:
+            self._after_read(cycle)
 
     def _parse(self, data: bytes) -> None:
         try:
@@ -127,34 +125,29 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(self._refusal or InvalidRequest("This is not a valid HTTP/1.1 request."))
 
     def _declined(self, rest: bytes) -> bytes:
-        """Return a request that offers another protocol as if it did not: Java's client offers HTTP/2 on all.
-
-        The parser takes all that follows such a head for the other protocol, the body included.
-        """
-        line = b"%s %s HTTP/1.1\r\n" % (self.scope["method"].encode("ascii"), self.url)
-        fields = [b"%s: %s\r\n" % header for header in self.headers if header[0] not in _OFFERING]
-        if any(name == b"connection" and b"close" in value.lower() for name, value in self.headers):
-            fields.append(b"connection: close\r\n")
+        """Return a request that offers another protocol as if it did not, and the *rest* behind its head."""
+        head = declined(self.parser.get_method(), self.url, self.headers)
         self._offered = False
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        return b"".join([line, *fields, b"\r\n", rest])
+        return head + rest
 
-    def _after_read(self) -> None:
-        cycle = self.cycle
-        under_way = cycle is not None and not cycle.response_complete
-        if self._refused or (under_way and not self._in_head):  # as nearly always: a request came, whole
+    def _after_read(self, cycle: Cycle | None) -> None:
+        if self._refused:
             return
-        if self._in_head and self._read_bytes > self.bounds.head_bytes:
+        unread = cycle is not None and cycle.more_body  # trailers and the like come behind a body
+        if (self._in_head or unread) and self._read_bytes > self.bounds.head_bytes:
             self._refuse(self._too_large())
-        elif self._in_head or self._idle():
+        elif self._in_head or self._is_idle():
             self._expect_head()
 
     def on_message_begin(self) -> None:
-        """Start counting a head."""
-        super().on_message_begin()
+        """Start with a head."""
+        self.url = b""
+        self.headers = []
         self._in_head = True
-        self._header_bytes = self._read_bytes = 0
+        self._begun_in = self._reading
+        self._read_bytes = self._trailer_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         """Cap the request line."""
@@ -163,17 +156,15 @@ class BoundedProtocol(HttpToolsProtocol):
             self._stop(HeadersTooLarge(f"The request line is longer than {self.bounds.head_bytes} bytes."))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Cap count and size of the headers; drop trailers, which come after everything was checked."""
-        self._header_bytes += len(name) + len(value) + 4
-        if self._header_bytes > self.bounds.head_bytes:
-            self._stop(self._too_large())
+        """Cap the count of the headers; drop trailers, which come after everything was checked."""
         if not self._in_head:
+            self._trailer_bytes += len(name) + len(value) + 4
+            if self._trailer_bytes > self.bounds.head_bytes:
+                self._stop(self._too_large())
             return
-        name = name.lower()
-        if name == b"expect" and value.lower() == b"100-continue":
-            self.expect_100_continue = True
-        self.headers.append((name, value))
-        if len(self.headers) > self.bounds.headers:
+        headers = self.headers
+        headers.append((name.lower(), value))
+        if len(headers) > self.bounds.headers:
             self._stop(self._too_large())
 
     def on_headers_complete(self) -> None:
@@ -182,70 +173,115 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
-        if not self.parser.should_upgrade():
-            self._judge()
-            super().on_headers_complete()
-            return
-        self.scope["method"] = self.parser.get_method().decode("ascii")
-        if self.scope["method"] == "CONNECT":
+        if self._begun_in + self._read_bytes > self.bounds.head_bytes:  # what was read, of which this is some
+            size = sum(len(name) + len(value) + 4 for name, value in self.headers)
+            if size > self.bounds.head_bytes:
+                self._stop(self._too_large())
+        if self.parser.should_upgrade():
+            self._offer()
+        else:
+            self._take(self.parser.get_http_version())
+
+    def _offer(self) -> None:
+        if self.parser.get_method() == b"CONNECT":
             self._stop(InvalidRequest("This is not a proxy: CONNECT is not served."))
         self._offered = True
 
-    def _judge(self) -> None:
-        """Refuse a head that others on the way may read in another way than we do.
-
-        `Expect` is left alone: 100-continue is answered, anything else is passed over, as HTTP allows.
-        """
-        names = [name for name, _ in self.headers if name in _JUDGED]
-        if _CODING in names or len(names) != len(set(names)):
-            self._judge_fields(names)
-        if not self.url.startswith(b"/") and (absolute := _ABSOLUTE.fullmatch(self.url)):
+    def _take(self, version: str) -> None:
+        """Take the request whose head has come, in this *version* of HTTP."""
+        fields = dict(self.headers)
+        if len(fields) != len(self.headers) or CODING in fields:
+            try:
+                check(self.headers, version)
+            except InvalidRequest as error:
+                self._stop(error)
+        if not self.url.startswith(b"/") and (absolute := host_and_target(self.url)):
             # What the request line names counts, whatever Host says.
-            kept = [header for header in self.headers if header[0] != b"host"]
-            self.headers[:] = [*kept, (b"host", absolute[1])]
-            self.url = absolute[2] if absolute[2].startswith(b"/") else b"/" + absolute[2]
+            fields[b"host"], self.url = absolute
+            others = [header for header in self.headers if header[0] != b"host"]
+            self.headers = [*others, (b"host", fields[b"host"])]
+        scope = self._scope.copy()
+        scope["http_version"] = version
+        scope["method"] = self.parser.get_method().decode("ascii")
+        if self.url != self._asked:  # nearly every caller asks for the same again and again
+            self._asked, self._target = self.url, target(self.url)
+        scope["path"], scope["raw_path"], scope["query_string"] = self._target
+        scope["headers"] = self.headers
+        scope["state"] = self.app_state.copy()
+        scope[FIELDS] = fields
+        self._enter(Cycle(scope, self, keep_alive=version != "1.0" and self.parser.should_keep_alive()))
 
-    def _judge_fields(self, names: Sequence[bytes]) -> None:
-        """Refuse *names* of which one comes twice, and bodies whose end is not told in one way."""
-        twice = next((name for name in names if name in _ONCE and names.count(name) > 1), None)
-        if twice is not None:
-            told = f"The request has more than one {_ONCE[twice]} header."
-            self._stop(InvalidRequest(told, param=twice.decode("ascii")))
-        codings = [value.strip().lower() for name, value in self.headers if name == _CODING]
-        if codings and (codings != [b"chunked"] or self.parser.get_http_version() == "1.0"):
-            problem = "Send the body with Content-Length or in chunks: no other Transfer-Encoding is served."
-            self._stop(InvalidRequest(problem, param="transfer-encoding"))
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._answering = cycle
-        cycle.scope.setdefault(DEPARTURE, Departure())  # type: ignore[misc]
-        if cycle.scope["http_version"] == "1.0":
-            cycle.waiting_for_100_continue = False
-            app = _until_closed(cycle, app)
+    def _enter(self, cycle: Cycle) -> None:
+        before, self.cycle = self.cycle, cycle
+        scope: Any = cycle.scope
+        scope[DEPARTURE] = cycle
+        app = self.app
+        if scope["http_version"] == "1.0":
+            app = until_closed(cycle, app)
         else:
-            cycle.scope[OUTLET] = Outlet(cycle)  # type: ignore[literal-required]
-        self.entrance.enter(partial(super()._start_asgi_task, cycle, app), self.loop)
+            scope[OUTLET] = cycle
+            if b"expect" in scope[FIELDS]:
+                cycle.waiting_for_100_continue = expects_continue(self.headers)
+        if before is None or before.response_complete:
+            self._start_asgi_task(cycle, app)
+        else:  # answers leave in the order of their requests
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, app))
+
+    def _start_asgi_task(self, cycle: Cycle, app: Any) -> None:  # type: ignore[override]
+        self._answering = cycle
+        self.entrance.enter(partial(cycle.start, app, self.loop), self.loop)
 
     def on_body(self, body: bytes) -> None:
         """Pass *body* on, or take it off the wire once the answer is out."""
-        super().on_body(body)
-        if self.cycle.response_complete:
+        self._read_bytes = 0
+        cycle = self.cycle
+        if cycle.response_complete:
             self._ignore(len(body))
+            return
+        cycle.come(body)
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
 
     def on_message_complete(self) -> None:
         """The whole request has come, read or not: the connection is good for another one."""
         if self._offered:
             return
-        super().on_message_complete()
+        self.cycle.came()
         if self._linger_timer is not None:
             self._linger_timer.cancel()
             self._linger_timer = None
 
     def on_response_complete(self) -> None:
-        """Wait a little for the rest of a body that was answered unread."""
-        super().on_response_complete()
-        if self.cycle.response_complete and self.cycle.more_body and not self.transport.is_closing():
+        """Go on with the next request, which may have come; wait a little for a body that nobody read."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._idle_since = self.loop.time()
+            if self.timeout_keep_alive_task is None:
+                self._look_if_idle(self.timeout_keep_alive)
+        if self.cycle.response_complete and self.cycle.more_body:
             self._linger()
+
+    def _look_if_idle(self, after: float) -> None:
+        """See after so many seconds whether anything came: one timer does for many requests."""
+        later = self.loop.call_later(after, self.timeout_keep_alive_handler)
+        self.timeout_keep_alive_task = later
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection if it has been idle for long; else look again when it might have been."""
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None:
+            return
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._look_if_idle(left)
+        elif not self.transport.is_closing():
+            self.transport.close()
 
     def pause_writing(self) -> None:
         """Give a caller that stopped reading some time."""
@@ -281,10 +317,10 @@ class BoundedProtocol(HttpToolsProtocol):
             f"The request head has more than {self.bounds.headers} headers or {self.bounds.head_bytes} bytes."
         )
 
-    def _idle(self) -> bool:
+    def _is_idle(self) -> bool:
         """Say whether bytes came that began no request, such as empty lines after an answer."""
         done = self.cycle is None or (self.cycle.response_complete and not self.cycle.more_body)
-        return done and self.timeout_keep_alive_task is None
+        return done and self._idle_since is None
 
     def _expect_head(self) -> None:
         if self._head_timer is None and not self.transport.is_closing():
@@ -313,8 +349,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()  # nothing of ours may land inside another answer
             return
         for begun in (cycle, self.cycle):
-            _hang_up(begun)
-        self.transport.write(_whole_answer(error))
+            if begun is not None:
+                begun.hang_up()
+        self.transport.write(bare_refusal(error))
         # Half a close, so that a caller still sending reads the answer rather than a reset.
         if self.transport.can_write_eof():
             self.transport.write_eof()
@@ -329,46 +366,6 @@ class BoundedProtocol(HttpToolsProtocol):
         self._ignored += size
         if self._ignored > self.bounds.linger_bytes:
             self.transport.close()
-
-
-def _hang_up(cycle: RequestResponseCycle | None) -> None:
-    """Tell the request of *cycle*, unless it is answered, that nobody is there any more."""
-    if cycle is not None and not cycle.response_complete:
-        cycle.disconnected = True
-        cycle.message_event.set()
-        cycle.scope.setdefault(DEPARTURE, Departure()).tell()  # type: ignore[misc]
-
-
-def _until_closed(cycle: RequestResponseCycle, app: Any) -> Any:
-    """Return *app* for a caller of HTTP/1.0, to whom a body of unknown length ends only with the connection.
-
-    The server always chunks such a body, so each piece is declared to it as if it were expected.
-    """
-
-    async def closing(scope: Any, receive: Any, send: Any) -> None:
-        measured = False
-
-        async def sent(message: Any) -> None:
-            nonlocal measured
-            if message["type"] == "http.response.start":
-                measured = any(name.lower() == b"content-length" for name, _ in message["headers"])
-                cycle.chunked_encoding = None if measured else False
-            elif not measured:
-                cycle.expected_content_length = len(message.get("body", b""))
-            await send(message)
-
-        await app(scope, receive, sent)
-
-    return closing
-
-
-def _whole_answer(error: ApiError) -> bytes:
-    body = msgspec.json.encode(error.body())
-    head = (
-        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
-        f"x-request-id: {new_request_id()}\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n"
-    )
-    return STATUS_LINE[error.status] + head.encode("ascii") + body
 
 
 def server_config(

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from freeroute.surfaces.protocol import Bounds
+from freeroute.surfaces.bounds import Bounds
 from tests.faults.scene import (
     ALPHA_FIRST,
     ANSWER,

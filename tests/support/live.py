@@ -20,7 +20,7 @@ from freeroute.config.overlay import Plan, planned
 from freeroute.demo import simulation
 from freeroute.lifecycle import application
 from freeroute.resources import config_dir
-from freeroute.surfaces.protocol import Bounds
+from freeroute.surfaces.bounds import Bounds
 from freeroute.upstreams.http_transport import HttpTransport
 from freeroute.upstreams.simulated.faults import Speed
 from freeroute.upstreams.simulated.http import asgi

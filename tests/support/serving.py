@@ -9,7 +9,8 @@ import msgspec
 import uvicorn
 
 from freeroute.serving import listen
-from freeroute.surfaces.protocol import Bounds, server_config
+from freeroute.surfaces.bounds import Bounds
+from freeroute.surfaces.protocol import server_config
 from tests.support.patience import PATIENCE
 
 HI = b'{"model": "free", "messages": [{"role": "user", "content": "Hello!"}]}'

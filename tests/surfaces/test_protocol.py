@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from freeroute.surfaces.protocol import Bounds
+from freeroute.surfaces.bounds import Bounds
 from tests.support.gateways import FakeServed, chunk
 from tests.support.patience import PATIENCE
 from tests.support.serving import HEAD, HI, STREAM, RawCaller, post, serving

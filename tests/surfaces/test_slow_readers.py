@@ -7,7 +7,7 @@ from freeroute.app import ServeOptions
 from freeroute.app import build as build_gateway
 from freeroute.config.load import Overrides
 from freeroute.lifecycle import application
-from freeroute.surfaces.protocol import Bounds
+from freeroute.surfaces.bounds import Bounds
 from freeroute.upstreams.simulated.faults import Fault, Speed
 from freeroute.upstreams.simulated.shapes import Model
 from freeroute.upstreams.simulated.simulation import Simulation

@@ -1,0 +1,209 @@
+"""One request on a connection and its answer: the server's, with less that a usual request does not need."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from uvicorn._types import ASGI3Application, ASGIReceiveEvent, HTTPScope
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from freeroute.surfaces.departure import Departure
+
+
+class Flow(FlowControl):
+    """The server's flow control, with an event only while there is somebody to wait for.
+
+    Nearly every caller reads as fast as it is told, and an event takes 800 bytes of each connection.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        """Begin with a caller that reads."""
+        self._transport = transport
+        self.read_paused = self.write_paused = False
+        self._read: asyncio.Event | None = None
+
+    async def drain(self) -> None:
+        """Wait until the caller has read."""
+        if self.write_paused:
+            self._read = self._read or asyncio.Event()
+            await self._read.wait()
+
+    def pause_writing(self) -> None:
+        """Let whoever writes wait."""
+        self.write_paused = True
+
+    def resume_writing(self) -> None:
+        """Let whoever waits write on."""
+        self.write_paused = False
+        if self._read is not None:
+            self._read.set()
+            self._read = None
+
+
+class _Nobody:
+    """Stands for the event of a request that nobody waits for more of."""
+
+    def set(self) -> None:
+        """Wake nobody."""
+
+
+_NOBODY: Any = _Nobody()
+
+
+class Cycle(RequestResponseCycle, Departure):
+    """One request and its answer, which is the outlet of it and the departure of its caller too."""
+
+    body: bytes  # type: ignore[assignment]
+    access_log = False
+
+    def __init__(self, scope: HTTPScope, protocol: HttpToolsProtocol, *, keep_alive: bool) -> None:
+        """Begin the request that came over *protocol* with the head in *scope*."""
+        self.scope = scope
+        self.transport = protocol.transport
+        self.flow = protocol.flow
+        self.logger = protocol.logger
+        self.default_headers = protocol.server_state.default_headers
+        self.keep_alive = keep_alive
+        self.on_response: Callable[..., None] = protocol.on_response_complete
+        self.disconnected = self.response_started = self.response_complete = False
+        self.waiting_for_100_continue = False
+        self.chunked_encoding: bool | None = None
+        self.expected_content_length = 0
+        self.body, self.more_body = b"", True
+        self.message_event: Any = _NOBODY
+        self._news = False  # of the body, since somebody asked last
+        self._tasks = protocol.tasks
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, app: ASGI3Application, loop: asyncio.AbstractEventLoop) -> None:
+        """Let *app* answer, in a task of its own that the server knows of as long as it takes."""
+        self._task = asyncio.Task(self.run_asgi(app), loop=loop, name="request")
+        self._tasks.add(self._task)
+
+    async def run_asgi(self, app: ASGI3Application) -> None:
+        """Let *app* answer."""
+        try:
+            await super().run_asgi(app)
+        finally:
+            # The scope knows of this, and this of it: neither is left to the garbage collector.
+            self.scope = {}  # type: ignore[typeddict-item]
+            self._tasks.discard(self._task)
+            self._task = None
+
+    def come(self, piece: bytes) -> None:
+        """Take the next *piece* of the body."""
+        self.body += piece
+        self._news = True
+        self.message_event.set()
+
+    def came(self) -> None:
+        """Take it that all of the body is there."""
+        self.more_body = False
+        self._news = True
+        self.message_event.set()
+
+    def whole(self) -> bytes | None:
+        """Return the body if all of it has come, and nobody has asked for any of it."""
+        if self.more_body or self.disconnected or self.waiting_for_100_continue or not self._news:
+            return None
+        self.flow.resume_reading()
+        body, self.body, self._news = self.body, b"", False
+        return body
+
+    def hang_up(self) -> None:
+        """Tell the request, unless it is answered, that nobody is there any more."""
+        if not self.response_complete:
+            self.disconnected = True
+            self.message_event.set()
+            self.tell()
+
+    async def receive(self) -> ASGIReceiveEvent:
+        """Return what is new of the body, or that the caller has left, or its request is answered."""
+        if self.waiting_for_100_continue and not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.waiting_for_100_continue = False
+        if not (self.disconnected or self.response_complete):
+            self.flow.resume_reading()
+            await self._new()
+        if self.disconnected or self.response_complete:
+            return {"type": "http.disconnect"}
+        body, self.body = self.body, b""
+        return {"type": "http.request", "body": body, "more_body": self.more_body}
+
+    async def _new(self) -> None:
+        if not self._news:
+            if self.message_event is _NOBODY:
+                self.message_event = asyncio.Event()
+            await self.message_event.wait()
+            self.message_event = _NOBODY
+        self._news = False
+
+    @property
+    def is_free(self) -> bool:
+        """Say whether the caller is there, and has read enough of what it was sent.
+
+        One that was refused for what it sent behind this request is there to read of that alone.
+        """
+        return not (self.disconnected or self.flow.write_paused or self.transport.is_closing())
+
+    def begin(self, status: int, lines: bytes) -> bool:
+        """Write the head of a body that comes in pieces, unless the caller is not free: as `answer` does."""
+        if self.response_started or not self.is_free:
+            return False
+        self.response_started = self.chunked_encoding = True
+        self.waiting_for_100_continue = False
+        self._write_head(status, lines + b"transfer-encoding: chunked\r\n", b"")
+        return True
+
+    def write(self, piece: bytes) -> bool:
+        """Write a *piece*, which is not empty, of a body whose head is out, unless the caller is not free."""
+        if self.flow.write_paused or self.transport.is_closing():
+            return False
+        self.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        return True
+
+    def answer(self, status: int, lines: bytes, body: bytes) -> bool:
+        """Write a whole answer at once, unless the caller is not free: then the server has to do it.
+
+        *lines* are its headers, each with its line end and sound. They tell the length of the body, unless
+        the status allows none, and leave the connection alone.
+        """
+        if self.response_started or not self.is_free:
+            return False
+        self.response_started = self.response_complete = True
+        self.waiting_for_100_continue = False
+        self._write_head(status, lines, body)
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+        return True
+
+    def _write_head(self, status: int, lines: bytes, body: bytes) -> None:
+        fields = [b"%b: %b\r\n" % field for field in self.default_headers]
+        close = b"" if self.keep_alive else b"connection: close\r\n"
+        self.transport.write(b"".join([STATUS_LINE[status], *fields, lines, close, b"\r\n", body]))
+
+
+def until_closed(cycle: Cycle, app: Any) -> Any:
+    """Return *app* for a caller of HTTP/1.0, to whom a body of unknown length ends only with the connection.
+
+    The server always chunks such a body, so each piece is declared to it as if it were expected.
+    """
+
+    async def closing(scope: Any, receive: Any, send: Any) -> None:
+        measured = False
+
+        async def sent(message: Any) -> None:
+            nonlocal measured
+            if message["type"] == "http.response.start":
+                measured = any(name.lower() == b"content-length" for name, _ in message["headers"])
+                cycle.chunked_encoding = None if measured else False
+            elif not measured:
+                cycle.expected_content_length = len(message.get("body", b""))
+            await send(message)
+
+        await app(scope, receive, sent)
+
+    return closing
