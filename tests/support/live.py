@@ -87,6 +87,14 @@ class Reply(msgspec.Struct):
         return self.headers.get("x-freeroute-provider")
 
 
+class Cold:
+    """A transport that makes no connection before it is needed: who counts them counts those of calls."""
+
+    def __init__(self, transport: Transport) -> None:
+        self.open = transport.open
+        self.close = transport.close
+
+
 class Live:
     """A gateway that runs, and the providers behind it. *tasks* are those that run as long as it does."""
 
@@ -248,7 +256,7 @@ async def live(
         simulated = await stack.enter_async_context(listening(_plain(world)))
         written = msgspec.json.encode(_settings(providers, sections, simulated, world))
         (directory / "freeroute.yaml").write_bytes(written)  # JSON is YAML, and written in no time
-        app = App(_reader(directory), transport=wrapped(HttpTransport()), clock=clock, demo=False)
+        app = App(_reader(directory), transport=wrapped(Cold(HttpTransport())), clock=clock, demo=False)
         if state is not None:
             app.remember(state, "this boot")
             app.record(state)
