@@ -10,7 +10,7 @@ import pytest
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport
 from tests.support.servers import Peer, Script, Server
 
-SHORT = 0.1  # a deadline that is meant to run out
+SHORT = 0.2  # a deadline that is meant to run out; the standard loop looks up even numbers by a thread
 SECRET = "not-to-be-told"
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 UNTIL_CLOSE = b"HTTP/1.1 200 OK\r\n\r\n"
