@@ -33,12 +33,8 @@ class Lows:
         self._steps: list[float] = []
         self._last = 0.0
 
-    def __len__(self) -> int:
-        """Return how many are kept."""
-        return len(self._turns)
-
-    def note(self, low: float, turn: float) -> None:
-        """Note that only *low* is owed at *turn*, which is no earlier than those before."""
+    def note(self, low: float, turn: float) -> int:
+        """Note that only *low* is owed at *turn*, no earlier than those before; return how many are kept."""
         turns, steps, last = self._turns, self._steps, self._last
         while steps and last >= low:
             turns.pop()
@@ -48,6 +44,7 @@ class Lows:
         turns.append(turn)
         steps.append(low - last)
         self._last = low
+        return len(turns)
 
     def since(self, turn: float) -> float:
         """Return the least that was owed since *turn*, ``inf`` if that was not looked at."""
@@ -177,8 +174,6 @@ class Bucket(Counter):
         mono, level = now.mono, self.used(now)
         if self._open:
             self._note_low(level, guard, mono)
-        elif self._lows:
-            self._lows = Lows()
         begins = mono
         if guard * self._rate > level:  # what is refilled within the guard would overflow
             begins += guard - level / self._rate
@@ -193,8 +188,7 @@ class Bucket(Counter):
             low -= paused * self._rate
             if low < 0.0:
                 low = 0.0
-        lows.note(low, self._turnover.taken)
-        if len(lows) > 2 * len(self._open) + SPARE:
+        if lows.note(low, self._turnover.taken) > 2 * len(self._open) + SPARE:
             lows.keep_for(slip.taken for slip in self._open)
 
     def _give_back(self, ended: Slip, amount: float, now: Now) -> None:

@@ -1,10 +1,10 @@
 """The sliding window: at most so much within any span of its length."""
 
 import math
-from bisect import bisect_left, bisect_right, insort
 from collections import deque
-from collections.abc import Iterable
-from itertools import accumulate, takewhile
+from collections.abc import Collection, Iterable, Iterator
+from heapq import merge
+from itertools import chain, takewhile
 from operator import attrgetter
 
 from freeroute.clock import Now
@@ -13,17 +13,18 @@ from freeroute.domain.counters import GUARD, NOISE, Counter, Slip
 from freeroute.domain.guards import LONGEST
 from freeroute.domain.keepsake import KeptSliding, Rebase
 
-MERGE_AT = 4096
-"""Entries of a sliding window above which finished ones are merged. Own design: 0.5 MB at most."""
-
 GRAINS = 600
 """Parts of a window into which entries are merged; a slot then comes back at most 1/600 late. Own design."""
+
+MERGE_AT = 4 * GRAINS
+"""Entries of a sliding window above which finished ones are merged. Own design: 0.5 MB at most, soon
+saved."""
 
 GONE = 64
 """Calls that are remembered after they came back, to look at them again when a refusal says that it was too
 early. Own design: enough for a minute of any free tier; of a faster one only the latest matter."""
 
-_mark = attrgetter("mark")
+_mark, _amount = attrgetter("mark"), attrgetter("amount")
 
 
 class Sliding(Counter):
@@ -31,7 +32,11 @@ class Sliding(Counter):
 
     What a call took comes back one window after the latest moment the provider plausibly counted it:
     *guard* seconds after it was sent, or when its answer began if that came sooner. What a call used
-    beyond its estimate was counted by the time it was settled. Slips are kept in the order they come back.
+    beyond its estimate was counted by the time it was settled.
+
+    Slips are in two queues, each in the order they come back: those of which the moment is a guess in the
+    order of taking, those that are sure in the order of answers. What has become sure stays behind in the
+    first queue until it is come to there from either end.
     """
 
     heeds_answers = True
@@ -40,7 +45,9 @@ class Sliding(Counter):
         """Start empty; *guard* may be changed at any time."""
         super().__init__(limit)
         self.guard = guard
-        self._slips: list[Slip] = []
+        self._guessed: deque[Slip] = deque()
+        self._sure: deque[Slip] = deque()
+        self._due = math.inf  # nothing comes back before
         self._gone: deque[Slip] = deque(maxlen=GONE)
         self._seen = -math.inf
         self._merge_at = MERGE_AT
@@ -50,30 +57,35 @@ class Sliding(Counter):
         """Return the window of *limit* as it was *kept*; nothing in it is held for longer than anew."""
         made = cls(limit, guard)
         latest = rebase.now.mono + LONGEST * guard + limit.seconds
-        for mark, amount in kept.slips:
+        for mark, amount in sorted(kept.slips):
             made._add(Slip(amount, rebase.mono(mark, latest), open=False))
         return made
 
     def kept(self, now: Now) -> KeptSliding:
         """Return when how much comes back, calls under way included; many slips are kept in grains."""
         self._expire(now)
-        slips: Iterable[Slip] = (slip for slip in self._slips if slip.amount)
-        if len(self._slips) > GRAINS:
-            slips = _grains(slips, self.limit.seconds / GRAINS)
-        return KeptSliding([(slip.mark, slip.amount) for slip in slips])
+        if len(self._guessed) + len(self._sure) <= GRAINS:
+            return KeptSliding([(slip.mark, slip.amount) for slip in self._slips() if slip.amount])
+        grain = self.limit.seconds / GRAINS
+        return KeptSliding([*_grains(self._unsure(), grain), *_grains(self._sure, grain)])
 
     def take(self, amount: float, now: Now) -> Slip:
         """Take *amount*, whether it fits or not."""
-        slips, mono = self._slips, now.mono
-        if slips and slips[0].mark <= mono:
+        mono = now.mono
+        if mono >= self._due:
             self._expire(now)
         mark = mono + self.guard + self.limit.seconds
-        slip = self._turnover.took(amount, mark, self.level + amount, now)
-        if slips and slips[-1].mark <= mark and len(slips) < self._merge_at:  # as nearly always
-            slips.append(slip)
-            self.level = slip.level
-        else:
-            self._add(slip)
+        self.level = level = self.level + amount
+        slip = self._turnover.took(amount, mark, level, now)
+        guessed = self._guessed
+        if guessed and guessed[-1].mark > mark:
+            _insert(guessed, slip)
+        else:  # as nearly always
+            guessed.append(slip)
+        if mark < self._due:
+            self._due = mark
+        if len(guessed) + len(self._sure) > self._merge_at:
+            self._merge()
         return slip
 
     def settle(self, slip: Slip, actual: float | None, now: Now) -> None:
@@ -83,7 +95,8 @@ class Sliding(Counter):
         if change > 0.0:
             self._add(Slip(change, now.mono + self.limit.seconds, False, True))
             return
-        self._expire(now)
+        if now.mono >= self._due:
+            self._expire(now)
         if slip.mark > self._seen:
             slip.amount += change
             self.level += change
@@ -93,41 +106,45 @@ class Sliding(Counter):
         self._expire(now)
         mark = now.mono + self.guard + self.limit.seconds
         if slip.open and self._seen < slip.mark < mark:
-            self._move(slip, mark)
+            if slip.sure:
+                self._sure.remove(slip)
+            if slip in self._guessed:
+                self._guessed.remove(slip)
+            slip.mark, slip.sure = mark, False
+            _insert(self._guessed, slip)
 
     def confirm(self, slip: Slip, now: Now) -> None:
         """Start the window of *slip* now, if its guard would have started it later."""
-        slips, mark = self._slips, now.mono + self.limit.seconds
-        if slip.open and self._seen < slip.mark > mark:
-            if slips[-1] is slip and (len(slips) == 1 or slips[-2].mark <= mark):
-                slip.mark = mark
+        mark = now.mono + self.limit.seconds
+        if slip.open and not slip.sure and self._seen < slip.mark > mark:
+            slip.mark, slip.sure = mark, True
+            guessed, sure = self._guessed, self._sure
+            if sure and sure[-1].mark > mark:
+                _insert(sure, slip)
             else:
-                self._move(slip, mark)
-            slip.sure = True
-
-    def _move(self, slip: Slip, mark: float) -> None:
-        slips = self._slips
-        at = bisect_left(slips, slip.mark, key=_mark)
-        while slips[at] is not slip:
-            at += 1
-        del slips[at]
-        slip.mark = mark
-        insort(slips, slip, key=_mark)
+                sure.append(slip)
+            if mark < self._due:
+                self._due = mark
+            while guessed and guessed[0].sure:
+                guessed.popleft()
+            while guessed and guessed[-1].sure:
+                guessed.pop()
 
     def used(self, now: Now) -> float:
         """Return how much is taken within the window."""
-        if not self._slips or self._slips[0].mark <= now.mono:
+        if now.mono >= self._due:
             self._expire(now)
         return self.level
 
     def resets_in(self, now: Now) -> float:
         """Return the seconds until the last slip comes back."""
-        slips, mono = self._slips, now.mono
-        if not slips or slips[0].mark <= mono:
+        if now.mono >= self._due:
             self._expire(now)
-        if slips and (last := slips[-1]).amount:  # as nearly always
-            return last.mark - mono
-        return max((slip.mark - now.mono for slip in self._slips if slip.amount), default=0.0)
+        guessed, sure = self._guessed, self._sure
+        last = guessed if guessed and not (sure and sure[-1].mark > guessed[-1].mark) else sure
+        if last and last[-1].amount:  # as nearly always
+            return last[-1].mark - now.mono
+        return max((slip.mark - now.mono for slip in self._slips() if slip.amount), default=0.0)
 
     def _correct(self, used: float, now: Now, back_in: float | None) -> None:
         """Let *used* be taken from now on; what is too much goes oldest first, calls under way apart."""
@@ -135,8 +152,11 @@ class Sliding(Counter):
         if change > 0:
             span = self.limit.seconds if not back_in else min(back_in, self.limit.seconds)
             self._add(Slip(change, now.mono + span, False, True))
-        for slip in self._slips:
-            if change < 0 and not slip.open:
+            return
+        for slip in self._in_order():
+            if change >= 0:
+                break
+            if not slip.open:
                 part = min(slip.amount, -change)
                 slip.amount -= part
                 self.level -= part
@@ -151,7 +171,7 @@ class Sliding(Counter):
         """Take again what answers gave back of calls that ended; return how much."""
         self._expire(now)
         again = 0.0
-        for slip in self._slips:
+        for slip in self._slips():
             back = slip.charged + min(0.0, slip.change) - slip.amount  # what it cost beyond is another slip
             if not slip.open and back > 0:
                 slip.amount += back
@@ -171,70 +191,119 @@ class Sliding(Counter):
         """Use a longer *guard* from now on; what came back too early by it is taken again."""
         self._expire(now)
         longer, self.guard = guard - self.guard, guard
-        for slip in (*self._gone, *self._slips):
+        for slip in (*self._gone, *self._slips()):
             if not slip.sure:
                 slip.mark += longer
         back = [slip for slip in self._gone if slip.mark > self._seen]
         self._gone = deque((slip for slip in self._gone if slip.mark <= self._seen), GONE)
-        self._slips = sorted([*back, *self._slips], key=_mark)
+        self._queue([*back, *self._slips()])
         again = sum(slip.amount for slip in back)
         self.level += again
         self._turnover.freed -= again
 
     def _returned(self, slip: Slip, now: Now) -> float:
         self._expire(now)
-        soon = self._seen + self.guard
-        due = takewhile(lambda other: other.mark <= soon, self._slips)
-        return self._turnover.freed - slip.freed + sum(other.amount for other in due)
+        freed, soon = self._turnover.freed - slip.freed, self._seen + self.guard
+        if self._due <= soon:
+            due = takewhile(lambda other: other.mark <= soon, self._in_order())
+            freed += sum(other.amount for other in due)
+        return freed
 
     def _back_at(self, amount: float, now: Now) -> float:
-        missing = self.level + amount - self.limit.amount - NOISE
-        freed = accumulate(slip.amount for slip in self._slips)
-        marks = (slip.mark for slip, sum_ in zip(self._slips, freed, strict=True) if sum_ >= missing)
-        return next(marks, self._slips[-1].mark)
+        missing, mark = self.level + amount - self.limit.amount - NOISE, now.mono
+        slips = self._in_order()
+        while missing > 0.0 and (slip := next(slips, None)) is not None:
+            mark = slip.mark
+            missing -= slip.amount
+        return mark
+
+    def _slips(self) -> Iterator[Slip]:
+        """Go through all that is taken."""
+        return chain(self._unsure(), self._sure)
+
+    def _unsure(self) -> Iterator[Slip]:
+        """Go through what comes back at a guess."""
+        return (slip for slip in self._guessed if not slip.sure)
+
+    def _in_order(self) -> Iterator[Slip]:
+        """Go through all that is taken in the order it comes back, no further than is asked for."""
+        return merge(self._unsure(), self._sure, key=_mark)
 
     def _add(self, slip: Slip) -> None:
-        slips = self._slips
-        if slips and slips[-1].mark > slip.mark:
-            insort(slips, slip, key=_mark)
-        else:
-            slips.append(slip)
+        """Take what no call under way has taken."""
+        _insert(self._sure if slip.sure else self._guessed, slip)
         self.level += slip.amount
-        if len(slips) > self._merge_at:
-            self._merge()
+        if slip.mark < self._due:
+            self._due = slip.mark
+
+    def _queue(self, slips: Iterable[Slip]) -> None:
+        """Let *slips* be all that is taken."""
+        in_order = sorted(slips, key=_mark)
+        self._guessed = deque(slip for slip in in_order if not slip.sure)
+        self._sure = deque(slip for slip in in_order if slip.sure)
+        self._due = in_order[0].mark if in_order else math.inf
 
     def _expire(self, now: Now) -> None:
         # A caller's instant may be a little older than one already seen; what is gone stays gone.
         if now.mono > self._seen:
             self._seen = now.mono
-        if self._slips and self._slips[0].mark <= self._seen:
-            over = bisect_right(self._slips, self._seen, key=_mark)
-            gone = sum(slip.amount for slip in self._slips[:over])
-            self._gone.extend(self._slips[:over])
-            self.level -= gone
-            self._turnover.freed += gone
-            del self._slips[:over]
-        if not self._slips:
+        if self._due <= self._seen:
+            seen, due, gone = self._seen, math.inf, []
+            for queue in (self._guessed, self._sure):
+                while queue and queue[0].mark <= seen:
+                    slip = queue.popleft()
+                    if queue is self._sure or not slip.sure:
+                        gone.append(slip)
+                if queue and queue[0].mark < due:
+                    due = queue[0].mark
+            self._due = due
+            self._forget(gone)
+
+    def _forget(self, gone: list[Slip]) -> None:
+        gone.sort(key=_mark)
+        self._gone.extend(gone)
+        freed = sum(slip.amount for slip in gone)
+        self.level -= freed
+        self._turnover.freed += freed
+        if not self._guessed and not self._sure:
             self.level = 0.0
 
     def _merge(self) -> None:
+        self._guessed, self._sure = self._merged([*self._unsure()]), self._merged(self._sure)
+        self.level = math.fsum(map(_amount, self._slips()))
+        self._merge_at = max(MERGE_AT, 2 * (len(self._guessed) + len(self._sure)))
+
+    def _merged(self, slips: Collection[Slip]) -> deque[Slip]:
         # Slips of calls under way stay as they are: they may still change, and are no more than those calls.
-        under_way = [slip for slip in self._slips if slip.open]
-        ended = _grains((slip for slip in self._slips if not slip.open), self.limit.seconds / GRAINS)
-        self._slips = sorted([*under_way, *ended], key=_mark)
-        self.level = math.fsum(slip.amount for slip in self._slips)
-        self._merge_at = max(MERGE_AT, 2 * len(self._slips))
+        under_way = [slip for slip in slips if slip.open]
+        grains = _grains((slip for slip in slips if not slip.open), self.limit.seconds / GRAINS)
+        ended = [Slip(amount, mark, open=False, sure=slips is self._sure) for mark, amount in grains]
+        return deque(sorted([*under_way, *ended], key=_mark))
 
 
-def _grains(slips: Iterable[Slip], grain: float) -> list[Slip]:
-    """Return one slip for all of each *grain* seconds: the latest, so that nothing comes back early."""
-    merged: list[Slip] = []
-    one, end = Slip(0.0), -math.inf
+def _insert(queue: deque[Slip], slip: Slip) -> None:
+    """Put *slip* where it belongs in *queue*, which is at its end or not far from it."""
+    while queue and queue[-1].sure is not slip.sure:
+        queue.pop()
+    at = len(queue)
+    while at and ((other := queue[at - 1]).mark > slip.mark or other.sure is not slip.sure):
+        at -= 1
+    queue.insert(at, slip)
+
+
+def _grains(slips: Iterable[Slip], grain: float) -> list[tuple[float, float]]:
+    """Return mark and amount of what is in each *grain* seconds: the latest, so that none is back early."""
+    merged: list[tuple[float, float]] = []
+    total, latest, end = 0.0, 0.0, -math.inf
     for slip in slips:
         mark = slip.mark
         if mark >= end:
-            one, end = Slip(0.0, open=False), mark + grain
-            merged.append(one)
-        one.amount += slip.amount
-        one.mark = mark
+            if total:
+                merged.append((latest, total))
+            total, end = 0.0, mark + grain
+        if amount := slip.amount:
+            total += amount
+            latest = mark
+    if total:
+        merged.append((latest, total))
     return merged

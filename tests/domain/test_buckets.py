@@ -129,7 +129,7 @@ def test_no_more_lows_are_kept_than_calls_under_way_need():
         now = clock.advance(0.01)
         for bucket in buckets:
             bucket.settle(bucket.take(2.0, now), None, now)
-    assert len(buckets[0]._lows) <= 2 + SPARE
+    assert len(buckets[0]._lows._turns) <= 2 + SPARE
     for bucket, slip in zip(buckets, first, strict=True):
         bucket.settle(slip, 0.0, clock.now())
     one, other = (bucket.used(clock.now()) for bucket in buckets)
