@@ -41,4 +41,6 @@ class Estimate(Struct):
 
     def of(self, prompt: int) -> int:
         """Return the tokens to charge for a *prompt* estimated at so many."""
+        if self.factor == 1.0:  # nothing taught that prompts are longer
+            return prompt or 1
         return round(prompt * self.factor) or 1

@@ -57,8 +57,7 @@ class Continuation:
         """Return who goes on where *dead* ended, if anybody does; *used* is what the calls so far took."""
         if not self._may(dead):
             return None
-        if (settling := dead.end(self._loop.clock.now(), left=None)) is not None:
-            await settling
+        await dead.end(self._loop.clock.now(), left=None)
         self._loop.room.stir()
         text = self._told.text
         try:

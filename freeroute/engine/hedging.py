@@ -125,8 +125,7 @@ class Hedging:
         if not isinstance(won, Won):
             return
         part = Part(won, course, self._standing, self._counters, lambda: 0.0)
-        if (settling := part.end(self._clock.now(), left=LEFT)) is not None:
-            await settling
+        await part.end(self._clock.now(), left=LEFT)
         if outrun:
             course.became(won.note, _OUTRUN)
 

@@ -91,13 +91,13 @@ class Part:
         """Take it for over, with *outcome*, whatever its provider would still say."""
         self._failed, self._over = outcome, True
 
-    def end(self, now: Now, *, left: Outcome | None) -> Awaitable[None] | None:
+    def end(self, now: Now, *, left: Outcome | None) -> Awaitable[None]:
         """Judge its candidate, once, at *now*, and return what settles what the call used.
 
         *left* is how the caller did, if so.
         """
         if self._ended:
-            return None
+            return _settled()
         self._ended = True
         left = left or (None if self._over else LEFT)
         won, course = self.won, self._course
@@ -138,3 +138,7 @@ class Part:
         if not usage.estimated:
             self._standing.learn_size(leased.candidate, self.won.estimated, usage.prompt)
         return actual_amounts(leased.candidate, usage)
+
+
+async def _settled() -> None:
+    """Have nothing left to settle."""

@@ -144,8 +144,7 @@ class Serving:
             left = STALLED if stalled else LEFT
         now = self._clock.now()
         for part in self._parts:
-            if (settling := part.end(now, left=left)) is not None:
-                await settling
+            await part.end(now, left=left)
         if (settling := self._done(self, left, now)) is not None:
             await settling
 

@@ -2,12 +2,14 @@
 
 import math
 import re
+from operator import mul
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from freeroute.domain.tokenizers import OTHER, SAMPLED, TOKENIZERS, Sizes, tokenizer_of
+from freeroute.domain import tokenizers
+from freeroute.domain.tokenizers import MARGIN, OTHER, SAMPLED, TOKENIZERS, Sizes, tokenizer_of
 from freeroute.domain.usage import TOKENS_PER_IMAGE, Demand, demand_of
 
 # What the tokenizers of gpt-oss, Llama 3, Qwen 3, Gemma 3, DeepSeek V3 and Mistral (Tekken) count.
@@ -137,6 +139,14 @@ def test_a_text_that_changes_half_way_is_judged_by_both_halves():
 @given(st.binary(max_size=300))
 def test_whatever_the_bytes_there_are_neither_less_than_none_nor_many_more_tokens_than_bytes(text: bytes):
     assert all(0 <= size <= 6 * len(text) and math.isfinite(size) for size in sizes_of(text))
+
+
+@given(st.one_of(st.text(max_size=300).map(str.encode), st.binary(max_size=300)))
+def test_weighed_in_whole_numbers_a_text_is_what_it_is_in_hundredths(text: bytes):
+    ascii_, beyond = tokenizers._counted(text)
+    for place, weights in enumerate(tokenizers._WEIGHTS.values()):
+        hundredths = sum(map(mul, (*ascii_, *beyond), weights))
+        assert Sizes(text).of_text(place) == pytest.approx(MARGIN * hundredths / 100)
 
 
 # What the tokenizers of gpt-oss, Llama 3, Qwen 3 and Gemma 3 count.
