@@ -226,6 +226,14 @@ async def test_values_from_outside_cannot_break_the_head(build, gateway):
     assert reply.headers["x-freeroute-trail"] == "bad??x-evil: 1??"
 
 
+async def test_a_content_type_cannot_break_the_head_of_an_answer(ask, gateway):
+    gateway.answer = FakeServed(b"sound", content_type="audio/mpeg\r\nx-evil: 1")
+    async with ask() as client:
+        reply = await client.post("/v1/chat/completions", json=HI)
+    assert reply.headers["content-type"] == "audio/mpeg??x-evil: 1"
+    assert "x-evil" not in reply.headers
+
+
 async def test_a_stream_that_breaks_inside_the_gateway_ends_with_an_error_in_band(ask, gateway):
     gateway.answer = FakeServed(batches=[[chunk("a")], KeyError("the prompt")])
     async with ask() as client:
