@@ -48,12 +48,14 @@ class SqliteConnections:
         """Connect to the file at *path*; connections end with their use unless they are *pooled*.
 
         A log that was removed under the process is let go of once no connection has it, and only then a
-        writer finds the new one.
+        writer finds the new one. So who gives up what it asked of one that is not pooled gets its end too:
+        no more ever hang than are asked at once, however often the file is opened anew.
         """
         pool: dict[str, Any] = {} if pooled else {"poolclass": NullPool}
         wait = {"timeout": _SQLITE_WAIT}
         url = URL.create("sqlite", database=str(path))
         self._engine = create_engine(url, hide_parameters=True, connect_args=wait, **pool)
+        self._pooled = pooled
         self._threads = ThreadPoolExecutor(THREADS, "records")
         _set_up(self._engine)
 
@@ -70,10 +72,13 @@ class SqliteConnections:
                 finally:
                     driver.set_progress_handler(None, _STEPS)
 
+        doing = self._threads.submit(done)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, done)
+            return await asyncio.wrap_future(doing)
         finally:
             given_up.set()
+            if doing.running() and not self._pooled:
+                await asyncio.gather(asyncio.wrap_future(doing), return_exceptions=True)
 
     async def outside(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do *work* with the driver's own connection, in no transaction."""

@@ -190,6 +190,35 @@ async def test_a_database_that_hangs_costs_bounded_time_and_few_hang_at_once():
     await hung.close()
 
 
+async def test_a_file_that_hangs_costs_bounded_time_and_no_more_threads_than_there_are_turns(tmp_path):
+    records = Records(None, tmp_path / "records.db", patience=0.05)
+    await records.write(row(at=EPOCH - 1))
+    over, hung = threading.Event(), 0
+
+    def hangs(_: object) -> None:
+        nonlocal hung
+        hung += 1
+        over.wait(PATIENCE)
+
+    for _ in range(2 * AT_ONCE):
+        async with asyncio.timeout(PATIENCE):
+            with pytest.raises(RecordsUnavailable):
+                await records.reader.answered(hangs)
+    assert 0 < hung <= AT_ONCE
+    over.set()
+    async with asyncio.timeout(PATIENCE):
+        while not await is_read(records):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await records.reader.close()
+    await records.database.close()
+
+
+async def is_read(records: Records) -> bool:
+    with contextlib.suppress(RecordsUnavailable):
+        return bool((await records.reader.receipts(ReceiptsWanted(EPOCH - WEEK, EPOCH)))["receipts"])
+    return False
+
+
 async def test_many_have_their_turn_one_after_the_other_and_no_more_wait_than_there_are_places_for(records):
     await records.write(row(at=EPOCH - 1))
     every = AT_ONCE + LINE
