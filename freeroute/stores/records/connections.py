@@ -26,6 +26,10 @@ _STEPS = 100_000  # of SQLite's machine, some milliseconds, between two looks fo
 _PRAGMAS = ("auto_vacuum = INCREMENTAL", "journal_mode = WAL", "synchronous = NORMAL")
 
 
+class _GivenUpError(Exception):
+    """Nobody waits for this work any more: nothing of it may stay."""
+
+
 class Connections(Protocol):
     """Connections to one database, made when they are needed."""
 
@@ -60,7 +64,7 @@ class SqliteConnections:
         _set_up(self._engine)
 
     async def within(self, work: Callable[[Connection], T]) -> T:
-        """Do *work* in one transaction; what is waited for no longer is broken off."""
+        """Do *work* in one transaction; what is waited for no longer is broken off, and not stored."""
         given_up = threading.Event()
 
         def done() -> T:
@@ -68,9 +72,12 @@ class SqliteConnections:
                 driver = _driver(connection)
                 driver.set_progress_handler(given_up.is_set, _STEPS)
                 try:
-                    return work(connection)
+                    found = work(connection)
                 finally:
                     driver.set_progress_handler(None, _STEPS)
+                if given_up.is_set():  # work of few steps is never looked at
+                    raise _GivenUpError
+                return found
 
         doing = self._threads.submit(done)
         try:

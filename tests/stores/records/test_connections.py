@@ -58,6 +58,26 @@ async def test_what_nobody_waits_for_is_broken_off_and_holds_up_nobody(connectio
         assert await connections.within(told) == []
 
 
+async def test_what_nobody_waits_for_is_not_stored_however_short_it_is(connections):
+    begun, on, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def short(connection):
+        begun.set()
+        on.wait(PATIENCE)
+        connection.exec_driver_sql("INSERT INTO told VALUES ('late')")
+        ended.set()
+
+    task = asyncio.create_task(connections.within(short))
+    assert await asyncio.to_thread(begun.wait, PATIENCE)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    on.set()
+    assert await asyncio.to_thread(ended.wait, PATIENCE)
+    await connections.within(lambda connection: connection.exec_driver_sql("INSERT INTO told VALUES ('next')"))
+    assert await connections.within(told) == ["next"]
+
+
 async def test_what_is_closed_leaves_no_thread(connections):
     await connections.within(told)
     await connections.close()
