@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from msgspec import structs
@@ -83,7 +83,7 @@ def _each(connection: Connection, statement: Any, names: tuple[str, ...], rows: 
     connection.exec_driver_sql(text, rows)
 
 
-@cache
+@lru_cache(8)  # five statements; each file that is opened anew has a dialect of its own
 def _text(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> str:
     """Return the text of *statement*, which takes values by *names*."""
     return str(statement.compile(dialect=dialect, column_keys=names))

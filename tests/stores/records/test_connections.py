@@ -74,7 +74,7 @@ async def test_what_nobody_waits_for_is_not_stored_however_short_it_is(connectio
         await task
     on.set()
     assert await asyncio.to_thread(ended.wait, PATIENCE)
-    await connections.within(lambda connection: connection.exec_driver_sql("INSERT INTO told VALUES ('next')"))
+    await connections.within(lambda other: other.exec_driver_sql("INSERT INTO told VALUES ('next')"))
     assert await connections.within(told) == ["next"]
 
 

@@ -1,11 +1,13 @@
 import asyncio
 import contextlib
+import gc
 import sqlite3
 import threading
 
 import pytest
 from msgspec import structs
 from sqlalchemy import select
+from sqlalchemy.engine import Dialect
 
 from freeroute.stores.records.database import BatchRefusedError, Database
 from freeroute.stores.records.rows import Batch
@@ -240,3 +242,16 @@ async def test_no_password_is_shown(tmp_path):
     with pytest.raises(Exception, match=r"^(?!.*secret)") as caught:
         await database.write(Batch("run", 1, (row(),)), EPOCH)
     assert not database.is_damage(caught.value)
+
+
+async def test_a_file_that_is_opened_again_and_again_leaves_nothing_behind(tmp_path):
+    def dialects() -> int:
+        gc.collect()
+        return sum(issubclass(type(one), Dialect) for one in gc.get_objects())
+
+    database = Database(None, tmp_path / "records.db")
+    before = dialects()
+    for number in range(1, 21):
+        assert await database.write(Batch("run", number, (row(),)), EPOCH)
+        await database.close()
+    assert dialects() - before < 10
