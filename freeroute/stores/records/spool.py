@@ -54,7 +54,7 @@ class Spool:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
             try:
                 size = os.fstat(descriptor).st_size
-                if size < self._at:
+                if size < (self._held[-1][1] if self._held else self._next):  # somebody else made it anew
                     self._begin_anew()
                 whole = self._end_of_a_torn_line(descriptor, size) + line + b"\n"
                 if size + len(whole) > self._bound:
@@ -110,8 +110,6 @@ class Spool:
 
     def _hold(self, begin: int, end: int, batch: Batch) -> None:
         """Have *batch* at hand, which is in the file from *begin* to *end*, if there is room for it."""
-        if self._held and self._held[-1][1] > begin:  # of a file that is no more
-            self._held.clear()
         if not self._held or end - self._held[0][0] <= HELD:
             self._held.append((begin, end, batch))
 

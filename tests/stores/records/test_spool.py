@@ -210,3 +210,17 @@ def test_nothing_is_lost_or_doubled_whatever_the_order(tmp_path_factory, steps):
             taken.append(found.number)
             spool.done()
     assert taken + drained(spool) == given_
+
+
+@pytest.mark.parametrize("is_at_hand", [True, False])
+def test_what_comes_after_the_file_was_removed_is_handed_on_though_a_batch_was_being_written(
+    tmp_path, is_at_hand
+):
+    spool = Spool(tmp_path / "spool")
+    written, next_one = Batch("run", 1, ()), Batch("a longer name of a run", 2, ())
+    spool.append(msgspec.json.encode(written), written if is_at_hand else None)
+    assert spool.first() == written
+    spool.path.unlink()
+    spool.append(msgspec.json.encode(next_one), next_one if is_at_hand else None)
+    spool.done()
+    assert (spool.first(), spool.strange) == (next_one, 0)
