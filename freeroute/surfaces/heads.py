@@ -56,7 +56,7 @@ def host_and_target(url: bytes) -> tuple[bytes, bytes] | None:
     return absolute[1], absolute[2] if absolute[2].startswith(b"/") else b"/" + absolute[2]
 
 
-def declined(method: bytes, url: bytes, fields: Fields) -> bytes:
+def declined(method: bytes, url: bytes, version: str, fields: Fields) -> bytes:
     """Return a head that offers another protocol as if it did not: Java's client offers HTTP/2 on all.
 
     The parser takes all that follows such a head for the other protocol, the body included.
@@ -64,4 +64,4 @@ def declined(method: bytes, url: bytes, fields: Fields) -> bytes:
     lines = [b"%s: %s\r\n" % field for field in fields if field[0] not in _OFFERING]
     if any(name == b"connection" and b"close" in value.lower() for name, value in fields):
         lines.append(b"connection: close\r\n")
-    return b"".join([b"%s %s HTTP/1.1\r\n" % (method, url), *lines, b"\r\n"])
+    return b"".join([b"%s %s HTTP/%s\r\n" % (method, url, version.encode("ascii")), *lines, b"\r\n"])

@@ -126,7 +126,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _declined(self, rest: bytes) -> bytes:
         """Return a request that offers another protocol as if it did not, and the *rest* behind its head."""
-        head = declined(self.parser.get_method(), self.url, self.headers)
+        head = declined(self.parser.get_method(), self.url, self.parser.get_http_version(), self.headers)
         self._offered = False
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
