@@ -73,7 +73,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a first request soon."""
         super().connection_made(transport)
-        self.flow = Flow(transport)
+        self.flow = Flow(transport, self.pipeline, self.bounds.behind)
         self._scope = {
             "type": "http",
             "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
@@ -90,10 +90,11 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell every request on this connection, and let go of the timers."""
         # The server tells the newest one only: a pipelined one must not hide the answer under way.
-        for cycle in (self._answering, *(waiting for waiting, _ in self.pipeline)):
-            if cycle is not None:
-                cycle.hang_up()
+        if self._answering is not None:
+            self._answering.hang_up()
         super().connection_lost(exc)
+        while self.pipeline:
+            self.pipeline.pop()[0].forget()  # which was not begun
         idle = self.timeout_keep_alive_task
         for timer in (self._head_timer, self._linger_timer, self._write_timer, idle):
             if timer is not None:
@@ -225,8 +226,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if before is None or before.response_complete:
             self._start_asgi_task(cycle, app)
         else:  # answers leave in the order of their requests
-            self.flow.pause_reading()
             self.pipeline.appendleft((cycle, app))
+            if len(self.pipeline) >= self.bounds.behind:
+                self.flow.pause_reading()
 
     def _start_asgi_task(self, cycle: Cycle, app: Any) -> None:  # type: ignore[override]
         self._answering = cycle
@@ -257,13 +259,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         else:
             self._idle_since = self.loop.time()
             if self.timeout_keep_alive_task is None:
                 self._look_if_idle(self.timeout_keep_alive)
+        self.flow.resume_reading()
         if self.cycle.response_complete and self.cycle.more_body:
             self._linger()
 
