@@ -17,7 +17,7 @@ from freeroute.surfaces.bounds import Bounds
 from freeroute.surfaces.cycles import Cycle, Flow, until_closed
 from freeroute.surfaces.departure import DEPARTURE
 from freeroute.surfaces.entrance import Entrance
-from freeroute.surfaces.heads import CODING, check, declined, expects_continue, host_and_target, target
+from freeroute.surfaces.heads import CODING, complaint, declined, expects_continue, host_and_target, target
 from freeroute.surfaces.http import FIELDS, STALLED, bare_refusal
 from freeroute.surfaces.outlet import OUTLET
 
@@ -192,10 +192,9 @@ class BoundedProtocol(HttpToolsProtocol):
         """Take the request whose head has come, in this *version* of HTTP."""
         fields = dict(self.headers)
         if len(fields) != len(self.headers) or CODING in fields:
-            try:
-                check(self.headers, version)
-            except InvalidRequest as error:
-                self._stop(error)
+            wrong = complaint(self.headers, version)  # not raised: its traceback would know of this object
+            if wrong is not None:
+                self._stop(wrong)
         if not self.url.startswith(b"/") and (absolute := host_and_target(self.url)):
             # What the request line names counts, whatever Host says.
             fields[b"host"], self.url = absolute

@@ -36,6 +36,9 @@ class Wire(asyncio.Transport):
     def close(self) -> None:
         self.closed = True
 
+    def can_write_eof(self) -> bool:
+        return False
+
     def pause_reading(self) -> None:
         self.reading = False
 
@@ -158,7 +161,8 @@ def test_of_a_caller_that_sends_ahead_no_more_is_read_while_enough_of_its_reques
     assert read == [False] * 5 + [True] * Bounds().behind
 
 
-def test_requests_that_nobody_answers_leave_nothing_for_the_garbage_collector():
+@pytest.mark.parametrize("sent", [(HEAD + b"\r\n") * 4, CHUNKED.replace(b"1.1", b"1.0")])
+def test_requests_that_nobody_answers_leave_nothing_for_the_garbage_collector(sent):
     async def until_left(scope, receive, send):
         while (await receive())["type"] != "http.disconnect":
             pass
@@ -166,7 +170,7 @@ def test_requests_that_nobody_answers_leave_nothing_for_the_garbage_collector():
     async def session():
         wire = Wire()
         protocol, _ = await connected(until_left, wire)
-        protocol.data_received((HEAD + b"\r\n") * 4)
+        protocol.data_received(sent)
         await asyncio.sleep(1)
         protocol.connection_lost(None)
         await asyncio.sleep(1)
@@ -175,7 +179,7 @@ def test_requests_that_nobody_answers_leave_nothing_for_the_garbage_collector():
     gc.disable()
     try:
         run(session())
-        assert not [one for one in gc.get_objects() if isinstance(one, Cycle)]
+        assert not [one for one in gc.get_objects() if isinstance(one, Cycle | BoundedProtocol)]
     finally:
         gc.enable()
 
