@@ -10,7 +10,8 @@ class Bounds(Struct, frozen=True):
     so that a caller still sending it gets to see the answer. A caller that reads nothing for *write_seconds*
     is given up, at the latest after twice as long; nginx gives it a minute (`send_timeout`). One that reads
     slowly is not: of what it has not read *unread_bytes* are left to the system, which else keeps megabytes
-    back and shows for long that nothing moves.
+    back and shows for long that nothing moves. While *behind* requests wait for the one that is answered,
+    no more are read. Own design: hardly any client sends ahead, and each that waits takes a kilobyte.
     """
 
     head_bytes: int = 64 * 1024
@@ -20,3 +21,4 @@ class Bounds(Struct, frozen=True):
     linger_bytes: int = 8 * 1024 * 1024
     write_seconds: float = 30.0
     unread_bytes: int = 128 * 1024
+    behind: int = 8

@@ -1,7 +1,7 @@
 """One request on a connection and its answer: the server's, with less that a usual request does not need."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import Any
 
 from uvicorn._types import ASGI3Application, ASGIReceiveEvent, HTTPScope
@@ -14,12 +14,13 @@ from freeroute.surfaces.departure import Departure
 class Flow(FlowControl):
     """The server's flow control, with an event only while there is somebody to wait for.
 
-    Nearly every caller reads as fast as it is told, and an event takes 800 bytes of each connection.
+    Nearly every caller reads as fast as it is told, and an event takes 800 bytes of each connection. Once
+    there are *most* requests *behind* the one that is answered, nobody's wish for a body has more read.
     """
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def __init__(self, transport: asyncio.Transport, behind: Sized, most: int) -> None:
         """Begin with a caller that reads."""
-        self._transport = transport
+        self._transport, self._behind, self._most = transport, behind, most
         self.read_paused = self.write_paused = False
         self._read: asyncio.Event | None = None
 
@@ -28,6 +29,11 @@ class Flow(FlowControl):
         if self.write_paused:
             self._read = self._read or asyncio.Event()
             await self._read.wait()
+
+    def resume_reading(self) -> None:
+        """Read on, unless enough requests wait."""
+        if self.read_paused and len(self._behind) < self._most:
+            super().resume_reading()
 
     def pause_writing(self) -> None:
         """Let whoever writes wait."""
@@ -54,7 +60,7 @@ _NOBODY: Any = _Nobody()
 class Cycle(RequestResponseCycle, Departure):
     """One request and its answer, which is the outlet of it and the departure of its caller too."""
 
-    body: bytes  # type: ignore[assignment]
+    body: bytes | bytearray  # type: ignore[assignment]
     access_log = False
 
     def __init__(self, scope: HTTPScope, protocol: HttpToolsProtocol, *, keep_alive: bool) -> None:
@@ -87,12 +93,19 @@ class Cycle(RequestResponseCycle, Departure):
             await super().run_asgi(app)
         finally:
             # The scope knows of this, and this of it: neither is left to the garbage collector.
-            self.scope = {}  # type: ignore[typeddict-item]
+            self.forget()
             self._tasks.discard(self._task)
             self._task = None
 
+    def forget(self) -> None:
+        """Let go of what knows of this request, once nobody answers it any more."""
+        self.scope = {}  # type: ignore[typeddict-item]
+        self.on_response = _NOBODY.set
+
     def come(self, piece: bytes) -> None:
         """Take the next *piece* of the body."""
+        if self.body and isinstance(self.body, bytes):  # hardly ever: nearly all come at once
+            self.body = bytearray(self.body)  # which many small pieces do not copy again and again
         self.body += piece
         self._news = True
         self.message_event.set()
@@ -108,7 +121,7 @@ class Cycle(RequestResponseCycle, Departure):
         if self.more_body or self.disconnected or self.waiting_for_100_continue or not self._news:
             return None
         self.flow.resume_reading()
-        body, self.body, self._news = self.body, b"", False
+        body, self.body, self._news = bytes(self.body), b"", False
         return body
 
     def hang_up(self) -> None:
@@ -128,7 +141,7 @@ class Cycle(RequestResponseCycle, Departure):
             await self._new()
         if self.disconnected or self.response_complete:
             return {"type": "http.disconnect"}
-        body, self.body = self.body, b""
+        body, self.body = bytes(self.body), b""
         return {"type": "http.request", "body": body, "more_body": self.more_body}
 
     async def _new(self) -> None:

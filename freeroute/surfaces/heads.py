@@ -27,8 +27,8 @@ def target(url: bytes) -> tuple[str, bytes, bytes]:
     return unquote(path) if "%" in path else path, parsed.path, parsed.query or b""
 
 
-def check(fields: Fields, version: str) -> None:
-    """Raise InvalidRequest for a header that comes twice, and a body whose end is not told in one way.
+def complaint(fields: Fields, version: str) -> InvalidRequest | None:
+    """Return what is wrong with a header that comes twice, or a body whose end is not told in one way.
 
     `Expect` is left alone: 100-continue is answered, anything else is passed over, as HTTP allows.
     """
@@ -36,11 +36,12 @@ def check(fields: Fields, version: str) -> None:
     twice = next((name for name in names if name in _ONCE and names.count(name) > 1), None)
     if twice is not None:
         told = f"The request has more than one {_ONCE[twice]} header."
-        raise InvalidRequest(told, param=twice.decode("ascii"))
+        return InvalidRequest(told, param=twice.decode("ascii"))
     codings = [value.strip().lower() for name, value in fields if name == CODING]
     if codings and (codings != [b"chunked"] or version == "1.0"):
         problem = "Send the body with Content-Length or in chunks: no other Transfer-Encoding is served."
-        raise InvalidRequest(problem, param="transfer-encoding")
+        return InvalidRequest(problem, param="transfer-encoding")
+    return None
 
 
 def expects_continue(fields: Fields) -> bool:
@@ -56,7 +57,7 @@ def host_and_target(url: bytes) -> tuple[bytes, bytes] | None:
     return absolute[1], absolute[2] if absolute[2].startswith(b"/") else b"/" + absolute[2]
 
 
-def declined(method: bytes, url: bytes, fields: Fields) -> bytes:
+def declined(method: bytes, url: bytes, version: str, fields: Fields) -> bytes:
     """Return a head that offers another protocol as if it did not: Java's client offers HTTP/2 on all.
 
     The parser takes all that follows such a head for the other protocol, the body included.
@@ -64,4 +65,4 @@ def declined(method: bytes, url: bytes, fields: Fields) -> bytes:
     lines = [b"%s: %s\r\n" % field for field in fields if field[0] not in _OFFERING]
     if any(name == b"connection" and b"close" in value.lower() for name, value in fields):
         lines.append(b"connection: close\r\n")
-    return b"".join([b"%s %s HTTP/1.1\r\n" % (method, url), *lines, b"\r\n"])
+    return b"".join([b"%s %s HTTP/%s\r\n" % (method, url, version.encode("ascii")), *lines, b"\r\n"])

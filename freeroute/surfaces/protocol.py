@@ -17,7 +17,7 @@ from freeroute.surfaces.bounds import Bounds
 from freeroute.surfaces.cycles import Cycle, Flow, until_closed
 from freeroute.surfaces.departure import DEPARTURE
 from freeroute.surfaces.entrance import Entrance
-from freeroute.surfaces.heads import CODING, check, declined, expects_continue, host_and_target, target
+from freeroute.surfaces.heads import CODING, complaint, declined, expects_continue, host_and_target, target
 from freeroute.surfaces.http import FIELDS, STALLED, bare_refusal
 from freeroute.surfaces.outlet import OUTLET
 
@@ -73,7 +73,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a first request soon."""
         super().connection_made(transport)
-        self.flow = Flow(transport)
+        self.flow = Flow(transport, self.pipeline, self.bounds.behind)
         self._scope = {
             "type": "http",
             "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
@@ -90,10 +90,11 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell every request on this connection, and let go of the timers."""
         # The server tells the newest one only: a pipelined one must not hide the answer under way.
-        for cycle in (self._answering, *(waiting for waiting, _ in self.pipeline)):
-            if cycle is not None:
-                cycle.hang_up()
+        if self._answering is not None:
+            self._answering.hang_up()
         super().connection_lost(exc)
+        while self.pipeline:
+            self.pipeline.pop()[0].forget()  # which was not begun
         idle = self.timeout_keep_alive_task
         for timer in (self._head_timer, self._linger_timer, self._write_timer, idle):
             if timer is not None:
@@ -126,7 +127,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _declined(self, rest: bytes) -> bytes:
         """Return a request that offers another protocol as if it did not, and the *rest* behind its head."""
-        head = declined(self.parser.get_method(), self.url, self.headers)
+        head = declined(self.parser.get_method(), self.url, self.parser.get_http_version(), self.headers)
         self._offered = False
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
@@ -191,10 +192,9 @@ class BoundedProtocol(HttpToolsProtocol):
         """Take the request whose head has come, in this *version* of HTTP."""
         fields = dict(self.headers)
         if len(fields) != len(self.headers) or CODING in fields:
-            try:
-                check(self.headers, version)
-            except InvalidRequest as error:
-                self._stop(error)
+            wrong = complaint(self.headers, version)  # not raised: its traceback would know of this object
+            if wrong is not None:
+                self._stop(wrong)
         if not self.url.startswith(b"/") and (absolute := host_and_target(self.url)):
             # What the request line names counts, whatever Host says.
             fields[b"host"], self.url = absolute
@@ -225,8 +225,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if before is None or before.response_complete:
             self._start_asgi_task(cycle, app)
         else:  # answers leave in the order of their requests
-            self.flow.pause_reading()
             self.pipeline.appendleft((cycle, app))
+            if len(self.pipeline) >= self.bounds.behind:
+                self.flow.pause_reading()
 
     def _start_asgi_task(self, cycle: Cycle, app: Any) -> None:  # type: ignore[override]
         self._answering = cycle
@@ -257,13 +258,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         else:
             self._idle_since = self.loop.time()
             if self.timeout_keep_alive_task is None:
                 self._look_if_idle(self.timeout_keep_alive)
+        self.flow.resume_reading()
         if self.cycle.response_complete and self.cycle.more_body:
             self._linger()
 

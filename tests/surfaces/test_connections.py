@@ -9,7 +9,7 @@ from uvicorn.server import ServerState
 
 from freeroute.surfaces.bounds import Bounds
 from freeroute.surfaces.cycles import Cycle
-from freeroute.surfaces.http import Request
+from freeroute.surfaces.http import BodyBounds, Request
 from freeroute.surfaces.protocol import BoundedProtocol, server_config
 from tests.support.gateways import ANSWER, FakeServed
 from tests.support.serving import HEAD, HI, RawCaller, post, serving
@@ -25,6 +25,7 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.written: list[bytes] = []
         self.closed: bool = False
+        self.reading: bool = True
 
     def write(self, data):
         self.written.append(bytes(data))
@@ -34,6 +35,15 @@ class Wire(asyncio.Transport):
 
     def close(self) -> None:
         self.closed = True
+
+    def can_write_eof(self) -> bool:
+        return False
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
 
 
 async def connected(app, wire):
@@ -126,6 +136,52 @@ async def test_what_comes_behind_a_body_is_bounded_too(build, gateway, endless):
             await caller.send(endless)
         assert (await caller.answer()).status == 431
     assert gateway.calls == []
+
+
+def test_of_a_caller_that_sends_ahead_no_more_is_read_while_enough_of_its_requests_wait():
+    wire, ended, read = Wire(), asyncio.Event(), []
+
+    async def slow(scope, receive, send):
+        await ended.wait()
+        await Request(scope, receive, send).body(BodyBounds())
+        read.append(wire.reading)
+        await paths(scope, receive, send)
+
+    async def session():
+        protocol, _ = await connected(slow, wire)
+        protocol.data_received((HEAD + b"\r\n") * Bounds().behind)
+        of_few = wire.reading  # so that it is noticed if it leaves
+        protocol.data_received((HEAD + b"\r\n") * 5)
+        assert (of_few, wire.reading) == (True, False)
+        ended.set()
+        await asyncio.sleep(1)
+        assert len(wire.written) == len(read)
+
+    run(session())
+    assert read == [False] * 5 + [True] * Bounds().behind
+
+
+@pytest.mark.parametrize("sent", [(HEAD + b"\r\n") * 4, CHUNKED.replace(b"1.1", b"1.0")])
+def test_requests_that_nobody_answers_leave_nothing_for_the_garbage_collector(sent):
+    async def until_left(scope, receive, send):
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    async def session():
+        wire = Wire()
+        protocol, _ = await connected(until_left, wire)
+        protocol.data_received(sent)
+        await asyncio.sleep(1)
+        protocol.connection_lost(None)
+        await asyncio.sleep(1)
+
+    gc.collect()
+    gc.disable()
+    try:
+        run(session())
+        assert not [one for one in gc.get_objects() if isinstance(one, Cycle | BoundedProtocol)]
+    finally:
+        gc.enable()
 
 
 async def test_requests_leave_nothing_for_the_garbage_collector(build, gateway):

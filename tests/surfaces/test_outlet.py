@@ -175,7 +175,7 @@ async def test_a_body_comes_in_pieces_to_who_asks_for_them_and_then_what_ends_it
 
 
 async def test_whoever_writes_waits_for_a_caller_that_does_not_read_and_for_no_other(wire):
-    flow = Flow(wire)
+    flow = Flow(wire, (), 1)
     await flow.drain()
     flow.pause_writing()
     waiting = [asyncio.create_task(flow.drain()) for _ in range(2)]

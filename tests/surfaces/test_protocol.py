@@ -228,9 +228,10 @@ async def test_this_is_no_proxy(build):
     assert answer.status == 400
 
 
-async def test_a_caller_of_http_1_0_gets_its_stream_without_chunks_up_to_the_end(build, gateway):
+@pytest.mark.parametrize("more", ["", "connection: upgrade\r\nupgrade: h2c\r\n"])
+async def test_a_caller_of_http_1_0_gets_its_stream_without_chunks_up_to_the_end(build, gateway, more):
     gateway.answer = FakeServed(batches=[[chunk("a")], [chunk("b")]])
-    request = post(STREAM).replace(b"HTTP/1.1", b"HTTP/1.0")
+    request = post(STREAM, more=more).replace(b"HTTP/1.1", b"HTTP/1.0")
     async with serving(build()) as url, RawCaller.to(url) as caller:
         await caller.send(request)
         _, headers = await caller.head()
