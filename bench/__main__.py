@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench import loading, machine, surfaces
+from bench import loading, machine, surfaces, turns
 from bench.busy import tool
 from bench.capacity import command as capacity
 from bench.kills import command as kills
@@ -29,6 +29,7 @@ _OWN: dict[str, Callable[[list[str]], int]] = {
     "regress": regress.main,
     "soak": soak.main,
     "surfaces": surfaces.main,
+    "turns": turns.main,
 }
 PARTS = ("start", "calls", "streams", "choose", "features")
 ALONE = ("dashboards",)

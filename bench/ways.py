@@ -24,7 +24,7 @@ def through_each(
     """Return what *measure* finds on each way, the direct one first, and why others could not be taken."""
     found: list[Found] = []
     absent = []
-    for way, is_ours in _WAYS:
+    for way, is_ours in WAYS:
         try:
             with way(upstream) as targets:
                 found += map(measure, targets)
@@ -71,7 +71,7 @@ def _portkey(upstream: Upstream) -> Iterator[Sequence[Target]]:
 
 
 # A run fails with ours, and goes on without theirs. TLS is nginx's, so a machine without it has none.
-_WAYS: tuple[tuple[Way, bool], ...] = (
+WAYS: tuple[tuple[Way, bool], ...] = (
     (_direct, True),
     (_proxied, False),
     (_freeroute, True),

@@ -1,0 +1,75 @@
+"""CPU a request of each way, in turns: all run at once, and a machine's slow moments fall on all alike."""
+
+import argparse
+import statistics
+import sys
+from contextlib import ExitStack
+
+from bench import machine
+from bench.busy import keep_busy
+from bench.parts import streams
+from bench.processes import BenchFailed, Target, Upstream, upstream
+from bench.report import table
+from bench.ways import LIMITED, WAYS
+
+_CONNECTIONS = 64
+_WARM_UP = 1.0
+
+
+def main(arguments: list[str]) -> int:
+    """Measure round after round, print the medians, and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m bench turns", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=9, help="each way has one turn in each; 9 without it")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each turn; 1 without it")
+    wanted = parser.parse_args(arguments)
+    if not machine.is_supported():
+        print("bench: needs Linux, to pin processes and to read what they use", file=sys.stderr)
+        return 2
+    machine.allow_many_files()
+    machine.step_aside()
+    try:
+        with upstream(streams.EVENTS, streams.PACE, 1) as running, ExitStack() as ways:
+            spent = measured(_started(running, ways), wanted.rounds, wanted.seconds)
+    except BenchFailed as exc:
+        print(f"bench: {exc}", file=sys.stderr)
+        return 1
+    print(told(spent))
+    return 0
+
+
+def _started(running: Upstream, ways: ExitStack) -> list[Target]:
+    """Return all ways that there are here but the direct one, running."""
+    targets: list[Target] = []
+    for way, is_ours in WAYS[1:]:
+        try:
+            targets += ways.enter_context(way(running))
+        except BenchFailed as exc:
+            if is_ours:
+                raise
+            print(f"bench: {exc}", file=sys.stderr)
+    return targets
+
+
+def measured(targets: list[Target], rounds: int, seconds: float) -> dict[str, list[float]]:
+    """Return by the name of each of *targets* its CPU time a request (ms) in each round."""
+    for target in targets:
+        keep_busy(target, _CONNECTIONS, _WARM_UP)
+    spent: dict[str, list[float]] = {target.name: [] for target in targets}
+    for _ in range(rounds):
+        for target in targets:
+            assert target.pid is not None
+            before = machine.cpu_seconds(target.pid)
+            done = keep_busy(target, _CONNECTIONS, seconds).done
+            spent[target.name].append((machine.cpu_seconds(target.pid) - before) / max(done, 1) * 1000)
+    return spent
+
+
+def told(spent: dict[str, list[float]]) -> str:
+    """Return the table of *spent*: medians, and the median over the rounds of each way beside ours."""
+    ours = spent[LIMITED]
+    rows = []
+    for name, each in spent.items():
+        beside = statistics.median(one / own for one, own in zip(each, ours, strict=True))
+        figures = (statistics.median(each), min(each), max(each))
+        rows.append((name, *(f"{figure:.3f}" for figure in figures), f"{beside:.3g}"))
+    return table(("", "CPU ms/req, median", "least", "most", f"of {LIMITED}"), rows)
