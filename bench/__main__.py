@@ -40,11 +40,8 @@ def main() -> int:
     if own := _OWN.get("".join(sys.argv[1:2])):
         return own(sys.argv[2:])
     wanted = _arguments()
-    if not machine.is_supported():
-        print("bench: needs Linux, to pin processes and to read what they use", file=sys.stderr)
+    if not machine.is_ready():
         return 2
-    machine.allow_many_files()
-    machine.step_aside()
     try:
         found = _measured(wanted)
     except BenchFailed as exc:

@@ -60,9 +60,14 @@ def describe() -> Machine:
     )
 
 
-def is_supported() -> bool:
-    """Say whether processes can be pinned and measured here."""
-    return sys.platform == "linux" and Path("/proc/self/stat").exists()
+def is_ready() -> bool:
+    """Make way for processes that are to be pinned and measured; False, and said why, where none can be."""
+    if sys.platform != "linux" or not Path("/proc/self/stat").exists():
+        print("bench: needs Linux, to pin processes and to read what they use", file=sys.stderr)
+        return False
+    allow_many_files()
+    step_aside()
+    return True
 
 
 def allow_many_files() -> None:

@@ -22,11 +22,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--rounds", type=int, default=9, help="each way has one turn in each; 9 without it")
     parser.add_argument("--seconds", type=float, default=1.0, help="of each turn; 1 without it")
     wanted = parser.parse_args(arguments)
-    if not machine.is_supported():
-        print("bench: needs Linux, to pin processes and to read what they use", file=sys.stderr)
+    if not machine.is_ready():
         return 2
-    machine.allow_many_files()
-    machine.step_aside()
     try:
         with upstream(streams.EVENTS, streams.PACE, 1) as running, ExitStack() as ways:
             spent = measured(_started(running, ways), wanted.rounds, wanted.seconds)

@@ -34,10 +34,8 @@ _SHORTEST, _LONGEST = 0.2, 3.0
 def main(arguments: list[str]) -> int:
     """Do as the command line says, print what came of it, and return the exit code."""
     wanted = _arguments(arguments)
-    if not machine.is_supported():
-        print("bench: needs Linux, to pin processes", file=sys.stderr)
+    if not machine.is_ready():
         return 2
-    machine.step_aside()
     try:
         found = asyncio.run(_measured(wanted))
     except BenchFailed as exc:

@@ -28,10 +28,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seconds", type=float, default=20.0, help="of load; 20 without it")
     parser.add_argument("--svg", type=Path, default=ROOT / "docs" / "performance-flame.svg", metavar="FILE")
     wanted = parser.parse_args(arguments)
-    if not machine.is_supported():
-        print("bench: needs Linux, to pin processes", file=sys.stderr)
+    if not machine.is_ready():
         return 2
-    machine.step_aside()
     try:
         seen = _sampled(wanted.seconds)
     except BenchFailed as exc:

@@ -37,11 +37,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--minutes", type=float, default=30.0, help="30 without it")
     parser.add_argument("--rate", type=float, default=500.0, help="requests a second; 500 without it")
     wanted = parser.parse_args(arguments)
-    if not machine.is_supported():
-        print("bench: needs Linux, to pin processes and to read what they use", file=sys.stderr)
+    if not machine.is_ready():
         return 2
-    machine.allow_many_files()
-    machine.step_aside()
     try:
         return _soaked(wanted.minutes * 60, wanted.rate)
     except BenchFailed as exc:

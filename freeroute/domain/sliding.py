@@ -14,7 +14,8 @@ from freeroute.domain.guards import LONGEST
 from freeroute.domain.keepsake import KeptSliding, Rebase
 
 GRAINS = 600
-"""Parts of a window into which entries are merged; a slot then comes back at most 1/600 late. Own design."""
+"""Parts of a window into which entries are merged; a slot then comes back at most 1/600 late, and as much
+again if it is merged once more. Own design."""
 
 MERGE_AT = 4 * GRAINS
 """Entries of a sliding window above which finished ones are merged. Own design: 0.5 MB at most, soon
@@ -269,15 +270,16 @@ class Sliding(Counter):
             self.level = 0.0
 
     def _merge(self) -> None:
-        self._guessed, self._sure = self._merged([*self._unsure()]), self._merged(self._sure)
+        self._guessed = self._merged([*self._unsure()], sure=False)
+        self._sure = self._merged(self._sure, sure=True)
         self.level = math.fsum(map(_amount, self._slips()))
         self._merge_at = max(MERGE_AT, 2 * (len(self._guessed) + len(self._sure)))
 
-    def _merged(self, slips: Collection[Slip]) -> deque[Slip]:
+    def _merged(self, slips: Collection[Slip], *, sure: bool) -> deque[Slip]:
         # Slips of calls under way stay as they are: they may still change, and are no more than those calls.
         under_way = [slip for slip in slips if slip.open]
         grains = _grains((slip for slip in slips if not slip.open), self.limit.seconds / GRAINS)
-        ended = [Slip(amount, mark, open=False, sure=slips is self._sure) for mark, amount in grains]
+        ended = [Slip(amount, mark, open=False, sure=sure) for mark, amount in grains]
         return deque(sorted([*under_way, *ended], key=_mark))
 
 
