@@ -7,6 +7,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from bench import nginx
+from bench.bare import bare
 from bench.gateway import gateway
 from bench.peers import running as peers
 from bench.processes import BenchFailed, Target, Upstream
@@ -47,6 +48,12 @@ def _proxied(upstream: Upstream) -> Iterator[Sequence[Target]]:
 
 
 @contextmanager
+def _bare(upstream: Upstream) -> Iterator[Sequence[Target]]:
+    with bare(upstream) as target:
+        yield (target,)
+
+
+@contextmanager
 def _freeroute(upstream: Upstream) -> Iterator[Sequence[Target]]:
     with gateway(upstream) as running:
         yield (running.plain, running.limited)
@@ -74,6 +81,7 @@ def _portkey(upstream: Upstream) -> Iterator[Sequence[Target]]:
 WAYS: tuple[tuple[Way, bool], ...] = (
     (_direct, True),
     (_proxied, False),
+    (_bare, True),
     (_freeroute, True),
     (_freeroute_over_tls, False),
     (_portkey, False),
