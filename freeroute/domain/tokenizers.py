@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from operator import mul
 
+from msgspec import Struct
+
 # A text longer than this, in bytes, is judged by as many bytes, taken evenly from all of it. Own design: the
 # count takes 100 to 200 µs at most, however long the prompt.
 SAMPLED = 16 * 1024
@@ -105,7 +107,7 @@ OTHER = len(_WEIGHTS)
 """The place of tokenizers that nobody measured: the mean of those that were."""
 
 # In whole numbers, which are multiplied in a third of the time: those of the mean are the sums of all.
-_OF_ALL = 100 * OTHER
+_SCALE = MARGIN / (100 * OTHER)
 _ROWS = (
     *[tuple([OTHER * weight for weight in row]) for row in _WEIGHTS.values()],
     tuple(map(sum, zip(*_WEIGHTS.values(), strict=True))),
@@ -140,41 +142,53 @@ def tokenizer_of(model: str) -> int:
     return TOKENIZERS.index(told)
 
 
-class Sizes(dict[int, int]):
+class Sizes(Struct):
     """The tokens that a text is to each of ``TOKENIZERS``, by its place, worked out as they are asked for.
 
-    A call needs those of one or two; whose they will be is not known when its text is read.
+    A call needs those of one or two; whose they will be is not known when its text is read. Of the text
+    there are the counts of its kinds of characters, *ascii* and those *beyond*, to be taken times *scale*;
+    so many tokens are *around* it.
     """
 
-    __slots__ = ("_around", "_ascii", "_beyond", "_scale")
+    ascii: _Ascii
+    beyond: Sequence[int]
+    scale: float
+    around: int = 0
+    known: dict[int, int] = {}
 
-    def __init__(self, text: bytes, around: int = 0) -> None:
-        """Count the kinds of characters of *text*, in UTF-8; so many tokens are *around* it."""
-        if len(text) <= SAMPLED:
-            self._scale = MARGIN / _OF_ALL
-        else:
-            self._scale = MARGIN / _OF_ALL * len(text) / SAMPLED
-            text = _sample(text)
-        self._ascii, self._beyond = _counted(text)
-        self._around = around
+    def of(self, tokenizer: int) -> int:
+        """Return all tokens by the *tokenizer* at that place."""
+        size = self.known.get(tokenizer)
+        if size is None:
+            size = self.known[tokenizer] = int(self.of_text(tokenizer)) + 1 + self.around
+        return size
 
     def of_text(self, tokenizer: int) -> float:
         """Return the tokens of the text by the *tokenizer* at that place: likely a little less."""
-        small, capitals, digits, blanks, pairs, ends, marks = self._ascii
+        small, capitals, digits, blanks, pairs, ends, marks = self.ascii
         a, b, c, d, e, f, g = _OF_ASCII[tokenizer]  # written out: every call comes here
         tokens = small * a + capitals * b + digits * c + blanks * d + pairs * e + ends * f + marks * g
-        if self._beyond:
-            tokens += sum(map(mul, self._beyond, _BEYOND[tokenizer]))
-        return self._scale * tokens
-
-    def __missing__(self, tokenizer: int) -> int:
-        """Work out all tokens by the *tokenizer* at that place."""
-        size = self[tokenizer] = int(self.of_text(tokenizer)) + 1 + self._around
-        return size
+        if self.beyond:
+            tokens += sum(map(mul, self.beyond, _BEYOND[tokenizer]))
+        return self.scale * tokens
 
     def every(self) -> tuple[int, ...]:
         """Return the tokens by each tokenizer."""
-        return tuple([self[place] for place in range(len(_ROWS))])
+        return tuple([self.of(place) for place in range(len(_ROWS))])
+
+    def longer(self, tokens: int) -> "Sizes":
+        """Return the same with so many *tokens* more around the text."""
+        return Sizes(self.ascii, self.beyond, self.scale, self.around + tokens)
+
+
+def sizes_of(text: bytes, around: int = 0) -> Sizes:
+    """Count the kinds of characters of *text*, in UTF-8; so many tokens are *around* it."""
+    scale = _SCALE
+    if len(text) > SAMPLED:
+        scale *= len(text) / SAMPLED
+        text = _sample(text)
+    counted, beyond = _counted(text)
+    return Sizes(counted, beyond, scale, around)
 
 
 def _sample(text: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from freeroute.domain.tokenizers import OTHER, Sizes
+from freeroute.domain.tokenizers import OTHER, Sizes, sizes_of
 
 # Of an answer nobody keeps the text: prose runs at about four bytes a token in every common tokenizer, code
 # and JSON lower.
@@ -53,34 +53,33 @@ class Usage(Struct, frozen=True):
 class Demand(Struct, frozen=True):
     """What a call is expected to take: prompt tokens, and the output bound the caller named, if any.
 
-    *sizes* is the prompt by each of ``tokenizers.TOKENIZERS``, while it is not known who will count it.
+    *prompt* is by the tokenizers that nobody measured, *sizes* by each of ``tokenizers.TOKENIZERS``, while it
+    is not known who will count it.
     """
 
     prompt: int
     max_output: int | None = None
-    sizes: Sizes | tuple[int, ...] = ()
+    sizes: Sizes | None = None
 
     def prompt_of(self, tokenizer: int) -> int:
         """Return the prompt's tokens by the *tokenizer* at that place of ``tokenizers.TOKENIZERS``."""
         sizes = self.sizes
-        return sizes[tokenizer] if sizes else self.prompt
+        return self.prompt if sizes is None or tokenizer == OTHER else sizes.of(tokenizer)
 
     def every(self) -> tuple[int, ...]:
         """Return the prompt by each of them; once, if nobody knows who will count it."""
-        sizes = self.sizes
-        return (sizes if isinstance(sizes, tuple) else sizes.every()) or (self.prompt,)
+        return (self.prompt,) if self.sizes is None else self.sizes.every()
 
     def longer(self, tokens: int) -> "Demand":
         """Return the same with so many *tokens* more in the prompt."""
-        sizes = tuple([size + tokens for size in self.every()]) if self.sizes else ()
+        sizes = None if self.sizes is None else self.sizes.longer(tokens)
         return Demand(self.prompt + tokens, self.max_output, sizes)
 
 
 def demand_of(text: bytes, messages: int, images: int, max_output: int | None = None) -> Demand:
     """Estimate what a prompt of *text* (UTF-8) in *messages* with *images* takes."""
-    around = messages * TOKENS_PER_MESSAGE + images * TOKENS_PER_IMAGE
-    sizes = Sizes(text, around)
-    return Demand(sizes[OTHER], max_output, sizes)
+    sizes = sizes_of(text, messages * TOKENS_PER_MESSAGE + images * TOKENS_PER_IMAGE)
+    return Demand(sizes.of(OTHER), max_output, sizes)
 
 
 def tokens_in(text_bytes: int) -> int:

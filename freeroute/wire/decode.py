@@ -1,10 +1,10 @@
 """A request body to a ChatCall: everything routing reads is checked, everything else passes through."""
 
 import re
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, UnsetType
 
 from freeroute.domain.outcome import FEATURES, PREFILL
 from freeroute.domain.usage import demand_of
@@ -13,6 +13,9 @@ from freeroute.wire import conformance
 from freeroute.wire import fields as known
 from freeroute.wire.chat import GATEWAY_FIELDS, ChatCall, Preferences
 from freeroute.wire.preferences import preferences_of
+from freeroute.wire.talk import talk_of
+
+T = TypeVar("T")
 
 NAME_LIMIT = 256
 MODELS_LIMIT = 32
@@ -52,25 +55,25 @@ def _half_character(body: bytes) -> str | None:
 
 def _decoded(body: bytes) -> ChatCall:
     raw = split(body)
-    values = _at_once(body)
-    if values is not None and _PLAIN.issuperset(raw):
-        special = _NOTHING_SPECIAL
-    else:
+    plain = _at_once(known.PLAIN, body) if _PLAIN.issuperset(raw) else None
+    special = _NOTHING_SPECIAL
+    if plain is None:
         given = {name: value for name, value in raw.items() if value != _NULL}
-        values = values or _values(given)
+        values = _at_once(known.VALUES, body) or _values(given)
         special = _special(raw, given, values)
-    model = _model(values, special.models)
-    talk = _talk(values)
+        plain = known.Plain(**{name: value for name, value in values.items() if name in _PLAIN})
+    model = _model(plain.model, special.models)
+    talk = talk_of(plain.messages)
     text = "".join(talk.texts).encode() + special.text
-    stream, options = values.get("stream", False), values.get("stream_options")
-    if options is not None and not stream:
+    stream, options = plain.stream, plain.stream_options
+    if options and not stream:
         raise InvalidRequest("stream_options: only with stream: true.", param="stream_options")
     return ChatCall(
         raw if special.fields is None else special.fields,
         model,
-        demand_of(text, talk.messages, talk.images, _max_output(values)),
+        demand_of(text, talk.messages, talk.images, _max_output(plain)),
         stream,
-        options is not None and bool(options.include_usage),
+        bool(options and options.include_usage),
         special.needs.union(talk.needs) if talk.needs else special.needs,
         talk.remote_images,
         special.models,
@@ -104,13 +107,7 @@ class _Special(Struct, frozen=True):
 
 
 _NOTHING_SPECIAL = _Special()
-# Fields that ask for nothing special, and travel as they came.
-_PLAIN = frozenset(
-    {
-        *("model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens"),
-        *("temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "user"),
-    }
-)
+_PLAIN = frozenset(known.Plain.__struct_fields__)
 
 
 def _special(raw: dict[str, Raw], given: dict[str, Raw], values: dict[str, Any]) -> _Special:
@@ -150,13 +147,12 @@ def split(body: bytes, wanted: str = "model and messages") -> dict[str, Raw]:
         raise InvalidRequest(f"The body is not valid JSON: {exc}.") from None
 
 
-def _at_once(body: bytes) -> dict[str, Any] | None:
-    """Return the values of the known fields; None if one is null or not as it has to be."""
+def _at_once(decoder: msgspec.json.Decoder[T], body: bytes) -> T | None:
+    """Return what *decoder* reads of the known fields; None if one is null or not as it has to be."""
     try:
-        values: dict[str, Any] = known.VALUES.decode(body)
+        return decoder.decode(body)
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None
-    return values
 
 
 def _values(given: dict[str, Raw]) -> dict[str, Any]:
@@ -201,9 +197,8 @@ def _models(values: dict[str, Any]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _model(values: dict[str, Any], models: tuple[str, ...]) -> str:
-    model: str | None = values.get("model")
-    if model is None:
+def _model(model: str | UnsetType, models: tuple[str, ...]) -> str:
+    if isinstance(model, UnsetType):
         if not models:
             told = "model is missing: name one, or free, free-fast or free-smart."
             raise InvalidRequest(told, param="model")
@@ -220,15 +215,6 @@ def check_name(name: str, param: str) -> None:
         raise InvalidRequest(f"{param}: a name has at most {NAME_LIMIT} characters.", param=param)
     if not name.isprintable():
         raise InvalidRequest(f"{param}: the name holds control characters.", param=param)
-
-
-def _talk(values: dict[str, Any]) -> known.Talk:
-    messages = values.get("messages")
-    if messages is None:
-        raise InvalidRequest("messages is missing: send at least one message.", param="messages")
-    if not messages:
-        raise InvalidRequest("messages is empty: send at least one message.", param="messages")
-    return known.talk_of(messages)
 
 
 # What every provider is sent in one form or another.
@@ -256,9 +242,9 @@ def _schema(form: known.ResponseFormat | None) -> bytes | None:
     return schema
 
 
-def _max_output(values: dict[str, Any]) -> int | None:
-    one, other = values.get("max_completion_tokens"), values.get("max_tokens")
-    return min(one, other) if one is not None and other is not None else one if one is not None else other
+def _max_output(plain: known.Plain) -> int | None:
+    one, other = plain.max_completion_tokens, plain.max_tokens
+    return min(one, other) if one and other else one or other or None
 
 
 def _kept(raw: dict[str, Raw], given: dict[str, Raw], values: dict[str, Any]) -> dict[str, Raw]:

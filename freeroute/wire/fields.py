@@ -1,10 +1,9 @@
 """The fields of a chat request that routing reads: their types, their bounds, and what they ask for."""
 
-import re
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, NoReturn, TypedDict
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from freeroute.errors import InvalidRequest
 
@@ -86,8 +85,8 @@ class ToolCall(Struct):
     id: str | None = None
 
 
-class Message(Struct):
-    """One message, as far as routing reads it."""
+class Message(Struct, gc=False):
+    """One message, as far as routing reads it. The collector need not look at hundreds: none is in a ring."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: str | list[Part] | None = None
@@ -137,19 +136,6 @@ class StreamOptions(Struct):
     """What the caller wants from the stream."""
 
     include_usage: bool | None = None
-
-
-class Talk(Struct):
-    """What the messages add up to."""
-
-    messages: int
-    opening: int
-    begins_answer: bool
-    texts: list[str] = []
-    images: int = 0
-    needs: frozenset[str] = frozenset()
-    remote_images: bool = False
-    has_assistant: bool = False
 
 
 def _decoder(type_: Any) -> msgspec.json.Decoder[Any]:
@@ -204,9 +190,13 @@ BOUNDS: dict[str, tuple[float, float]] = {
 }
 
 
+def _within(name: str) -> msgspec.Meta:
+    low, high = BOUNDS[name]
+    return msgspec.Meta(ge=low, le=high)
+
+
 def _bounded(name: str, decoder: msgspec.json.Decoder[Any]) -> Any:
-    low, high = BOUNDS.get(name, (None, None))
-    return decoder.type if low is None else Annotated[decoder.type, msgspec.Meta(ge=low, le=high)]
+    return Annotated[decoder.type, _within(name)] if name in BOUNDS else decoder.type
 
 
 _Values: Any = TypedDict(  # type: ignore[misc]
@@ -214,6 +204,27 @@ _Values: Any = TypedDict(  # type: ignore[misc]
 )
 VALUES = _decoder(_Values)
 """Reads all of these from a whole body, their bounds included; fields that it does not know are left out."""
+
+
+class Plain(Struct):
+    """What most requests have and no more: fields that ask for nothing special, and travel as they came."""
+
+    model: str | UnsetType = UNSET
+    messages: list[Message] | UnsetType = UNSET
+    stream: bool = False
+    stream_options: StreamOptions | UnsetType = UNSET
+    max_tokens: Annotated[int, _within("max_tokens")] | UnsetType = UNSET
+    max_completion_tokens: Annotated[int, _within("max_completion_tokens")] | UnsetType = UNSET
+    temperature: Annotated[float, _within("temperature")] = 1.0
+    top_p: Annotated[float, _within("top_p")] = 1.0
+    presence_penalty: Annotated[float, _within("presence_penalty")] = 0.0
+    frequency_penalty: Annotated[float, _within("frequency_penalty")] = 0.0
+    seed: Annotated[int, _within("seed")] = 0
+    user: str = ""
+
+
+PLAIN = msgspec.json.Decoder(Plain)
+"""Reads them from a whole body that has no others."""
 
 
 def check_bounds(name: str, value: Any) -> None:
@@ -228,17 +239,18 @@ def check(values: dict[str, Any]) -> None:
     """Raise InvalidRequest if one of the fields lacks what it speaks of, in itself or in another field."""
     for index, tool in enumerate(values.get("tools", ())):
         if tool.function is None:
-            _missing(f"tools[{index}].function")
+            missing(f"tools[{index}].function")
     form = values.get("response_format")
     if form is not None and form.type == "json_schema" and form.json_schema is None:
-        _missing("response_format.json_schema")
+        missing("response_format.json_schema")
     for name, listed in (("tool_choice", "tools"), ("function_call", "functions")):
         choice = values.get(name)
         if choice not in (None, "auto", "none") and not values.get(listed):
             raise InvalidRequest(f"{name}: asks for a call, but {listed} is empty.", param=name)
 
 
-def _missing(param: str) -> None:
+def missing(param: str) -> NoReturn:
+    """Raise InvalidRequest for *param*, which has to be there."""
     raise InvalidRequest(f"{param} is missing.", param=param)
 
 
@@ -289,107 +301,3 @@ _ANY = _decoder(Any)
 def asks(name: str, raw: Raw) -> bool:
     """Say whether the field *name*, given as *raw*, asks for more than every answer has."""
     return name not in _DEFAULTS or _ANY.decode(raw) not in _DEFAULTS[name]
-
-
-def talk_of(messages: list[Message]) -> Talk:
-    """Return what *messages* add up to; raises InvalidRequest for one that cannot be sent."""
-    talk = Talk(len(messages), _opening(messages), messages[-1].role == "assistant")
-    texts = talk.texts
-    for index, message in enumerate(messages):
-        role, content = message.role, message.content
-        if isinstance(content, str):
-            texts.append(content)
-        elif content is None:
-            if role != "assistant" or not _says_something(message):
-                _missing(f"messages[{index}].content")
-        else:
-            _read_parts(talk, content, f"messages[{index}].content")
-        if role == "assistant":
-            talk.has_assistant = True
-            _count_calls(talk, message.tool_calls)
-        elif role == "tool" and not message.tool_call_id:
-            _missing(f"messages[{index}].tool_call_id")
-    return talk
-
-
-# What is read of a conversation's opening to know it again: so many messages, and of each text so many
-# characters beside its length. Own design: hashed in a microsecond, however long the prompt.
-_OPENING_MESSAGES = 4
-_OPENING_TEXT = 1024
-_SAID_FIRST = frozenset({"system", "developer", "user"})
-
-
-def _opening(messages: list[Message]) -> int:
-    """Return what tells a conversation from others in each of its turns: up to its first word of the user.
-
-    It is a hash under a key of this process, so it tells nothing of what was said.
-    """
-    said: list[str | int] = []
-    for message in messages[:_OPENING_MESSAGES]:
-        role, content = message.role, message.content
-        if isinstance(content, str) and role in _SAID_FIRST:
-            said += (role, len(content), content[:_OPENING_TEXT])
-        elif isinstance(content, list) and role in _SAID_FIRST:
-            for part in content[:_OPENING_MESSAGES]:
-                text = _words(part)
-                said += (role, len(text), text[:_OPENING_TEXT])
-        if role == "user":
-            break
-    return hash(tuple(said))
-
-
-def _words(part: Part) -> str:
-    match part:
-        case Text():
-            return part.text
-        case Image():
-            return part.image_url.url
-        case _:
-            return ""
-
-
-def _says_something(message: Message) -> bool:
-    return bool(message.tool_calls or message.function_call or message.refusal or message.audio)
-
-
-def _count_calls(talk: Talk, calls: list[ToolCall] | None) -> None:
-    for call in calls or ():
-        if call.function is not None:
-            talk.texts += (call.function.name, call.function.arguments)
-
-
-def _read_parts(talk: Talk, parts: list[Part], where: str) -> None:
-    if not parts:
-        raise InvalidRequest(f"{where}: the list is empty.", param=where)
-    for index, part in enumerate(parts):
-        match part:
-            case Text():
-                talk.texts.append(part.text)
-            case Refusal():
-                talk.texts.append(part.refusal)
-            case Image():
-                talk.images += 1
-                talk.needs |= {"images"}
-                talk.remote_images |= _is_remote(part.image_url.url, f"{where}[{index}].image_url.url")
-            case Audio():
-                talk.needs |= {"audio"}
-            case Video():
-                talk.needs |= {"video"}
-            case File():
-                talk.needs |= {"files"}
-
-
-# Both alphabets and wrapped lines: providers differ in how strictly they read them.
-_BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]++={0,2}\s*+", re.ASCII)
-
-
-def _is_remote(url: str, where: str) -> bool:
-    scheme = url[:8].lower()
-    if scheme.startswith("data:"):
-        head, _, data = url.partition(",")
-        if not head.lower().endswith(";base64") or not _BASE64.fullmatch(data):
-            raise InvalidRequest(f"{where}: a data: URL must hold base64.", param=where)
-        return False
-    if scheme.startswith(("http://", "https://")):
-        return True
-    raise InvalidRequest(f"{where}: must be a data: or an http(s) URL.", param=where)

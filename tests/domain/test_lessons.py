@@ -1,7 +1,7 @@
 from freeroute.domain.fitness import willing
 from freeroute.domain.needs import Need
 from freeroute.domain.outcome import Kind
-from freeroute.domain.tokenizers import TOKENIZERS
+from freeroute.domain.tokenizers import OTHER, TOKENIZERS, Sizes
 from freeroute.domain.usage import Demand
 from tests.support.scenes import DEMAND, Scene
 
@@ -56,8 +56,8 @@ def test_a_number_of_choices_that_is_refused_is_spared_it_and_more_and_no_fewer(
 
 def prompt(one: int, others: int | None = None, output: int | None = None) -> Demand:
     """Return a demand that one tokenizer finds so long, and all *others* so long."""
-    sizes = (one, *[others or one] * (len(TOKENIZERS) - 1))
-    return Demand(one, output, sizes)
+    known = {place: (others or one) if place else one for place in range(len(TOKENIZERS))}
+    return Demand(known[OTHER], output, Sizes((0,) * 7, (), 1.0, known=known))
 
 
 def test_a_prompt_that_was_too_long_speaks_of_longer_ones_of_its_kind_for_an_hour():

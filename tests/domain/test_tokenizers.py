@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from freeroute.domain import tokenizers
-from freeroute.domain.tokenizers import MARGIN, OTHER, SAMPLED, TOKENIZERS, Sizes, tokenizer_of
+from freeroute.domain.tokenizers import MARGIN, OTHER, SAMPLED, TOKENIZERS, tokenizer_of
 from freeroute.domain.usage import TOKENS_PER_IMAGE, Demand, demand_of
 
 # What the tokenizers of gpt-oss, Llama 3, Qwen 3, Gemma 3, DeepSeek V3 and Mistral (Tekken) count.
@@ -103,7 +103,7 @@ COUNTED = [
 
 
 def sizes_of(text: bytes) -> list[float]:
-    sizes = Sizes(text)
+    sizes = tokenizers.sizes_of(text)
     return [sizes.of_text(place) for place in range(len(TOKENIZERS))]
 
 
@@ -146,7 +146,7 @@ def test_weighed_in_whole_numbers_a_text_is_what_it_is_in_hundredths(text: bytes
     ascii_, beyond = tokenizers._counted(text)
     for place, weights in enumerate(tokenizers._WEIGHTS.values()):
         hundredths = sum(map(mul, (*ascii_, *beyond), weights))
-        assert Sizes(text).of_text(place) == pytest.approx(MARGIN * hundredths / 100)
+        assert tokenizers.sizes_of(text).of_text(place) == pytest.approx(MARGIN * hundredths / 100)
 
 
 # What the tokenizers of gpt-oss, Llama 3, Qwen 3 and Gemma 3 count.
