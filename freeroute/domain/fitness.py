@@ -46,6 +46,26 @@ def unable(candidate: Candidate, need: Need, standing: Standing, now: Now, share
 
     Its prompt is taken for this *share* of what was estimated.
     """
+    if need.tools or need.features or need.parameters or need.remote_images:  # as few calls do
+        why = _unserved(candidate, need, standing)
+        if why is not None:
+            return why
+    context = candidate.model.context
+    if standing.lessons.tell_of(candidate.name):
+        context = standing.context(candidate)
+        if standing.overlong(candidate, need.demand, now):
+            return f"context of {context or 'unknown'} tokens was too small for such a prompt"
+    if context is None:
+        return None
+    # The longest of several texts is no shorter than what is an even part of them.
+    longest = standing.likely(candidate, need.demand) / need.texts
+    if share * longest + (need.demand.max_output or 1) > context:
+        return f"context of {context} tokens is too small"
+    return None
+
+
+def _unserved(candidate: Candidate, need: Need, standing: Standing) -> str | None:
+    """Return what *need* asks for beside an answer that *candidate* does not do, or None."""
     quirks = candidate.provider.quirks
     if need.tools and (why := _too_much(quirks, need.tools)):
         return why
@@ -53,15 +73,6 @@ def unable(candidate: Candidate, need: Need, standing: Standing, now: Now, share
         return f"does not take {', '.join(lost)}"
     if need.remote_images and not quirks.remote_images:
         return "takes images as base64 data only"
-    context = standing.context(candidate)
-    if standing.overlong(candidate, need.demand, now):
-        return f"context of {context or 'unknown'} tokens was too small for such a prompt"
-    if context is None:
-        return None
-    # The longest of several texts is no shorter than what is an even part of them.
-    longest = standing.likely(candidate, need.demand) / need.texts
-    if share * longest + (need.demand.max_output or 1) > context:
-        return f"context of {context} tokens is too small"
     return None
 
 

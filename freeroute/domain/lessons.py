@@ -75,6 +75,10 @@ class Lessons:
         """Return the names of all models that something is known of."""
         return self._models.keys() | self._features.keys()
 
+    def tell_of(self, model: str) -> bool:
+        """Say whether anything was taught of *model*, features apart: of most nothing is."""
+        return model in self._models or model in self._overlong
+
     def context(self, model: str) -> int | None:
         """Return the context window in tokens that an error named, if one did."""
         lesson = self._models.get(model)

@@ -94,7 +94,10 @@ comes behind it (None for all others)."""
 
 
 class Ranking:
-    """The candidates for one kind of call, in order. *used* is the number of the last that came."""
+    """The candidates for one kind of call, in order: *count* of them.
+
+    *roomiest* is one for each model. *used* is the number of the last call that came.
+    """
 
     used = 0
 
@@ -108,6 +111,7 @@ class Ranking:
         least_read: int = LEAST_READ,
     ) -> None:
         """Rank *fit* for calls like *need*, with nobody preferred; *least_read* are read at each choice."""
+        self.count = len(fit)
         self.roomiest = _roomiest(fit)
         self._need = need
         self._fit = fit
@@ -128,15 +132,11 @@ class Ranking:
         self._heads: list[_Entry] = [(cluster.head, None, cluster, None) for cluster in clusters]
         self._heads.sort(key=_by_first)
 
-    def __len__(self) -> int:
-        """Return how many candidates there are."""
-        return len(self._fit)
-
     @cached_property
     def grounds(self) -> Grounds:
         """Return what whoever serves such a call is chosen by."""
         targets = self._need.targets
-        return Grounds(targets[0].strategy, len(self._fit), sum(len(target.candidates) for target in targets))
+        return Grounds(targets[0].strategy, self.count, sum(len(target.candidates) for target in targets))
 
     def __iter__(self) -> Iterator[tuple[int, Candidate]]:
         """Return them in the order of the catalogue, each with the place of its target."""
@@ -144,7 +144,7 @@ class Ranking:
 
     def best_first(self, need: Need, now: Now) -> Iterator[tuple[int, Candidate]]:
         """Return them best first for *need*, as they are *now*; to be used up before the next walk."""
-        if len(self._fit) == 1:  # a model at one provider: there is nothing to put in order
+        if self.count == 1:  # a model at one provider: there is nothing to put in order
             return iter(self._fit)
         return self._walked(need, now)
 

@@ -24,23 +24,34 @@ LEAST_COUNTED = 100
 """Candidates that a ranking counts as at least: callers choose how many kinds of calls there are."""
 
 
+_NOTHING: frozenset[str] = frozenset()
+
+
 class Able:
     """The candidates able to serve one call, as `fitness.eligible` and `fitness.willing` tell.
 
     Each is looked at when it is come to, so most never are.
     """
 
-    _share = 1.0
-    _spared: frozenset[str] = frozenset()
-    _all: list[tuple[int, Candidate]] | None = None
+    __slots__ = (
+        *("_all", "_is_any", "_known", "_need", "_now", "_ranking", "_share", "_spared", "_standing"),
+        *("alike",),
+    )
 
     def __init__(self, ranking: Ranking, need: Need, standing: Standing, now: Now) -> None:
-        """Find those of *ranking* that are able to serve *need*."""
+        """Find those of *ranking* that are able to serve *need*.
+
+        *alike* is how many calls of this kind may be given to, whatever their length: known without a look.
+        """
         self._ranking = ranking
         self._need = need
         self._standing = standing
         self._now = now
+        self._share = 1.0
+        self._spared = _NOTHING
         self._known: dict[str, bool] = {}  # by model: its keys are all alike in this
+        self._all: list[tuple[int, Candidate]] | None = None
+        self.alike = ranking.count
         self._is_any = self._has_any()
         if not self._is_any:
             self._share, self._known = GENEROUS, {}
@@ -70,11 +81,6 @@ class Able:
         grounds, had = self._ranking.grounds, self._need.preferred
         return grounds if had is None else structs.replace(grounds, had=had)
 
-    @property
-    def alike(self) -> int:
-        """Return how many calls of this kind may be given to, whatever their length: known without a look."""
-        return len(self._ranking)
-
     def __len__(self) -> int:
         """Return how many there are; all are looked at."""
         return len(self._listed())
@@ -88,7 +94,9 @@ class Able:
         if need.ties == "random":  # each call has an order of its own
             return sorted_fit(need, self, self._standing, now)
         # No generator: nearly always only the first is asked for, and to leave one midway costs an exception.
-        return filter(self._admits, self._ranking.best_first(need, now))
+        best_first = self._ranking.best_first(need, now)
+        is_one = len(self._ranking.roomiest) == 1  # and that is able, if any is
+        return best_first if is_one and self._is_any else filter(self._admits, best_first)
 
     def _listed(self) -> list[tuple[int, Candidate]]:
         if self._all is None:
@@ -152,7 +160,7 @@ class Rankings:
 
 
 def _size(ranking: Ranking) -> int:
-    return max(len(ranking), LEAST_COUNTED)
+    return max(ranking.count, LEAST_COUNTED)
 
 
 def _kind(need: Need) -> Hashable:

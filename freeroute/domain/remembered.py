@@ -39,7 +39,10 @@ class Hold(Struct, frozen=True):
 
 
 class Remembered:
-    """Breakers, holds, speeds, lessons and proven keys, and which of them changed."""
+    """Breakers, holds, speeds, lessons and proven keys, and which of them changed.
+
+    *lessons* are there to be read: who learns and forgets notes that too.
+    """
 
     def __init__(self) -> None:
         """Know nothing yet."""
@@ -47,7 +50,7 @@ class Remembered:
         self._provider_breakers: dict[str, ProviderBreaker] = {}
         self._holds: dict[tuple[str, ...], Hold] = {}
         self._speeds: dict[str, Speed] = {}  # by provider/model: a key makes nothing faster
-        self._lessons = Lessons()
+        self.lessons = Lessons()
         self._proofs = Proofs()
         self._changed: set[Name] = set()
         self._touched: dict[str, Candidate] = {}  # candidates that were called, by id
@@ -68,7 +71,7 @@ class Remembered:
         self._changed.update(("candidate", name) for name in self._breakers)
         self._changed.update(("provider", name) for name in self._provider_breakers)
         self._changed.update(("speed", name) for name in self._speeds)
-        self._changed.update(("model", name) for name in self._lessons.models)
+        self._changed.update(("model", name) for name in self.lessons.models)
         self._changed.update(("key", *place) for place in self._proofs.proven)
         self._changed.update(("hold", *place) for place in self._holds)
 
@@ -87,7 +90,7 @@ class Remembered:
                 speed = self._speeds.get(place[0])
                 return None if speed is None else speed.kept()
             case "model":
-                return self._lessons.kept(place[0])
+                return self.lessons.kept(place[0])
             case "key":
                 return KeptKey() if tuple(place) in self._proofs.proven else None
         hold = self._holds.get(tuple(place))
@@ -107,7 +110,7 @@ class Remembered:
             case KeptSpeed():
                 self._speeds[name[1]] = Speed.restored(kept, rebase)
             case KeptModel():
-                self._lessons.restore(name[1], kept, rebase)
+                self.lessons.restore(name[1], kept, rebase)
             case KeptKey():
                 self._proofs.recall((name[1], name[2]))
             case _:

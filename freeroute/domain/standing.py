@@ -210,15 +210,15 @@ class Standing(Undoing):
 
     def context(self, candidate: Candidate) -> int | None:
         """Return the context window in tokens: learned from an error, else the catalogue's."""
-        return self._lessons.context(candidate.name) or candidate.model.context
+        return self.lessons.context(candidate.name) or candidate.model.context
 
     def dropped(self, candidate: Candidate) -> frozenset[str]:
         """Return the parameters this model was found to refuse."""
-        return self._lessons.refuses(candidate.name)
+        return self.lessons.refuses(candidate.name)
 
     def refused(self, candidate: Candidate, features: frozenset[str], now: Now) -> bool:
         """Say whether this model refused one of *features* lately."""
-        return self._lessons.spares(candidate.name, features, now)
+        return self.lessons.spares(candidate.name, features, now)
 
     def last_turn(self, candidate: Candidate) -> int:
         """Return the number of the last call *candidate* was given; 0 if none."""
@@ -332,12 +332,12 @@ class Standing(Undoing):
 
     def learn_context(self, candidate: Candidate, tokens: int, now: Now) -> None:
         """Remember the context window an error named."""
-        self._lessons.learn_context(candidate.name, tokens, now)
+        self.lessons.learn_context(candidate.name, tokens, now)
         self._changed.add(("model", candidate.name))
 
     def overlong(self, candidate: Candidate, demand: Demand, now: Now) -> bool:
         """Say whether this model lately refused a prompt like that of *demand*, or shorter, as too long."""
-        return self._lessons.overlong(candidate.name, demand, now)
+        return self.lessons.overlong(candidate.name, demand, now)
 
     def learn_overlong(self, candidate: Candidate, demand: Demand, now: Now) -> None:
         """Remember that the prompt of *demand* is too long for this model, if it may well be.
@@ -346,16 +346,16 @@ class Standing(Undoing):
         """
         tokens = self.likely(candidate, demand) + (demand.max_output or 0)
         if tokens >= GENEROUS * (self.context(candidate) or LEAST_CONTEXT):
-            self._lessons.learn_overlong(candidate.name, demand, now.mono + OVERLONG_FOR)
+            self.lessons.learn_overlong(candidate.name, demand, now.mono + OVERLONG_FOR)
 
     def learn_refusal(self, candidate: Candidate, param: str, now: Now) -> None:
         """Remember that this model refuses *param*."""
-        self._lessons.learn_refusal(candidate.name, param, now)
+        self.lessons.learn_refusal(candidate.name, param, now)
         self._changed.add(("model", candidate.name))
 
     def refuses(self, candidate: Candidate, feature: str, *, until: float) -> None:
         """Spare this model calls with *feature*, of ``outcome.FEATURES`` or ``many``, until then (mono)."""
-        self._lessons.spare(candidate.name, feature, until)
+        self.lessons.spare(candidate.name, feature, until)
         self._changed.add(("model", candidate.name))
 
     def switch(self, off: Collection[str]) -> None:
@@ -380,7 +380,7 @@ class Standing(Undoing):
         self._estimates = {k: v for k, v in self._estimates.items() if k in names}
         self._turns = {k: v for k, v in self._turns.items() if k in ids}
         self._proofs.keep(kept)
-        self._lessons.keep(names)
+        self.lessons.keep(names)
         self._provider_breakers = {k: v for k, v in self._provider_breakers.items() if k in providers}
         self._holds = {k: v for k, v in self._holds.items() if k[1] in providers}
 

@@ -39,12 +39,12 @@ class Undoing(Remembered):
 
     def lesson(self, model: str, now: Now) -> Taught | None:
         """Return what errors taught of *model* (``provider/model``); None if nothing."""
-        return self._lessons.taught(model, now)
+        return self.lessons.taught(model, now)
 
     def unlearn(self, models: Collection[str]) -> None:
         """Forget what errors taught of *models*: their context, and what they refuse."""
         self._changed.update(("model", name) for name in models)
-        self._lessons.forget(models)
+        self.lessons.forget(models)
 
     def reset(self, provider_id: str) -> None:
         """Close the breakers of a provider and lift its holds."""
@@ -54,8 +54,8 @@ class Undoing(Remembered):
 
     def retry_verdicts(self) -> None:
         """Forget what a reload may have cured: verdicts, features, holds on keys (labels may be others')."""
-        self._changed.update(("model", name) for name in self._lessons.models)
-        self._lessons.spare_nothing()
+        self._changed.update(("model", name) for name in self.lessons.models)
+        self.lessons.spare_nothing()
         judged = [place for place, h in self._holds.items() if place[0] == "key" or h.verdict is not None]
         for place in judged:
             self._lift(place)
