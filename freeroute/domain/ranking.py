@@ -9,7 +9,8 @@ import math
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from operator import attrgetter, itemgetter
+from itertools import chain
+from operator import attrgetter
 
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Candidate, Pool, Unit
@@ -26,12 +27,11 @@ LEAST_READ = 4
 """Candidates that are read at each choice at least: where there are no more, the order is always exact. Own
 design: they take about 10 us."""
 
-Key = tuple[tuple[float, ...], tuple[float, ...], int]
-"""A rank, and of equals the place in the catalogue."""
+Key = tuple[float, ...]
+"""A rank in one row, and of equals the place in the catalogue."""
 
 _by_key = attrgetter("key")
 _by_still = attrgetter("still")
-_by_first = itemgetter(0)
 
 
 class _Row:
@@ -61,14 +61,16 @@ class _Cluster:
     """Candidates with *shared* pools: a charge to these moves the whole, and none of them has to be read.
 
     Those that have all of their own quotas are *resting*, in order, which what they share does not change.
-    The others are *busy*. *head* is the key of the best when that was last looked for.
+    The others are *busy*. *best* is the best as it was found in walk number *walk*, its key *head*.
     """
 
-    __slots__ = ("busy", "head", "resting", "shared")
+    __slots__ = ("best", "busy", "head", "resting", "shared", "walk")
 
+    best: _Row
     head: Key
 
     def __init__(self) -> None:
+        self.walk = 0
         self.shared: tuple[Pool, ...] = ()
         self.busy: list[_Row] = []
         self.resting: list[_Row] = []
@@ -124,13 +126,14 @@ class Ranking:
         self._read_at = now.mono
         leads = Leads(standing, now)
         for row in self._round:
-            self._set(row, *self._look(row, leads))
+            self._set(row, self._facts(row, now), leads.of(row.own))
             row.cluster.put(row)
-        clusters = {id(row.cluster): row.cluster for row in self._round}.values()
-        for cluster in clusters:
-            cluster.head = self._top(cluster, leads).key
-        self._heads: list[_Entry] = [(cluster.head, None, cluster, None) for cluster in clusters]
-        self._heads.sort(key=_by_first)
+        # Clusters by the keys of their best, which are beside them: to compare those alone is soon done.
+        self._heads: list[Key] = []
+        self._clusters: list[_Cluster] = []
+        for cluster in {id(row.cluster): row.cluster for row in self._round}.values():
+            self._find_best(cluster, leads)
+            self._insert(cluster)
 
     @cached_property
     def grounds(self) -> Grounds:
@@ -143,25 +146,40 @@ class Ranking:
         return iter(self._fit)
 
     def best_first(self, need: Need, now: Now) -> Iterator[tuple[int, Candidate]]:
-        """Return them best first for *need*, as they are *now*; to be used up before the next walk."""
-        if self.count == 1:  # a model at one provider: there is nothing to put in order
-            return iter(self._fit)
-        return self._walked(need, now)
+        """Return them best first for *need*, as they are *now*; to be used up before the next walk.
 
-    def _walked(self, need: Need, now: Now) -> Iterator[tuple[int, Candidate]]:
+        Nearly always the first will do: the others are put in order when they are asked for.
+        """
+        if self.count < 2:  # a model at one provider: there is nothing to put in order
+            return iter(self._fit)
         leads = Leads(self._standing, now)
         self._walk += 1
         self._read_on(leads)
-        heap = self._heads.copy()  # sorted, so a heap
-        preferred = self._preferred(need, leads)
+        first = self._first(leads)
+        preferred = None if need.preferred is None else self._preferred(need, leads)
+        if preferred is not None and preferred.key < first.key:
+            first = preferred
+        return chain(((first.group, first.candidate),), self._others(first, preferred, leads))
+
+    def _first(self, leads: Leads) -> _Row:
+        """Return the best of all as they are now, whoever is preferred."""
+        while (cluster := self._clusters[0]).walk != self._walk:
+            self._renew(cluster, leads)
+        return cluster.best
+
+    def _others(self, first: _Row, preferred: _Row | None, leads: Leads) -> Iterator[tuple[int, Candidate]]:
+        """Return all but *first*, best first."""
+        heap: list[_Entry] = [
+            (head, None, cluster, None) for head, cluster in zip(self._heads, self._clusters, strict=True)
+        ]  # sorted, so a heap
         if preferred is not None:
             heapq.heappush(heap, (preferred.key, preferred, preferred.cluster, iter(())))
         while heap:
             _, row, cluster, others = heap[0]
             if row is None:
-                top = self._top(cluster, leads)
-                self._move(cluster, top.key)
-                heapq.heapreplace(heap, (top.key, top, cluster, None))
+                if cluster.walk != self._walk:
+                    self._renew(cluster, leads)
+                heapq.heapreplace(heap, (cluster.head, cluster.best, cluster, None))
             elif row.walk != self._walk:
                 if self._read(row, leads):
                     row.key = self._key(row, leads.of(cluster.shared))
@@ -169,7 +187,9 @@ class Ranking:
                     self._push(heap, cluster, others, leads)
             else:
                 heapq.heappop(heap)
-                if preferred is None or row is preferred or row.number != preferred.number:
+                if row is not first and (
+                    preferred is None or row is preferred or row.number != preferred.number
+                ):
                     yield row.group, row.candidate
                 if others is None:
                     for other in cluster.busy:
@@ -188,24 +208,43 @@ class Ranking:
 
     def _preferred(self, need: Need, leads: Leads) -> _Row | None:
         """Return the candidate that a conversation had last, ranked as that."""
-        known = None if need.preferred is None else self._by_id.get(need.preferred)
+        known = self._by_id.get(need.preferred or "")
         if known is None:
             return None
         row = _Row(known.number, known.group, known.candidate, known.cluster)
-        row.key = (*rank(row.candidate, row.group, need, leads), row.number)
+        before, score = rank(row.candidate, row.group, need, leads)
+        row.key = (*before, *score, row.number)
         row.walk = self._walk
         return row
 
-    def _top(self, cluster: _Cluster, leads: Leads) -> _Row:
-        """Return the best of *cluster* as it is now."""
+    def _renew(self, cluster: _Cluster, leads: Leads) -> None:
+        """Find the best of *cluster* as it is now, and put the cluster where that belongs."""
+        before, heads = cluster.head, self._heads
+        self._find_best(cluster, leads)
+        head = cluster.head
+        if head == before:
+            return
+        place = bisect_left(heads, before)
+        if (not place or heads[place - 1] < head) and (place + 1 == len(heads) or head < heads[place + 1]):
+            heads[place] = head  # where it was, as mostly
+        else:
+            del heads[place], self._clusters[place]
+            self._insert(cluster)
+
+    def _insert(self, cluster: _Cluster) -> None:
+        place = bisect_left(self._heads, cluster.head)
+        self._heads.insert(place, cluster.head)
+        self._clusters.insert(place, cluster)
+
+    def _find_best(self, cluster: _Cluster, leads: Leads) -> None:
         shared = leads.of(cluster.shared)
         for row in cluster.busy:
             row.key = self._key(row, shared)
-        while True:
-            best = self._best(cluster, shared)
-            if best.walk == self._walk or not self._read(best, leads):
-                return best
+        best = self._best(cluster, shared)
+        while best.walk != self._walk and self._read(best, leads):
             best.key = self._key(best, shared)
+            best = self._best(cluster, shared)
+        cluster.best, cluster.head, cluster.walk = best, best.key, self._walk
 
     def _best(self, cluster: _Cluster, shared: Lead) -> _Row:
         """Return the best of *cluster* as its rows were last read; the keys of busy ones are right."""
@@ -217,51 +256,44 @@ class Ranking:
 
     def _read_on(self, leads: Leads) -> None:
         """Read some more, so that none was read longer than `READ_AGAIN` ago."""
-        count, since = len(self._round), leads.now.mono - self._read_at
-        due = max(math.ceil(count * since / READ_AGAIN), self._least_read)
+        count, mono = self.count, leads.now.mono
+        due = max(math.ceil(count * (mono - self._read_at) / READ_AGAIN), self._least_read)
+        self._read_at = mono
+        at, rows = self._next, self._round
         if due >= count:
-            due, self._next = count, 0  # each cluster as a whole
-        self._read_at = leads.now.mono
+            due, at = count, 0  # each cluster as a whole
         for _ in range(due):
-            row = self._round[self._next]
-            self._next = (self._next + 1) % count
+            row = rows[at]
+            at = (at + 1) % count
             self._read(row, leads)
-            if not self._next or self._round[self._next].cluster is not row.cluster:
-                self._move(row.cluster, self._top(row.cluster, leads).key)
+            if not at or rows[at].cluster is not row.cluster:
+                self._renew(row.cluster, leads)
+        self._next = at
 
     def _read(self, row: _Row, leads: Leads) -> bool:
         """Read *row* anew, and put it where it belongs; say whether it changed."""
-        facts, lead = self._look(row, leads)
+        facts, lead = self._facts(row, leads.now), leads.of(row.own)
         row.walk = self._walk
         if facts == row.facts and lead == row.lead:
             return False
-        row.cluster.take(row)
+        cluster = row.cluster
+        cluster.walk = 0  # another may be the best
+        cluster.take(row)
         self._set(row, facts, lead)
-        row.cluster.put(row)
+        cluster.put(row)
         return True
 
-    def _look(self, row: _Row, leads: Leads) -> tuple[Facts, Lead]:
-        facts = facts_of(row.candidate, row.group, self._need, self._standing, leads.now)
-        return facts, leads.of(row.own)
+    def _facts(self, row: _Row, now: Now) -> Facts:
+        return facts_of(row.candidate, row.group, self._need, self._standing, now)
 
     def _set(self, row: _Row, facts: Facts, lead: Lead) -> None:
         row.facts, row.lead = facts, lead
         row.still = self._key(row, FULL)
 
     def _key(self, row: _Row, shared: Lead) -> Key:
-        score = self._scores[row.group]
-        return (
-            row.facts.head,
-            score(row.candidate, self._need, row.facts, row.lead.and_of(shared)),
-            row.number,
-        )
-
-    def _move(self, cluster: _Cluster, head: Key) -> None:
-        """Put *cluster* where its best, of key *head*, belongs."""
-        if head != cluster.head:
-            del self._heads[bisect_left(self._heads, cluster.head, key=_by_first)]
-            insort(self._heads, (head, None, cluster, None), key=_by_first)
-            cluster.head = head
+        facts = row.facts
+        score = self._scores[row.group](row.candidate, self._need, facts, row.lead.and_of(shared))
+        return (*facts.head, *score, row.number)
 
 
 def _clustered(fit: Iterable[tuple[int, Candidate]]) -> list[_Row]:

@@ -3,7 +3,7 @@
 import heapq
 from collections.abc import Hashable, Iterator
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Candidate
@@ -27,90 +27,87 @@ LEAST_COUNTED = 100
 _NOTHING: frozenset[str] = frozenset()
 
 
-class Able:
+class Able(Struct, eq=False):
     """The candidates able to serve one call, as `fitness.eligible` and `fitness.willing` tell.
 
-    Each is looked at when it is come to, so most never are.
+    Each is looked at when it is come to, so most never are. Of each model it is *known* then whether it is
+    able, whose keys are all alike in this; prompts are taken for a *share* of what was estimated, and models
+    that refused what is *spared* do not count. *is_any* says whether there is any, *alike* how many calls of
+    this kind may be given to, whatever their length.
     """
 
-    __slots__ = (
-        *("_all", "_is_any", "_known", "_need", "_now", "_ranking", "_share", "_spared", "_standing"),
-        *("alike",),
-    )
+    ranking: Ranking
+    need: Need
+    standing: Standing
+    now: Now
+    alike: int
+    is_any: bool = False
+    share: float = 1.0
+    spared: frozenset[str] = _NOTHING
+    known: dict[str, bool] = {}
+    listed: list[tuple[int, Candidate]] | None = None
 
-    def __init__(self, ranking: Ranking, need: Need, standing: Standing, now: Now) -> None:
-        """Find those of *ranking* that are able to serve *need*.
-
-        *alike* is how many calls of this kind may be given to, whatever their length: known without a look.
-        """
-        self._ranking = ranking
-        self._need = need
-        self._standing = standing
-        self._now = now
-        self._share = 1.0
-        self._spared = _NOTHING
-        self._known: dict[str, bool] = {}  # by model: its keys are all alike in this
-        self._all: list[tuple[int, Candidate]] | None = None
-        self.alike = ranking.count
-        self._is_any = self._has_any()
-        if not self._is_any:
-            self._share, self._known = GENEROUS, {}
-            self._is_any = self._has_any()
+    @classmethod
+    def of(cls, ranking: Ranking, need: Need, standing: Standing, now: Now) -> "Able":
+        """Return those of *ranking* that are able to serve *need*."""
+        able = cls(ranking, need, standing, now, ranking.count)
+        if not able._has_any():
+            able.share, able.known = GENEROUS, {}
+            able._has_any()
         if need.features:
-            self._spare(asked_features(need))
+            able._spare(asked_features(need))
+        return able
 
     def _spare(self, features: frozenset[str]) -> None:
         """Leave out who refused one of *features* lately, unless all did."""
-        before, self._spared, self._known = self._known, features, {}
+        before, self.spared, self.known = self.known, features, {}
         if not self._has_any():
-            self._spared, self._known = frozenset(), before
+            self.spared, self.known = _NOTHING, before
 
     def _has_any(self) -> bool:
-        for entry in self._ranking.roomiest:  # noqa: SIM110 - nearly always the first is, and any() costs more
+        for entry in self.ranking.roomiest:  # nearly always the first is, and any() costs more
             if self._admits(entry):
+                self.is_any = True
                 return True
         return False
 
     def __bool__(self) -> bool:
         """Say whether there is any."""
-        return self._is_any
+        return self.is_any
 
     @property
     def grounds(self) -> Grounds:
         """Return what whoever serves the call is chosen by."""
-        grounds, had = self._ranking.grounds, self._need.preferred
+        grounds, had = self.ranking.grounds, self.need.preferred
         return grounds if had is None else structs.replace(grounds, had=had)
 
     def __len__(self) -> int:
         """Return how many there are; all are looked at."""
-        return len(self._listed())
+        if self.listed is None:
+            self.listed = list(iter(self))  # of the whole, list() would ask how long it is
+        return len(self.listed)
 
     def __iter__(self) -> Iterator[tuple[int, Candidate]]:
         """Return them in the order of the catalogue, each with the place of its target."""
-        return filter(self._admits, self._ranking)
+        return filter(self._admits, self.ranking)
 
     def best_first(self, need: Need, now: Now) -> Iterator[tuple[int, Candidate]]:
         """Return them best first for *need*, which is the same but for how much it asks for."""
         if need.ties == "random":  # each call has an order of its own
-            return sorted_fit(need, self, self._standing, now)
+            return sorted_fit(need, self, self.standing, now)
         # No generator: nearly always only the first is asked for, and to leave one midway costs an exception.
-        best_first = self._ranking.best_first(need, now)
-        is_one = len(self._ranking.roomiest) == 1  # and that is able, if any is
-        return best_first if is_one and self._is_any else filter(self._admits, best_first)
-
-    def _listed(self) -> list[tuple[int, Candidate]]:
-        if self._all is None:
-            self._all = list(iter(self))  # of the whole, list() would ask how long it is
-        return self._all
+        best_first = self.ranking.best_first(need, now)
+        is_one = len(self.ranking.roomiest) == 1  # and that is able, if any is
+        return best_first if is_one and self.is_any else filter(self._admits, best_first)
 
     def _admits(self, entry: tuple[int, Candidate]) -> bool:
         candidate = entry[1]
-        known = self._known.get(candidate.name)
+        known = self.known.get(candidate.name)
         if known is None:
-            known = unable(candidate, self._need, self._standing, self._now, self._share) is None
-            if known and self._spared:
-                known = not self._standing.refused(candidate, self._spared, self._now)
-            self._known[candidate.name] = known
+            known = unable(candidate, self.need, self.standing, self.now, self.share) is None
+            if known and self.spared:
+                known = not self.standing.refused(candidate, self.spared, self.now)
+            self.known[candidate.name] = known
         return known
 
 
@@ -144,7 +141,7 @@ class Rankings:
             ranking = self._by_kind[kind] = self._made(need, now)
         self._calls += 1
         ranking.used = self._calls
-        return Able(ranking, need, self._standing, now)
+        return Able.of(ranking, need, self._standing, now)
 
     def forget(self) -> None:
         """Start anew: there is another catalogue."""
@@ -165,6 +162,10 @@ def _size(ranking: Ranking) -> int:
 
 def _kind(need: Need) -> Hashable:
     """Return what calls have in common whose candidates are the same ones in the same order."""
+    pace = None
+    for target in need.targets:
+        if target.strategy != "free":  # the order depends on speed, and so on the output and on who explores
+            pace = compared(need.demand.max_output), need.dice < EXPLORE
     return (
         need.targets,
         need.capabilities,
@@ -176,16 +177,8 @@ def _kind(need: Need) -> Hashable:
         need.continues,
         need.dimensions,
         need.resized,
-        _pace(need),
+        pace,
     )
-
-
-def _pace(need: Need) -> tuple[int, bool] | None:
-    """Return what the order depends on where it depends on speed: the output, and whether one explores."""
-    for target in need.targets:
-        if target.strategy != "free":
-            return compared(need.demand.max_output), need.dice < EXPLORE
-    return None
 
 
 def _typical(need: Need) -> Need:

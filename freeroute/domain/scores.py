@@ -27,6 +27,8 @@ AFFINITY_LEAD = 0.2
 LEAD_DOUBLES = 3.0
 # Times whose ratio is under this count as near: a caller hardly notices a quarter. Own design.
 NEAR = 1.25
+_LOG_NEAR = math.log(NEAR)
+_NEAREST = math.floor(math.log(0.001) / _LOG_NEAR)  # less than a millisecond is none
 # So many steps of near times are as good as the whole lead of a day.
 _DOUBLING = LEAD_DOUBLES * math.log(2.0, NEAR)
 # Leads within a step of this count as near.
@@ -67,14 +69,16 @@ class Leads:
         """Read from *standing* at *now*."""
         self.standing = standing
         self.now = now
+        self._lead = standing.room.lead
         self._known: dict[str, float] = {}
 
     def of(self, pools: Sequence[Pool]) -> Lead:
         """Return the lead of *pools*, concurrency apart."""
         known, day, least = self._known, 1.0, 1.0
         for pool in pools:
-            if (lead := known.get(pool.id)) is None:
-                lead = known[pool.id] = self.standing.room.lead((pool,), self.now)
+            lead = known.get(pool.id)
+            if lead is None:
+                lead = known[pool.id] = self._lead((pool,), self.now)
             if lead < least:
                 least = lead
             if lead < day and pool.limit.seconds > SOON:
@@ -151,7 +155,7 @@ def compared(output: int | None) -> int:
 
 def _near(seconds: float) -> int:
     """Return the step of *seconds* on a scale on which near times are alike."""
-    return math.floor(math.log(max(seconds, 0.001), NEAR))
+    return math.floor(math.log(seconds) / _LOG_NEAR) if seconds > 0.001 else _NEAREST
 
 
 def _step(lead: float) -> float:

@@ -17,6 +17,8 @@ from freeroute.domain.outcome import Outcome
 from freeroute.domain.rates import TOLD, RateFact, pool_meant, room_told, used_by
 from freeroute.stores.cells import Cell, Held, Learned
 
+_SLOTS = Unit.CONCURRENCY  # of every pool that is looked at; a member of an enum is looked up at length
+
 
 class MemoryCounters:
     """Counters of every pool, made when first asked for. Satisfies `engine.ports.Counters`."""
@@ -157,10 +159,12 @@ class MemoryCounters:
         """Return how far the scarcest of *pools* is ahead of its clock, -1 to 1; concurrency apart."""
         least = 1.0
         for pool in pools:  # on the way of every choice
-            if pool.limit.unit is not Unit.CONCURRENCY and (
-                (lead := self._cell(pool).present(now).lead(now)) < least
-            ):
-                least = lead
+            if pool.limit.unit is not _SLOTS:
+                cell = self._cells.get(pool.id) or self._cell(pool)
+                counter = cell.counter if cell.measure is None else cell.present(now)
+                lead = counter.lead(now)
+                if lead < least:
+                    least = lead
         return least
 
     def readings(self, pools: Sequence[Pool], now: Now) -> list[Reading]:
@@ -288,7 +292,7 @@ class MemoryCounters:
         return cell
 
     def _quotas(self, pools: Sequence[Pool], now: Now) -> Iterable[Counter]:
-        return (self._cell(pool).present(now) for pool in pools if pool.limit.unit is not Unit.CONCURRENCY)
+        return (self._cell(pool).present(now) for pool in pools if pool.limit.unit is not _SLOTS)
 
     def _fit_at(self, charges: Sequence[Charge], now: Now) -> tuple[float, Pool | None]:
         """Return when (mono) all *charges* fit together, and the pool that has room last; None if now."""

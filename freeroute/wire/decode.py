@@ -4,7 +4,7 @@ import re
 from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Raw, Struct, UnsetType
+from msgspec import Raw, Struct
 
 from freeroute.domain.outcome import FEATURES, PREFILL
 from freeroute.domain.usage import demand_of
@@ -62,9 +62,15 @@ def _decoded(body: bytes) -> ChatCall:
         values = _at_once(known.VALUES, body) or _values(given)
         special = _special(raw, given, values)
         plain = known.Plain(**{name: value for name, value in values.items() if name in _PLAIN})
-    model = _model(plain.model, special.models)
+    model = plain.model
+    if isinstance(model, str):
+        check_name(model, "model")
+    else:
+        model = _first(special.models)
     talk = talk_of(plain.messages)
-    text = "".join(talk.texts).encode() + special.text
+    text = "".join(talk.texts).encode()
+    if special.text:
+        text += special.text
     stream, options = plain.stream, plain.stream_options
     if options and not stream:
         raise InvalidRequest("stream_options: only with stream: true.", param="stream_options")
@@ -197,14 +203,12 @@ def _models(values: dict[str, Any]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _model(model: str | UnsetType, models: tuple[str, ...]) -> str:
-    if isinstance(model, UnsetType):
-        if not models:
-            told = "model is missing: name one, or free, free-fast or free-smart."
-            raise InvalidRequest(told, param="model")
-        return models[0]
-    check_name(model, "model")
-    return model
+def _first(models: tuple[str, ...]) -> str:
+    """Return the first of *models*, which stands for all where none is named alone."""
+    if not models:
+        told = "model is missing: name one, or free, free-fast or free-smart."
+        raise InvalidRequest(told, param="model")
+    return models[0]
 
 
 def check_name(name: str, param: str) -> None:

@@ -61,7 +61,7 @@ def test_calls_of_a_kind_share_a_ranking_whatever_is_their_own():
     rankings, now = Rankings(field.standing), field.clock.now()
 
     def ranking(*names, **given):
-        return rankings.able(field.need(*names, **given), now)._ranking
+        return rankings.able(field.need(*names, **given), now).ranking
 
     assert ranking("free") is ranking("free", prompt=500, max_output=7, dice=0.0, preferred="large/m#k1")
     fast = ranking("free-fast")
@@ -79,7 +79,7 @@ def test_the_least_recently_used_rankings_are_dropped():
     rankings, now = Rankings(field.standing, most_kept=3 * LEAST_COUNTED), field.clock.now()
 
     def ranking(*only):
-        return rankings.able(field.need(only=only), now)._ranking
+        return rankings.able(field.need(only=only), now).ranking
 
     kept = [ranking("nobody", str(number)) for number in range(3)]
     assert ranking("nobody", "0") is kept[0]
