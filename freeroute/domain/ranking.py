@@ -126,7 +126,7 @@ class Ranking:
         self._read_at = now.mono
         leads = Leads(standing, now)
         for row in self._round:
-            self._set(row, self._facts(row, now), leads.of(row.own))
+            self._set(row, facts_of(row.candidate, row.group, need, standing, now), leads.of(row.own))
             row.cluster.put(row)
         # Clusters by the keys of their best, which are beside them: to compare those alone is soon done.
         self._heads: list[Key] = []
@@ -257,7 +257,9 @@ class Ranking:
     def _read_on(self, leads: Leads) -> None:
         """Read some more, so that none was read longer than `READ_AGAIN` ago."""
         count, mono = self.count, leads.now.mono
-        due = max(math.ceil(count * (mono - self._read_at) / READ_AGAIN), self._least_read)
+        due = math.ceil(count * (mono - self._read_at) / READ_AGAIN)
+        if due < self._least_read:
+            due = self._least_read
         self._read_at = mono
         at, rows = self._next, self._round
         if due >= count:
@@ -272,7 +274,8 @@ class Ranking:
 
     def _read(self, row: _Row, leads: Leads) -> bool:
         """Read *row* anew, and put it where it belongs; say whether it changed."""
-        facts, lead = self._facts(row, leads.now), leads.of(row.own)
+        facts = facts_of(row.candidate, row.group, self._need, self._standing, leads.now)
+        lead = leads.of(row.own) if row.own else FULL
         row.walk = self._walk
         if facts == row.facts and lead == row.lead:
             return False
@@ -282,9 +285,6 @@ class Ranking:
         self._set(row, facts, lead)
         cluster.put(row)
         return True
-
-    def _facts(self, row: _Row, now: Now) -> Facts:
-        return facts_of(row.candidate, row.group, self._need, self._standing, now)
 
     def _set(self, row: _Row, facts: Facts, lead: Lead) -> None:
         row.facts, row.lead = facts, lead
