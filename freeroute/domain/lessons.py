@@ -62,10 +62,11 @@ class Taught(Struct, frozen=True):
 
 
 class Lessons:
-    """What is known better than the catalogue knows it."""
+    """What is known better than the catalogue knows it. *edition* changes with it, features apart."""
 
     def __init__(self) -> None:
         """Know nothing."""
+        self.edition = 0
         self._models: dict[str, _Lesson] = {}
         self._features: dict[str, dict[str, float]] = {}
         self._overlong: dict[str, tuple[_Overlong, ...]] = {}
@@ -78,6 +79,10 @@ class Lessons:
     def tell_of(self, model: str) -> bool:
         """Say whether anything was taught of *model*, features apart: of most nothing is."""
         return model in self._models or model in self._overlong
+
+    def refused_prompts(self, model: str) -> bool:
+        """Say whether *model* refused a prompt as too long, be it long ago."""
+        return model in self._overlong
 
     def context(self, model: str) -> int | None:
         """Return the context window in tokens that an error named, if one did."""
@@ -127,6 +132,7 @@ class Lessons:
     def learn_overlong(self, model: str, demand: Demand, until: float) -> None:
         """Remember until *until* (mono) that the prompt of *demand* was too long, instead of longer ones."""
         new = _Overlong(demand, until)
+        self.edition += 1
         others = [one for one in self._overlong.get(model, ()) if not new.speaks_of(one.demand)]
         self._overlong[model] = (*others, new)[-MOST_OVERLONG:]
 
@@ -136,11 +142,13 @@ class Lessons:
 
     def spare_nothing(self) -> None:
         """Forget which features were refused, and which prompts."""
+        self.edition += 1
         self._features.clear()
         self._overlong.clear()
 
     def forget(self, models: Collection[str]) -> None:
         """Forget *models*."""
+        self.edition += 1
         for name in models:
             self._models.pop(name, None)
             self._overlong.pop(name, None)
@@ -148,6 +156,7 @@ class Lessons:
 
     def keep(self, models: Collection[str]) -> None:
         """Forget all but *models*."""
+        self.edition += 1
         self._models = {name: lesson for name, lesson in self._models.items() if name in models}
         self._overlong = {name: known for name, known in self._overlong.items() if name in models}
         self._features = {name: spared for name, spared in self._features.items() if name in models}
@@ -161,12 +170,14 @@ class Lessons:
 
     def restore(self, model: str, kept: KeptModel, rebase: Rebase) -> None:
         """Know again what was *kept*, unless it is too old to be believed."""
+        self.edition += 1
         if rebase.fresh(kept.at):
             self._models[model] = _Lesson(rebase.mono(kept.at), kept.context, frozenset(kept.refuses))
         if kept.features:
             self._features[model] = {name: rebase.mono(until) for name, until in kept.features.items()}
 
     def _lesson(self, model: str, now: Now) -> _Lesson:
+        self.edition += 1
         lesson = self._models.setdefault(model, _Lesson(now.mono))
         lesson.at = now.mono
         return lesson

@@ -14,10 +14,12 @@ from operator import attrgetter
 
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Candidate, Pool, Unit
+from freeroute.domain.estimates import OFF_BY
 from freeroute.domain.needs import Need
 from freeroute.domain.receipt import Grounds
 from freeroute.domain.scores import FULL, SCORES, Facts, Lead, Leads, facts_of, rank
 from freeroute.domain.standing import Standing
+from freeroute.domain.tokenizers import MOST_APART
 
 READ_AGAIN = 10.0
 """Seconds within which every candidate is read again, those at the top apart. Own design: of a minute's quota
@@ -26,6 +28,9 @@ a sixth is back meanwhile, and that changes an order, never whether there is roo
 LEAST_READ = 4
 """Candidates that are read at each choice at least: where there are no more, the order is always exact. Own
 design: they take about 10 us."""
+
+FARTHEST = MOST_APART * OFF_BY
+"""Times its estimate that a prompt may come to, by whatever tokenizer and whatever was learned of that."""
 
 Key = tuple[float, ...]
 """A rank in one row, and of equals the place in the catalogue."""
@@ -115,6 +120,7 @@ class Ranking:
         """Rank *fit* for calls like *need*, with nobody preferred; *least_read* are read at each choice."""
         self.count = len(fit)
         self.roomiest = _roomiest(fit)
+        self._edition, self._ample = -1, 0.0  # what everybody has room for, by that edition of the lessons
         self._need = need
         self._fit = fit
         self._standing = standing
@@ -144,6 +150,28 @@ class Ranking:
     def __iter__(self) -> Iterator[tuple[int, Candidate]]:
         """Return them in the order of the catalogue, each with the place of its target."""
         return iter(self._fit)
+
+    def takes_all(self, need: Need) -> bool:
+        """Say whether *need* is so plain and so small that everybody here is able, whatever was learned.
+
+        False says nothing of anybody.
+        """
+        if need.tools or need.features or need.parameters or need.remote_images:
+            return False
+        if self._edition != self._standing.lessons.edition:
+            self._note_lessons()
+        demand = need.demand
+        most: float = FARTHEST * (demand.prompt + 1) + (demand.max_output or 1)
+        return most <= self._ample
+
+    def _note_lessons(self) -> None:
+        """Find how large a call all here have room for: none, if prompts were refused that should fit."""
+        standing, lessons = self._standing, self._standing.lessons
+        everyone = [candidate for _, candidate in self.roomiest]
+        self._ample = min((standing.context(one) or math.inf for one in everyone), default=0.0)
+        if any(lessons.refused_prompts(one.name) for one in everyone):
+            self._ample = 0.0
+        self._edition = lessons.edition
 
     def best_first(self, need: Need, now: Now) -> Iterator[tuple[int, Candidate]]:
         """Return them best first for *need*, as they are *now*; to be used up before the next walk.

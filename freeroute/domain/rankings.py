@@ -32,8 +32,8 @@ class Able(Struct, eq=False):
 
     Each is looked at when it is come to, so most never are. Of each model it is *known* then whether it is
     able, whose keys are all alike in this; prompts are taken for a *share* of what was estimated, and models
-    that refused what is *spared* do not count. *is_any* says whether there is any, *alike* how many calls of
-    this kind may be given to, whatever their length.
+    that refused what is *spared* do not count. *is_any* says whether there is any, *is_all* that all of the
+    ranking are, *alike* how many calls of this kind may be given to, whatever their length.
     """
 
     ranking: Ranking
@@ -42,6 +42,7 @@ class Able(Struct, eq=False):
     now: Now
     alike: int
     is_any: bool = False
+    is_all: bool = False
     share: float = 1.0
     spared: frozenset[str] = _NOTHING
     known: dict[str, bool] = {}
@@ -50,6 +51,8 @@ class Able(Struct, eq=False):
     @classmethod
     def of(cls, ranking: Ranking, need: Need, standing: Standing, now: Now) -> "Able":
         """Return those of *ranking* that are able to serve *need*."""
+        if ranking.takes_all(need):  # as nearly always
+            return cls(ranking, need, standing, now, ranking.count, True, True)
         able = cls(ranking, need, standing, now, ranking.count)
         if not able._has_any():
             able.share, able.known = GENEROUS, {}
@@ -97,8 +100,7 @@ class Able(Struct, eq=False):
             return sorted_fit(need, self, self.standing, now)
         # No generator: nearly always only the first is asked for, and to leave one midway costs an exception.
         best_first = self.ranking.best_first(need, now)
-        is_one = len(self.ranking.roomiest) == 1  # and that is able, if any is
-        return best_first if is_one and self.is_any else filter(self._admits, best_first)
+        return best_first if self.is_all else filter(self._admits, best_first)
 
     def _admits(self, entry: tuple[int, Candidate]) -> bool:
         candidate = entry[1]

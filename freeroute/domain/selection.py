@@ -58,15 +58,11 @@ def choose(
     back_at = quota_at = math.inf
     spare: list[tuple[float, Choice]] = []
     walk = fit.best_first(need, now) if isinstance(fit, Able) else sorted_fit(need, fit, standing, now)
-    is_new, is_bounded = tried.is_empty, need.clamp or tried.outputs
+    is_new = tried.is_empty
     for group, candidate in walk:
         if not is_new and tried.covers(candidate, standing):
             continue
-        if is_bounded:
-            demand = demand_at(candidate, need, standing, tried)
-        else:  # as nearly always
-            demand = standing.sized(candidate, need.demand)
-        choice = choice_of(candidate, demand, group)
+        choice = choice_of(candidate, demand_at(candidate, need, standing, tried), group)
         if need.clamp:
             choice = _unclamped(choice, need, standing, tried, now)
         obstacle = standing.obstacle(candidate, choice.charges, now)

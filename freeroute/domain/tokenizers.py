@@ -112,6 +112,8 @@ _ROWS = (
     *[tuple([OTHER * weight for weight in row]) for row in _WEIGHTS.values()],
     tuple(map(sum, zip(*_WEIGHTS.values(), strict=True))),
 )
+MOST_APART = max(OTHER * max(kind) / sum(kind) for kind in zip(*_WEIGHTS.values(), strict=True))
+"""Times the mean of all tokenizers that any of them may count at most, whatever the text."""
 _KINDS_OF_ASCII = 7
 _OF_ASCII = [row[:_KINDS_OF_ASCII] for row in _ROWS]
 _BEYOND = [row[_KINDS_OF_ASCII:] for row in _ROWS]

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from freeroute.domain import tokenizers
-from freeroute.domain.tokenizers import MARGIN, OTHER, SAMPLED, TOKENIZERS, tokenizer_of
+from freeroute.domain.tokenizers import MARGIN, MOST_APART, OTHER, SAMPLED, TOKENIZERS, tokenizer_of
 from freeroute.domain.usage import TOKENS_PER_IMAGE, Demand, demand_of
 
 # What the tokenizers of gpt-oss, Llama 3, Qwen 3, Gemma 3, DeepSeek V3 and Mistral (Tekken) count.
@@ -147,6 +147,12 @@ def test_weighed_in_whole_numbers_a_text_is_what_it_is_in_hundredths(text: bytes
     for place, weights in enumerate(tokenizers._WEIGHTS.values()):
         hundredths = sum(map(mul, (*ascii_, *beyond), weights))
         assert tokenizers.sizes_of(text).of_text(place) == pytest.approx(MARGIN * hundredths / 100)
+
+
+@given(st.one_of(st.text(max_size=300).map(str.encode), st.binary(max_size=300)), st.integers(0, 500))
+def test_no_tokenizer_counts_more_than_so_many_times_the_mean(text: bytes, around: int):
+    sizes = tokenizers.sizes_of(text, around)
+    assert max(sizes.every()) <= MOST_APART * (sizes.of(OTHER) + 1)
 
 
 # What the tokenizers of gpt-oss, Llama 3, Qwen 3 and Gemma 3 count.
