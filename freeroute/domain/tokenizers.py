@@ -196,7 +196,7 @@ def sizes_of(text: bytes, around: int = 0) -> Sizes:
 def _sample(text: bytes) -> bytes:
     size = SAMPLED // _SLICES
     step = (len(text) - size) / (_SLICES - 1)
-    return b"".join([text[round(i * step) : round(i * step) + size] for i in range(_SLICES)])
+    return b"".join([text[start : start + size] for start in [round(i * step) for i in range(_SLICES)]])
 
 
 def _counted(text: bytes) -> tuple[_Ascii, Sequence[int]]:
