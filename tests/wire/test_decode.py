@@ -1,10 +1,15 @@
 """Decoding a chat request: what is read and what passes through."""
 
+from typing import Any
+
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from freeroute.domain.outcome import PREFILL
 from freeroute.domain.usage import demand_of
+from freeroute.errors import InvalidRequest
 from freeroute.wire.decode import decode_chat
 
 HELLO = {"model": "free-fast", "messages": [{"role": "user", "content": "Hello!"}]}
@@ -225,3 +230,35 @@ def test_price_wishes_hold_for_free_models():
     )
     assert not decoded(provider={"allow_fallbacks": False}).preferences.allow_fallbacks
     assert decoded(provider={"data_collection": "deny"}).preferences.data_collection == "deny"
+
+
+_ODD: st.SearchStrategy[Any] = st.sampled_from(
+    [None, 0, 1, 2, -1, 1.0, 0.5, 2.5, True, False, "", "x", [], ["x"], {}, 10**7, 10**8, 2**63]
+)
+_PLAIN = st.fixed_dictionaries(
+    {},
+    optional={
+        "model": st.sampled_from(["m", "", " ", "a\nb", "x" * 257]) | _ODD,
+        "messages": st.sampled_from([HELLO["messages"], [], [{"role": "user"}], [{"role": "nobody"}]]) | _ODD,
+        "stream_options": st.sampled_from([{"include_usage": True}, {"include_usage": None}]) | _ODD,
+        **dict.fromkeys(("stream", "max_tokens", "max_completion_tokens", "seed", "user"), _ODD),
+        **dict.fromkeys(("temperature", "top_p", "presence_penalty", "frequency_penalty"), _ODD),
+    },
+)
+
+
+def understood(fields: dict[str, object]) -> tuple[object, ...]:
+    """Return what is made of *fields*, or how they are refused."""
+    try:
+        call = decode_chat(msgspec.json.encode(fields))
+    except InvalidRequest as error:
+        return error.message, error.param
+    named = {name: bytes(raw) for name, raw in call.fields.items() if name != "future"}
+    demand = (call.demand.every(), call.demand.max_output)
+    return named, call.model, demand, call.stream, call.include_usage, call.opening, call.needs, call.features
+
+
+@given(_PLAIN, st.booleans())
+def test_what_most_requests_have_is_read_the_same_beside_other_fields(fields, whole):
+    asked = {**HELLO, **fields} if whole else fields
+    assert understood(asked) == understood({**asked, "future": 1})
