@@ -31,14 +31,20 @@ _MOST_NAMES = 1024
 MOST_CLIENTS = 1000
 """Clients with series of their own; the rest share one. Own design: a client has ten series or so."""
 
+TOGETHER = 64
+"""Figures of a kind that are sorted into their histogram at once. Own design: more would be no cheaper."""
+
+_AT_A_TIME = 50
+"""Kinds of requests or attempts that are counted before others have their turn. Own design: 0.2 ms."""
+
 # Endings of attempts that no other candidate was asked after, or not for them.
 _NO_FALLBACK = frozenset({Kind.SERVED, Kind.OUTRUN, Kind.CALLER_LEFT, Kind.CALLER_STALLED})
 
 
 class _Requests(Struct, frozen=True):
-    """The series of requests that went alike; an *error* of "" is none.
+    """The series of requests that went alike, and the figures of those that are to be counted.
 
-    *labels* are those that series of their streams have too.
+    An *error* of "" is none. *labels* are those that series of their streams have too.
     """
 
     error: str
@@ -46,28 +52,58 @@ class _Requests(Struct, frozen=True):
     requests: Counter
     of_client: Counter
     duration: Histogram
+    overhead: Histogram
+    attempts: Histogram
+    totals: list[float] = []
+    overheads: list[float] = []
+    tries: list[float] = []
+
+    def count(self) -> None:
+        """Count those that are to be."""
+        count = len(self.totals)
+        self.requests.value += count
+        self.of_client.value += count
+        self.duration.take(self.totals)
+        self.overhead.take(self.overheads)
+        self.attempts.take(self.tries)
 
 
 class _Tokens(Struct, frozen=True):
-    """The series of one direction of the tokens of a model at a provider, and of a client."""
+    """The series of one direction of the tokens of a model at a provider, and of a client.
+
+    *amounts* are those of calls that are to be counted.
+    """
 
     each: Histogram
     all: Counter
     of_client: Counter
+    amounts: list[float] = []
 
-    def take(self, amount: int) -> None:
-        """Count the tokens of one call."""
-        self.each.observe(amount)
+    def count(self) -> None:
+        """Count those that are to be."""
+        amount = sum(self.amounts)
         self.all.value += amount
         self.of_client.value += amount
+        self.each.take(self.amounts)
 
 
 class _Attempts(Struct, frozen=True):
-    """The series of attempts that ended alike; *tokens* of prompts and answers, if their usage is known."""
+    """The series of attempts that ended alike, and how many *seconds* those took that are to be counted.
+
+    *tokens* are of prompts and answers, if their usage is known.
+    """
 
     attempts: Counter
     operation: Histogram
     tokens: tuple[_Tokens, _Tokens] | None
+    seconds: list[float] = []
+
+    def count(self) -> None:
+        """Count those that are to be."""
+        self.attempts.value += len(self.seconds)
+        self.operation.take(self.seconds)
+        for tokens in self.tokens or ():
+            tokens.count()
 
 
 class Metrics:
@@ -76,12 +112,11 @@ class Metrics:
     def __init__(self) -> None:
         """Start from zero."""
         self._families = Families()
-        self._overhead, self._attempts_each = self._families.overhead.of(), self._families.attempts_each.of()
         self._process = ProcessCollector(registry=None)
         self._look: Look | None = None
         self._asked: dict[str, str] = {}
         self._clients: set[str] = set()
-        # What was found by its labels before: one look-up instead of a dozen.
+        # What was found by its labels before: one look-up instead of a dozen. Figures wait there for a while.
         self._requests: dict[tuple[object, ...], _Requests] = {}
         self._attempts: dict[tuple[object, ...], _Attempts] = {}
         self._rendering: asyncio.Task[bytes] | None = None
@@ -109,6 +144,10 @@ class Metrics:
 
     def pieces(self) -> Iterator[bytes]:
         """Return the page in short pieces."""
+        for number, alike in enumerate(self._waiting(), 1):
+            alike.count()
+            if number % _AT_A_TIME == 0:
+                yield b""
         yield from pieces(series.family() for series in self._families.all)
         yield from pieces(collected(self._process))
         if self._look is not None:
@@ -119,13 +158,15 @@ class Metrics:
     def saw(self, receipt: Receipt) -> None:
         """Take note of a finished request."""
         alike, notes = self._alike(receipt), receipt.attempts
-        count = 1 + receipt.unrecorded
-        alike.requests.value += count
-        alike.of_client.value += count
-        alike.duration.observe(receipt.total)
-        overhead = receipt.overhead
-        self._overhead.observe(overhead if overhead > 0 else 0.0)
-        self._attempts_each.observe(len(notes))
+        totals, overhead = alike.totals, receipt.overhead
+        totals.append(receipt.total)
+        alike.overheads.append(overhead if overhead > 0 else 0.0)
+        alike.tries.append(len(notes))
+        if len(totals) >= TOGETHER:
+            alike.count()
+        if receipt.unrecorded:
+            alike.requests.inc(receipt.unrecorded)
+            alike.of_client.inc(receipt.unrecorded)
         if receipt.queued > 0:
             self._families.wait.of().observe(receipt.queued)
         if receipt.stream and receipt.first_event is not None:
@@ -136,14 +177,19 @@ class Metrics:
         if len(notes) > 1 or receipt.skipped or receipt.continued:
             self._mishaps(receipt, served=not alike.error)
 
+    def _waiting(self) -> "list[_Requests | _Attempts]":
+        """Return what may hold figures that are to be counted."""
+        return [*self._requests.values(), *self._attempts.values()]
+
     def _alike(self, receipt: Receipt) -> _Requests:
         """Return the series of requests like that of *receipt*."""
         asked = receipt.asked if receipt.asked_known else None
-        whose = (receipt.client, receipt.provider, receipt.model)
-        names = (receipt.surface, receipt.task, asked, receipt.status, receipt.code, *whose)
+        client, provider, model = receipt.client, receipt.provider, receipt.model
+        names = (receipt.surface, receipt.task, asked, receipt.status, receipt.code, client, provider, model)
         found = self._requests.get(names)
         if found is None:
-            found = _remember(self._requests, names, self._requests_like(receipt))
+            found = self._requests_like(receipt)
+            self._remember(self._requests, names, found)
         return found
 
     def _requests_like(self, receipt: Receipt) -> _Requests:
@@ -156,6 +202,8 @@ class Metrics:
             to.requests.of(receipt.surface, asked, str(receipt.status), error, fault),
             to.client_requests.of(self._client(receipt.client), fault),
             to.duration.of(*labels, error),
+            to.overhead.of(),
+            to.attempts_each.of(),
         )
 
     def _streamed(self, receipt: Receipt, first_event: float, alike: _Requests) -> None:
@@ -170,19 +218,22 @@ class Metrics:
         names = (operation, note.provider, note.model, note.kind, None if usage is None else client)
         found = self._attempts.get(names)
         if found is None:
-            found = _remember(self._attempts, names, self._attempts_like(note, operation, client))
-        found.attempts.value += 1.0
-        found.operation.observe(note.seconds)
+            found = self._attempts_like(note, operation, client)
+            self._remember(self._attempts, names, found)
+        seconds = found.seconds
+        seconds.append(note.seconds)
         if note.first_event is not None:
             self._began(note, operation, note.first_event)
         if usage is not None and found.tokens is not None:
             asked, told = found.tokens
-            asked.take(usage.prompt)
-            told.take(usage.completion)
+            asked.amounts.append(usage.prompt)
+            told.amounts.append(usage.completion)
             if usage.cached > 0:
                 self._among(note, client, "cached", usage.cached)
             if usage.reasoning > 0:
                 self._among(note, client, "reasoning", usage.reasoning)
+        if len(seconds) >= TOGETHER:
+            found.count()
 
     def _attempts_like(self, note: AttemptNote, operation: str, client: str) -> _Attempts:
         to, kind, provider = self._families, note.kind, provider_name(note.provider)
@@ -233,7 +284,7 @@ class Metrics:
         if found is None:
             target = self._look().names.resolve(receipt.asked) if self._look is not None else None
             found = target.name if isinstance(target, Target) else OTHER
-            _remember(self._asked, receipt.asked, found)
+            self._remember(self._asked, receipt.asked, found)
         return found
 
     def _client(self, name: str) -> str:
@@ -243,9 +294,9 @@ class Metrics:
             self._clients.add(name)
         return name
 
-
-def _remember(known: dict[K, V], key: K, value: V) -> V:
-    if len(known) >= _MOST_NAMES:
-        known.clear()
-    known[key] = value
-    return value
+    def _remember(self, known: dict[K, V], key: K, value: V) -> None:
+        if len(known) >= _MOST_NAMES:
+            for alike in self._waiting():
+                alike.count()
+            known.clear()
+        known[key] = value

@@ -1,5 +1,7 @@
 """What /metrics counts of receipts."""
 
+from collections import defaultdict
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +13,7 @@ from freeroute.domain.usage import Usage
 from freeroute.errors import FreerouteError
 from freeroute.observe.families import MOST_COUNTERS, MOST_HISTOGRAMS
 from freeroute.observe.faults import FAULTS
-from freeroute.observe.metrics import MOST_CLIENTS, Metrics
+from freeroute.observe.metrics import MOST_CLIENTS, TOGETHER, Metrics
 from tests.observe.watched import Watched, a_receipt, page, samples
 from tests.support.world import call, model, provider, read, streamed
 
@@ -188,6 +190,27 @@ def test_opentelemetrys_names_of_providers_are_used_where_it_has_one():
     shown = {name[0] for name in samples(metrics) if "gen_ai_provider_name=gcp.gemini" in name}
     assert {"gen_ai_server_request_duration_seconds_sum", "gen_ai_client_token_usage_sum"} <= shown
     assert ("freeroute_attempts_total", "kind=served", "model=m", "provider=gemini") in samples(metrics)
+
+
+@pytest.mark.parametrize("models", [1, 40, 1100], ids=["alike", "some", "more than are remembered"])
+def test_whenever_it_is_read_all_is_counted_that_was_seen(models):
+    metrics, last = Metrics(), 2 * TOGETHER + models + 3
+    for number in range(1, last + 1):
+        note = AttemptNote("groq", f"m{number % models}", "k1", Kind.SERVED, 0.5, usage=Usage(3, 4))
+        metrics.saw(a_receipt(model=f"m{number % models}", attempts=(note,), unrecorded=1, total=0.25))
+        if number in (1, TOGETHER + 5, last):
+            found: defaultdict[str, float] = defaultdict(float)
+            for (name, *_), value in samples(metrics).items():
+                found[name] += value
+            assert found["freeroute_requests_total"] == 2 * number
+            assert found["freeroute_client_requests_total"] == 2 * number
+            assert found["freeroute_attempts_total"] == number
+            assert found["freeroute_tokens_total"] == found["freeroute_client_tokens_total"] == 7 * number
+            assert found["gen_ai_client_token_usage_sum"] == 7 * number
+            assert found["gen_ai_client_operation_duration_seconds_sum"] == 0.5 * number
+            assert found["gen_ai_server_request_duration_seconds_sum"] == 0.25 * number
+            assert found["freeroute_request_attempts_sum"] == number
+            assert found["freeroute_overhead_seconds_count"] == number
 
 
 def test_of_a_hundred_thousand_names_only_so_many_have_series():

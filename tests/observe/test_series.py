@@ -1,5 +1,7 @@
 """Counters and histograms: what is counted, and how many series there may be."""
 
+import math
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +29,23 @@ def test_a_bucket_holds_what_is_at_most_its_bound(values):
         assert told[f'x_bucket{{a="b",le="{bound}"}}'] == sum(value <= bound for value in values)
     assert told['x_bucket{a="b",le="+Inf"}'] == told['x_count{a="b"}'] == len(values)
     assert told['x_sum{a="b"}'] == sum(values)
+
+
+@given(st.lists(st.lists(st.one_of(st.sampled_from(BOUNDS), st.integers(0, 20), st.floats(0, 100)))))
+def test_values_that_are_counted_together_count_as_one_by_one(batches):
+    together, one_by_one = Histogram(BOUNDS), Histogram(BOUNDS)
+    for values in batches:
+        for value in values:
+            one_by_one.observe(value)
+        together.take(values)
+        assert values == []
+        assert list(together.lines("x", {})) == list(one_by_one.lines("x", {}))
+
+
+def test_what_is_no_number_keeps_no_other_from_being_counted():
+    histogram = Histogram(BOUNDS)
+    histogram.take([5.0, math.nan, 0.5, math.inf])
+    assert dict(histogram.lines("x", {}))["x_count"] == 4
 
 
 def test_a_series_is_found_again_by_its_labels():
