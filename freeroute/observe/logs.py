@@ -68,7 +68,7 @@ class Scrub:
         """Hide *secrets* wherever they stand."""
         self._former: set[str] = set()
         self.known: dict[str, str] = {}  # how texts that lines repeat come out
-        self.alike: dict[tuple[object, ...], tuple[str, str]] = {}  # and parts of lines of requests
+        self.forms: dict[tuple[object, ...], str] = {}  # and what lines of like requests are filled in
         self.hide(secrets)
 
     def hide(self, secrets: Iterable[str]) -> None:
@@ -78,7 +78,7 @@ class Scrub:
         self._pattern = re.compile("|".join([*exact, _KEY_LIKE]))
         self._sign = re.compile("|".join([*exact, *_SIGNS_OF_KEYS]))
         self.known.clear()
-        self.alike.clear()
+        self.forms.clear()
         self._former = now
 
     def hidden(self, text: str) -> str:
@@ -198,23 +198,27 @@ class _TextLine(_Line):
         usage = receipt.usage
         if usage is None:
             return super().of_good_request(receipt)
-        names = (receipt.status, receipt.asked, receipt.provider, receipt.model, receipt.client)
-        begin, end = self._scrub.alike.get(names) or self._alike(names, receipt)
         first = receipt.first_event if receipt.stream else None
-        shown = f" first_ms={first * 1000:.1f}" if first is not None else ""
-        return (
-            f"{self._time()} {begin} ms={receipt.total * 1000:.1f}{shown}"
-            f" overhead_ms={receipt.overhead * 1000:.1f} tokens_in={usage.prompt}"
-            f" tokens_out={usage.completion}{end} id={self._scrub.one_line(receipt.request_id)}"
-        )
+        asked, client = receipt.asked, receipt.client
+        names = (first is None, receipt.status, asked, receipt.provider, receipt.model, client)
+        form = self._scrub.forms.get(names) or self._form(names, receipt)
+        told, name = self._time(), self._scrub.one_line(receipt.request_id)
+        ms, overhead_ms = receipt.total * 1000, receipt.overhead * 1000
+        if first is None:
+            return form % (told, ms, overhead_ms, usage.prompt, usage.completion, name)
+        return form % (told, ms, first * 1000, overhead_ms, usage.prompt, usage.completion, name)
 
-    def _alike(self, names: tuple[object, ...], receipt: Receipt) -> tuple[str, str]:
-        """Return what lines of requests like *receipt* have in common: after the time, and before the id."""
-        known = self._scrub.alike
+    def _form(self, names: tuple[object, ...], receipt: Receipt) -> str:
+        """Return what the line of a request like that of *receipt* is filled in."""
+        known = self._scrub.forms
         if len(known) >= _MOST_ALIKE:
             known.clear()
-        begin = f"{_INFO:<7} {_REQUEST}{self._fields(_names(receipt))}"
-        known[names] = found = begin, self._fields(_whom(receipt))
+        begin, end = self._fields(_names(receipt)), self._fields(_whom(receipt))
+        first = "" if names[0] else " first_ms=%.1f"
+        known[names] = found = (
+            f"%s {_INFO:<7} {_REQUEST}{begin.replace('%', '%%')} ms=%.1f{first} overhead_ms=%.1f"
+            f" tokens_in=%d tokens_out=%d{end.replace('%', '%%')} id=%s"
+        )
         return found
 
     def _fields(self, fields: Event) -> str:
@@ -230,9 +234,10 @@ class _TextLine(_Line):
 
     def _time(self) -> str:
         """Return the time of day, which is worked out once a second."""
-        second = int(wall())
-        if second != self._second:
-            self._second, self._stamp = second, time.strftime("%H:%M:%S", time.localtime(second))
+        now = wall()
+        if not 0.0 <= now - self._second < 1.0:
+            self._second = int(now)
+            self._stamp = time.strftime("%H:%M:%S", time.localtime(now))
         return self._stamp
 
 
@@ -296,6 +301,7 @@ class RequestLog:
         return self._log
 
 
+_SERVED = Kind.SERVED  # looking up a member costs ten times what comparing it does
 _REQUEST = "request"
 _INFO, _WARNING = "info", "warning"
 
@@ -305,7 +311,7 @@ def _went_well(receipt: Receipt) -> bool:
     notes = receipt.attempts
     return (
         (receipt.code is None and receipt.status < 400)
-        and (len(notes) == 1 and notes[0].kind is Kind.SERVED)
+        and (len(notes) == 1 and notes[0].kind is _SERVED)
         and not (receipt.dropped or receipt.skipped or receipt.continued or receipt.unrecorded)
         and receipt.trace is None
     )

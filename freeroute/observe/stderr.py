@@ -8,6 +8,7 @@ import contextlib
 import select
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterator
 
 import structlog
@@ -32,8 +33,9 @@ class Stderr:
         """Let each line leave at once."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0  # that of the loop
-        self._waiting: list[str] = []
-        self._size = 0
+        self._waiting: deque[str] = deque()  # lines; any thread adds one without the lock
+        self._cut = ""  # and before them what is left of those of which a part has left
+        self._size = 0  # of both, in characters, about
         self._lost = 0  # lines
         self._is_due = False
         # Other threads have something to say too, and so has this one, at a collection in between.
@@ -50,26 +52,34 @@ class Stderr:
             yield
         finally:
             with self._lock:
-                self._loop = None
+                self._loop, self._is_due = None, False
                 self._leave(LAST)
 
     def msg(self, line: str) -> None:
         """Let *line* leave behind those before it: soon while they leave together, else at once."""
-        if self._loop is None:
-            _write(line + "\n")
-            return
-        with self._lock:
-            if self._size > MOST:
-                self._leave()
-                if self._size > MOST:
-                    self._lost += 1
-                    return
-            self._waiting.append(line + "\n")
+        if self._is_due and self._size <= MOST and threading.get_ident() == self._thread:
+            # As nearly always, and without the lock, which would cost a tenth of what the line does.
+            self._waiting.append(line)
             self._size += len(line)
-            if threading.get_ident() != self._thread:
-                self._leave()
-            elif not self._is_due:
-                self._call_later(self._loop)
+        elif self._loop is None:
+            _write(line + "\n")
+        else:
+            with self._lock:
+                self._queue(line, self._loop)
+
+    def _queue(self, line: str, loop: asyncio.AbstractEventLoop) -> None:
+        """Let *line* wait if there is room, or leave if it is of another thread."""
+        if self._size > MOST:
+            self._leave()
+            if self._size > MOST:
+                self._lost += 1
+                return
+        self._waiting.append(line)
+        self._size += len(line)
+        if threading.get_ident() != self._thread:
+            self._leave()
+        elif not self._is_due:
+            self._call_later(loop)
 
     debug = info = warning = msg
 
@@ -96,20 +106,21 @@ class Stderr:
         with self._lock:
             self._is_due = False
             self._leave()
-            if self._waiting and self._loop is not None:
+            if (self._cut or self._waiting) and self._loop is not None:
                 self._call_later(self._loop)
 
     def _leave(self, patience: float = 0.0) -> None:
         """Let what waits leave, as far as somebody takes it within *patience* (seconds)."""
-        lines, self._waiting = self._waiting, []
-        text = "".join(lines)
+        lines = []
+        while self._waiting:  # what comes in between may have let them leave
+            lines.append(self._waiting.popleft())
+        text, self._cut = self._cut + "\n".join([*lines, ""]), ""
         size = _PIECE if text.isascii() else _PIECE // _WIDEST
         while text and _has_room(patience):
             _write(text[:size])
             text = text[size:]
-        if text:
-            self._waiting.insert(0, text)
-        self._size = len(text)
+        self._cut = text + self._cut  # a line that came in between by this thread may have been cut too
+        self._size = len(self._cut)
         if self._lost and not text:
             lost, self._lost = self._lost, 0
             structlog.get_logger("freeroute.log").warning("lines are missing: nobody read them", lines=lost)
