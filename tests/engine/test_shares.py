@@ -10,7 +10,6 @@ from freeroute.domain.catalogue import Limit, Unit
 from freeroute.domain.clients import Client
 from freeroute.domain.outcome import Kind
 from freeroute.domain.usage import Usage
-from freeroute.engine import tally
 from freeroute.engine.shares import LISTED
 from freeroute.engine.tally import CLIENTS, OTHER, USES, Tally
 from freeroute.errors import InvalidApiKey, NoProvider, UpstreamFailed
@@ -159,7 +158,8 @@ async def test_clients_and_their_uses_are_counted_apart_up_to_a_bound():
         note = msgspec.structs.replace(receipt.attempts[0], model=f"m{number}", usage=Usage(1, 2))
         counted.saw(msgspec.structs.replace(receipt, client="c0", attempts=(note,)))
     assert len(counted.clients["c0"].uses) == USES + 1
-    assert counted.clients["c0"].uses[OTHER, OTHER] == tally.Use(3, 3, 6)
+    other = counted.clients["c0"].uses[OTHER, OTHER]
+    assert (other.requests, other.prompt, other.completion) == (3, 3, 6)
 
 
 async def test_a_client_is_told_its_limits_its_use_and_when_they_are_whole_again():
