@@ -4,7 +4,6 @@ State is read off the instant it is asked for; no timer changes it. Only failure
 fault belong here: a 429, a bad key or a caller who left say nothing about health.
 """
 
-import math
 from collections import deque
 from enum import StrEnum
 
@@ -78,12 +77,10 @@ class _Gate:
             return True
         return self.state(now) is State.HALF_OPEN and not self._trial
 
-    def begin_trial(self, now: Now, *, forced: bool = False) -> int | None:
+    def begin_trial(self, now: Now) -> int | None:
         """Return the generation of a call that begins now, or None if none may.
 
-        While closed that is any call and no trial is spent; in half-open it is the one trial. *forced* is for
-        the least bad of candidates that all rest: it is granted always. It shares a trial under way; while
-        open it is none, so that its success closes and its failure changes nothing.
+        While closed that is any call and no trial is spent; in half-open it is the one trial.
         """
         if not self.openings:
             return self._generation
@@ -91,7 +88,17 @@ class _Gate:
             self._trial = True
             self._generation += 1
             return self._generation
-        return self._generation if forced else None
+        return None
+
+    def forced_trial(self, now: Now) -> int:
+        """Return the generation of a call that begins now, whether it may or not.
+
+        That is for the least bad of candidates that all rest. It shares a trial under way; while open it is
+        none, so that its success closes and its failure changes nothing.
+        """
+        if self.openings:
+            self.begin_trial(now)
+        return self._generation
 
     def end_trial(self, generation: int) -> None:
         """Give a trial back that told nothing (the caller left, a 429); its late answer does not count."""
@@ -141,7 +148,7 @@ class Breaker(_Gate):
         super().__init__()
         self._in_a_row = 0
         self._failed_at = 0.0
-        self._seconds: deque[list[int]] = deque()  # [second, answers, failures of them], oldest first
+        self._seconds: deque[list[float]] = deque()  # [second, answers, failures of them], oldest first
 
     @property
     def in_a_row(self) -> int:
@@ -166,13 +173,14 @@ class Breaker(_Gate):
 
     def success(self, now: Now, generation: int | None = None) -> None:
         """Note a success of a call begun in *generation*; it closes the breaker."""
-        if not self._counts(generation):
+        if generation is not None and generation != self._generation:
             return
         if self.openings:
-            self.reset()
+            if generation is not None:
+                self.reset()
             return
         self._in_a_row = 0
-        self._note(now, failed=False)
+        self._note(now, 0)
 
     def failure(self, now: Now, generation: int | None = None, *, jitter: float) -> None:
         """Note a failure of a call begun in *generation*; *jitter* is a number in [0, 1)."""
@@ -180,7 +188,7 @@ class Breaker(_Gate):
             return
         self._in_a_row += 1
         self._failed_at = now.mono
-        self._note(now, failed=True)
+        self._note(now, 1)
         if self._opens(healthy=self._in_a_row < IN_A_ROW and not self._half_fail()):
             self._open(now, jitter)
 
@@ -190,15 +198,15 @@ class Breaker(_Gate):
         self._in_a_row = 0
         self._seconds.clear()
 
-    def _note(self, now: Now, *, failed: bool) -> None:
-        second, seconds = math.floor(now.mono), self._seconds
+    def _note(self, now: Now, failures: int) -> None:
+        second, seconds = now.mono // 1.0, self._seconds
         if not seconds or seconds[-1][0] < second:
             while seconds and seconds[0][0] <= second - SAMPLE_SECONDS:
                 seconds.popleft()
             seconds.append([second, 0, 0])
         last = seconds[-1]
         last[1] += 1
-        last[2] += failed
+        last[2] += failures
 
     def _half_fail(self) -> bool:
         answers = sum(entry[1] for entry in self._seconds)

@@ -231,14 +231,13 @@ class Standing(Undoing):
         self._turn += 1
         self._turns[candidate.id] = self._turn
         known = self._known.get(candidate.id) or self._measured(candidate)
-        own = known.own.begin_trial(now, forced=True)
-        provider = known.provider.begin_trial(now, forced=True)
+        own, provider = known.own.forced_trial(now), known.provider.forced_trial(now)
         first = self._proofs.began(candidate, self._turn, now)
         for place, hold in self._ended(candidate, now) if self._holds else ():
             if hold.quota:
                 self._returning.began(place, self._turn, now)
                 first = True
-        return Trial(own or 0, provider or 0, self._turn, first, known)
+        return Trial(own, provider, self._turn, first, known)
 
     def _measured(self, candidate: Candidate) -> Known:
         """Find what is measured of *candidate*, to be known until the next catalogue."""

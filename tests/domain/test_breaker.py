@@ -174,8 +174,8 @@ def test_ending_an_ordinary_call_gives_nothing_back(breaker, clock):
 
 def test_the_least_bad_may_be_tried_while_open_and_closes_with_a_success(breaker, clock):
     opened(breaker, clock)
-    trial = breaker.begin_trial(clock.now(), forced=True)
-    assert breaker.begin_trial(clock.now(), forced=True) == trial
+    trial = breaker.forced_trial(clock.now())
+    assert breaker.forced_trial(clock.now()) == trial
     breaker.success(clock.now(), trial)
     assert breaker.state(clock.now()) is State.CLOSED
 
@@ -184,17 +184,17 @@ def test_calls_that_have_to_be_made_while_it_is_open_do_not_lengthen_the_rest(br
     opened(breaker, clock)
     until = breaker.opens_until
     for _ in range(20):
-        breaker.failure(clock.advance(0.1), breaker.begin_trial(clock.now(), forced=True), jitter=0)
+        breaker.failure(clock.advance(0.1), breaker.forced_trial(clock.now()), jitter=0)
     assert breaker.opens_until == until
-    late = breaker.begin_trial(clock.now(), forced=True)
+    late = breaker.forced_trial(clock.now())
     breaker.failure(clock.advance(10), late, jitter=0)
     assert breaker.permits(clock.now())
 
 
 def test_of_calls_that_share_a_trial_only_the_first_failure_doubles_the_rest(breaker, clock):
     opened(breaker, clock)
-    trial = breaker.begin_trial(clock.advance(10), forced=True)
-    assert breaker.begin_trial(clock.now(), forced=True) == trial
+    trial = breaker.forced_trial(clock.advance(10))
+    assert breaker.forced_trial(clock.now()) == trial
     breaker.failure(clock.now(), trial, jitter=0)
     breaker.failure(clock.now(), trial, jitter=0)
     assert breaker.opens_until == clock.now().mono + 20
@@ -270,7 +270,7 @@ def test_calls_that_have_to_be_made_do_not_lengthen_a_provider_s_rest(provider, 
     fault(provider, clock.now(), "x", unreachable=True)
     until = provider.opens_until
     for model in ("x", "y", "x"):
-        trial = provider.begin_trial(clock.advance(1), forced=True)
+        trial = provider.forced_trial(clock.advance(1))
         provider.failure(clock.now(), trial, model=model, unreachable=True, jitter=0)
     assert provider.opens_until == until
 
