@@ -21,7 +21,7 @@ from freeroute.clock import Clock
 from freeroute.domain.receipt import Receipt
 from freeroute.engine.view import Recording
 from freeroute.stores.records.bodies import Bodies
-from freeroute.stores.records.rows import Batch, Body, Row, row_of
+from freeroute.stores.records.rows import Batch, Body, Cleaned, Row, row_of
 from freeroute.stores.records.spool import BOUND, Spool, SpoolFullError
 
 if TYPE_CHECKING:
@@ -174,9 +174,10 @@ class Recorder:
 
     async def _encoded(self) -> tuple[bytes, Batch]:
         rows: list[Row] = []
+        clean = Cleaned().__getitem__
         while self._queue and len(rows) < BATCH:
             try:
-                rows.append(row_of(self._queue.popleft()))
+                rows.append(row_of(self._queue.popleft(), clean))
             except Exception:
                 # Our own fault, and no reason not to store the others.
                 self.state.lost += 1
@@ -226,7 +227,7 @@ class Recorder:
 
     async def _step(self) -> bool:
         """Write a batch or tidy up a little; say whether there is more to do."""
-        batch = await asyncio.to_thread(self._first)
+        batch = self._spool.at_hand() or await asyncio.to_thread(self._first)
         ending = batch is None and self._stopping.is_set()
         if self._database is None:
             if ending:
@@ -239,10 +240,11 @@ class Recorder:
         async with asyncio.timeout(PATIENCE):
             if ending or self._clock.now().mono >= self._settle_at:
                 await self._settle(self._database)
-            if batch is None:
-                return not ending and await self._tidy(self._database)
-            await self._write(self._database, batch)
-        return True
+            if batch is not None:
+                await self._write(self._database, batch)
+                if self.state.spooled or self._stopping.is_set():
+                    return True
+            return not ending and await self._tidy(self._database)
 
     async def _go_back(self, connections: "Connections") -> None:
         """Go on with *connections*, from where the database surely has all: it may be another file."""

@@ -1,5 +1,7 @@
 """What is stored of a receipt: plain values, without prompts, answers or keys."""
 
+from collections.abc import Callable
+
 import msgspec
 from msgspec import Struct
 
@@ -82,30 +84,43 @@ class Batch(Struct, frozen=True, array_like=True):
     bodies: tuple[Body, ...] = ()
 
 
-def row_of(receipt: Receipt) -> Row:
-    """Return what is stored of *receipt*."""
-    usage = _believed(receipt.usage or _NOTHING)
+class Cleaned(dict[str, str]):
+    """Texts and what is `printable` of them, which is found out once: receipts of a batch say the same."""
+
+    def __missing__(self, text: str) -> str:
+        """Find it out."""
+        clean = self[text] = printable(text)
+        return clean
+
+
+def row_of(receipt: Receipt, clean: Callable[[str], str] = printable) -> Row:
+    """Return what is stored of *receipt*; *clean* makes texts from outside `printable`."""
+    usage, notes = receipt.usage or _NOTHING, receipt.attempts
+    prompt, completion, reasoning, cached = usage.prompt, usage.completion, usage.reasoning, usage.cached
+    if not 0 <= prompt | completion | reasoning | cached < MOST_TOKENS:  # as hardly ever: one of them is not
+        prompt, completion = _believed(prompt), _believed(completion)
+        reasoning, cached = _believed(reasoning), _believed(cached)
     # By position, in the order of `Row`: so many names would cost several times as much.
     return Row(
         receipt.at.wall,
         receipt.request_id,
         receipt.surface,
         receipt.client,
-        printable(receipt.asked),
+        clean(receipt.asked),
         receipt.stream,
         receipt.status,
-        printable(receipt.code) if receipt.code else "",
+        clean(receipt.code) if receipt.code else "",
         receipt.provider or "",
         receipt.model or "",
-        printable(receipt.key) if receipt.key else "",
-        len(receipt.attempts),
-        _trail(receipt.attempts),
-        usage.prompt,
-        usage.completion,
-        usage.reasoning,
-        usage.cached,
+        clean(receipt.key) if receipt.key else "",
+        len(notes),
+        "" if len(notes) == 1 and notes[0].kind is _SERVED else _trail(notes),
+        prompt,
+        completion,
+        reasoning,
+        cached,
         usage.estimated,
-        printable(receipt.finish) if receipt.finish else "",
+        clean(receipt.finish) if receipt.finish else "",
         receipt.queued,
         receipt.overhead,
         receipt.first_event,
@@ -115,18 +130,8 @@ def row_of(receipt: Receipt) -> Row:
     )
 
 
-def _believed(usage: Usage) -> Usage:
-    most = MOST_TOKENS
-    is_likely = 0 <= usage.prompt <= most and 0 <= usage.completion <= most
-    if is_likely and 0 <= usage.reasoning <= most and 0 <= usage.cached <= most:
-        return usage
-    return Usage(
-        prompt=min(max(usage.prompt, 0), most),
-        completion=min(max(usage.completion, 0), most),
-        reasoning=min(max(usage.reasoning, 0), most),
-        cached=min(max(usage.cached, 0), most),
-        estimated=usage.estimated,
-    )
+def _believed(tokens: int) -> int:
+    return min(max(tokens, 0), MOST_TOKENS)
 
 
 class _Hop(Struct, frozen=True, omit_defaults=True):
@@ -144,8 +149,6 @@ class _Hop(Struct, frozen=True, omit_defaults=True):
 
 
 def _trail(notes: tuple[AttemptNote, ...]) -> str:
-    if len(notes) == 1 and notes[0].kind is _SERVED:  # nearly always
-        return ""
     failed = [_hop(note) for note in notes if note.kind is not _SERVED]
     return msgspec.json.encode(failed).decode() if failed else ""
 

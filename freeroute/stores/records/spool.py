@@ -84,6 +84,15 @@ class Spool:
                     self.strange += bool(line.strip())
         return None
 
+    def at_hand(self) -> Batch | None:
+        """Return what `first` would, if that needs neither the disk nor waiting for another thread."""
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            return self._held_here()
+        finally:
+            self._lock.release()
+
     def done(self) -> int:
         """Go on to the batch behind the one that `first` returned; returns the bytes that wait still."""
         with self._lock:

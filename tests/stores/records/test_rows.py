@@ -1,11 +1,13 @@
 import json
 
 import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
 
 from freeroute.domain.outcome import Kind
 from freeroute.domain.receipt import AttemptNote
 from freeroute.domain.usage import Usage
-from freeroute.stores.records.rows import MOST_TOKENS, Batch, Row, row_of
+from freeroute.stores.records.rows import MOST_TOKENS, Batch, Cleaned, Row, row_of
 from freeroute.stores.records.tables import receipts
 from tests.support.receipts import REFUSED, SERVED, receipt
 
@@ -61,6 +63,17 @@ def test_who_left_did_not_fail():
     assert not row_of(receipt(status=499, caller_left=True)).failed
     assert row_of(receipt(code="stalled")).failed
     assert not row_of(receipt()).failed
+
+
+@given(st.lists(st.builds(Usage, *[st.integers(-(2**50), 2**50)] * 4)))
+def test_rows_of_a_batch_are_those_of_each_receipt_and_believe_figures_within_bounds(usages):
+    clean = Cleaned().__getitem__
+    for number, usage in enumerate(usages):
+        one = receipt(usage=usage, asked=f"é{number % 2}", code="\n", status=502)
+        row = row_of(one, clean)
+        assert row == row_of(one)
+        believed = [min(max(tokens, 0), MOST_TOKENS) for tokens in msgspec.structs.astuple(usage)[:4]]
+        assert [row.prompt, row.completion, row.reasoning, row.cached] == believed
 
 
 def test_no_figure_and_no_text_from_outside_can_break_a_table():

@@ -127,6 +127,15 @@ def test_what_comes_with_its_batch_is_not_read_again(spool):
     assert drained(spool) == [1, 2]
 
 
+def test_what_is_at_hand_waits_for_no_thread_that_is_writing(spool):
+    spool.append(line(1), batch(1))
+    with spool._lock:
+        assert spool.at_hand() is None
+    assert spool.at_hand() == batch(1)
+    spool.path.unlink()
+    assert spool.at_hand() == batch(1)
+
+
 def test_only_so_much_is_at_hand_and_the_rest_is_read(spool):
     rows = HELD // len(line(0, 100)) * 100 // 2
     many = [batch(number, rows) for number in range(4)]
@@ -188,7 +197,9 @@ def test_what_is_at_hand_and_what_is_read_come_in_one_order(tmp_path_factory, st
             spool.settled()
             settled = done
         else:
-            assert spool.first() == (batch(done) if done < count else None)
+            at_hand, first = spool.at_hand(), spool.first()
+            assert first == (batch(done) if done < count else None)
+            assert at_hand in (None, first)
             if done < count:
                 spool.done()
                 done += 1
