@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import structlog
 
-TOGETHER = 0.01
+TOGETHER = 0.05
 """Seconds for which a line may wait for others. Own design: nobody who reads along notices."""
 
 MOST = 2**16
