@@ -114,7 +114,7 @@ def listen(host: str, port: int) -> socket.socket:
 def _run(app: App, listening: socket.socket, admin_key: str, on_local: AnnounceLocal) -> None:
     import uvicorn
 
-    from freeroute.surfaces.protocol import server_config
+    from freeroute.surfaces.server import server_config
 
     class Server(uvicorn.Server):
         """Being told to stop turns ``/readyz`` first."""

@@ -16,7 +16,7 @@ from freeroute.clock import Now
 from freeroute.config.load import Overrides
 from freeroute.lifecycle import application
 from freeroute.serving import GRACE, listen
-from freeroute.surfaces.protocol import server_config
+from freeroute.surfaces.server import server_config
 
 
 class LoopClock:

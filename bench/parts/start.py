@@ -13,7 +13,7 @@ from bench.processes import ROOT, Upstream, running, wait_until_served
 from bench.results import Starting
 
 # What `serve` has imported by its first answer.
-_MODULES = ("__main__", "app", "upstreams.http_transport", "surfaces.protocol", "surfaces.litestar_app")
+_MODULES = ("__main__", "app", "upstreams.http_transport", "surfaces.server", "surfaces.litestar_app")
 _IMPORTS = "from freeroute.commands.starting import lightly\nwith lightly():\n    import " + ", ".join(
     f"freeroute.{module}" for module in _MODULES
 )

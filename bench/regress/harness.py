@@ -32,6 +32,8 @@ from freeroute.engine.ports import Dispatch
 from freeroute.lifecycle import application
 from freeroute.observe.logs import set_up
 from freeroute.surfaces.departure import DEPARTURE, Departure
+from freeroute.surfaces.http import FIELDS
+from freeroute.surfaces.known import KEPT
 from freeroute.surfaces.outlet import OUTLET
 from freeroute.upstreams.transport import Deadlines, Passing
 
@@ -156,6 +158,7 @@ class Caller:
         self._told = self._status = 0
         self._unread = True
         self._gone = asyncio.Event()
+        self._kept: dict[Any, Any] = {}  # as with a connection, on which the same head comes again
 
     async def ask(self) -> None:
         """Ask once; raises RuntimeError if it is not answered as it should be."""
@@ -175,6 +178,8 @@ class Caller:
             "state": {},
             OUTLET: self,
             DEPARTURE: Departure(),
+            FIELDS: dict(self._headers),
+            KEPT: self._kept,
         }
         self._told = self._status = 0
         self._unread = True

@@ -11,7 +11,8 @@ class Bounds(Struct, frozen=True):
     is given up, at the latest after twice as long; nginx gives it a minute (`send_timeout`). One that reads
     slowly is not: of what it has not read *unread_bytes* are left to the system, which else keeps megabytes
     back and shows for long that nothing moves. While *behind* requests wait for the one that is answered,
-    no more are read. Own design: hardly any client sends ahead, and each that waits takes a kilobyte.
+    no more are read. Own design: hardly any client sends ahead, and each that waits takes a kilobyte. Each
+    connection remembers the head of its last request, if it has less than *known_bytes*.
     """
 
     head_bytes: int = 64 * 1024
@@ -22,3 +23,4 @@ class Bounds(Struct, frozen=True):
     write_seconds: float = 30.0
     unread_bytes: int = 128 * 1024
     behind: int = 8
+    known_bytes: int = 2048

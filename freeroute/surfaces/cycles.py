@@ -63,42 +63,36 @@ class Cycle(RequestResponseCycle, Departure):
     body: bytes | bytearray  # type: ignore[assignment]
     access_log = False
 
-    def __init__(self, scope: HTTPScope, protocol: HttpToolsProtocol, *, keep_alive: bool) -> None:
+    def __init__(self, scope: HTTPScope, protocol: HttpToolsProtocol) -> None:
         """Begin the request that came over *protocol* with the head in *scope*."""
         self.scope = scope
         self.transport = protocol.transport
         self.flow = protocol.flow
         self.logger = protocol.logger
         self.default_headers = protocol.server_state.default_headers
-        self.keep_alive = keep_alive
         self.on_response: Callable[..., None] = protocol.on_response_complete
+        # Each in the object itself: CPython 3.11 takes long to find what is in its class.
         self.disconnected = self.response_started = self.response_complete = False
         self.waiting_for_100_continue = False
         self.chunked_encoding: bool | None = None
         self.expected_content_length = 0
-        self.body, self.more_body = b"", True
+        self.body, self.more_body, self.keep_alive = b"", True, True
         self.message_event: Any = _NOBODY
         self._news = False  # of the body, since somebody asked last
         self._tasks = protocol.tasks
-        self._task: asyncio.Task[None] | None = None
 
     def start(self, app: ASGI3Application, loop: asyncio.AbstractEventLoop) -> None:
         """Let *app* answer, in a task of its own that the server knows of as long as it takes."""
-        self._task = asyncio.Task(self.run_asgi(app), loop=loop, name="request")
-        self._tasks.add(self._task)
+        task = asyncio.Task(self.run_asgi(app), loop=loop, name="request")
+        task.add_done_callback(self._over)
+        self._tasks.add(task)
 
-    async def run_asgi(self, app: ASGI3Application) -> None:
-        """Let *app* answer."""
-        try:
-            await super().run_asgi(app)
-        finally:
-            # The scope knows of this, and this of it: neither is left to the garbage collector.
-            self.forget()
-            self._tasks.discard(self._task)
-            self._task = None
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self.forget()
 
     def forget(self) -> None:
-        """Let go of what knows of this request, once nobody answers it any more."""
+        """Let go of what knows of this request, and this of it: neither is left to the garbage collector."""
         self.scope = {}  # type: ignore[typeddict-item]
         self.on_response = _NOBODY.set
 
@@ -116,11 +110,17 @@ class Cycle(RequestResponseCycle, Departure):
         self._news = True
         self.message_event.set()
 
+    def come_whole(self, body: bytes) -> None:
+        """Take *body* and that it is all, before anybody can wait for it."""
+        self.body = body
+        self.more_body, self._news = False, True
+
     def whole(self) -> bytes | None:
         """Return the body if all of it has come, and nobody has asked for any of it."""
         if self.more_body or self.disconnected or self.waiting_for_100_continue or not self._news:
             return None
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
         body, self.body, self._news = bytes(self.body), b"", False
         return body
 

@@ -29,5 +29,7 @@ class Entrance:
 
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
         self._begun = 0
+        if not self._waiting:
+            return
         for _ in range(min(AT_ONCE, len(self._waiting))):
             self.enter(self._waiting.popleft(), loop)

@@ -15,7 +15,7 @@ from freeroute.domain.wrong_tokens import WrongTokens
 from freeroute.errors import Forbidden, InvalidApiKey, RateLimited
 from freeroute.surfaces.http import Caller, Header
 from freeroute.surfaces.origins import Origins, check_own_page, is_own_page
-from freeroute.surfaces.sent import Headers, bearer, hop_of, other_keys, queue_of, session_name
+from freeroute.surfaces.sent import Headers, Keys, bearer, hop_of, keys_in, other_keys, queue_of, session_name
 
 # An admin key that freeroute made: 256 random bits, which nobody can guess.
 _MADE = re.compile(r"fa-[\w-]{43}", re.ASCII)
@@ -118,12 +118,18 @@ class Guard:
         self._tokens = Tokens([*policy.operators, *([self._admin] if self._admin and made else [])])
 
     def admit(
-        self, headers: Headers, peer: str, access: Access, in_query: str | None = None, now: Now | None = None
+        self,
+        headers: Headers,
+        peer: str,
+        access: Access,
+        in_query: str | None = None,
+        now: Now | None = None,
+        keys: Keys | None = None,
     ) -> Caller:
         """Return who calls; raises Misdirected, Forbidden, LoopDetected, InvalidApiKey and RateLimited.
 
-        A key may be *in_query*, where an API has a place for it there. *now* is for who has looked at the
-        clock already.
+        A key may be *in_query*, where an API has a place for it there. *now* and *keys* are for who has
+        looked at the clock, or for the keys in the headers, already.
         """
         door = self._doors[access]
         if door.unguarded:
@@ -136,11 +142,11 @@ class Guard:
         if door.own_page:
             check_own_page(headers)
         hop = hop_of(headers)
-        key, others = bearer(headers), other_keys(headers)
         if in_query:
-            others.append(in_query)
-        sent = self._only(key, others) if others else key
-        found = self._signed_in(headers, now) if sent is None else self._found(sent, now)
+            keys = Keys(bearer(headers), [*other_keys(headers), in_query])
+        elif keys is None:
+            keys = keys_in(headers)
+        found = self._signed_in(headers, now) if keys.sent is None else self._found(keys, now)
         if isinstance(found, Client):
             if not door.clients:
                 raise Forbidden(f"The key of a client is not enough here: send {_wanted(access)}.")
@@ -150,17 +156,19 @@ class Guard:
                 check_scope(found, access.scope)
             return Caller(None, f"operator:{found.name}", hop, found)
         operator = None if door.anybody else self._operator(access, headers, peer, found)
-        return Caller(None, queue_of(key, peer), hop, operator)
+        return Caller(None, queue_of(keys.bearer, peer), hop, operator)
 
-    def _only(self, key: str | None, others: list[str]) -> str:
-        """Return the one key that was sent, as *key* or among *others*; raises InvalidApiKey for two."""
-        if self._policy.clients and len({key, *others} - {None}) > 1:
+    def _found(self, keys: Keys, now: Now) -> Client | Problem | None:
+        """Return who holds the key that was sent, or why nobody does; None if that does not matter.
+
+        Raises InvalidApiKey for two.
+        """
+        if not self._policy.clients:
+            return None
+        if keys.several:
             raise _ambiguous()
-        return others[0] if key is None else key
-
-    def _found(self, key: str, now: Now) -> Client | Problem | None:
-        """Return who holds *key*, or why nobody does; None if that does not matter."""
-        return self._roster.find(key, now.wall) if self._policy.clients else None
+        hashed = keys.hashed
+        return Problem.OVERLONG if hashed is None else self._roster.holding(hashed, now.wall)
 
     def _signed_in(self, headers: Headers, now: Now) -> Client | Operator | Problem | None:
         """Return whose session was sent, or why its key opens nothing; None if there is no session.

@@ -5,7 +5,7 @@ import re
 import secrets
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
 import msgspec
@@ -19,9 +19,12 @@ from freeroute.domain.clients import Client
 from freeroute.domain.operators import Operator
 from freeroute.domain.traces import Trace
 from freeroute.errors import ApiError, InvalidRequest, RequestTimeout, TooLarge
+from freeroute.surfaces.known import KEPT
 from freeroute.surfaces.outlet import OUTLET, Outlet
 from freeroute.wire.head import Head
 from freeroute.wire.text import printable
+
+T = TypeVar("T")
 
 Header = tuple[bytes, bytes]
 _Received = HTTPReceiveMessage | WebSocketReceiveMessage
@@ -205,6 +208,19 @@ class Request:
         value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
 
+    def of_head(self, find: Callable[[Mapping[bytes, bytes]], T]) -> T:
+        """Return what *find* makes of the headers, whatever the length of the body.
+
+        It is found once for all requests that come with the same head on a connection.
+        """
+        kept: dict[Callable[..., Any], Any] | None = self.scope.get(KEPT)  # type: ignore[assignment]
+        if kept is None:
+            return find(self.headers)
+        found: T | None = kept.get(find)
+        if found is None:
+            found = kept[find] = find(self.headers)
+        return found
+
     @property
     def peer(self) -> str:
         """Return the address of the other end of the connection."""
@@ -233,9 +249,6 @@ class Request:
         """Return the whole body; raises InvalidRequest, TooLarge, RequestTimeout and CallerLeft."""
         if b"content-encoding" in self.headers:
             self._check_coding()
-        declared = self.headers.get(b"content-length", b"0")
-        if declared.isdigit() and (len(declared) > 18 or int(declared) > bounds.limit):
-            raise _too_large(bounds.limit)
         outlet: Outlet | None = self.scope.get(OUTLET)  # type: ignore[assignment]
         whole = None if outlet is None else outlet.whole()
         if whole is None:
@@ -245,6 +258,9 @@ class Request:
         return whole  # as nearly always: all of it was there, and needs no timer
 
     async def _pieces(self, bounds: BodyBounds) -> bytes:
+        declared = self.headers.get(b"content-length", b"0")
+        if declared.isdigit() and (len(declared) > 18 or int(declared) > bounds.limit):
+            raise _too_large(bounds.limit)
         body = _Body(bounds.limit)
         due = asyncio.get_running_loop().time() + bounds.timeout
         try:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from freeroute.errors import ApiError, Internal, MethodNotAllowed, NotFound
 from freeroute.surfaces.guard import Access, Guard
 from freeroute.surfaces.http import CallerLeft, Handler, Refusal, Request, in_openais_shape, log_fault
+from freeroute.surfaces.sent import keys_in
 from freeroute.wire.text import printable
 
 _PARAMETER = re.compile(r"\{(\w+)(:path)?\}")
@@ -172,9 +173,10 @@ async def answer(route: Route, guard: Guard, request: Request) -> None:
 def _admit(route: Route, guard: Guard, request: Request) -> None:
     key = request.query(route.key_in_query) if route.key_in_query is not None else None
     access = route.asks(request.method)
-    request.received = guard.clock.now()
+    request.received = now = guard.clock.now()
     try:
-        request.caller = guard.admit(request.headers, request.peer, access, key, request.received)
+        keys = request.of_head(keys_in)
+        request.caller = guard.admit(request.headers, request.peer, access, key, now, keys)
     except ApiError as error:
         if route.refused is not None:
             route.refused(request, error)

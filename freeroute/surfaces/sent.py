@@ -3,8 +3,9 @@
 import hashlib
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from freeroute.domain.clients import LONGEST_KEY, hash_key
 from freeroute.errors import LoopDetected
 
 Headers = Mapping[bytes, bytes]
@@ -34,6 +35,34 @@ def other_keys(headers: Headers) -> list[str]:
         return []
     sent = [headers.get(name, b"").strip() for name in _OTHER_KEYS]
     return [key.decode("utf-8", "surrogateescape") for key in sent if key]
+
+
+class Keys:
+    """The keys that a request sends: *bearer* alone as such, and *sent*, which is it or another one.
+
+    There may be *several*, of which nobody can say which one is meant.
+    """
+
+    __slots__ = ("_hashed", "bearer", "sent", "several")
+
+    def __init__(self, bearer: str | None, others: Sequence[str] = ()) -> None:
+        """Take it that *bearer* was sent, and *others* in headers or a query."""
+        self.bearer = bearer
+        self.sent = others[0] if bearer is None and others else bearer
+        self.several = len({self.sent, *others}) > 1 if others else False
+        self._hashed: bytes | None = None
+
+    @property
+    def hashed(self) -> bytes | None:
+        """Return the hash of the one that was sent, made once; None of none, and of what is too long."""
+        if self._hashed is None and self.sent is not None and len(self.sent) <= LONGEST_KEY:
+            self._hashed = hash_key(self.sent)
+        return self._hashed
+
+
+def keys_in(headers: Headers) -> Keys:
+    """Return the keys in *headers*."""
+    return Keys(bearer(headers), other_keys(headers))
 
 
 def from_dashboard(headers: Headers) -> bool:

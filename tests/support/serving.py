@@ -10,7 +10,7 @@ import uvicorn
 
 from freeroute.serving import listen
 from freeroute.surfaces.bounds import Bounds
-from freeroute.surfaces.protocol import server_config
+from freeroute.surfaces.server import server_config
 from tests.support.patience import PATIENCE
 
 HI = b'{"model": "free", "messages": [{"role": "user", "content": "Hello!"}]}'

@@ -2,57 +2,19 @@
 
 import asyncio
 import gc
-from typing import cast
 
 import pytest
-from uvicorn.server import ServerState
 
 from freeroute.surfaces.bounds import Bounds
 from freeroute.surfaces.cycles import Cycle
 from freeroute.surfaces.http import BodyBounds, Request
-from freeroute.surfaces.protocol import BoundedProtocol, server_config
+from freeroute.surfaces.protocol import BoundedProtocol
 from tests.support.gateways import ANSWER, FakeServed
 from tests.support.serving import HEAD, HI, RawCaller, post, serving
 from tests.support.virtual import run
+from tests.support.wires import Wire, connected
 
 CHUNKED = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
-
-
-class Wire(asyncio.Transport):
-    """A caller's end: what it was sent, and whether it was closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written: list[bytes] = []
-        self.closed: bool = False
-        self.reading: bool = True
-
-    def write(self, data):
-        self.written.append(bytes(data))
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def close(self) -> None:
-        self.closed = True
-
-    def can_write_eof(self) -> bool:
-        return False
-
-    def pause_reading(self) -> None:
-        self.reading = False
-
-    def resume_reading(self) -> None:
-        self.reading = True
-
-
-async def connected(app, wire):
-    config = server_config(app, keep_alive=75)
-    config.load()
-    state = ServerState()
-    protocol = cast("type[BoundedProtocol]", config.http_protocol_class)(config, state, {})
-    protocol.connection_made(wire)
-    return protocol, state
 
 
 def paths(scope, receive, send):

@@ -60,7 +60,7 @@ def cycle(wire, answered):
             answered.append(True)
 
     scope = cast("HTTPScope", {"type": "http", "method": "POST", "http_version": "1.1"})
-    return Cycle(scope, cast("HttpToolsProtocol", Connection()), keep_alive=True)
+    return Cycle(scope, cast("HttpToolsProtocol", Connection()))
 
 
 def test_head_and_body_leave_together_and_the_connection_stays(cycle, wire, answered):
