@@ -57,6 +57,20 @@ class _Nobody:
 _NOBODY: Any = _Nobody()
 
 
+class _Waiter:
+    """Stands for the event of a request that one waits for more of, as an event is for many."""
+
+    __slots__ = ("woken",)
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.woken: asyncio.Future[None] = loop.create_future()
+
+    def set(self) -> None:
+        """Wake it."""
+        if not self.woken.done():
+            self.woken.set_result(None)
+
+
 class Cycle(RequestResponseCycle, Departure):
     """One request and its answer, which is the outlet of it and the departure of its caller too."""
 
@@ -133,24 +147,46 @@ class Cycle(RequestResponseCycle, Departure):
 
     async def receive(self) -> ASGIReceiveEvent:
         """Return what is new of the body, or that the caller has left, or its request is answered."""
-        if self.waiting_for_100_continue and not self.transport.is_closing():
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self.waiting_for_100_continue = False
-        if not (self.disconnected or self.response_complete):
-            self.flow.resume_reading()
-            await self._new()
-        if self.disconnected or self.response_complete:
-            return {"type": "http.disconnect"}
-        body, self.body = bytes(self.body), b""
-        return {"type": "http.request", "body": body, "more_body": self.more_body}
-
-    async def _new(self) -> None:
-        if not self._news:
+        if self._is_to_come():
             if self.message_event is _NOBODY:
                 self.message_event = asyncio.Event()
             await self.message_event.wait()
             self.message_event = _NOBODY
-        self._news = False
+        return self._come()
+
+    async def receive_by(self, due: float) -> ASGIReceiveEvent:
+        """Return what `receive` does; raises TimeoutError if there is nothing by *due*, as the loop tells time.
+
+        Nobody else waits for the body meanwhile.
+        """
+        if self._is_to_come():
+            loop = asyncio.get_running_loop()
+            waiter = self.message_event = _Waiter(loop)
+            timer = loop.call_at(due, waiter.set)
+            try:
+                await waiter.woken
+            finally:
+                timer.cancel()
+                self.message_event = _NOBODY
+            if not (self._news or self.disconnected or self.response_complete):
+                raise TimeoutError
+        return self._come()
+
+    def _is_to_come(self) -> bool:
+        """Say whether there is nothing new, of a body that its caller knows to be wanted."""
+        if self.waiting_for_100_continue and not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.waiting_for_100_continue = False
+        if self.disconnected or self.response_complete:
+            return False
+        self.flow.resume_reading()
+        return not self._news
+
+    def _come(self) -> ASGIReceiveEvent:
+        if self.disconnected or self.response_complete:
+            return {"type": "http.disconnect"}
+        body, self.body, self._news = bytes(self.body), b"", False
+        return {"type": "http.request", "body": body, "more_body": self.more_body}
 
     @property
     def is_free(self) -> bool:

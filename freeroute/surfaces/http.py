@@ -252,18 +252,22 @@ class Request:
         outlet: Outlet | None = self.scope.get(OUTLET)  # type: ignore[assignment]
         whole = None if outlet is None else outlet.whole()
         if whole is None:
-            return await self._pieces(bounds)
+            return await self._pieces(bounds, outlet)
         if len(whole) > bounds.limit:
             raise _too_large(bounds.limit)
         return whole  # as nearly always: all of it was there, and needs no timer
 
-    async def _pieces(self, bounds: BodyBounds) -> bytes:
+    async def _pieces(self, bounds: BodyBounds, outlet: Outlet | None) -> bytes:
         declared = self.headers.get(b"content-length", b"0")
         if declared.isdigit() and (len(declared) > 18 or int(declared) > bounds.limit):
             raise _too_large(bounds.limit)
         body = _Body(bounds.limit)
         due = asyncio.get_running_loop().time() + bounds.timeout
         try:
+            if outlet is not None:  # head and body are often sent apart: a timeout takes as long as an answer
+                while body.take(await outlet.receive_by(due + body.earned)):
+                    pass
+                return body.whole
             async with asyncio.timeout_at(due + body.earned) as patience:
                 while body.take(await self.receive()):
                     patience.reschedule(due + body.earned)

@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from litestar.types import HTTPReceiveMessage
+
 OUTLET = "freeroute.outlet"
 """Where the server keeps the outlet of a request, in its scope; not where a body goes out otherwise."""
 
@@ -20,6 +22,13 @@ class Outlet(Protocol):
 
     def whole(self) -> bytes | None:
         """Return the body of the request if all of it has come, and nobody has asked for any of it."""
+        ...
+
+    async def receive_by(self, due: float) -> HTTPReceiveMessage:
+        """Return what is new of the body, or that the caller has left, as a server does.
+
+        Raises TimeoutError if there is nothing by *due*, as the loop tells time. Nobody else waits meanwhile.
+        """
         ...
 
     def begin(self, status: int, lines: bytes) -> bool:

@@ -12,7 +12,9 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from freeroute.surfaces.cycles import Cycle, Flow
+from tests.support.patience import PATIENCE
 from tests.support.serving import RawCaller, serving
+from tests.support.virtual import run
 
 LINES = b"content-type: application/json\r\ncontent-length: 2\r\n"
 
@@ -172,6 +174,38 @@ async def test_a_body_comes_in_pieces_to_who_asks_for_them_and_then_what_ends_it
     cycle.hang_up()
     assert await last == {"type": "http.disconnect"}
     assert await cycle.receive() == {"type": "http.disconnect"}
+
+
+def test_a_body_is_waited_for_until_it_is_late(cycle):
+    async def session():
+        loop = asyncio.get_running_loop()
+        loop.call_later(5, cycle.come, b"a")
+        assert await cycle.receive_by(loop.time() + 10) == {
+            "type": "http.request",
+            "body": b"a",
+            "more_body": True,
+        }
+        with pytest.raises(TimeoutError):
+            await cycle.receive_by(loop.time() + 10)
+        cycle.come(b"b")
+        cycle.came()
+        assert await cycle.receive_by(0) == {"type": "http.request", "body": b"b", "more_body": False}
+        loop.call_later(5, cycle.hang_up)
+        assert await cycle.receive_by(loop.time() + 10) == {"type": "http.disconnect"}
+        assert await cycle.receive_by(0) == {"type": "http.disconnect"}
+        assert loop.time() == 1020
+
+    run(session())
+
+
+async def test_whoever_is_cancelled_as_it_waits_for_a_body_leaves_it_to_the_next(cycle):
+    waiting = asyncio.create_task(cycle.receive_by(asyncio.get_running_loop().time() + PATIENCE))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    assert waiting.cancelled()
+    cycle.come(b"a")
+    assert (await cycle.receive())["body"] == b"a"
 
 
 async def test_whoever_writes_waits_for_a_caller_that_does_not_read_and_for_no_other(wire):
