@@ -14,6 +14,8 @@ _LINE = re.compile(r":\d+\)$")
 # By the innermost frame of freeroute's: with what it calls of libraries.
 _PARTS: Mapping[str, str] = {
     "freeroute/surfaces/protocol.py": "HTTP from callers: protocol.py, uvicorn",
+    "freeroute/surfaces/connection.py": "HTTP from callers: protocol.py, uvicorn",
+    "freeroute/surfaces/known.py": "HTTP from callers: protocol.py, uvicorn",
     "freeroute/surfaces/": "surfaces: reading the request, writing the answer, who asks",
     "freeroute/wire/": "wire: requests and answers, bytes to values and back",
     "freeroute/upstreams/http_": "HTTP to providers",

@@ -86,6 +86,8 @@ class Cycle(RequestResponseCycle, Departure):
         self.default_headers = protocol.server_state.default_headers
         self.on_response: Callable[..., None] = protocol.on_response_complete
         # Each in the object itself: CPython 3.11 takes long to find what is in its class.
+        self.told: Callable[[], None] | None = None
+        self.gone = False
         self.disconnected = self.response_started = self.response_complete = False
         self.waiting_for_100_continue = False
         self.chunked_encoding: bool | None = None
@@ -155,7 +157,7 @@ class Cycle(RequestResponseCycle, Departure):
         return self._come()
 
     async def receive_by(self, due: float) -> ASGIReceiveEvent:
-        """Return what `receive` does; raises TimeoutError if there is nothing by *due*, as the loop tells time.
+        """Return what `receive` does; raises TimeoutError if nothing is there by *due*, as the loop tells it.
 
         Nobody else waits for the body meanwhile.
         """

@@ -13,7 +13,6 @@ Headers = list[tuple[bytes, bytes]]
 
 _LENGTH = b"content-length"
 _MOST_DIGITS = 15  # a length that has more is the parser's to judge
-_UNUSUAL = frozenset({CODING, b"expect", b"upgrade"})
 
 
 class KnownHead:
@@ -29,7 +28,7 @@ class KnownHead:
         """Know the head that is *before* and *behind* the digits, and what the parser found in it."""
         self._before, self._behind = before, behind
         self._headers, self._fields = headers.copy(), fields.copy()  # whoever has those may change them
-        self._place = [name for name, _ in headers].index(_LENGTH)
+        self._place = headers.index((_LENGTH, fields[_LENGTH]))
         self.kept: dict[Callable[..., Any], Any] = {}
 
     def begins(self, read: bytes) -> tuple[bytes, int] | None:
@@ -59,7 +58,9 @@ def known_head(read: bytes, headers: Headers, fields: dict[bytes, bytes], bounds
     length of its body in another way, is not kept.
     """
     length = fields.get(_LENGTH, b"")
-    if not length.isdigit() or len(fields) != len(headers) or not _UNUSUAL.isdisjoint(fields):
+    if not length.isdigit() or len(fields) != len(headers):
+        return None
+    if CODING in fields or b"expect" in fields or b"upgrade" in fields:
         return None
     head = read[: read.find(b"\r\n\r\n", 0, bounds.known_bytes) + 4]
     if head.count(b"\r\n") != len(headers) + 2 or len(head) + _MOST_DIGITS > bounds.head_bytes:

@@ -23,6 +23,10 @@ from freeroute.surfaces.http import FIELDS
 from freeroute.surfaces.known import KEPT, KnownHead, known_head
 from freeroute.surfaces.outlet import OUTLET
 
+_UNLIKE = 4
+"""After so many requests that are all unlike each other, as those with the id of a trace are, no more heads
+of a connection are remembered. Own design: to do so takes a tenth of what the server does for a request."""
+
 
 class _Stop(Exception):
     """Stops the parser; the reason is kept beside it."""
@@ -44,6 +48,7 @@ class BoundedProtocol(Connection):
         "_scope",
         "_target",
         "_trailer_bytes",
+        "_unlike",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -54,6 +59,7 @@ class BoundedProtocol(Connection):
         self._trailer_bytes = 0  # of whole trailers
         self._fresh = b""  # of this read, if a request may begin with it
         self._known: KnownHead | None = None  # of the last request
+        self._unlike = 0  # heads in a row that did not come again
         self._left = 0  # of the body of a request with a known head
         self._offered = False  # another protocol
         self._refusal: ApiError | None = None
@@ -100,7 +106,7 @@ class BoundedProtocol(Connection):
             return data
         length, end = found
         self._head_has_come()
-        self._read_bytes = 0
+        self._unlike = self._read_bytes = 0
         self._left = left = int(length)
         self.cycle = cycle = self._begun(*known.headers(length))
         scope: Any = cycle.scope
@@ -213,7 +219,8 @@ class BoundedProtocol(Connection):
         scope["method"] = self.parser.get_method().decode("ascii")
         keep_alive = version != "1.0" and self.parser.should_keep_alive()
         if self.url.startswith(b"/"):
-            if fresh and keep_alive:
+            if fresh and keep_alive and self.cycle is not None and self._unlike < _UNLIKE:
+                self._unlike += 1
                 self._known = known_head(fresh, self.headers, fields, self.bounds)
         elif absolute := host_and_target(self.url):
             # What the request line names counts, whatever Host says.

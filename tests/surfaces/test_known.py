@@ -77,17 +77,18 @@ def test_a_head_that_comes_again_is_not_parsed_again():
     async def session():
         wire = Wire()
         protocol, state = await connected(mirror, wire)
-        protocol.data_received(asked(b"first"))
-        await asyncio.sleep(1)
+        for body in (b"first", b"more"):
+            protocol.data_received(asked(body))
+            await asyncio.sleep(1)
         del protocol.parser
         for read in (asked(b"second one"), asked(b"third")[:-3], b"ird", asked(b"")):
             protocol.data_received(read)
             await asyncio.sleep(1)
-        assert state.total_requests == len(wire.written) == 4
+        assert state.total_requests == len(wire.written) == 5
         return wire.written
 
     written = run(session())
-    for body, answer in zip((b"first", b"second one", b"third", b""), written, strict=True):
+    for body, answer in zip((b"first", b"more", b"second one", b"third", b""), written, strict=True):
         told = msgspec.json.decode(answer.partition(b"\r\n\r\n")[2])
         assert told["body"] == repr(body)
         assert f"(b'content-length', b'{len(body)}')" in told["headers"]
@@ -109,10 +110,23 @@ def test_what_is_found_in_a_head_is_found_once_for_all_that_are_the_same():
 
     same = [(asked(b"a" * size), True) for size in range(5)]
     transcript(same, Bounds(), app)
-    assert found == [b"0"]
+    assert found == [b"0", b"1"]
     other = [(asked(lines=b"x-other: %d\r\n" % size + LINES), True) for size in range(3)]
     transcript([*same, *other, *same], Bounds(), app)
-    assert len(found) == 1 + 1 + 3 + 1
+    assert len(found) == 2 + 2 + 3 + 1
+
+
+def test_who_says_something_else_each_time_is_not_listened_to_for_long():
+    async def session():
+        protocol, _ = await connected(mirror, Wire())
+        known = []
+        for number in range(6):
+            protocol.data_received(asked(lines=b"x-trace: %d\r\n" % number + LINES))
+            known.append(protocol._known is not None)
+            await asyncio.sleep(1)
+        return known
+
+    assert run(session()) == [False, True, True, True, True, False]
 
 
 @pytest.mark.parametrize(
@@ -201,7 +215,7 @@ _ASKED = st.one_of(
 @st.composite
 def reads(draw) -> list[tuple[bytes, bool]]:
     """Return what a caller sends, most of it alike, one by one or together, whole or cut anywhere."""
-    sent = [(asked(), True)]
+    sent = [(asked(), True), (asked(), True)]
     for _ in range(draw(st.integers(1, 5))):
         data = draw(_ASKED) if draw(st.integers(0, 2)) == 2 else asked(draw(_BODIES))
         cuts = draw(st.one_of(st.just([]), st.lists(st.integers(1, len(data)), max_size=3)))
