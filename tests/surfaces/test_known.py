@@ -10,16 +10,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from litestar.types import Receive, Send
+from msgspec import structs
 
+from freeroute.domain.clients import Client, hash_key
 from freeroute.errors import ApiError
 from freeroute.surfaces.bounds import Bounds
+from freeroute.surfaces.guard import Access, Guard, Policy
 from freeroute.surfaces.http import BodyBounds, CallerLeft, Request
 from freeroute.surfaces.known import KEPT, known_head
+from freeroute.surfaces.routes import Route, answer
 from freeroute.surfaces.sent import keys_in
+from tests.support.clocks import EPOCH, ManualClock
 from tests.support.virtual import run
 from tests.support.wires import Wire, connected
 
 LINES = b"host: localhost\r\nauthorization: Bearer fr-a\r\n"
+BOB = Client("bob", hash_key("sk-bob"))
 _OWN_ID = re.compile(rb"req_[0-9a-f]{24}")
 
 
@@ -88,8 +94,8 @@ def test_a_head_that_comes_again_is_not_parsed_again():
         return wire.written
 
     written = run(session())
-    for body, answer in zip((b"first", b"more", b"second one", b"third", b""), written, strict=True):
-        told = msgspec.json.decode(answer.partition(b"\r\n\r\n")[2])
+    for body, reply in zip((b"first", b"more", b"second one", b"third", b""), written, strict=True):
+        told = msgspec.json.decode(reply.partition(b"\r\n\r\n")[2])
         assert told["body"] == repr(body)
         assert f"(b'content-length', b'{len(body)}')" in told["headers"]
         assert f"b'content-length': b'{len(body)}'" in told["fields"]
@@ -114,6 +120,45 @@ def test_what_is_found_in_a_head_is_found_once_for_all_that_are_the_same():
     other = [(asked(lines=b"x-other: %d\r\n" % size + LINES), True) for size in range(3)]
     transcript([*same, *other, *same], Bounds(), app)
     assert len(found) == 2 + 2 + 3 + 1
+
+
+def test_what_a_key_opens_is_looked_up_with_each_request_of_a_head_that_is_known():
+    clock = ManualClock()
+    alice = Client("alice", hash_key("sk-alice"), expires=EPOCH + 60)
+    door = Guard(Policy(clients=(alice, BOB)), clock)
+    callers = []
+
+    async def tell(request):
+        callers.append(request.caller.client)
+        await request.reply(200, b"{}")
+
+    route = Route("/v1/a b", {"POST": tell}, Access.CLIENT)
+
+    async def session():
+        wire = Wire()
+        protocol, _ = await connected(lambda *given: answer(route, door, Request(*given)), wire)
+
+        async def asks(key: bytes = b"sk-alice") -> int:
+            protocol.data_received(asked(lines=b"host: a\r\nauthorization: Bearer " + key + b"\r\n"))
+            await asyncio.sleep(1)
+            return int(wire.written[-1].split()[1])
+
+        assert [await asks() for _ in range(4)] == [200] * 4
+        revoked = structs.replace(alice, revoked=EPOCH)
+        door.policy = Policy(clients=(revoked, BOB))
+        assert await asks() == 401
+        limited = structs.replace(alice, weight=2.0)
+        door.policy = Policy(clients=(limited, BOB))
+        assert await asks() == 200
+        door.policy = Policy(clients=(structs.replace(limited, key_hash=hash_key("sk-new")), BOB))
+        assert [await asks(), await asks(b"sk-new!"), await asks(b"sk-bob")] == [401, 401, 200]
+        door.policy = Policy(clients=(alice,))
+        assert [await asks(), await asks(), await asks()] == [200] * 3
+        clock.advance(61)
+        assert await asks() == 401
+        return [alice] * 4 + [limited, BOB] + [alice] * 3
+
+    assert run(session()) == callers
 
 
 def test_who_says_something_else_each_time_is_not_listened_to_for_long():
