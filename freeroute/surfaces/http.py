@@ -211,7 +211,8 @@ class Request:
     def of_head(self, find: Callable[[Mapping[bytes, bytes]], T]) -> T:
         """Return what *find* makes of the headers, whatever the length of the body.
 
-        It is found once for all requests that come with the same head on a connection.
+        It is found once for all requests that come with the same head on a connection, by a function that is
+        the same each time.
         """
         kept: dict[Callable[..., Any], Any] | None = self.scope.get(KEPT)  # type: ignore[assignment]
         if kept is None:

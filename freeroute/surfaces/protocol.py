@@ -101,23 +101,27 @@ class BoundedProtocol(Connection):
         # Only between two requests, where the parser stands as it stood before the last one.
         if self._in_head or before.more_body or not before.response_complete:
             return data
-        found = known.begins(data)
-        if found is None:
+        begun = known.begins(data)
+        if begun is None:
             return data
-        length, end = found
+        length, end = begun
+        self._again(known, length)
+        body = data[end:]
+        if len(body) != self._left or self._left > HIGH_WATER_LIMIT:
+            return self._go_on(body)
+        self._left = 0
+        self.cycle.come_whole(body)  # as nearly always
+        return b""
+
+    def _again(self, known: KnownHead, length: bytes) -> None:
+        """Begin a request that has this *length* and a head that is *known*."""
         self._head_has_come()
         self._unlike = self._read_bytes = 0
-        self._left = left = int(length)
+        self._left = int(length)
         self.cycle = cycle = self._begun(*known.headers(length))
         scope: Any = cycle.scope
         scope[OUTLET], scope[KEPT] = cycle, known.kept
         self._start_asgi_task(cycle, self.app)
-        body = data[end:]
-        if len(body) != left or left > HIGH_WATER_LIMIT:
-            return self._go_on(body)
-        self._left = 0
-        cycle.come_whole(body)
-        return b""
 
     def _go_on(self, data: bytes) -> bytes:
         """Take *data* for more of a body that the parser does not see; return what is behind it."""
