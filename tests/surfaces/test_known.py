@@ -272,7 +272,7 @@ def reads(draw) -> list[tuple[bytes, bool]]:
     return sent
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(reads())
 def test_a_connection_that_knows_heads_does_what_one_does_that_parses_them_all(given):
     assert transcript(given, Bounds()) == transcript(given, Bounds(known_bytes=0))
