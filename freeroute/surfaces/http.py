@@ -248,24 +248,28 @@ class Request:
 
     async def body(self, bounds: BodyBounds) -> bytes:
         """Return the whole body; raises InvalidRequest, TooLarge, RequestTimeout and CallerLeft."""
+        whole = self.whole(bounds)
+        return await self._pieces(bounds) if whole is None else whole
+
+    def whole(self, bounds: BodyBounds) -> bytes | None:
+        """Return the body if all of it is there, as nearly always; raises InvalidRequest and TooLarge."""
         if b"content-encoding" in self.headers:
             self._check_coding()
         outlet: Outlet | None = self.scope.get(OUTLET)  # type: ignore[assignment]
         whole = None if outlet is None else outlet.whole()
-        if whole is None:
-            return await self._pieces(bounds, outlet)
-        if len(whole) > bounds.limit:
+        if whole is not None and len(whole) > bounds.limit:
             raise _too_large(bounds.limit)
-        return whole  # as nearly always: all of it was there, and needs no timer
+        return whole
 
-    async def _pieces(self, bounds: BodyBounds, outlet: Outlet | None) -> bytes:
+    async def _pieces(self, bounds: BodyBounds) -> bytes:
         declared = self.headers.get(b"content-length", b"0")
         if declared.isdigit() and (len(declared) > 18 or int(declared) > bounds.limit):
             raise _too_large(bounds.limit)
+        outlet: Outlet | None = self.scope.get(OUTLET)  # type: ignore[assignment]
         body = _Body(bounds.limit)
         due = asyncio.get_running_loop().time() + bounds.timeout
         try:
-            if outlet is not None:  # head and body are often sent apart: a timeout takes as long as an answer
+            if outlet is not None:  # clients in Python send it apart, and a timeout takes longer
                 while body.take(await outlet.receive_by(due + body.earned)):
                     pass
                 return body.whole
