@@ -115,15 +115,20 @@ class Bucket(Counter):
     def take(self, amount: float, now: Now) -> Slip:
         """Take *amount*, whether it fits or not."""
         self._owe(amount, self.guard, now)
-        slip = self._turnover.took(amount, 0.0, self.level, now)
+        others = self.in_flight
+        self.in_flight = others + amount
+        self.taken = taken = self.taken + amount
+        slip = Slip(amount, 0.0, True, False, now.mono, others, taken, self.freed, self.level, amount)
         self._open.add(slip)
         return slip
 
     def settle(self, slip: Slip, actual: float | None, now: Now) -> None:
         """End *slip* with the *actual* amount, or as taken if None; a second time does nothing."""
         if slip.open:
+            slip.open = False
             self._open.discard(slip)
-            change = self._turnover.ended(slip, actual)
+            self.in_flight -= slip.amount
+            change = 0.0 if actual is None else self._turned_out(slip, actual)
             if change > 0.0:
                 self._owe(change, 0.0, now)
             elif change:
@@ -158,7 +163,7 @@ class Bucket(Counter):
 
     def _returned(self, slip: Slip, now: Now) -> float:
         refilled = (now.mono - slip.at + self.guard) * self._rate
-        return self._turnover.freed - slip.freed + refilled
+        return self.freed - slip.freed + refilled
 
     @property
     def _grain(self) -> float:
@@ -171,14 +176,16 @@ class Bucket(Counter):
         return max(now.mono, self._from + self._seconds(self.level + amount - self.limit.amount))
 
     def _owe(self, amount: float, guard: float, now: Now) -> None:
-        mono, level = now.mono, self.used(now)
+        mono, level, begins, rate = now.mono, self.level, self._from, self._rate
+        if mono > begins:  # as in `used`
+            begins, level = mono, level - (mono - begins) * rate
+            if not level > 0.0:  # no number where nothing is ever refilled
+                level = 0.0
         if self._open:
             self._note_low(level, guard, mono)
-        begins = mono
-        if guard * self._rate > level:  # what is refilled within the guard would overflow
-            begins += guard - level / self._rate
-        if begins > self._from:
-            self._from = begins
+        if guard * rate > level and (paused := mono + (guard - level / rate)) > begins:
+            begins = paused  # what is refilled within the guard would overflow
+        self._from = begins
         self.level = level + amount
 
     def _note_low(self, level: float, guard: float, mono: float) -> None:
@@ -188,7 +195,7 @@ class Bucket(Counter):
             low -= paused * self._rate
             if low < 0.0:
                 low = 0.0
-        if lows.note(low, self._turnover.taken) > 2 * len(self._open) + SPARE:
+        if lows.note(low, self.taken) > 2 * len(self._open) + SPARE:
             lows.keep_for(slip.taken for slip in self._open)
 
     def _give_back(self, ended: Slip, amount: float, now: Now) -> None:

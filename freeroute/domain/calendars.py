@@ -89,8 +89,11 @@ class Calendar(Counter):
         """Take *amount*, whether it fits or not."""
         if not self._start <= now.wall < self._end:
             self._turn(now)
-        self.level += amount
-        slip = self._turnover.took(amount, 0.0, self.level, now)
+        others = self.in_flight
+        self.in_flight = others + amount
+        self.taken = taken = self.taken + amount
+        self.level = level = self.level + amount
+        slip = Slip(amount, 0.0, True, False, now.mono, others, taken, self.freed, level, amount)
         self._open.add(slip)
         return slip
 
@@ -99,10 +102,13 @@ class Calendar(Counter):
         if slip.open:
             if not self._start <= now.wall < self._end:
                 self._turn(now)
+            slip.open = False
             self._open.discard(slip)
-            self.level += self._turnover.ended(slip, actual)
-            if self.level < 0.0:
-                self.level = 0.0
+            self.in_flight -= slip.amount
+            if actual is not None:
+                self.level += self._turned_out(slip, actual)
+                if self.level < 0.0:
+                    self.level = 0.0
 
     def used(self, now: Now) -> float:
         """Return how much is taken in the present period."""
@@ -132,7 +138,7 @@ class Calendar(Counter):
         self.level = used
 
     def _returned(self, slip: Slip, now: Now) -> float:
-        return self._turnover.freed - slip.freed
+        return self.freed - slip.freed
 
     def _heeds(self, slip: Slip, now: Now) -> bool:
         # Around a reset nobody knows which period was counted: their clock is not ours.

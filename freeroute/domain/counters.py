@@ -47,44 +47,15 @@ class Slip(Struct, eq=False, gc=False):
     change: float = 0.0
 
 
-class Turnover:
-    """All that ever raised a counter, all that ever lowered it, and what calls under way have *in_flight*."""
-
-    __slots__ = ("freed", "in_flight", "taken")
-
-    def __init__(self) -> None:
-        """Start with nothing."""
-        self.taken = self.freed = self.in_flight = 0.0
-
-    def took(self, amount: float, mark: float, level: float, now: Now) -> Slip:
-        """Return the slip of a call that took *amount*, which made the counter's *level* what it is."""
-        others = self.in_flight
-        self.in_flight = others + amount
-        self.taken = taken = self.taken + amount
-        return Slip(amount, mark, True, False, now.mono, others, taken, self.freed, level, amount)
-
-    def ended(self, slip: Slip, actual: float | None) -> float:
-        """Close *slip*, which took the *actual* amount, None as charged; return how much more that is."""
-        taken = slip.amount
-        slip.open = False
-        self.in_flight -= taken
-        if actual is None or actual == taken:  # as nearly all that is not counted in tokens
-            return 0.0
-        if actual < 0.0:
-            actual = 0.0
-        slip.change = change = actual - taken
-        if change > 0.0:
-            self.taken += change
-        else:
-            self.freed -= change
-        return change
-
-
 class Counter(ABC):
     """What is taken of one limit.
 
     *level* is what was taken when that was last looked at: time gives back and takes nothing, so that it is
-    never less than what is taken now. One that does not *heed answers* need not be told when they begin.
+    never less than what is taken now. *taken* and *freed* are all that ever raised and lowered it, and
+    *in_flight* is what calls under way have taken. One that does not *heed answers* need not be told when
+    they begin.
+
+    Each kind of window takes and settles in methods of its own, whole: they are what every call costs.
     """
 
     heeds_answers = False
@@ -94,7 +65,7 @@ class Counter(ABC):
         self.limit = limit
         self.level = 0.0
         self.guard = 0.0
-        self._turnover = Turnover()
+        self.taken = self.freed = self.in_flight = 0.0
         self.peak = 0.0
         self.raised = False
         self._told_at = -math.inf
@@ -143,7 +114,7 @@ class Counter(ABC):
 
         `raised` says that an allowance for that is in the counter, and that nothing was taken since.
         """
-        taken = self._turnover.taken
+        taken = self.taken
         self.peak = max(self.peak, taken - self._noted)
         self.raised = self.raised and taken == self._noted
         self._noted = taken
@@ -152,12 +123,7 @@ class Counter(ABC):
         """Take *amount* for good, for calls of which there are no slips here, and go on from *peak*."""
         if amount:
             self.settle(self.take(amount, now), None, now)
-        self.peak, self._noted = peak, self._turnover.taken
-
-    @property
-    def in_flight(self) -> float:
-        """Return what calls under way have taken."""
-        return self._turnover.in_flight
+        self.peak, self._noted = peak, self.taken
 
     def counted_beside(self, slip: Slip, now: Now) -> float:
         """Return how much was counted, itself apart, when the provider judged *slip*'s call, which ended."""
@@ -211,7 +177,7 @@ class Counter(ABC):
         used = self.used(now)
         level = slip.level + slip.change
         doubt = slip.amount if slip.open and self.limit.unit is not Unit.REQUESTS else 0.0
-        later = self._turnover.taken - slip.taken - max(0.0, slip.change)
+        later = self.taken - slip.taken - max(0.0, slip.change)
         returned = self._returned(slip, now) - max(0.0, -slip.change)
         most, least = level + later, level - slip.others - returned - doubt
         if told > most + self._grain + DOUBT * doubt + NOISE:
@@ -227,11 +193,24 @@ class Counter(ABC):
         if change > 0:
             self._raise(change)
         else:
-            self._turnover.freed -= change
+            self.freed -= change
+
+    def _turned_out(self, slip: Slip, actual: float) -> float:
+        """Note that *slip*, which has ended, took the *actual* amount; return how much more that is."""
+        if actual < 0.0:
+            actual = 0.0
+        change = actual - slip.amount
+        if change:
+            slip.change = change
+        if change > 0.0:
+            self.taken += change
+        else:
+            self.freed -= change
+        return change
 
     def _raise(self, amount: float) -> None:
         """Note that *amount* is taken that no call took just now."""
-        self._turnover.taken += amount
+        self.taken += amount
         self._noted += amount
 
     def _heeds(self, slip: Slip, now: Now) -> bool:

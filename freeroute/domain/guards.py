@@ -30,13 +30,15 @@ class Guard(Struct):
     """The guard of one provider, in seconds.
 
     *ordinary* is where it starts and what it never falls below. *added* is what refusals showed to be missing
-    at *at* (mono); *trip* is about the fastest that an answer began after its call was sent.
+    at *at* (mono); *trip* is about the fastest that an answer began after its call was sent. Until it has
+    *moved* it was never anything but ordinary.
     """
 
     ordinary: float
     added: float = 0.0
     at: float = -math.inf
     trip: float = 0.0
+    moved: bool = False
 
     def kept(self) -> KeptGuard:
         """Return what outlives the process."""
@@ -45,7 +47,9 @@ class Guard(Struct):
     @classmethod
     def restored(cls, ordinary: float, kept: KeptGuard, rebase: Rebase) -> "Guard":
         """Return the guard that was *kept*, over one that is *ordinary* now."""
-        return cls(ordinary, min(kept.added, (LONGEST - 1) * ordinary), rebase.mono(kept.at), kept.trip)
+        added = min(kept.added, (LONGEST - 1) * ordinary)
+        moved = added > 0.0 or kept.trip * ONE_WAY > ordinary
+        return cls(ordinary, added, rebase.mono(kept.at), kept.trip, moved)
 
     def seconds(self, now: Now) -> float:
         """Return the guard at *now*."""
@@ -62,8 +66,10 @@ class Guard(Struct):
             self.trip += DRIFT * (seconds - self.trip)
         else:
             self.trip = seconds
+        if self.trip * ONE_WAY > self.ordinary:
+            self.moved = True
 
     def too_short(self, now: Now) -> None:
         """Double the guard: a slot came back too early by it."""
         longer = min(2 * self.seconds(now), LONGEST * self.ordinary)
-        self.added, self.at = longer - self.ordinary, now.mono
+        self.added, self.at, self.moved = longer - self.ordinary, now.mono, True

@@ -21,14 +21,20 @@ class Concurrency(Counter):
 
     def take(self, amount: float, now: Now) -> Slip:
         """Take so many slots."""
-        self.level += amount
-        return self._turnover.took(amount, 0.0, self.level, now)
+        others = self.in_flight
+        self.in_flight = others + amount
+        self.taken = taken = self.taken + amount
+        self.level = level = self.level + amount
+        return Slip(amount, 0.0, True, False, now.mono, others, taken, self.freed, level, amount)
 
     def settle(self, slip: Slip, actual: float | None, now: Now) -> None:
         """Give back what *slip* took."""
         if slip.open:
+            slip.open = False
             self.level -= slip.amount
-            self._turnover.ended(slip, actual)
+            self.in_flight -= slip.amount
+            if actual is not None:
+                self._turned_out(slip, actual)
 
     def used(self, now: Now) -> float:
         """Return the slots taken."""
@@ -45,7 +51,7 @@ class Concurrency(Counter):
         """Return None: calls under way end with the process."""
 
     def _returned(self, slip: Slip, now: Now) -> float:
-        return self._turnover.freed - slip.freed
+        return self.freed - slip.freed
 
     def _back_at(self, amount: float, now: Now) -> float:
         return now.mono + RELOOK

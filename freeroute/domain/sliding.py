@@ -76,8 +76,11 @@ class Sliding(Counter):
         if mono >= self._due:
             self._expire(now)
         mark = mono + self.guard + self.limit.seconds
+        others = self.in_flight
+        self.in_flight = others + amount
+        self.taken = taken = self.taken + amount
         self.level = level = self.level + amount
-        slip = self._turnover.took(amount, mark, level, now)
+        slip = Slip(amount, mark, True, False, mono, others, taken, self.freed, level, amount)
         guessed = self._guessed
         if guessed and guessed[-1].mark > mark:
             _insert(guessed, slip)
@@ -91,16 +94,28 @@ class Sliding(Counter):
 
     def settle(self, slip: Slip, actual: float | None, now: Now) -> None:
         """End *slip* with the *actual* amount, or as taken if None; a second time does nothing."""
-        if not slip.open or not (change := self._turnover.ended(slip, actual)):
+        if not slip.open:
             return
+        slip.open = False
+        taken = slip.amount
+        self.in_flight -= taken
+        if actual is None:  # as where calls are counted
+            return
+        if actual < 0.0:
+            actual = 0.0
+        change = actual - taken
         if change > 0.0:
+            slip.change = change
+            self.taken += change
             self._add(Slip(change, now.mono + self.limit.seconds, False, True))
-            return
-        if now.mono >= self._due:
-            self._expire(now)
-        if slip.mark > self._seen:
-            slip.amount += change
-            self.level += change
+        elif change:
+            slip.change = change
+            self.freed -= change
+            if now.mono >= self._due:
+                self._expire(now)
+            if slip.mark > self._seen:
+                slip.amount += change
+                self.level += change
 
     def sent(self, slip: Slip, now: Now) -> None:
         """Start the guard of *slip* at *now*, if it was taken before."""
@@ -142,9 +157,11 @@ class Sliding(Counter):
         if now.mono >= self._due:
             self._expire(now)
         guessed, sure = self._guessed, self._sure
-        last = guessed if guessed and not (sure and sure[-1].mark > guessed[-1].mark) else sure
-        if last and last[-1].amount:  # as nearly always
-            return last[-1].mark - now.mono
+        last = guessed[-1] if guessed else None
+        if sure and (last is None or sure[-1].mark > last.mark):
+            last = sure[-1]
+        if last is not None and last.amount:  # as nearly always
+            return last.mark - now.mono
         return max((slip.mark - now.mono for slip in self._slips() if slip.amount), default=0.0)
 
     def _correct(self, used: float, now: Now, back_in: float | None) -> None:
@@ -200,11 +217,11 @@ class Sliding(Counter):
         self._queue([*back, *self._slips()])
         again = sum(slip.amount for slip in back)
         self.level += again
-        self._turnover.freed -= again
+        self.freed -= again
 
     def _returned(self, slip: Slip, now: Now) -> float:
         self._expire(now)
-        freed, soon = self._turnover.freed - slip.freed, self._seen + self.guard
+        freed, soon = self.freed - slip.freed, self._seen + self.guard
         if self._due <= soon:
             due = takewhile(lambda other: other.mark <= soon, self._in_order())
             freed += sum(other.amount for other in due)
@@ -232,10 +249,14 @@ class Sliding(Counter):
 
     def _add(self, slip: Slip) -> None:
         """Take what no call under way has taken."""
-        _insert(self._sure if slip.sure else self._guessed, slip)
+        mark, queue = slip.mark, self._sure if slip.sure else self._guessed
+        if queue and queue[-1].mark > mark:
+            _insert(queue, slip)
+        else:  # as nearly always
+            queue.append(slip)
         self.level += slip.amount
-        if slip.mark < self._due:
-            self._due = slip.mark
+        if mark < self._due:
+            self._due = mark
 
     def _queue(self, slips: Iterable[Slip]) -> None:
         """Let *slips* be all that is taken."""
@@ -265,7 +286,7 @@ class Sliding(Counter):
         self._gone.extend(gone)
         freed = sum(slip.amount for slip in gone)
         self.level -= freed
-        self._turnover.freed += freed
+        self.freed += freed
         if not self._guessed and not self._sure:
             self.level = 0.0
 

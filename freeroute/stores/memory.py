@@ -30,23 +30,26 @@ class MemoryCounters:
         self._guards: dict[str, Guard] = {}
         self._in_flight = 0
         self._touched: list[Cell] = []
-        self._fitting: tuple[Sequence[Charge], Now] | None = None  # what was found to fit last, and when
+        self._fitting: Sequence[Charge] | None = None  # what was found to fit last,
+        self._fitting_at: Now | None = None  # and when
         self._changed: set[Name] = set()
 
     def fits_at(self, charges: Sequence[Charge], now: Now) -> float:
         """Return when (mono) all *charges* fit together: ``now.mono`` if now, ``inf`` if never."""
-        until, last = self._fit_at(charges, now)
-        self._fitting = (charges, now) if last is None else None
-        return until
+        denied = self._denied(charges, now)
+        if denied is None:
+            self._fitting, self._fitting_at = charges, now
+            return now.mono
+        self._fitting = None
+        return denied.until
 
     async def acquire(self, charges: Sequence[Charge], now: Now) -> Lease | Denied:
         """Take all of *charges* or none; say until when the one that fits last is taken."""
-        fitting, self._fitting = self._fitting, None
         # Whoever chose them has just been told that these very charges fit: it comes with the same instant.
-        if fitting is None or fitting[0] is not charges or fitting[1] is not now:
-            until, last = self._fit_at(charges, now)
-            if last is not None:
-                return Denied(until, last)
+        fits = self._fitting is charges and self._fitting_at is now
+        self._fitting = None
+        if not fits and (denied := self._denied(charges, now)) is not None:
+            return denied
         self._in_flight += 1
         return Lease(charges, self._hold(charges, now))
 
@@ -174,12 +177,17 @@ class MemoryCounters:
         its age; until then the confidence that the limit was given with.
         """
         readings: list[Reading] = []
+        cells = self._cells
         for pool in pools:  # on the way of every answer to a client that has limits
-            cell = self._cells.get(pool.id) or self._cell(pool)
-            counter, learned = cell.present(now) if cell.measure is not None else cell.counter, cell.learned
-            limit = counter.limit
-            source, age = limit.confidence, 0.0
-            if learned is not None:
+            try:
+                cell = cells[pool.id]
+            except KeyError:
+                cell = self._cell(pool)
+            counter = cell.counter if cell.measure is None else cell.present(now)
+            limit, learned = counter.limit, cell.learned
+            if learned is None:
+                source, age = limit.confidence, 0.0
+            else:
                 source, age = learned.source, max(0.0, now.mono - learned.at)
             used, resets_in = counter.used(now), counter.resets_in(now)
             readings.append(Reading(pool, used, limit.amount, resets_in, source, age))
@@ -294,20 +302,24 @@ class MemoryCounters:
     def _quotas(self, pools: Sequence[Pool], now: Now) -> Iterable[Counter]:
         return (self._cell(pool).present(now) for pool in pools if pool.limit.unit is not _SLOTS)
 
-    def _fit_at(self, charges: Sequence[Charge], now: Now) -> tuple[float, Pool | None]:
-        """Return when (mono) all *charges* fit together, and the pool that has room last; None if now."""
-        until, last = now.mono, None
+    def _denied(self, charges: Sequence[Charge], now: Now) -> Denied | None:
+        """Return until when *charges* do not fit together, None if they do; their cells are there then."""
+        denied: Denied | None = None
         cells = self._cells
         for charge in charges:
             pool = charge.pool
-            cell = cells.get(pool.id) or self._cell(pool)
+            try:
+                cell = cells[pool.id]
+            except KeyError:
+                cell = self._cell(pool)
             counter = cell.counter
             # As nearly always it fits for certain: no clock is needed to see it.
             if cell.measure is None and counter.level + charge.amount < counter.limit.amount:
                 continue
-            if (at := cell.fits_at(charge, now)) > until:
-                until, last = at, pool
-        return until, last
+            at = cell.fits_at(charge, now)
+            if at > (now.mono if denied is None else denied.until):
+                denied = Denied(at, pool)
+        return denied
 
     def _hold(self, charges: Sequence[Charge], now: Now) -> list[Held]:
         """Take *charges*, whose cells are there since it was asked whether they fit.
@@ -317,7 +329,8 @@ class MemoryCounters:
         slips: list[Held] = []
         cells = self._cells
         guard = self._guards.get(cells[charges[0].pool.id].owner) if charges else None
-        seconds = None if guard is None else guard.seconds(now)
+        # Counters begin with the ordinary guard, which is nearly always still the one.
+        seconds = guard.seconds(now) if guard is not None and guard.moved else None
         for charge in charges:
             cell = cells[charge.pool.id]
             counter = cell.counter

@@ -146,3 +146,8 @@ def test_the_least_since_a_turn_is_known_to_those_before_it():
     lows.lower(4, 1.0)
     lows.lower_all(3.0)
     assert [lows.since(turn) for turn in range(5)] == [0.0, 0.0, 0.0, 0.0, math.inf]
+
+
+def test_of_a_bucket_of_nothing_nothing_is_ever_missing():
+    bucket, now = Bucket(Limit(Unit.TOKENS, 0.0, 60.0), GUARD), Now(1_000.0, 1_000.0)
+    assert bucket.take(0.0, now).level == bucket.level == 0.0

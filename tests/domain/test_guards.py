@@ -1,9 +1,12 @@
 """How long a call may be under way before it is counted."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from freeroute.clock import Now
 from freeroute.domain.guards import HALF_LIFE, LONGEST, SLOW, Guard
+from freeroute.domain.keepsake import Rebase
 
 START = Now(1_000.0, 1_790_000_000.0)
 ORDINARY = 0.5
@@ -39,3 +42,18 @@ def test_quick_answers_never_shorten_it():
     guard = Guard(ORDINARY)
     guard.answered(0.001)
     assert guard.seconds(START) == ORDINARY
+
+
+@given(st.lists(st.just("refused") | st.just("restarted") | st.floats(0.001, 3.0), max_size=12))
+def test_a_guard_that_has_not_moved_was_always_ordinary(what):
+    guard, now, always = Guard(ORDINARY), START, True
+    for one in what:
+        now = now.later(1.0)
+        if one == "refused":
+            guard.too_short(now)
+        elif one == "restarted":  # when all counters begin with the ordinary one anew
+            guard, always = Guard.restored(ORDINARY, guard.kept(), Rebase(now)), True
+        else:
+            guard.answered(one)
+        always = always and guard.seconds(now) == ORDINARY
+        assert guard.moved or always

@@ -371,3 +371,12 @@ class TestReload:
         counter.settle(slip, 0.0, START)
         assert fresh is not counter
         assert fresh.used(START) == 6
+
+
+@pytest.mark.parametrize("window", WindowKind)
+def test_what_is_settled_as_less_than_nothing_took_nothing(window):
+    counter = counter_for(Limit(Unit.TOKENS, 10, 60.0, window, "minute"), 0.0)
+    now = Now(1_000.0, 1_790_000_000.0)
+    counter.settle(counter.take(4.0, now), -1.0, now)
+    counter.settle(counter.take(3.0, now), 3.0, now)
+    assert (counter.used(now), counter.in_flight, counter.taken, counter.freed) == (3.0, 0.0, 7.0, 4.0)

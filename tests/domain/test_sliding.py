@@ -31,20 +31,35 @@ class OneHeap(Counter):
         self.gone += sorted(
             (slip for slip in self.slips if slip.mark <= now.mono), key=lambda slip: slip.mark
         )
-        self._turnover.freed += sum(slip.amount for slip in self.slips if slip.mark <= now.mono)
+        self.freed += sum(slip.amount for slip in self.slips if slip.mark <= now.mono)
         self.slips = [slip for slip in self.slips if slip.mark > now.mono]
         self.level = sum(slip.amount for slip in self.slips)
         return sorted(self.slips, key=lambda slip: slip.mark)
 
     def take(self, amount: float, now: Now) -> Slip:
         used = self.used(now)
-        slip = self._turnover.took(amount, now.mono + self.guard + self.limit.seconds, used + amount, now)
+        slip = Slip(
+            amount,
+            now.mono + self.guard + self.limit.seconds,
+            at=now.mono,
+            others=self.in_flight,
+            taken=self.taken + amount,
+            freed=self.freed,
+            level=used + amount,
+            charged=amount,
+        )
+        self.in_flight += amount
+        self.taken += amount
         self.slips.append(slip)
         return slip
 
     def settle(self, slip: Slip, actual: float | None, now: Now) -> None:
         self.in_order(now)
-        change = self._turnover.ended(slip, actual) if slip.open else 0.0
+        change = 0.0
+        if slip.open:
+            slip.open = False
+            self.in_flight -= slip.amount
+            change = 0.0 if actual is None else self._turned_out(slip, actual)
         if change > 0:
             self.slips.append(Slip(change, now.mono + self.limit.seconds, False, True))
         elif slip in self.slips:
@@ -87,7 +102,7 @@ class OneHeap(Counter):
         back = [slip for slip in self.gone if slip.mark > now.mono]
         self.gone = [slip for slip in self.gone if slip not in back]
         self.slips += back
-        self._turnover.freed -= sum(slip.amount for slip in back)
+        self.freed -= sum(slip.amount for slip in back)
         self.guard = guard
 
     def counted_beside(self, slip: Slip, now: Now) -> float:
@@ -106,7 +121,7 @@ class OneHeap(Counter):
 
     def _returned(self, slip: Slip, now: Now) -> float:
         soon = sum(other.amount for other in self.in_order(now) if other.mark <= now.mono + self.guard)
-        return self._turnover.freed - slip.freed + soon
+        return self.freed - slip.freed + soon
 
     def _back_at(self, amount: float, now: Now) -> float:
         missing = self.used(now) + amount - self.limit.amount - NOISE
