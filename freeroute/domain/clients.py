@@ -8,7 +8,7 @@ from functools import cached_property
 
 from msgspec import Struct, structs
 
-from freeroute.domain.catalogue import Limit, Pool
+from freeroute.domain.catalogue import Limit, Pool, Unit
 from freeroute.domain.resolve import Target, names
 
 LONGEST_KEY = 512
@@ -70,6 +70,11 @@ class Client(Struct, frozen=True, dict=True):
     def pools(self) -> tuple[Pool, ...]:
         """Return the counters this client charges."""
         return tuple(Pool(f"client:{self.holder}/{limit.label}", limit) for limit in self.limits)
+
+    @cached_property
+    def told_pools(self) -> tuple[Pool, ...]:
+        """Return those of its counters that its answers tell of: calls under way have no header."""
+        return tuple([pool for pool in self.pools if pool.limit.unit in (Unit.REQUESTS, Unit.TOKENS)])
 
     def may_ask(self, name: str, target: Target) -> bool:
         """Say whether *name*, which stands for *target*, is on its list.

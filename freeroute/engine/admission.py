@@ -9,10 +9,13 @@ from freeroute.domain.catalogue import Unit
 from freeroute.domain.clients import Client
 from freeroute.domain.leases import AS_CHARGED, Charge, Denied, Lease
 from freeroute.domain.usage import Demand, Usage
-from freeroute.engine import headers
 from freeroute.engine.course import Course
+from freeroute.engine.headers import ClientLimits
 from freeroute.engine.ports import Counters
 from freeroute.errors import ApiError, ContextTooLong, RateLimited
+
+MOST_KEPT = 10_000
+"""Clients whose headers are kept: some MB. Own design: more than most gateways have."""
 
 _TOKENS = Unit.TOKENS  # beside requests and calls under way all that a client's limits count
 
@@ -28,6 +31,7 @@ class Admission:
         self.room = room
         self._counters = counters
         self._clock = clock
+        self._limits: dict[str, ClientLimits] = {}
         self.waiting = 0
 
     async def admit(self, demand: Demand, course: Course, now: Now) -> Lease | None:
@@ -54,7 +58,7 @@ class Admission:
 
     def settle(self, lease: Lease, usage: Usage | None, now: Now) -> Awaitable[None]:
         """End the *lease* of an answer that took *usage*; None leaves it as it was charged."""
-        actual = AS_CHARGED if usage is None else {_TOKENS: float(usage.total)}
+        actual = AS_CHARGED if usage is None else {_TOKENS: float(usage.prompt + usage.completion)}
         return self._counters.settle(lease, actual, now)
 
     async def release(self, lease: Lease | None, taken: Usage | None = None) -> None:
@@ -66,7 +70,16 @@ class Admission:
         """Return the lines of OpenAI's rate headers for *client* at *now*; none if it has no limits."""
         if client is None or not client.limits:
             return b""
-        return headers.client_limits(self._counters.readings(client.pools, now))
+        limits, pools = self._limits.get(client.name), client.told_pools
+        if limits is None or limits.pools is not pools:
+            limits = self._limits_of(client)
+        return limits.told(self._counters.readings(pools, now))
+
+    def _limits_of(self, client: Client) -> ClientLimits:
+        if len(self._limits) >= MOST_KEPT:
+            self._limits.clear()
+        made = self._limits[client.name] = ClientLimits(client.told_pools)
+        return made
 
     async def _pause(self, seconds: float) -> None:
         self.waiting += 1

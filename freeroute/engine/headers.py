@@ -1,9 +1,9 @@
 """The headers an answer carries about how it came to be."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
 
-from freeroute.domain.catalogue import Candidate, Unit
+from freeroute.domain.catalogue import Candidate, Pool, Unit
 from freeroute.domain.leases import Reading
 from freeroute.domain.outcome import Kind
 from freeroute.domain.receipt import AttemptNote
@@ -60,32 +60,55 @@ def _became(note: AttemptNote) -> str:
     return f"{note.kind.value}:{note.status}" if note.status else note.kind.value
 
 
-def client_limits(readings: Iterable[Reading]) -> bytes:
-    """Return the lines of OpenAI's ``x-ratelimit-*`` for a client's own limits.
+class ClientLimits:
+    """What a client is told of its own limits, in OpenAI's ``x-ratelimit-*``.
 
-    Of each unit, they tell of the limit nearest its end.
+    Of each unit, it is told of the one nearest its end. The lines are made once, but for what is left and
+    when all of it is back.
     """
-    nearest: dict[Unit, tuple[float, Reading]] = {}
+
+    def __init__(self, pools: Sequence[Pool]) -> None:
+        """Tell of *pools*, of requests or tokens."""
+        self.pools = pools
+        self._several = len({pool.limit.unit for pool in pools}) < len(pools)
+        self._limits: list[float] = []
+        self._lines = b""
+
+    def told(self, readings: Sequence[Reading]) -> bytes:
+        """Return the lines when *readings* are those of its pools."""
+        if self._several:
+            readings = _nearest(readings)
+        limits, standing = [], []
+        for reading in readings:
+            used, most = reading.used, reading.limit
+            limits.append(most)
+            standing.append(most - used if used < most else 0.0)
+            standing.append(reading.resets_in)
+        if limits != self._limits:
+            self._limits, self._lines = limits, b"".join(map(_lines, readings))
+        return self._lines % tuple(standing)
+
+
+def _nearest(readings: Sequence[Reading]) -> list[Reading]:
+    """Return of each unit the reading of which the least is left."""
+    nearest: dict[Unit, Reading] = {}
     for reading in readings:
-        unit, most, used = reading.pool.limit.unit, reading.limit, reading.used
-        left = most - used if used < most else 0.0
-        if unit in _LIMITING and (unit not in nearest or left < nearest[unit][0]):
-            nearest[unit] = left, reading
-    lines = b""
-    for unit, (left, reading) in nearest.items():
-        lines += _limit(unit, reading.limit) % (round(left), reading.resets_in)
-    return lines
+        known = nearest.get(unit := reading.pool.limit.unit)
+        if known is None or _left(reading) < _left(known):
+            nearest[unit] = reading
+    return list(nearest.values())
 
 
-_LIMITING = {Unit.REQUESTS, Unit.TOKENS}
+def _left(reading: Reading) -> float:
+    return max(reading.limit - reading.used, 0.0)
 
 
-@lru_cache(256)
-def _limit(unit: Unit, most: float) -> bytes:
+def _lines(reading: Reading) -> bytes:
     """Return the lines of a limit but for what is left of it, and the seconds until it is whole again."""
+    unit = reading.pool.limit.unit
     lines = (
-        f"x-ratelimit-limit-{unit}: {most:.0f}\r\n"
-        f"x-ratelimit-remaining-{unit}: %d\r\n"
+        f"x-ratelimit-limit-{unit}: {reading.limit:.0f}\r\n"
+        f"x-ratelimit-remaining-{unit}: %.0f\r\n"
         f"x-ratelimit-reset-{unit}: %.3fs\r\n"
     )
     return lines.encode("ascii")

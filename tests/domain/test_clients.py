@@ -176,3 +176,9 @@ def test_a_receipt_says_which_holder_of_the_name_it_is_of():
     first = receipt(client="a", created=1.5)
     assert first.holder == client.holder
     assert receipt(client="a").holder == "a"
+
+
+def test_answers_tell_of_limits_of_requests_and_tokens_only():
+    limits = (Limit(Unit.CONCURRENCY, 2), Limit(Unit.TOKENS, 9, 60.0), Limit(Unit.REQUESTS, 3, 60.0))
+    client = Client("alice", b"", limits=limits)
+    assert client.told_pools == client.pools[1:]

@@ -9,8 +9,12 @@ from freeroute.domain.catalogue import Limit, Unit, WindowKind
 from freeroute.domain.clients import Client
 from freeroute.domain.outcome import Kind
 from freeroute.domain.usage import Usage
+from freeroute.engine.admission import MOST_KEPT, Admission
 from freeroute.engine.attempts import Routing
 from freeroute.errors import CapacityExhausted, InvalidRequest, RateLimited, UpstreamFailed
+from freeroute.stores.memory import MemoryCounters
+from freeroute.wire.head import Head
+from tests.support.clocks import ManualClock
 from tests.support.virtual import LoopClock, run
 from tests.support.world import World, provider
 
@@ -273,3 +277,23 @@ def test_a_stream_is_told_with_what_its_prompt_took():
         assert served.headers["x-ratelimit-remaining-tokens"] == "90"
 
     run(scene())
+
+
+def test_what_a_client_is_told_follows_its_limits():
+    counters, clock = MemoryCounters(), ManualClock()
+    admission = Admission(counters, clock, room=1)
+
+    def told(client: Client) -> list[str | None]:
+        counters.adopt(client.pools, clock.now())
+        head = Head(admission.told(client, clock.now()))
+        return [head.get(f"x-ratelimit-limit-{unit}") for unit in ("requests", "tokens")]
+
+    tokens, slower = Limit(Unit.TOKENS, 100, WINDOW), structs.replace(PER_MINUTE, amount=7)
+    assert told(alice(PER_MINUTE, SLOT)) == ["1", None]
+    assert told(alice(slower, tokens)) == ["7", "100"]
+    assert told(alice(SLOT)) == [None, None]
+    assert told(alice()) == [None, None]
+    for number in range(MOST_KEPT):
+        client = Client(f"client-{number}", b"", limits=(tokens,))
+        assert b"limit-tokens: 100" in admission.told(client, clock.now())
+    assert told(alice(slower)) == ["7", None]
