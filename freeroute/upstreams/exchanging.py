@@ -1,8 +1,8 @@
 """One exchange with a provider: sent, timed, judged by its status. What an answer says is read elsewhere."""
 
 import math
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, Protocol
 
 from msgspec import structs
 
@@ -10,20 +10,45 @@ from freeroute.clock import Clock, Now
 from freeroute.domain.catalogue import Candidate
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.rates import RateFact
-from freeroute.domain.tasks import Task
 from freeroute.engine.ports import Sent, Terms
 from freeroute.upstreams.bodies import error_body
 from freeroute.upstreams.faults import before_answer
-from freeroute.upstreams.heads import JSON, RequestHeaders, content_type
+from freeroute.upstreams.heads import RequestHeaders, content_type
 from freeroute.upstreams.rates import facts_of
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
 from freeroute.upstreams.verdicts import judge_inside, judge_response
 
-_CHAT = Task.CHAT  # a member of an enum is looked up at length
+_POOL = Deadlines().pool
+_UNUSABLE = Outcome(Kind.KEY_INVALID, detail="the key cannot stand in a header", counted=False)
 
-Read = Callable[[Exchange, str], Sent | Awaitable[Sent]]
-"""Reads an answer of 2xx, of the content type that it is told, until it is served or judged: at once where
-nothing of it has to be waited for."""
+SERVED = Outcome(Kind.SERVED, 200)
+"""How nearly every exchange ends."""
+
+
+class Question(Protocol):
+    """What goes up in one exchange, and what becomes of its answer.
+
+    The *body* goes to *url* and is of the content type *kind*, its answer to be of *accept*; *dropped* names
+    what of its call is not in it.
+    """
+
+    candidate: Candidate
+    terms: Terms
+    url: str
+    body: bytes
+    kind: bytes
+    accept: bytes
+    dropped: tuple[str, ...]
+
+    def read(self, exchange: Exchange, told_as: str) -> Sent | Awaitable[Sent]:
+        """Read an answer of 2xx, *told_as* of that content type, until it is served or judged: at once where
+        nothing of it has to be waited for.
+        """
+        ...
+
+    def meant(self, outcome: Outcome) -> Outcome:
+        """Return what an *outcome* but `SERVED` means where this was asked."""
+        ...
 
 
 class Exchanges:
@@ -35,28 +60,17 @@ class Exchanges:
         self._clock = clock
         self._headers = RequestHeaders()
 
-    async def make(
-        self,
-        task: Task,
-        candidate: Candidate,
-        terms: Terms,
-        url: str,
-        body: bytes,
-        read: Read,
-        *,
-        kind: bytes = JSON,
-        accept: bytes = JSON,
-    ) -> Sent:
-        """Send *body* to *url* and have the answer *read*; every failure is an outcome.
+    async def make(self, question: Question) -> Sent:
+        """Ask *question* and have its answer read; every failure is an outcome.
 
-        Cancelling it closes the connection, as does everything but a stream that is served. The body is of
-        the content type *kind*, and its answer to be of *accept*.
+        Cancelling it closes the connection, as does everything but a stream that is served.
         """
+        candidate, terms, clock = question.candidate, question.terms, self._clock
         try:
-            headers = self._headers.of(candidate, terms, kind, accept)
+            headers = self._headers.of(candidate, terms, question.kind, question.accept)
         except ValueError:
-            return Sent(Outcome(Kind.KEY_INVALID, detail="the key cannot stand in a header", counted=False))
-        began = self._clock.now()
+            return Sent(_UNUSABLE, dropped=question.dropped)
+        began = clock.now()
         exchange: Exchange | None = None
         sent: Sent | None = None
         status: int | None = None
@@ -64,21 +78,21 @@ class Exchanges:
         facts: tuple[RateFact, ...] = ()
         try:
             exchange = await self._transport.open(
-                "POST", url, headers, body, _deadlines(terms), dispatch=terms.dispatch
+                "POST", question.url, headers, question.body, _deadlines(terms), dispatch=terms.dispatch
             )
-            head_at = self._clock.now()
+            head_at = clock.now()
             status, head, meaning = exchange.status, exchange.headers, candidate.provider.rate_headers
             if 200 <= status < 300:
                 facts = facts_of(status, head, b"", meaning, head_at)
                 told_as = content_type(head)
-                came = _page(exchange) if "html" in told_as else read(exchange, told_as)
+                came = _page(exchange) if "html" in told_as else question.read(exchange, told_as)
                 if isinstance(came, Sent):
                     sent, came.read_at = came, head_at
                 else:
                     sent = await came
             else:
                 told = await error_body(exchange)
-                now = self._clock.now()
+                now = clock.now()
                 facts = facts_of(status, head, told, meaning, now)
                 sent = Sent(_refused(exchange, told, candidate, now))
         except TransportError as exc:
@@ -93,8 +107,10 @@ class Exchanges:
         sent.head_at = head_at
         if facts:
             sent.facts = facts
-        if task is not _CHAT:
-            sent.outcome = _of_path(sent.outcome)
+        if question.dropped:
+            sent.dropped = (*question.dropped, *sent.dropped)
+        if sent.outcome is not SERVED:
+            sent.outcome = question.meant(sent.outcome)
         return sent
 
     def judged(self, error: Any, exchange: Exchange, candidate: Candidate) -> Outcome:
@@ -112,7 +128,7 @@ def _refused(exchange: Exchange, body: bytes, candidate: Candidate, now: Now) ->
     return judge_response(exchange.status, exchange.headers, body, now=now, rules=rules, secret=secret)
 
 
-def _of_path(outcome: Outcome) -> Outcome:
+def of_path(outcome: Outcome) -> Outcome:
     """Return *outcome*, of a task with a path of its own, as one of the model alone: others may be right."""
     return structs.replace(outcome, scope="model") if outcome.kind is Kind.REDIRECTED else outcome
 
@@ -123,10 +139,4 @@ def _deadlines(terms: Terms) -> Deadlines:
     first = idle = terms.first_event
     if terms.between_events > first:
         idle = terms.between_events
-    return Deadlines(
-        connect=terms.connect,
-        first_byte=first,
-        idle=idle,
-        total=terms.total,
-        answer=first,
-    )
+    return Deadlines(_POOL, terms.connect, first, idle, terms.total, first)

@@ -5,7 +5,7 @@ Another shape of API is spoken by the same upstream with a ``Shape`` of its own.
 
 import asyncio
 import math
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from functools import cached_property, partial
 from typing import Any, Protocol
 
@@ -15,12 +15,12 @@ from freeroute.clock import Clock
 from freeroute.domain.catalogue import Candidate, Provider
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.tasks import Task
-from freeroute.domain.usage import Usage, believed, is_common
+from freeroute.domain.usage import Usage
 from freeroute.engine.ports import Answer, Sent, Terms, Upstream
 from freeroute.upstreams.bodies import ANSWER_LIMIT, whole_body
 from freeroute.upstreams.completions import CompletionsShape
 from freeroute.upstreams.counting import Counting
-from freeroute.upstreams.exchanging import Exchanges
+from freeroute.upstreams.exchanging import SERVED, Exchanges, of_path
 from freeroute.upstreams.heads import JSON
 from freeroute.upstreams.parameters import as_asked_for
 from freeroute.upstreams.quirks import NotTaken, Outgoing, outgoing
@@ -40,12 +40,11 @@ from freeroute.wire.chat import ChatCall
 from freeroute.wire.finishes import SILENT_FINISHES
 from freeroute.wire.mending import Mender
 from freeroute.wire.sse import SseParser
-from freeroute.wire.strict import Plain, plain_text
+from freeroute.wire.strict import plain_text
 
 Headers = Sequence[tuple[bytes, bytes]]
 COMPLETIONS = CompletionsShape()
 _CHAT = Task.CHAT  # what nearly every call is; a member of an enum is looked up at length
-_SERVED = Outcome(Kind.SERVED, 200)  # and how nearly every one ends
 
 
 def build(transport: Transport, clock: Clock) -> Upstream:
@@ -116,32 +115,30 @@ class OpenAiUpstream:
         self._shape = shape or OpenAiShape(self._signatures)
         self._tasks = TaskUpstream(self._exchanges)
 
-    async def send(self, call: ChatCall, candidate: Candidate, terms: Terms) -> Sent:
+    def send(self, call: ChatCall, candidate: Candidate, terms: Terms) -> Coroutine[Any, Any, Sent]:
         """Make the call; every failure is an outcome. Cancelling it closes the connection."""
         if call.task is _CHAT:
             shape = self._shape
         elif call.task is Task.COMPLETIONS:
             shape = COMPLETIONS
         else:
-            return await self._tasks.send(call, candidate, terms)
-        asked = as_asked(call, candidate)
-        ready = _ready(asked, candidate, terms, shape)
-        if isinstance(ready, Outcome):
-            return Sent(ready)
-        sent = await self._exchanges.make(
-            call.task,
-            candidate,
-            terms,
-            shape.url(candidate.provider),
-            ready.body,
-            _Reading(self, call, candidate, terms, shape).read,
-            accept=shape.accept if asked.stream else JSON,
+            return self._tasks.send(call, candidate, terms)
+        asked, accept = call, JSON
+        if call.stream and (asked := as_asked(call, candidate)).stream:
+            accept = shape.accept
+        try:
+            ready = shape.outgoing(asked, candidate, terms)
+        except RecursionError:
+            return _unsent(Outcome(Kind.REJECTED, detail="nested too deeply", counted=False))
+        except NotTaken as exc:
+            return _unsent(_not_taken(candidate, exc.field))
+        if ready.dropped and (lost := insisted_on(asked, ready.dropped)) is not None:
+            return _unsent(_not_taken(candidate, lost))
+        url = shape.url(candidate.provider)
+        # The question is put together and asked in one go: a coroutine between would cost on every step.
+        return self._exchanges.make(
+            _Question(self, call, candidate, terms, shape, url, ready.body, accept, ready.dropped)
         )
-        if ready.dropped:
-            sent.dropped = (*ready.dropped, *sent.dropped)
-        if sent.outcome.param is not None:
-            sent.outcome = as_asked_for(sent.outcome, call)
-        return sent
 
     def judged(self, error: Any, exchange: Exchange, candidate: Candidate) -> Outcome:
         """Return what an *error* inside the answer of *exchange* means."""
@@ -160,50 +157,55 @@ class OpenAiUpstream:
         )
 
 
-def _ready(call: ChatCall, candidate: Candidate, terms: Terms, shape: Shape) -> Outgoing | Outcome:
-    """Return what goes up, or why nothing does."""
-    try:
-        ready = shape.outgoing(call, candidate, terms)
-        lost = insisted_on(call, ready.dropped) if ready.dropped else None
-    except RecursionError:
-        return Outcome(Kind.REJECTED, detail="nested too deeply", counted=False)
-    except NotTaken as exc:
-        ready, lost = Outgoing(b""), exc.field
-    if lost is None:
-        return ready
-    return not_taken(lost, f"{candidate.provider.name} does not take {lost}")
+async def _unsent(outcome: Outcome) -> Sent:
+    return Sent(outcome)
 
 
-class _Reading(Struct, dict=True):
-    """Reads the answer of one call up to the point where it is served or judged."""
+def _not_taken(candidate: Candidate, field: str) -> Outcome:
+    return not_taken(field, f"{candidate.provider.name} does not take {field}")
+
+
+class _Question(Struct, dict=True):
+    """One call as it is asked; it reads its answer up to the point where that is served or judged."""
 
     _upstream: OpenAiUpstream
-    _call: ChatCall
-    _candidate: Candidate
-    _terms: Terms
+    call: ChatCall
+    candidate: Candidate
+    terms: Terms
     _shape: Shape
+    url: str
+    body: bytes
+    accept: bytes
+    dropped: tuple[str, ...]
+    kind: bytes = JSON
 
     @cached_property
     def _repairs(self) -> Repairs:
-        return self._upstream.repairs(self._call, self._candidate, self._terms)
+        return self._upstream.repairs(self.call, self.candidate, self.terms)
 
-    @cached_property
+    @property
     def _silent(self) -> frozenset[str]:
         """Return the finishes that explain why there is nothing to read.
 
         Whoever was given the beginning of the answer, or its end as well, may have nothing to add.
         """
-        call = self._call
-        given = call.task is Task.COMPLETIONS or (call.begun and self._candidate.prefill != "none")
+        call = self.call
+        given = call.task is Task.COMPLETIONS or (call.begun and self.candidate.prefill != "none")
         return SILENT_FINISHES | {"stop"} if given else SILENT_FINISHES
 
     @property
     def _prompt(self) -> int:
-        return self._call.demand.prompt_of(self._candidate.model.tokenizer)
+        return self.call.demand.prompt_of(self.candidate.model.tokenizer)
 
-    def read(self, exchange: Exchange, kind: str) -> Sent | Awaitable[Sent]:
-        """Return how *exchange* went, whose answer is of a content type of this *kind*."""
-        if self._call.stream and ("json" not in kind or "ndjson" in kind or "jsonl" in kind):
+    def meant(self, outcome: Outcome) -> Outcome:
+        """Return what *outcome* means of this call: which of its parameters, or only of its model."""
+        if self.call.task is not _CHAT:
+            outcome = of_path(outcome)
+        return outcome if outcome.param is None else as_asked_for(outcome, self.call)
+
+    def read(self, exchange: Exchange, told_as: str) -> Sent | Awaitable[Sent]:
+        """Return how *exchange* went, whose answer is *told_as* of this content type."""
+        if self.call.stream and ("json" not in told_as or "ndjson" in told_as or "jsonl" in told_as):
             return self._stream(exchange)
         body = exchange.rest()
         return self._to_its_end(exchange) if body is None else self._read(exchange, body)
@@ -215,37 +217,30 @@ class _Reading(Struct, dict=True):
         return self._read(exchange, body)
 
     def _read(self, exchange: Exchange, body: bytes) -> Sent:
-        body = self._shape.whole(body)
-        return self._as_it_came(exchange, body) or self._whole(exchange, body)
+        """Serve the answer *body*, as it came if it is plain text.
 
-    def _as_it_came(self, exchange: Exchange, body: bytes) -> Sent | None:
-        """Serve the answer *body* if it is plain text, of which nothing that was asked for can be missing.
-
-        What `_whole` does comes to the same for it, in many more steps.
+        What `_whole` does comes to the same for that, in many more steps.
         """
-        call, quirks = self._call, self._candidate.provider.quirks
-        if call.stream or call.schema is not None or may_lack(call):
-            return None
-        if (quirks.think_tags or quirks.text_tools) and self._repairs.reads_text:
-            return None
-        plain = plain_text(body)
-        if plain is None or not self._believes(plain):
-            return None
-        return self._served(exchange, answer=Answer(body, plain.usage, plain.finish))
+        body = self._shape.whole(body)
+        plain = plain_text(body) if self._takes_text() else None
+        if plain is None:
+            return self._whole(exchange, body)
+        return _served(exchange, Answer(body, plain.usage, plain.finish))
 
-    def _believes(self, plain: Plain) -> bool:
-        """Say whether what *plain* tells of its tokens can be true."""
-        told, size = plain.usage, plain.size
-        # Nearly all can, and then the prompt need not be counted.
-        return is_common(told, size) or believed(told, self._prompt, size, thinks=self._thinks()) is told
+    def _takes_text(self) -> bool:
+        """Say whether text is all that was asked for, and nothing has to be looked for in it."""
+        call, quirks = self.call, self.candidate.provider.quirks
+        if call.stream or call.schema is not None or may_lack(call):
+            return False
+        return not ((quirks.think_tags or quirks.text_tools) and self._repairs.reads_text)
 
     def _judge(self, exchange: Exchange) -> Judge:
         """Return what judges an error inside of *exchange*; it does not keep what was asked."""
-        return partial(self._upstream.judged, exchange=exchange, candidate=self._candidate)
+        return partial(self._upstream.judged, exchange=exchange, candidate=self.candidate)
 
     async def _stream(self, exchange: Exchange) -> Sent:
         stream = self._new_stream(exchange)
-        failed = await stream.begin(partial(self._more_time, exchange), lenient=self._terms.probe)
+        failed = await stream.begin(partial(self._more_time, exchange), lenient=self.terms.probe)
         if failed is None and stream.is_unproven:
             exchange.answer_by = math.inf  # it has begun: what bounds it now is silence, and the total
             failed = await stream.prove()
@@ -253,13 +248,13 @@ class _Reading(Struct, dict=True):
             return Sent(failed)
         if (insisted := self._insisted(stream.lost, exchange)) is not None:
             return insisted
-        sent = self._served(exchange, stream=stream)
+        sent = _served(exchange, stream=stream)
         sent.dropped = stream.lost
         return sent
 
     def _more_time(self, exchange: Exchange) -> None:
         """Give the attempt the time of a silence between events, from now on, if it has less."""
-        until = asyncio.get_running_loop().time() + self._terms.between_events
+        until = asyncio.get_running_loop().time() + self.terms.between_events
         exchange.answer_by = max(until, exchange.answer_by)
 
     def _new_stream(self, exchange: Exchange) -> ChatStream:
@@ -271,32 +266,26 @@ class _Reading(Struct, dict=True):
             judge=self._judge(exchange),
             counting=self._counting(),
             silent=self._silent,
-            between=self._terms.between_events,
-            watch=self._terms.first_event > self._terms.between_events,
-            checking=Checking(self._call.schema) if self._call.schema is not None else None,
-            lacking=Lacking(self._call) if may_lack(self._call) else None,
+            between=self.terms.between_events,
+            watch=self.terms.first_event > self.terms.between_events,
+            checking=Checking(self.call.schema) if self.call.schema is not None else None,
+            lacking=Lacking(self.call) if may_lack(self.call) else None,
         )
 
     def _counting(self) -> Counting:
-        wanted, bound = self._call.include_usage, self._bound()
+        wanted, bound = self.call.include_usage, self._bound()
         return Counting(self._prompt, thinks=self._thinks(), wanted=wanted, bound=bound)
 
     def _mender(self) -> Mender:
-        return self._upstream.mender(self._call, self._candidate)
+        return self._upstream.mender(self.call, self.candidate)
 
     def _thinks(self) -> bool:
-        return "reasoning" in self._candidate.model.capabilities
+        return "reasoning" in self.candidate.model.capabilities
 
     def _bound(self) -> int | None:
         """Return the tokens that all choices of the answer may take, if they are bounded."""
-        each = self._terms.max_output or self._call.demand.max_output
-        return None if each is None else each * self._call.choices
-
-    def _served(
-        self, exchange: Exchange, *, answer: Answer | None = None, stream: ChatStream | None = None
-    ) -> Sent:
-        status = exchange.status
-        return Sent(_SERVED if status == 200 else Outcome(Kind.SERVED, status), answer, stream)
+        each = self.terms.max_output or self.call.demand.max_output
+        return None if each is None else each * self.call.choices
 
     def _whole(self, exchange: Exchange, body: bytes) -> Sent:
         body, piece = read_whole(body)
@@ -308,13 +297,13 @@ class _Reading(Struct, dict=True):
         read, body = body, self._repairs.whole(body, piece)
         if body is not read and (failed := self._failed(exchange, inspect(body), body)) is not None:
             return Sent(failed)  # tags and nothing else, say
-        if self._call.schema is not None:
-            body, wrong = conforming(body, self._call.schema)
+        if self.call.schema is not None:
+            body, wrong = conforming(body, self.call.schema)
             if wrong:
                 return Sent(Outcome(Kind.NONCONFORMING, exchange.status, wrong))
-        if not self._call.stream:
+        if not self.call.stream:
             body = self._mender().whole(body, piece)
-        lost = unmet(self._call, body)
+        lost = unmet(self.call, body)
         if (insisted := self._insisted(lost, exchange)) is not None:
             return insisted
         sent = self._told_whole(exchange, body, piece, usage)
@@ -323,26 +312,24 @@ class _Reading(Struct, dict=True):
 
     def _insisted(self, lost: Sequence[str], exchange: Exchange) -> Sent | None:
         """Return the ending of an answer that has *lost* what its caller insists on; None if it has not."""
-        name = insisted_on(self._call, lost)
+        name = insisted_on(self.call, lost)
         if name is None:
             return None
-        return Sent(
-            not_taken(name, f"{self._candidate.provider.name} did not honour {name}", exchange.status)
-        )
+        return Sent(not_taken(name, f"{self.candidate.provider.name} did not honour {name}", exchange.status))
 
     def _told_whole(self, exchange: Exchange, body: bytes, piece: Piece, usage: Usage) -> Sent:
         """Return the whole answer *body* as the caller asked for it: whole, or as a stream."""
-        if not self._call.stream:
+        if not self.call.stream:
             if usage != usage_of(piece.usage):
                 body = with_usage(body, usage)
-            return self._served(exchange, answer=Answer(body, usage, self._repairs.finish(piece.finish)))
+            return _served(exchange, Answer(body, usage, self._repairs.finish(piece.finish)))
         stream = self._new_stream(exchange)
         try:
             chunk = chunk_of(body)
         except ValueError:
             return Sent(Outcome(Kind.GARBAGE, exchange.status, "an answer without a message"))
         stream.begin_with(chunk, usage)
-        return self._served(exchange, stream=stream)
+        return _served(exchange, stream=stream)
 
     def _failed(self, exchange: Exchange, piece: Piece | None, body: bytes) -> Outcome | None:
         """Return why a whole answer of 2xx is none, or None if it is one."""
@@ -352,7 +339,12 @@ class _Reading(Struct, dict=True):
             self._judge(exchange),
             status=exchange.status,
             silent=self._silent,
-            says_why=self._candidate.provider.quirks.whole_finish,
+            says_why=self.candidate.provider.quirks.whole_finish,
         )
-        passes = self._terms.probe and outcome is not None and outcome.kind in (Kind.EMPTY, Kind.TRUNCATED)
+        passes = self.terms.probe and outcome is not None and outcome.kind in (Kind.EMPTY, Kind.TRUNCATED)
         return None if passes else outcome
+
+
+def _served(exchange: Exchange, answer: Answer | None = None, stream: ChatStream | None = None) -> Sent:
+    status = exchange.status
+    return Sent(SERVED if status == 200 else Outcome(Kind.SERVED, status), answer, stream)

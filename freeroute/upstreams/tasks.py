@@ -7,7 +7,7 @@ not passed on; sound and event streams travel as they come.
 import asyncio
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from math import isfinite
 from typing import Any, TypeVar
 
@@ -21,7 +21,7 @@ from freeroute.domain.usage import Usage
 from freeroute.engine.ports import Answer, Sent, Terms
 from freeroute.upstreams.bodies import ANSWER_LIMIT, whole_body
 from freeroute.upstreams.complaints import read_complaint
-from freeroute.upstreams.exchanging import Exchanges
+from freeroute.upstreams.exchanging import Exchanges, of_path
 from freeroute.upstreams.heads import JSON, content_type
 from freeroute.upstreams.passing import EVENTS, ByteStream, first_event
 from freeroute.upstreams.transport import Exchange
@@ -87,17 +87,9 @@ class TaskUpstream:
         """Make *exchanges*."""
         self._exchanges = exchanges
 
-    async def send(self, call: ChatCall, candidate: Candidate, terms: Terms) -> Sent:
+    def send(self, call: ChatCall, candidate: Candidate, terms: Terms) -> Coroutine[Any, Any, Sent]:
         """Make the call; every failure is an outcome. Cancelling it closes the connection."""
-        body, kind, dropped = outgoing(call, candidate, terms)
-        reading = _Reading(call, candidate, terms, self._exchanges)
-        url = url_of(candidate.provider, call.task)
-        accept = b"*/*" if call.stream else JSON
-        sent = await self._exchanges.make(
-            call.task, candidate, terms, url, body, reading.read, kind=kind, accept=accept
-        )
-        sent.dropped = dropped
-        return sent
+        return self._exchanges.make(_Question(call, candidate, terms, self._exchanges))
 
 
 def outgoing(call: ChatCall, candidate: Candidate, terms: Terms) -> tuple[bytes, bytes, tuple[str, ...]]:
@@ -115,21 +107,28 @@ def outgoing(call: ChatCall, candidate: Candidate, terms: Terms) -> tuple[bytes,
     return msgspec.json.encode(fields), JSON, lost
 
 
-class _Reading:
-    """Reads the answer to one call up to the point where it is served or judged."""
+class _Question:
+    """One call as it is asked; it reads its answer up to the point where that is served or judged."""
 
     def __init__(self, call: ChatCall, candidate: Candidate, terms: Terms, exchanges: Exchanges) -> None:
+        self.candidate = candidate
+        self.terms = terms
+        self.url = url_of(candidate.provider, call.task)
+        self.body, self.kind, self.dropped = outgoing(call, candidate, terms)
+        self.accept = b"*/*" if call.stream else JSON
         self._call = call
-        self._candidate = candidate
-        self._terms = terms
         self._exchanges = exchanges
 
-    async def read(self, exchange: Exchange, kind: str) -> Sent:
-        """Return how *exchange* went, whose answer is of a content type of this *kind*."""
-        if self._call.task is Task.SPEECH and kind.startswith(_SOUND):
-            return await self._passed(exchange, kind)
-        if self._call.stream and kind.startswith(EVENTS):
-            return await self._passed(exchange, kind)
+    def meant(self, outcome: Outcome) -> Outcome:
+        """Return what *outcome* means on a path that this task has for itself."""
+        return of_path(outcome)
+
+    async def read(self, exchange: Exchange, told_as: str) -> Sent:
+        """Return how *exchange* went, whose answer is *told_as* of this content type."""
+        if self._call.task is Task.SPEECH and told_as.startswith(_SOUND):
+            return await self._passed(exchange, told_as)
+        if self._call.stream and told_as.startswith(EVENTS):
+            return await self._passed(exchange, told_as)
         body = await whole_body(exchange)
         if body is None:
             return Sent(Outcome(Kind.GARBAGE, exchange.status, f"an answer of over {ANSWER_LIMIT} bytes"))
@@ -139,7 +138,7 @@ class _Reading:
 
     @property
     def _estimate(self) -> Usage:
-        return Usage(self._call.demand.prompt_of(self._candidate.model.tokenizer), estimated=True)
+        return Usage(self._call.demand.prompt_of(self.candidate.model.tokenizer), estimated=True)
 
     async def _passed(self, exchange: Exchange, kind: str) -> Sent:
         """Return the bytes of *exchange* as a stream, once the first are there."""
@@ -147,18 +146,18 @@ class _Reading:
         if kind.startswith(EVENTS):
             begun, event = await first_event(exchange, begun)
             if (complaint := _complaint(event)) is not None:
-                return Sent(self._exchanges.judged(complaint, exchange, self._candidate))
+                return Sent(self._exchanges.judged(complaint, exchange, self.candidate))
         elif _NO_SOUND.match(begun):
             return self._mistaken(exchange, begun)
         if not begun:
             return Sent(Outcome(Kind.EMPTY, exchange.status, "an answer without content"))
-        stream = ByteStream(exchange, begun, self._estimate, between=self._terms.between_events)
+        stream = ByteStream(exchange, begun, self._estimate, between=self.terms.between_events)
         return Sent(Outcome(Kind.SERVED, exchange.status), stream=stream, content_type=kind)
 
     def _mistaken(self, exchange: Exchange, begun: bytes) -> Sent:
         """Return how an exchange ended whose sound is none, as far as what is in hand of it tells."""
         if (complaint := _complaint(begun)) is not None:
-            return Sent(self._exchanges.judged(complaint, exchange, self._candidate))
+            return Sent(self._exchanges.judged(complaint, exchange, self.candidate))
         return Sent(Outcome(Kind.GARBAGE, exchange.status, "an answer that is no sound"))
 
     def _whole(self, exchange: Exchange, body: bytes) -> Sent:
@@ -169,8 +168,8 @@ class _Reading:
         if value is None:
             return Sent(Outcome(Kind.GARBAGE, exchange.status, f"no answer for {self._call.task.value}"))
         if (complaint := _complaint_in(value, body)) is not None:
-            return Sent(self._exchanges.judged(complaint, exchange, self._candidate))
-        if (wrong := missing(self._call, value, self._candidate.model.dimensions)) is not None:
+            return Sent(self._exchanges.judged(complaint, exchange, self.candidate))
+        if (wrong := missing(self._call, value, self.candidate.model.dimensions)) is not None:
             return Sent(Outcome(wrong, exchange.status, f"no answer for {self._call.task.value}"))
         told = usage_of(msgspec.json.decode(value.get("usage", b"null")))
         if told is None and self._call.task is Task.EMBEDDINGS:

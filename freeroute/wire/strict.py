@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from freeroute.domain.usage import Usage
+from freeroute.domain.usage import Usage, is_common
 from freeroute.wire.answers import Choice, Piece, Said, inspect
 
 Finish = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
@@ -116,7 +116,8 @@ class Whole(_Strict, kw_only=True):
     choices: Sequence[_WholeChoice]
 
 
-class _WordsAlone(_Delta, kw_only=True):
+# Of what most answers consist of, the collector need not know: it refers to nothing that refers back.
+class _WordsAlone(_Delta, kw_only=True, gc=False):
     reasoning_content: str | None = None
     reasoning: None = None
     refusal: None = None
@@ -126,7 +127,7 @@ class _WordsAlone(_Delta, kw_only=True):
     images: None = None
 
 
-class _Speaking(_ChunkChoice, kw_only=True):
+class _Speaking(_ChunkChoice, kw_only=True, gc=False):
     delta: _WordsAlone
     message: None = None
     finish_reason: None = None
@@ -134,7 +135,7 @@ class _Speaking(_ChunkChoice, kw_only=True):
     text: None = None
 
 
-class Words(Chunk, kw_only=True):
+class Words(Chunk, kw_only=True, gc=False):
     """What most of a stream consists of: a chunk with the next words of one choice, and nothing else.
 
     What it may not have is typed so: to be decoded is all the checking that it needs.
@@ -166,7 +167,7 @@ class Words(Chunk, kw_only=True):
 _Count = Annotated[int, Meta(ge=0)]
 
 
-class _PromptDetails(Struct):
+class _PromptDetails(Struct, gc=False):
     audio_tokens: _Count | None = None
     cache_write_tokens: _Count | None = None
     cached_tokens: _Count | None = None
@@ -174,7 +175,7 @@ class _PromptDetails(Struct):
     text_tokens: _Count | None = None
 
 
-class _CompletionDetails(Struct):
+class _CompletionDetails(Struct, gc=False):
     accepted_prediction_tokens: _Count | None = None
     audio_tokens: _Count | None = None
     reasoning_tokens: _Count | None = None
@@ -182,7 +183,7 @@ class _CompletionDetails(Struct):
     text_tokens: _Count | None = None
 
 
-class _Usage(Struct):
+class _Usage(Struct, gc=False):
     prompt_tokens: _Count
     completion_tokens: _Count
     total_tokens: _Count
@@ -190,7 +191,7 @@ class _Usage(Struct):
     completion_tokens_details: _CompletionDetails | None = None
 
 
-class _Text(Struct):
+class _Text(Struct, gc=False):
     """A message that is text and nothing else."""
 
     role: Literal["assistant"]
@@ -204,7 +205,7 @@ class _Text(Struct):
     images: None = None
 
 
-class _TextChoice(Struct):
+class _TextChoice(Struct, gc=False):
     index: int
     message: _Text
     finish_reason: Literal["stop", "length", "content_filter"]
@@ -217,29 +218,28 @@ class _TextChoice(Struct):
 _Told = Annotated[int, Meta(ge=0, lt=10**12)]
 
 
-class _TextUsage(_Usage):
+class _TextUsage(_Usage, gc=False):
     prompt_tokens: _Told
     completion_tokens: _Told
     total_tokens: _Told
     estimated: Literal[False] | None = None
 
 
-class _TextAnswer(Struct):
+class _TextAnswer(Struct, gc=False):
     id: str
     object: Literal["chat.completion"]
     created: int
     model: str
-    choices: Annotated[list[_TextChoice], Meta(min_length=1, max_length=1)]
+    choices: tuple[_TextChoice]
     usage: _TextUsage
     error: None = None
     service_tier: ServiceTier | None = None
     system_fingerprint: str | None = None
 
 
-class Plain(Struct, frozen=True):
-    """What an answer of text says: so many bytes of it, why it ended, and the tokens it tells of."""
+class Plain(Struct, frozen=True, gc=False):
+    """What an answer of text says: why it ended, and the tokens it tells of."""
 
-    size: int
     finish: str
     usage: Usage
 
@@ -277,7 +277,8 @@ def inspect_whole(body: bytes) -> Piece | None:
 def plain_text(body: bytes) -> Plain | None:
     """Return what the whole answer *body* says if it is one text in OpenAI's form, as nearly all are.
 
-    There is no error in it, nothing to mend and nothing to repair, so that nobody has to look for that.
+    There is no error in it, nothing to mend and nothing to repair, and its usage is believed whatever else is
+    known, so that nobody has to look for that.
     """
     try:
         answer = _TEXT.decode(body)
@@ -294,7 +295,9 @@ def plain_text(body: bytes) -> Plain | None:
         (thoughts.reasoning_tokens or 0) if thoughts is not None else 0,
         (given.cached_tokens or 0) if given is not None else 0,
     )
-    return Plain(len(text) if text.isascii() else len(text.encode()), choice.finish_reason, told)
+    if not is_common(told, len(text) if text.isascii() else len(text.encode())):
+        return None
+    return Plain(choice.finish_reason, told)
 
 
 def has_form(piece: Piece) -> bool:

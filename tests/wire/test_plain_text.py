@@ -13,7 +13,7 @@ from freeroute.upstreams.reading import read_whole
 from freeroute.upstreams.repairs import Repairs
 from freeroute.upstreams.wholes import failure_in, finished, usage_of_whole
 from freeroute.upstreams.writing import Habits
-from freeroute.wire.answers import text_size, usage_of
+from freeroute.wire.answers import usage_of
 from freeroute.wire.mending import Mender
 from freeroute.wire.strict import plain_text
 
@@ -63,8 +63,8 @@ def encodable(value: object) -> bool:
     return True
 
 
-@given(answers())
-def test_what_is_served_as_it_came_would_come_to_the_same_in_all_the_steps(body):
+@given(answers(), st.integers(0, 10**6), st.booleans())
+def test_what_is_served_as_it_came_would_come_to_the_same_in_all_the_steps(body, prompt, thinks):
     plain = plain_text(body)
     if plain is None:
         return
@@ -75,10 +75,9 @@ def test_what_is_served_as_it_came_would_come_to_the_same_in_all_the_steps(body)
         body, piece, lambda _: Outcome(Kind.FAULT), status=200, silent=frozenset(), says_why=True
     )
     assert failed is None
-    usage = usage_of_whole(piece, 12, thinks=True)
-    assert plain.usage == usage_of(piece.usage)
+    usage = usage_of_whole(piece, prompt, thinks=thinks)
+    assert plain.usage == usage_of(piece.usage) == usage
     assert finished(body, piece, usage, None) == (body, piece)
-    assert plain.size == text_size(piece)
     repairs = Repairs(Quirks(), Habits())
     assert repairs.whole(body, piece) is body
     assert repairs.finish(piece.finish) == plain.finish
@@ -88,7 +87,7 @@ def test_what_is_served_as_it_came_would_come_to_the_same_in_all_the_steps(body)
 def test_an_ordinary_answer_is_one():
     plain = plain_text(msgspec.json.encode(ANSWER))
     assert plain is not None
-    assert (plain.size, plain.finish, plain.usage.total) == (3, "stop", 15)
+    assert (plain.finish, plain.usage.total) == ("stop", 15)
 
 
 @pytest.mark.parametrize("details", [None, DETAILS])
@@ -105,6 +104,7 @@ def test_details_of_the_usage_are_told(details):
         {"usage": None},
         {"usage": {**USAGE, "total_tokens": 20}},
         {"usage": {**USAGE, "estimated": True}},
+        {"usage": {**USAGE, "prompt_tokens": 0, "total_tokens": 3}},
         {"error": {"message": "no"}},
         {"choices": []},
         {"object": "text_completion"},
