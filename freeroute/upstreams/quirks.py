@@ -18,7 +18,8 @@ from freeroute.upstreams.wordings import PENALTIES
 from freeroute.wire.chat import ChatCall
 from freeroute.wire.fields import asks
 
-_BOUNDS = ("max_tokens", "max_completion_tokens")
+_OLDER, _NEWER = ("max_tokens",), ("max_completion_tokens",)
+_BOUNDS: tuple[str, ...] = (*_OLDER, *_NEWER)
 _ALWAYS = frozenset({"model", "messages", "stream", "stream_options", *_BOUNDS})
 _MEANT_BY = {PENALTIES: ("presence_penalty", "frequency_penalty")}
 
@@ -43,7 +44,7 @@ class NotTaken(ValueError):
         self.field = field
 
 
-class Outgoing(Struct, frozen=True):
+class Outgoing(Struct, frozen=True, gc=False):
     """The request body, and which of the caller's fields are not in it, or not with their value."""
 
     body: bytes
@@ -71,13 +72,17 @@ def adapted(call: ChatCall, candidate: Candidate, terms: Terms) -> tuple[dict[st
     Of that the names; ``temperature=1.5`` is a field with the value that it has now, ``messages[].name`` a
     member of messages. Raises NotTaken if the call would lose something the caller relies on.
     """
-    quirks = candidate.provider.quirks
+    quirks, without = candidate.provider.quirks, terms.without
     fields = dict(call.fields)
     fields["model"] = _named(candidate.model.id)
     if call.schema is not None and candidate.model.emulates(call.needs):
         structured.instruct(fields, call.schema)
-    dropped = _leave_out(fields, terms.without) if terms.without else []
-    _set_stream(fields, call, quirks, terms)
+    dropped = _leave_out(fields, without) if without else []
+    if call.stream:
+        _ask_stream(fields, quirks, without)
+    else:
+        fields.pop("stream_options", None)
+        fields.pop("stream", None)
     given = call.begun if call.begun and candidate.prefill != "none" else ""
     _bound_output(fields, call, quirks, terms, given)
     if "reasoning_effort" in fields and (efforts := by_pattern(candidate.model.id, quirks.efforts)):
@@ -85,7 +90,7 @@ def adapted(call: ChatCall, candidate: Candidate, terms: Terms) -> tuple[dict[st
     if quirks.drops or quirks.clamps or quirks.renames or quirks.accepts is not None:
         dropped += _adapt(fields, quirks)
     messages = fields.get("messages")
-    if messages is not None and (changes := _changes(bytes(messages), quirks, terms.without)):
+    if messages is not None and (changes := _changes(bytes(messages), quirks, without)):
         fields["messages"], lost = _changed(messages, changes)
         dropped += lost
     if given:
@@ -115,14 +120,11 @@ def _set(fields: dict[str, Raw], name: str, value: Raw) -> list[str]:
     return [f"{name}={_ANY.decode(value)}"]
 
 
-def _set_stream(fields: dict[str, Raw], call: ChatCall, quirks: Quirks, terms: Terms) -> None:
+def _ask_stream(fields: dict[str, Raw], quirks: Quirks, without: frozenset[str]) -> None:
     """Ask for a stream, and always for its usage: the gateway counts tokens even if the caller does not."""
     options = fields.pop("stream_options", None)
-    if not call.stream:
-        fields.pop("stream", None)
-        return
     fields["stream"] = _TRUE
-    if quirks.stream_usage and "stream_options" not in terms.without:
+    if quirks.stream_usage and "stream_options" not in without:
         members = _MEMBERS.decode(options) if options is not None else {}
         others = {name: value for name, value in members.items() if name != "include_usage"}
         fields["stream_options"] = Raw(_encode({**others, "include_usage": _TRUE})) if others else _ASK_USAGE
@@ -139,16 +141,18 @@ def _bound_output(fields: dict[str, Raw], call: ChatCall, quirks: Quirks, terms:
         return
     if given:
         bound -= tokens_in(len(given.encode()))
-    if bound < 1:
-        bound = 1
-    names = [name for name in _BOUNDS if name in fields] or ["max_tokens"]
+    told, names = Raw(b"%d" % (max(1, bound))), _BOUNDS
     if quirks.output_field != "both":
         for name in _BOUNDS:
             fields.pop(name, None)
-        names = [quirks.output_field]
+        names = (quirks.output_field,)
+    elif "max_completion_tokens" not in fields:
+        names = _OLDER
+    elif "max_tokens" not in fields:
+        names = _NEWER
     for name in names:
         if name not in terms.without:
-            fields[name] = Raw(b"%d" % bound)
+            fields[name] = told
 
 
 def _begin_answer(fields: dict[str, Raw], begun: str, how: Prefill) -> None:

@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from freeroute.domain.catalogue import Candidate, Key, Model, Provider, Quirks
 from freeroute.engine.ports import Terms
@@ -148,6 +150,32 @@ def test_a_default_bound_is_sent_only_where_none_is_given():
     quirks = Quirks(default_max_tokens=256, output_field="max_tokens")
     assert sent(quirks)["max_tokens"] == 256
     assert sent(quirks, max_completion_tokens=9)["max_tokens"] == 9
+
+
+@given(
+    told=st.dictionaries(st.sampled_from(["max_tokens", "max_completion_tokens", "seed"]), st.integers(1, 9)),
+    field=st.sampled_from(["both", "max_tokens", "max_completion_tokens"]),
+    most=st.none() | st.integers(-1, 9),
+    default=st.none() | st.integers(1, 9),
+    without=st.frozensets(st.sampled_from(["max_tokens", "max_completion_tokens"])),
+)
+def test_the_bound_stands_once_under_each_name_that_is_read_and_nowhere_else(
+    told, field, most, default, without
+):
+    terms = Terms(1, 1, 1, 1, without=without, max_output=most)
+    body = sent(Quirks(output_field=field, default_max_tokens=default), terms, **told)
+    asked = decode_chat(
+        msgspec.json.encode({"model": "m", "messages": [{"role": "user", "content": "Hi"}], **told})
+    ).demand.max_output
+    bound = next((one for one in (most, asked, default) if one is not None), None)
+    left = {name: value for name, value in told.items() if name not in without}
+    if bound is not None:
+        names = [name for name in left if name != "seed"] or ["max_tokens"]
+        if field != "both":
+            left = {"seed": left["seed"]} if "seed" in left else {}
+            names = [field]
+        left |= {name: max(1, bound) for name in names if name not in without}
+    assert list(body.items())[2:] == list(left.items())
 
 
 def test_usage_is_always_asked_of_a_stream_that_can_tell_it():
