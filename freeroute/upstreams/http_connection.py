@@ -39,10 +39,10 @@ class Answer:
         "waiter",
     )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, *, reused: bool) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Expect an answer."""
         self.head: asyncio.Future[None] = loop.create_future()
-        self.reused = reused
+        self.reused = False
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
         self.framed = False  # whether the head says where the body ends
@@ -123,30 +123,27 @@ class Connection(asyncio.Protocol):
             poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
         return not poll.poll(0)
 
-    def expect(self, answer: Answer) -> None:
-        """Take what comes from now on as *answer*."""
+    def ask(self, head: bytes, body: bytes, answer: Answer) -> Awaitable[None] | None:
+        """Send a request at once; for one with a large body return what does, as far as it is awaited.
+
+        Its *head* says all but how long the body is. What comes from now on is the *answer*.
+        """
         self.answer = answer
+        answer.reused = self.uses > 0
         self.uses += 1
         self._head_size = 0
         self._chunk_announced = False
-
-    def send(self, head: bytes, body: bytes) -> Awaitable[None] | None:
-        """Send a request at once; for one with a large body return what does, as far as it is awaited.
-
-        Its *head* says all but how long the body is.
-        """
-        size = len(body)
+        size, transport = len(body), self._transport
+        assert transport is not None  # a property would cost as much as the rest of this
         if size <= _PIECE:
-            self.transport.write(
+            transport.write(
                 b"%bcontent-length: %d\r\n\r\n%b" % (head, size, body) if size else head + b"\r\n"
             )
             return None
-        return self._send_on(b"%bcontent-length: %d\r\n\r\n" % (head, size), body)
+        return self._send_on(b"%bcontent-length: %d\r\n\r\n" % (head, size), body, answer)
 
-    async def _send_on(self, head: bytes, body: bytes) -> None:
+    async def _send_on(self, head: bytes, body: bytes, answer: Answer) -> None:
         """Send a large body in pieces as the peer takes them, and no more once it has answered."""
-        answer = self.answer
-        assert answer is not None
         self._sending = True
         self.transport.write(head)
         view = memoryview(body)
@@ -195,8 +192,9 @@ class Connection(asyncio.Protocol):
         if answer is None:
             self.abort()  # whoever uses it next would take this for the answer
             return
-        answer.received += len(data)
-        self._dry += len(data)
+        size = len(data)
+        answer.received += size
+        self._dry += size
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as exc:

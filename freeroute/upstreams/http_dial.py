@@ -152,11 +152,10 @@ def _probed(address: aiohappyeyeballs.AddrInfoType) -> socket.socket:
 
 async def _tunnel(connection: Connection, target: Target, proxy: Proxy) -> None:
     """Have *proxy* lead to *target*; raises Refused if it will not."""
-    answer = Answer(asyncio.get_running_loop(), reused=False)
-    connection.expect(answer)
+    answer = Answer(asyncio.get_running_loop())
     there = f"{target.host}:{target.port}".encode()
     head = b"CONNECT %b HTTP/1.1\r\nhost: %b\r\n%b" % (there, there, proxy.authorization)
-    connection.send(head, b"")
+    connection.ask(head, b"", answer)
     await answer.head
     if answer.status != 200:
         raise Refused(f"{target.where}: the proxy answered {answer.status}")

@@ -16,8 +16,8 @@ T = TypeVar("T")
 _FIRST_BYTE, _IDLE, _TOTAL, _ANSWER = Phase.FIRST_BYTE, Phase.IDLE, Phase.TOTAL, Phase.ANSWER
 
 
-class Patience:
-    """The deadlines of one exchange, and which of them runs; its *alarm* is that of its connection."""
+class Awaited(Answer):
+    """An answer with its deadlines, and which of them runs; its *alarm* is that of its connection."""
 
     __slots__ = (
         "_due",
@@ -35,7 +35,8 @@ class Patience:
     )
 
     def __init__(self, deadlines: Deadlines, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin now, by the time of *loop*."""
+        """Expect it from now on, by the time of *loop*."""
+        Answer.__init__(self, loop)  # a `super()` costs twice as much
         self.loop = loop
         self.deadlines = deadlines
         self._waits_since = 0.0  # the machine's time, once anything is awaited before all is sent
@@ -68,26 +69,24 @@ class Patience:
                 return await awaited
         except TimeoutError:
             raise TimedOut(self._phase, self._seconds) from None
+        finally:
+            self.sent_in = mono() - self._waits_since
 
-    def head(self, answer: Answer, alarm: Alarm) -> None:
-        """Begin the wait for the head of *answer*, on a connection with this *alarm*."""
+    def expected(self, alarm: Alarm) -> None:
+        """Begin the wait for the head, on a connection with this *alarm*."""
         self.alarm = alarm
-        self._watch(answer.head, _FIRST_BYTE, self.deadlines.first_byte, self.loop.time())
+        self._watch(self.head, _FIRST_BYTE, self.deadlines.first_byte, self.loop.time())
 
     async def sending(self, sending: Awaitable[None]) -> None:
         """Await that a large body is sent, which the wait for the head ends."""
         self._waits_since = self._waits_since or mono()
         await sending
+        self.sent_in = mono() - self._waits_since
 
-    def sent(self) -> None:
-        """Note that all is sent."""
-        if self._waits_since:
-            self.sent_in = mono() - self._waits_since
-
-    def waiting(self, answer: Answer) -> "asyncio.Future[None]":
-        """Return what is done once more of the body of *answer* has come; raise if all time is spent."""
+    def waiting(self) -> "asyncio.Future[None]":
+        """Return what is done once more of the body has come; raise if all time is spent."""
         now = self.read_on()
-        waiter = answer.waiter = self.loop.create_future()
+        waiter = self.waiter = self.loop.create_future()
         self._watch(waiter, _IDLE, self.deadlines.idle, now)
         return waiter
 
@@ -96,9 +95,9 @@ class Patience:
         due = now + self.deadlines.idle
         self._due = due if due <= self.ends_at else self.until(_IDLE, self.deadlines.idle, now)
 
-    def came(self, answer: Answer) -> None:
-        """Note that nobody waits any more: with what has come of *answer*, whoever reads it goes away."""
-        self._waiting = answer.waiter = None
+    def came(self) -> None:
+        """Note that nobody waits any more: with what has come, whoever reads it goes away."""
+        self._waiting = self.waiter = None
         self._left_at = self.loop.time()
 
     def read_on(self) -> float:

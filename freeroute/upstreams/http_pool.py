@@ -71,8 +71,9 @@ class Pool:
             connection.abort()
         return None
 
-    def rests(self, connection: Connection, holder: Holder) -> None:
-        """Have *connection* wait for what *holder* asks next."""
+    def rests(self, connection: Connection, holder: Holder, now: float) -> None:
+        """Have *connection* wait from *now* (loop time) on for what *holder* asks next."""
+        connection.idle_since = now
         idle = self._idle.get(holder)
         if idle is None:
             idle = self._idle[holder] = deque()
@@ -86,8 +87,6 @@ class Pool:
             if not idle:
                 del self._idle[holder]
 
-    def empty(self) -> list[Connection]:
-        """Return all that waits, which is no longer here."""
-        connections = [connection for idle in self._idle.values() for connection in idle]
+    def empty(self) -> None:
+        """Let go of all that waits."""
         self._idle.clear()
-        return connections

@@ -4,16 +4,17 @@ import asyncio
 import contextlib
 import functools
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from weakref import WeakSet
 
 from msgspec import Struct
 
 from freeroute.engine.ports import Dispatch
 from freeroute.upstreams.content_coding import Inflate, coding_of
-from freeroute.upstreams.http_connection import Answer, Connection
+from freeroute.upstreams.http_connection import Connection
 from freeroute.upstreams.http_dial import Target, dial, target_of
 from freeroute.upstreams.http_heads import Headers, credentials, head
-from freeroute.upstreams.http_patience import Patience
+from freeroute.upstreams.http_patience import Awaited
 from freeroute.upstreams.http_pool import Holder, Pool
 from freeroute.upstreams.http_proxies import Proxies
 from freeroute.upstreams.transport import (
@@ -62,7 +63,7 @@ class HttpTransport:
         self._pools: dict[Origin, Pool] = {}
         self._known_way = functools.lru_cache(maxsize=1024)(self._way)
         self._handshakes = asyncio.Lock()
-        self._busy: set[Connection] = set()
+        self._made_here: WeakSet[Connection] = WeakSet()  # of which those that are lost go by themselves
         self._sweep: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -84,33 +85,28 @@ class HttpTransport:
         """
         find = self._known_way if isinstance(headers, tuple) else self._way
         way = find(method, url, headers, proxy, verify_tls)
-        loop, pool = self._loop, way.pool
-        patience = Patience(deadlines, loop)
+        pool = way.pool
+        exchange = HttpExchange(way, deadlines, self._loop, self._returned)
         if dispatch is not None:
             dispatch.unsent = True
         if not pool.slots.take():
-            await patience.within(Phase.POOL, deadlines.pool, pool.slots.turn())
+            await exchange.within(Phase.POOL, deadlines.pool, pool.slots.turn())
         try:
             if self._closed:
                 raise Refused("the transport is closed")
-            connection = pool.taken(way.holder, loop.time() - self._keepalive)
+            connection = pool.taken(way.holder, exchange.loop.time() - self._keepalive)
             if connection is None:
-                connection = await self._made(way.target, verify_tls, patience)
+                connection = await self._made(way.target, verify_tls, exchange)
         except BaseException:
             pool.slots.release()
             raise
 
-        exchange = HttpExchange(self._returned, way, connection, patience)
-        self._busy.add(connection)
-        connection.expect(exchange)
         try:
             if dispatch is not None:
                 dispatch.unsent = False
-            patience.head(exchange, connection.alarm)
-            sending = connection.send(way.begins, body)
+            sending = exchange.ask(connection, body)
             if sending is not None:
-                await patience.sending(sending)
-            patience.sent()
+                await exchange.sending(sending)
             await exchange.head
             exchange.begin()
             return exchange
@@ -126,7 +122,7 @@ class HttpTransport:
         with contextlib.suppress(TransportError):
             target, pool = self._found(url, self._proxies.of(url), True)
             if target.is_tls and pool.is_empty:
-                connection = await self._made(target, True, Patience(Deadlines(), self._loop))
+                connection = await self._made(target, True, Awaited(Deadlines(), self._loop))
                 connection.uses += 1  # it may have gone stale, as one that was used may
                 self._rests(connection, pool, None)
 
@@ -135,10 +131,10 @@ class HttpTransport:
         self._closed = True
         if self._sweep is not None:
             self._sweep.cancel()
-        idle = [connection for pool in self._pools.values() for connection in pool.empty()]
-        for connection in [*self._busy, *idle]:
+        for connection in list(self._made_here):
             connection.abort(Disconnected(f"{connection.where}: the transport was closed"))
-        self._busy.clear()
+        for pool in self._pools.values():
+            pool.empty()
 
     # --- the pools -------------------------------------------------------------------------------------
 
@@ -158,12 +154,13 @@ class HttpTransport:
         origin = target.host, target.port, target.is_tls, target.proxy, verify
         return target, self._pools.setdefault(origin, Pool(self._per_origin))
 
-    async def _made(self, target: Target, verify: bool, patience: Patience) -> Connection:
+    async def _made(self, target: Target, verify: bool, awaited: Awaited) -> Connection:
         dialling = self._dialled(target, verify)
-        connection = await patience.within(Phase.CONNECT, patience.deadlines.connect, dialling)
+        connection = await awaited.within(Phase.CONNECT, awaited.deadlines.connect, dialling)
         if self._closed:
             connection.abort()
             raise Refused("the transport is closed")
+        self._made_here.add(connection)
         return connection
 
     async def _dialled(self, target: Target, verify: bool) -> Connection:
@@ -178,17 +175,16 @@ class HttpTransport:
 
     def _returned(self, connection: Connection, way: Way) -> None:
         """Take a *connection* back that is free of its answer, or gone."""
+        pool = way.pool
         connection.alarm.leave()
-        way.pool.slots.release()
-        self._busy.discard(connection)
+        pool.slots.release()
         if connection.is_open and connection.keeps_alive and not self._closed:
-            self._rests(connection, way.pool, way.holder)
+            self._rests(connection, pool, way.holder)
         else:
             connection.abort()
 
     def _rests(self, connection: Connection, pool: Pool, holder: Holder) -> None:
-        connection.idle_since = self._loop.time()
-        pool.rests(connection, holder)
+        pool.rests(connection, holder, self._loop.time())
         if self._sweep is None:
             self._sweep = self._loop.call_later(self._keepalive, self._swept)
 
@@ -211,31 +207,36 @@ def _trust(*, verify: bool) -> ssl.SSLContext:
     return context
 
 
-class HttpExchange(Answer):
+class HttpExchange(Awaited):
     """One answer; to be read to its end or aborted. *returned* is given its connection back."""
 
-    __slots__ = ("_connection", "_inflate", "_patience", "_returned", "_way", "onward", "sent_in")
+    __slots__ = ("_connection", "_inflate", "_returned", "_way", "onward")
+
+    _connection: Connection
 
     def __init__(
         self,
-        returned: Callable[[Connection, Way], None],
         way: Way,
-        connection: Connection,
-        patience: Patience,
+        deadlines: Deadlines,
+        loop: asyncio.AbstractEventLoop,
+        returned: Callable[[Connection, Way], None],
     ) -> None:
-        """Expect it on *connection*."""
-        Answer.__init__(self, patience.loop, reused=connection.uses > 0)  # a `super()` costs twice as much
-        self.sent_in = 0.0
+        """Expect it from now on."""
+        Awaited.__init__(self, deadlines, loop)
         self.onward: Passing | None = None
         self._returned = returned
         self._way = way
-        self._connection = connection
-        self._patience = patience
         self._inflate: Inflate | None = None
+
+    def ask(self, connection: Connection, body: bytes) -> Awaitable[None] | None:
+        """Send the request with this *body* on *connection*; return what does, as far as it is awaited."""
+        self._connection = connection
+        sending = connection.ask(self._way.begins, body, self)
+        self.expected(connection.alarm)
+        return sending
 
     def begin(self) -> None:
         """Prepare to read the body: the head is there."""
-        self.sent_in = self._patience.sent_in
         coding = coding_of(self.headers)
         if coding:
             self._inflate = Inflate(coding)
@@ -246,38 +247,30 @@ class HttpExchange(Answer):
         """Give the connection back."""
         self._returned(self._connection, self._way)
 
-    @property
-    def answer_by(self) -> float:
-        """Return when the whole answer has to be there."""
-        return self._patience.answer_by
-
-    @answer_by.setter
-    def answer_by(self, at: float) -> None:
-        self._patience.answer_by = at
-
     def rest(self) -> bytes | None:
         """Return what is left of the body if the end of it is there; None if it is not."""
         if not self.complete or self._inflate is not None:
             return None
-        return self._connection.take(self) if self.pieces else b""
+        rest = b"".join(self.pieces)  # which copies nothing where there is one
+        self.pieces.clear()
+        return rest
 
     async def next(self) -> bytes:
         """Return all body bytes that are ready, waiting for at least one; ``b""`` at the end."""
         rest = self.rest()
         if rest is not None:
             return rest
-        patience = self._patience
         try:
             if self.pieces and not self.complete and self.failure is None:
-                patience.read_on()
+                self.read_on()
             while (piece := self._ready()) is None:
-                waiter = patience.waiting(self)
+                waiter = self.waiting()
                 self.passed_on = self._passed_on if self.onward and not self._inflate else None
                 try:
                     await waiter
                 finally:
                     self.passed_on = None
-                    patience.came(self)
+                    self.came()
             return piece
         except BaseException:
             self.abort()
@@ -290,14 +283,14 @@ class HttpExchange(Answer):
 
     def _passed_on(self) -> bool:
         """Say whether all that has come went on past whoever waits for it, and who waits for more."""
-        onward, patience, pieces = self.onward, self._patience, self.pieces
+        onward, pieces = self.onward, self.pieces
         if self.complete or onward is None or not pieces:
             return False
-        now = patience.loop.time()
+        now = self.loop.time()
         while pieces and onward(pieces[0], now):
             pieces.pop(0)
         self.size = sum(map(len, pieces)) if pieces else 0
-        patience.wait_on(now)
+        self.wait_on(now)
         return not pieces
 
     def _ready(self) -> bytes | None:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from freeroute.engine.ports import Dispatch
 
 
-class Deadlines(Struct, frozen=True):
+class Deadlines(Struct, frozen=True, gc=False):
     """How long each phase of one exchange may take, in seconds.
 
     *answer* is for all that has to come until the answer can be judged, the sending included: how much that

@@ -6,38 +6,36 @@ import math
 import pytest
 
 from freeroute.upstreams.http_alarm import Alarm
-from freeroute.upstreams.http_connection import Answer
-from freeroute.upstreams.http_patience import Patience
+from freeroute.upstreams.http_patience import Awaited
 from freeroute.upstreams.transport import Deadlines, Phase, TimedOut
 from tests.support.virtual import run
 
 
-async def more(patience: Patience, answer: Answer) -> None:
+async def more(answer: Awaited) -> None:
     """Await more of the body of *answer*, as an exchange does."""
-    waiting = patience.waiting(answer)
+    waiting = answer.waiting()
     try:
         await waiting
     finally:
-        patience.came(answer)
+        answer.came()
 
 
-def patient(deadlines: Deadlines, alarm: Alarm | None = None) -> Patience:
-    patience = Patience(deadlines, asyncio.get_running_loop())
-    patience.alarm = alarm or Alarm()
-    return patience
+def awaited(deadlines: Deadlines, alarm: Alarm | None = None) -> Awaited:
+    answer = Awaited(deadlines, asyncio.get_running_loop())
+    answer.alarm = alarm or Alarm()
+    return answer
 
 
 async def waited(deadlines: Deadlines, *pieces: float) -> tuple[Phase, float]:
     """Return which deadline ended the wait for more, and when, after *pieces* that came so much apart."""
     loop = asyncio.get_running_loop()
     began = loop.time()
-    answer = Answer(loop, reused=False)
-    patience = patient(deadlines)
+    answer = awaited(deadlines)
     for pause in pieces:
         loop.call_later(pause, answer.wake)
-        await more(patience, answer)
+        await more(answer)
     with pytest.raises(TimedOut) as caught:
-        await more(patience, answer)
+        await more(answer)
     return caught.value.phase, loop.time() - began
 
 
@@ -64,13 +62,12 @@ def test_the_time_for_the_answer_may_be_moved_between_two_waits(moved_to, phase,
     async def moved() -> tuple[Phase, float]:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        answer = Answer(loop, reused=False)
-        patience = patient(Deadlines(idle=10, total=100, answer=8))
+        answer = awaited(Deadlines(idle=10, total=100, answer=8))
         loop.call_later(4, answer.wake)
-        await more(patience, answer)
-        patience.answer_by = began + moved_to
+        await more(answer)
+        answer.answer_by = began + moved_to
         with pytest.raises(TimedOut) as caught:
-            await more(patience, answer)
+            await more(answer)
         return caught.value.phase, loop.time() - began
 
     assert run(moved()) == (phase, pytest.approx(ends))
@@ -85,14 +82,13 @@ def test_the_total_comes_before_the_first_silence_is_over():
 def test_nobody_is_told_of_a_silence_that_nobody_waited_through():
     async def read() -> None:
         loop = asyncio.get_running_loop()
-        answer = Answer(loop, reused=False)
-        patience = patient(Deadlines(idle=10, total=100))
+        answer = awaited(Deadlines(idle=10, total=100))
         loop.call_later(1, answer.wake)
-        await more(patience, answer)
+        await more(answer)
         await asyncio.sleep(50)
-        patience.read_on()
+        answer.read_on()
         loop.call_later(1, answer.wake)
-        await more(patience, answer)
+        await more(answer)
 
     run(read())
 
@@ -101,18 +97,17 @@ def test_silence_begins_anew_with_what_goes_past_whoever_waits_and_the_total_goe
     async def waited_through(deadlines: Deadlines) -> tuple[Phase, float]:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        answer = Answer(loop, reused=False)
-        patience = patient(deadlines)
+        answer = awaited(deadlines)
 
         def passed_on() -> bool:
-            patience.wait_on(loop.time())
+            answer.wait_on(loop.time())
             return True
 
         answer.passed_on = passed_on
         for at in (6, 12, 18):
             loop.call_later(at, answer.wake)
         with pytest.raises(TimedOut) as caught:
-            await more(patience, answer)
+            await more(answer)
         return caught.value.phase, loop.time() - began
 
     assert run(waited_through(Deadlines(idle=10, total=100))) == (Phase.IDLE, pytest.approx(28))
@@ -124,15 +119,14 @@ def test_the_timer_of_a_connection_is_there_for_its_next_exchange(first, second)
     async def one_after_the_other() -> float:
         loop = asyncio.get_running_loop()
         alarm = Alarm()
-        answer = Answer(loop, reused=False)
-        early = patient(Deadlines(idle=first, total=100), alarm)
-        loop.call_later(3, answer.wake)
-        await more(early, answer)
+        early = awaited(Deadlines(idle=first, total=100), alarm)
+        loop.call_later(3, early.wake)
+        await more(early)
         alarm.leave()
         await asyncio.sleep(2)
         began = loop.time()
         with pytest.raises(TimedOut):
-            await more(patient(Deadlines(idle=second, total=100), alarm), answer)
+            await more(awaited(Deadlines(idle=second, total=100), alarm))
         return loop.time() - began
 
     assert run(one_after_the_other()) == pytest.approx(second)
