@@ -61,7 +61,7 @@ class Counting:
 
     def believes(self, piece: Piece) -> bool:
         """Say whether *piece*, the last one taken, tells a usage that can be true."""
-        told = usage_of(piece.usage)
+        told = self._told if piece.usage is self._raw else usage_of(piece.usage)
         return told is not None and self._believed(told) is told
 
     def travels(self, piece: Piece, *, finished: bool) -> bool:

@@ -1,6 +1,6 @@
 """Looking into an answer, whole or a chunk of a stream, as cheaply as routing needs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -150,7 +150,12 @@ def error_in(piece: Piece) -> Any:
 
 def text_size(piece: Piece) -> int:
     """Return how many bytes of generated text *piece* holds; for estimates."""
-    return sum(said_size(choice.said) for choice in piece.choices or () if choice.said is not None)
+    size = 0
+    for choice in piece.choices or ():
+        said = choice.delta if choice.delta is not None else choice.message
+        if said is not None:
+            size += said_size(said)
+    return size
 
 
 def said_size(said: Said) -> int:
@@ -212,34 +217,37 @@ def usage_of(raw: Any) -> Usage | None:
     """Return *raw* as Usage, or None if it holds no figures."""
     if not isinstance(raw, dict):
         return None
-    prompt = _count(raw, "prompt_tokens", "input_tokens")
-    completion = _count(raw, "completion_tokens", "output_tokens")
-    total = _count(raw, "total_tokens")
+    prompt, completion = _count(raw.get("prompt_tokens")), _count(raw.get("completion_tokens"))
+    if prompt is None:
+        prompt = _count(raw.get("input_tokens"))
+    if completion is None:
+        completion = _count(raw.get("output_tokens"))
+    total = _count(raw.get("total_tokens"))
     if prompt is None and completion is None and total is None:
         return None
     prompt, completion = prompt or 0, completion or 0
     # Some providers leave thought tokens out of the completion but not out of the total.
-    thought = max(0, (total or 0) - prompt - completion) if completion else 0
+    thought = (total or 0) - prompt - completion
+    if thought < 0:
+        thought = 0
+    reasoning = _detail(raw.get("completion_tokens_details"), "reasoning_tokens")
     return Usage(
-        prompt=prompt,
-        completion=max(completion, (total or 0) - prompt),
-        reasoning=_detail(raw, "completion_tokens_details", "reasoning_tokens") or thought,
-        cached=_detail(raw, "prompt_tokens_details", "cached_tokens"),
-        estimated=raw.get("estimated") is True,
+        prompt,
+        completion + thought,
+        reasoning or (thought if completion else 0),
+        _detail(raw.get("prompt_tokens_details"), "cached_tokens"),
+        raw.get("estimated") is True,
     )
 
 
-def _count(raw: Mapping[str, Any], *names: str) -> int | None:
-    for name in names:
-        value = raw.get(name)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e12:
-            return int(value)
-    return None
+def _count(told: Any) -> int | None:
+    if not isinstance(told, (int, float)) or isinstance(told, bool) or not 0 <= told < 1e12:
+        return None
+    return int(told)
 
 
-def _detail(raw: Mapping[str, Any], group: str, name: str) -> int:
-    details = raw.get(group)
-    return (_count(details, name) or 0) if isinstance(details, dict) else 0
+def _detail(details: Any, name: str) -> int:
+    return (_count(details.get(name)) or 0) if isinstance(details, dict) else 0
 
 
 def estimated_usage(prompt: int, text_bytes: int) -> Usage:

@@ -64,12 +64,16 @@ _FAILURES = frozenset(
 
 def finish_of(told: str) -> str:
     """Return the finish reason *told* in OpenAI's words; one that nobody knows reads as ``stop``."""
+    if told in FINISHES:
+        return told
     word = _word(told)
     return word if word in FINISHES else _MEANT.get(word, "stop")
 
 
 def is_failure(told: str) -> bool:
     """Say whether the finish reason *told* is a failure of the provider, which no answer ends with."""
+    if told in FINISHES:
+        return False
     word = _word(told)
     return word in _FAILURES or (word.startswith("error_") and word not in _MEANT)
 

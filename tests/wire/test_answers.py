@@ -113,6 +113,56 @@ def test_usage_without_figures_is_none(raw: object):
     assert answers.usage_of(raw) is None
 
 
+FIGURES = st.none() | st.booleans() | st.integers(-2, 60) | st.floats(allow_infinity=True) | st.just(10**12)
+DETAILS = st.none() | st.dictionaries(st.sampled_from(["reasoning_tokens", "cached_tokens"]), FIGURES)
+
+
+def figure(raw: object, *names: str) -> int | None:
+    """Return the first figure of *raw* under one of *names*, as the rules have it."""
+    for name in names:
+        value = raw.get(name) if isinstance(raw, dict) else None
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e12:
+            return int(value)
+    return None
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            [
+                "prompt_tokens",
+                "input_tokens",
+                "completion_tokens",
+                "output_tokens",
+                "total_tokens",
+                "estimated",
+            ]
+        ),
+        FIGURES,
+    ),
+    DETAILS,
+    DETAILS,
+)
+def test_a_usage_of_any_figures_is_read_by_the_rules(raw, completion_details, prompt_details):
+    raw |= {"completion_tokens_details": completion_details, "prompt_tokens_details": prompt_details}
+    prompt = figure(raw, "prompt_tokens", "input_tokens")
+    completion = figure(raw, "completion_tokens", "output_tokens")
+    total = figure(raw, "total_tokens")
+    told = answers.usage_of(raw)
+    if (prompt, completion, total) == (None, None, None):
+        assert told is None
+        return
+    prompt, completion, total = prompt or 0, completion or 0, total or 0
+    hidden = max(0, total - prompt - completion) if completion else 0
+    assert told == Usage(
+        prompt=prompt,
+        completion=max(completion, total - prompt),
+        reasoning=figure(completion_details, "reasoning_tokens") or hidden,
+        cached=figure(prompt_details, "cached_tokens") or 0,
+        estimated=raw.get("estimated") is True,
+    )
+
+
 def test_usage_beside_the_answer_is_found():
     piece = answers.inspect(b'{"choices":[],"x_groq":{"usage":{"prompt_tokens":1}}}')
     assert piece is not None
