@@ -87,7 +87,7 @@ class Continuation:
         kind = dead.outcome.kind
         curable = blamed(dead.outcome) is Blame.PROVIDER or kind in _CURABLE
         # What is far longer than asked for is not to become longer still.
-        plain = kind is not Kind.GARBAGE and self._told.is_plain and not dead.held
+        plain = kind is not Kind.GARBAGE and self._told.is_plain and not dead.stream.held
         return curable and plain and self.count < MOST
 
 

@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Awaitable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from msgspec import structs
@@ -15,7 +14,7 @@ from freeroute.domain.clients import Client
 from freeroute.domain.knocks import Knocks
 from freeroute.domain.leases import Lease
 from freeroute.domain.needs import Need
-from freeroute.domain.outcome import Kind, Outcome
+from freeroute.domain.outcome import Kind
 from freeroute.domain.overlay import renewed
 from freeroute.domain.resolve import Names
 from freeroute.domain.standing import Standing
@@ -29,10 +28,11 @@ from freeroute.engine.continuing import Continuation
 from freeroute.engine.course import Course
 from freeroute.engine.leasing import Won
 from freeroute.engine.naming import Offers, completes, for_texts, most_inputs, purpose, target_of, targets_of
-from freeroute.engine.parts import Part
+from freeroute.engine.parts import Part, Settling
 from freeroute.engine.ports import Contents, Counters, Observer, Upstream
 from freeroute.engine.refusals import in_maintenance, nothing_fits
-from freeroute.engine.relay import Overheard, Serving, ending_of
+from freeroute.engine.relay import Books, Overheard, Serving, Whole
+from freeroute.engine.served import DONE, Served
 from freeroute.engine.tally import Tally
 from freeroute.engine.view import TYPICAL, Maintenance, Recording, View, Waiting
 from freeroute.errors import ApiError, InvalidRequest
@@ -91,6 +91,7 @@ class Gateway:
         self._accounting = Accounting((self.tally, *observers))
         self._knocks = Knocks()
         self.admission = Admission(counters, clock, routing.waiting_room)
+        self._books = Books(clock, Settling(self.standing, counters, self._rng.random), self._close)
         self.loop = AttemptLoop(
             standing=self.standing,
             counters=counters,
@@ -101,7 +102,7 @@ class Gateway:
             discovered=self._discovered,
         )
 
-    async def chat(self, call: ChatCall, context: CallContext) -> Serving:
+    async def chat(self, call: ChatCall, context: CallContext) -> Served:
         """Return the answer to *call*, its first event already there; raises the ApiError to answer with."""
         course = self._course(context, call.model, call.stream, call.task)
         if call.dropped:
@@ -134,7 +135,7 @@ class Gateway:
             await self.admission.release(lease, course.abandoned)
             self._failed(exc, course)
             raise
-        return self._serving(won, course, lease, self._continuation(call, need, course))
+        return self._serving(won, call, need, course, lease)
 
     def refuse(self, context: CallContext, asked: str, error: ApiError, *, stream: bool = False) -> None:
         """Record a request that was refused before it could be a call."""
@@ -233,41 +234,52 @@ class Gateway:
         return Continuation(self.loop, call, need, course, lambda won: self._part(won, course))
 
     def _part(self, won: Won, course: Course) -> Part:
-        return Part(won, course, self.standing, self.counters, self._rng.random)
+        stream = won.sent.stream
+        assert stream is not None  # as was asked for
+        return Part(won, stream, course, self._books.settling)
 
     def _serving(
-        self, won: Won, course: Course, lease: Lease | None, continuation: Continuation | None
-    ) -> Serving:
-        now = won.at
+        self, won: Won, call: ChatCall, need: Need, course: Course, lease: Lease | None
+    ) -> Whole | Serving:
+        now, candidate = won.at, won.leased.candidate
         if course.conversation is not None:
-            self.affinity.remember(course.conversation, won.leased.candidate.id, now)
+            self.affinity.remember(course.conversation, candidate.id, now)
         overhead = course.overhead(now)
-        course.headers = headers.told(course, won.leased.candidate, overhead)
+        course.headers = headers.told(course, candidate, overhead)
         told = Head(course.headers + self.admission.told(course.context.client, now))
-        part, done = self._part(won, course), partial(self._done, course, lease, overhead)
-        if course.transcript is None:
-            return Serving(part, told, self.clock, done, continuation)
-        return Overheard(course.transcript, part, told, self.clock, done, continuation)
+        transcript, answer = course.transcript, won.sent.answer
+        if answer is not None:
+            if transcript is not None:
+                transcript.hear((answer.body,))
+            return Whole(won, answer, course, lease, overhead, told, self._books)
+        given = course, lease, overhead, told, self._books, self._continuation(call, need, course)
+        part = self._part(won, course)
+        return Serving(part, *given) if transcript is None else Overheard(transcript, part, *given)
 
-    def _done(
+    def _close(
         self,
+        settled: Awaitable[None],
+        won: Won,
         course: Course,
         lease: Lease | None,
-        overhead: float,
-        serving: Serving,
-        left: Outcome | None,
+        ending: Ending,
         now: Now,
-    ) -> Awaitable[None] | None:
-        """Record how *serving* ended, and return what settles the *lease* of its client, if that is open."""
+    ) -> Awaitable[None]:
+        """Record *ending* once all is *settled*, and settle the *lease* of its client, if that is open."""
+        if settled is not DONE:
+            return self._close_later(settled, won, course, lease, ending, now)
         self.in_flight -= 1
         self.loop.room.stir()
-        if serving.continued and course.conversation is not None:
-            teller = serving.teller.won.leased.candidate
-            self.affinity.remember(course.conversation, teller.id, now)
-        self._accounting.record(course, ending_of(serving, course, overhead, left), now)
+        if ending.continued and course.conversation is not None:
+            self.affinity.remember(course.conversation, won.leased.candidate.id, now)
+        self._accounting.record(course, ending, now)
         if lease is None or not lease.open:
-            return None
-        return self.admission.settle(lease, serving.usage, now)
+            return DONE
+        return self.admission.settle(lease, ending.usage, now)
+
+    async def _close_later(self, settled: Awaitable[None], *given: Any) -> None:
+        await settled
+        await self._close(DONE, *given)
 
     # --- looking and steering ----------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from freeroute.domain.selection import Refusal, choose
 from freeroute.domain.standing import Standing
 from freeroute.engine.course import Course
 from freeroute.engine.leasing import Leased, Leasing, Won
-from freeroute.engine.parts import LEFT, Part
+from freeroute.engine.parts import LEFT, Part, Settling
 from freeroute.engine.ports import Counters
 from freeroute.engine.waiting import WaitingRoom
 from freeroute.wire.chat import ChatCall
@@ -52,6 +52,7 @@ class Hedging:
         self._leasing = leasing
         self._room = room
         self._attempt = attempt
+        self._settling = Settling(standing, counters, lambda: 0.0)
 
     async def race(
         self, call: ChatCall, need: Need, fit: Fit, first: Leased, course: Course, late: float
@@ -124,8 +125,11 @@ class Hedging:
         won = racer.task.result()
         if not isinstance(won, Won):
             return
-        part = Part(won, course, self._standing, self._counters, lambda: 0.0)
-        await part.end(self._clock.now(), left=LEFT)
+        stream, now = won.sent.stream, self._clock.now()
+        if stream is not None:
+            await Part(won, stream, course, self._settling).end(now, left=LEFT)
+        else:
+            await self._settling.left(won, won.known, now, course, LEFT)
         if outrun:
             course.became(won.note, _OUTRUN)
 

@@ -11,8 +11,8 @@ from freeroute.domain.standing import Standing
 from freeroute.domain.usage import Usage
 from freeroute.engine.course import Course
 from freeroute.engine.leasing import Won
-from freeroute.engine.ports import Counters
-from freeroute.engine.served import Onward
+from freeroute.engine.ports import Counters, EventStream
+from freeroute.engine.served import DONE, Onward
 
 _SERVED = Kind.SERVED  # how nearly every attempt ends; a member of an enum is looked up at length
 
@@ -22,55 +22,77 @@ LEFT = Outcome(Kind.CALLER_LEFT)
 STALLED = Outcome(Kind.CALLER_STALLED, detail="the caller read nothing any more")
 
 
+class Settling:
+    """Ends attempts that were won: judges and measures their candidates, and settles what they used."""
+
+    def __init__(self, standing: Standing, counters: Counters, dice: Callable[[], float]) -> None:
+        """Tell *standing* and *counters*; *dice* give random numbers in [0, 1)."""
+        self._standing = standing
+        self._counters = counters
+        self._dice = dice
+
+    def served(self, won: Won, usage: Usage | None, now: Now, unread: float = 0.0) -> Awaitable[None]:
+        """End *won* at *now*: its caller got all of it, except for *unread* seconds without delay."""
+        leased = won.leased
+        trial = leased.trial
+        self._standing.succeeded(leased.candidate, trial, now)
+        first_event = won.at.mono - leased.at.mono
+        tokens = 0 if usage is None else usage.completion
+        if won.whole:
+            trial.known.speed.measured_whole(leased.candidate.model, first_event, tokens, RATE_SAMPLE, now)
+        else:
+            generating = now.mono - won.at.mono - unread
+            trial.known.speed.measured(first_event, tokens if tokens >= RATE_SAMPLE else 0, generating, now)
+        return self._settle(won, usage, now)
+
+    def left(self, won: Won, usage: Usage | None, now: Now, course: Course, left: Outcome) -> Awaitable[None]:
+        """End *won* at *now*, whose caller *left* like that: nobody is to blame."""
+        course.became(won.note, left)
+        self._standing.give_back(won.leased.candidate, won.leased.trial)
+        return self._settle(won, usage, now)
+
+    def failed(
+        self, won: Won, usage: Usage | None, now: Now, course: Course, outcome: Outcome
+    ) -> Awaitable[None]:
+        """End *won* at *now*, which came to another *outcome* than it began with."""
+        leased = won.leased
+        course.became(won.note, outcome)
+        jitter = self._dice()
+        effects.apply(outcome, leased.candidate, self._standing, leased.trial, now, jitter=jitter)
+        return self._settle(won, usage, now)
+
+    def _settle(self, won: Won, usage: Usage | None, now: Now) -> Awaitable[None]:
+        """Settle what was leased to *usage*, and learn how far the prompt was estimated right."""
+        leased = won.leased
+        actual: Mapping[Unit, float] = AS_CHARGED
+        if usage is not None:
+            if not usage.estimated:
+                self._standing.learn_size(leased.candidate, won.estimated, usage.prompt)
+            actual = actual_amounts(leased.candidate, usage)
+        return self._counters.settle(leased.lease, actual, now)
+
+
 class Part:
-    """A won attempt while it is relayed: the one owner of its stream, lease and trial.
+    """A won stream while it is relayed: the one owner of it, of its lease and its trial.
 
     *spoke* says whether the caller got anything of it.
     """
 
-    def __init__(
-        self, won: Won, course: Course, standing: Standing, counters: Counters, dice: Callable[[], float]
-    ) -> None:
-        """Take over *won*; *dice* give random numbers in [0, 1)."""
+    def __init__(self, won: Won, stream: EventStream, course: Course, settling: Settling) -> None:
+        """Take over *won*, which brought *stream*."""
         self.won = won
+        self.stream = stream
         self.spoke = False
         self._course = course
-        self._standing = standing
-        self._counters = counters
-        self._dice = dice
+        self._settling = settling
         self._failed: Outcome | None = None
-        self._over = won.sent.stream is None
+        self._over = False
         self._ended = False
 
     @property
     def outcome(self) -> Outcome:
         """Return how the attempt ended, as far as it has."""
-        stream = self.won.sent.stream
-        return self._failed or (stream.outcome if stream is not None else None) or self.won.sent.outcome
-
-    @property
-    def usage(self) -> Usage | None:
-        """Return the tokens so far."""
-        source = self.won.sent.answer or self.won.sent.stream
-        return source.usage if source is not None else None
-
-    @property
-    def finish_reason(self) -> str | None:
-        """Return why the model stopped, once it has."""
-        source = self.won.sent.answer or self.won.sent.stream
-        return source.finish if source is not None else None
-
-    @property
-    def skipped(self) -> int:
-        """Return how many events of the stream could not be read."""
-        stream = self.won.sent.stream
-        return stream.skipped if stream is not None else 0
-
-    @property
-    def held(self) -> bool:
-        """Say whether its last words may have begun a tool call."""
-        stream = self.won.sent.stream
-        return stream is not None and stream.held
+        return self._failed or self.stream.outcome or self.won.sent.outcome
 
     @property
     def is_over(self) -> bool:
@@ -79,11 +101,10 @@ class Part:
 
     async def next(self, onward: Onward | None = None) -> Sequence[bytes]:
         """Return the payloads that are ready, but for what *onward* takes; empty at the end, good or bad."""
-        stream = self.won.sent.stream
-        if stream is None or self._over:
+        if self._over:
             return ()
-        stream.onward = onward
-        payloads = await stream.next()
+        self.stream.onward = onward
+        payloads = await self.stream.next()
         self._over = not payloads
         return payloads
 
@@ -97,48 +118,16 @@ class Part:
         *left* is how the caller did, if so.
         """
         if self._ended:
-            return _settled()
+            return DONE
         self._ended = True
-        left = left or (None if self._over else LEFT)
-        won, course = self.won, self._course
-        candidate, trial = won.leased.candidate, won.leased.trial
-        stream = won.sent.stream
-        if stream is not None:
-            stream.abort()
-            course.dropped |= frozenset(stream.lost)
-            course.lasted(won.note, now.mono - won.leased.at.mono, stream.usage)
-        usage, outcome = self.usage, self.outcome
+        won, stream, course = self.won, self.stream, self._course
+        stream.abort()
+        if lost := stream.lost:
+            course.dropped |= frozenset(lost)
+        usage, outcome = stream.usage, self.outcome
+        course.lasted(won.note, now.mono - won.leased.at.mono, usage)
         if outcome.kind is not _SERVED:
-            course.became(won.note, outcome)
-            effects.apply(outcome, candidate, self._standing, trial, now, jitter=self._dice())
-        elif left is not None:
-            course.became(won.note, left)
-            self._standing.give_back(candidate, trial)
-        else:
-            self._standing.succeeded(candidate, trial, now)
-            self._measure(usage, now)
-        return self._counters.settle(won.leased.lease, self._actual(usage), now)
-
-    def _measure(self, usage: Usage | None, now: Now) -> None:
-        leased, stream = self.won.leased, self.won.sent.stream
-        tokens = usage.completion if usage is not None else 0
-        speed = leased.trial.known.speed
-        first_event = self.won.at.mono - leased.at.mono
-        if self.won.whole:
-            speed.measured_whole(leased.candidate.model, first_event, tokens, RATE_SAMPLE, now)
-            return
-        generating = now.mono - self.won.at.mono - (stream.unread if stream is not None else 0.0)
-        speed.measured(first_event, tokens if tokens >= RATE_SAMPLE else 0, generating, now)
-
-    def _actual(self, usage: Usage | None) -> Mapping[Unit, float]:
-        """Return what *usage* is to the counters, and learn how far its prompt was estimated right."""
-        if usage is None:
-            return AS_CHARGED
-        leased = self.won.leased
-        if not usage.estimated:
-            self._standing.learn_size(leased.candidate, self.won.estimated, usage.prompt)
-        return actual_amounts(leased.candidate, usage)
-
-
-async def _settled() -> None:
-    """Have nothing left to settle."""
+            return self._settling.failed(won, usage, now, course, outcome)
+        if left is None and self._over:
+            return self._settling.served(won, usage, now, stream.unread)
+        return self._settling.left(won, usage, now, course, left or LEFT)

@@ -1,6 +1,6 @@
 """What the engine needs from the rim. Adapters satisfy these without inheriting."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct, field
@@ -162,8 +162,11 @@ class Counters(Protocol):
         """
         ...
 
-    async def settle(self, lease: Lease, actual: Mapping[Unit, float], now: Now) -> None:
-        """End *lease* and free its slot; it took the *actual* amounts, of other units as charged."""
+    def settle(self, lease: Lease, actual: Mapping[Unit, float], now: Now) -> Awaitable[None]:
+        """End *lease* and free its slot; it took the *actual* amounts, of other units as charged.
+
+        `served.DONE` says that this has happened: nobody need await it.
+        """
         ...
 
     async def cancel(self, lease: Lease, now: Now) -> None:

@@ -5,52 +5,133 @@ from functools import reduce
 from operator import add
 from typing import Any
 
+from msgspec import Struct
+
 from freeroute.clock import Clock, Now
+from freeroute.domain.leases import Lease
 from freeroute.domain.outcome import INTERNAL, Kind, Outcome
 from freeroute.domain.usage import Usage
 from freeroute.engine.accounting import Ending
 from freeroute.engine.continuing import Continuation
 from freeroute.engine.course import Course
-from freeroute.engine.parts import LEFT, STALLED, Part
-from freeroute.engine.served import Onward
+from freeroute.engine.leasing import Won
+from freeroute.engine.parts import LEFT, STALLED, Part, Settling
+from freeroute.engine.ports import Answer
+from freeroute.engine.served import DONE, Onward
 from freeroute.wire.answers import Piece, error_events, inspect, usage_chunk, usage_object
 from freeroute.wire.head import Head
 from freeroute.wire.transcript import Transcript
 
 _SERVED = Kind.SERVED  # how nearly every answer ends; a member of an enum is looked up at length
 
+Close = Callable[[Awaitable[None], Won, Course, Lease | None, Ending, Now], Awaitable[None]]
+"""Records how a request ended, once what its calls used is settled; of several the caller heard this last."""
+
+
+class Books(Struct, frozen=True):
+    """What answers are ended by, all the same: the *clock*, who settles their calls, who records them."""
+
+    clock: Clock
+    settling: Settling
+    close: Close
+
+
+class Whole:
+    """An answer in one piece: it is over before anything of it is told. It satisfies ``served.Served``."""
+
+    cut = False
+    onward: Onward | None = None
+
+    def __init__(
+        self,
+        won: Won,
+        answer: Answer,
+        course: Course,
+        lease: Lease | None,
+        overhead: float,
+        headers: Head,
+        books: Books,
+    ) -> None:
+        """Tell the *answer* that *won* brought; *lease* is that of its client."""
+        self.headers = headers
+        self.body: bytes | None = answer.body
+        self.content_type = answer.content_type
+        self._won = won
+        self._answer = answer
+        self._course = course
+        self._lease = lease
+        self._overhead = overhead
+        self._books = books
+        self._broke = self._finished = False
+
+    async def next(self) -> Sequence[bytes]:
+        """Return nothing: it is no stream."""
+        return ()
+
+    def fail(self) -> Piece | None:
+        """Take a fault of the gateway's own for the end; nobody has heard who it is from."""
+        self._broke = True
+        return None
+
+    def finish(self, *, caller_left: bool = False, stalled: bool = False) -> Awaitable[None]:
+        """Settle what the call used and record it; safe to call more than once."""
+        if self._finished:
+            return DONE
+        self._finished = True
+        won, course, books, answer = self._won, self._course, self._books, self._answer
+        usage, now = answer.usage, books.clock.now()
+        if caller_left:
+            outcome = STALLED if stalled else LEFT
+            settled = books.settling.left(won, usage, now, course, outcome)
+        else:
+            outcome = INTERNAL if self._broke else won.sent.outcome
+            settled = books.settling.served(won, usage, now)
+        ending = Ending(
+            200,
+            None if outcome.kind is _SERVED else outcome.kind.value,
+            course.notes[won.note],
+            usage,
+            answer.finish,
+            self._overhead,
+            won.at.mono - course.context.received.mono,
+            caller_left,
+        )
+        return books.close(settled, won, course, self._lease, ending, now)
+
 
 class Serving:
-    """An answer: one part, or several if its stream died and may be gone on with.
+    """A stream: one part, or several if it died and may be gone on with. It satisfies ``served.Served``.
 
-    It satisfies ``served.Served``. *done* is told once that it ended, how its caller left if it did, and
-    when, and returns what is to be awaited of that. The *teller* is the part that the caller heard last.
+    The *teller* is the part that the caller heard last.
     """
+
+    body: bytes | None = None
 
     def __init__(
         self,
         part: Part,
+        course: Course,
+        lease: Lease | None,
+        overhead: float,
         headers: Head,
-        clock: Clock,
-        done: Callable[["Serving", Outcome | None, Now], Awaitable[None] | None],
+        books: Books,
         continuation: Continuation | None = None,
     ) -> None:
-        """Begin with *part*; it ends by *clock*."""
-        answer = part.won.sent.answer
+        """Begin with *part*; *lease* is that of its client."""
         self.headers = headers
-        self.body = answer.body if answer is not None else None
-        self.content_type = answer.content_type if answer is not None else part.won.sent.content_type
+        self.content_type = part.won.sent.content_type
         self.teller = part
         self._parts = [part]
-        self._clock = clock
-        self._done = done
+        self._course = course
+        self._lease = lease
+        self._overhead = overhead
+        self._books = books
         self._continuation = continuation
         self.onward: Onward | None = None
         self._first = b""  # who the stream said it was; an error in it says so too
         self._over = False
         self._broke = False
         self._finished = False
-        self.first_event_at = part.won.at
 
     @property
     def outcome(self) -> Outcome:
@@ -66,16 +147,14 @@ class Serving:
     def usage(self) -> Usage | None:
         """Return the tokens so far, of all parts."""
         if len(self._parts) == 1:
-            return self._parts[0].usage
-        known = [part.usage for part in self._parts if part.usage is not None]
+            return self._parts[0].stream.usage
+        known = [usage for part in self._parts if (usage := part.stream.usage) is not None]
         return reduce(add, known) if known else None
 
     @property
     def skipped(self) -> int:
         """Return how many events could not be read."""
-        if len(self._parts) == 1:
-            return self._parts[0].skipped
-        return sum([part.skipped for part in self._parts])
+        return sum([part.stream.skipped for part in self._parts])
 
     @property
     def continued(self) -> int:
@@ -110,8 +189,8 @@ class Serving:
 
     def _owed(self) -> tuple[bytes, ...]:
         """Return the usage, if the caller asked for it and was not told: what broke off counts as well."""
-        stream, usage = self._parts[-1].won.sent.stream, self.usage
-        if stream is None or usage is None or not stream.owes_usage:
+        usage = self.usage
+        if usage is None or not self._parts[-1].stream.owes_usage:
             return ()
         return (usage_chunk(usage_object(usage), self._like),)
 
@@ -131,33 +210,51 @@ class Serving:
             self._parts[-1].fail(INTERNAL)
         return self._like
 
-    async def finish(self, *, caller_left: bool = False, stalled: bool = False) -> None:
+    def finish(self, *, caller_left: bool = False, stalled: bool = False) -> Awaitable[None]:
         """Settle what the calls used and record it; safe to call more than once.
 
         A caller that left has *stalled* if it only read nothing any more.
         """
         if self._finished:
-            return
+            return DONE
         self._finished = True
-        left = None
-        if caller_left or (self.body is None and not self._over):
-            left = STALLED if stalled else LEFT
-        now = self._clock.now()
-        for part in self._parts:
-            await part.end(now, left=left)
-        if (settling := self._done(self, left, now)) is not None:
-            await settling
+        left = None if self._over and not caller_left else STALLED if stalled else LEFT
+        now = self._books.clock.now()
+        settled = [part.end(now, left=left) for part in self._parts]
+        won, ending = self.teller.won, self._ending(left)
+        together = settled[0] if len(settled) == 1 else _all(settled)
+        return self._books.close(together, won, self._course, self._lease, ending, now)
+
+    def _ending(self, left: Outcome | None) -> Ending:
+        """Return how it ended towards its caller, who *left* like that if it did."""
+        outcome, teller, course = left or self.outcome, self.teller, self._course
+        return Ending(
+            200,
+            None if outcome.kind is _SERVED else outcome.kind.value,
+            course.notes[teller.won.note],
+            self.usage,
+            teller.stream.finish,
+            self._overhead,
+            self._parts[0].won.at.mono - course.context.received.mono,
+            left is not None,
+            self.skipped,
+            self.continued,
+        )
+
+
+async def _all(settled: Sequence[Awaitable[None]]) -> None:
+    """Await what settles each of several calls."""
+    for each in settled:
+        await each
 
 
 class Overheard(Serving):
-    """An answer that is taken down as it is told."""
+    """A stream that is taken down as it is told."""
 
     def __init__(self, transcript: Transcript, part: Part, *given: Any) -> None:
         """Tell what `Serving` does, and let *transcript* hear it."""
         super().__init__(part, *given)
         self._transcript = transcript
-        if self.body is not None:
-            transcript.hear((self.body,))
 
     async def next(self) -> Sequence[bytes]:
         """Return the payloads that are ready, as they were heard."""
@@ -165,24 +262,6 @@ class Overheard(Serving):
         payloads = await super().next()
         self._transcript.hear(payloads)
         return payloads
-
-
-def ending_of(serving: Serving, course: Course, overhead: float, left: Outcome | None) -> Ending:
-    """Return how *serving* ended towards its caller, who *left* like that if it did."""
-    outcome, teller = left or serving.outcome, serving.teller
-    streamed = serving.body is None  # nothing of a whole answer was skipped, or gone on with
-    return Ending(
-        200,
-        None if outcome.kind is _SERVED else outcome.kind.value,
-        course.notes[teller.won.note],
-        serving.usage,
-        teller.finish_reason,
-        overhead,
-        serving.first_event_at.mono - course.context.received.mono,
-        left is not None,
-        serving.skipped if streamed else 0,
-        serving.continued if streamed else 0,
-    )
 
 
 def _why(outcome: Outcome) -> str:

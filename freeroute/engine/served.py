@@ -1,7 +1,7 @@
 """What a surface gets back from the gateway."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from typing import Any, Protocol
 
 from freeroute.wire.answers import Piece
 
@@ -10,6 +10,19 @@ Onward = Callable[[bytes], bool]
 
 The event is as it came: ``data: ``, a payload on one line, and an empty line.
 """
+
+
+class _Done:
+    """What is done already: whoever awaits it goes on at once."""
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        """Wait for nothing."""
+        yield from ()
+
+
+DONE: Awaitable[None] = _Done()
+"""Stands for all work that had nothing to wait for. Whoever meets it may as well not await it: a coroutine
+costs ten times as much as a look."""
 
 
 class Served(Protocol):
@@ -49,6 +62,9 @@ class Served(Protocol):
         """Take a fault of the gateway's own for the end; return the identity of the stream, if it has one."""
         ...
 
-    async def finish(self, *, caller_left: bool = False, stalled: bool = False) -> None:
-        """Settle and record; a caller that left may have *stalled*. Safe to call more than once."""
+    def finish(self, *, caller_left: bool = False, stalled: bool = False) -> Awaitable[None]:
+        """Settle and record; a caller that left may have *stalled*. Safe to call more than once.
+
+        What need not wait has happened when this returns: all of it where that is `DONE`, as nearly always.
+        """
         ...

@@ -3,7 +3,7 @@
 No verb awaits anything, so whatever the event loop does, choosing and acquiring cannot be interleaved.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Limit, Pool, Unit
@@ -15,6 +15,7 @@ from freeroute.domain.limits import adapted, counter_for, restored
 from freeroute.domain.measuring import PATIENCE, SOME_PATIENCE, SOON, Measure, pool_blamed
 from freeroute.domain.outcome import Outcome
 from freeroute.domain.rates import TOLD, RateFact, pool_meant, room_told, used_by
+from freeroute.engine.served import DONE
 from freeroute.stores.cells import Cell, Held, Learned
 
 _SLOTS = Unit.CONCURRENCY  # of every pool that is looked at; a member of an enum is looked up at length
@@ -82,7 +83,7 @@ class MemoryCounters:
                     self._touch(cell)
         return wider
 
-    async def settle(self, lease: Lease, actual: Mapping[Unit, float], now: Now) -> None:
+    def settle(self, lease: Lease, actual: Mapping[Unit, float], now: Now) -> Awaitable[None]:
         """End *lease* and free its slot; it took the *actual* amounts, of other units as charged."""
         if lease.open:
             lease.open = False
@@ -92,6 +93,7 @@ class MemoryCounters:
                 counter.settle(slip, actual.get(cell.unit), now)
                 if not cell.touched:
                     self._touch(cell)
+        return DONE
 
     async def cancel(self, lease: Lease, now: Now) -> None:
         """End *lease* as if it had never been: nothing can have been counted."""

@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 
 from freeroute.clock import Clock
 from freeroute.domain.clients import Client
-from freeroute.engine.served import Onward, Served
+from freeroute.engine.served import DONE, Onward, Served
 from freeroute.errors import ApiError, Internal, UpstreamFailed
 from freeroute.surfaces.comments import STREAM_HEADERS, Comments
 from freeroute.surfaces.departure import CallerWatch
@@ -23,8 +23,8 @@ from freeroute.surfaces.http import (
     log_fault,
     trace_of,
 )
+from freeroute.surfaces.lasting import to_the_end
 from freeroute.surfaces.outlet import OUTLET, Outlet
-from freeroute.surfaces.started import Started, to_the_end
 from freeroute.surfaces.wishes import read_wishes
 from freeroute.wire.answers import Piece
 from freeroute.wire.chat import CallContext, ChatCall
@@ -251,8 +251,8 @@ class Conversations:
         finally:
             # Before the last byte: a caller that asks again at once finds its slot free and its use counted.
             if served is not None:
-                finishing = Started(served.finish(caller_left=watch.left, stalled=request.stalled))
-                if not finishing.is_over:
+                finishing = served.finish(caller_left=watch.left, stalled=request.stalled)
+                if finishing is not DONE:
                     await to_the_end(finishing)
         if watch.left or answered:
             return

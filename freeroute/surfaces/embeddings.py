@@ -1,19 +1,19 @@
 """OpenAI's API for embeddings: vectors of texts, as numbers or base64, of as many texts as are sent."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 
 import msgspec
 from msgspec import Raw, Struct, structs
 
 from freeroute.clock import Clock
 from freeroute.domain.tasks import Task
-from freeroute.engine.served import Onward, Served
+from freeroute.engine.served import DONE, Onward, Served
 from freeroute.errors import InvalidRequest
 from freeroute.surfaces.conversing import Ask, Asked, ChatGateway, Conversations
 from freeroute.surfaces.http import Request
+from freeroute.surfaces.lasting import to_the_end
 from freeroute.surfaces.routes import Route
-from freeroute.surfaces.started import Started, to_the_end
 from freeroute.surfaces.tasks import AsItIs, task_route
 from freeroute.wire.answers import Piece
 from freeroute.wire.asking import asked_for, embeddings_of
@@ -72,7 +72,7 @@ def in_batches(gateway: ChatGateway, clock: Clock) -> Ask:
                 bodies.append(served.body or b"")
                 headers = served.headers
             finally:
-                await to_the_end(Started(served.finish()))
+                await to_the_end(served.finish())
             length = length or await asyncio.to_thread(_length, bodies[0])
             context = structs.replace(context, received=clock.now())
         return _Joined(await asyncio.to_thread(_joined, bodies), headers)
@@ -112,5 +112,6 @@ class _Joined(Struct):
         """Return nothing: it has ended."""
         return None
 
-    async def finish(self, *, caller_left: bool = False, stalled: bool = False) -> None:
+    def finish(self, *, caller_left: bool = False, stalled: bool = False) -> Awaitable[None]:
         """Do nothing: everything is settled."""
+        return DONE

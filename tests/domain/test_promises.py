@@ -34,7 +34,7 @@ class Place:
         charges = charges_of(self.candidate, Demand(prompt))
         lease = asyncio.run(self.counters.acquire(charges, self.clock.now()))
         assert isinstance(lease, Lease)
-        asyncio.run(self.counters.settle(lease, {}, self.clock.now()))
+        self.counters.settle(lease, {}, self.clock.now())
 
     def promise(self, prompt: int, ends: float | None = None) -> Promise:
         charges, now = charges_of(self.candidate, Demand(prompt)), self.clock.now()

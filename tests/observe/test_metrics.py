@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.receipt import AttemptNote
 from freeroute.domain.usage import Usage
+from freeroute.engine.relay import Serving
 from freeroute.errors import FreerouteError
 from freeroute.observe.families import MOST_COUNTERS, MOST_HISTOGRAMS
 from freeroute.observe.faults import FAULTS
@@ -86,6 +87,7 @@ async def test_of_an_answer_in_two_parts_each_provider_has_its_own():
     world = Watched(provider("groq"), provider("cerebras"), seconds=0.5, groq=[first], cerebras=[second])
     context = world.context(continues=True)
     served = await world.gateway.chat(call(stream=True, max_output=5), context)
+    assert isinstance(served, Serving)
     assert served.teller.won.leased.candidate.provider.id == "groq"
     await read(served)
     world.clock.advance(2.0)

@@ -1,8 +1,8 @@
 """The stores' contract: atomic verbs over many counters; and what is the memory store's own."""
 
 import math
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable
+from typing import TypeVar
 
 import pytest
 from hypothesis import assume, settings
@@ -178,10 +178,10 @@ async def test_pools_that_are_gone_are_forgotten_when_nothing_is_taken(clock):
     assert store.readings([DAY], clock.now())[0].used == 40
 
 
-def at_once(verb: Coroutine[Any, Any, T]) -> T:
+def at_once(verb: Awaitable[T]) -> T:
     """Return what *verb* returns; it must not wait for anything on the way."""
     try:
-        verb.send(None)
+        verb.__await__().send(None)
     except StopIteration as done:
         return done.value
     raise AssertionError("the verb waited")

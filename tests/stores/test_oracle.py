@@ -6,8 +6,8 @@ longer than need be; and nothing is ever lost.
 """
 
 import math
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -43,10 +43,10 @@ LATE = 1.6 * GUARD  # answers that begin late lengthen the guard so far, refusal
 STORES = {"memory": lambda: MemoryCounters(guard=GUARD)}
 
 
-def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
+def at_once(coroutine: Awaitable[T]) -> T:
     """Run a verb, which must not wait: choosing and leasing are one step."""
     try:
-        coroutine.send(None)
+        coroutine.__await__().send(None)
     except StopIteration as stop:
         return stop.value
     raise AssertionError("the verb waited")

@@ -45,7 +45,7 @@ class Field:
         assert isinstance(choice, Choice)
         lease = asyncio.run(self.counters.acquire(choice.charges, self.clock.now()))
         assert isinstance(lease, Lease)
-        asyncio.run(self.counters.settle(lease, {}, self.clock.now()))
+        self.counters.settle(lease, {}, self.clock.now())
         found = choice.candidate.model
         speed = self.standing.speed(choice.candidate)
         speed.measured(found.first_token, 100, 100 / found.tokens_per_second, self.clock.now())

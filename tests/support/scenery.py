@@ -1,6 +1,6 @@
 """Providers as chance has them: what they allow, and what became of them. For properties of choosing."""
 
-from collections.abc import Coroutine
+from collections.abc import Awaitable
 from typing import Any
 
 from hypothesis import strategies as st
@@ -65,10 +65,10 @@ NAMES = st.lists(
 )
 
 
-def at_once(work: Coroutine[Any, Any, Any]) -> Any:
+def at_once(work: Awaitable[Any]) -> Any:
     """Return what comes of *work*, which waits for nothing: a loop for each step would cost most of all."""
     try:
-        work.send(None)
+        work.__await__().send(None)
     except StopIteration as ended:
         return ended.value
     raise AssertionError("it waits")

@@ -24,7 +24,6 @@ from freeroute.domain.usage import Demand, Usage
 from freeroute.engine.attempts import Routing
 from freeroute.engine.gateway import Gateway
 from freeroute.engine.ports import Answer, Sent, Terms
-from freeroute.engine.relay import Serving
 from freeroute.engine.served import Onward, Served
 from freeroute.errors import ApiError
 from freeroute.stores.memory import MemoryCounters
@@ -195,7 +194,7 @@ class World:
         given = {"dice": self._dice.random(), **given}
         return CallContext(request_id=f"r{self._count}", received=self.clock.now(), **given)
 
-    async def ask(self, name="free", *, context=None, **given) -> Serving:
+    async def ask(self, name="free", *, context=None, **given) -> Served:
         """Ask once and read the answer to its end; returns what was served."""
         served = await self.gateway.chat(call(name, **given), context or self.context())
         await read(served)

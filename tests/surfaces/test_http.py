@@ -28,7 +28,7 @@ from freeroute.surfaces.http import (
     log_fault,
     trace_of,
 )
-from freeroute.surfaces.started import Started, to_the_end
+from freeroute.surfaces.lasting import to_the_end
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 BOUNDS = BodyBounds(limit=10, timeout=5)
@@ -240,7 +240,7 @@ async def test_work_that_must_end_ends_before_a_cancel_goes_on():
         done.append(True)
 
     async def finish():
-        await to_the_end(Started(settle()))
+        await to_the_end(settle())
 
     task = asyncio.create_task(finish())
     await asyncio.sleep(0)
