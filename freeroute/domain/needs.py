@@ -1,7 +1,7 @@
 """What a call asks of a candidate, and what it may not use again."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 from typing import Any, Protocol
 
 from msgspec import Struct, structs
@@ -60,7 +60,7 @@ class Need(Struct):
     texts: int = 1
 
 
-class Tried(Struct):
+class Tried(Struct, frozen=True):
     """What this call may not use again.
 
     *candidates* by id, *models* by ``provider/model``, *keys* by (provider, label), *providers* by id, and
@@ -68,17 +68,36 @@ class Tried(Struct):
     candidates may be asked for at most after they found a call too large.
     """
 
-    candidates: frozenset[str] = frozenset()  # most calls need none of these: nothing is made for them
+    candidates: frozenset[str] = frozenset()
     models: frozenset[str] = frozenset()
     keys: frozenset[tuple[str, str]] = frozenset()
     providers: frozenset[str] = frozenset()
     context: int = 0
-    outputs: dict[str, int] = {}
+    outputs: Mapping[str, int] = {}
 
-    @property
-    def is_empty(self) -> bool:
-        """Say whether nothing is out."""
-        return not (self.candidates or self.models or self.keys or self.providers or self.context)
+    def also(
+        self,
+        *,
+        candidates: Set[str] = frozenset(),
+        models: Set[str] = frozenset(),
+        keys: Set[tuple[str, str]] = frozenset(),
+        providers: Set[str] = frozenset(),
+        context: int = 0,
+    ) -> "Tried":
+        """Return what is out if these are too."""
+        return Tried(
+            self.candidates | candidates,
+            self.models | models,
+            self.keys | keys,
+            self.providers | providers,
+            max(self.context, context),
+            self.outputs,
+        )
+
+    def asking(self, candidate: str, most: int | None) -> "Tried":
+        """Return the same if *candidate*, an id, may be asked for so much output at the *most*."""
+        others = {name: bound for name, bound in self.outputs.items() if name != candidate}
+        return structs.replace(self, outputs=others if most is None else {**others, candidate: most})
 
     def with_less(self) -> "Tried":
         """Return what is out if candidates may be asked for less output than they found too large."""
@@ -93,6 +112,10 @@ class Tried(Struct):
             or candidate.provider.id in self.providers
             or (self.context > 0 and (standing.context(candidate) or math.inf) <= self.context)
         )
+
+
+UNTRIED = Tried()
+"""What every call may not use again at first, and most in the end: nothing."""
 
 
 class Reason(Struct, frozen=True):

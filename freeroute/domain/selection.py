@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Candidate
 from freeroute.domain.leases import Charge, charges_of, least_bound, output_bound
-from freeroute.domain.needs import Fit, Need, Tried
+from freeroute.domain.needs import UNTRIED, Fit, Need, Tried
 from freeroute.domain.rankings import Able, sorted_fit
 from freeroute.domain.standing import Standing
 from freeroute.domain.usage import Demand
@@ -58,9 +58,8 @@ def choose(
     back_at = quota_at = math.inf
     spare: list[tuple[float, Choice]] = []
     walk = fit.best_first(need, now) if isinstance(fit, Able) else sorted_fit(need, fit, standing, now)
-    is_new = tried.is_empty
     for group, candidate in walk:
-        if not is_new and tried.covers(candidate, standing):
+        if tried is not UNTRIED and tried.covers(candidate, standing):
             continue
         choice = choice_of(candidate, demand_at(candidate, need, standing, tried), group)
         if need.clamp:

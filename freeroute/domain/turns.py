@@ -61,6 +61,7 @@ class Turns(Generic[T]):
     A client's one request is not behind another's five hundred. A queue that was empty starts a little
     before where the others are, unless it had those turns already: whoever comes now and then gets the next
     slots there are, and being away saves nothing more up. Of equals, the one with fewer waiting goes first.
+    *count* are waiting.
     """
 
     def __init__(self) -> None:
@@ -68,11 +69,11 @@ class Turns(Generic[T]):
         self._queues: dict[str, _Queue[T]] = {}
         self._away: dict[str, float] = {}
         self._served = 0.0
-        self._count = 0
+        self.count = 0
 
     def __len__(self) -> int:
         """Return how many wait."""
-        return self._count
+        return self.count
 
     def join(self, queue: str, weight: float, waiter: T) -> None:
         """Put *waiter* at the end of *queue*."""
@@ -81,13 +82,13 @@ class Turns(Generic[T]):
             found = self._queues[queue] = self._returned(queue, weight)
         found.weigh(weight)
         found.waiters.append(waiter)
-        self._count += 1
+        self.count += 1
 
     def leave(self, queue: str, waiter: T, *, served: bool) -> None:
         """Take *waiter* out; a turn that was *served* is charged to its queue."""
         found = self._queues[queue]
         found.waiters.remove(waiter)
-        self._count -= 1
+        self.count -= 1
         if served:
             found.served += 1 / found.weight
             self._served = max(self._served, found.served)

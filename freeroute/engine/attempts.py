@@ -10,7 +10,7 @@ from freeroute.clock import Clock, Now
 from freeroute.domain import effects
 from freeroute.domain.catalogue import Candidate, Limit, Pool
 from freeroute.domain.leases import AS_CHARGED, LEAST_OUTPUT, Lease, actual_amounts
-from freeroute.domain.needs import Need, Tried
+from freeroute.domain.needs import Need
 from freeroute.domain.outcome import IN_MESSAGES, INTERNAL, Blame, Kind, Next, Outcome, blamed, judge
 from freeroute.domain.rankings import Able, Rankings
 from freeroute.domain.rates import unheard_of
@@ -26,7 +26,7 @@ from freeroute.engine.ports import Counters, Sent, Terms, Upstream
 from freeroute.engine.refusals import ABOUT_REQUEST, gave_up, misfitted, refused_by_upstream
 from freeroute.engine.taking import Taking
 from freeroute.engine.waiting import WaitingRoom
-from freeroute.wire.chat import ChatCall
+from freeroute.wire.chat import CallContext, ChatCall
 
 # Every stream is asked for its usage, whether the caller wants to see it or not: leaving the wish out is no
 # loss to the caller.
@@ -65,6 +65,22 @@ class Routing(Struct, frozen=True):
     affinity: float = 1800.0
     continue_streams: bool = False
     hedge: bool = False
+
+    def patience(self, context: CallContext) -> float:
+        """Return until when (mono) the call of *context* may wait; ``-inf`` for not at all."""
+        if context.strict:
+            return -math.inf
+        wanted, most, client = self.max_wait, self.max_wait_cap, context.client
+        if client is not None and client.max_wait is not None:
+            wanted = client.max_wait
+            most = min(wanted, most)
+        if context.max_wait is not None:
+            wanted = context.max_wait
+        if wanted > most:  # without `min`: this is on the way of every call
+            wanted = most
+        if wanted > self.deadline:
+            wanted = self.deadline
+        return context.received.mono + wanted
 
 
 class AttemptLoop:
@@ -109,24 +125,27 @@ class AttemptLoop:
 
     async def run(self, call: ChatCall, need: Need, fit: Able, course: Course, now: Now) -> Won:
         """Return the first attempt, from *now* on, that is served; raises the error the caller should see."""
-        alike = fit.alike
-        course.grounds = course.grounds or fit.grounds
+        alike, routing = fit.alike, self.routing
+        if course.grounds is None:
+            course.grounds = fit.grounds
         again: Leased | None = None
         while True:
             if course.counted >= self.routing.max_attempts or now.mono > course.last_start:
                 raise gave_up(course, need, fit, self.standing, now)
             leased = await self._taking.next(need, fit, course, again, now)
             again = None
-            course.pressed = (
+            pressed = (
                 alike > 1
-                and course.counted + 1 < self.routing.max_attempts
+                and course.counted + 1 < routing.max_attempts
                 and patience.is_pressed(call, need, fit, leased, course, self.standing)
             )
-            late = self._late(call, need, leased, course) if self.routing.hedge else math.inf
+            if pressed is not course.pressed:
+                course.pressed = pressed
+            late = self._late(call, need, leased, course) if routing.hedge else math.inf
             if late < math.inf:
                 made = await self._hedging.race(call, need, fit, leased, course, late)
             else:
-                made = [(leased, await self.attempt(call, leased, course))]
+                made = ((leased, await self.attempt(call, leased, course)),)
             for tried, ended in made:
                 if isinstance(ended, Won):
                     if ended.sent.dropped:
@@ -153,7 +172,8 @@ class AttemptLoop:
         candidate = leased.candidate
         span = new_span(self._rng) if course.context.trace is not None else None
         known = leased.trial.known
-        first_event, due, expected = patience.times(call, leased, course, known.speed)
+        at_once = patience.shows_at_once(call, leased)
+        first_event, due, expected = patience.times(call, leased, course, known.speed, at_once=at_once)
         expected += self.standing.slowed(candidate, leased.at)
         terms = self._terms(call, leased, course, span, first_event, probe=probe)
         known.awaited.began(leased.trial.call, due)
@@ -189,7 +209,7 @@ class AttemptLoop:
                 await self._learn(leased, sent, ended)
             # What an answer has begun with is part of the prompt for some only.
             estimated = 0 if call.begun else call.demand.prompt_of(candidate.model.tokenizer)
-            return Won(leased, sent, ended, estimated, not patience.shows_at_once(call, leased), noted)
+            return Won(leased, sent, ended, estimated, not at_once, noted)
         await self._end_failed(leased.lease, sent.outcome, candidate, ended)
         if sent.facts:
             await self._learn(leased, sent, ended)
@@ -294,7 +314,7 @@ class AttemptLoop:
         """Return what was *leased* if it is to be asked once more, else note what is out; raises to stop."""
         if outcome.kind in _HELD:
             return None
-        tried, candidate = course.tried, leased.candidate
+        candidate = leased.candidate
         verdict = judge(outcome)
         if outcome.kind is Kind.BAD_PARAMETER and outcome.param in need.parameters:
             verdict = Next.CANDIDATE  # the caller would rather have none than go without it
@@ -308,28 +328,28 @@ class AttemptLoop:
         if verdict is Next.STOP:
             raise refused_by_upstream(outcome, course)
         if verdict is Next.KEY:
-            tried.keys |= {(candidate.provider.id, candidate.key.label)}
+            course.tried = course.tried.also(keys={(candidate.provider.id, candidate.key.label)})
         elif verdict is Next.PROVIDER:
             self._second_opinion(outcome, candidate, course)
         elif verdict is Next.ROOMIER:
             course.too_long = outcome
             self.standing.learn_overlong(candidate, need.demand, self.clock.now())
-            tried.context = max(tried.context, self.standing.context(candidate) or 0)
+            course.tried = course.tried.also(context=self.standing.context(candidate) or 0)
         elif outcome.kind in ABOUT_REQUEST:
             course.refused = outcome
             if (
                 outcome.kind is Kind.TOO_LARGE
-                and _asks_less_next(leased, tried)
+                and _asks_less_next(leased, course)
                 and need.demand.max_output is None
             ):
                 return None  # the bound was ours
         elif outcome.kind is Kind.NONCONFORMING:
             self._another_try(outcome, candidate, course)
         elif outcome.kind is Kind.UNREACHABLE:
-            tried.providers |= {candidate.provider.id}
+            course.tried = course.tried.also(providers={candidate.provider.id})
         elif blamed(outcome) is Blame.PROVIDER or outcome.kind is Kind.DIVERGED:
-            tried.models |= {candidate.name}
-        tried.candidates |= {candidate.id}
+            course.tried = course.tried.also(models={candidate.name})
+        course.tried = course.tried.also(candidates={candidate.id})
         return None
 
     def _second_opinion(self, outcome: Outcome, candidate: Candidate, course: Course) -> None:
@@ -337,14 +357,14 @@ class AttemptLoop:
         if course.rejected is not None:
             raise refused_by_upstream(outcome, course)
         course.rejected = outcome
-        course.tried.providers |= {candidate.provider.id}
+        course.tried = course.tried.also(providers={candidate.provider.id})
 
     def _another_try(self, outcome: Outcome, candidate: Candidate, course: Course) -> None:
         """Let one other model fit the schema; raises once a second one did not."""
         if course.misfit is not None:
             raise misfitted(outcome, course)
         course.misfit = outcome
-        course.tried.models |= {candidate.name}
+        course.tried = course.tried.also(models={candidate.name})
 
 
 def _uses_up(outcome: Outcome) -> bool:
@@ -353,13 +373,13 @@ def _uses_up(outcome: Outcome) -> bool:
     return not unsent and judge(outcome) is not Next.KEY
 
 
-def _asks_less_next(leased: Leased, tried: Tried) -> bool:
+def _asks_less_next(leased: Leased, course: Course) -> bool:
     """Note that what was *leased* may be asked for a quarter of the output, once; say whether that is so."""
-    bound, name = leased.max_output, leased.candidate.id
+    bound, name, tried = leased.max_output, leased.candidate.id, course.tried
     if bound is None or bound <= LEAST_OUTPUT or name in tried.outputs:
-        tried.outputs.pop(name, None)
+        course.tried = tried.asking(name, None)
         return False
-    tried.outputs[name] = max(bound // 4, LEAST_OUTPUT)
+    course.tried = tried.asking(name, max(bound // 4, LEAST_OUTPUT))
     return True
 
 

@@ -4,10 +4,10 @@ import math
 from functools import reduce
 from operator import add
 
-from msgspec import Struct, field, structs
+from msgspec import Struct, structs
 
 from freeroute.clock import Now
-from freeroute.domain.needs import Tried
+from freeroute.domain.needs import UNTRIED, Tried
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.receipt import AttemptNote, Grounds, Wait
 from freeroute.domain.tasks import Task
@@ -36,9 +36,12 @@ class Course(Struct):
     asked: str
     stream: bool = False
     task: Task = Task.CHAT
+    conversation: int | None = None
+    last_start: float = math.inf
+    until: float = -math.inf
     known: bool = False
     unknown: tuple[str, ...] = ()
-    tried: Tried = field(default_factory=Tried)
+    tried: Tried = UNTRIED
     notes: list[AttemptNote] = []
     counted: int = 0
     repeated: frozenset[str] = frozenset()
@@ -51,9 +54,6 @@ class Course(Struct):
     upstream: float = 0.0
     queued: float = 0.0
     waits: list[Wait] = []
-    until: float = -math.inf
-    last_start: float = math.inf
-    conversation: int | None = None
     hedged: bool = False
     pressed: bool = False
     transcript: Transcript | None = None

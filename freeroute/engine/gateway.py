@@ -40,6 +40,8 @@ from freeroute.wire.chat import CallContext, ChatCall
 from freeroute.wire.head import Head
 from freeroute.wire.splicing import spliceable
 
+_CHAT = Task.CHAT  # what nearly every call is; a member of an enum is looked up at length
+
 STRATEGIES = ("balanced", "round_robin", "random")
 
 
@@ -104,12 +106,10 @@ class Gateway:
 
     async def chat(self, call: ChatCall, context: CallContext) -> Served:
         """Return the answer to *call*, its first event already there; raises the ApiError to answer with."""
-        course = self._course(context, call.model, call.stream, call.task)
+        course = self._course(call, context)
         if call.dropped:
             course.dropped = frozenset(call.dropped)
-        if self.loop.routing.affinity > 0:
-            course.conversation = self.affinity.key(context.queue, context.session, call.opening)
-        if self._accounting.contents is not None and call.task is Task.CHAT:
+        if self._accounting.contents is not None and call.task is _CHAT:
             course.transcript = self._accounting.contents.begin(call, context)
         lease: Lease | None = None
         self.in_flight += 1
@@ -117,8 +117,7 @@ class Gateway:
             if self.maintenance is not None:
                 raise in_maintenance(self.maintenance)
             now = self.clock.now()
-            need = self._need(call, context, course, now)
-            self._bound(course)
+            need = self._need(call, course, now)
             lease = await self.admission.admit(call.demand, course, now)
             if course.waits:
                 now = self.clock.now()
@@ -129,7 +128,9 @@ class Gateway:
                 )
             won = await self.loop.run(call, need, fit, course, now)
             if lease is not None and (known := won.known) is not None:  # told with that counted
-                await self.admission.settle(lease, known, won.at)
+                settled = self.admission.settle(lease, known, won.at)
+                if settled is not DONE:
+                    await settled
         except BaseException as exc:
             self.in_flight -= 1
             await self.admission.release(lease, course.abandoned)
@@ -139,7 +140,9 @@ class Gateway:
 
     def refuse(self, context: CallContext, asked: str, error: ApiError, *, stream: bool = False) -> None:
         """Record a request that was refused before it could be a call."""
-        self._failed(error, self._course(context, asked, stream, Task.CHAT))
+        if self.traced is not None:
+            context.trace = context.trace or begun(self._rng, self.traced)
+        self._failed(error, Course(context, asked, stream))
 
     def turn_away(self, context: CallContext, error: ApiError) -> None:
         """Record a request that was turned away at the door; of a flood only some, which say of how many."""
@@ -151,14 +154,21 @@ class Gateway:
 
     # --- the parts of a call -----------------------------------------------------------------------
 
-    def _course(self, context: CallContext, asked: str, stream: bool, task: Task) -> Course:
-        if context.trace is None and self.traced is not None:
-            context.trace = begun(self._rng, self.traced)
-        return Course(context, asked, stream, task)
+    def _course(self, call: ChatCall, context: CallContext) -> Course:
+        routing, conversation = self.loop.routing, None
+        if routing.affinity > 0:
+            conversation = self.affinity.key(context.queue, context.session, call.opening)
+        if self.traced is not None:
+            context.trace = context.trace or begun(self._rng, self.traced)
+        last_start, until = context.received.mono + routing.deadline, routing.patience(context)
+        return Course(context, call.model, call.stream, call.task, conversation, last_start, until)
 
-    def _need(self, call: ChatCall, context: CallContext, course: Course, now: Now) -> Need:
-        targets = targets_of(self.names, call, course, self.offers)
-        preferences, capability = call.preferences, call.task.capability
+    def _need(self, call: ChatCall, course: Course, now: Now) -> Need:
+        capability = None if call.task is _CHAT else call.task.capability
+        targets = targets_of(self.names, call, course, capability, self.offers)
+        context, preferences, had = course.context, call.preferences, None
+        if course.conversation is not None and (call.has_assistant or context.session):
+            had = self.affinity.preferred(course.conversation, self.loop.routing.affinity, now)
         order = preferences.order
         only = order if order and not preferences.allow_fallbacks else preferences.only
         need = Need(
@@ -177,32 +187,9 @@ class Gateway:
             call.features,
             call.choices,
             call.parameters,
-            self._last(call, course, now),
+            had,
         )
         return need if capability is None else for_texts(need, call)
-
-    def _last(self, call: ChatCall, course: Course, now: Now) -> str | None:
-        """Return the id of the candidate that answered before, if *call* is a turn of a conversation."""
-        if course.conversation is None or not (call.has_assistant or course.context.session):
-            return None
-        return self.affinity.preferred(course.conversation, self.loop.routing.affinity, now)
-
-    def _bound(self, course: Course) -> None:
-        """Say how long *course* may wait and start attempts, from its arrival on."""
-        routing, context = self.loop.routing, course.context
-        arrived = context.received.mono
-        course.last_start = arrived + routing.deadline
-        if not context.strict:
-            wanted, most = routing.max_wait, routing.max_wait_cap
-            if context.client is not None and context.client.max_wait is not None:
-                wanted = context.client.max_wait
-                most = min(wanted, most)
-            if context.max_wait is not None:
-                wanted = context.max_wait
-            for bound in (most, routing.deadline):  # without `min`: this is on the way of every call
-                if wanted > bound:
-                    wanted = bound
-            course.until = arrived + wanted
 
     def _wants_no_train(self, client: Client | None) -> bool:
         return self.no_train or (client is not None and client.no_train)

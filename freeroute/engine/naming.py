@@ -22,26 +22,29 @@ Offers = Mapping[str, Sequence[str]]
 """Providers that the catalogue knows, by what models of theirs can do."""
 
 
-def targets_of(names: Names, call: ChatCall, course: Course, offers: Offers) -> tuple[Target, ...]:
+def targets_of(
+    names: Names, call: ChatCall, course: Course, capability: str | None, offers: Offers
+) -> tuple[Target, ...]:
     """Return what the names of *call* stand for; unknown ones are passed over, unless all are.
 
-    One that names no model means the first that does its task, and is named after it.
+    Its task takes a *capability* if it is no chat. One that names no model means the first that does its
+    task, and is named after it.
 
     Raises NotFound, also where nobody does such a task, Forbidden, and InvalidRequest for vectors of several
     models.
     """
-    capability = call.task.capability
     able = () if capability is None else _able(names, call.task, capability, offers)
     client = course.context.client
     if not call.model:
         call.model = course.asked = _unnamed(names, able, client)
     found = names.resolve(call.model)
-    course.known = isinstance(found, Target)
+    if isinstance(found, Target):
+        course.known = True
+    elif not call.models:
+        course.unknown = (call.model,)
     if call.models:
         targets = _several(names, call, course, able)
     else:
-        if not course.known:
-            course.unknown = (call.model,)
         targets = (_allowed(found, call.model, client, able),)
     if able and call.task is Task.EMBEDDINGS and (len(targets) > 1 or targets[0].meta):
         raise InvalidRequest(

@@ -41,13 +41,15 @@ def is_pressed(
     return another(need, fit, standing, course.tried, leased.at, leased.candidate)
 
 
-def times(call: ChatCall, leased: Leased, course: Course, speed: Speed) -> tuple[float, float, float]:
+def times(
+    call: ChatCall, leased: Leased, course: Course, speed: Speed, *, at_once: bool
+) -> tuple[float, float, float]:
     """Return how many seconds an attempt with what was *leased* may take up to its first event, and when
     (mono) that is due, by the *speed* known of its model; and the seconds expected of up to 300 tokens.
 
-    The first event of an answer in one piece is its end. Where somebody else can be asked, it may take unseen
-    what is usual. Each attempt of the request that timed out before doubles what its output may take: it may
-    just be a long answer.
+    Unless it shows *at_once*, the first event of an answer is its end. Where somebody else can be asked, it
+    may take unseen what is usual. Each attempt of the request that timed out before doubles what its output
+    may take: it may just be a long answer.
     """
     provider, model, now = leased.candidate.provider, leased.candidate.model, leased.at
     bound, ceiling = leased.max_output, provider.timeouts.first_event
@@ -58,7 +60,7 @@ def times(call: ChatCall, leased: Leased, course: Course, speed: Speed) -> tuple
     due = now.mono + outlook.first
     if call.task is not _CHAT:
         seconds = max(seconds, SECONDS.get(call.task, 0.0))
-    if not shows_at_once(call, leased):
+    if not at_once:
         due += outlook.pressed
         output = outlook.pressed if course.pressed else outlook.whole
         for note in course.notes:

@@ -38,7 +38,7 @@ class Taking:
             if leased is not None:
                 return leased
         # Those who wait come first: what they leave is free for whoever comes now.
-        if len(self._room):
+        if self._room.turns.count:
             await self._room.serve()
             now = self._clock.now()
         choice = choose(need, fit, self._standing, course.tried, now, course.until)

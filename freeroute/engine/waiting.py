@@ -43,7 +43,7 @@ class Ticket(Wish, eq=False, kw_only=True):
 
 
 class WaitingRoom:
-    """Room for *size* callers. One task serves them while there are any."""
+    """Room for *size* callers, whose *turns* are to come. One task serves them while there are any."""
 
     def __init__(self, *, standing: Standing, leasing: Leasing, clock: Clock, size: int) -> None:
         """Start empty."""
@@ -51,7 +51,7 @@ class WaitingRoom:
         self._standing = standing
         self._leasing = leasing
         self._clock = clock
-        self._turns: Turns[Ticket] = Turns()
+        self.turns: Turns[Ticket] = Turns()
         self._stirred = asyncio.Event()
         self._next_at = math.inf
         self._task: asyncio.Task[None] | None = None
@@ -60,7 +60,7 @@ class WaitingRoom:
 
     def __len__(self) -> int:
         """Return how many wait."""
-        return len(self._turns)
+        return self.turns.count
 
     def ticket(
         self, queue: str, weight: float, need: Need, fit: Fit, tried: Tried, *, until: float
@@ -87,9 +87,9 @@ class WaitingRoom:
 
     def projected(self, ticket: Ticket) -> float:
         """Return when (mono) the turn of *ticket* would come; ``inf`` if it cannot be let in."""
-        if len(self._turns) >= self.size:
+        if self.turns.count >= self.size:
             return math.inf
-        rivals = self._turns.ahead_of(
+        rivals = self.turns.ahead_of(
             ticket.queue, ticket.weight, lambda other: not other.names.isdisjoint(ticket.names)
         )
         now, ahead = self._clock.now(), [other.need.demand for other in rivals]
@@ -97,7 +97,7 @@ class WaitingRoom:
 
     async def serve(self) -> None:
         """Give those who wait what is theirs by now. Costs nothing while nothing can have changed."""
-        if not len(self._turns):
+        if not self.turns.count:
             return
         async with self._passing:  # whoever comes in the middle of a long pass comes after it
             if not self._stirred.is_set() and self._clock.now().mono < self._next_at:
@@ -111,7 +111,7 @@ class WaitingRoom:
 
     async def wait(self, ticket: Ticket) -> Leased | None:
         """Wait for the turn of *ticket*; None if its time is over. Whoever is cancelled is gone at once."""
-        self._turns.join(ticket.queue, ticket.weight, ticket)
+        self.turns.join(ticket.queue, ticket.weight, ticket)
         self.stir()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
@@ -132,10 +132,10 @@ class WaitingRoom:
 
     def _leave(self, ticket: Ticket) -> None:
         """Let *ticket* go without its turn; what was kept for it is others'."""
-        self._turns.leave(ticket.queue, ticket, served=False)
+        self.turns.leave(ticket.queue, ticket, served=False)
         if ticket.promise is not None:
             self._standing.promises.withdraw(ticket.promise)
-        if ticket.promise is not None or not len(self._turns):
+        if ticket.promise is not None or not self.turns.count:
             self.stir()  # others get what was kept, or nobody is left to be served
 
     def stir(self) -> None:
@@ -143,7 +143,7 @@ class WaitingRoom:
         self._stirred.set()
 
     async def _run(self) -> None:
-        while len(self._turns):
+        while self.turns.count:
             await self.serve()
             await self._pause()
 
@@ -152,7 +152,7 @@ class WaitingRoom:
         fault = None if task.cancelled() else task.exception()
         if fault is None:
             return
-        for ticket in [ticket for ticket in self._turns.in_order() if not ticket.turn.done()]:
+        for ticket in [ticket for ticket in self.turns.in_order() if not ticket.turn.done()]:
             self._leave(ticket)
             ticket.turn.set_exception(fault)
 
@@ -173,7 +173,7 @@ class WaitingRoom:
         """
         now = self._clock.now()
         self._standing.promises.forget()
-        order = [ticket for ticket in self._turns.in_order() if not ticket.turn.done()]
+        order = [ticket for ticket in self.turns.in_order() if not ticket.turn.done()]
         found = Openings(self._standing)
         next_at, looks, promises = math.inf, 0, 0
         for ticket in order:
@@ -217,7 +217,7 @@ class WaitingRoom:
         if ticket.turn.done():  # it left while a shared store was asked
             await self._leasing.give_back(leased)
             return None
-        self._turns.leave(ticket.queue, ticket, served=True)
+        self.turns.leave(ticket.queue, ticket, served=True)
         ticket.promise = None
         ticket.turn.set_result(leased)
         return None

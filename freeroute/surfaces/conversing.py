@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeGuard, TypeVar
 
 import msgspec
@@ -224,7 +224,8 @@ class Conversations:
         self, request: Request, asked: Asked, context: CallContext, ask: Ask, *, commented: bool
     ) -> None:
         telling = asked.telling
-        context.store = context.store and asked.store
+        if not asked.store:
+            context.store = False
         served: Served | None = None
         fault = told = b""
         answered = False
@@ -239,10 +240,10 @@ class Conversations:
                     served = await ask(asked.call, context)
                     if served.body is None:
                         await _tell(request, asked, served, None)
-            if served is not None and not watch.left and _is_short(served.body):
-                told = telling.whole(served.body)
+            if served is not None and not watch.left and _is_short(body := served.body):
+                told = telling.whole(body)
                 # What is accounted for without waiting, as nearly always, is so before anybody can ask again.
-                answered = request.answer(200, told, *_as_what(served))
+                answered = request.answer(200, told, served.headers, _kind_of(served))
         except Exception as error:
             said = served.fail() if served is not None else None
             if not request.started:
@@ -251,7 +252,8 @@ class Conversations:
         finally:
             # Before the last byte: a caller that asks again at once finds its slot free and its use counted.
             if served is not None:
-                finishing = served.finish(caller_left=watch.left, stalled=request.stalled)
+                stalled = (watch.left or served.body is None) and request.stalled
+                finishing = served.finish(caller_left=watch.left, stalled=stalled)
                 if finishing is not DONE:
                     await to_the_end(finishing)
         if watch.left or answered:
@@ -261,7 +263,8 @@ class Conversations:
         elif request.started:
             await request.end(fault + telling.end())
         elif served is not None and served.body is not None:
-            await request.reply(200, told or await _whole(asked, served.body), *_as_what(served))
+            told = told or await _whole(asked, served.body)
+            await request.reply(200, told, served.headers, _kind_of(served))
 
 
 async def understood(understand: Callable[[Request, bytes], T], request: Request, body: bytes) -> T:
@@ -276,10 +279,10 @@ def _is_short(body: bytes | None) -> TypeGuard[bytes]:
     return body is not None and len(body) <= _AT_ONCE
 
 
-def _as_what(served: Served) -> tuple[Mapping[str, str], bytes]:
-    """Return the headers of a whole answer, and what it is."""
+def _kind_of(served: Served) -> bytes:
+    """Return the content type of a whole answer."""
     kind = served.content_type
-    return served.headers, JSON if kind is None else printable(kind).encode("ascii")
+    return JSON if kind is None else printable(kind).encode("ascii")
 
 
 async def _whole(asked: Asked, body: bytes) -> bytes:

@@ -2,7 +2,7 @@ import pytest
 
 from freeroute.domain.catalogue import Privacy, Quirks
 from freeroute.domain.fitness import eligible, unfit
-from freeroute.domain.needs import Tried
+from freeroute.domain.needs import UNTRIED, Tried
 from freeroute.domain.plans import summary
 from freeroute.domain.selection import Refusal
 from tests.support.fields import Field
@@ -45,6 +45,29 @@ def test_what_was_tried_is_not_chosen_again():
     assert left(context=1000) == {"a/y#k1", "a/y#k2", "b/m#k1"}
     assert isinstance(world.choose(need, Tried(providers=frozenset({"a", "b"}))), Refusal)
     assert len(a) == 4
+
+
+def test_what_was_tried_adds_up_and_leaves_what_it_was_before():
+    first = Tried(candidates=frozenset({"a/x#k1"}), context=1000)
+    both = first.also(candidates={"a/y#k1"}, models={"b/m"}, keys={("c", "k")}, providers={"d"}, context=10)
+    assert both == Tried(
+        frozenset({"a/x#k1", "a/y#k1"}),
+        frozenset({"b/m"}),
+        frozenset({("c", "k")}),
+        frozenset({"d"}),
+        1000,
+    )
+    assert first == Tried(candidates=frozenset({"a/x#k1"}), context=1000)
+    assert first.also(context=2000).context == 2000
+
+
+def test_a_candidate_may_be_asked_for_less_until_it_found_that_too_large_as_well():
+    tried = Tried(candidates=frozenset({"a/x#k1", "b/m#k1"})).asking("a/x#k1", 512)
+    assert dict(tried.outputs) == {"a/x#k1": 512}
+    assert tried.with_less().candidates == {"b/m#k1"}
+    assert dict(tried.asking("b/m#k1", 256).outputs) == {"a/x#k1": 512, "b/m#k1": 256}
+    assert dict(tried.asking("a/x#k1", None).outputs) == {}
+    assert dict(UNTRIED.outputs) == {}
 
 
 def test_a_prompt_fits_anywhere_if_nobody_knows_how_long_one_may_be():

@@ -43,7 +43,7 @@ def test_the_plan_begins_with_what_choose_takes_in_any_field(
         assert choice == choose(need, fit, field.standing, tried, now)
         assert isinstance(choice, Choice)
         assert choice.candidate is usable.pop(0)
-        tried.candidates |= {choice.candidate.id}
+        tried = tried.also(candidates={choice.candidate.id})
     last = choose(need, able, field.standing, tried, now, patience=math.inf)
     back = [line.reason.back_at for line in lines if line.reason is not None and line.reason.kind != "unfit"]
     if not isinstance(last, Choice):

@@ -49,7 +49,7 @@ def waiting(place: World, seconds: float):
     """Return a ticket for one more caller, not yet in the room."""
     gateway = place.gateway
     course_call, context = call(), place.context()
-    need = gateway._need(course_call, context, _course(context), place.clock.now())
+    need = gateway._need(course_call, _course(context), place.clock.now())
     fit, _ = eligible(need, gateway.standing, gateway.clock.now())
     return gateway.loop.room.ticket("q", 1.0, need, fit, Tried(), until=now() + seconds)
 
