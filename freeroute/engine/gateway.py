@@ -238,7 +238,8 @@ class Gateway:
         if answer is not None:
             if transcript is not None:
                 transcript.hear((answer.body,))
-            return Whole(won, answer, course, lease, overhead, told, self._books)
+            body, kind = answer.body, answer.content_type
+            return Whole(told, body, kind, won, answer, course, lease, overhead, self._books)
         given = course, lease, overhead, told, self._books, self._continuation(call, need, course)
         part = self._part(won, course)
         return Serving(part, *given) if transcript is None else Overheard(transcript, part, *given)

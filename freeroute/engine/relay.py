@@ -36,33 +36,25 @@ class Books(Struct, frozen=True):
     close: Close
 
 
-class Whole:
-    """An answer in one piece: it is over before anything of it is told. It satisfies ``served.Served``."""
+class Whole(Struct):
+    """An answer in one piece: it is over before anything of it is told. It satisfies ``served.Served``.
 
-    cut = False
+    It is the *answer* that *won* brought; *lease* is that of its client.
+    """
+
+    headers: Head
+    body: bytes | None
+    content_type: str | None
+    won: Won
+    answer: Answer
+    course: Course
+    lease: Lease | None
+    overhead: float
+    books: Books
     onward: Onward | None = None
-
-    def __init__(
-        self,
-        won: Won,
-        answer: Answer,
-        course: Course,
-        lease: Lease | None,
-        overhead: float,
-        headers: Head,
-        books: Books,
-    ) -> None:
-        """Tell the *answer* that *won* brought; *lease* is that of its client."""
-        self.headers = headers
-        self.body: bytes | None = answer.body
-        self.content_type = answer.content_type
-        self._won = won
-        self._answer = answer
-        self._course = course
-        self._lease = lease
-        self._overhead = overhead
-        self._books = books
-        self._broke = self._finished = False
+    cut: bool = False
+    broke: bool = False
+    finished: bool = False
 
     async def next(self) -> Sequence[bytes]:
         """Return nothing: it is no stream."""
@@ -70,21 +62,21 @@ class Whole:
 
     def fail(self) -> Piece | None:
         """Take a fault of the gateway's own for the end; nobody has heard who it is from."""
-        self._broke = True
+        self.broke = True
         return None
 
     def finish(self, *, caller_left: bool = False, stalled: bool = False) -> Awaitable[None]:
         """Settle what the call used and record it; safe to call more than once."""
-        if self._finished:
+        if self.finished:
             return DONE
-        self._finished = True
-        won, course, books, answer = self._won, self._course, self._books, self._answer
+        self.finished = True
+        won, course, books, answer = self.won, self.course, self.books, self.answer
         usage, now = answer.usage, books.clock.now()
         if caller_left:
             outcome = STALLED if stalled else LEFT
             settled = books.settling.left(won, usage, now, course, outcome)
         else:
-            outcome = INTERNAL if self._broke else won.sent.outcome
+            outcome = INTERNAL if self.broke else won.sent.outcome
             settled = books.settling.served(won, usage, now)
         ending = Ending(
             200,
@@ -92,11 +84,11 @@ class Whole:
             course.notes[won.note],
             usage,
             answer.finish,
-            self._overhead,
+            self.overhead,
             won.at.mono - course.context.received.mono,
             caller_left,
         )
-        return books.close(settled, won, course, self._lease, ending, now)
+        return books.close(settled, won, course, self.lease, ending, now)
 
 
 class Serving:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol, TypeGuard, TypeVar
 
 import msgspec
@@ -170,34 +170,46 @@ class Conversations:
         if bounds.limit >= BODY_LIMIT:
             bounds = BodyBounds(max(bounds.limit, longest), bounds.timeout)
 
-        async def answer(request: Request) -> None:
+        def answer(request: Request) -> Coroutine[Any, Any, None]:
             context = self._context(request, surface)
             try:
                 commented = read_wishes(request, context)
-                body = await request.body(bounds)
-                if len(body) <= _AT_ONCE:
+                body = request.whole(bounds)
+                asked: Asked | Known | Awaitable[Asked | Known]
+                if body is not None and len(body) <= _AT_ONCE:  # as nearly always: nobody waits for anything
                     asked = understand(request, body)
                 else:
-                    asked = await understood(understand, request, body)
-                del body
-                if not isinstance(asked, Asked):
-                    asked = await self._looked_up(asked, request)
+                    asked = _read(request, body, bounds, understand)
             except ApiError as error:
                 self.gateway.refuse(context, "", error)
                 raise
             if isinstance(asked, Asked):
-                await self._serve(request, asked, context, ask, commented=commented)
-            else:
-                await request.reply(200, asked.body)
+                return self._serve(request, asked, context, ask, commented=commented)
+            return self._serve_later(request, asked, context, ask, commented=commented)
 
         return answer
 
-    async def _looked_up(self, asked: Known | Awaitable[Asked], request: Request) -> Asked | Known:
-        """Return what is asked once it is looked up; raises ApiError for a model that its client has not."""
-        if not isinstance(asked, Known):
-            return await asked
-        self.gateway.model(asked.model, request.caller.client)
-        return asked
+    async def _serve_later(
+        self,
+        request: Request,
+        asked: Known | Awaitable[Asked | Known],
+        context: CallContext,
+        ask: Ask,
+        *,
+        commented: bool,
+    ) -> None:
+        """Serve what is *asked* once that is known."""
+        try:
+            found = asked if isinstance(asked, Known) else await asked
+            if isinstance(found, Known):  # of a model that its client has, or this raises
+                self.gateway.model(found.model, request.caller.client)
+        except ApiError as error:
+            self.gateway.refuse(context, "", error)
+            raise
+        if isinstance(found, Known):
+            await request.reply(200, found.body)
+        else:
+            await self._serve(request, found, context, ask, commented=commented)
 
     def refused(self, surface: str) -> Callable[[Request, ApiError], None]:
         """Return what records the requests to *surface* that the guard turned away."""
@@ -265,6 +277,16 @@ class Conversations:
         elif served is not None and served.body is not None:
             told = told or await _whole(asked, served.body)
             await request.reply(200, told, served.headers, _kind_of(served))
+
+
+async def _read(
+    request: Request, body: bytes | None, bounds: BodyBounds, understand: Understand
+) -> Asked | Known:
+    """Return what is asked by a *body* that is long, or still to come if it is None."""
+    if body is None:
+        body = await request.body(bounds)
+    asked = await understood(understand, request, body)
+    return asked if isinstance(asked, Asked | Known) else await asked
 
 
 async def understood(understand: Callable[[Request, bytes], T], request: Request, body: bytes) -> T:
