@@ -127,8 +127,9 @@ class Gateway:
                     need, course, self.standing, now, any_provider=bool(self.catalogue.candidates)
                 )
             won = await self.loop.run(call, need, fit, course, now)
-            if lease is not None and (known := won.known) is not None:  # told with that counted
-                settled = self.admission.settle(lease, known, won.at)
+            answer = won.sent.answer
+            if lease is not None and answer is not None and answer.usage is not None:
+                settled = self.admission.settle(lease, answer.usage, won.at)  # told with that counted
                 if settled is not DONE:
                     await settled
         except BaseException as exc:

@@ -125,11 +125,11 @@ class Hedging:
         won = racer.task.result()
         if not isinstance(won, Won):
             return
-        stream, now = won.sent.stream, self._clock.now()
+        stream, answer, now = won.sent.stream, won.sent.answer, self._clock.now()
         if stream is not None:
             await Part(won, stream, course, self._settling).end(now, left=LEFT)
         else:
-            await self._settling.left(won, won.known, now, course, LEFT)
+            await self._settling.left(won, answer.usage if answer is not None else None, now, course, LEFT)
         if outrun:
             course.became(won.note, _OUTRUN)
 

@@ -8,7 +8,6 @@ from freeroute.domain.leases import Lease
 from freeroute.domain.selection import Choice
 from freeroute.domain.standing import Standing
 from freeroute.domain.trials import Trial
-from freeroute.domain.usage import Usage
 from freeroute.engine.ports import Counters, Sent
 
 
@@ -36,11 +35,6 @@ class Won(Struct):
     estimated: int
     whole: bool
     note: int
-
-    @property
-    def known(self) -> Usage | None:
-        """Return what a whole answer took; what a stream does is known at its end."""
-        return self.sent.answer.usage if self.sent.answer is not None else None
 
 
 class Leasing:

@@ -247,7 +247,8 @@ class Conversations:
                 if commented and asked.call.stream and telling.comment:
                     async with Comments(request, telling.stream_type, telling.comment) as comments:
                         served = await ask(asked.call, context)
-                        await _tell(request, asked, served, comments)
+                        if served.body is None:
+                            await _tell(request, asked, served, comments)
                 else:
                     served = await ask(asked.call, context)
                     if served.body is None:
@@ -317,15 +318,14 @@ async def _whole(asked: Asked, body: bytes) -> bytes:
     return await asyncio.to_thread(asked.telling.whole, body)
 
 
-async def _tell(request: Request, asked: Asked, served: Served, comments: Comments | None) -> None:
-    """Tell what comes of *served*, as it comes; a whole answer is told later."""
-    if served.body is not None:
-        return
+def _tell(
+    request: Request, asked: Asked, served: Served, comments: Comments | None
+) -> Coroutine[Any, Any, None]:
+    """Tell what comes of the stream *served*, as it comes."""
     asked.let_go()
     if served.content_type is not None:
-        await _pass(request, served, served.content_type)
-    else:
-        await _stream(request, asked, served, comments)
+        return _pass(request, served, served.content_type)
+    return _stream(request, asked, served, comments)
 
 
 async def _stream(request: Request, asked: Asked, served: Served, comments: Comments | None) -> None:
