@@ -130,7 +130,7 @@ class AttemptLoop:
             course.grounds = fit.grounds
         again: Leased | None = None
         while True:
-            if course.counted >= self.routing.max_attempts or now.mono > course.last_start:
+            if course.counted >= routing.max_attempts or now.mono > course.last_start:
                 raise gave_up(course, need, fit, self.standing, now)
             leased = await self._taking.next(need, fit, course, again, now)
             again = None

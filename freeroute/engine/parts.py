@@ -32,7 +32,7 @@ class Settling:
         self._dice = dice
 
     def served(self, won: Won, usage: Usage | None, now: Now, unread: float = 0.0) -> Awaitable[None]:
-        """End *won* at *now*: its caller got all of it, except for *unread* seconds without delay."""
+        """End *won*, all told by *now*; for *unread* seconds of that nobody asked for more."""
         leased = won.leased
         trial = leased.trial
         self._standing.succeeded(leased.candidate, trial, now)

@@ -214,8 +214,7 @@ class Serving:
         now = self._books.clock.now()
         settled = [part.end(now, left=left) for part in self._parts]
         won, ending = self.teller.won, self._ending(left)
-        together = settled[0] if len(settled) == 1 else _all(settled)
-        return self._books.close(together, won, self._course, self._lease, ending, now)
+        return self._books.close(_together(settled), won, self._course, self._lease, ending, now)
 
     def _ending(self, left: Outcome | None) -> Ending:
         """Return how it ended towards its caller, who *left* like that if it did."""
@@ -234,10 +233,15 @@ class Serving:
         )
 
 
-async def _all(settled: Sequence[Awaitable[None]]) -> None:
-    """Await what settles each of several calls."""
-    for each in settled:
-        await each
+def _together(works: Sequence[Awaitable[None]]) -> Awaitable[None]:
+    """Return all of *works* as one."""
+    waiting = [work for work in works if work is not DONE]
+    return _all(waiting) if waiting else DONE
+
+
+async def _all(works: Sequence[Awaitable[None]]) -> None:
+    for work in works:
+        await work
 
 
 class Overheard(Serving):
