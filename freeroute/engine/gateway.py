@@ -246,17 +246,11 @@ class Gateway:
         return Serving(part, *given) if transcript is None else Overheard(transcript, part, *given)
 
     def _close(
-        self,
-        settled: Awaitable[None],
-        won: Won,
-        course: Course,
-        lease: Lease | None,
-        ending: Ending,
-        now: Now,
+        self, work: Awaitable[None], won: Won, course: Course, lease: Lease | None, ending: Ending, now: Now
     ) -> Awaitable[None]:
-        """Record *ending* once all is *settled*, and settle the *lease* of its client, if that is open."""
-        if settled is not DONE:
-            return self._close_later(settled, won, course, lease, ending, now)
+        """Record *ending* once all is settled (*work*), then settle its client's *lease*, if it is open."""
+        if work is not DONE:
+            return self._close_later(work, won, course, lease, ending, now)
         self.in_flight -= 1
         self.loop.room.stir()
         if ending.continued and course.conversation is not None:
@@ -266,8 +260,8 @@ class Gateway:
             return DONE
         return self.admission.settle(lease, ending.usage, now)
 
-    async def _close_later(self, settled: Awaitable[None], *given: Any) -> None:
-        await settled
+    async def _close_later(self, work: Awaitable[None], *given: Any) -> None:
+        await work
         await self._close(DONE, *given)
 
     # --- looking and steering ----------------------------------------------------------------------
