@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from freeroute.domain.tokenizers import OTHER, Sizes, sizes_of
+from freeroute.domain.tokenizers import OTHER, TOKENIZERS, Sizes, sizes_of
 
 # Of an answer nobody keeps the text: prose runs at about four bytes a token in every common tokenizer, code
 # and JSON lower.
@@ -67,8 +67,8 @@ class Demand(Struct, frozen=True):
         return self.prompt if sizes is None or tokenizer == OTHER else sizes.of(tokenizer)
 
     def every(self) -> tuple[int, ...]:
-        """Return the prompt by each of them; once, if nobody knows who will count it."""
-        return (self.prompt,) if self.sizes is None else self.sizes.every()
+        """Return the prompt by each of them; the same by all, if nothing is known of its text."""
+        return (self.prompt,) * len(TOKENIZERS) if self.sizes is None else self.sizes.every()
 
     def longer(self, tokens: int) -> "Demand":
         """Return the same with so many *tokens* more in the prompt."""

@@ -262,7 +262,7 @@ class Request:
         return whole
 
     async def _pieces(self, bounds: BodyBounds) -> bytes:
-        declared = self.headers.get(b"content-length", b"0")
+        declared = self.headers.get(b"content-length", b"").lstrip(b"0") or b"0"
         if declared.isdigit() and (len(declared) > 18 or int(declared) > bounds.limit):
             raise _too_large(bounds.limit)
         outlet: Outlet | None = self.scope.get(OUTLET)  # type: ignore[assignment]

@@ -60,6 +60,17 @@ def prompt(one: int, others: int | None = None, output: int | None = None) -> De
     return Demand(known[OTHER], output, Sizes((0,) * 7, (), 1.0, known=known))
 
 
+def test_a_prompt_of_whose_text_nothing_is_known_is_held_against_any_other():
+    scene = Scene()
+    x, now = scene.candidates[0], scene.clock.now()
+    scene.standing.learn_context(x, 2000, now)
+    scene.standing.learn_overlong(x, Demand(1000), now)
+    assert scene.standing.overlong(x, Demand(1000), now)
+    assert scene.standing.overlong(x, prompt(1000), now)
+    assert not scene.standing.overlong(x, prompt(999), now)
+    assert not scene.standing.overlong(x, Demand(999), now)
+
+
 def test_a_prompt_that_was_too_long_speaks_of_longer_ones_of_its_kind_for_an_hour():
     scene = Scene()
     x, y = scene.candidates[0], scene.candidates[2]
@@ -73,6 +84,7 @@ def test_a_prompt_that_was_too_long_speaks_of_longer_ones_of_its_kind_for_an_hou
     assert refused(prompt(3000, 6500, output=20))
     assert not refused(prompt(1000, 2000))  # which asks for less
     assert not refused(prompt(999, 2000, output=10))
+    assert not refused(Demand(1500, 10))  # nothing is known of its text: to most it may be too short
     assert not refused(prompt(2000, 2000, output=10))  # of another kind
     assert not refused(prompt(1000, 2000, output=10), y)
     scene.clock.advance(3600)

@@ -212,6 +212,6 @@ def test_a_demand_knows_the_prompt_by_each_tokenizer():
     assert TOKENS_PER_IMAGE + 8 + 6 < demand.prompt < TOKENS_PER_IMAGE + 8 + 14
     assert demand.max_output == 7
     assert Demand(5).prompt_of(OTHER) == 5
-    assert Demand(5).every() == (5,)
+    assert Demand(5).every() == (5,) * len(TOKENIZERS)
     assert demand.longer(3).prompt_of(0) == demand.prompt_of(0) + 3
     assert demand.longer(3).prompt == demand.prompt + 3

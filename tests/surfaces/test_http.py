@@ -72,6 +72,10 @@ async def test_a_body_of_exactly_the_limit_is_taken():
     assert await request(part(b"x" * 10), headers=[("content-length", "10")]).body(BOUNDS) == b"x" * 10
 
 
+async def test_a_length_may_begin_with_zeros():
+    assert await request(part(b"ab"), headers=[("content-length", "0" * 5000 + "2")]).body(BOUNDS) == b"ab"
+
+
 @pytest.mark.parametrize("declared", ["11", "9" * 18, "9" * 5000])
 async def test_a_body_declared_too_large_is_refused_unread(declared):
     with pytest.raises(TooLarge):
