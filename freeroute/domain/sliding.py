@@ -97,20 +97,11 @@ class Sliding(Counter):
         if not slip.open:
             return
         slip.open = False
-        taken = slip.amount
-        self.in_flight -= taken
-        if actual is None:  # as where calls are counted
-            return
-        if actual < 0.0:
-            actual = 0.0
-        change = actual - taken
+        self.in_flight -= slip.amount
+        change = 0.0 if actual is None else self._turned_out(slip, actual)
         if change > 0.0:
-            slip.change = change
-            self.taken += change
             self._add(Slip(change, now.mono + self.limit.seconds, False, True))
         elif change:
-            slip.change = change
-            self.freed -= change
             if now.mono >= self._due:
                 self._expire(now)
             if slip.mark > self._seen:

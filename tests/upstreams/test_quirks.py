@@ -1,4 +1,4 @@
-"""Quirks on the way out and undone on the way back."""
+"""Quirks on the way out."""
 
 from typing import Any
 
@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 from freeroute.domain.catalogue import Candidate, Key, Model, Provider, Quirks
 from freeroute.engine.ports import Terms
 from freeroute.upstreams.quirks import NotTaken, Outgoing, outgoing
-from freeroute.upstreams.repairs import Repairs
 from freeroute.upstreams.signatures import DUMMY_SIGNATURE
-from freeroute.wire.answers import inspect
 from freeroute.wire.decode import decode_chat
 
 MESSAGES = b'[ {"role":"user", "content":"Hi\\u0021"} ]'
@@ -299,87 +297,6 @@ def test_references_that_multiply_end():
     schema = {"anyOf": [{"$ref": "#/$defs/L0"}], "$defs": layer}
     tools = [{"type": "function", "function": {"name": "f", "parameters": schema}}]
     assert len(send(Quirks(schema_strips=("$ref", "$defs")), tools=tools).body) < 100_000
-
-
-def repaired(quirks: Quirks, *chunks: object) -> list[Any]:
-    repairs = Repairs(quirks)
-    out = []
-    for chunk in chunks:
-        payload = msgspec.json.encode(chunk)
-        piece = inspect(payload)
-        assert piece is not None
-        out.append(msgspec.json.decode(repairs.chunk(payload, piece)))
-    return out
-
-
-def delta(finish: str | None = None, **said: object) -> dict[str, Any]:
-    return {"choices": [{"index": 0, "delta": said, "finish_reason": finish}]}
-
-
-def test_a_chunk_in_openais_form_keeps_its_bytes():
-    payload = b'{"choices" : [{"index":0,"delta":{"content":"x","reasoning":null}}] }'
-    piece = inspect(payload)
-    assert piece is not None
-    assert Repairs(Quirks(tool_finish=False, tool_call_index=False)).chunk(payload, piece) is payload
-
-
-def test_stop_after_a_tool_call_becomes_tool_calls():
-    call = {"index": 0, "id": "a"}
-    quirks = Quirks(tool_finish=False)
-    assert (
-        repaired(quirks, delta(tool_calls=[call]), delta("stop"))[1]["choices"][0]["finish_reason"]
-        == "tool_calls"
-    )
-    assert repaired(quirks, delta(content="x"), delta("stop"))[1]["choices"][0]["finish_reason"] == "stop"
-    assert (
-        repaired(Quirks(), delta(tool_calls=[call]), delta("stop"))[1]["choices"][0]["finish_reason"]
-        == "stop"
-    )
-
-
-def test_a_stop_in_another_word_becomes_tool_calls_too_and_the_word_stays():
-    told = repaired(Quirks(tool_finish=False), delta(tool_calls=[{"index": 0, "id": "a"}]), delta("STOP"))
-    choice = told[1]["choices"][0]
-    assert (choice["finish_reason"], choice["native_finish_reason"]) == ("tool_calls", "STOP")
-
-
-def test_usage_in_every_chunk_is_taken_out():
-    chunk = {**delta(content="x"), "usage": {"prompt_tokens": 1}}
-    assert "usage" not in repaired(Quirks(usage_every_chunk=True), chunk)[0]
-    assert "usage" in repaired(Quirks(), chunk)[0]
-
-
-def test_reasoning_goes_by_one_name():
-    for told in ({"reasoning": "hm"}, {"reasoning": "hm", "reasoning_content": "hm"}):
-        said = repaired(Quirks(), delta(**told))[0]["choices"][0]["delta"]
-        assert said == {"reasoning_content": "hm"}
-
-
-def test_content_lists_become_text_and_thinking():
-    parts = [
-        {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
-        {"type": "text", "text": "Hello"},
-    ]
-    said = repaired(Quirks(), delta(content=parts))[0]["choices"][0]["delta"]
-    assert said == {"content": "Hello", "reasoning_content": "hm"}
-
-
-def test_a_whole_answer_is_repaired_too():
-    body = {
-        "choices": [
-            {
-                "message": {"content": None, "reasoning": "hm", "tool_calls": [{"function": {"name": "f"}}]},
-                "finish_reason": "stop",
-            }
-        ]
-    }
-    payload = msgspec.json.encode(body)
-    piece = inspect(payload)
-    assert piece is not None
-    choice = msgspec.json.decode(Repairs(Quirks(tool_finish=False)).whole(payload, piece))["choices"][0]
-    assert choice["finish_reason"] == "tool_calls"
-    assert choice["message"]["reasoning_content"] == "hm"
-    assert choice["message"]["tool_calls"][0]["id"].startswith("call_")
 
 
 # --- an answer that has begun ----------------------------------------------------------------------------
