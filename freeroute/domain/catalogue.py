@@ -1,6 +1,7 @@
 """What exists: providers, their models and keys, and the candidates made of the three. Plain facts."""
 
 import math
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Literal
@@ -24,6 +25,9 @@ class Unit(StrEnum):
     NEURONS = "neurons"
     USD = "usd"
     CONCURRENCY = "concurrency"
+
+
+ONE_EACH = (Unit.REQUESTS, Unit.CONCURRENCY)  # every call takes one of them, whatever becomes of it
 
 
 class WindowKind(StrEnum):
@@ -92,6 +96,11 @@ class Pool(Struct, frozen=True):
 
     id: str
     limit: Limit
+
+
+def sized(pools: Sequence[Pool]) -> tuple[int, ...]:
+    """Return the places of those *pools* of which a call takes as much as it is large."""
+    return tuple([at for at, pool in enumerate(pools) if pool.limit.unit not in ONE_EACH])
 
 
 class Timeouts(Struct, frozen=True):
@@ -296,7 +305,8 @@ class Candidate(Struct, frozen=True, eq=False):
     """(provider, model, key): the unit that is chosen, limited, broken and measured.
 
     *reach* is the most tokens that one call may ever take there: the smallest of its token limits. *name* is
-    ``provider/model``, as callers write it.
+    ``provider/model``, as callers write it. *sized* are the places of those *pools* of which a call takes as
+    much as it is large; of the others each takes one.
     """
 
     provider: Provider
@@ -306,10 +316,12 @@ class Candidate(Struct, frozen=True, eq=False):
     pools: tuple[Pool, ...]
     reach: float = math.inf
     name: str = ""
+    sized: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        """Make the name once: most of what is known of models is looked up by it."""
+        """Find once what every call asks for: most of what is known of models is looked up by their name."""
         force_setattr(self, "name", f"{self.provider.id}/{self.model.id}")
+        force_setattr(self, "sized", sized(self.pools))
 
     @property
     def prefill(self) -> Prefill:

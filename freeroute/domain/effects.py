@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Candidate, Pool, WindowKind
-from freeroute.domain.leases import Charge
+from freeroute.domain.leases import Charges
 from freeroute.domain.outcome import FEATURES, Blame, Kind, Outcome, blamed, droppable, many
 from freeroute.domain.standing import Standing
 from freeroute.domain.trials import Trial
@@ -62,7 +62,7 @@ def _quota_back(
         return now.mono + outcome.retry_after, 0
     fullest = _fullest(candidate, standing, now)
     if fullest is not None:
-        at = standing.room.fits_at([Charge(fullest, 1.0)], now)
+        at = standing.room.fits_at(Charges((fullest,), (1.0,)), now)
         if now.mono < at < math.inf:
             return at, 0
     before = standing.held(place)

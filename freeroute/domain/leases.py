@@ -18,9 +18,6 @@ LEAST_OUTPUT = 256
 MOST_OUTPUT = 1_000_000
 """Stands for no limit; no model writes so much at once."""
 
-ONE_EACH = (Unit.REQUESTS, Unit.CONCURRENCY)
-"""Units of which every call takes one, whatever becomes of it."""
-
 AS_CHARGED: Mapping[Unit, float] = {}
 """What a lease took of which nothing else is known."""
 
@@ -28,11 +25,15 @@ AS_CHARGED: Mapping[Unit, float] = {}
 _TOKENS, _INPUT, _OUTPUT = Unit.TOKENS, Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS
 
 
-class Charge(Struct, frozen=True, gc=False):
-    """*amount* of a pool's unit. No call takes two charges of one pool: settings limit nothing twice."""
+class Charges(Struct, frozen=True, gc=False):
+    """What one call takes: of each of *pools* one of the *amounts*, in the same order.
 
-    pool: Pool
-    amount: float
+    All pools are of one owner, a candidate's provider or a client, and no two are the same: settings limit
+    nothing twice. Calls of one candidate, or of one client, share one tuple of them, by which stores know it.
+    """
+
+    pools: tuple[Pool, ...]
+    amounts: Sequence[float]
 
 
 class Denied(Struct, frozen=True):
@@ -43,9 +44,10 @@ class Denied(Struct, frozen=True):
 
 
 class Lease(Struct, eq=False):
-    """Granted charges, held until settled. *slips* belong to the store that made the lease."""
+    """Granted charges, held until settled. *sheet* and *slips* belong to the store that made the lease."""
 
-    charges: Sequence[Charge]
+    charges: Charges
+    sheet: Any
     slips: Any
     open: bool = True
 
@@ -94,22 +96,19 @@ def _most_output(candidate: Candidate, prompt: int) -> int:
     return MOST_OUTPUT if room == math.inf else max(int(room), LEAST_OUTPUT)
 
 
-def charges_of(candidate: Candidate, demand: Demand) -> tuple[Charge, ...]:
+def charges_of(candidate: Candidate, demand: Demand) -> Charges:
     """Return what *candidate*'s provider is expected to count for *demand* when the call is sent."""
-    prompt, precharged = demand.prompt, 0.0
+    prompt, precharged, pools = demand.prompt, 0.0, candidate.pools
     if candidate.provider.precharge.output:
         precharged += output_bound(candidate, demand) or 0
-    charges = []
-    for pool in candidate.pools:  # on the way of every choice
-        unit = pool.limit.unit
+    amounts = [1.0] * len(pools)
+    for at in candidate.sized:  # on the way of every choice
+        unit = pools[at].limit.unit
         if unit is _TOKENS:
-            amount = prompt + precharged
-        elif unit in ONE_EACH:
-            amount = 1.0
+            amounts[at] = prompt + precharged
         else:
-            amount = _amount(unit, candidate, demand, precharged)
-        charges.append(Charge(pool, amount))
-    return tuple(charges)
+            amounts[at] = _amount(unit, candidate, demand, precharged)
+    return Charges(pools, amounts)
 
 
 def _amount(unit: Unit, candidate: Candidate, demand: Demand, precharged: float) -> float:

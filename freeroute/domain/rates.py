@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from freeroute.domain.additions import with_limit
 from freeroute.domain.catalogue import Catalogue, Limit, Pool, Scope, Unit, pool_id
-from freeroute.domain.leases import Charge
+from freeroute.domain.leases import Charges
 
 FAR = 100.0
 """Times a given limit, up or down, beyond which what answers tell of it is garbage. Own design: plans of one
@@ -58,13 +58,12 @@ def is_credible(fact: RateFact, given: Limit) -> bool:
     return (fact.limit is None or fact.limit >= least) and max(fact.limit or 0, fact.remaining or 0) <= most
 
 
-def room_told(facts: Sequence[RateFact], charges: Sequence[Charge]) -> dict[str, bool]:
+def room_told(facts: Sequence[RateFact], charges: Charges) -> dict[str, bool]:
     """Return by the ids of the pools that *facts* are about whether these have room for *charges*."""
-    amounts = {charge.pool.id: charge.amount for charge in charges}
-    pools = [charge.pool for charge in charges]
+    amounts = {pool.id: amount for pool, amount in zip(charges.pools, charges.amounts, strict=True)}
     room: dict[str, bool] = {}
     for fact in facts:
-        if (pool := pool_meant(fact, pools)) is not None:
+        if (pool := pool_meant(fact, charges.pools)) is not None:
             fits = fact.remaining is not None and fact.remaining >= amounts[pool.id]
             room[pool.id] = room.get(pool.id, True) and fits
     return room

@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Candidate
-from freeroute.domain.leases import Charge, charges_of, least_bound, output_bound
+from freeroute.domain.leases import Charges, charges_of, least_bound, output_bound
 from freeroute.domain.needs import UNTRIED, Fit, Need, Tried
 from freeroute.domain.rankings import Able, sorted_fit
 from freeroute.domain.standing import Standing
@@ -21,7 +21,7 @@ class Choice(Struct, frozen=True):
     """The next candidate, what its counters are to be charged, and the output bound to send."""
 
     candidate: Candidate
-    charges: tuple[Charge, ...]
+    charges: Charges
     max_output: int | None = None
     group: int = 0
 

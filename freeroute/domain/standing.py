@@ -10,7 +10,7 @@ from freeroute.clock import Now
 from freeroute.domain.catalogue import Candidate, Pool
 from freeroute.domain.estimates import GENEROUS, Estimate
 from freeroute.domain.keys import KeyPlace
-from freeroute.domain.leases import Charge, Reading
+from freeroute.domain.leases import Charges, Reading
 from freeroute.domain.outcome import Kind
 from freeroute.domain.promises import Promises, delays
 from freeroute.domain.remembered import Hold, places_of
@@ -31,7 +31,7 @@ LEAST_CONTEXT = 1024
 class Room(Protocol):
     """The counters, as far as choosing looks at them."""
 
-    def fits_at(self, charges: Sequence[Charge], now: Now) -> float:
+    def fits_at(self, charges: Charges, now: Now) -> float:
         """Return when (mono) all *charges* fit together."""
         ...
 
@@ -91,7 +91,7 @@ class Standing(Undoing):
 
     # --- reading -----------------------------------------------------------------------------------
 
-    def obstacle(self, candidate: Candidate, charges: Sequence[Charge], now: Now) -> Obstacle | None:
+    def obstacle(self, candidate: Candidate, charges: Charges, now: Now) -> Obstacle | None:
         """Return what keeps *candidate* from being used now, or None; of two lacks of quota the longer."""
         blocked = self.blocked(candidate, now)
         if blocked is not None and blocked.kind in ("held", "off"):
@@ -136,7 +136,7 @@ class Standing(Undoing):
         hold = self.hold_on(candidate, now)
         return now.mono if hold is None else hold.until
 
-    def shortage(self, charges: Sequence[Charge], now: Now) -> Obstacle | None:
+    def shortage(self, charges: Charges, now: Now) -> Obstacle | None:
         """Return the lack of quota for *charges*, or None."""
         at = self.room.fits_at(charges, now)
         if at <= now.mono:
@@ -144,7 +144,7 @@ class Standing(Undoing):
         reason = "larger than its quota" if at == math.inf else "out of quota"
         return Obstacle("quota", reason, at)
 
-    def _kept(self, charges: Sequence[Charge], now: Now) -> Obstacle | None:
+    def _kept(self, charges: Charges, now: Now) -> Obstacle | None:
         """Return the promise to a larger call that *charges* would delay, or None."""
         for promise in self.promises.touched(charges, now):
             if delays(promise, self.room.fits_at(promise.wanted(charges), now), now):

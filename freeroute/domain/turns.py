@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from freeroute.clock import Now
 from freeroute.domain.clients import LEAST_WEIGHT, MOST_WEIGHT
-from freeroute.domain.leases import Charge, charges_of
+from freeroute.domain.leases import Charges, charges_of
 from freeroute.domain.needs import Fit, Need, Tried
 from freeroute.domain.selection import demand_at
 from freeroute.domain.standing import Room, Standing
@@ -150,7 +150,7 @@ def projected(
         if not tried.covers(candidate, standing):
             free_at = standing.free_at(candidate, now)
             own = charges_of(candidate, demand_at(candidate, need, standing, tried))
-            ceilings = tuple(room.ceiling(charge.pool, now) for charge in own)
+            ceilings = tuple(room.ceiling(pool, now) for pool in own.pools)
             places.append(
                 _Place(free_at, own, charges_of(candidate, standing.sized(candidate, mean)), ceilings)
             )
@@ -178,31 +178,30 @@ class _Place(Struct, frozen=True):
     """A candidate that may be used from *free_at* (mono): what the call takes there, and each *before* it."""
 
     free_at: float
-    own: tuple[Charge, ...]
-    before: tuple[Charge, ...]
+    own: Charges
+    before: Charges
     ceilings: tuple[float, ...]
 
-    def at(self, number: int, last: Sequence[Charge], room: Room, now: Now) -> float:
+    def at(self, number: int, last: Charges, room: Room, now: Now) -> float:
         """Return when (mono) *last* fits as the *number*-th call, after such as go *before*."""
         rounds, period = 0, 0.0
-        amounts = [c.amount + (number - 1) * o.amount for c, o in zip(last, self.before, strict=True)]
-        for charge, amount, ceiling in zip(last, amounts, self.ceilings, strict=True):
-            if charge.amount > ceiling or ceiling <= 0:
+        all_of_them = zip(last.amounts, self.before.amounts, strict=True)
+        amounts = [amount + (number - 1) * each for amount, each in all_of_them]
+        for pool, own, amount, ceiling in zip(last.pools, last.amounts, amounts, self.ceilings, strict=True):
+            if own > ceiling or ceiling <= 0:
                 return math.inf
             if amount > (rounds + 1) * ceiling:
-                rounds, period = math.ceil(amount / ceiling) - 1, charge.pool.limit.seconds
-        several = [
-            Charge(c.pool, max(c.amount, amount - rounds * ceiling) if rounds else amount)
-            for c, amount, ceiling in zip(last, amounts, self.ceilings, strict=True)
-        ]
+                rounds, period = math.ceil(amount / ceiling) - 1, pool.limit.seconds
+        if rounds:
+            left = zip(last.amounts, amounts, self.ceilings, strict=True)
+            amounts = [max(own, amount - rounds * ceiling) for own, amount, ceiling in left]
+        several = Charges(last.pools, amounts)
         return max(self.free_at, room.fits_at(several, now)) + rounds * period
 
 
-def soonest(
-    need: Need, fit: Fit, standing: Standing, tried: Tried, now: Now
-) -> tuple[tuple[Charge, ...], float]:
+def soonest(need: Need, fit: Fit, standing: Standing, tried: Tried, now: Now) -> tuple[Charges, float]:
     """Return the charges of *need* where they fit first, and when (mono); ``inf`` if nowhere."""
-    best: tuple[tuple[Charge, ...], float] = ((), math.inf)
+    best = Charges((), ()), math.inf
     for _, candidate in fit:
         if tried.covers(candidate, standing):
             continue

@@ -4,10 +4,12 @@ import asyncio
 import math
 from collections.abc import Awaitable
 
+from msgspec import Struct
+
 from freeroute.clock import Clock, Now
-from freeroute.domain.catalogue import Unit
+from freeroute.domain.catalogue import Pool, Unit, sized
 from freeroute.domain.clients import Client
-from freeroute.domain.leases import AS_CHARGED, Charge, Denied, Lease
+from freeroute.domain.leases import AS_CHARGED, Charges, Denied, Lease
 from freeroute.domain.usage import Demand, Usage
 from freeroute.engine.course import Course
 from freeroute.engine.headers import ClientLimits
@@ -15,9 +17,36 @@ from freeroute.engine.ports import Counters
 from freeroute.errors import ApiError, ContextTooLong, RateLimited
 
 MOST_KEPT = 10_000
-"""Clients whose headers are kept: some MB. Own design: more than most gateways have."""
+"""Clients whose allowances are kept: some MB. Own design: more than most gateways have."""
 
 _TOKENS = Unit.TOKENS  # beside requests and calls under way all that a client's limits count
+
+
+class Allowance(Struct, frozen=True):
+    """What its limits mean for each request of *client*: *pools*, as `Candidate` has them, *sized* or not.
+
+    Its answers tell of those in *told*, with the lines of *limits*.
+    """
+
+    client: Client
+    pools: tuple[Pool, ...]
+    sized: tuple[int, ...]
+    told: tuple[Pool, ...]
+    limits: ClientLimits
+
+    @classmethod
+    def of(cls, client: Client) -> "Allowance":
+        """Return that of *client*."""
+        return cls(
+            client, client.pools, sized(client.pools), client.told_pools, ClientLimits(client.told_pools)
+        )
+
+    def charges(self, demand: Demand) -> Charges:
+        """Return what a request takes beforehand: what its answer takes is charged when that is known."""
+        amounts = [1.0] * len(self.pools)
+        for at in self.sized:
+            amounts[at] = float(demand.prompt)
+        return Charges(self.pools, amounts)
 
 
 class Admission:
@@ -31,7 +60,7 @@ class Admission:
         self.room = room
         self._counters = counters
         self._clock = clock
-        self._limits: dict[str, ClientLimits] = {}
+        self._known: dict[str, Allowance] = {}
         self.waiting = 0
 
     async def admit(self, demand: Demand, course: Course, now: Now) -> Lease | None:
@@ -44,7 +73,7 @@ class Admission:
         client = context.client
         if client is None or not client.limits:
             return None
-        charges = _charges(client, demand)
+        charges = self._allowance(client).charges(demand)
         patience = -math.inf if context.max_wait is None else course.until
         began = now
         while not isinstance(lease := await self._counters.acquire(charges, now), Lease):
@@ -70,16 +99,17 @@ class Admission:
         """Return the lines of OpenAI's rate headers for *client* at *now*; none if it has no limits."""
         if client is None or not client.limits:
             return b""
-        limits, pools = self._limits.get(client.name), client.told_pools
-        if limits is None or limits.pools is not pools:
-            limits = self._limits_of(client)
-        return limits.told(self._counters.readings(pools, now))
+        allowance = self._allowance(client)
+        limits, standing = self._counters.remaining(allowance.told, now)
+        return allowance.limits.told(limits, standing)
 
-    def _limits_of(self, client: Client) -> ClientLimits:
-        if len(self._limits) >= MOST_KEPT:
-            self._limits.clear()
-        made = self._limits[client.name] = ClientLimits(client.told_pools)
-        return made
+    def _allowance(self, client: Client) -> Allowance:
+        known = self._known.get(client.name)
+        if known is None or known.client is not client:
+            if len(self._known) >= MOST_KEPT:
+                self._known.clear()
+            known = self._known[client.name] = Allowance.of(client)
+        return known
 
     async def _pause(self, seconds: float) -> None:
         self.waiting += 1
@@ -87,12 +117,6 @@ class Admission:
             await asyncio.sleep(max(seconds, 0.0))
         finally:
             self.waiting -= 1
-
-
-def _charges(client: Client, demand: Demand) -> list[Charge]:
-    """Return what a request takes beforehand: what its answer takes is charged when that is known."""
-    prompt = float(demand.prompt)
-    return [Charge(pool, prompt if pool.limit.unit is _TOKENS else 1.0) for pool in client.pools]
 
 
 def _over_limit(client: Client, denied: Denied, now: Now) -> ApiError:

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import chain
 
 from freeroute.domain.catalogue import Candidate, Pool, Unit
-from freeroute.domain.leases import Reading
 from freeroute.domain.outcome import Kind
 from freeroute.domain.receipt import AttemptNote
 from freeroute.engine.course import Course
@@ -69,45 +69,37 @@ class ClientLimits:
 
     def __init__(self, pools: Sequence[Pool]) -> None:
         """Tell of *pools*, of requests or tokens."""
-        self.pools = pools
-        self._several = len({pool.limit.unit for pool in pools}) < len(pools)
+        self._counted = [pool.limit.unit for pool in pools]
+        self._units = tuple(dict.fromkeys(self._counted))
         self._limits: list[float] = []
         self._lines = b""
 
-    def told(self, readings: Sequence[Reading]) -> bytes:
-        """Return the lines when *readings* are those of its pools."""
-        if self._several:
-            readings = _nearest(readings)
-        limits, standing = [], []
-        for reading in readings:
-            used, most = reading.used, reading.limit
-            limits.append(most)
-            standing.append(most - used if used < most else 0.0)
-            standing.append(reading.resets_in)
+    def told(self, limits: list[float], standing: list[float]) -> bytes:
+        """Return the lines when these are the *limits* of its pools.
+
+        Of *standing* each has two in turn: what is left, and the seconds until it is whole again.
+        """
+        if len(self._units) < len(limits):
+            limits, standing = self._nearest(limits, standing)
         if limits != self._limits:
-            self._limits, self._lines = limits, b"".join(map(_lines, readings))
+            self._limits, self._lines = limits, b"".join(map(_lines, self._units, limits))
         return self._lines % tuple(standing)
 
-
-def _nearest(readings: Sequence[Reading]) -> list[Reading]:
-    """Return of each unit the reading of which the least is left."""
-    nearest: dict[Unit, Reading] = {}
-    for reading in readings:
-        known = nearest.get(unit := reading.pool.limit.unit)
-        if known is None or _left(reading) < _left(known):
-            nearest[unit] = reading
-    return list(nearest.values())
-
-
-def _left(reading: Reading) -> float:
-    return max(reading.limit - reading.used, 0.0)
+    def _nearest(self, limits: list[float], standing: list[float]) -> tuple[list[float], list[float]]:
+        """Return the same of those pools alone that have the least left of their unit."""
+        left = standing[::2]
+        nearest: dict[Unit, int] = {}
+        for at, unit in enumerate(self._counted):
+            if unit not in nearest or left[at] < left[nearest[unit]]:
+                nearest[unit] = at
+        figures = [(left[at], standing[2 * at + 1]) for at in nearest.values()]
+        return [limits[at] for at in nearest.values()], [*chain.from_iterable(figures)]
 
 
-def _lines(reading: Reading) -> bytes:
+def _lines(unit: Unit, limit: float) -> bytes:
     """Return the lines of a limit but for what is left of it, and the seconds until it is whole again."""
-    unit = reading.pool.limit.unit
     lines = (
-        f"x-ratelimit-limit-{unit}: {reading.limit:.0f}\r\n"
+        f"x-ratelimit-limit-{unit}: {limit:.0f}\r\n"
         f"x-ratelimit-remaining-{unit}: %.0f\r\n"
         f"x-ratelimit-reset-{unit}: %.3fs\r\n"
     )

@@ -10,7 +10,7 @@ from freeroute.domain.audit import Entry, Wanted
 from freeroute.domain.catalogue import Candidate, Key, Pool, Provider, Unit
 from freeroute.domain.clients import Client
 from freeroute.domain.keys import Verdict
-from freeroute.domain.leases import Charge, Denied, Lease, Reading
+from freeroute.domain.leases import Charges, Denied, Lease, Reading
 from freeroute.domain.outcome import Outcome
 from freeroute.domain.rates import RateFact
 from freeroute.domain.receipt import Receipt
@@ -143,11 +143,11 @@ class Upstream(Protocol):
 class Counters(Protocol):
     """Counters of every pool, with atomic verbs."""
 
-    def fits_at(self, charges: Sequence[Charge], now: Now) -> float:
+    def fits_at(self, charges: Charges, now: Now) -> float:
         """Return when (mono) all *charges* fit together: ``now.mono`` if now, ``inf`` if never."""
         ...
 
-    async def acquire(self, charges: Sequence[Charge], now: Now) -> Lease | Denied:
+    async def acquire(self, charges: Charges, now: Now) -> Lease | Denied:
         """Take all of *charges* or none; say until when the one that fits last is taken."""
         ...
 
@@ -204,6 +204,13 @@ class Counters(Protocol):
 
         A calendar window's lead is its share left minus the share of its time left; any other window comes
         back by itself, so its lead is its share left. 1 without any pool.
+        """
+        ...
+
+    def remaining(self, pools: tuple[Pool, ...], now: Now) -> tuple[list[float], list[float]]:
+        """Return the limits of *pools*, and in turn what is left of each and in how many seconds it is whole.
+
+        They are asked for by the same tuple each time, as charges are.
         """
         ...
 

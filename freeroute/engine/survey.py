@@ -10,7 +10,7 @@ from msgspec import Struct
 from freeroute.domain.breaker import State
 from freeroute.domain.capacity import Capacity, Offer, calls, is_bounded, offer_of, room
 from freeroute.domain.catalogue import Candidate, Catalogue, Pool, Provider
-from freeroute.domain.leases import Charge, Reading, actual_amounts, charges_of
+from freeroute.domain.leases import Charges, Reading, actual_amounts, charges_of
 from freeroute.domain.standing import Obstacle
 from freeroute.engine.view import TYPICAL, TYPICAL_USE, View
 
@@ -45,7 +45,7 @@ class Seat(Struct, frozen=True):
 class Typical(Struct, frozen=True):
     """What a typical call takes at a candidate: its *charges* beforehand, and what it *offer*s afterwards."""
 
-    charges: tuple[Charge, ...]
+    charges: Charges
     offer: Offer
 
 
@@ -53,7 +53,8 @@ def typical_of(candidate: Candidate) -> Typical:
     """Return what a typical call takes at *candidate*."""
     charges = charges_of(candidate, TYPICAL)
     actual = actual_amounts(candidate, TYPICAL_USE)
-    taken = {one.pool.id: actual.get(one.pool.limit.unit, one.amount) for one in charges}
+    charged = zip(charges.pools, charges.amounts, strict=True)
+    taken = {pool.id: actual.get(pool.limit.unit, amount) for pool, amount in charged}
     return Typical(charges, offer_of(candidate, taken))
 
 

@@ -8,7 +8,6 @@ from freeroute.clock import Now
 from freeroute.domain.catalogue import Limit, Pool, Unit
 from freeroute.domain.counters import Counter, Slip
 from freeroute.domain.keepsake import Name
-from freeroute.domain.leases import Charge
 from freeroute.domain.limits import RELOOK
 from freeroute.domain.measuring import LONGEST, PATIENCE, Measure
 from freeroute.domain.rates import TOLD
@@ -29,7 +28,7 @@ class Cell(Struct, eq=False):
     """What is known of the pool that goes by *name*, of which *owner* counts the *unit*.
 
     Its *counter*, which may be one that *heeds_answers*, and of its limit what answers taught (*learned*) and
-    what calls show (*measure*). It is *touched* by what changes it, until that is kept.
+    what calls show (*measure*).
     """
 
     name: Name
@@ -39,7 +38,6 @@ class Cell(Struct, eq=False):
     heeds_answers: bool
     learned: Learned | None = None
     measure: Measure | None = None
-    touched: bool = False
 
     @classmethod
     def of(cls, pool_id: str, counter: Counter) -> "Cell":
@@ -63,17 +61,17 @@ class Cell(Struct, eq=False):
             counter.resize(structs.replace(counter.limit, amount=amount), now)
         return counter
 
-    def fits_at(self, charge: Charge, now: Now) -> float:
-        """Return when (mono) *charge* fits."""
+    def fits_at(self, pool: Pool, amount: float, now: Now) -> float:
+        """Return when (mono) *amount* of *pool*, which is its own, fits."""
         learned, measure = self.learned, self.measure
         if learned is None and measure is None:
-            return self.counter.fits_at(charge.amount, now)
+            return self.counter.fits_at(amount, now)
         counter = self.present(now)
         if measure is not None and counter.in_flight >= measure.width:
             return now.mono + RELOOK
         limit = counter.limit
-        if learned is None or not limit.amount < charge.amount <= _given(charge.pool):
-            return counter.fits_at(charge.amount, now)
+        if learned is None or not limit.amount < amount <= _given(pool):
+            return counter.fits_at(amount, now)
         # Only answers say that it is too large: one may go again a while after they were last heard.
         again = learned.at + min(PATIENCE * limit.seconds, LONGEST)
         return max(counter.fits_at(limit.amount, now), again)
@@ -97,11 +95,6 @@ class Cell(Struct, eq=False):
         if math.isinf(limit.amount):
             untouched = before is not None and before.given == before.level == math.inf
             self.measure = before if before and untouched else Measure.unknown()
-
-
-Held = tuple[Cell, Counter, Slip]
-"""One charge of a lease where it was taken. A counter that a reload replaced meanwhile, so that it is the
-cell's no more, gets its slip back still."""
 
 
 def _given(pool: Pool) -> float:

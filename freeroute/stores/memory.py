@@ -10,13 +10,14 @@ from freeroute.domain.catalogue import Limit, Pool, Unit
 from freeroute.domain.counters import GUARD, Counter
 from freeroute.domain.guards import Guard
 from freeroute.domain.keepsake import KeptGuard, KeptPool, KeptTold, Name, Rebase
-from freeroute.domain.leases import Charge, Denied, Lease, Reading
+from freeroute.domain.leases import Charges, Denied, Lease, Reading
 from freeroute.domain.limits import adapted, counter_for, restored
 from freeroute.domain.measuring import PATIENCE, SOME_PATIENCE, SOON, Measure, pool_blamed
 from freeroute.domain.outcome import Outcome
 from freeroute.domain.rates import TOLD, RateFact, pool_meant, room_told, used_by
 from freeroute.engine.served import DONE
-from freeroute.stores.cells import Cell, Held, Learned
+from freeroute.stores.cells import Cell, Learned
+from freeroute.stores.sheets import Held, Sheet, Taken, held_by
 
 _SLOTS = Unit.CONCURRENCY  # of every pool that is looked at; a member of an enum is looked up at length
 
@@ -29,36 +30,44 @@ class MemoryCounters:
         self._guard = guard
         self._cells: dict[str, Cell] = {}
         self._guards: dict[str, Guard] = {}
+        self._sheets: dict[int, Sheet] = {}  # by the identities of their pools, while what they hold stays
         self._in_flight = 0
-        self._touched: list[Cell] = []
-        self._fitting: Sequence[Charge] | None = None  # what was found to fit last,
+        self._touched: list[Sheet] = []
+        self._fitting: Charges | None = None  # what was found to fit last,
         self._fitting_at: Now | None = None  # and when
         self._changed: set[Name] = set()
 
-    def fits_at(self, charges: Sequence[Charge], now: Now) -> float:
+    def fits_at(self, charges: Charges, now: Now) -> float:
         """Return when (mono) all *charges* fit together: ``now.mono`` if now, ``inf`` if never."""
-        denied = self._denied(charges, now)
+        pools = charges.pools
+        denied = (self._sheets.get(id(pools)) or self._sheet(pools)).denied(charges, now)
         if denied is None:
             self._fitting, self._fitting_at = charges, now
             return now.mono
         self._fitting = None
         return denied.until
 
-    async def acquire(self, charges: Sequence[Charge], now: Now) -> Lease | Denied:
+    async def acquire(self, charges: Charges, now: Now) -> Lease | Denied:
         """Take all of *charges* or none; say until when the one that fits last is taken."""
         # Whoever chose them has just been told that these very charges fit: it comes with the same instant.
         fits = self._fitting is charges and self._fitting_at is now
         self._fitting = None
-        if not fits and (denied := self._denied(charges, now)) is not None:
+        sheet = self._sheets.get(id(charges.pools)) or self._remembered(charges.pools)
+        if not fits and (denied := sheet.denied(charges, now)) is not None:
             return denied
         self._in_flight += 1
-        return Lease(charges, self._hold(charges, now))
+        guard = self._guards.get(sheet.owner)
+        # Counters begin with the ordinary guard, which is nearly always still the one.
+        if guard is not None and guard.moved:
+            sheet.lengthen(guard.seconds(now))
+        if not sheet.touched:
+            self._touch_all_of(sheet)
+        return Lease(charges, sheet, sheet.take(charges.amounts, now))
 
     async def sent(self, lease: Lease, now: Now) -> None:
         """Note that the call of *lease* went out only at *now*, and is counted as much later."""
         if lease.open:
-            slips: Sequence[Held] = lease.slips
-            for cell, counter, slip in slips:
+            for cell, counter, slip in held_by(lease):
                 counter.sent(slip, now)
                 self._touch(cell)
 
@@ -69,18 +78,17 @@ class MemoryCounters:
         """
         wider = False
         if lease.open and lease.slips:
-            slips: Sequence[Held] = lease.slips
-            cell, _, slip = slips[0]
-            guard = self._guards.get(cell.owner) or self._guard_of(cell.owner)
-            guard.answered(now.mono - slip.at)
-            for cell, counter, slip in slips:
-                if cell.heeds_answers:
-                    counter.confirm(slip, now)
-                    if not cell.touched:
-                        self._touch(cell)
-                if cell.measure is not None and cell.counter is counter:
-                    wider = cell.granted(slip, now) or wider
-                    self._touch(cell)
+            sheet: Sheet = lease.sheet
+            slips: Sequence[Taken] = lease.slips
+            guard = self._guards.get(sheet.owner) or self._guard_of(sheet.owner)
+            guard.answered(now.mono - slips[0][2].at)
+            for at, confirm in sheet.heeding:
+                confirm(slips[at][2], now)
+                if not sheet.touched:
+                    self._touch(sheet.cells[at])
+            for cell in sheet.cells:
+                if cell.measure is not None:
+                    wider = self._granted(cell, lease, now) or wider
         return wider
 
     def settle(self, lease: Lease, actual: Mapping[Unit, float], now: Now) -> Awaitable[None]:
@@ -88,11 +96,13 @@ class MemoryCounters:
         if lease.open:
             lease.open = False
             self._in_flight -= 1
-            slips: Sequence[Held] = lease.slips
-            for cell, counter, slip in slips:
-                counter.settle(slip, actual.get(cell.unit), now)
-                if not cell.touched:
-                    self._touch(cell)
+            slips: Sequence[Taken] = lease.slips
+            known = actual.get
+            for settle, unit, slip in slips:
+                settle(slip, known(unit), now)
+            sheet: Sheet = lease.sheet
+            if not sheet.touched:
+                self._touch_all_of(sheet)
         return DONE
 
     async def cancel(self, lease: Lease, now: Now) -> None:
@@ -102,7 +112,7 @@ class MemoryCounters:
     async def learn(self, lease: Lease, facts: Sequence[RateFact], now: Now) -> bool:
         """Correct the counters of *lease* by what the answer to its call says; say whether any changed."""
         held = _by_pool(lease)
-        pools = [charge.pool for charge in lease.charges]
+        pools = lease.charges.pools
         changed = [
             self._learn(pool, held[pool.id], fact, now)
             for fact in facts
@@ -130,7 +140,8 @@ class MemoryCounters:
         held = _by_pool(lease)
         for cell, _, _ in held.values():
             self._touch(cell)
-        own = [c.pool for c in lease.charges if _is_current(held[c.pool.id])]
+        self._renew()
+        own = [pool for pool in lease.charges.pools if _is_current(held[pool.id])]
         pool = pool_blamed(outcome, self.readings(own, now))
         room = room_told(facts, lease.charges)
         if pool is None or (pool.id in room and not all(room.values())):
@@ -172,6 +183,10 @@ class MemoryCounters:
                     least = lead
         return least
 
+    def remaining(self, pools: tuple[Pool, ...], now: Now) -> tuple[list[float], list[float]]:
+        """Return the limits of *pools*, and in turn what is left of each and when all of it is back."""
+        return (self._sheets.get(id(pools)) or self._remembered(pools)).left(now)
+
     def readings(self, pools: Sequence[Pool], now: Now) -> list[Reading]:
         """Return where *pools* stand; the limit of one that nobody knows is ``inf``.
 
@@ -179,12 +194,8 @@ class MemoryCounters:
         its age; until then the confidence that the limit was given with.
         """
         readings: list[Reading] = []
-        cells = self._cells
-        for pool in pools:  # on the way of every answer to a client that has limits
-            try:
-                cell = cells[pool.id]
-            except KeyError:
-                cell = self._cell(pool)
+        for pool in pools:
+            cell = self._cell(pool)
             counter = cell.counter if cell.measure is None else cell.present(now)
             limit, learned = counter.limit, cell.learned
             if learned is None:
@@ -204,6 +215,7 @@ class MemoryCounters:
         """
         wanted = {pool.id: pool for pool in pools}
         self.touch_all()
+        self._renew()
         for name, cell in list(self._cells.items()):
             pool = wanted.get(name)
             if cell.learned is not None and (pool is None or pool.limit != cell.learned.given):
@@ -228,6 +240,7 @@ class MemoryCounters:
             cell.count_by(adapted(counter, pool.limit, now, self._guard))
             cell.measure_anew(pool.limit)
             self._touch(cell)
+        self._renew()
         return [pool for pool, _ in taught]
 
     def in_flight(self) -> int:
@@ -238,11 +251,8 @@ class MemoryCounters:
 
     def changed(self) -> set[Name]:
         """Return the names of the counters, and of the guards, that changed since this was last asked."""
-        changed = self._changed.union([cell.name for cell in self._touched])
-        for cell in self._touched:
-            cell.touched = False
-        self._changed.clear()
-        self._touched.clear()
+        self._note_touched()
+        changed, self._changed = self._changed, set()
         return changed
 
     def touch_all(self) -> None:
@@ -281,6 +291,7 @@ class MemoryCounters:
             return
         cell = Cell.of(name[1], restored(kept, rebase, self._guard, lost=lost))
         self._cells[name[1]] = cell
+        self._renew()
         told = kept.told
         if told is not None and not rebase.fresh(told.at):
             return
@@ -304,49 +315,42 @@ class MemoryCounters:
     def _quotas(self, pools: Sequence[Pool], now: Now) -> Iterable[Counter]:
         return (self._cell(pool).present(now) for pool in pools if pool.limit.unit is not _SLOTS)
 
-    def _denied(self, charges: Sequence[Charge], now: Now) -> Denied | None:
-        """Return until when *charges* do not fit together, None if they do; their cells are there then."""
-        denied: Denied | None = None
-        cells = self._cells
-        for charge in charges:
-            pool = charge.pool
-            try:
-                cell = cells[pool.id]
-            except KeyError:
-                cell = self._cell(pool)
-            counter = cell.counter
-            # As nearly always it fits for certain: no clock is needed to see it.
-            if cell.measure is None and counter.level + charge.amount < counter.limit.amount:
-                continue
-            at = cell.fits_at(charge, now)
-            if at > (now.mono if denied is None else denied.until):
-                denied = Denied(at, pool)
-        return denied
+    def _sheet(self, pools: tuple[Pool, ...]) -> Sheet:
+        return Sheet.of(pools, tuple([self._cell(pool) for pool in pools]))
 
-    def _hold(self, charges: Sequence[Charge], now: Now) -> list[Held]:
-        """Take *charges*, whose cells are there since it was asked whether they fit.
+    def _remembered(self, pools: tuple[Pool, ...]) -> Sheet:
+        """Return the sheet of *pools*, found by them from now on: while it holds them, no others are they."""
+        sheet = self._sheets[id(pools)] = self._sheet(pools)
+        return sheet
 
-        All are of one owner: a candidate's provider, or a client.
-        """
-        slips: list[Held] = []
-        cells = self._cells
-        guard = self._guards.get(cells[charges[0].pool.id].owner) if charges else None
-        # Counters begin with the ordinary guard, which is nearly always still the one.
-        seconds = guard.seconds(now) if guard is not None and guard.moved else None
-        for charge in charges:
-            cell = cells[charge.pool.id]
-            counter = cell.counter
-            if seconds is not None:
-                counter.guard = seconds
-            slips.append((cell, counter, counter.take(charge.amount, now)))
-            if not cell.touched:
-                self._touch(cell)
-        return slips
+    def _renew(self) -> None:
+        """Let sheets be made anew: a counter, a limit or a measure is another, or may be."""
+        self._note_touched()
+        self._sheets.clear()
+
+    def _note_touched(self) -> None:
+        for sheet in self._touched:
+            sheet.touched = False
+            self._changed.update([cell.name for cell in sheet.cells])
+        self._touched.clear()
 
     def _touch(self, cell: Cell) -> None:
-        if not cell.touched:
-            cell.touched = True
-            self._touched.append(cell)
+        self._changed.add(cell.name)
+
+    def _touch_all_of(self, sheet: Sheet) -> None:
+        sheet.touched = True
+        self._touched.append(sheet)
+
+    def _granted(self, cell: Cell, lease: Lease, now: Now) -> bool:
+        """Note that the call of *lease* was granted by *cell*, which is measured; say whether more may go."""
+        held = _by_pool(lease)[cell.name[1]]
+        if not _is_current(held):
+            return False
+        wider = cell.granted(held[2], now)
+        if cell.measure is None:
+            self._renew()
+        self._touch(cell)
+        return wider
 
     def _guard_of(self, owner: str) -> Guard:
         return self._guards.setdefault(owner, Guard(self._guard))
@@ -365,7 +369,7 @@ class MemoryCounters:
             return False
         cell, counter, slip = held
         self._touch(cell)
-        before = counter.used(now), counter.limit.amount
+        before, measured = (counter.used(now), counter.limit.amount), cell.measure
         if cell.measure is not None and cell.measure.against_told:
             if fact.remaining is not None and fact.remaining < 1:
                 counter.learn(slip, counter.limit.amount, None, now, fact.reset_in)
@@ -373,6 +377,8 @@ class MemoryCounters:
             if fact.limit is not None:
                 cell.measure = None
             cell.learned = Learned(fact.source, now.mono, pool.limit)
+        if counter.limit.amount != before[1] or cell.measure is not measured:
+            self._renew()
         return before != (counter.used(now), counter.limit.amount)
 
 
@@ -380,8 +386,7 @@ _NOTHING: Mapping[Unit, float] = dict.fromkeys(Unit, 0.0)
 
 
 def _by_pool(lease: Lease) -> dict[str, Held]:
-    slips: Sequence[Held] = lease.slips
-    return {held[0].name[1]: held for held in slips}
+    return {held[0].name[1]: held for held in held_by(lease)}
 
 
 def _is_current(held: Held) -> bool:

@@ -41,7 +41,8 @@ def candidate(
 
 
 def charged(candidate: Candidate, demand: Demand) -> dict[Unit, float]:
-    return {charge.pool.limit.unit: charge.amount for charge in charges_of(candidate, demand)}
+    charges = charges_of(candidate, demand)
+    return {pool.limit.unit: amount for pool, amount in zip(charges.pools, charges.amounts, strict=True)}
 
 
 PRECHARGED = Precharge(output=True, default=2_048)

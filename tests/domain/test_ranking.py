@@ -69,12 +69,13 @@ class Story(Scenery):
                 standing.hold(("provider", candidate.provider.id), now.mono + 5, "held")
             case "settled" if self.under_way:
                 lease = self.under_way.pop()
-                actual = {one.pool.limit.unit: one.amount * (number % 3) for one in lease.charges}
+                charged = zip(lease.charges.pools, lease.charges.amounts, strict=True)
+                actual = {pool.limit.unit: amount * (number % 3) for pool, amount in charged}
                 at_once(self.counters.settle(lease, actual, now))
             case "told less" | "told more" if self.under_way:
                 lease = self.under_way[-1]
                 limit = 1.0 if event == "told less" else 90.0
-                pools = [charge.pool.limit for charge in lease.charges]
+                pools = [pool.limit for pool in lease.charges.pools]
                 facts = [RateFact(pool.unit, pool.seconds, limit, limit - 1) for pool in pools]
                 at_once(self.counters.learn(lease, facts, now))
             case "quick" | "slow":

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from freeroute.domain.catalogue import Limit, Pool, Scope, Unit
-from freeroute.domain.leases import Charge
+from freeroute.domain.leases import Charges
 from freeroute.domain.rates import RateFact, pool_meant, room_told, unheard_of, used_by, with_told
 from tests.support.world import catalogue, provider
 
@@ -42,7 +42,7 @@ def test_what_is_used_is_the_limit_told_or_else_the_known_one_less_what_is_left(
 
 
 def test_facts_tell_of_room_for_a_call_if_none_of_them_says_otherwise():
-    charges = [Charge(MODEL, 1), Charge(DAY, 1), Charge(TOKENS, 300)]
+    charges = Charges((MODEL, DAY, TOKENS), (1, 1, 300))
     facts = [fact(remaining=1), fact(seconds=86_400.0, remaining=0), fact(Unit.TOKENS, remaining=299)]
     assert room_told(facts, charges) == {"model": True, "day": False, "tokens": False}
     assert room_told([fact(remaining=5), fact(limit=30)], charges) == {"model": False}

@@ -2,7 +2,7 @@ import pytest
 
 from freeroute.domain.catalogue import MetaModel
 from freeroute.domain.fitness import unfit
-from freeroute.domain.leases import charges_of
+from freeroute.domain.leases import Charges, charges_of
 from freeroute.domain.resolve import Names, members
 from freeroute.domain.tasks import APART, Task
 from freeroute.domain.usage import Demand
@@ -72,4 +72,4 @@ def test_who_makes_other_vectors_is_not_asked(facts, asked, why):
 def test_what_writes_nothing_is_charged_for_nothing():
     price = {"price": None}
     [candidate] = catalogue(provider("a", model("v", capabilities=APART_ALONE, **price))).candidates
-    assert charges_of(candidate, Demand(10, 0)) == ()
+    assert charges_of(candidate, Demand(10, 0)) == Charges((), [])

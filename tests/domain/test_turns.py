@@ -234,7 +234,7 @@ async def test_a_call_comes_soonest_where_it_fits_first():
 
     def first(*names: str) -> tuple[list[str], float]:
         charges, at = soonest(need, place.fit, place.standing, Tried(candidates=frozenset(names)), now)
-        return [charge.pool.id for charge in charges], at - now.mono
+        return [pool.id for pool in charges.pools], at - now.mono
 
     assert first() == (["a/account:default/model:m2/requests/60s"], 0)
     assert first("a/m2#k1") == (["a/account:default/model:m1/requests/60s"], 5)

@@ -3,6 +3,7 @@
 from freeroute.domain.breaker import State
 from freeroute.domain.catalogue import candidates_of
 from freeroute.domain.keepsake import KeptHold, Rebase
+from freeroute.domain.leases import Charges
 from freeroute.domain.lessons import Taught
 from freeroute.domain.outcome import Kind
 from freeroute.domain.standing import OVERLONG_FOR, Standing
@@ -59,9 +60,9 @@ def test_after_a_hold_is_lifted_nobody_waits_for_a_first_call():
     now = scene.clock.now()
     scene.standing.hold(("model", "a", "x"), now.mono + 1, "why", quota=True)
     scene.standing.begin(scene.x, scene.clock.advance(2))
-    assert scene.standing.obstacle(scene.x, (), scene.clock.now()) is not None
+    assert scene.standing.obstacle(scene.x, Charges((), ()), scene.clock.now()) is not None
     scene.standing.lift_holds([("model", "a", "x")])
-    told = scene.standing.obstacle(scene.x, (), scene.clock.now())
+    told = scene.standing.obstacle(scene.x, Charges((), ()), scene.clock.now())
     assert told is None or told.kind == "proving"
 
 

@@ -287,7 +287,7 @@ async def test_a_rival_that_takes_the_last_room_leaves_the_choice_open():
         async def acquire(self, charges, now):
             if self.contested:
                 self.contested = False
-                return Denied(now.mono, charges[0].pool)
+                return Denied(now.mono, charges.pools[0])
             return await super().acquire(charges, now)
 
     world = two(counters=Contested())

@@ -33,7 +33,7 @@ class Contested(MemoryCounters):
         if self.pause:
             await asyncio.sleep(self.pause)
         if now.mono < self.opens or self.refuses():
-            return Denied(now.mono, charges[0].pool)
+            return Denied(now.mono, charges.pools[0])
         return await super().acquire(charges, now)
 
 

@@ -1,5 +1,7 @@
 """Headers that tell a client how it stands: its own limits, in OpenAI's names."""
 
+from itertools import chain
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,7 +37,8 @@ def test_of_each_unit_the_limit_nearest_its_end_is_told_in_whole_numbers(drawn):
     pools, seen = drawn
     limits = ClientLimits(pools)
     for given_now in seen:
-        told = Head(limits.told(given_now))
+        standing = [(max(one.limit - one.used, 0.0), one.resets_in) for one in given_now]
+        told = Head(limits.told([one.limit for one in given_now], [*chain.from_iterable(standing)]))
         units = {pool.limit.unit for pool in pools}
         assert len(told) == 3 * len(units)
         for unit in units:

@@ -297,8 +297,8 @@ class Rivalled(MemoryCounters):
     """Counters of which somebody else takes what "b" has, in the moment before we do."""
 
     async def acquire(self, charges, now):
-        if charges[0].pool.id.startswith("b/"):
-            return Denied(now.mono + 1, charges[0].pool)
+        if charges.pools[0].id.startswith("b/"):
+            return Denied(now.mono + 1, charges.pools[0])
         return await super().acquire(charges, now)
 
 

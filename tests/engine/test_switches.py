@@ -5,6 +5,7 @@ import asyncio
 from msgspec import structs
 
 from freeroute.domain.catalogue import Key, Limit, Unit, catalogue_of
+from freeroute.domain.leases import Charges
 from freeroute.domain.outcome import Kind
 from freeroute.engine import listing, status
 from freeroute.engine.attempts import Routing
@@ -83,9 +84,9 @@ async def test_a_key_that_is_gone_is_not_used_by_calls_that_knew_it():
     old = world.candidate("alpha/m#k1")
     world.gateway.adopt(without_key("k1"))
     standing, now = world.gateway.standing, world.clock.now()
-    assert standing.obstacle(old, (), now) is not None
+    assert standing.obstacle(old, Charges((), ()), now) is not None
     world.gateway.adopt(catalogue_of([ALPHA, BETA], []))
-    assert standing.obstacle(world.candidate("alpha/m#k1"), (), now) is None
+    assert standing.obstacle(world.candidate("alpha/m#k1"), Charges((), ()), now) is None
 
 
 async def test_another_key_under_a_label_has_a_clean_record():

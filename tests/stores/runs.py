@@ -2,7 +2,7 @@
 
 from freeroute.domain import effects
 from freeroute.domain.catalogue import Key, Limit, Provider, Unit, WindowKind, candidates_of
-from freeroute.domain.leases import Charge, Lease, charges_of
+from freeroute.domain.leases import Charges, Lease, charges_of
 from freeroute.domain.outcome import Outcome
 from freeroute.domain.standing import Standing
 from freeroute.domain.usage import Demand
@@ -64,7 +64,7 @@ class Run:
         leases = [await self.counters.acquire(self.charges(), now) for _ in range(calls)]
         return [lease for lease in leases if isinstance(lease, Lease)]
 
-    def charges(self) -> tuple[Charge, ...]:
+    def charges(self) -> Charges:
         return charges_of(self.candidates[0], DEMAND)
 
     def used(self) -> list[float]:

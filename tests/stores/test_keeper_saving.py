@@ -8,7 +8,7 @@ import sqlite3
 from structlog.testing import capture_logs
 
 from freeroute.clock import Now
-from freeroute.domain.leases import Charge
+from freeroute.domain.leases import Charges
 from freeroute.domain.outcome import Kind
 from freeroute.stores.keeper import SLICE
 from tests.stores.runs import pool
@@ -42,7 +42,7 @@ class Ticking(ManualClock):
 async def test_others_have_their_turns_while_it_gathers(run):
     first = run(Ticking()).start()
     for number in range(200):
-        await first.counters.acquire([Charge(pool(number), 1)], first.clock.now())
+        await first.counters.acquire(Charges((pool(number),), (1,)), first.clock.now())
     turns = 0
 
     async def other() -> None:

@@ -23,7 +23,7 @@ from freeroute.domain.keepsake import (
     KeptSpeed,
     Moment,
 )
-from freeroute.domain.leases import Charge
+from freeroute.domain.leases import Charges
 from freeroute.domain.outcome import Kind
 from freeroute.errors import ConfigError
 from freeroute.stores.keeper import _Run
@@ -35,7 +35,7 @@ async def test_a_disk_that_is_full_is_told_once_and_saved_to_as_soon_as_there_is
     first = run(bound=16 * 4096).start()
     with capture_logs() as log:
         for number in range(2_000):
-            await first.counters.acquire([Charge(pool(number), 1)], clock.now())
+            await first.counters.acquire(Charges((pool(number),), (1,)), clock.now())
         for _ in range(3):
             await first.keeper.flush()
     assert [line["log_level"] for line in log] == ["error"]

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from freeroute.domain.catalogue import Limit, Pool, Unit, WindowKind
-from freeroute.domain.leases import Charge, Denied, Lease
+from freeroute.domain.leases import Charges, Denied, Lease
 from freeroute.domain.measuring import UNKNOWN
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.rates import RateFact
@@ -31,7 +31,7 @@ def clock() -> ManualClock:
 
 
 async def leased(store, clock) -> Lease:
-    lease = await store.acquire([Charge(pool, 1) for pool in POOLS], clock.now())
+    lease = await store.acquire(Charges(POOLS, [1] * len(POOLS)), clock.now())
     assert isinstance(lease, Lease)
     return lease
 
@@ -66,18 +66,18 @@ async def test_a_reading_tells_who_told_and_how_long_ago(store, clock):
 async def test_a_limit_told_lower_denies_at_once(store, clock):
     lease = await leased(store, clock)
     assert await store.learn(lease, [minute(None, 1)], clock.now())
-    assert store.fits_at([Charge(REQUESTS, 1)], clock.now()) == clock.now().mono + 60
+    assert store.fits_at(Charges((REQUESTS,), (1,)), clock.now()) == clock.now().mono + 60
 
 
 async def test_a_call_larger_than_a_told_limit_may_go_when_nobody_said_so_for_a_while(store, clock):
     tokens = Pool("p/tokens", Limit(Unit.TOKENS, 8_000, 60, span="minute"))
-    large = [Charge(tokens, 500)]
-    lease = await store.acquire([Charge(tokens, 90)], clock.now())
+    large = Charges((tokens,), (500,))
+    lease = await store.acquire(Charges((tokens,), (90,)), clock.now())
     await store.learn(lease, [RateFact(Unit.TOKENS, 60.0, 100, 10)], clock.now())
     await store.settle(lease, {}, clock.now())
     told_at = clock.now().mono
     assert store.fits_at(large, clock.now()) == told_at + 600
-    assert store.fits_at([Charge(tokens, 8_001)], clock.now()) == math.inf
+    assert store.fits_at(Charges((tokens,), (8_001,)), clock.now()) == math.inf
     clock.advance(600)
     first = await store.acquire(large, clock.now())
     assert isinstance(first, Lease)
@@ -89,7 +89,7 @@ async def test_a_call_that_a_limit_nobody_gives_is_too_small_for_waits_as_well(s
     day = Limit(Unit.TOKENS, 300, 86_400.0, span="day", confidence="header")
     pool = Pool("p/tokens/day", day)
     await store.begin(pool, RateFact(Unit.TOKENS, 86_400.0, 300, 300), clock.now())
-    assert store.fits_at([Charge(pool, 500)], clock.now()) == clock.now().mono + 3_600
+    assert store.fits_at(Charges((pool,), (500,)), clock.now()) == clock.now().mono + 3_600
 
 
 async def test_garbage_moves_nothing(store, clock):
@@ -130,16 +130,16 @@ async def test_what_answers_taught_is_forgotten_on_demand_and_use_is_kept(store,
 
 
 async def test_a_limit_that_was_measured_is_measured_anew_once_forgotten(store, clock):
-    lease = await store.acquire([Charge(UNKNOWN_POOL, 1)], clock.now())
+    lease = await store.acquire(Charges((UNKNOWN_POOL,), (1,)), clock.now())
     await store.confirm(lease, clock.now())
     await store.settle(lease, {}, clock.now())
-    lease = await store.acquire([Charge(UNKNOWN_POOL, 1)], clock.now())
+    lease = await store.acquire(Charges((UNKNOWN_POOL,), (1,)), clock.now())
     await store.cancel(lease, clock.now())
     assert await store.refused(lease, REFUSED, [], clock.now())
     assert store.readings([UNKNOWN_POOL], clock.now())[0].limit == 1
     store.unlearn([UNKNOWN_POOL], clock.now())
     assert store.readings([UNKNOWN_POOL], clock.now())[0].limit == math.inf
-    assert isinstance(await store.acquire([Charge(UNKNOWN_POOL, 1)], clock.now()), Lease)
+    assert isinstance(await store.acquire(Charges((UNKNOWN_POOL,), (1,)), clock.now()), Lease)
 
 
 async def test_what_was_learned_of_a_pool_that_is_gone_is_forgotten(store, clock):
@@ -164,7 +164,7 @@ REFUSED = Outcome(Kind.RATE_LIMITED, 429)
 
 
 async def taken(store, clock, pool, *, served: bool = True) -> Lease:
-    lease = await store.acquire([Charge(pool, 1)], clock.now())
+    lease = await store.acquire(Charges((pool,), (1,)), clock.now())
     assert isinstance(lease, Lease)
     if served:
         await store.confirm(lease, clock.now())
@@ -180,7 +180,7 @@ async def refused(store, clock, pool, *facts: RateFact) -> bool:
 
 async def test_an_unknown_limit_lets_one_call_go_and_more_with_every_answer(store, clock):
     first = await taken(store, clock, UNKNOWN_POOL, served=False)
-    assert isinstance(await store.acquire([Charge(UNKNOWN_POOL, 1)], clock.now()), Denied)
+    assert isinstance(await store.acquire(Charges((UNKNOWN_POOL,), (1,)), clock.now()), Denied)
     assert await store.confirm(first, clock.now())
     await taken(store, clock, UNKNOWN_POOL, served=False)
     assert store.ceiling(UNKNOWN_POOL, clock.now()) == math.inf
@@ -241,7 +241,7 @@ async def test_a_refusal_is_believed_rather_than_answers_that_gave_back_calls_of
     await asked(store, clock, minute(0, 30, reset_in=9.0))  # but that nothing is left is heard
     [reading] = store.readings([REQUESTS], clock.now())
     assert (reading.used, reading.limit, reading.source) == (20, 20, "measured")
-    assert store.fits_at([Charge(REQUESTS, 1)], clock.now()) == clock.now().mono + 9
+    assert store.fits_at(Charges((REQUESTS,), (1,)), clock.now()) == clock.now().mono + 9
 
 
 async def test_answers_that_count_as_we_do_are_doubted_for_a_window_until_a_second_refusal(store, clock):
@@ -296,7 +296,7 @@ async def test_a_refusal_right_after_a_slot_came_back_lengthens_the_guard_once(c
     clock.advance(60.5)
     assert await refused(store, clock, pool)
     assert store.ceiling(pool, clock.now()) == 2
-    assert store.fits_at([Charge(pool, 1)], clock.now()) == clock.now().mono + 0.5
+    assert store.fits_at(Charges((pool,), (1,)), clock.now()) == clock.now().mono + 0.5
 
 
 async def test_a_told_limit_takes_the_place_of_a_measured_one_and_other_settings_of_both(store, clock):

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Limit, Pool, Unit, WindowKind
-from freeroute.domain.leases import Charge, Denied, Lease
+from freeroute.domain.leases import Charges, Denied, Lease
 from freeroute.engine.ports import Counters
 from freeroute.stores.memory import MemoryCounters
 from tests.support.clocks import ManualClock
@@ -36,15 +36,15 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-def charges(tokens: float) -> list[Charge]:
-    return [Charge(REQUESTS, 1), Charge(TOKENS, tokens), Charge(DAY, tokens), Charge(SLOTS, 1)]
+def charges(tokens: float) -> Charges:
+    return Charges(POOLS, (1, tokens, tokens, 1))
 
 
 def used(store: Counters, now: Now) -> list[float]:
     return [reading.used for reading in store.readings(POOLS, now)]
 
 
-async def acquired(store: Counters, wanted: list[Charge], now: Now) -> Lease:
+async def acquired(store: Counters, wanted: Charges, now: Now) -> Lease:
     lease = await store.acquire(wanted, now)
     assert isinstance(lease, Lease)
     return lease
@@ -78,8 +78,8 @@ async def test_what_was_found_to_fit_is_not_taken_once_a_rival_has_taken_it(stor
 
 
 async def test_no_charges_always_fit(store, clock):
-    assert store.fits_at([], clock.now()) == clock.now().mono
-    await store.settle(await acquired(store, [], clock.now()), {}, clock.now())
+    assert store.fits_at(Charges((), ()), clock.now()) == clock.now().mono
+    await store.settle(await acquired(store, Charges((), ()), clock.now()), {}, clock.now())
 
 
 async def test_settling_sets_what_is_known_and_frees_the_slot(store, clock):
@@ -98,19 +98,19 @@ async def test_settling_with_nothing_known_keeps_the_charge(store, clock):
 
 async def test_a_confirmed_call_starts_its_window_when_the_answer_began(clock):
     store = MemoryCounters(guard=5.0)
-    lease = await acquired(store, [Charge(REQUESTS, 3)], clock.now())
+    lease = await acquired(store, Charges((REQUESTS,), (3,)), clock.now())
     await store.confirm(lease, clock.advance(1))
-    assert store.fits_at([Charge(REQUESTS, 1)], clock.now()) == clock.now().mono + 60
+    assert store.fits_at(Charges((REQUESTS,), (1,)), clock.now()) == clock.now().mono + 60
 
 
 async def test_a_call_that_went_out_late_is_counted_from_then_on(clock):
     store = MemoryCounters(guard=5.0)
-    lease = await acquired(store, [Charge(REQUESTS, 3)], clock.now())
+    lease = await acquired(store, Charges((REQUESTS,), (3,)), clock.now())
     await store.sent(lease, clock.advance(2))
-    assert store.fits_at([Charge(REQUESTS, 1)], clock.now()) == clock.now().mono + 65
+    assert store.fits_at(Charges((REQUESTS,), (1,)), clock.now()) == clock.now().mono + 65
     await store.settle(lease, {}, clock.now())
     await store.sent(lease, clock.advance(2))
-    assert store.fits_at([Charge(REQUESTS, 1)], clock.now()) == clock.now().mono + 63
+    assert store.fits_at(Charges((REQUESTS,), (1,)), clock.now()) == clock.now().mono + 63
 
 
 async def test_a_closed_lease_stays_closed(store, clock):
@@ -131,7 +131,7 @@ async def test_every_step_of_a_call_is_to_be_kept_anew(clock):
     store = MemoryCounters()
     unknown = Pool("p/unknown", Limit(Unit.TOKENS, math.inf, 86_400, WindowKind.CALENDAR, "day"))
     names = {("pool", unknown.id)}
-    lease = await acquired(store, [Charge(unknown, 5)], clock.now())
+    lease = await acquired(store, Charges((unknown,), (5,)), clock.now())
     assert store.changed() == names
     assert store.changed() == set()
     await store.confirm(lease, clock.now())  # which shows how much the limit holds
@@ -210,7 +210,7 @@ class Traffic(RuleBasedStateMachine):
     )
     def a_call_asks(self, wanted):
         now = self.clock.now()
-        before, asked = used(self.store, now), [Charge(pool, amount) for pool, amount in wanted]
+        before, asked = used(self.store, now), Charges(*map(tuple, zip(*wanted, strict=True)))
         at = self.store.fits_at(asked, now)
         granted = at_once(self.store.acquire(asked, now))
         sums = [sum(amount for pool, amount in wanted if pool is each) for each in POOLS]
@@ -259,7 +259,12 @@ class Traffic(RuleBasedStateMachine):
 
     @invariant()
     def slots_are_those_of_the_leases_that_are_open(self):
-        taken = sum(c.amount for lease in self.held for c in lease.charges if c.pool is SLOTS)
+        taken = sum(
+            amount
+            for charges in [lease.charges for lease in self.held]
+            for pool, amount in zip(charges.pools, charges.amounts, strict=True)
+            if pool is SLOTS
+        )
         assert used(self.store, self.clock.now())[3] == taken <= 2
         assert self.store.in_flight() == len(self.held)
 

@@ -16,8 +16,9 @@ from msgspec import structs
 
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Candidate, Limit, Pool, Unit, WindowKind, candidates_of
-from freeroute.domain.leases import Charge, Denied
+from freeroute.domain.leases import Charges, Denied, charges_of
 from freeroute.domain.rates import RateFact
+from freeroute.domain.usage import Demand
 from freeroute.engine.ports import Counters
 from freeroute.stores.memory import MemoryCounters
 from tests.stores.awkward import (
@@ -188,7 +189,7 @@ class Limiter(RuleBasedStateMachine):
         if candidate.key.label in self.gone:
             return None
         charged = {Unit.REQUESTS: 1.0, Unit.TOKENS: float(tokens), Unit.CONCURRENCY: 1.0}
-        charges = [Charge(pool, charged[pool.limit.unit]) for pool in candidate.pools]
+        charges = Charges(candidate.pools, [charged[pool.limit.unit] for pool in candidate.pools])
         fits_at = self.store.fits_at(charges, self.ours)
         lease = at_once(self.store.acquire(charges, self.ours))
         if isinstance(lease, Denied):
@@ -323,10 +324,20 @@ class Limiter(RuleBasedStateMachine):
         for pool in self.pools.values():
             if pool.limit.unit is Unit.CONCURRENCY:
                 mine = [
-                    call for call in self.under_way if any(c.pool.id == pool.id for c in call.lease.charges)
+                    call
+                    for call in self.under_way
+                    if any(own.id == pool.id for own in call.lease.charges.pools)
                 ]
                 [reading] = self.store.readings([pool], self.ours)
                 assert reading.used == len(mine)
+
+    @invariant()
+    def what_is_remembered_of_a_candidate_s_counters_is_as_if_they_were_looked_up_anew(self):
+        for candidate in self.candidates:
+            for tokens in (1, 40):
+                asked = charges_of(candidate, Demand(tokens))
+                anew = Charges((*asked.pools[:1], *asked.pools[1:]), asked.amounts)
+                assert self.store.fits_at(asked, self.ours) == self.store.fits_at(anew, self.ours)
 
     def teardown(self):
         if not hasattr(self, "limits"):
@@ -341,7 +352,7 @@ class Limiter(RuleBasedStateMachine):
         for pool in self.pools.values():
             [reading] = self.store.readings([pool], self.ours)
             assert abs(reading.used) <= NOISE
-            assert self.store.fits_at([Charge(pool, pool.limit.amount)], self.ours) == self.now.mono
+            assert self.store.fits_at(Charges((pool,), (pool.limit.amount,)), self.ours) == self.now.mono
 
 
 class TroubledLimiter(Limiter):

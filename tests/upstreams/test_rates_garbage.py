@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Limit, Pool, Unit, WindowKind
 from freeroute.domain.headers import RateHeaders
-from freeroute.domain.leases import Charge, Lease
+from freeroute.domain.leases import Charges, Lease
 from freeroute.stores.memory import MemoryCounters
 from freeroute.upstreams.hints import LONGEST, headers_of, limit_is_zero, retry_after, spent_in
 from freeroute.upstreams.rates import facts_of
@@ -64,16 +64,18 @@ NUMBERS = [
 async def learned(pairs, body, status) -> list[tuple[float, float]]:
     """Tell counters what an answer says, after one call of each pool; return (used, limit) of each."""
     counters = MemoryCounters()
-    lease = await counters.acquire([Charge(pool, 1.0) for pool in POOLS], NOW)
+    lease = await counters.acquire(Charges(POOLS, [1.0] * len(POOLS)), NOW)
     assert isinstance(lease, Lease)
     await counters.learn(lease, facts_of(status, pairs, body, ANY, NOW), NOW)
     await counters.settle(lease, {}, NOW)
     readings = counters.readings(POOLS, NOW)
     later = NOW.later(40 * DAY)
     for pool in POOLS:
-        at = counters.fits_at([Charge(pool, 1.0)], NOW)
+        at = counters.fits_at(Charges((pool,), (1.0,)), NOW)
         assert at <= NOW.mono + LONGEST
-        assert counters.fits_at([Charge(pool, 1.0)], later) == later.mono  # whatever was said, it comes back
+        assert (
+            counters.fits_at(Charges((pool,), (1.0,)), later) == later.mono
+        )  # whatever was said, it comes back
     return [(reading.used, reading.limit) for reading in readings]
 
 
