@@ -10,7 +10,7 @@ from freeroute.clock import Clock, Now
 from freeroute.domain.catalogue import Candidate
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.rates import RateFact
-from freeroute.engine.ports import Sent, Terms
+from freeroute.engine.ports import Answer, Sent, Terms
 from freeroute.upstreams.bodies import error_body
 from freeroute.upstreams.faults import before_answer
 from freeroute.upstreams.heads import RequestHeaders, content_type
@@ -40,9 +40,9 @@ class Question(Protocol):
     accept: bytes
     dropped: tuple[str, ...]
 
-    def read(self, exchange: Exchange, told_as: str) -> Sent | Awaitable[Sent]:
+    def read(self, exchange: Exchange, told_as: str) -> Answer | Sent | Awaitable[Answer | Sent]:
         """Read an answer of 2xx, *told_as* of that content type, until it is served or judged: at once where
-        nothing of it has to be waited for.
+        nothing of it has to be waited for. An `Answer` is one that is served.
         """
         ...
 
@@ -86,10 +86,13 @@ class Exchanges:
                 facts = facts_of(status, head, b"", meaning, head_at)
                 told_as = content_type(head)
                 came = _page(exchange) if "html" in told_as else question.read(exchange, told_as)
-                if isinstance(came, Sent):
-                    sent, came.read_at = came, head_at
-                else:
-                    sent = await came
+                read_at: Now | None = head_at
+                if not isinstance(came, Answer | Sent):
+                    came, read_at = await came, None
+                if isinstance(came, Answer):  # as nearly always: all that is known of it is told at once
+                    sent_at = began.later(exchange.sent_in) if exchange.sent_in else began
+                    return Sent(served(exchange), came, None, sent_at, head_at, read_at, question.dropped, facts)
+                sent, came.read_at = came, read_at
             else:
                 told = await error_body(exchange)
                 now = clock.now()
@@ -117,6 +120,11 @@ class Exchanges:
         """Return what an *error* (or bytes of one) inside the answer of *exchange* means."""
         rules, secret = candidate.provider.errors, candidate.key.secret
         return judge_inside(error, exchange.headers, now=self._clock.now(), rules=rules, secret=secret)
+
+
+def served(exchange: Exchange) -> Outcome:
+    """Return how *exchange* ended, which brought what was asked for."""
+    return SERVED if exchange.status == 200 else Outcome(Kind.SERVED, exchange.status)
 
 
 def _page(exchange: Exchange) -> Sent:

@@ -5,7 +5,7 @@ Another shape of API is spoken by the same upstream with a ``Shape`` of its own.
 
 import asyncio
 import math
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import cached_property, partial
 from typing import Any, Protocol
 
@@ -20,7 +20,7 @@ from freeroute.engine.ports import Answer, Sent, Terms, Upstream
 from freeroute.upstreams.bodies import ANSWER_LIMIT, whole_body
 from freeroute.upstreams.completions import CompletionsShape
 from freeroute.upstreams.counting import Counting
-from freeroute.upstreams.exchanging import SERVED, Exchanges, of_path
+from freeroute.upstreams.exchanging import Exchanges, of_path, served
 from freeroute.upstreams.heads import JSON
 from freeroute.upstreams.parameters import as_asked_for
 from freeroute.upstreams.quirks import NotTaken, Outgoing, outgoing
@@ -60,6 +60,11 @@ class Shape(Protocol):
 
     accept: bytes
 
+    @property
+    def whole(self) -> Callable[[bytes], bytes] | None:
+        """Return what makes the body of an answer OpenAI's, and leaves what is none; None if it is OpenAI's."""
+        ...
+
     def url(self, provider: Provider) -> str:
         """Return where calls go."""
         ...
@@ -72,15 +77,12 @@ class Shape(Protocol):
         """Return what reads one stream."""
         ...
 
-    def whole(self, body: bytes) -> bytes:
-        """Return the answer *body* as OpenAI's; what is no answer stays as it is."""
-        ...
-
 
 class OpenAiShape:
     """OpenAI's own."""
 
     accept = b"text/event-stream"
+    whole = None
 
     def __init__(self, signatures: Signatures) -> None:
         """Give calls back the *signatures* they came with."""
@@ -97,10 +99,6 @@ class OpenAiShape:
     def events(self) -> Events:
         """Return a parser of server-sent events."""
         return SseParser()
-
-    def whole(self, body: bytes) -> bytes:
-        """Return *body*."""
-        return body
 
 
 class OpenAiUpstream:
@@ -203,34 +201,33 @@ class _Question(Struct, dict=True):
             outcome = of_path(outcome)
         return outcome if outcome.param is None else as_asked_for(outcome, self.call)
 
-    def read(self, exchange: Exchange, told_as: str) -> Sent | Awaitable[Sent]:
-        """Return how *exchange* went, whose answer is *told_as* of this content type."""
+    def read(self, exchange: Exchange, told_as: str) -> Answer | Sent | Awaitable[Answer | Sent]:
+        """Return how *exchange* went, or what it brought, whose answer is *told_as* of this content type."""
         if self.call.stream and ("json" not in told_as or "ndjson" in told_as or "jsonl" in told_as):
             return self._stream(exchange)
         body = exchange.rest()
         return self._to_its_end(exchange) if body is None else self._read(exchange, body)
 
-    async def _to_its_end(self, exchange: Exchange) -> Sent:
+    async def _to_its_end(self, exchange: Exchange) -> Answer | Sent:
         body = await whole_body(exchange)
         if body is None:
             return Sent(Outcome(Kind.GARBAGE, exchange.status, f"an answer of over {ANSWER_LIMIT} bytes"))
         return self._read(exchange, body)
 
-    def _read(self, exchange: Exchange, body: bytes) -> Sent:
+    def _read(self, exchange: Exchange, body: bytes) -> Answer | Sent:
         """Serve the answer *body*, as it came if it is plain text.
 
         What `_whole` does comes to the same for that, in many more steps.
         """
-        body = self._shape.whole(body)
+        if self._shape.whole is not None:
+            body = self._shape.whole(body)
         plain = plain_text(body) if self._takes_text() else None
-        if plain is None:
-            return self._whole(exchange, body)
-        return _served(exchange, Answer(body, plain.usage, plain.finish))
+        return self._whole(exchange, body) if plain is None else Answer(body, plain.usage, plain.finish)
 
     def _takes_text(self) -> bool:
         """Say whether text is all that was asked for, and nothing has to be looked for in it."""
         call, quirks = self.call, self.candidate.provider.quirks
-        if call.stream or call.schema is not None or may_lack(call):
+        if call.stream or call.schema is not None or (call.features and may_lack(call)):
             return False
         return not ((quirks.think_tags or quirks.text_tools) and self._repairs.reads_text)
 
@@ -248,9 +245,7 @@ class _Question(Struct, dict=True):
             return Sent(failed)
         if (insisted := self._insisted(stream.lost, exchange)) is not None:
             return insisted
-        sent = _served(exchange, stream=stream)
-        sent.dropped = stream.lost
-        return sent
+        return _streaming(exchange, stream, stream.lost)
 
     def _more_time(self, exchange: Exchange) -> None:
         """Give the attempt the time of a silence between events, from now on, if it has less."""
@@ -306,9 +301,9 @@ class _Question(Struct, dict=True):
         lost = unmet(self.call, body)
         if (insisted := self._insisted(lost, exchange)) is not None:
             return insisted
-        sent = self._told_whole(exchange, body, piece, usage)
-        sent.dropped = lost
-        return sent
+        told = self._told_whole(exchange, body, piece, usage)
+        told.dropped = lost
+        return told
 
     def _insisted(self, lost: Sequence[str], exchange: Exchange) -> Sent | None:
         """Return the ending of an answer that has *lost* what its caller insists on; None if it has not."""
@@ -322,14 +317,15 @@ class _Question(Struct, dict=True):
         if not self.call.stream:
             if usage != usage_of(piece.usage):
                 body = with_usage(body, usage)
-            return _served(exchange, Answer(body, usage, self._repairs.finish(piece.finish)))
+            answer = Answer(body, usage, self._repairs.finish(piece.finish))
+            return Sent(served(exchange), answer)
         stream = self._new_stream(exchange)
         try:
             chunk = chunk_of(body)
         except ValueError:
             return Sent(Outcome(Kind.GARBAGE, exchange.status, "an answer without a message"))
         stream.begin_with(chunk, usage)
-        return _served(exchange, stream=stream)
+        return _streaming(exchange, stream)
 
     def _failed(self, exchange: Exchange, piece: Piece | None, body: bytes) -> Outcome | None:
         """Return why a whole answer of 2xx is none, or None if it is one."""
@@ -345,6 +341,5 @@ class _Question(Struct, dict=True):
         return None if passes else outcome
 
 
-def _served(exchange: Exchange, answer: Answer | None = None, stream: ChatStream | None = None) -> Sent:
-    status = exchange.status
-    return Sent(SERVED if status == 200 else Outcome(Kind.SERVED, status), answer, stream)
+def _streaming(exchange: Exchange, stream: ChatStream, lost: tuple[str, ...] = ()) -> Sent:
+    return Sent(served(exchange), None, stream, dropped=lost)
