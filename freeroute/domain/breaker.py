@@ -53,9 +53,12 @@ class _Gate:
     """
 
     def __init__(self) -> None:
-        """Start closed; *opened* counts how often it opened, *openings* how often since the last success."""
+        """Start closed; *opened* counts how often it opened, *openings* how often since the last success.
+
+        *generation* is what a call begins in while it is closed.
+        """
         self.opened = 0
-        self._generation = 0
+        self.generation = 0
         self.openings = 0
         self._until = 0.0
         self._trial = False
@@ -83,11 +86,11 @@ class _Gate:
         While closed that is any call and no trial is spent; in half-open it is the one trial.
         """
         if not self.openings:
-            return self._generation
+            return self.generation
         if self.state(now) is State.HALF_OPEN and not self._trial:
             self._trial = True
-            self._generation += 1
-            return self._generation
+            self.generation += 1
+            return self.generation
         return None
 
     def forced_trial(self, now: Now) -> int:
@@ -98,17 +101,17 @@ class _Gate:
         """
         if self.openings:
             self.begin_trial(now)
-        return self._generation
+        return self.generation
 
     def end_trial(self, generation: int) -> None:
         """Give a trial back that told nothing (the caller left, a 429); its late answer does not count."""
-        if self._trial and generation == self._generation:
+        if self._trial and generation == self.generation:
             self._trial = False
-            self._generation += 1
+            self.generation += 1
 
     def reset(self) -> None:
         """Close, and forget everything; answers of calls under way do not count."""
-        self._generation += 1
+        self.generation += 1
         self.openings = 0
         self._until = 0.0
         self._trial = False
@@ -128,13 +131,13 @@ class _Gate:
         return self._trial if self.openings else not healthy
 
     def _counts(self, generation: int | None) -> bool:
-        return not self.openings if generation is None else generation == self._generation
+        return not self.openings if generation is None else generation == self.generation
 
     def _open(self, now: Now, jitter: float) -> None:
         doublings = min(self.openings, 30)  # far past the cap, and no overflow after years of failures
         rest = FIRST_REST * 2**doublings * (1 + JITTER * jitter)
         self.opened += 1
-        self._generation += 1
+        self.generation += 1
         self.openings += 1
         self._until = now.mono + min(LONGEST_REST, rest)
         self._trial = False
@@ -173,7 +176,7 @@ class Breaker(_Gate):
 
     def success(self, now: Now, generation: int | None = None) -> None:
         """Note a success of a call begun in *generation*; it closes the breaker."""
-        if generation is not None and generation != self._generation:
+        if generation is not None and generation != self.generation:
             return
         if self.openings:
             if generation is not None:

@@ -60,11 +60,12 @@ class Proofs:
 
     def began(self, candidate: Candidate, call: int, now: Now) -> bool:
         """Note that *call* began; say whether others wait for it, as on a key that has not answered yet."""
-        if self.is_proven(candidate):
+        place = candidate.provider.id, candidate.key.label
+        if self._proven.get(place) is candidate.key or self.is_proven(candidate):  # as nearly always
             return False
         if not candidate.key.secret or candidate.provider.is_local:
             return False
-        self.first[_place(candidate)] = (call, now.mono)
+        self.first[place] = (call, now.mono)
         return True
 
     def ended(self, candidate: Candidate, call: int) -> None:

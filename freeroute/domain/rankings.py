@@ -51,8 +51,6 @@ class Able(Struct, eq=False):
     @classmethod
     def of(cls, ranking: Ranking, need: Need, standing: Standing, now: Now) -> "Able":
         """Return those of *ranking* that are able to serve *need*."""
-        if ranking.takes_all(need):  # as nearly always
-            return cls(ranking, need, standing, now, ranking.count, True, True)
         able = cls(ranking, need, standing, now, ranking.count)
         if not able._has_any():
             able.share, able.known = GENEROUS, {}
@@ -143,6 +141,8 @@ class Rankings:
             ranking = self._by_kind[kind] = self._made(need, now)
         self._calls += 1
         ranking.used = self._calls
+        if ranking.takes_all(need):  # as nearly always
+            return Able(ranking, need, self._standing, now, ranking.count, True, True)
         return Able.of(ranking, need, self._standing, now)
 
     def forget(self) -> None:

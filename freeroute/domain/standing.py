@@ -96,7 +96,9 @@ class Standing(Undoing):
         blocked = self.blocked(candidate, now)
         if blocked is not None and blocked.kind in ("held", "off"):
             return blocked
-        short = self.shortage(charges, now)
+        at = self.room.fits_at(charges, now)
+        # Without a look at what is promised where nothing is, as nearly always.
+        short = None if at <= now.mono and not self.promises.by_pool else self._short(charges, at, now)
         if short is None and self._returning.first:
             short = self._following(candidate, now)
         if blocked is None:
@@ -115,6 +117,9 @@ class Standing(Undoing):
             return Obstacle("off", "its key is used no more", math.inf)
         if self._holds and (hold := self.hold_on(candidate, now)) is not None:
             return Obstacle("quota" if hold.quota else "held", hold.reason, hold.until)
+        known = self._known.get(candidate.id)
+        if known is not None and not known.own.openings and not known.provider.openings:  # as nearly always
+            return None
         return self._resting(candidate, now)
 
     @property
@@ -138,15 +143,18 @@ class Standing(Undoing):
 
     def shortage(self, charges: Charges, now: Now) -> Obstacle | None:
         """Return the lack of quota for *charges*, or None."""
-        at = self.room.fits_at(charges, now)
+        return self._short(charges, self.room.fits_at(charges, now), now)
+
+    def _short(self, charges: Sequence[Charge], at: float, now: Now) -> Obstacle | None:
+        """Return the lack of quota for *charges*, which fit together *at* (mono), or None."""
         if at <= now.mono:
-            return self._kept(charges, now) if self.promises.by_pool else None
+            return self._kept(charges, now)
         reason = "larger than its quota" if at == math.inf else "out of quota"
         return Obstacle("quota", reason, at)
 
     def _kept(self, charges: Charges, now: Now) -> Obstacle | None:
         """Return the promise to a larger call that *charges* would delay, or None."""
-        for promise in self.promises.touched(charges, now):
+        for promise in self.promises.touched(charges, now) if self.promises.by_pool else ():
             if delays(promise, self.room.fits_at(promise.wanted(charges), now), now):
                 back_at = promise.at if promise.at > now.mono else promise.ends
                 return Obstacle("quota", "kept for a larger call that waits", back_at)
@@ -231,7 +239,9 @@ class Standing(Undoing):
         self._turn += 1
         self._turns[candidate.id] = self._turn
         known = self._known.get(candidate.id) or self._measured(candidate)
-        own, provider = known.own.forced_trial(now), known.provider.forced_trial(now)
+        breaker, whole = known.own, known.provider  # both closed, as nearly always
+        own = breaker.forced_trial(now) if breaker.openings else breaker.generation
+        provider = whole.forced_trial(now) if whole.openings else whole.generation
         first = self._proofs.began(candidate, self._turn, now)
         for place, hold in self._ended(candidate, now) if self._holds else ():
             if hold.quota:

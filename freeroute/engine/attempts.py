@@ -133,6 +133,8 @@ class AttemptLoop:
             if course.counted >= routing.max_attempts or now.mono > course.last_start:
                 raise gave_up(course, need, fit, self.standing, now)
             leased = await self._taking.next(need, fit, course, again, now)
+            if leased is None:
+                leased = await self._taking.later(need, fit, course)
             again = None
             pressed = (
                 alike > 1

@@ -122,7 +122,7 @@ class Gateway:
             if course.waits:
                 now = self.clock.now()
             fit = self.loop.rankings.able(need, now)
-            if not fit:
+            if not fit.is_any:
                 raise nothing_fits(
                     need, course, self.standing, now, any_provider=bool(self.catalogue.candidates)
                 )
@@ -157,7 +157,7 @@ class Gateway:
 
     def _course(self, call: ChatCall, context: CallContext) -> Course:
         routing, conversation = self.loop.routing, None
-        if routing.affinity > 0:
+        if routing.affinity > 0.0:
             conversation = self.affinity.key(context.queue, context.session, call.opening)
         if self.traced is not None:
             context.trace = context.trace or begun(self._rng, self.traced)
