@@ -61,7 +61,10 @@ def choose(
     for group, candidate in walk:
         if tried is not UNTRIED and tried.covers(candidate, standing):
             continue
-        choice = choice_of(candidate, demand_at(candidate, need, standing, tried), group)
+        demand = standing.sized(candidate, need.demand)
+        if need.clamp or tried is not UNTRIED:
+            demand = _bounded(candidate, demand, need, tried)
+        choice = choice_of(candidate, demand, group)
         if need.clamp:
             choice = _unclamped(choice, need, standing, tried, now)
         obstacle = standing.obstacle(candidate, choice.charges, now)
@@ -91,7 +94,11 @@ def another(need: Need, fit: Fit, standing: Standing, tried: Tried, now: Now, th
 
 def demand_at(candidate: Candidate, need: Need, standing: Standing, tried: Tried | None = None) -> Demand:
     """Return what *candidate* is to be asked for at the least, of what *need* allows."""
-    demand = standing.sized(candidate, need.demand)
+    return _bounded(candidate, standing.sized(candidate, need.demand), need, tried)
+
+
+def _bounded(candidate: Candidate, demand: Demand, need: Need, tried: Tried | None) -> Demand:
+    """Return *demand* with what *candidate* is to be asked for at the least."""
     if tried is not None and tried.outputs and (most := tried.outputs.get(candidate.id)) is not None:
         demand = Demand(demand.prompt, min(most, output_bound(candidate, demand) or most))
     if need.clamp and (least := least_bound(candidate, demand)) is not None:

@@ -174,10 +174,10 @@ class AttemptLoop:
         candidate = leased.candidate
         span = new_span(self._rng) if course.context.trace is not None else None
         known = leased.trial.known
-        at_once = patience.shows_at_once(call, leased)
-        first_event, due, expected = patience.times(call, leased, course, known.speed, at_once=at_once)
+        at_once = call.stream and patience.shows_at_once(call, leased)
+        first_event, due, expected = patience.times(call, leased, course, known.speed, at_once)
         expected += self.standing.slowed(candidate, leased.at)
-        terms = self._terms(call, leased, course, span, first_event, probe=probe)
+        terms = self._terms(call, leased, course, span, first_event, probe)
         known.awaited.began(leased.trial.call, due)
         try:
             sent = await self.upstreams[candidate.provider.kind].send(call, candidate, terms)
@@ -251,12 +251,11 @@ class AttemptLoop:
         course: Course,
         span: str | None,
         first_event: float,
-        *,
         probe: bool,
     ) -> Terms:
         candidate, context = leased.candidate, course.context
         timeouts = candidate.provider.timeouts
-        without = self.standing.dropped(candidate)
+        without = self.standing.lessons.refuses(candidate.name)
         if course.without:
             without = without.union(course.without.get(candidate.name, ()))
         if without:

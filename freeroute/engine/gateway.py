@@ -170,6 +170,7 @@ class Gateway:
         context, preferences, had = course.context, call.preferences, None
         if course.conversation is not None and (call.has_assistant or context.session):
             had = self.affinity.preferred(course.conversation, self.loop.routing.affinity, now)
+        no_train = self.no_train or preferences.data_collection == "deny"
         order = preferences.order
         only = order if order and not preferences.allow_fallbacks else preferences.only
         need = Need(
@@ -177,7 +178,7 @@ class Gateway:
             call.demand,
             call.needs if capability is None else call.needs | {capability},
             call.remote_images,
-            self._wants_no_train(context.client) or preferences.data_collection == "deny",
+            no_train or (context.client is not None and context.client.no_train),
             order,
             only,
             preferences.ignore,
@@ -191,9 +192,6 @@ class Gateway:
             had,
         )
         return need if capability is None else for_texts(need, call)
-
-    def _wants_no_train(self, client: Client | None) -> bool:
-        return self.no_train or (client is not None and client.no_train)
 
     def _failed(self, exc: BaseException, course: Course) -> None:
         now = self.clock.now()
@@ -281,7 +279,7 @@ class Gateway:
             targets=(target,),
             demand=TYPICAL,
             capabilities=purpose(target),
-            no_train=self._wants_no_train(client),
+            no_train=self.no_train or (client is not None and client.no_train),
             ties=self.ties,
         )
         return listing.plan(self.view(), model, need, labels=client is None)

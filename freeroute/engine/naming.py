@@ -76,7 +76,7 @@ def _allowed(found: Target | Unknown, name: str, client: Client | None, able: Se
         near = f"; did you mean {' or '.join(found.nearest)}?" if found.nearest else ""
         there = f"; there is {_listed(able)}" if able else near
         raise NotFound(f"model {name!r} does not exist{there}", code="model_not_found", param="model")
-    if client is not None and not client.may_ask(name, found):
+    if client is not None and client.models is not None and not client.may_ask(name, found):
         told = f"client {client.name} may not use model {name!r}"
         raise Forbidden(told, code="model_not_allowed", param="model")
     return found

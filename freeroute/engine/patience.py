@@ -42,7 +42,7 @@ def is_pressed(
 
 
 def times(
-    call: ChatCall, leased: Leased, course: Course, speed: Speed, *, at_once: bool
+    call: ChatCall, leased: Leased, course: Course, speed: Speed, at_once: bool
 ) -> tuple[float, float, float]:
     """Return how many seconds an attempt with what was *leased* may take up to its first event, and when
     (mono) that is due, by the *speed* known of its model; and the seconds expected of up to 300 tokens.

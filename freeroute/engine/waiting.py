@@ -136,11 +136,12 @@ class WaitingRoom:
         if ticket.promise is not None:
             self._standing.promises.withdraw(ticket.promise)
         if ticket.promise is not None or not self.turns.count:
-            self.stir()  # others get what was kept, or nobody is left to be served
+            self._stirred.set()  # others get what was kept, or nobody is left to be served
 
     def stir(self) -> None:
-        """Look again: capacity may have appeared before its time."""
-        self._stirred.set()
+        """Look again: capacity may have appeared before its time. Of nobody who waits it is no news."""
+        if self.turns.count:
+            self._stirred.set()
 
     async def _run(self) -> None:
         while self.turns.count:
