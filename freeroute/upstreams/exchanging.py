@@ -91,7 +91,8 @@ class Exchanges:
                     came, read_at = await came, None
                 if isinstance(came, Answer):  # as nearly always: all that is known of it is told at once
                     sent_at = began.later(exchange.sent_in) if exchange.sent_in else began
-                    return Sent(served(exchange), came, None, sent_at, head_at, read_at, question.dropped, facts)
+                    outcome = SERVED if status == 200 else served(exchange)
+                    return Sent(outcome, came, None, sent_at, head_at, read_at, question.dropped, facts)
                 sent, came.read_at = came, read_at
             else:
                 told = await error_body(exchange)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from freeroute.domain.usage import Usage, is_common
+from freeroute.domain.usage import BESIDE_TEXT, BEYOND_SIGHT, LONGEST_TOKEN, Usage
 from freeroute.wire.answers import Choice, Piece, Said, inspect
 
 Finish = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
@@ -215,13 +215,11 @@ class _TextChoice(Struct, gc=False):
     text: None = None
 
 
-_Told = Annotated[int, Meta(ge=0, lt=10**12)]
-
-
 class _TextUsage(_Usage, gc=False):
-    prompt_tokens: _Told
-    completion_tokens: _Told
-    total_tokens: _Told
+    """What nobody doubts, by the bounds of ``usage.is_common``: to be decoded is most of the checking."""
+
+    prompt_tokens: Annotated[int, Meta(gt=0, le=BEYOND_SIGHT)]
+    completion_tokens: Annotated[int, Meta(ge=0, le=BESIDE_TEXT)]
     estimated: Literal[False] | None = None
 
 
@@ -288,16 +286,16 @@ def plain_text(body: bytes) -> Plain | None:
     text, prompt, completion = choice.message.content, usage.prompt_tokens, usage.completion_tokens
     if prompt + completion != usage.total_tokens or text.isspace():
         return None
-    thoughts, given = usage.completion_tokens_details, usage.prompt_tokens_details
-    told = Usage(
-        prompt,
-        completion,
-        (thoughts.reasoning_tokens or 0) if thoughts is not None else 0,
-        (given.cached_tokens or 0) if given is not None else 0,
-    )
-    if not is_common(told, len(text) if text.isascii() else len(text.encode())):
+    if (len(text) if text.isascii() else len(text.encode())) > LONGEST_TOKEN * completion:
         return None
-    return Plain(choice.finish_reason, told)
+    reasoning = cached = 0
+    if (thoughts := usage.completion_tokens_details) is not None:
+        reasoning = thoughts.reasoning_tokens or 0
+    if (given := usage.prompt_tokens_details) is not None:
+        cached = given.cached_tokens or 0
+    if reasoning > completion or cached > prompt:
+        return None
+    return Plain(choice.finish_reason, Usage(prompt, completion, reasoning, cached))
 
 
 def has_form(piece: Piece) -> bool:

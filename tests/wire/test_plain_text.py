@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from freeroute.domain.catalogue import Quirks
 from freeroute.domain.outcome import Kind, Outcome
+from freeroute.domain.usage import BESIDE_TEXT, BEYOND_SIGHT, Usage, is_common
 from freeroute.upstreams.reading import read_whole
 from freeroute.upstreams.repairs import Repairs
 from freeroute.upstreams.wholes import failure_in, finished, usage_of_whole
@@ -88,6 +89,25 @@ def test_an_ordinary_answer_is_one():
     plain = plain_text(msgspec.json.encode(ANSWER))
     assert plain is not None
     assert (plain.finish, plain.usage.total) == ("stop", 15)
+
+
+COUNTS = st.sampled_from([0, 1, 2, 3, BESIDE_TEXT, BESIDE_TEXT + 1, BEYOND_SIGHT, BEYOND_SIGHT + 1, 2**62])
+
+
+@given(COUNTS, COUNTS, COUNTS, COUNTS, st.sampled_from(["a", "é", "a" * 128, "é" * 64, "é" * 65, "a" * 257]))
+def test_usage_is_believed_without_a_doubt_where_it_is_common(prompt, completion, cached, reasoning, text):
+    told = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": cached},
+        "completion_tokens_details": {"reasoning_tokens": reasoning},
+    }
+    choice = {**ANSWER["choices"][0], "message": {"role": "assistant", "content": text}}
+    plain = plain_text(msgspec.json.encode({**ANSWER, "choices": [choice], "usage": told}))
+    usage = Usage(prompt, completion, reasoning, cached)
+    assert (plain is not None) == is_common(usage, len(text.encode()))
+    assert plain is None or plain.usage == usage
 
 
 @pytest.mark.parametrize("details", [None, DETAILS])
