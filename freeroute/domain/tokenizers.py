@@ -134,6 +134,7 @@ _NAMED = (
 
 
 _Ascii = tuple[int, int, int, int, int, int, int]
+_NONE_BEYOND: Sequence[int] = ()
 
 
 @lru_cache(maxsize=4096)
@@ -162,17 +163,17 @@ class Sizes(Struct):
         """Return all tokens by the *tokenizer* at that place."""
         size = self.known.get(tokenizer)
         if size is None:
-            size = self.known[tokenizer] = int(self.of_text(tokenizer)) + 1 + self.around
+            size = self.known[tokenizer] = self.anew(tokenizer)
         return size
 
-    def of_text(self, tokenizer: int) -> float:
-        """Return the tokens of the text by the *tokenizer* at that place: likely a little less."""
+    def anew(self, tokenizer: int) -> int:
+        """Return the same, for who asks but once."""
         small, capitals, digits, blanks, pairs, ends, marks = self.ascii
         a, b, c, d, e, f, g = _OF_ASCII[tokenizer]  # written out: every call comes here
         tokens = small * a + capitals * b + digits * c + blanks * d + pairs * e + ends * f + marks * g
         if self.beyond:
             tokens += sum(map(mul, self.beyond, _BEYOND[tokenizer]))
-        return self.scale * tokens
+        return int(self.scale * tokens) + 1 + self.around
 
     def every(self) -> tuple[int, ...]:
         """Return the tokens by each tokenizer."""
@@ -184,26 +185,14 @@ class Sizes(Struct):
 
 
 def sizes_of(text: bytes, around: int = 0) -> Sizes:
-    """Count the kinds of characters of *text*, in UTF-8; so many tokens are *around* it."""
+    """Count the kinds of characters of *text*, in UTF-8; so many tokens are *around* it.
+
+    It takes a few passes over ever less of it.
+    """
     scale = _SCALE
     if len(text) > SAMPLED:
         scale *= len(text) / SAMPLED
         text = _sample(text)
-    counted, beyond = _counted(text)
-    return Sizes(counted, beyond, scale, around)
-
-
-def _sample(text: bytes) -> bytes:
-    size = SAMPLED // _SLICES
-    step = (len(text) - size) / (_SLICES - 1)
-    return b"".join([text[start : start + size] for start in [round(i * step) for i in range(_SLICES)]])
-
-
-def _counted(text: bytes) -> tuple[_Ascii, Sequence[int]]:
-    """Return how often each kind of character occurs in *text*: a few passes over ever less of it.
-
-    Those beyond ASCII are by themselves, none where there is no such character.
-    """
     marked = text.translate(_CLASSES, _COMMON)
     count = marked.count
     capitals, marks, single, pairs = count(b"A"), count(b"p"), count(b"s"), text.count(b"  ")
@@ -218,9 +207,23 @@ def _counted(text: bytes) -> tuple[_Ascii, Sequence[int]]:
         ends -= (_RUN - _LEFT_OF_ENDS) * sum(map(text.count, _ENDS))
     if marks >= _RUN and _RUN_OF_MARKS in marked:
         marks -= (_RUN - _LEFT_OF_RULE) * sum(map(text.count, _RULES))
-    if text.isascii():
-        small = len(text) - len(marked)
-        return (small, capitals, digits, single, pairs, ends, marks), ()
+    small, beyond = len(text) - len(marked), _NONE_BEYOND
+    if not text.isascii():
+        small, beyond = _beyond(text, marked)
+    return Sizes((small, capitals, digits, single, pairs, ends, marks), beyond, scale, around)
+
+
+def _sample(text: bytes) -> bytes:
+    size = SAMPLED // _SLICES
+    step = (len(text) - size) / (_SLICES - 1)
+    return b"".join([text[start : start + size] for start in [round(i * step) for i in range(_SLICES)]])
+
+
+def _beyond(text: bytes, marked: bytes) -> tuple[int, Sequence[int]]:
+    """Return how many small letters *text* has, and how many characters of each kind beyond ASCII.
+
+    *marked* are the kinds of its bytes, those of the common ones left out.
+    """
     beyond = marked.translate(None, _ASCII)
     latin, greek, cyrillic, hebrew, arabic = two = [beyond.count(kind) for kind in _TWO]
     indic, other, symbols, kana, chinese, korean, full = three = [beyond.count(kind) for kind in _THREE]
@@ -234,7 +237,7 @@ def _counted(text: bytes) -> tuple[_Ascii, Sequence[int]]:
     small = max(0, len(text) - len(marked) - sum(two) - 2 * sum(three) - 3 * pictures)
     if symbols >= _RUN:
         symbols -= (_RUN - _LEFT_OF_RULE) * text.count(_LINE)
-    return (small, capitals, digits, single, pairs, ends, marks), (
+    return small, (
         *(latin, greek, cyrillic, hebrew, arabic),
         *(hindi, thai, max(0, indic - hindi - thai), vietnamese, max(0, other - vietnamese)),
         *(symbols, kana, chinese, korean, full, pictures),

@@ -79,7 +79,7 @@ class Demand(Struct, frozen=True):
 def demand_of(text: bytes, messages: int, images: int, max_output: int | None = None) -> Demand:
     """Estimate what a prompt of *text* (UTF-8) in *messages* with *images* takes."""
     sizes = sizes_of(text, messages * TOKENS_PER_MESSAGE + images * TOKENS_PER_IMAGE)
-    return Demand(sizes.of(OTHER), max_output, sizes)
+    return Demand(sizes.anew(OTHER), max_output, sizes)
 
 
 def tokens_in(text_bytes: int) -> int:

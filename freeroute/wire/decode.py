@@ -4,7 +4,7 @@ import re
 from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct
 
 from freeroute.domain.outcome import FEATURES, PREFILL
 from freeroute.domain.usage import demand_of
@@ -35,7 +35,15 @@ _FIELDS = msgspec.json.Decoder(dict[str, Raw])
 def decode_chat(body: bytes) -> ChatCall:
     """Return the call *body* asks for; raises InvalidRequest that names the field."""
     try:
-        return _decoded(body)
+        raw = split(body)
+        plain = _at_once(known.PLAIN, body) if _PLAIN.issuperset(raw) else None
+        if plain is not None:
+            return _call(raw, plain, _NOTHING_SPECIAL)
+        given = {name: value for name, value in raw.items() if value != _NULL}
+        values = _at_once(known.VALUES, body) or _values(given)
+        special = _special(raw, given, values)
+        plain = known.Plain(**{name: value for name, value in values.items() if name in _PLAIN})
+        return _call(raw if special.fields is None else special.fields, plain, special)
     except InvalidRequest as error:
         half = _half_character(body)
         if half is None:
@@ -53,41 +61,42 @@ def _half_character(body: bytes) -> str | None:
     return half.decode("ascii") if half is not None else None
 
 
-def _decoded(body: bytes) -> ChatCall:
-    raw = split(body)
-    plain = _at_once(known.PLAIN, body) if _PLAIN.issuperset(raw) else None
-    special = _NOTHING_SPECIAL
-    if plain is None:
-        given = {name: value for name, value in raw.items() if value != _NULL}
-        values = _at_once(known.VALUES, body) or _values(given)
-        special = _special(raw, given, values)
-        plain = known.Plain(**{name: value for name, value in values.items() if name in _PLAIN})
+def _call(fields: dict[str, Raw], plain: known.Plain, special: "_Special") -> ChatCall:
+    """Return the call that asks for what is *plain* and what is *special*, with *fields* that travel."""
     model = plain.model
-    if isinstance(model, str):
-        check_name(model, "model")
-    else:
+    if model is UNSET:
         model = _first(special.models)
+    else:
+        check_name(model, "model")
     talk = talk_of(plain.messages)
     text = "".join(talk.texts).encode()
     if special.text:
         text += special.text
+    images, needs, features, remote_images = 0, special.needs, special.features, False
+    if (parts := talk.parts) is not None:
+        images, needs, remote_images = parts.images, needs.union(parts.needs), parts.remote_images
+    if talk.begins_answer:
+        features |= {PREFILL}
     stream, options = plain.stream, plain.stream_options
     if options and not stream:
         raise InvalidRequest("stream_options: only with stream: true.", param="stream_options")
+    bound, other = plain.max_completion_tokens or None, plain.max_tokens or None
+    if other and (not bound or other < bound):
+        bound = other
     return ChatCall(
-        raw if special.fields is None else special.fields,
+        fields,
         model,
-        demand_of(text, talk.messages, talk.images, _max_output(plain)),
+        demand_of(text, talk.messages, images, bound),
         stream,
         bool(options and options.include_usage),
-        special.needs.union(talk.needs) if talk.needs else special.needs,
-        talk.remote_images,
+        needs,
+        remote_images,
         special.models,
         special.preferences,
         talk.has_assistant,
         talk.opening,
         special.tools,
-        special.features | {PREFILL} if talk.begins_answer else special.features,
+        features,
         special.choices,
         special.schema,
         special.parameters,
@@ -137,8 +146,6 @@ def _special(raw: dict[str, Raw], given: dict[str, Raw], values: dict[str, Any])
 
 def split(body: bytes, wanted: str = "model and messages") -> dict[str, Raw]:
     """Return the fields of *body*, undecoded, which is to hold what is *wanted*; raises InvalidRequest."""
-    if not body.strip():
-        raise InvalidRequest(f"The body is empty: send a JSON object with {wanted}.")
     try:
         if not body.isascii():
             body.decode("utf-8")
@@ -150,6 +157,8 @@ def split(body: bytes, wanted: str = "model and messages") -> dict[str, Raw]:
     except msgspec.ValidationError:
         raise InvalidRequest(f"The body must be a JSON object with {wanted}.") from None
     except msgspec.DecodeError as exc:
+        if not body.strip():
+            raise InvalidRequest(f"The body is empty: send a JSON object with {wanted}.") from None
         raise InvalidRequest(f"The body is not valid JSON: {exc}.") from None
 
 
@@ -244,11 +253,6 @@ def _schema(form: known.ResponseFormat | None) -> bytes | None:
         param = "response_format.json_schema.schema"
         raise InvalidRequest(f"{param}: {exc}.", param=param) from None
     return schema
-
-
-def _max_output(plain: known.Plain) -> int | None:
-    one, other = plain.max_completion_tokens, plain.max_tokens
-    return min(one, other) if one and other else one or other or None
 
 
 def _kept(raw: dict[str, Raw], given: dict[str, Raw], values: dict[str, Any]) -> dict[str, Raw]:

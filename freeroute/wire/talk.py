@@ -8,71 +8,72 @@ from freeroute.errors import InvalidRequest
 from freeroute.wire.fields import Audio, File, Image, Message, Part, Refusal, Text, ToolCall, Video, missing
 
 
+class Parts(Struct):
+    """What messages hold beside their texts: so many *images*, and what they *need* of a model."""
+
+    images: int = 0
+    needs: frozenset[str] = frozenset()
+    remote_images: bool = False
+
+
 class Talk(Struct):
     """What the messages add up to.
 
     *opening* tells their conversation from others in each of its turns; *begins_answer* says that the last
-    one is the beginning of an answer.
+    one is the beginning of an answer. *parts* is None where there is nothing but text.
     """
 
     messages: int
     opening: int
     begins_answer: bool
-    texts: list[str] = []
-    images: int = 0
-    needs: frozenset[str] = frozenset()
-    remote_images: bool = False
-    has_assistant: bool = False
-
-
-def talk_of(messages: list[Message] | UnsetType) -> Talk:
-    """Return what *messages* add up to; raises InvalidRequest for none, and for one that cannot be sent."""
-    if not messages:
-        lacking = "missing" if messages is UNSET else "empty"
-        raise InvalidRequest(f"messages is {lacking}: send at least one message.", param="messages")
-    talk = Talk(len(messages), _opening(messages), messages[-1].role == "assistant")
-    texts = talk.texts
-    for index, message in enumerate(messages):
-        role, content = message.role, message.content
-        if isinstance(content, str):
-            texts.append(content)
-        elif content is None:
-            if role != "assistant" or not _says_something(message):
-                missing(f"messages[{index}].content")
-        else:
-            _read_parts(talk, content, f"messages[{index}].content")
-        if role == "assistant":
-            talk.has_assistant = True
-            _count_calls(talk, message.tool_calls)
-        elif role == "tool" and not message.tool_call_id:
-            missing(f"messages[{index}].tool_call_id")
-    return talk
+    has_assistant: bool
+    texts: list[str]
+    parts: Parts | None = None
 
 
 # What is read of a conversation's opening to know it again: so many messages, and of each text so many
 # characters beside its length. Own design: hashed in a microsecond, however long the prompt.
 _OPENING_MESSAGES = 4
 _OPENING_TEXT = 1024
-_SAID_FIRST = frozenset({"system", "developer", "user"})
 
 
-def _opening(messages: list[Message]) -> int:
-    """Return what tells a conversation from others in each of its turns: up to its first word of the user.
+def talk_of(messages: list[Message] | UnsetType) -> Talk:
+    """Return what *messages* add up to; raises InvalidRequest for none, and for one that cannot be sent.
 
-    It is a hash under a key of this process, so it tells nothing of what was said.
+    Their opening is what was said up to the first word of the user: a hash under a key of this process, which
+    tells nothing of what that was.
     """
-    said: tuple[object, ...] = ()
-    for message in messages[:_OPENING_MESSAGES]:
+    if not messages:
+        lacking = "missing" if messages is UNSET else "empty"
+        raise InvalidRequest(f"messages is {lacking}: send at least one message.", param="messages")
+    texts: list[str] = []
+    parts: Parts | None = None
+    opening: tuple[object, ...] = ()
+    opens, has_assistant = _OPENING_MESSAGES, False
+    for index, message in enumerate(messages):
         role, content = message.role, message.content
-        if role in _SAID_FIRST:
-            if type(content) is str and len(content) <= _OPENING_TEXT:  # as nearly always
-                said = (said, role, content)
-            elif content is not None:
-                for text in _beginnings(content):
-                    said = (said, role, text)
+        if isinstance(content, str):  # as nearly always
+            texts.append(content)
+        elif content is not None:
+            parts = parts or Parts()
+            _read_parts(parts, texts, content, f"messages[{index}].content")
+        elif role != "assistant" or not _says_something(message):
+            missing(f"messages[{index}].content")
+        if role == "assistant":
+            has_assistant = True
+            _count_calls(texts, message.tool_calls)
+        elif role == "tool":
+            if not message.tool_call_id:
+                missing(f"messages[{index}].tool_call_id")
+        elif index < opens and role != "function":
+            if isinstance(content, str) and len(content) <= _OPENING_TEXT:
+                opening = (opening, role, content)
+            else:
+                for text in _beginnings(content or ""):
+                    opening = (opening, role, text)
             if role == "user":
-                break
-    return hash(said)
+                opens = 0
+    return Talk(len(messages), hash(opening), messages[-1].role == "assistant", has_assistant, texts, parts)
 
 
 def _beginnings(content: str | list[Part]) -> list[object]:
@@ -95,31 +96,31 @@ def _says_something(message: Message) -> bool:
     return bool(message.tool_calls or message.function_call or message.refusal or message.audio)
 
 
-def _count_calls(talk: Talk, calls: list[ToolCall] | None) -> None:
+def _count_calls(texts: list[str], calls: list[ToolCall] | None) -> None:
     for call in calls or ():
         if call.function is not None:
-            talk.texts += (call.function.name, call.function.arguments)
+            texts += (call.function.name, call.function.arguments)
 
 
-def _read_parts(talk: Talk, parts: list[Part], where: str) -> None:
+def _read_parts(into: Parts, texts: list[str], parts: list[Part], where: str) -> None:
     if not parts:
         raise InvalidRequest(f"{where}: the list is empty.", param=where)
     for index, part in enumerate(parts):
         match part:
             case Text():
-                talk.texts.append(part.text)
+                texts.append(part.text)
             case Refusal():
-                talk.texts.append(part.refusal)
+                texts.append(part.refusal)
             case Image():
-                talk.images += 1
-                talk.needs |= {"images"}
-                talk.remote_images |= _is_remote(part.image_url.url, f"{where}[{index}].image_url.url")
+                into.images += 1
+                into.needs |= {"images"}
+                into.remote_images |= _is_remote(part.image_url.url, f"{where}[{index}].image_url.url")
             case Audio():
-                talk.needs |= {"audio"}
+                into.needs |= {"audio"}
             case Video():
-                talk.needs |= {"video"}
+                into.needs |= {"video"}
             case File():
-                talk.needs |= {"files"}
+                into.needs |= {"files"}
 
 
 # Both alphabets and wrapped lines: providers differ in how strictly they read them.

@@ -102,9 +102,8 @@ COUNTED = [
 ]
 
 
-def sizes_of(text: bytes) -> list[float]:
-    sizes = tokenizers.sizes_of(text)
-    return [sizes.of_text(place) for place in range(len(TOKENIZERS))]
+def sizes_of(text: bytes) -> list[int]:
+    return [size - 1 for size in tokenizers.sizes_of(text).every()]
 
 
 @pytest.mark.parametrize(("text", "counted"), COUNTED)
@@ -112,7 +111,7 @@ def test_each_tokenizers_count_is_met_within_a_third(text: str, counted: tuple[i
     for estimate, real in zip(sizes_of(text.encode()), counted, strict=False):
         assert 2 / 3 < estimate / real < 3 / 2
     mean = sum(sizes_of(text.encode())[:OTHER]) / OTHER
-    assert sizes_of(text.encode())[OTHER] == pytest.approx(mean)
+    assert sizes_of(text.encode())[OTHER] == pytest.approx(mean, abs=1)
 
 
 def test_pictures_and_rare_scripts_take_some_tokens_a_character():
@@ -143,10 +142,10 @@ def test_whatever_the_bytes_there_are_neither_less_than_none_nor_many_more_token
 
 @given(st.one_of(st.text(max_size=300).map(str.encode), st.binary(max_size=300)))
 def test_weighed_in_whole_numbers_a_text_is_what_it_is_in_hundredths(text: bytes):
-    ascii_, beyond = tokenizers._counted(text)
+    sizes = tokenizers.sizes_of(text)
     for place, weights in enumerate(tokenizers._WEIGHTS.values()):
-        hundredths = sum(map(mul, (*ascii_, *beyond), weights))
-        assert tokenizers.sizes_of(text).of_text(place) == pytest.approx(MARGIN * hundredths / 100)
+        tokens = MARGIN * sum(map(mul, (*sizes.ascii, *sizes.beyond), weights)) / 100
+        assert tokens - 1e-6 < sizes.of(place) <= tokens + 1 + 1e-6
 
 
 @given(st.one_of(st.text(max_size=300).map(str.encode), st.binary(max_size=300)), st.integers(0, 500))
