@@ -1,6 +1,7 @@
 """Holders of a freeroute key, with limits of their own."""
 
 import hashlib
+import math
 from collections.abc import Iterable
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -189,3 +190,9 @@ class Roster:
         if former is not None and former.until <= wall:
             return Problem.REPLACED
         return client
+
+    def until(self, key_hash: bytes) -> float:
+        """Return until when (Unix time) the key with this hash, which opens something now, does so."""
+        client, former = self._holders[key_hash]
+        until = math.inf if former is None else former.until
+        return until if client.expires is None else min(until, client.expires)

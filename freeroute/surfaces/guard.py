@@ -1,9 +1,12 @@
 """Who may pass: the one check in front of every route of every surface."""
 
 import hmac
+import math
 import re
 import secrets
+from collections.abc import Mapping
 from enum import Enum, auto
+from typing import Any
 
 from msgspec import Struct
 
@@ -90,6 +93,17 @@ class _Door(Struct, frozen=True):
     clients: bool
 
 
+class _Pass(Struct, frozen=True):
+    """What a head opened: *caller* may come with it through this *door* until *until* (Unix time).
+
+    Each policy has doors of its own, so a pass is worth nothing under the next one.
+    """
+
+    door: _Door
+    caller: Caller
+    until: float
+
+
 class Guard:
     """Admits a request or raises why not; *policy* may be replaced while serving."""
 
@@ -117,6 +131,13 @@ class Guard:
         made = self._admin is not None and _MADE.fullmatch(policy.admin_key or "") is not None
         self._tokens = Tokens([*policy.operators, *([self._admin] if self._admin and made else [])])
 
+    def admit_again(self, access: Access, now: Now, kept: Mapping[Any, Any] | None) -> Caller | None:
+        """Return who calls with a head that `admit` would let in again; None if it has to be asked."""
+        found: _Pass | None = None if kept is None else kept.get(self)
+        if found is None or found.door is not self._doors[access] or found.until <= now.wall:
+            return None
+        return found.caller
+
     def admit(
         self,
         headers: Headers,
@@ -124,12 +145,13 @@ class Guard:
         access: Access,
         in_query: str | None = None,
         now: Now | None = None,
-        keys: Keys | None = None,
+        kept: dict[Any, Any] | None = None,
     ) -> Caller:
         """Return who calls; raises Misdirected, Forbidden, LoopDetected, InvalidApiKey and RateLimited.
 
-        A key may be *in_query*, where an API has a place for it there. *now* and *keys* are for who has
-        looked at the clock, or for the keys in the headers, already.
+        A key may be *in_query*, where an API has a place for it there. *now* is for who has looked at the
+        clock already. What `admit_again` goes by is *kept* for requests of this peer with the same head, its
+        query included.
         """
         door = self._doors[access]
         if door.unguarded:
@@ -142,21 +164,24 @@ class Guard:
         if door.own_page:
             check_own_page(headers)
         hop = hop_of(headers)
-        if in_query:
-            keys = Keys(bearer(headers), [*other_keys(headers), in_query])
-        elif keys is None:
-            keys = keys_in(headers)
+        keys = keys_in(headers, in_query)
         found = self._signed_in(headers, now) if keys.sent is None else self._found(keys, now)
         if isinstance(found, Client):
             if not door.clients:
                 raise Forbidden(f"The key of a client is not enough here: send {_wanted(access)}.")
-            return Caller(found, found.holder, hop)
+            caller = Caller(found, found.holder, hop)
+            if kept is not None and keys.hashed is not None:  # no session, which is used each time
+                kept[self] = _Pass(door, caller, self._roster.until(keys.hashed))
+            return caller
         if isinstance(found, Operator):
             if not door.anybody:
                 check_scope(found, access.scope)
             return Caller(None, f"operator:{found.name}", hop, found)
         operator = None if door.anybody else self._operator(access, headers, peer, found)
-        return Caller(None, queue_of(keys.bearer, peer), hop, operator)
+        caller = Caller(None, queue_of(keys.bearer, peer), hop, operator)
+        if kept is not None and found is None and operator is None and b"cookie" not in headers:
+            kept[self] = _Pass(door, caller, math.inf)
+        return caller
 
     def _found(self, keys: Keys, now: Now) -> Client | Problem | None:
         """Return who holds the key that was sent, or why nobody does; None if that does not matter.

@@ -177,6 +177,7 @@ class Request:
         "caller",
         "headers",
         "id",
+        "kept",
         "method",
         "params",
         "receive",
@@ -194,6 +195,8 @@ class Request:
         self.method: str = scope["method"]  # type: ignore[typeddict-item]
         fields: dict[bytes, bytes] | None = scope.get(FIELDS)  # type: ignore[assignment]
         self.headers = dict(scope["headers"]) if fields is None else fields
+        # What was found in the head of earlier requests on this connection, if it is this one again.
+        self.kept: dict[Any, Any] | None = scope.get(KEPT)  # type: ignore[assignment]
         given = self.headers.get(b"x-request-id")
         self.id = next(_ids) if given is None else _sound_id(given)
         self.params: dict[str, str] = {}  # the parts of the path its route has names for
@@ -214,7 +217,7 @@ class Request:
         It is found once for all requests that come with the same head on a connection, by a function that is
         the same each time.
         """
-        kept: dict[Callable[..., Any], Any] | None = self.scope.get(KEPT)  # type: ignore[assignment]
+        kept = self.kept
         if kept is None:
             return find(self.headers)
         found: T | None = kept.get(find)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from litestar import asgi
@@ -10,16 +10,24 @@ from litestar.handlers import ASGIRouteHandler
 from litestar.types import Receive, Scope, Send
 from msgspec import Struct
 
+from freeroute.clock import Now
 from freeroute.errors import ApiError, Internal, MethodNotAllowed, NotFound
 from freeroute.surfaces.guard import Access, Guard
-from freeroute.surfaces.http import CallerLeft, Handler, Refusal, Request, in_openais_shape, log_fault
-from freeroute.surfaces.sent import keys_in
+from freeroute.surfaces.http import (
+    Caller,
+    CallerLeft,
+    Handler,
+    Refusal,
+    Request,
+    in_openais_shape,
+    log_fault,
+)
 from freeroute.wire.text import printable
 
 _PARAMETER = re.compile(r"\{(\w+)(:path)?\}")
 
 
-class Route(Struct, frozen=True):
+class Route(Struct, frozen=True, dict=True):
     """A *path* and who answers each method there; GET answers HEAD too.
 
     *access* is what it asks of callers, *changes* what methods other than GET ask if that is more.
@@ -55,19 +63,22 @@ class Route(Struct, frozen=True):
         """Say whether *request*, to its path, is meant for this and no other."""
         return self.spoken is None or self.spoken in request.headers
 
-    def asks(self, method: str) -> Access:
-        """Return what *method* asks of callers."""
-        return self.access if method in {"GET", "HEAD"} else self.changes or self.access
+    @cached_property
+    def ways(self) -> Mapping[str, tuple[Handler, Access]]:
+        """Return who answers each method, and what it asks of callers."""
+        changes = self.changes or self.access
+        found = {
+            method: (handler, self.access if method == "GET" else changes)
+            for method, handler in self.methods.items()
+        }
+        return {**found, "HEAD": found["GET"]} if "GET" in found else found
 
-    def handler(self, method: str) -> Handler:
-        """Return who answers *method*; raises MethodNotAllowed."""
-        found = self.methods.get("GET" if method == "HEAD" else method)
-        if found is None:
-            raise MethodNotAllowed(
-                f"{printable(method, 32)} is not a method of this path, which answers to {self.allowed}.",
-                headers={"allow": self.allowed},
-            )
-        return found
+    def misfit(self, method: str) -> MethodNotAllowed:
+        """Return the error for a *method* that nobody answers."""
+        return MethodNotAllowed(
+            f"{printable(method, 32)} is not a method of this path, which answers to {self.allowed}.",
+            headers={"allow": self.allowed},
+        )
 
 
 Straight = Callable[[Request], Coroutine[Any, Any, None]]
@@ -154,8 +165,13 @@ async def answer(route: Route, guard: Guard, request: Request) -> None:
         if request.method == "OPTIONS" and b"access-control-request-method" in request.headers:
             await request.reply(204, b"", guard.preflight(request.headers, route.allowed))
             return
-        handler = route.handler(request.method)
-        _admit(route, guard, request)
+        way = route.ways.get(request.method)
+        if way is None:
+            raise route.misfit(request.method)
+        handler, access = way
+        request.received = now = guard.clock.now()
+        caller = guard.admit_again(access, now, request.kept)
+        request.caller = caller or _admitted(route, access, guard, request, now)
         await handler(request)
     except CallerLeft:
         return
@@ -170,13 +186,11 @@ async def answer(route: Route, guard: Guard, request: Request) -> None:
             )
 
 
-def _admit(route: Route, guard: Guard, request: Request) -> None:
+def _admitted(route: Route, access: Access, guard: Guard, request: Request, now: Now) -> Caller:
+    """Return who calls; raises what the guard does."""
     key = request.query(route.key_in_query) if route.key_in_query is not None else None
-    access = route.asks(request.method)
-    request.received = now = guard.clock.now()
     try:
-        keys = request.of_head(keys_in)
-        request.caller = guard.admit(request.headers, request.peer, access, key, now, keys)
+        return guard.admit(request.headers, request.peer, access, key, now, request.kept)
     except ApiError as error:
         if route.refused is not None:
             route.refused(request, error)

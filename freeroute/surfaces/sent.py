@@ -60,9 +60,10 @@ class Keys:
         return self._hashed
 
 
-def keys_in(headers: Headers) -> Keys:
-    """Return the keys in *headers*."""
-    return Keys(bearer(headers), other_keys(headers))
+def keys_in(headers: Headers, in_query: str | None = None) -> Keys:
+    """Return the keys in *headers*, and the one *in_query*."""
+    others = other_keys(headers)
+    return Keys(bearer(headers), [*others, in_query] if in_query else others)
 
 
 def from_dashboard(headers: Headers) -> bool:

@@ -51,6 +51,16 @@ def test_a_key_that_was_replaced_lasts_until_its_time_is_over():
     assert roster.find("old", 100.0) is Problem.REPLACED
 
 
+@given(st.none() | st.sampled_from([50.0, 100.0]), st.sampled_from([50.0, 100.0]))
+def test_a_key_opens_what_it_does_until_its_holder_or_itself_is_over(expires: float | None, former: float):
+    holder = Client("a", hash_key("new"), former=(FormerKey(hash_key("old"), former),), expires=expires)
+    roster = Roster([holder])
+    for key in ("new", "old"):
+        until = roster.until(hash_key(key))
+        for wall in (0.0, 49.9, 50.0, 99.9, 100.0, 1000.0):
+            assert (roster.find(key, wall) is holder) == (wall < until)
+
+
 def test_none_of_the_keys_of_a_revoked_client_opens_anything():
     gone = Client("gone", hash_key("new"), former=(FormerKey(hash_key("old"), 100.0),), revoked=1.0)
     assert Roster([gone]).find("new", 50.0) is Problem.REVOKED
