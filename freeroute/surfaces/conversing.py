@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, Protocol, TypeGuard, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct, structs
@@ -13,7 +13,7 @@ from freeroute.domain.clients import Client
 from freeroute.engine.served import DONE, Onward, Served
 from freeroute.errors import ApiError, Internal, UpstreamFailed
 from freeroute.surfaces.comments import STREAM_HEADERS, Comments
-from freeroute.surfaces.departure import CallerWatch
+from freeroute.surfaces.departure import departure_of
 from freeroute.surfaces.http import (
     BODY_LIMIT,
     JSON,
@@ -25,7 +25,7 @@ from freeroute.surfaces.http import (
 )
 from freeroute.surfaces.lasting import to_the_end
 from freeroute.surfaces.outlet import OUTLET, Outlet
-from freeroute.surfaces.wishes import read_wishes
+from freeroute.surfaces.wishes import NO_WISHES, wishes_in
 from freeroute.wire.answers import Piece
 from freeroute.wire.chat import CallContext, ChatCall
 from freeroute.wire.sse import frame, payload_of
@@ -173,7 +173,9 @@ class Conversations:
         def answer(request: Request) -> Coroutine[Any, Any, None]:
             context = self._context(request, surface)
             try:
-                commented = read_wishes(request, context)
+                wishes = request.of_head(wishes_in)
+                if wishes is not NO_WISHES:
+                    wishes.tell(context)
                 body = request.whole(bounds)
                 asked: Asked | Known | Awaitable[Asked | Known]
                 if body is not None and len(body) <= _AT_ONCE:  # as nearly always: nobody waits for anything
@@ -184,8 +186,8 @@ class Conversations:
                 self.gateway.refuse(context, "", error)
                 raise
             if isinstance(asked, Asked):
-                return self._serve(request, asked, context, ask, commented=commented)
-            return self._serve_later(request, asked, context, ask, commented=commented)
+                return self._serve(request, asked, context, ask, wishes.keepalive)
+            return self._serve_later(request, asked, context, ask, wishes.keepalive)
 
         return answer
 
@@ -195,7 +197,6 @@ class Conversations:
         asked: Known | Awaitable[Asked | Known],
         context: CallContext,
         ask: Ask,
-        *,
         commented: bool,
     ) -> None:
         """Serve what is *asked* once that is known."""
@@ -209,7 +210,7 @@ class Conversations:
         if isinstance(found, Known):
             await request.reply(200, found.body)
         else:
-            await self._serve(request, found, context, ask, commented=commented)
+            await self._serve(request, found, context, ask, commented)
 
     def refused(self, surface: str) -> Callable[[Request, ApiError], None]:
         """Return what records the requests to *surface* that the guard turned away."""
@@ -233,17 +234,18 @@ class Conversations:
         )
 
     async def _serve(
-        self, request: Request, asked: Asked, context: CallContext, ask: Ask, *, commented: bool
+        self, request: Request, asked: Asked, context: CallContext, ask: Ask, commented: bool
     ) -> None:
         telling = asked.telling
         if not asked.store:
             context.store = False
         served: Served | None = None
         fault = told = b""
-        answered = False
-        watch = CallerWatch(request)
+        answered = alone = False
+        departure = departure_of(request)
         try:
-            with watch:
+            departure.watch()
+            try:
                 if commented and asked.call.stream and telling.comment:
                     async with Comments(request, telling.stream_type, telling.comment) as comments:
                         served = await ask(asked.call, context)
@@ -253,10 +255,15 @@ class Conversations:
                     served = await ask(asked.call, context)
                     if served.body is None:
                         await _tell(request, asked, served, None)
-            if served is not None and not watch.left and _is_short(body := served.body):
+            finally:
+                alone = departure.unwatch()
+            if not departure.left and (body := served.body) is not None and len(body) <= _AT_ONCE:
                 told = telling.whole(body)
                 # What is accounted for without waiting, as nearly always, is so before anybody can ask again.
                 answered = request.answer(200, told, served.headers, _kind_of(served))
+        except asyncio.CancelledError:
+            if not alone:
+                raise  # it is somebody else's
         except Exception as error:
             said = served.fail() if served is not None else None
             if not request.started:
@@ -265,11 +272,12 @@ class Conversations:
         finally:
             # Before the last byte: a caller that asks again at once finds its slot free and its use counted.
             if served is not None:
-                stalled = (watch.left or served.body is None) and request.stalled
-                finishing = served.finish(caller_left=watch.left, stalled=stalled)
+                left = departure.left
+                stalled = (left or served.body is None) and request.stalled
+                finishing = served.finish(caller_left=left, stalled=stalled)
                 if finishing is not DONE:
                     await to_the_end(finishing)
-        if watch.left or answered:
+        if answered or departure.left:
             return
         if request.started and served is not None and served.content_type is not None:
             await _end_passed(request, served, fault)
@@ -295,11 +303,6 @@ async def understood(understand: Callable[[Request, bytes], T], request: Request
     if len(body) <= _AT_ONCE:
         return understand(request, body)
     return await asyncio.to_thread(understand, request, body)
-
-
-def _is_short(body: bytes | None) -> TypeGuard[bytes]:
-    """Say whether there is a whole answer, one that may be told in one step."""
-    return body is not None and len(body) <= _AT_ONCE
 
 
 def _kind_of(served: Served) -> bytes:

@@ -86,8 +86,7 @@ class Cycle(RequestResponseCycle, Departure):
         self.default_headers = protocol.server_state.default_headers
         self.on_response: Callable[..., None] = protocol.on_response_complete
         # Each in the object itself: CPython 3.11 takes long to find what is in its class.
-        self.told: Callable[[], None] | None = None
-        self.gone = False
+        self.gone = self.left = self._watched = False
         self.disconnected = self.response_started = self.response_complete = False
         self.waiting_for_100_continue = False
         self.chunked_encoding: bool | None = None
@@ -99,7 +98,7 @@ class Cycle(RequestResponseCycle, Departure):
 
     def start(self, app: ASGI3Application, loop: asyncio.AbstractEventLoop) -> None:
         """Let *app* answer, in a task of its own that the server knows of as long as it takes."""
-        task = asyncio.Task(self.run_asgi(app), loop=loop, name="request")
+        self.task = task = asyncio.Task(self.run_asgi(app), loop=loop, name="request")
         task.add_done_callback(self._over)
         self._tasks.add(task)
 
@@ -110,6 +109,7 @@ class Cycle(RequestResponseCycle, Departure):
     def forget(self) -> None:
         """Let go of what knows of this request, and this of it: neither is left to the garbage collector."""
         self.scope = {}  # type: ignore[typeddict-item]
+        self.task = None
         self.on_response = _NOBODY.set
 
     def come(self, piece: bytes) -> None:

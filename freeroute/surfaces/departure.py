@@ -1,7 +1,7 @@
 """Callers that leave: who tells of it, and what is cancelled then."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,68 +13,99 @@ DEPARTURE = "freeroute.departure"
 class Departure:
     """Where the server tells that a caller has left; it is in the scope under `DEPARTURE`.
 
-    *told* is called as it happens, on the event loop; *gone* says that it has.
+    *gone* says that it has, *left* that it did while somebody watched. The server may name the *task* that
+    answers.
     """
 
-    told: Callable[[], None] | None = None
-    gone = False
+    gone = left = False
+    task: asyncio.Task[Any] | None = None
+    _watched = False
 
     def tell(self) -> None:
         """Tell that the caller has left."""
         self.gone = True
-        if self.told is not None:
-            self.told()
+        if self._watched:
+            self._leave()
+
+    def watch(self) -> None:
+        """From now on, cancel the task that answers once the caller leaves."""
+        if self.task is None:
+            self.task = asyncio.current_task()
+        self._watched = True
+        if self.gone:
+            self._leave()
+
+    def _leave(self) -> None:
+        self.left = True
+        assert self.task is not None
+        self.task.cancel()
+
+    def unwatch(self) -> bool:
+        """Cancel nothing any more; take back our own cancel, and say whether there was that one alone."""
+        # A cancelled task keeps the frames it was in, and those keep this object and the whole request.
+        task, self.task = self.task, None
+        self._watched = False
+        return self.left and task is not None and not task.uncancel()
+
+
+class Lookout(Departure):
+    """The departure of a caller whose server does not tell of it: somebody has to look.
+
+    It gives its whole body before it is watched. What is sent to a caller that is gone is dropped without a
+    word.
+    """
+
+    def __init__(self, receive: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        """Look at what *receive* gives."""
+        self._receive = receive
+        self._looking: asyncio.Task[None] | None = None
+
+    def watch(self) -> None:
+        """Begin to look."""
+        super().watch()
+        self._looking = asyncio.create_task(self._look())
+
+    async def _look(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.tell()
+
+    def unwatch(self) -> bool:
+        """Look no more."""
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
+        return super().unwatch()
+
+
+def departure_of(request: Request) -> Departure:
+    """Return where the departure of the caller of *request* is told."""
+    told: Departure | None = request.scope.get(DEPARTURE)  # type: ignore[assignment]
+    return Lookout(request.receive) if told is None else told
 
 
 class CallerWatch:
     """Cancels the work in its block once the caller hangs up; then *left* is set and the block ends quietly.
 
-    The server drops what is sent to a caller that is gone without a word, so somebody has to look.
     The last piece of a reply is sent after the block: a finished reply also reads as a disconnect.
     """
 
     def __init__(self, request: Request) -> None:
         """Watch the caller of *request*, which has given its whole body already."""
-        self.left = False
-        self._departure: Departure | None = request.scope.get(DEPARTURE)  # type: ignore[assignment]
-        self._receive = request.receive
-        self._task: asyncio.Task[Any] | None = None
-        self._watcher: asyncio.Task[None] | None = None
+        self._departure = departure_of(request)
+
+    @property
+    def left(self) -> bool:
+        """Say whether the caller hung up."""
+        return self._departure.left
 
     def __enter__(self) -> Self:
-        """Start watching: a server that tells of it costs no task of our own."""
-        self._task = asyncio.current_task()
-        if self._departure is None:
-            self._watcher = asyncio.create_task(self._watch())
-        elif self._departure.gone:
-            self._leave()
-        else:
-            self._departure.told = self._leave
+        """Start watching."""
+        self._departure.watch()
         return self
-
-    async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._leave()
-
-    def _leave(self) -> None:
-        self.left = True
-        assert self._task is not None
-        self._task.cancel()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        """Stop watching; take back our own cancel, never somebody else's."""
-        task, watcher = self._task, self._watcher
-        assert task is not None
-        # A cancelled task keeps the frames it was in, and those keep this object and the whole request.
-        self._task = self._watcher = None
-        if self._departure is not None:
-            self._departure.told = None
-        if watcher is not None:
-            watcher.cancel()
-        if not self.left:
-            return False
-        others = task.uncancel()
-        return kind is asyncio.CancelledError and not others
+        """Stop watching."""
+        return self._departure.unwatch() and kind is asyncio.CancelledError

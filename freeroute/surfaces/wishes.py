@@ -2,15 +2,15 @@
 
 import math
 
+from msgspec import Struct
+
 from freeroute.errors import InvalidRequest
-from freeroute.surfaces.http import Request
+from freeroute.surfaces.sent import Headers
 from freeroute.wire.chat import CallContext
 
 _LONGEST_SESSION = 256
 _SWITCH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-
-
-_WISHES = frozenset(
+_NAMES = frozenset(
     {
         *(b"x-freeroute-max-wait", b"x-freeroute-strict", b"x-freeroute-continue", b"x-freeroute-store"),
         *(b"x-freeroute-keepalive", b"x-session-id"),
@@ -18,26 +18,50 @@ _WISHES = frozenset(
 )
 
 
-def read_wishes(request: Request, context: CallContext) -> bool:
-    """Take over what the caller's headers ask of the gateway; raises InvalidRequest.
+class Wishes(Struct, frozen=True):
+    """What a head asks of the gateway; *keepalive* lets a stream say in comments that it still lives."""
 
-    Returns whether its stream may say in comments that it still lives.
-    """
-    if _WISHES.isdisjoint(request.headers):
-        return False
-    context.max_wait = _max_wait(request.header(b"x-freeroute-max-wait"))
-    context.strict = switch(request, "x-freeroute-strict")
-    if request.header(b"x-freeroute-continue") is not None:
-        context.continues = switch(request, "x-freeroute-continue")
-    if request.header(b"x-freeroute-store") is not None:
-        context.store = switch(request, "x-freeroute-store")
-    session = request.header(b"x-session-id") or None
-    if session is not None and len(session) > _LONGEST_SESSION:
+    max_wait: float | None = None
+    strict: bool = False
+    continues: bool | None = None
+    store: bool = True
+    session: str | None = None
+    keepalive: bool = False
+
+    def tell(self, context: CallContext) -> None:
+        """Say in the *context* of a call what is asked of it."""
+        context.max_wait, context.strict, context.continues = self.max_wait, self.strict, self.continues
+        context.store, context.session = self.store, self.session
+
+
+NO_WISHES = Wishes()
+
+
+def wishes_in(headers: Headers) -> Wishes:
+    """Return what *headers* ask of the gateway; raises InvalidRequest."""
+    if _NAMES.isdisjoint(headers):
+        return NO_WISHES
+    return Wishes(
+        _max_wait(_text(headers, b"x-freeroute-max-wait")),
+        switch(headers, "x-freeroute-strict") is True,
+        switch(headers, "x-freeroute-continue"),
+        switch(headers, "x-freeroute-store") is not False,
+        _session(_text(headers, b"x-session-id")),
+        switch(headers, "x-freeroute-keepalive") is True,
+    )
+
+
+def _text(headers: Headers, name: bytes) -> str | None:
+    value = headers.get(name)
+    return None if value is None else value.decode("latin-1")
+
+
+def _session(name: str | None) -> str | None:
+    if name is not None and len(name) > _LONGEST_SESSION:
         raise InvalidRequest(
             f"x-session-id is longer than {_LONGEST_SESSION} characters.", param="x-session-id"
         )
-    context.session = session
-    return switch(request, "x-freeroute-keepalive")
+    return name or None
 
 
 def _max_wait(text: str | None) -> float | None:
@@ -54,11 +78,11 @@ def _max_wait(text: str | None) -> float | None:
     return seconds
 
 
-def switch(request: Request, name: str) -> bool:
-    """Return whether the header *name* says so, False if it is not there; raises InvalidRequest."""
-    text = request.header(name.encode("ascii"))
+def switch(headers: Headers, name: str) -> bool | None:
+    """Return whether the header *name* says so, None if it is not there; raises InvalidRequest."""
+    text = _text(headers, name.encode("ascii"))
     if text is None:
-        return False
+        return None
     wanted = _SWITCH.get(text.strip().lower())
     if wanted is None:
         raise InvalidRequest(f"{name} must be true or false.", param=name)

@@ -54,9 +54,10 @@ def test_whatever_changes_a_known_head_is_let_in_as_an_unknown_one(steps: Sequen
         elif isinstance(step, float):
             clock.set_wall(step)
         else:
-            head, _, in_query = step
+            head, access, in_query = step
             of_head = kept.setdefault((head, in_query), {})
-            assert told(known, *step, of_head) == told(unknown, *step, None)
+            expected = told(unknown, head, access, in_query, None)
+            assert told(known, head, access, in_query, of_head) == expected
 
 
 def test_who_was_let_in_by_a_head_is_not_looked_up_again_while_nothing_changes():

@@ -189,7 +189,7 @@ class ResponsesSurface:
         """Say whether the response to *request* is kept, unless its body says no."""
         if self._store is None or not self._store.keeps(request.caller.client):
             return False
-        return request.header(b"x-freeroute-store") is None or switch(request, "x-freeroute-store")
+        return switch(request.headers, "x-freeroute-store") is not False
 
 
 def holder_of(client: Client | None) -> str:
