@@ -228,9 +228,9 @@ class Conversations:
             surface,
             caller.client,
             caller.queue,
-            trace=trace_of(request.header(b"traceparent")) if b"traceparent" in request.headers else None,
-            dice=self._dice(),
-            hop=caller.hop,
+            caller.hop,
+            self._dice(),
+            trace_of(request.header(b"traceparent")) if b"traceparent" in request.headers else None,
         )
 
     async def _serve(
@@ -260,7 +260,8 @@ class Conversations:
             if not departure.left and (body := served.body) is not None and len(body) <= _AT_ONCE:
                 told = telling.whole(body)
                 # What is accounted for without waiting, as nearly always, is so before anybody can ask again.
-                answered = request.answer(200, told, served.headers, _kind_of(served))
+                kind = JSON if served.content_type is None else _kind_of(served)
+                answered = request.answer(200, told, served.headers, kind)
         except asyncio.CancelledError:
             if not alone:
                 raise  # it is somebody else's

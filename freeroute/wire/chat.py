@@ -47,12 +47,12 @@ class ChatCall(Struct):
     demand: Demand
     stream: bool = False
     include_usage: bool = False
+    opening: int = 0
+    has_assistant: bool = False
     needs: frozenset[str] = frozenset()
     remote_images: bool = False
     models: tuple[str, ...] = ()
     preferences: Preferences = Preferences()
-    has_assistant: bool = False
-    opening: int = 0
     tools: tuple[str, ...] = ()
     features: frozenset[str] = frozenset()
     choices: int = 1
@@ -82,11 +82,11 @@ class CallContext(Struct):
     surface: str = "openai"
     client: Client | None = None
     queue: str = "-"
+    hop: int = 0
+    dice: float = 0.5
+    trace: Trace | None = None
     max_wait: float | None = None
     strict: bool = False
     session: str | None = None
-    trace: Trace | None = None
-    dice: float = 0.5
-    hop: int = 0
     continues: bool | None = None
     store: bool = True

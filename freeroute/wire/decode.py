@@ -4,14 +4,14 @@ import re
 from typing import Any, TypeVar
 
 import msgspec
-from msgspec import UNSET, Raw, Struct
+from msgspec import UNSET, Raw
 
 from freeroute.domain.outcome import FEATURES, PREFILL
 from freeroute.domain.usage import demand_of
 from freeroute.errors import InvalidRequest
 from freeroute.wire import conformance
 from freeroute.wire import fields as known
-from freeroute.wire.chat import GATEWAY_FIELDS, ChatCall, Preferences
+from freeroute.wire.chat import GATEWAY_FIELDS, ChatCall
 from freeroute.wire.preferences import preferences_of
 from freeroute.wire.talk import talk_of
 
@@ -28,7 +28,6 @@ _ESCAPES = re.compile(
 # took two seconds.
 _LOOKED_THROUGH = 2**20
 _NULL = Raw(b"null")
-_NONE: frozenset[str] = frozenset()
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
 
 
@@ -37,13 +36,7 @@ def decode_chat(body: bytes) -> ChatCall:
     try:
         raw = split(body)
         plain = _at_once(known.PLAIN, body) if _PLAIN.issuperset(raw) else None
-        if plain is not None:
-            return _call(raw, plain, _NOTHING_SPECIAL)
-        given = {name: value for name, value in raw.items() if value != _NULL}
-        values = _at_once(known.VALUES, body) or _values(given)
-        special = _special(raw, given, values)
-        plain = known.Plain(**{name: value for name, value in values.items() if name in _PLAIN})
-        return _call(raw if special.fields is None else special.fields, plain, special)
+        return _special(body, raw) if plain is None else _call(raw, plain)
     except InvalidRequest as error:
         half = _half_character(body)
         if half is None:
@@ -61,87 +54,57 @@ def _half_character(body: bytes) -> str | None:
     return half.decode("ascii") if half is not None else None
 
 
-def _call(fields: dict[str, Raw], plain: known.Plain, special: "_Special") -> ChatCall:
-    """Return the call that asks for what is *plain* and what is *special*, with *fields* that travel."""
-    model = plain.model
-    if model is UNSET:
-        model = _first(special.models)
-    else:
-        check_name(model, "model")
-    talk = talk_of(plain.messages)
-    text = "".join(talk.texts).encode()
-    if special.text:
-        text += special.text
-    images, needs, features, remote_images = 0, special.needs, special.features, False
-    if (parts := talk.parts) is not None:
-        images, needs, remote_images = parts.images, needs.union(parts.needs), parts.remote_images
-    if talk.begins_answer:
-        features |= {PREFILL}
-    stream, options = plain.stream, plain.stream_options
-    if options and not stream:
-        raise InvalidRequest("stream_options: only with stream: true.", param="stream_options")
-    bound, other = plain.max_completion_tokens or None, plain.max_tokens or None
-    if other and (not bound or other < bound):
-        bound = other
-    return ChatCall(
-        fields,
-        model,
-        demand_of(text, talk.messages, images, bound),
-        stream,
-        bool(options and options.include_usage),
-        needs,
-        remote_images,
-        special.models,
-        special.preferences,
-        talk.has_assistant,
-        talk.opening,
-        special.tools,
-        features,
-        special.choices,
-        special.schema,
-        special.parameters,
-    )
-
-
-class _Special(Struct, frozen=True):
-    """What fields ask for that most requests do not have.
-
-    *fields* are those that travel, None for all; *text* is that of those that count as part of the prompt.
-    """
-
-    fields: dict[str, Raw] | None = None
-    text: bytes = b""
-    needs: frozenset[str] = _NONE
-    models: tuple[str, ...] = ()
-    preferences: Preferences = Preferences()
-    tools: tuple[str, ...] = ()
-    features: frozenset[str] = _NONE
-    choices: int = 1
-    schema: bytes | None = None
-    parameters: dict[str, Any] = {}
-
-
-_NOTHING_SPECIAL = _Special()
 _PLAIN = frozenset(known.Plain.__struct_fields__)
 
 
-def _special(raw: dict[str, Raw], given: dict[str, Raw], values: dict[str, Any]) -> _Special:
+def _call(
+    fields: dict[str, Raw], plain: known.Plain, models: tuple[str, ...] = (), counted: bytes = b""
+) -> ChatCall:
+    """Return the call for what is *plain*, with *fields* that travel; *counted* belongs to its prompt."""
+    model = plain.model
+    if model is UNSET:
+        model = _first(models)
+    else:
+        check_name(model, "model")
+    talk, stream, options = talk_of(plain.messages), plain.stream, plain.stream_options
+    if options is not UNSET and not stream:
+        raise InvalidRequest("stream_options: only with stream: true.", param="stream_options")
+    text = "".join(talk.texts).encode() + counted
+    bound, other = plain.max_tokens or None, plain.max_completion_tokens
+    if other and (bound is None or other < bound):
+        bound = other
+    parts = talk.parts
+    demand = demand_of(text, talk.messages, 0 if parts is None else parts.images, bound)
+    usage = options is not UNSET and options.include_usage is True
+    call = ChatCall(fields, model, demand, stream, usage, talk.opening, talk.has_assistant)
+    if parts is not None:
+        call.needs, call.remote_images = parts.needs, parts.remote_images
+    if talk.begins_answer:
+        call.features = _BEGINS_ANSWER
+    return call
+
+
+_BEGINS_ANSWER = frozenset({PREFILL})
+
+
+def _special(body: bytes, raw: dict[str, Raw]) -> ChatCall:
+    """Return the call for what has fields that most requests do not have, or one that cannot be read."""
+    given = {name: value for name, value in raw.items() if value != _NULL}
+    values = _at_once(known.VALUES, body) or _values(given)
     known.check(values)
-    tools = known.tools_of(values)
-    fields = _kept(raw, given, values)
+    tools, fields = known.tools_of(values), _kept(raw, given, values)
     preferences = preferences_of(given.get("provider"))
-    return _Special(
-        fields,
-        b"".join([given[name] for name in known.COUNTED if name in given]),
-        known.needs_of(values, has_tools=bool(tools)),
-        _models(values),
-        preferences,
-        tools,
-        frozenset([name for name in FEATURES if name in given and known.asks(name, given[name])]),
-        values.get("n", 1),
-        _schema(values.get("response_format")),
-        _parameters(fields, values) if preferences.require_parameters else {},
-    )
+    counted = b"".join([given[name] for name in known.COUNTED if name in given])
+    needs, models = known.needs_of(values, has_tools=bool(tools)), _models(values)
+    features = [name for name in FEATURES if name in given and known.asks(name, given[name])]
+    schema = _schema(values.get("response_format"))
+    parameters = _parameters(fields, values) if preferences.require_parameters else {}
+    plain = known.Plain(**{name: value for name, value in values.items() if name in _PLAIN})
+    call = _call(fields, plain, models, counted)
+    call.models, call.preferences, call.tools = models, preferences, tools
+    call.needs, call.features = call.needs.union(needs), call.features.union(features)
+    call.choices, call.schema, call.parameters = values.get("n", 1), schema, parameters
+    return call
 
 
 def split(body: bytes, wanted: str = "model and messages") -> dict[str, Raw]:

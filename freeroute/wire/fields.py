@@ -213,8 +213,8 @@ class Plain(Struct):
     messages: list[Message] | UnsetType = UNSET
     stream: bool = False
     stream_options: StreamOptions | UnsetType = UNSET
-    max_tokens: Annotated[int, _within("max_tokens")] | UnsetType = UNSET
-    max_completion_tokens: Annotated[int, _within("max_completion_tokens")] | UnsetType = UNSET
+    max_tokens: Annotated[int, _within("max_tokens")] = 0
+    max_completion_tokens: Annotated[int, _within("max_completion_tokens")] = 0
     temperature: Annotated[float, _within("temperature")] = 1.0
     top_p: Annotated[float, _within("top_p")] = 1.0
     presence_penalty: Annotated[float, _within("presence_penalty")] = 0.0
