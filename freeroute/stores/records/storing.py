@@ -1,30 +1,31 @@
 """A batch into the tables: plain statements, one after another, for whoever has a connection."""
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache, lru_cache
+from itertools import chain
 from typing import Any
 
 from msgspec import structs
-from sqlalchemy import Boolean, Table, insert
+from sqlalchemy import Table, insert
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Connection, Dialect
 
-from freeroute.stores.records.rows import Batch, Body, Row
+from freeroute.stores.records.alike import COLUMNS, OWN, SHARED, Alike, grouped
+from freeroute.stores.records.rows import Batch, Body
 from freeroute.stores.records.sums import NAMES, sums
 from freeroute.stores.records.tables import DIMENSIONS, SECONDS, SPANS, SUMS, bodies, receipts, writers
 
-AT_ONCE = 25
-"""Receipts inserted into SQLite by one statement: at each, its driver lets go of Python's lock and has to get
-it back from requests. Own design: more would save no more, and SQLite takes 999 values anywhere."""
+SIZES = (32, 16, 8, 4, 2, 1)
+"""Receipts inserted into SQLite by one statement: what they share is bound once, and at each statement the
+driver lets go of Python's lock and has to get it back from requests. Own design: more would save no more, and
+SQLite takes 999 values anywhere."""
 
-_RECEIPT, _BODY = insert(receipts), insert(bodies)
+_BODY = insert(bodies)
 
 # What is no plain number or text SQLite's driver asks in several ways how it is to be written, which takes as
 # long as twenty of them. Flags are made numbers here, and of nothing it is told that it stays nothing.
-_FLAGS = [
-    place for place, name in enumerate(Row.__struct_fields__) if isinstance(receipts.c[name].type, Boolean)
-]
 sqlite3.register_adapter(type(None), lambda nothing: nothing)
 
 
@@ -33,8 +34,9 @@ def store(connection: Connection, batch: Batch, now: float) -> bool:
     if not _claimed(connection, batch, now):
         return False
     if batch.rows:
-        _insert(connection, batch.rows)
-        for span, found in sums(batch.rows).items():
+        alike = grouped(batch.rows)
+        _insert(connection, alike)
+        for span, found in sums(alike).items():
             _each(connection, _added(connection.dialect.name, SPANS[span]), NAMES, found)
     if batch.bodies:
         texts = [structs.astuple(body) for body in batch.bodies]
@@ -48,26 +50,22 @@ def _claimed(connection: Connection, batch: Batch, now: float) -> bool:
     return connection.execute(_claim(connection.dialect.name), note).first() is not None
 
 
-def _insert(connection: Connection, rows: Sequence[Row]) -> None:
-    """Insert *rows* of receipts."""
-    names = Row.__struct_fields__
+def _insert(connection: Connection, alike: Alike) -> None:
+    """Insert receipts, *alike* ones by the same statements."""
     if connection.dialect.name != "sqlite":
-        _each(connection, _RECEIPT, names, [structs.astuple(row) for row in rows])
+        values = [(*shared, *one) for shared, own in alike.items() for one in own]
+        _each(connection, insert(receipts), COLUMNS, values)
         return
-    values: list[Any] = []
-    for row in rows:
-        values += structs.astuple(row)
-    for place in _FLAGS:
-        values[place :: len(names)] = [1 if flag else 0 for flag in values[place :: len(names)]]
-    text = _text(connection.dialect, _RECEIPT, names)
-    whole = (len(rows) - len(rows) % AT_ONCE) * len(names)
-    for statement, part, size in (
-        (_of_several(text), values[:whole], AT_ONCE * len(names)),
-        (text, values[whole:], len(names)),
-    ):
-        if part:
-            pieces = [tuple(part[at : at + size]) for at in range(0, len(part), size)]
-            connection.exec_driver_sql(statement, pieces)
+    by_size: defaultdict[int, list[tuple[Any, ...]]] = defaultdict(list)
+    for shared, own in alike.items():
+        plain = [int(value) if type(value) is bool else value for value in shared]
+        begin = 0
+        for size in SIZES:
+            while len(own) - begin >= size:
+                by_size[size].append((*plain, *chain.from_iterable(own[begin : begin + size])))
+                begin += size
+    for size, values in by_size.items():
+        connection.exec_driver_sql(_of_several(size), values)
 
 
 def _each(connection: Connection, statement: Any, names: tuple[str, ...], rows: Sequence[Any]) -> None:
@@ -90,10 +88,11 @@ def _text(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> str:
 
 
 @cache
-def _of_several(text: str) -> str:
-    """Return what inserts `AT_ONCE` rows, of the *text* that inserts one."""
-    begin, word, values = text.rpartition("VALUES ")
-    return begin + word + ", ".join([values] * AT_ONCE)
+def _of_several(size: int) -> str:
+    """Return what inserts *size* receipts into SQLite: it takes what they share, and then what each has."""
+    shared = [f"?{place}" for place in range(1, len(SHARED) + 1)]
+    values = ", ".join(f"({', '.join([*shared, *['?'] * len(OWN)])})" for _ in range(size))
+    return f"INSERT INTO {receipts.name} ({', '.join(COLUMNS)}) VALUES {values}"
 
 
 @cache

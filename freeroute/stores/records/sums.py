@@ -1,9 +1,10 @@
 """What a batch of receipts adds to the usage of each hour and day."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator
+from operator import itemgetter
 
-from freeroute.stores.records.rows import Row
+from freeroute.stores.records.alike import OWN, SHARED, Alike, Own, Shared
 from freeroute.stores.records.tables import DIMENSIONS, HOUR, SECONDS, SPANS, SUMS
 
 NAMES = ("start", *DIMENSIONS, *SUMS, *SECONDS)
@@ -12,38 +13,53 @@ NAMES = ("start", *DIMENSIONS, *SUMS, *SECONDS)
 Sum = tuple[float | str, ...]
 
 _Key = tuple[int, str, str, str]  # the start and the dimensions
-_Figures = Sequence[float]  # in the order of `SUMS` and `SECONDS`
+_Figures = tuple[float, ...]  # in the order of `SUMS` and `SECONDS`
+
+_AT = OWN.index("at")
+_dimensions = itemgetter(*map(SHARED.index, DIMENSIONS))
+_ending = itemgetter(*map(SHARED.index, ("status", "code", "caller_left", "attempts")))
+_figures = itemgetter(
+    *map(OWN.index, ("prompt", "completion", "reasoning", "cached", "queued", "first_event", "total"))
+)
 
 
-def sums(rows: Iterable[Row]) -> dict[int, list[Sum]]:
-    """Return by span of `SPANS` what *rows* come to, for each start, client, provider and model."""
-    groups: defaultdict[tuple[float, str, str, str], list[Row]] = defaultdict(list)
-    for row in rows:
-        groups[row.at // HOUR, row.client, row.provider, row.model].append(row)
-    hours: dict[_Key, _Figures] = {
-        (int(hour) * HOUR, client, provider, model): _total(group)
-        for (hour, client, provider, model), group in groups.items()
-    }
+def sums(alike: Alike) -> dict[int, list[Sum]]:
+    """Return by span of `SPANS` what receipts come to, for each start, client, provider and model."""
+    hours: dict[_Key, _Figures] = {}
+    for shared, every in alike.items():
+        for start, own in _by_hour(every):
+            _add(hours, (start, *_dimensions(shared)), _total(shared, own))
     # In the order of their keys: gateways that share a database lock the same rows in the same order.
     return {span: [(*key, *figures) for key, figures in sorted(_by(span, hours).items())] for span in SPANS}
 
 
-def _total(group: list[Row]) -> _Figures:
-    # Lists, for one loop over each figure costs less than one over all figures of each row.
-    firsts = [row.first_event for row in group if row.first_event is not None]
+def _by_hour(every: list[Own]) -> Iterator[tuple[int, list[Own]]]:
+    """Tell *every* receipt apart by the hour it came in, which is one but for a batch an hour."""
+    hours: defaultdict[float, list[Own]] = defaultdict(list)
+    for own in every:
+        hours[own[_AT] // HOUR].append(own)
+    return ((int(hour) * HOUR, found) for hour, found in hours.items())
+
+
+def _total(shared: Shared, own: list[Own]) -> _Figures:
+    status, code, caller_left, attempts = _ending(shared)
+    count = len(own)
+    # A loop over each figure costs less than one over all figures of each receipt.
+    prompt, completion, reasoning, cached, queued, first_events, total = _figures([*zip(*own, strict=True)])
+    firsts = [first for first in first_events if first is not None]
     return (
-        len(group),
-        sum([row.failed for row in group]),
-        sum([row.caller_left for row in group]),
-        sum([row.attempts for row in group]),
-        sum([row.prompt for row in group]),
-        sum([row.completion for row in group]),
-        sum([row.reasoning for row in group]),
-        sum([row.cached for row in group]),
+        count,
+        count if not caller_left and (status >= 400 or code) else 0,
+        count if caller_left else 0,
+        count * attempts,
+        sum(prompt),
+        sum(completion),
+        sum(reasoning),
+        sum(cached),
         len(firsts),
-        sum([row.queued for row in group]),
+        sum(queued),
         sum(firsts),
-        sum([row.total for row in group]),
+        sum(total),
     )
 
 
@@ -51,7 +67,10 @@ def _by(span: int, hours: dict[_Key, _Figures]) -> dict[_Key, _Figures]:
     """Return *hours* summed up by the longer *span*."""
     found: dict[_Key, _Figures] = {}
     for (hour, client, provider, model), figures in hours.items():
-        key = hour // span * span, client, provider, model
-        there = found.get(key)
-        found[key] = figures if there is None else [a + b for a, b in zip(there, figures, strict=True)]
+        _add(found, (hour // span * span, client, provider, model), figures)
     return found
+
+
+def _add(sums: dict[_Key, _Figures], key: _Key, figures: _Figures) -> None:
+    there = sums.get(key)
+    sums[key] = figures if there is None else tuple(a + b for a, b in zip(there, figures, strict=True))
