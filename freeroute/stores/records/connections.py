@@ -127,6 +127,11 @@ def postgres_at(url: URL) -> PostgresConnections:
     return PostgresConnections(create_async_engine(url, hide_parameters=True, pool_size=2, connect_args=told))
 
 
+def sqlite_driver(connection: Connection) -> sqlite3.Connection | None:
+    """Return SQLite's own connection behind *connection*, None if it is one to PostgreSQL."""
+    return _driver(connection) if connection.dialect.name == "sqlite" else None
+
+
 def _driver(connection: Connection) -> sqlite3.Connection:
     driver: Any = connection.connection.driver_connection
     return driver  # type: ignore[no-any-return]
@@ -144,4 +149,4 @@ def _set_up(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
+        _driver(connection).execute("BEGIN").close()

@@ -20,6 +20,7 @@ from freeroute.stores.records.storing import store
 T = TypeVar("T")
 
 _ANSWER_WAIT = 10.0  # seconds for a database to say which form its tables have
+_REFUSED = (sqlite3.DataError, sqlite3.IntegrityError, OverflowError)
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -150,7 +151,7 @@ class Database:
         connections = self._connections or await self.opened()
         try:
             return await connections.within(lambda connection: store(connection, batch, now))
-        except (DataError, IntegrityError, OverflowError) as exc:
+        except (*_REFUSED, DataError, IntegrityError) as exc:
             raise BatchRefusedError(str(getattr(exc, "orig", exc))) from exc
 
     async def settled(self) -> bool:
