@@ -11,9 +11,8 @@ from msgspec import structs
 from freeroute.domain.outcome import Kind
 from freeroute.domain.receipt import AttemptNote
 from freeroute.resources import dashboard_dir
-from freeroute.stores.records.rows import row_of
 from freeroute.stores.records.writing import plain
-from tests.support.receipts import receipt
+from tests.support.receipts import receipt, row_of
 
 NODE = shutil.which("node")
 pytestmark = pytest.mark.skipif(NODE is None, reason="no node on this machine")

@@ -8,7 +8,8 @@ from freeroute.clock import Now
 from freeroute.domain.outcome import Kind
 from freeroute.domain.receipt import AttemptNote, Receipt
 from freeroute.domain.usage import Usage
-from freeroute.stores.records.rows import Body, Row, row_of
+from freeroute.stores.records.gathering import Gathering
+from freeroute.stores.records.rows import COLUMNS, Body, Row
 from tests.support.clocks import EPOCH
 
 SERVED = AttemptNote("groq", "openai/gpt-oss-120b", "k1", Kind.SERVED, 0.5, 200)
@@ -39,6 +40,15 @@ _RECEIPT = Receipt(
 def receipt(**changes: Any) -> Receipt:
     """Return a receipt of an ordinary request with *changes*."""
     return structs.replace(_RECEIPT, **changes)
+
+
+def row_of(receipt: Receipt) -> Row:
+    """Return what is stored of *receipt*."""
+    gathering = Gathering()
+    gathering.add(receipt)
+    [(shared, [own])] = gathering.alike()
+    values: dict[str, Any] = dict(zip(COLUMNS, (*shared, *own), strict=True))
+    return Row(**values)
 
 
 def row(**changes: Any) -> Row:

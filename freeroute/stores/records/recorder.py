@@ -21,7 +21,8 @@ from freeroute.clock import Clock
 from freeroute.domain.receipt import Receipt
 from freeroute.engine.view import Recording
 from freeroute.stores.records.bodies import Bodies
-from freeroute.stores.records.rows import Batch, Body, Cleaned, Row, row_of
+from freeroute.stores.records.gathering import Gathering, writable
+from freeroute.stores.records.rows import Batch, Body
 from freeroute.stores.records.spool import BOUND, Spool, SpoolFullError
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ LAST = 5.0
 
 _ROOM_FOR_BODIES = BOUND // 2  # bytes of the spool; the rest is for receipts, which are worth more
 _RETRY, _LONGEST_RETRY = 0.5, 30.0
-_SLICE = 50  # receipts turned into rows before others have their turn on the loop
+_SLICE = 50  # receipts gathered before others have their turn on the loop
 _BEGIN_AFTER = 1.0  # seconds after the start: the first callers do not wait for the libraries to load
 
 
@@ -148,7 +149,7 @@ class Recorder:
             try:
                 await asyncio.to_thread(self._spool.append, line, batch)
             except SpoolFullError:
-                self.state.lost += len(batch.rows)
+                self.state.lost += batch.count
                 self.state.bodies_lost += len(batch.bodies)
                 self._troubled("spool", "the spool is full: receipts are lost")
             except OSError as exc:
@@ -164,7 +165,7 @@ class Recorder:
         left = len(self._queue)
         if self._held is not None:
             _, batch = self._held
-            left += len(batch.rows)
+            left += batch.count
             self.state.bodies_lost += len(batch.bodies)
         if self.bodies is not None:
             self.bodies.drop()
@@ -173,20 +174,26 @@ class Recorder:
             self._log.error("receipts are lost: the spool could not be written until the end", receipts=left)
 
     async def _encoded(self) -> tuple[bytes, Batch]:
-        rows: list[Row] = []
-        clean = Cleaned().__getitem__
-        while self._queue and len(rows) < BATCH:
+        found, queue = Gathering(), self._queue
+        while queue and found.count < BATCH:
             try:
-                rows.append(row_of(self._queue.popleft(), clean))
+                found.add(queue.popleft())
             except Exception:
                 # Our own fault, and no reason not to store the others.
                 self.state.lost += 1
                 self._log.exception("a receipt cannot be stored")
-            if len(rows) % _SLICE == 0:
+            if found.count % _SLICE == 0:
                 await asyncio.sleep(0)
         self._number += 1
-        batch = Batch(self._origin, self._number, tuple(rows), await self._texts())
-        return msgspec.json.encode(batch), batch
+        batch = Batch(self._origin, self._number, bodies=await self._texts(), alike=found.alike())
+        try:
+            return msgspec.json.encode(batch), batch
+        except Exception:
+            self._log.exception("what cannot be written is left out of a batch")
+            batch, lost, bodies_lost = writable(batch)
+            self.state.lost += lost
+            self.state.bodies_lost += bodies_lost
+            return msgspec.json.encode(batch), batch
 
     async def _texts(self) -> tuple[Body, ...]:
         """Return the prompts and answers that are written next; those that there is no room for are lost."""
@@ -265,9 +272,9 @@ class Recorder:
             is_new = await database.write(batch, self._clock.now().wall)
             self._settle_at = min(self._settle_at, self._clock.now().mono + SETTLE)
             if (is_new or is_ours) and counts:
-                self.state.written += len(batch.rows)
+                self.state.written += batch.count
         except BatchRefusedError as exc:
-            self.state.lost += len(batch.rows) if counts else 0
+            self.state.lost += batch.count if counts else 0
             self._log.error("receipts were lost: the database refuses them", reason=str(exc))
         self._seen[batch.origin] = max(batch.number, self._seen.get(batch.origin, 0))
         self.state.spooled = await asyncio.to_thread(self._spool.done)

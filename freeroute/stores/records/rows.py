@@ -1,26 +1,10 @@
-"""What is stored of a receipt: plain values, without prompts, answers or keys."""
+"""What is stored of receipts: plain values, without prompts, answers or keys."""
 
-from collections.abc import Callable
-
-import msgspec
 from msgspec import Struct
-
-from freeroute.domain.outcome import Kind
-from freeroute.domain.receipt import AttemptNote, Receipt
-from freeroute.domain.usage import Usage
-from freeroute.wire.text import printable
-
-MOST_TOKENS = 2**40
-"""The largest number of tokens that is believed: more than any context, and no sum overflows. Own design."""
-
-_NOTHING = Usage()
-_SERVED = Kind.SERVED  # looking up a member costs ten times what comparing it does
 
 
 class Row(Struct, frozen=True, array_like=True):
     """One receipt as it is stored. The fields are the columns of the table, in their order.
-
-    A new one comes last and has a default: an older version may have left its rows in the spool.
 
     *at* is the Unix time at which the request arrived; *queued*, *overhead*, *first_event* and *total* are in
     seconds. *trail* is JSON, a list of the attempts that did not serve; empty if there were none.
@@ -52,10 +36,47 @@ class Row(Struct, frozen=True, array_like=True):
     caller_left: bool
     continued: int
 
-    @property
-    def failed(self) -> bool:
-        """Say whether the caller got no whole answer, though it stayed."""
-        return not self.caller_left and (self.status >= 400 or self.code != "")
+
+OWN = (
+    "at",
+    "request_id",
+    "prompt",
+    "completion",
+    "reasoning",
+    "cached",
+    "queued",
+    "overhead",
+    "first_event",
+    "total",
+)
+"""The columns that each receipt has of its own."""
+
+SHARED = (
+    "surface",
+    "client",
+    "asked",
+    "stream",
+    "status",
+    "code",
+    "provider",
+    "model",
+    "key",
+    "attempts",
+    "trail",
+    "estimated",
+    "finish",
+    "caller_left",
+    "continued",
+)
+"""The columns that are the same for many: few clients ask for few models, and most requests end alike."""
+
+COLUMNS = (*SHARED, *OWN)
+"""All of them, in this order."""
+
+Own = tuple[float, str, int, int, int, int, float, float, float | None, float]
+Shared = tuple[str, str, str, bool, int, str, str, str, str, int, str, bool, str, bool, int]
+Alike = tuple[tuple[Shared, list[Own]], ...]
+"""Receipts by what they have in common, which is told once for all of them."""
 
 
 class Body(Struct, frozen=True, array_like=True):
@@ -76,93 +97,19 @@ class Body(Struct, frozen=True, array_like=True):
 
 
 class Batch(Struct, frozen=True, array_like=True):
-    """What is written together, once: *origin* is a run of a gateway, *number* counts its batches."""
+    """What is written together, once: *origin* is a run of a gateway, *number* counts its batches.
+
+    What is in the spool outlives its version: *rows* are receipts as earlier ones left them there. A field
+    that is new comes last and has a default.
+    """
 
     origin: str
     number: int
-    rows: tuple[Row, ...]
+    rows: tuple[Row, ...] = ()
     bodies: tuple[Body, ...] = ()
+    alike: Alike = ()
 
-
-class Cleaned(dict[str, str]):
-    """Texts and what is `printable` of them, which is found out once: receipts of a batch say the same."""
-
-    def __missing__(self, text: str) -> str:
-        """Find it out."""
-        clean = self[text] = printable(text)
-        return clean
-
-
-def row_of(receipt: Receipt, clean: Callable[[str], str] = printable) -> Row:
-    """Return what is stored of *receipt*; *clean* makes texts from outside `printable`."""
-    usage, notes = receipt.usage or _NOTHING, receipt.attempts
-    prompt, completion, reasoning, cached = usage.prompt, usage.completion, usage.reasoning, usage.cached
-    if not 0 <= prompt | completion | reasoning | cached < MOST_TOKENS:  # as hardly ever: one of them is not
-        prompt, completion = _believed(prompt), _believed(completion)
-        reasoning, cached = _believed(reasoning), _believed(cached)
-    # By position, in the order of `Row`: so many names would cost several times as much.
-    return Row(
-        receipt.at.wall,
-        receipt.request_id,
-        receipt.surface,
-        receipt.client,
-        clean(receipt.asked),
-        receipt.stream,
-        receipt.status,
-        clean(receipt.code) if receipt.code else "",
-        receipt.provider or "",
-        receipt.model or "",
-        clean(receipt.key) if receipt.key else "",
-        len(notes),
-        "" if len(notes) == 1 and notes[0].kind is _SERVED else _trail(notes),
-        prompt,
-        completion,
-        reasoning,
-        cached,
-        usage.estimated,
-        clean(receipt.finish) if receipt.finish else "",
-        receipt.queued,
-        receipt.overhead,
-        receipt.first_event,
-        receipt.total,
-        receipt.caller_left,
-        receipt.continued,
-    )
-
-
-def _believed(tokens: int) -> int:
-    return min(max(tokens, 0), MOST_TOKENS)
-
-
-class _Hop(Struct, frozen=True, omit_defaults=True):
-    """One attempt of a trail, in JSON."""
-
-    provider: str
-    model: str
-    key: str
-    kind: Kind
-    began: float
-    seconds: float
-    first_event: float | None = None
-    status: int | None = None
-    detail: str = ""
-
-
-def _trail(notes: tuple[AttemptNote, ...]) -> str:
-    failed = [_hop(note) for note in notes if note.kind is not _SERVED]
-    return msgspec.json.encode(failed).decode() if failed else ""
-
-
-def _hop(note: AttemptNote) -> _Hop:
-    first = note.first_event
-    return _Hop(
-        note.provider,
-        note.model,
-        printable(note.key),
-        note.kind,
-        round(note.began, 4),
-        round(note.seconds, 4),
-        round(first, 4) if first is not None else None,
-        note.status,
-        printable(note.detail),
-    )
+    @property
+    def count(self) -> int:
+        """Return how many receipts it holds."""
+        return len(self.rows) + sum([len(own) for _, own in self.alike])

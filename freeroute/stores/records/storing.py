@@ -12,9 +12,9 @@ from sqlalchemy import Table, insert
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Connection, Dialect
 
-from freeroute.stores.records.alike import COLUMNS, OWN, SHARED, Alike, grouped
 from freeroute.stores.records.connections import sqlite_driver
-from freeroute.stores.records.rows import Batch, Body
+from freeroute.stores.records.gathering import gathered
+from freeroute.stores.records.rows import COLUMNS, OWN, SHARED, Alike, Batch, Body
 from freeroute.stores.records.sums import NAMES, sums
 from freeroute.stores.records.tables import DIMENSIONS, SECONDS, SPANS, SUMS, bodies, receipts, writers
 
@@ -34,8 +34,7 @@ def store(connection: Connection, batch: Batch, now: float) -> bool:
     """Store *batch* over *connection*, unless that was done before; say so. *now* is Unix time."""
     if not _claimed(connection, batch, now):
         return False
-    if batch.rows:
-        alike = grouped(batch.rows)
+    if alike := (*batch.alike, *gathered(batch.rows)):
         _insert(connection, alike)
         for span, found in sums(alike).items():
             _each(connection, _added(connection.dialect.name, SPANS[span]), NAMES, found)
@@ -58,11 +57,11 @@ def _insert(connection: Connection, alike: Alike) -> None:
     """Insert receipts, *alike* ones by the same statements."""
     driver = sqlite_driver(connection)
     if driver is None:
-        values = [(*shared, *one) for shared, own in alike.items() for one in own]
+        values = [(*shared, *one) for shared, own in alike for one in own]
         _each(connection, insert(receipts), COLUMNS, values)
         return
     by_size: defaultdict[int, list[tuple[Any, ...]]] = defaultdict(list)
-    for shared, own in alike.items():
+    for shared, own in alike:
         plain = [int(value) if type(value) is bool else value for value in shared]
         begin = 0
         for size in SIZES:

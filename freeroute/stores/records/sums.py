@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from operator import itemgetter
 
-from freeroute.stores.records.alike import OWN, SHARED, Alike, Own, Shared
+from freeroute.stores.records.rows import OWN, SHARED, Alike, Own, Shared
 from freeroute.stores.records.tables import DIMENSIONS, HOUR, SECONDS, SPANS, SUMS
 
 NAMES = ("start", *DIMENSIONS, *SUMS, *SECONDS)
@@ -15,7 +15,6 @@ Sum = tuple[float | str, ...]
 _Key = tuple[int, str, str, str]  # the start and the dimensions
 _Figures = tuple[float, ...]  # in the order of `SUMS` and `SECONDS`
 
-_AT = OWN.index("at")
 _dimensions = itemgetter(*map(SHARED.index, DIMENSIONS))
 _ending = itemgetter(*map(SHARED.index, ("status", "code", "caller_left", "attempts")))
 _figures = itemgetter(
@@ -26,7 +25,7 @@ _figures = itemgetter(
 def sums(alike: Alike) -> dict[int, list[Sum]]:
     """Return by span of `SPANS` what receipts come to, for each start, client, provider and model."""
     hours: dict[_Key, _Figures] = {}
-    for shared, every in alike.items():
+    for shared, every in alike:
         for start, own in _by_hour(every):
             _add(hours, (start, *_dimensions(shared)), _total(shared, own))
     # In the order of their keys: gateways that share a database lock the same rows in the same order.
@@ -37,7 +36,7 @@ def _by_hour(every: list[Own]) -> Iterator[tuple[int, list[Own]]]:
     """Tell *every* receipt apart by the hour it came in, which is one but for a batch an hour."""
     hours: defaultdict[float, list[Own]] = defaultdict(list)
     for own in every:
-        hours[own[_AT] // HOUR].append(own)
+        hours[own[0] // HOUR].append(own)  # the first of `OWN`: when it came
     return ((int(hour) * HOUR, found) for hour, found in hours.items())
 
 

@@ -195,7 +195,16 @@ async def test_bodies_leave_half_of_the_spool_to_receipts(tmp_path):
     await writing.spool()
     line = (tmp_path / "records.spool").read_bytes().lstrip(b"\n")
     batch = msgspec.json.decode(line, type=Batch)
-    assert (len(batch.rows), batch.bodies, keeper._state.bodies_lost) == (1, (), 1)
+    assert (batch.count, batch.bodies, keeper._state.bodies_lost) == (1, (), 1)
+
+
+async def test_a_text_that_cannot_be_written_costs_no_other(tmp_path):
+    keeper = kept()
+    writing = recorder(tmp_path, keeper)
+    keeper._queue.extend([body(), body(answer="\ud800")])
+    await writing.spool()
+    batch = msgspec.json.decode((tmp_path / "records.spool").read_bytes(), type=Batch)
+    assert (batch.bodies, keeper._state.bodies_lost) == ((body(),), 1)
 
 
 async def test_what_even_the_end_could_not_write_is_counted(tmp_path):

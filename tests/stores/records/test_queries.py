@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from freeroute.stores.records import queries
-from freeroute.stores.records.alike import grouped
 from freeroute.stores.records.database import Database
+from freeroute.stores.records.gathering import gathered
 from freeroute.stores.records.rows import Batch, Row
 from freeroute.stores.records.sums import NAMES, sums
 from freeroute.stores.records.tables import DAY, DIMENSIONS, HOUR, MINUTE, SECONDS, SUMS
@@ -187,6 +187,10 @@ rows_of_any_kind = st.builds(
 )
 
 
+def failed(one: Row) -> bool:
+    return not one.caller_left and (one.status >= 400 or one.code != "")
+
+
 def naive(rows: list[Row], span: int) -> dict[tuple[object, ...], dict[str, float]]:
     def key(one: Row) -> tuple[object, ...]:
         return (one.at // span * span, one.client, one.provider, one.model)
@@ -194,7 +198,7 @@ def naive(rows: list[Row], span: int) -> dict[tuple[object, ...], dict[str, floa
     return {
         where: {
             "requests": len(found := list(group)),
-            "failed": sum(1 for one in found if one.failed),
+            "failed": sum(1 for one in found if failed(one)),
             "callers_left": sum(1 for one in found if one.caller_left),
             "first_events": sum(1 for one in found if one.first_event is not None),
             "first_event": math.fsum(one.first_event or 0.0 for one in found),
@@ -214,7 +218,7 @@ def test_sums_equal_what_the_receipts_say_whatever_the_batches(rows, size):
     for span in (HOUR, DAY):
         found: dict[tuple[object, ...], dict[str, float]] = {}
         for batch in (rows[first : first + size] for first in range(0, len(rows), size)):
-            for told in sums(grouped(batch))[span]:
+            for told in sums(gathered(batch))[span]:
                 one = dict(zip(NAMES, told, strict=True))
                 there = found.setdefault(tuple(one[name] for name in ("start", *DIMENSIONS)), {})
                 for name in (*SUMS, *SECONDS):

@@ -238,6 +238,16 @@ async def test_a_receipt_that_cannot_be_stored_costs_no_other(tmp_path, log):
     assert [entry["event"] for entry in log] == ["a receipt cannot be stored"]
 
 
+async def test_a_text_that_cannot_be_written_costs_no_other(tmp_path, log):
+    bench = Bench(tmp_path)
+    for one in (receipt(client="\ud800"), *numbered(2), receipt(request_id="\udfff")):
+        bench.recorder.saw(one)
+    async with bench.running():
+        pass
+    assert (await bench.stored(), bench.state.lost) == (ids(2), 2)
+    assert [entry["event"] for entry in log] == ["what cannot be written is left out of a batch"]
+
+
 async def test_what_even_the_end_could_not_write_is_told(tmp_path, log):
     bench = Bench(tmp_path)
     bench.spool.path.mkdir()

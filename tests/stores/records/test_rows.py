@@ -7,13 +7,17 @@ from hypothesis import strategies as st
 from freeroute.domain.outcome import Kind
 from freeroute.domain.receipt import AttemptNote
 from freeroute.domain.usage import Usage
-from freeroute.stores.records.rows import MOST_TOKENS, Batch, Cleaned, Row, row_of
-from freeroute.stores.records.tables import receipts
-from tests.support.receipts import REFUSED, SERVED, receipt
+from freeroute.stores.records.gathering import MOST_TOKENS, Gathering, gathered
+from freeroute.stores.records.rows import COLUMNS, Batch, Row
+from freeroute.stores.records.sums import NAMES, sums
+from freeroute.stores.records.tables import DAY, receipts
+from freeroute.wire.text import printable
+from tests.support.receipts import REFUSED, SERVED, receipt, row_of
 
 
 def test_the_fields_of_a_row_are_the_columns_of_the_table():
     assert Row.__struct_fields__ == tuple(column.name for column in receipts.columns)[1:]
+    assert sorted(COLUMNS) == sorted(Row.__struct_fields__)
 
 
 def test_a_row_says_what_its_receipt_says():
@@ -54,26 +58,79 @@ def test_the_trail_holds_who_did_not_serve_and_why():
 
 def test_a_request_that_nobody_served_has_no_provider():
     row = row_of(receipt(provider=None, model=None, key=None, usage=None, first_event=None, status=502))
-    assert (row.provider, row.model, row.key, row.prompt, row.first_event, row.failed) == (
-        *("", "", "", 0, None, True),
-    )
+    assert (row.provider, row.model, row.key, row.prompt, row.first_event) == (*("", "", "", 0, None),)
 
 
 def test_who_left_did_not_fail():
-    assert not row_of(receipt(status=499, caller_left=True)).failed
-    assert row_of(receipt(code="stalled")).failed
-    assert not row_of(receipt()).failed
+    def failed(one):
+        [told] = sums(gathered([row_of(one)]))[DAY]
+        return dict(zip(NAMES, told, strict=True))["failed"]
+
+    assert not failed(receipt(status=499, caller_left=True))
+    assert failed(receipt(code="stalled"))
+    assert failed(receipt(status=502))
+    assert not failed(receipt())
 
 
-@given(st.lists(st.builds(Usage, *[st.integers(-(2**50), 2**50)] * 4)))
-def test_rows_of_a_batch_are_those_of_each_receipt_and_believe_figures_within_bounds(usages):
-    clean = Cleaned().__getitem__
-    for number, usage in enumerate(usages):
-        one = receipt(usage=usage, asked=f"é{number % 2}", code="\n", status=502)
-        row = row_of(one, clean)
-        assert row == row_of(one)
-        believed = [min(max(tokens, 0), MOST_TOKENS) for tokens in msgspec.structs.astuple(usage)[:4]]
-        assert [row.prompt, row.completion, row.reasoning, row.cached] == believed
+TEXTS = st.sampled_from(["a", "é", "\n", "a\x00b"])
+RECEIPTS = st.builds(
+    receipt,
+    usage=st.none() | st.builds(Usage, *[st.integers(-(2**50), 2**50)] * 4, st.booleans()),
+    asked=TEXTS,
+    key=st.none() | TEXTS,
+    code=st.none() | TEXTS,
+    finish=st.none() | TEXTS,
+    provider=st.none() | TEXTS,
+    status=st.sampled_from([200, 502]),
+    stream=st.booleans(),
+    attempts=st.sampled_from([(), (SERVED,), (REFUSED, SERVED)]),
+    first_event=st.none() | st.just(0.25),
+    total=st.floats(0, 9),
+)
+
+
+def plain(one):
+    """Return what is to be stored of a receipt, column by column."""
+    usage, notes = one.usage or Usage(), one.attempts
+    believed = [min(max(tokens, 0), MOST_TOKENS) for tokens in msgspec.structs.astuple(usage)[:4]]
+    return Row(
+        at=one.at.wall,
+        asked=printable(one.asked),
+        code=printable(one.code or ""),
+        provider=one.provider or "",
+        model=one.model or "",
+        key=printable(one.key or ""),
+        finish=printable(one.finish or ""),
+        attempts=len(notes),
+        trail=row_of(receipt(attempts=notes)).trail,
+        **dict(zip(("prompt", "completion", "reasoning", "cached"), believed, strict=True)),
+        estimated=usage.estimated,
+        **{name: getattr(one, name) for name in ("request_id", "surface", "client", "stream", "status")},
+        **{name: getattr(one, name) for name in ("queued", "overhead", "first_event", "total")},
+        **{name: getattr(one, name) for name in ("caller_left", "continued")},
+    )
+
+
+def by_columns(alike):
+    """Return all that is *alike* as it is stored, in the order of its numbers."""
+    every = [
+        Row(**dict(zip(COLUMNS, (*shared, *own), strict=True))) for shared, each in alike for own in each
+    ]
+    return sorted(every, key=lambda row: int(row.request_id))
+
+
+@given(st.lists(RECEIPTS, max_size=20))
+def test_what_is_stored_of_a_batch_is_what_each_receipt_says_within_bounds(found):
+    gathering, told = Gathering(), []
+    for number, one in enumerate(found):
+        told.append(msgspec.structs.replace(one, request_id=str(number)))
+        gathering.add(told[-1])
+    rows = [plain(one) for one in told]
+    assert by_columns(gathering.alike()) == by_columns(gathered(rows)) == rows
+    batch = Batch("run", 1, alike=gathering.alike())
+    assert batch.count == gathering.count == len(found)
+    read = msgspec.json.decode(msgspec.json.encode(batch), type=Batch)
+    assert by_columns(read.alike) == rows
 
 
 def test_no_figure_and_no_text_from_outside_can_break_a_table():
@@ -82,4 +139,5 @@ def test_no_figure_and_no_text_from_outside_can_break_a_table():
     assert len(row.asked) == 128
     assert row.asked.isascii()
     assert (row.finish, row.code) == ("?", "?")
-    assert msgspec.json.decode(msgspec.json.encode(Batch("o", 1, (row,))), type=Batch).rows == (row,)
+    batch = Batch("o", 1, alike=gathered([row]))
+    assert msgspec.json.decode(msgspec.json.encode(batch), type=Batch) == batch
