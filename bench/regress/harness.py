@@ -78,7 +78,7 @@ class Told:
 
     def __init__(self, headers: Sequence[tuple[bytes, bytes]], pieces: Sequence[bytes]) -> None:
         """Tell *pieces*, one at a time."""
-        self.headers = headers
+        self.headers = self.telling = headers
         self._left = iter(pieces)
 
     def rest(self) -> bytes | None:

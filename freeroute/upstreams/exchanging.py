@@ -81,8 +81,9 @@ class Exchanges:
                 "POST", question.url, headers, question.body, _deadlines(terms), dispatch=terms.dispatch
             )
             head_at = clock.now()
-            status, head, meaning = exchange.status, exchange.headers, candidate.provider.rate_headers
+            status, meaning = exchange.status, candidate.provider.rate_headers
             if 200 <= status < 300:
+                head = exchange.telling
                 facts = facts_of(status, head, b"", meaning, head_at)
                 told_as = content_type(head)
                 came = _page(exchange) if "html" in told_as else question.read(exchange, told_as)
@@ -97,7 +98,7 @@ class Exchanges:
             else:
                 told = await error_body(exchange)
                 now = clock.now()
-                facts = facts_of(status, head, told, meaning, now)
+                facts = facts_of(status, exchange.headers, told, meaning, now)
                 sent = Sent(_refused(exchange, told, candidate, now))
         except TransportError as exc:
             sent = Sent(before_answer(exc, status, unsent=terms.dispatch.unsent))

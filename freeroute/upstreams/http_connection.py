@@ -8,6 +8,7 @@ from typing import cast
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from freeroute.upstreams.http_alarm import Alarm
+from freeroute.upstreams.http_fields import taken_apart
 from freeroute.upstreams.transport import Disconnected, ProtocolError, TransportError, Truncated
 
 _HEAD_BYTES = 32 * 1024
@@ -29,7 +30,7 @@ class Answer:
         "failure",
         "framed",
         "head",
-        "headers",
+        "lines",
         "passed_on",
         "pieces",
         "received",
@@ -44,7 +45,7 @@ class Answer:
         self.head: asyncio.Future[None] = loop.create_future()
         self.reused = False
         self.status = 0
-        self.headers: list[tuple[bytes, bytes]] = []
+        self.lines = b""  # of its head
         self.framed = False  # whether the head says where the body ends
         self.received = 0
         self.pieces: list[bytes] = []
@@ -90,7 +91,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser = HttpResponseParser(self)
         self._interim = False
-        self._head_size = 0
+        self._came = b""  # of a head
         self._dry = 0  # bytes that came since the head or the last of the body
         self._chunk_announced = False
         self._paused = False
@@ -131,7 +132,6 @@ class Connection(asyncio.Protocol):
         self.answer = answer
         answer.reused = self.uses > 0
         self.uses += 1
-        self._head_size = 0
         self._chunk_announced = False
         size, transport = len(body), self._transport
         assert transport is not None  # a property would cost as much as the rest of this
@@ -195,6 +195,8 @@ class Connection(asyncio.Protocol):
         size = len(data)
         answer.received += size
         self._dry += size
+        if not answer.status:
+            self._came += data
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as exc:
@@ -247,22 +249,6 @@ class Connection(asyncio.Protocol):
         if self.answer is None:
             self.abort()
 
-    def on_status(self, reason: bytes) -> None:
-        """Count it."""
-        self._head_size += len(reason)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header, pass over a trailer."""
-        answer = self.answer
-        if answer is None:
-            return
-        if not answer.status:
-            answer.headers.append((name, value))  # their bounds are looked at when all are there
-            return
-        self._head_size += len(name) + len(value)
-        if self._head_size > _HEAD_BYTES:
-            self._cut(answer)
-
     def on_headers_complete(self) -> None:
         """Tell that the head is there; an interim one is passed over.
 
@@ -271,32 +257,31 @@ class Connection(asyncio.Protocol):
         answer = self.answer
         if answer is None:
             return
-        if len(answer.headers) > _HEAD_FIELDS or (
-            answer.received > _HEAD_BYTES and self._size_of(answer) > _HEAD_BYTES
-        ):
+        came = self._came.lstrip(b"\r\n")  # the parser passes over line breaks before a head
+        ends = came.index(b"\r\n\r\n")
+        answer.lines = lines = came[:ends]
+        if ends > _HEAD_BYTES or lines.count(b"\n") > _HEAD_FIELDS:
             raise ProtocolError("the answer's head is too large")
         status = self._parser.get_status_code()
         if status < 200:
             self._interim = True
-            answer.headers.clear()
+            self._came = came[ends + 4 :]
             return
+        self._came = b""
         keeps_alive = self._parser.should_keep_alive()
         # What keeps its connection says where it ends: few heads have to be looked through.
         answer.framed = keeps_alive or any(
-            name.lower() in (b"content-length", b"transfer-encoding") for name, _ in answer.headers
+            name.lower() in (b"content-length", b"transfer-encoding") for name, _ in taken_apart(lines)
         )
         self.keeps_alive = keeps_alive and not self._sending
         if status == _IDLE_TOO_LONG and answer.reused and not self.keeps_alive:
             # It was on its way before we asked (RFC 9110, 15.5.9), as a close without a word would have been.
             self.abort(Disconnected(f"{self.where} closed the connection", reused=True))
             return
-        self._head_size = self._dry = 0
+        self._dry = 0
         answer.status = status
         if not answer.head.done():
             answer.head.set_result(None)
-
-    def _size_of(self, answer: Answer) -> int:
-        return self._head_size + sum([len(name) + len(value) for name, value in answer.headers])
 
     def on_chunk_header(self) -> None:
         """Notice that a chunk begins; the last one has no body."""

@@ -13,6 +13,7 @@ from freeroute.engine.ports import Dispatch
 from freeroute.upstreams.content_coding import Inflate, coding_of
 from freeroute.upstreams.http_connection import Connection
 from freeroute.upstreams.http_dial import Target, dial, target_of
+from freeroute.upstreams.http_fields import taken_apart, telling
 from freeroute.upstreams.http_heads import Headers, credentials, head
 from freeroute.upstreams.http_patience import Awaited
 from freeroute.upstreams.http_pool import Holder, Pool
@@ -210,9 +211,10 @@ def _trust(*, verify: bool) -> ssl.SSLContext:
 class HttpExchange(Awaited):
     """One answer; to be read to its end or aborted. *returned* is given its connection back."""
 
-    __slots__ = ("_connection", "_inflate", "_returned", "_way", "onward")
+    __slots__ = ("_connection", "_inflate", "_returned", "_way", "onward", "telling")
 
     _connection: Connection
+    telling: Headers
 
     def __init__(
         self,
@@ -237,11 +239,18 @@ class HttpExchange(Awaited):
 
     def begin(self) -> None:
         """Prepare to read the body: the head is there."""
-        coding = coding_of(self.headers)
+        self.telling = telling(self.lines)
+        coding = coding_of(self.telling)
         if coding:
             self._inflate = Inflate(coding)
-            spent = (b"content-encoding", b"content-length")
-            self.headers = [pair for pair in self.headers if pair[0].lower() not in spent]
+
+    @property
+    def headers(self) -> Headers:
+        """Return the fields of the head; what they told of a body that is unfolded here is no longer true."""
+        headers = taken_apart(self.lines)
+        if self._inflate is None:
+            return headers
+        return [pair for pair in headers if pair[0].lower() not in (b"content-encoding", b"content-length")]
 
     def ended(self) -> None:
         """Give the connection back."""

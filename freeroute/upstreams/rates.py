@@ -1,9 +1,9 @@
 """What rate headers and the bodies of refusals say of the provider's counters. Garbage says nothing."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Scope, Unit
@@ -22,15 +22,25 @@ _NUMBER = re.compile(rb"[0-9]{1,12}(?:\.[0-9]{1,9})?")
 _NAME = re.compile(
     r"x-ratelimit-(limit|remaining|reset)(?:-(requests|req|tokens))?(?:-(minute|hour|day|week|month))?"
 )
-_SHORTEST_NAME = len("x-ratelimit-limit")  # most of a head is shorter
-_TRIAL = re.compile(r"x-trial-endpoint-call-(limit|remaining)")
-_TRIAL_FAMILY = ("requests", "minute")
-_NAMES_KEPT = 1024  # Own design: each provider has one or two dozen
-_UNITS = {"requests": Unit.REQUESTS, "req": Unit.REQUESTS, "tokens": Unit.TOKENS}
+_SHORTEST_NAME = len("x-ratelimit-limit")
+_TRIAL = {
+    f"x-trial-endpoint-call-{fact}": f"x-ratelimit-{fact}-requests-minute" for fact in ("limit", "remaining")
+}
+_HEADS_KEPT = 256  # by their names; own design: each provider has a few
+_UNITS = {"": Unit.REQUESTS, "requests": Unit.REQUESTS, "req": Unit.REQUESTS, "tokens": Unit.TOKENS}
 _USED = re.compile(r"\blimit:? ([0-9]{1,12})(?:, used:? ([0-9]{1,12}))?, requested:? [0-9]", re.IGNORECASE)
 
-Family = tuple[str, str]
-"""The unit and the window as a header names them, empty where it does not."""
+
+class _Counter(Struct, frozen=True):
+    """A counter that headers tell of, each fact under a name: what it counts and in how many seconds, if they
+    say so.
+    """
+
+    unit: str
+    seconds: float | None
+    limit: bytes | None = None
+    remaining: bytes | None = None
+    reset: bytes | None = None
 
 
 def facts_of(
@@ -40,14 +50,11 @@ def facts_of(
 
     A refusal that does not say when all is back is believed when it says when to come again.
     """
-    families = _families(headers)
-    if not families and status not in _TELLING:
-        return ()
-    facts = list(_of_families(families, meaning, now, "header", refused=status == 429))
+    facts = _told_in(headers, meaning, now, "header", refused=status == 429)
     if status not in _TELLING:
         return tuple(facts)
     said = read_complaint(body)
-    facts += _of_families(_families(said.rates), meaning, now, "body")
+    facts += _told_in(said.rates, meaning, now, "body")
     facts += _in_quotas(said)
     facts += _in_text(said.message)
     asked = hints.retry_after(hints.headers_of(headers), now) or hints.asked_wait(said.message, now)
@@ -60,77 +67,126 @@ def _timed(fact: RateFact, back_in: float | None) -> RateFact:
     return fact if fact.reset_in else structs.replace(fact, reset_in=back_in)
 
 
-def _of_families(
-    families: dict[Family, dict[str, bytes]],
+def _told_in(
+    pairs: Sequence[tuple[bytes, bytes]],
     meaning: RateHeaders,
     now: Now,
     source: str,
     *,
     refused: bool = False,
-) -> Iterator[RateFact]:
-    for family, told in families.items():
-        remaining, limit = _number(told.get("remaining")), _number(told.get("limit"))
-        if refused and len(families) == 1 and "reset" in told and "remaining" not in told:
-            remaining = 0.0  # the only counter that a 429 speaks of is the one that is spent
-        if remaining is None or ("limit" in told and (limit is None or not 1 <= limit >= remaining)):
-            continue
-        reset_in = hints.seconds_of(told["reset"].decode("latin-1"), now) if "reset" in told else None
-        seconds = _seconds(family, meaning, reset_in)
-        if seconds is not None:
-            yield RateFact(_UNITS[family[0] or "requests"], seconds, limit, remaining, reset_in, source)
+) -> list[RateFact]:
+    """Return what rate headers among *pairs* say."""
+    for name, _ in pairs:
+        if len(name) >= _SHORTEST_NAME:
+            break
+    else:  # as of many providers
+        return []
+    if len(pairs) > HEADERS:
+        pairs = pairs[:HEADERS]
+    told = dict(pairs)
+    counters = _COUNTERS[tuple(told)]
+    if counters is None or len(told) != len(pairs):
+        told = _once(pairs)
+        counters = _COUNTERS[tuple(told)]
+        assert counters is not None
+    facts = []
+    for counter in counters:
+        fact = _fact(counter, told, meaning, now, source, alone=refused and len(counters) == 1)
+        if fact is not None:
+            facts.append(fact)
+    return facts
 
 
-def _number(told: bytes | None) -> float | None:
-    """Return the number that *told* is, without a sign or an exponent; None if it is none."""
-    if told is None or not ((told.isdigit() and len(told) <= 12) or _NUMBER.fullmatch(told)):
+def _fact(
+    counter: _Counter,
+    told: Mapping[bytes, bytes],
+    meaning: RateHeaders,
+    now: Now,
+    source: str,
+    *,
+    alone: bool,
+) -> RateFact | None:
+    """Return what is *told* of *counter*, which may be what a 429 speaks of *alone*."""
+    limit = reset_in = None
+    if counter.remaining is not None:
+        remaining = _number(told[counter.remaining])
+    else:
+        # The only counter that a 429 speaks of is the one that is spent.
+        remaining = 0.0 if alone and counter.reset is not None else None
+    if remaining is None:
         return None
-    return float(told)
+    if counter.limit is not None:
+        limit = _number(told[counter.limit])
+        if limit is None or not 1 <= limit >= remaining:
+            return None
+    if counter.reset is not None:
+        reset_in = hints.seconds_of(_cut(told[counter.reset]).decode("latin-1"), now)
+    seconds = counter.seconds or _seconds(counter.unit, meaning, reset_in)
+    if seconds is None:
+        return None
+    return RateFact(_UNITS[counter.unit], seconds, limit, remaining, reset_in, source)
 
 
-def _families(pairs: Sequence[tuple[bytes, bytes]]) -> dict[Family, dict[str, bytes]]:
-    """Return the values of each family of rate headers; what is said in two ways is no number."""
-    families: dict[Family, dict[str, bytes]] = {}
-    for raw, value in pairs if len(pairs) <= HEADERS else pairs[:HEADERS]:
-        if len(raw) < _SHORTEST_NAME or (named := _NAMES[raw]) is None:
-            continue
-        family, fact = named
-        told = value.strip()[:64]
-        known = families.get(family)
-        if known is None:
-            known = families[family] = {}
-        known[fact] = told if known.get(fact, told) == told else b"?"
-    return families
+def _number(told: bytes) -> float | None:
+    """Return the number that *told* is, without a sign or an exponent; None if it is none."""
+    if told.isdigit() and len(told) <= 12:
+        return float(told)
+    told = _cut(told)
+    return float(told) if _NUMBER.fullmatch(told) else None
 
 
-class _Names(dict[bytes, tuple[Family, str] | None]):
-    """Which family the header of a name belongs to, and what of it it tells; None for others.
+def _cut(told: bytes) -> bytes:
+    return told.strip()[:64]
 
-    Answers have the same names again and again, so it keeps some that it has seen.
+
+def _once(pairs: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Return each of *pairs* once, however its name is written; what is said in two ways is no number."""
+    once: dict[bytes, bytes] = {}
+    for raw, value in pairs:
+        name, told = _plain_name(raw).encode("latin-1"), _cut(value)
+        once[name] = told if once.get(name, told) == told else b"?"
+    return once
+
+
+def _plain_name(raw: bytes) -> str:
+    name = raw.lower().decode("latin-1")
+    return _TRIAL.get(name, name)
+
+
+class _Counters(dict[tuple[bytes, ...], tuple[_Counter, ...] | None]):
+    """Which counters the headers of some names tell of; None if two of the names mean the same.
+
+    The answers of a provider have the same names again and again, so it keeps some that it has seen.
     """
 
-    def __missing__(self, raw: bytes) -> tuple[Family, str] | None:
-        named = _named(raw)
-        if len(self) < _NAMES_KEPT:
-            self[raw] = named
-        return named
+    def __missing__(self, names: tuple[bytes, ...]) -> tuple[_Counter, ...] | None:
+        counters = _counters(names)
+        if len(self) < _HEADS_KEPT:
+            self[names] = counters
+        return counters
 
 
-_NAMES = _Names()
+_COUNTERS = _Counters()
 
 
-def _named(raw: bytes) -> tuple[Family, str] | None:
-    text = raw.lower().decode("latin-1")
-    if match := _NAME.fullmatch(text):
-        return (match[2] or "", match[3] or ""), match[1]
-    match = _TRIAL.fullmatch(text)
-    return None if match is None else (_TRIAL_FAMILY, match[1])
+def _counters(names: Iterable[bytes]) -> tuple[_Counter, ...] | None:
+    found: dict[tuple[str, str], dict[str, bytes]] = {}
+    for raw in names:
+        match = _NAME.fullmatch(_plain_name(raw))
+        if match is None:
+            continue
+        fact, unit, window = match.groups(default="")
+        by = found.setdefault((unit, window), {})
+        if fact in by:
+            return None
+        by[fact] = raw
+    return tuple(
+        _Counter(unit, span(window) if window else None, **by) for (unit, window), by in found.items()
+    )
 
 
-def _seconds(family: Family, meaning: RateHeaders, reset_in: float | None) -> float | None:
-    """Return the window of *family*: the one it names, else the one the catalogue gives it."""
-    unit, window = family
-    if window:
-        return span(window)
+def _seconds(unit: str, meaning: RateHeaders, reset_in: float | None) -> float | None:
+    """Return the window of a counter of *unit* that names none: the one the catalogue gives it."""
     if unit:
         given = meaning.tokens if unit == "tokens" else meaning.requests
         return span(given) if given else None

@@ -119,6 +119,11 @@ class Exchange(Protocol):
         """Return the fields of the head."""
         ...
 
+    @property
+    def telling(self) -> Sequence[tuple[bytes, bytes]]:
+        """Return those of them that every answer is asked for, at least: what its body is, and its rates."""
+        ...
+
     def rest(self) -> bytes | None:
         """Return what is left of the body if the end of it is there; None if it may have to be waited for."""
         ...

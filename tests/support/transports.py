@@ -65,6 +65,7 @@ class PlayedExchange:
             (b"Content-Type", reply.content_type.encode()),
             *reply.headers,
         ]
+        self.telling = self.headers
         self.aborted = 0
         self.onward: Passing | None = None
         self.ended = False

@@ -34,6 +34,15 @@ def test_a_duration_is_read_in_any_notation(text: str, seconds: float):
     assert seconds_of(text, NOW) == pytest.approx(seconds)
 
 
+@given(
+    st.lists(st.tuples(st.decimals(0, 10**6, places=3), st.sampled_from(["h", "m", "s", "ms"])), max_size=4)
+)
+def test_a_duration_without_gaps_lasts_as_long_as_one_with_gaps(parts: list[tuple[object, str]]):
+    text = [f"{number}".removesuffix(".000") + unit for number, unit in parts]
+    assert seconds_of("".join(text), NOW) == seconds_of(" ".join(text), NOW)
+    assert seconds_of("".join(text).upper(), NOW) == seconds_of(", ".join(text), NOW)
+
+
 @pytest.mark.parametrize("text", ["", "soon", "5 monkeys", "1s2", "nan", "inf", "1e5", "x" * 1000])
 def test_what_is_no_duration_is_none(text: str):
     assert seconds_of(text, NOW) is None

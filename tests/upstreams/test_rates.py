@@ -1,6 +1,7 @@
 """Rate headers and refusals: what they say of which counter, and that garbage says nothing."""
 
 import math
+import re
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from freeroute.clock import Now
 from freeroute.domain.catalogue import Scope, Unit
 from freeroute.domain.headers import RateHeaders
 from freeroute.domain.rates import RateFact
+from freeroute.upstreams.hints import seconds_of
 from freeroute.upstreams.rates import facts_of
 from tests.support.clocks import EPOCH
 
@@ -211,6 +213,64 @@ VALUES = st.one_of(
     st.sampled_from([b"2m59.56s", b"NaN", b"-0", b"1e5", b"", b"0x10", b"1,2"]),
     st.binary(max_size=40),
 )
+
+
+_ANY_RATE = re.compile(
+    rb"x-ratelimit-(limit|remaining|reset)(?:-(requests|req|tokens))?(?:-(minute|hour|day|week|month))?",
+    re.IGNORECASE,
+)
+_SPANS = {"minute": MINUTE, "hour": HOUR, "day": DAY, "week": 7 * DAY, "month": MONTH}
+
+
+def one_after_the_other(pairs, meaning: RateHeaders, status: int) -> list[RateFact]:
+    """Return what headers say, each looked at alone."""
+    told: dict[tuple[str, str], dict[str, set[bytes]]] = {}
+    for name, value in pairs[:200]:
+        trial = re.fullmatch(b"x-trial-endpoint-call-(limit|remaining)", name, re.IGNORECASE)
+        match = _ANY_RATE.fullmatch(b"x-ratelimit-%b-requests-minute" % trial[1] if trial else name)
+        if match is not None:
+            fact, unit, window = (group.decode().lower() for group in match.groups(default=b""))
+            told.setdefault((unit, window), {}).setdefault(fact, set()).add(value.strip()[:64])
+    facts = []
+    for (unit, window), said in told.items():
+        values = {fact: many.pop() if len(many) == 1 else b"?" for fact, many in said.items()}
+        if status == 429 and len(told) == 1 and "reset" in values:
+            values.setdefault("remaining", b"0")
+        given = meaning.tokens if unit == "tokens" else meaning.requests
+        reset = seconds_of(values["reset"].decode("latin-1"), NOW) if "reset" in values else None
+        seconds = _SPANS.get(window or (given or "" if unit else ""))
+        if not unit and not window and meaning.plain and reset is not None:
+            seconds = MINUTE if reset <= 90 else DAY
+        numbers = {
+            fact: float(value) if re.fullmatch(rb"[0-9]{1,12}(\.[0-9]{1,9})?", value) else math.nan
+            for fact, value in values.items()
+            if fact != "reset"
+        }
+        limit, remaining = numbers.get("limit"), numbers.get("remaining", math.nan)
+        if seconds and remaining >= 0 and (limit is None or (limit >= 1 and limit >= remaining)):
+            counted = Unit.TOKENS if unit == "tokens" else Unit.REQUESTS
+            # A 429 that does not say when to come again has no other reset than none.
+            facts.append(
+                RateFact(counted, seconds, limit, remaining, reset or None if status == 429 else reset)
+            )
+    return facts
+
+
+_AS_WRITTEN = st.sampled_from([bytes, bytes.upper, bytes.title])
+
+
+@given(
+    st.lists(st.tuples(st.builds(lambda name, how: how(name), NAMES, _AS_WRITTEN), VALUES), max_size=12),
+    st.lists(st.integers(0, 11), max_size=6),
+    st.builds(RateHeaders, st.sampled_from([None, "day"]), st.sampled_from([None, "minute"]), st.booleans()),
+    st.sampled_from([200, 429]),
+)
+def test_headers_say_together_what_they_say_one_after_the_other(pairs, again, meaning, status):
+    pairs += [pairs[index] for index in again if index < len(pairs)]
+    pairs = [pair for pair in pairs if pair[0].lower() != b"retry-after"]  # which a 429 is believed
+    for padding in ((), ((b"x-padding-of-the-head", b"1"),) * 190):
+        said = [*padding, *pairs]
+        assert list(facts_of(status, said, b"", meaning, NOW)) == one_after_the_other(said, meaning, status)
 
 
 @given(

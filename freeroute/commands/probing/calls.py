@@ -144,7 +144,8 @@ class _Overheard:
     def __init__(self, exchange: Exchange, listening: Listening) -> None:
         self._exchange = exchange
         self._listening = listening
-        self.sent_in, self.status, self.headers = exchange.sent_in, exchange.status, exchange.headers
+        self.sent_in, self.status = exchange.sent_in, exchange.status
+        self.headers, self.telling = exchange.headers, exchange.telling
         self.onward: Passing | None = None  # all of it is to be heard
 
     @property

@@ -122,6 +122,7 @@ class PacedExchange:
         self.onward: Passing | None = None  # whoever waits is always woken
         self.status = script.status
         self.headers: Headers = script.headers
+        self.telling = self.headers
         self._script = script
         self._timer = timer
         self._closed: Callable[[int, bool], None] | None = closed
