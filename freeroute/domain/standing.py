@@ -145,7 +145,7 @@ class Standing(Undoing):
         """Return the lack of quota for *charges*, or None."""
         return self._short(charges, self.room.fits_at(charges, now), now)
 
-    def _short(self, charges: Sequence[Charge], at: float, now: Now) -> Obstacle | None:
+    def _short(self, charges: Charges, at: float, now: Now) -> Obstacle | None:
         """Return the lack of quota for *charges*, which fit together *at* (mono), or None."""
         if at <= now.mono:
             return self._kept(charges, now)
