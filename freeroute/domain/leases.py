@@ -1,7 +1,7 @@
 """What one call takes from the counters, and what it is granted."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -37,19 +37,35 @@ class Charges(Struct, frozen=True, gc=False):
 
 
 class Denied(Struct, frozen=True):
-    """The charges do not fit; *until* (mono seconds) the one that fits last may, ``inf`` if never."""
+    """The charges do not fit; *until* (mono seconds) the one that fits last may, ``inf`` if never.
+
+    As a `Lease`, it is there already for whoever awaits it.
+    """
 
     until: float
     pool: Pool
 
+    def __await__(self) -> Generator[Any, Any, "Denied"]:
+        """Wait for nothing."""
+        yield from ()
+        return self
+
 
 class Lease(Struct, eq=False):
-    """Granted charges, held until settled. *sheet* and *slips* belong to the store that made the lease."""
+    """Granted charges, held until settled. *sheet* and *slips* belong to the store that made the lease.
+
+    A store that grants it at once returns it itself, and whoever meets it may as well not await it.
+    """
 
     charges: Charges
     sheet: Any
     slips: Any
     open: bool = True
+
+    def __await__(self) -> Generator[Any, Any, "Lease"]:
+        """Wait for nothing."""
+        yield from ()
+        return self
 
 
 class Reading(Struct, frozen=True):

@@ -14,6 +14,7 @@ from freeroute.domain.usage import Demand, Usage
 from freeroute.engine.course import Course
 from freeroute.engine.headers import ClientLimits
 from freeroute.engine.ports import Counters
+from freeroute.engine.served import DONE
 from freeroute.errors import ApiError, ContextTooLong, RateLimited
 
 MOST_KEPT = 10_000
@@ -63,26 +64,39 @@ class Admission:
         self._known: dict[str, Allowance] = {}
         self.waiting = 0
 
-    async def admit(self, demand: Demand, course: Course, now: Now) -> Lease | None:
-        """Charge *demand* to the client of *course* at *now*; None if it has no limits.
+    def admit(self, demand: Demand, course: Course, now: Now) -> Awaitable[Lease | None]:
+        """Charge *demand* to the client of *course* at *now*; nothing if it has no limits.
 
         A spent limit is waited for only where the caller asked for that, and then no longer than it may wait
         at all: the time is its own, and nobody else waits behind it. Raises RateLimited and ContextTooLong.
+        What is a lease already need not be awaited.
         """
-        context = course.context
-        client = context.client
+        client = course.context.client
         if client is None or not client.limits:
-            return None
+            return DONE
         charges = self._allowance(client).charges(demand)
-        patience = -math.inf if context.max_wait is None else course.until
+        lease = self._counters.acquire(charges, now)
+        return lease if isinstance(lease, Lease) else self._waited(client, lease, charges, course, now)
+
+    async def _waited(
+        self,
+        client: Client,
+        answer: Awaitable[Lease | Denied],
+        charges: Charges,
+        course: Course,
+        now: Now,
+    ) -> Lease:
+        """Return the lease *client* is granted for *charges* in the end, if not by the first *answer*."""
+        patience = -math.inf if course.context.max_wait is None else course.until
         began = now
-        while not isinstance(lease := await self._counters.acquire(charges, now), Lease):
+        while not isinstance(lease := await answer, Lease):
             if lease.until > patience or self.waiting >= self.room:
                 raise _over_limit(client, lease, now)
             await self._pause(lease.until - now.mono)
             now = self._clock.now()
             course.waited(began, now)
             began = now
+            answer = self._counters.acquire(charges, now)
         return lease
 
     def settle(self, lease: Lease, usage: Usage | None, now: Now) -> Awaitable[None]:

@@ -118,7 +118,8 @@ class Gateway:
                 raise in_maintenance(self.maintenance)
             now = self.clock.now()
             need = self._need(call, course, now)
-            lease = await self.admission.admit(call.demand, course, now)
+            admitted = self.admission.admit(call.demand, course, now)
+            lease = admitted if isinstance(admitted, Lease) else await admitted
             if course.waits:
                 now = self.clock.now()
             fit = self.loop.rankings.able(need, now)

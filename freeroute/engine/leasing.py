@@ -48,9 +48,11 @@ class Leasing:
 
     async def take(self, choice: Choice, now: Now) -> Leased | None:
         """Lease the candidate of *choice* at *now*; None if a rival took the room meanwhile."""
-        lease = await self._counters.acquire(choice.charges, now)
-        if not isinstance(lease, Lease):
-            return None
+        lease = self._counters.acquire(choice.charges, now)
+        if not isinstance(lease, Lease):  # which nearly always it is, at once
+            lease = await lease
+            if not isinstance(lease, Lease):
+                return None
         trial = self._standing.begin(choice.candidate, now)
         return Leased(choice.candidate, lease, trial, now, choice.max_output)
 

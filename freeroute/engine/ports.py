@@ -147,8 +147,11 @@ class Counters(Protocol):
         """Return when (mono) all *charges* fit together: ``now.mono`` if now, ``inf`` if never."""
         ...
 
-    async def acquire(self, charges: Charges, now: Now) -> Lease | Denied:
-        """Take all of *charges* or none; say until when the one that fits last is taken."""
+    def acquire(self, charges: Charges, now: Now) -> Awaitable[Lease | Denied]:
+        """Take all of *charges* or none; say until when the one that fits last is taken.
+
+        What is a lease already is granted: nobody need await it.
+        """
         ...
 
     async def sent(self, lease: Lease, now: Now) -> None:

@@ -47,7 +47,7 @@ class MemoryCounters:
         self._fitting = None
         return denied.until
 
-    async def acquire(self, charges: Charges, now: Now) -> Lease | Denied:
+    def acquire(self, charges: Charges, now: Now) -> Awaitable[Lease | Denied]:
         """Take all of *charges* or none; say until when the one that fits last is taken."""
         # Whoever chose them has just been told that these very charges fit: it comes with the same instant.
         fits = self._fitting is charges and self._fitting_at is now
@@ -56,10 +56,9 @@ class MemoryCounters:
         if not fits and (denied := sheet.denied(charges, now)) is not None:
             return denied
         self._in_flight += 1
-        guard = self._guards.get(sheet.owner)
         # Counters begin with the ordinary guard, which is nearly always still the one.
-        if guard is not None and guard.moved:
-            sheet.lengthen(guard.seconds(now))
+        if sheet.guard is not None and sheet.guard.moved:
+            sheet.lengthen(sheet.guard.seconds(now))
         if not sheet.touched:
             self._touch_all_of(sheet)
         return Lease(charges, sheet, sheet.take(charges.amounts, now))
@@ -80,7 +79,7 @@ class MemoryCounters:
         if lease.open and lease.slips:
             sheet: Sheet = lease.sheet
             slips: Sequence[Taken] = lease.slips
-            guard = self._guards.get(sheet.owner) or self._guard_of(sheet.owner)
+            guard = sheet.guard or self._guard_of(sheet.owner)
             guard.answered(now.mono - slips[0][2].at)
             for at, confirm in sheet.heeding:
                 confirm(slips[at][2], now)
@@ -286,12 +285,12 @@ class MemoryCounters:
 
         To be followed by `adopt`, which fits the counters to the present settings.
         """
+        self._renew()
         if isinstance(kept, KeptGuard):
             self._guards[name[1]] = Guard.restored(self._guard, kept, rebase)
             return
         cell = Cell.of(name[1], restored(kept, rebase, self._guard, lost=lost))
         self._cells[name[1]] = cell
-        self._renew()
         told = kept.told
         if told is not None and not rebase.fresh(told.at):
             return
@@ -316,7 +315,8 @@ class MemoryCounters:
         return (self._cell(pool).present(now) for pool in pools if pool.limit.unit is not _SLOTS)
 
     def _sheet(self, pools: tuple[Pool, ...]) -> Sheet:
-        return Sheet.of(pools, tuple([self._cell(pool) for pool in pools]))
+        cells = tuple([self._cell(pool) for pool in pools])
+        return Sheet.of(pools, cells, self._guards.get(cells[0].owner) if cells else None)
 
     def _remembered(self, pools: tuple[Pool, ...]) -> Sheet:
         """Return the sheet of *pools*, found by them from now on: while it holds them, no others are they."""
@@ -324,7 +324,7 @@ class MemoryCounters:
         return sheet
 
     def _renew(self) -> None:
-        """Let sheets be made anew: a counter, a limit or a measure is another, or may be."""
+        """Let sheets be made anew: a counter, a limit, a measure or a guard is another, or may be."""
         self._note_touched()
         self._sheets.clear()
 
@@ -353,7 +353,11 @@ class MemoryCounters:
         return wider
 
     def _guard_of(self, owner: str) -> Guard:
-        return self._guards.setdefault(owner, Guard(self._guard))
+        guard = self._guards.get(owner)
+        if guard is None:
+            guard = self._guards[owner] = Guard(self._guard)
+            self._renew()
+        return guard
 
     def _lengthen(self, owner: str, now: Now) -> None:
         guard = self._guard_of(owner)

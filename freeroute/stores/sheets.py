@@ -8,6 +8,7 @@ from msgspec import Struct
 from freeroute.clock import Now
 from freeroute.domain.catalogue import Pool, Unit
 from freeroute.domain.counters import Counter, Slip
+from freeroute.domain.guards import Guard
 from freeroute.domain.leases import Charges, Denied, Lease
 from freeroute.stores.cells import Cell
 
@@ -25,14 +26,16 @@ Held = tuple[Cell, Counter, Slip]
 class Sheet(Struct, eq=False):
     """The *cells* of *pools*, in their order, with the *counters* that they had when this was made.
 
-    All are of one *owner*. What a call does with each counter is found here without a look at its cell, so a
-    sheet is made anew once a counter, a limit or a measure of it is another; leases go on with the one that
-    they were taken from. It is *touched* by calls, which change all of its counters, until that is kept.
+    All are of one *owner*, whose *guard* is None until one of its calls was answered. What a call does with
+    each counter is found here without a look at its cell, so a sheet is made anew once a counter, a limit, a
+    measure or the guard is another; leases go on with the one that they were taken from. It is *touched* by
+    calls, which change all of its counters, until that is kept.
     """
 
     pools: tuple[Pool, ...]
     cells: tuple[Cell, ...]
     owner: str
+    guard: Guard | None
     counters: tuple[Counter, ...]
     ceilings: tuple[tuple[int, Counter, float], ...]
     verbs: tuple[tuple[int, Take, Settle, Unit], ...]
@@ -40,14 +43,15 @@ class Sheet(Struct, eq=False):
     touched: bool = False
 
     @classmethod
-    def of(cls, pools: tuple[Pool, ...], cells: tuple[Cell, ...]) -> "Sheet":
-        """Return that of *pools*, which have these *cells*."""
+    def of(cls, pools: tuple[Pool, ...], cells: tuple[Cell, ...], guard: Guard | None) -> "Sheet":
+        """Return that of *pools*, which have these *cells* and, if it is known, this *guard*."""
         counters = tuple([cell.counter for cell in cells])
         numbered = list(enumerate(zip(cells, counters, strict=True)))
         return cls(
             pools,
             cells,
             cells[0].owner if cells else "",
+            guard,
             counters,
             tuple([(at, counter, _ceiling(cell)) for at, (cell, counter) in numbered]),
             tuple([(at, counter.take, counter.settle, cell.unit) for at, (cell, counter) in numbered]),

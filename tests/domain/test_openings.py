@@ -1,6 +1,5 @@
 """Openings: who among many waiters is worth asking, and where."""
 
-import asyncio
 import math
 
 from hypothesis import given, settings
@@ -17,6 +16,7 @@ from freeroute.domain.standing import Standing
 from freeroute.domain.usage import Demand
 from freeroute.stores.memory import MemoryCounters
 from tests.support.clocks import ManualClock
+from tests.support.scenery import at_once
 from tests.support.world import model, provider
 
 PLAIN = Precharge()
@@ -49,7 +49,7 @@ class Place:
         return choose(wish.need, fit, self.standing, wish.tried, self.clock.now(), wish.until)
 
     def take(self, choice: Choice) -> None:
-        assert isinstance(asyncio.run(self.counters.acquire(choice.charges, self.clock.now())), Lease)
+        assert isinstance(at_once(self.counters.acquire(choice.charges, self.clock.now())), Lease)
 
 
 def test_whoever_may_use_no_opening_is_not_asked():

@@ -1,7 +1,5 @@
 """Promises: what is kept for a larger call, for how long, and who may go ahead of it all the same."""
 
-import asyncio
-
 import pytest
 
 from freeroute.domain.catalogue import Limit, Unit, WindowKind, candidates_of
@@ -11,6 +9,7 @@ from freeroute.domain.standing import Standing
 from freeroute.domain.usage import Demand
 from freeroute.stores.memory import MemoryCounters
 from tests.support.clocks import ManualClock
+from tests.support.scenery import at_once
 from tests.support.world import model, provider
 
 REQUESTS = Limit(Unit.REQUESTS, 100, 60.0)
@@ -32,7 +31,7 @@ class Place:
 
     def take(self, prompt: int) -> None:
         charges = charges_of(self.candidate, Demand(prompt))
-        lease = asyncio.run(self.counters.acquire(charges, self.clock.now()))
+        lease = at_once(self.counters.acquire(charges, self.clock.now()))
         assert isinstance(lease, Lease)
         self.counters.settle(lease, {}, self.clock.now())
 

@@ -1,7 +1,5 @@
 """A field of candidates to choose from, at an instant that moves on."""
 
-import asyncio
-
 from freeroute.domain.catalogue import Limit, Unit, catalogue_of
 from freeroute.domain.fitness import eligible
 from freeroute.domain.leases import Lease
@@ -12,6 +10,7 @@ from freeroute.domain.standing import Standing
 from freeroute.domain.usage import Demand
 from freeroute.stores.memory import MemoryCounters
 from tests.support.clocks import ManualClock
+from tests.support.scenery import at_once
 
 DAY = 86_400.0
 
@@ -43,7 +42,7 @@ class Field:
         """Choose and charge; the call is served at once, as fast as expected. Returns the provider."""
         choice = self.choose(need)
         assert isinstance(choice, Choice)
-        lease = asyncio.run(self.counters.acquire(choice.charges, self.clock.now()))
+        lease = at_once(self.counters.acquire(choice.charges, self.clock.now()))
         assert isinstance(lease, Lease)
         self.counters.settle(lease, {}, self.clock.now())
         found = choice.candidate.model

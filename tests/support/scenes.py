@@ -1,7 +1,5 @@
 """Candidates, their counters and how they stand, for tests of what endings do."""
 
-import asyncio
-
 from freeroute.domain import effects
 from freeroute.domain.catalogue import candidates_of
 from freeroute.domain.leases import charges_of
@@ -10,6 +8,7 @@ from freeroute.domain.standing import Obstacle, Standing
 from freeroute.domain.usage import Demand
 from freeroute.stores.memory import MemoryCounters
 from tests.support.clocks import ManualClock
+from tests.support.scenery import at_once
 from tests.support.world import model, provider
 
 DEMAND = Demand(10)
@@ -55,4 +54,4 @@ class Scene:
 def spend(scene: Scene) -> None:
     """Take what one call takes of the first candidate."""
     candidate = scene.candidates[0]
-    asyncio.run(scene.counters.acquire(charges_of(candidate, DEMAND), scene.clock.now()))
+    at_once(scene.counters.acquire(charges_of(candidate, DEMAND), scene.clock.now()))
