@@ -248,13 +248,15 @@ def _within(kept: float, most: float) -> float:
 class Awaited:
     """Calls under way, and when something of each should have come.
 
-    What is late by now is known before the first slow answer ends.
+    What is late by now is known before the first slow answer ends. Calls end about as they began, so the one
+    that is due first is looked for among the others only once it may be late.
     """
 
     def __init__(self) -> None:
         """Start with no call."""
         self._due: dict[int, float] = {}
-        self._earliest = math.inf
+        self._earliest = math.inf  # nothing is due before
+        self._is_known = True  # it is the earliest of those that are left
 
     def began(self, call: int, due: float) -> None:
         """Expect something of *call* by *due* (mono)."""
@@ -265,14 +267,17 @@ class Awaited:
     def ended(self, call: int) -> None:
         """Note that something of *call* came, or that it failed."""
         if self._due.pop(call, math.inf) <= self._earliest:
-            self._earliest = min(self._due.values()) if self._due else math.inf
+            self._is_known = False
 
     def late(self, now: Now) -> float:
         """Return by how many seconds the latest of the calls is late."""
-        late = now.mono - self._earliest
-        if late < 0.0:  # without `max`: this is on the way of every choice
+        if now.mono < self._earliest:  # as nearly always
             return 0.0
-        return late
+        if not self._is_known:
+            self._earliest = min(self._due.values()) if self._due else math.inf
+            self._is_known = True
+        late = now.mono - self._earliest
+        return 0.0 if late < 0.0 else late
 
 
 class Lapses(Struct):
