@@ -276,8 +276,7 @@ class Awaited:
         if not self._is_known:
             self._earliest = min(self._due.values()) if self._due else math.inf
             self._is_known = True
-        late = now.mono - self._earliest
-        return 0.0 if late < 0.0 else late
+        return max(now.mono - self._earliest, 0.0)
 
 
 class Lapses(Struct):

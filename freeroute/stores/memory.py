@@ -17,7 +17,7 @@ from freeroute.domain.outcome import Outcome
 from freeroute.domain.rates import TOLD, RateFact, pool_meant, room_told, used_by
 from freeroute.engine.served import DONE
 from freeroute.stores.cells import Cell, Learned
-from freeroute.stores.sheets import Held, Sheet, Taken, held_by
+from freeroute.stores.sheets import Held, Sheet, held_by
 
 _SLOTS = Unit.CONCURRENCY  # of every pool that is looked at; a member of an enum is looked up at length
 
@@ -78,11 +78,10 @@ class MemoryCounters:
         wider = False
         if lease.open and lease.slips:
             sheet: Sheet = lease.sheet
-            slips: Sequence[Taken] = lease.slips
             guard = sheet.guard or self._guard_of(sheet.owner)
-            guard.answered(now.mono - slips[0][2].at)
-            for at, confirm in sheet.heeding:
-                confirm(slips[at][2], now)
+            guard.answered(now.mono - lease.slips[0].at)
+            for at, confirm in sheet.confirms:
+                confirm(lease.slips[at], now)
                 if not sheet.touched:
                     self._touch(sheet.cells[at])
             for cell in sheet.cells:
@@ -95,11 +94,10 @@ class MemoryCounters:
         if lease.open:
             lease.open = False
             self._in_flight -= 1
-            slips: Sequence[Taken] = lease.slips
-            known = actual.get
-            for settle, unit, slip in slips:
-                settle(slip, known(unit), now)
             sheet: Sheet = lease.sheet
+            slips, known = lease.slips, actual.get
+            for at, settle, unit in sheet.settles:
+                settle(slips[at], known(unit), now)
             if not sheet.touched:
                 self._touch_all_of(sheet)
         return DONE

@@ -16,11 +16,8 @@ Take = Callable[[float, Now], Slip]
 Settle = Callable[[Slip, float | None, Now], None]
 Confirm = Callable[[Slip, Now], None]
 
-Taken = tuple[Settle, Unit, Slip]
-"""One charge of a lease where it was taken: what ends it, the unit it is counted in, the slip for it."""
-
 Held = tuple[Cell, Counter, Slip]
-"""The same with its cell, and the counter that it was taken from."""
+"""One charge of a lease: its cell, the counter that it was taken from, and the slip for it."""
 
 
 class Sheet(Struct, eq=False):
@@ -38,8 +35,9 @@ class Sheet(Struct, eq=False):
     guard: Guard | None
     counters: tuple[Counter, ...]
     ceilings: tuple[tuple[int, Counter, float], ...]
-    verbs: tuple[tuple[int, Take, Settle, Unit], ...]
-    heeding: tuple[tuple[int, Confirm], ...]
+    takes: tuple[tuple[int, Take], ...]
+    confirms: tuple[tuple[int, Confirm], ...]
+    settles: tuple[tuple[int, Settle, Unit], ...]
     touched: bool = False
 
     @classmethod
@@ -54,8 +52,9 @@ class Sheet(Struct, eq=False):
             guard,
             counters,
             tuple([(at, counter, _ceiling(cell)) for at, (cell, counter) in numbered]),
-            tuple([(at, counter.take, counter.settle, cell.unit) for at, (cell, counter) in numbered]),
+            tuple([(at, counter.take) for at, (_, counter) in numbered]),
             tuple([(at, counter.confirm) for at, (_, counter) in numbered if counter.heeds_answers]),
+            tuple([(at, counter.settle, cell.unit) for at, (cell, counter) in numbered]),
         )
 
     def denied(self, charges: Charges, now: Now) -> Denied | None:
@@ -71,11 +70,11 @@ class Sheet(Struct, eq=False):
                 denied = Denied(until, self.pools[at])
         return denied
 
-    def take(self, amounts: Sequence[float], now: Now) -> list[Taken]:
+    def take(self, amounts: Sequence[float], now: Now) -> list[Slip]:
         """Take *amounts* of its pools."""
-        slips: list[Taken] = []
-        for at, take, settle, unit in self.verbs:
-            slips.append((settle, unit, take(amounts[at], now)))
+        slips: list[Slip] = []
+        for at, take in self.takes:
+            slips.append(take(amounts[at], now))
         return slips
 
     def lengthen(self, guard: float) -> None:
@@ -98,8 +97,7 @@ class Sheet(Struct, eq=False):
 def held_by(lease: Lease) -> list[Held]:
     """Return what *lease* took, where: a counter that a reload replaced since gets its slip back still."""
     sheet: Sheet = lease.sheet
-    slips: Sequence[Taken] = lease.slips
-    return list(zip(sheet.cells, sheet.counters, [slip for _, _, slip in slips], strict=True))
+    return list(zip(sheet.cells, sheet.counters, lease.slips, strict=True))
 
 
 def _ceiling(cell: Cell) -> float:
