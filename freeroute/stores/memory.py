@@ -39,8 +39,8 @@ class MemoryCounters:
 
     def fits_at(self, charges: Charges, now: Now) -> float:
         """Return when (mono) all *charges* fit together: ``now.mono`` if now, ``inf`` if never."""
-        pools = charges.pools
-        denied = (self._sheets.get(id(pools)) or self._sheet(pools)).denied(charges, now)
+        sheet = self._sheets.get(id(charges.pools)) or self._sheet(charges.pools)
+        denied = sheet.denied(charges, now)
         if denied is None:
             self._fitting, self._fitting_at = charges, now
             return now.mono
@@ -126,6 +126,7 @@ class MemoryCounters:
             counter.correct(used, now, fact.reset_in)
         cell.learned = Learned(fact.source, now.mono, pool.limit)
         self._touch(cell)
+        self._renew()  # who is charged for it has other pools from now on
 
     async def refused(self, lease: Lease, outcome: Outcome, facts: Sequence[RateFact], now: Now) -> bool:
         """Measure a limit: the call of *lease*, which has ended, fitted, and was refused as out of quota.
@@ -341,10 +342,11 @@ class MemoryCounters:
 
     def _granted(self, cell: Cell, lease: Lease, now: Now) -> bool:
         """Note that the call of *lease* was granted by *cell*, which is measured; say whether more may go."""
-        held = _by_pool(lease)[cell.name[1]]
-        if not _is_current(held):
+        sheet: Sheet = lease.sheet
+        at = sheet.cells.index(cell)
+        if sheet.counters[at] is not cell.counter:  # this slip is of the old one
             return False
-        wider = cell.granted(held[2], now)
+        wider = cell.granted(lease.slips[at], now)
         if cell.measure is None:
             self._renew()
         self._touch(cell)

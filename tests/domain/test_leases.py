@@ -7,13 +7,14 @@ from freeroute.domain.catalogue import (
     Key,
     Limit,
     Model,
+    Pool,
     Precharge,
     Price,
     Provider,
     Unit,
     candidates_of,
 )
-from freeroute.domain.leases import actual_amounts, charges_of, output_bound
+from freeroute.domain.leases import Charges, Denied, Lease, actual_amounts, charges_of, output_bound
 from freeroute.domain.usage import DEFAULT_OUTPUT, Demand, Usage
 
 LIMITS = tuple(Limit(unit, 1_000_000, 0 if unit is Unit.CONCURRENCY else 60) for unit in Unit)
@@ -113,3 +114,9 @@ def test_what_is_not_priced_is_not_settled():
         Unit.INPUT_TOKENS,
         Unit.OUTPUT_TOKENS,
     }
+
+
+async def test_what_is_granted_or_denied_at_once_is_there_for_whoever_awaits_it():
+    lease, denied = Lease(Charges((), ()), None, ()), Denied(1.0, Pool("p", Limit(Unit.REQUESTS, 1.0)))
+    assert await lease is lease
+    assert await denied is denied
