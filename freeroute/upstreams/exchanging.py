@@ -87,14 +87,15 @@ class Exchanges:
                 facts = facts_of(status, head, b"", meaning, head_at)
                 told_as = content_type(head)
                 came = _page(exchange) if "html" in told_as else question.read(exchange, told_as)
-                read_at: Now | None = head_at
-                if not isinstance(came, Answer | Sent):
-                    came, read_at = await came, None
                 if isinstance(came, Answer):  # as nearly always: all that is known of it is told at once
                     sent_at = began.later(exchange.sent_in) if exchange.sent_in else began
                     outcome = SERVED if status == 200 else served(exchange)
-                    return Sent(outcome, came, None, sent_at, head_at, read_at, question.dropped, facts)
-                sent, came.read_at = came, read_at
+                    return Sent(outcome, came, None, sent_at, head_at, head_at, question.dropped, facts)
+                if isinstance(came, Sent):
+                    sent, came.read_at = came, head_at
+                else:
+                    later = await came
+                    sent = Sent(served(exchange), later) if isinstance(later, Answer) else later
             else:
                 told = await error_body(exchange)
                 now = clock.now()
