@@ -266,7 +266,7 @@ class Provider(Struct, frozen=True):
     *key_check* is the path (or whole URL) of a cheap GET that answers only to a valid key. *paths* are those
     (or whole URLs) of tasks that are not where OpenAI has them. *engine* is the local server software to
     expect there: ollama, llamacpp, lmstudio or vllm; *max_context* the most tokens it is asked to load a
-    model with.
+    model with. It *is_local* if it is a server of the operator's own.
     """
 
     id: str
@@ -294,19 +294,19 @@ class Provider(Struct, frozen=True):
     paths: dict[Task, str] = {}
     engine: str | None = None
     max_context: int | None = None
+    is_local: bool = False
 
-    @property
-    def is_local(self) -> bool:
-        """Say whether this is a server of the operator's own."""
-        return self.privacy is _LOCAL
+    def __post_init__(self) -> None:
+        """Find once whether it is local: every call asks for that."""
+        force_setattr(self, "is_local", self.privacy is _LOCAL)
 
 
 class Candidate(Struct, frozen=True, eq=False):
     """(provider, model, key): the unit that is chosen, limited, broken and measured.
 
     *reach* is the most tokens that one call may ever take there: the smallest of its token limits. *name* is
-    ``provider/model``, as callers write it. *sized* are the places of those *pools* of which a call takes as
-    much as it is large; of the others each takes one.
+    ``provider/model``, as callers write it; *tokenizer* is that of its model. *sized* are the places of those
+    *pools* of which a call takes as much as it is large; of the others each takes one.
     """
 
     provider: Provider
@@ -317,11 +317,13 @@ class Candidate(Struct, frozen=True, eq=False):
     reach: float = math.inf
     name: str = ""
     sized: tuple[int, ...] = ()
+    tokenizer: int = 0
 
     def __post_init__(self) -> None:
         """Find once what every call asks for: most of what is known of models is looked up by their name."""
         force_setattr(self, "name", f"{self.provider.id}/{self.model.id}")
         force_setattr(self, "sized", sized(self.pools))
+        force_setattr(self, "tokenizer", self.model.tokenizer)
 
     @property
     def prefill(self) -> Prefill:

@@ -8,7 +8,6 @@ import heapq
 import math
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
 from itertools import chain
 from operator import attrgetter
 
@@ -103,10 +102,9 @@ comes behind it (None for all others)."""
 class Ranking:
     """The candidates for one kind of call, in order: *count* of them.
 
-    *roomiest* is one for each model. *used* is the number of the last call that came.
+    *roomiest* is one for each model. *used* is the number of the last call that came, *grounds* are what
+    whoever serves such calls is chosen by.
     """
-
-    used = 0
 
     def __init__(
         self,
@@ -119,6 +117,8 @@ class Ranking:
     ) -> None:
         """Rank *fit* for calls like *need*, with nobody preferred; *least_read* are read at each choice."""
         self.count = len(fit)
+        self.used = 0
+        self.grounds = _grounds(need, self.count)
         self.roomiest = _roomiest(fit)
         self._edition, self._ample = -1, 0.0  # what everybody has room for, by that edition of the lessons
         self._need = need
@@ -140,12 +140,6 @@ class Ranking:
         for cluster in {id(row.cluster): row.cluster for row in self._round}.values():
             self._find_best(cluster, leads)
             self._insert(cluster)
-
-    @cached_property
-    def grounds(self) -> Grounds:
-        """Return what whoever serves such a call is chosen by."""
-        targets = self._need.targets
-        return Grounds(targets[0].strategy, self.count, sum(len(target.candidates) for target in targets))
 
     def __iter__(self) -> Iterator[tuple[int, Candidate]]:
         """Return them in the order of the catalogue, each with the place of its target."""
@@ -322,6 +316,12 @@ class Ranking:
         facts = row.facts
         score = self._scores[row.group](row.candidate, self._need, facts, row.lead.and_of(shared))
         return (*facts.head, *score, row.number)
+
+
+def _grounds(need: Need, able: int) -> Grounds:
+    """Return what whoever serves a call like *need* is chosen by, among so many that are *able*."""
+    strategy = need.targets[0].strategy if need.targets else "free"
+    return Grounds(strategy, able, sum(len(target.candidates) for target in need.targets))
 
 
 def _clustered(fit: Iterable[tuple[int, Candidate]]) -> list[_Row]:

@@ -33,7 +33,8 @@ class Able(Struct, eq=False):
     Each is looked at when it is come to, so most never are. Of each model it is *known* then whether it is
     able, whose keys are all alike in this; prompts are taken for a *share* of what was estimated, and models
     that refused what is *spared* do not count. *is_any* says whether there is any, *is_all* that all of the
-    ranking are, *alike* how many calls of this kind may be given to, whatever their length.
+    ranking are, *alike* how many calls of this kind may be given to, whatever their length; *grounds* are what
+    whoever serves the call is chosen by.
     """
 
     ranking: Ranking
@@ -41,6 +42,7 @@ class Able(Struct, eq=False):
     standing: Standing
     now: Now
     alike: int
+    grounds: Grounds
     is_any: bool = False
     is_all: bool = False
     share: float = 1.0
@@ -51,7 +53,12 @@ class Able(Struct, eq=False):
     @classmethod
     def of(cls, ranking: Ranking, need: Need, standing: Standing, now: Now) -> "Able":
         """Return those of *ranking* that are able to serve *need*."""
-        able = cls(ranking, need, standing, now, ranking.count)
+        grounds = ranking.grounds
+        if need.preferred is not None:
+            grounds = structs.replace(grounds, had=need.preferred)
+        if ranking.takes_all(need):  # as nearly always
+            return cls(ranking, need, standing, now, ranking.count, grounds, True, True)
+        able = cls(ranking, need, standing, now, ranking.count, grounds)
         if not able._has_any():
             able.share, able.known = GENEROUS, {}
             able._has_any()
@@ -75,12 +82,6 @@ class Able(Struct, eq=False):
     def __bool__(self) -> bool:
         """Say whether there is any."""
         return self.is_any
-
-    @property
-    def grounds(self) -> Grounds:
-        """Return what whoever serves the call is chosen by."""
-        grounds, had = self.ranking.grounds, self.need.preferred
-        return grounds if had is None else structs.replace(grounds, had=had)
 
     def __len__(self) -> int:
         """Return how many there are; all are looked at."""
@@ -141,8 +142,6 @@ class Rankings:
             ranking = self._by_kind[kind] = self._made(need, now)
         self._calls += 1
         ranking.used = self._calls
-        if ranking.takes_all(need):  # as nearly always
-            return Able(ranking, need, self._standing, now, ranking.count, True, True)
         return Able.of(ranking, need, self._standing, now)
 
     def forget(self) -> None:

@@ -189,13 +189,13 @@ class Standing(Undoing):
     def sized(self, candidate: Candidate, demand: Demand) -> Demand:
         """Return *demand* as the provider of *candidate* is likely to count it."""
         known = self._estimates.get(candidate.name)
-        prompt = demand.prompt_of(candidate.model.tokenizer)
+        prompt = demand.prompt_of(candidate.tokenizer)
         return Demand(prompt if known is None else known.of(prompt), demand.max_output)
 
     def likely(self, candidate: Candidate, demand: Demand) -> int:
         """Return the tokens that the prompt of *demand* most likely has there: without any margin."""
         known = self._estimates.get(candidate.name)
-        prompt = demand.prompt_of(candidate.model.tokenizer)
+        prompt = demand.prompt_of(candidate.tokenizer)
         return prompt if known is None else round(prompt * known.ratio)
 
     def awaited(self, candidate: Candidate) -> Awaited:

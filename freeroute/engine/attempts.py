@@ -192,7 +192,7 @@ class AttemptLoop:
                 await self.counters.cancel(leased.lease, ended)
             else:
                 # Nobody knows how much of an answer there was by then.
-                prompt = call.demand.prompt_of(candidate.model.tokenizer)
+                prompt = call.demand.prompt_of(candidate.tokenizer)
                 course.took(noted, Usage(prompt=prompt, estimated=True))
                 await self.counters.settle(leased.lease, AS_CHARGED, ended)
             self.room.stir()
@@ -210,7 +210,7 @@ class AttemptLoop:
             if sent.facts:
                 await self._learn(leased, sent, ended)
             # What an answer has begun with is part of the prompt for some only.
-            estimated = 0 if call.begun else call.demand.prompt_of(candidate.model.tokenizer)
+            estimated = 0 if call.begun else call.demand.prompt_of(candidate.tokenizer)
             return Won(leased, sent, ended, estimated, not at_once, noted)
         await self._end_failed(leased.lease, sent.outcome, candidate, ended)
         if sent.facts:

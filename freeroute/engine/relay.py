@@ -88,7 +88,8 @@ class Whole(Struct):
             won.at.mono - course.context.received.mono,
             caller_left,
         )
-        return books.close(settled, won, course, self.lease, ending, now)
+        close = books.close
+        return close(settled, won, course, self.lease, ending, now)
 
 
 class Serving:

@@ -102,7 +102,7 @@ class OllamaUpstream:
         now = self._clock.now()
         bound = terms.max_output if terms.max_output is not None else call.demand.max_output
         held, ceiling = self._contexts.held(candidate, now), candidate.model.context
-        prompt = call.demand.prompt_of(candidate.model.tokenizer)
+        prompt = call.demand.prompt_of(candidate.tokenizer)
         num_ctx = wanted_context(prompt, bound, held, ceiling)
         shape = _Shape(num_ctx, Answering(created=int(now.wall)))
         sent = await OpenAiUpstream(self._transport, self._clock, shape).send(call, candidate, terms)

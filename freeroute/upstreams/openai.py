@@ -82,11 +82,11 @@ class OpenAiShape:
     """OpenAI's own."""
 
     accept = b"text/event-stream"
-    whole = None
 
     def __init__(self, signatures: Signatures) -> None:
         """Give calls back the *signatures* they came with."""
         self._signatures = signatures
+        self.whole = None
 
     def url(self, provider: Provider) -> str:
         """Return where calls go."""
@@ -193,7 +193,7 @@ class _Question(Struct, dict=True):
 
     @property
     def _prompt(self) -> int:
-        return self.call.demand.prompt_of(self.candidate.model.tokenizer)
+        return self.call.demand.prompt_of(self.candidate.tokenizer)
 
     def meant(self, outcome: Outcome) -> Outcome:
         """Return what *outcome* means of this call: which of its parameters, or only of its model."""

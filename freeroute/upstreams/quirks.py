@@ -220,14 +220,14 @@ def _changes(text: bytes, quirks: Quirks, without: frozenset[str]) -> list[tuple
     This is a cheap look before anything is decoded.
     """
     changes: list[tuple[Change, str]] = []
-    has = text.find  # where `in` raises and catches an error before it looks
-    if not quirks.developer_role and has(b'"developer"') >= 0:
+    # By `find`: `in` raises and catches an error before it looks.
+    if not quirks.developer_role and text.find(b'"developer"') >= 0:
         changes.append((_developer_to_system, ""))
-    if not quirks.message_name and has(b'"name"') >= 0:
+    if not quirks.message_name and text.find(b'"name"') >= 0:
         changes.append((_without_name, f"{IN_MESSAGES}name"))
-    if not quirks.tool_content_null and has(b'"tool_calls"') >= 0:
+    if not quirks.tool_content_null and text.find(b'"tool_calls"') >= 0:
         changes.append((_empty_for_null, ""))
-    if quirks.flatten_content and has(b'"type"') >= 0:
+    if quirks.flatten_content and text.find(b'"type"') >= 0:
         changes.append((_flattened, ""))
     for name in sorted(without) if without else ():
         member = name.removeprefix(IN_MESSAGES)

@@ -138,7 +138,7 @@ class _Question:
 
     @property
     def _estimate(self) -> Usage:
-        return Usage(self._call.demand.prompt_of(self.candidate.model.tokenizer), estimated=True)
+        return Usage(self._call.demand.prompt_of(self.candidate.tokenizer), estimated=True)
 
     async def _passed(self, exchange: Exchange, kind: str) -> Sent:
         """Return the bytes of *exchange* as a stream, once the first are there."""
