@@ -33,8 +33,8 @@ class Able(Struct, eq=False):
     Each is looked at when it is come to, so most never are. Of each model it is *known* then whether it is
     able, whose keys are all alike in this; prompts are taken for a *share* of what was estimated, and models
     that refused what is *spared* do not count. *is_any* says whether there is any, *is_all* that all of the
-    ranking are, *alike* how many calls of this kind may be given to, whatever their length; *grounds* are what
-    whoever serves the call is chosen by.
+    ranking are, *alike* how many calls of this kind may be given to, whatever their length. *grounds* are
+    what whoever serves the call is chosen by.
     """
 
     ranking: Ranking

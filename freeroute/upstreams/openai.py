@@ -6,7 +6,7 @@ Another shape of API is spoken by the same upstream with a ``Shape`` of its own.
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -62,7 +62,7 @@ class Shape(Protocol):
 
     @property
     def whole(self) -> Callable[[bytes], bytes] | None:
-        """Return what makes the body of an answer OpenAI's, and leaves what is none; None if it is OpenAI's."""
+        """Return what makes a whole answer OpenAI's, and leaves what is none; None if it is that already."""
         ...
 
     def url(self, provider: Provider) -> str:
@@ -90,7 +90,7 @@ class OpenAiShape:
 
     def url(self, provider: Provider) -> str:
         """Return where calls go."""
-        return provider.base_url.rstrip("/") + "/chat/completions"
+        return _chat_at(provider.base_url)
 
     def outgoing(self, call: ChatCall, candidate: Candidate, terms: Terms) -> Outgoing:
         """Return the body of *call*, bytes kept."""
@@ -99,6 +99,11 @@ class OpenAiShape:
     def events(self) -> Events:
         """Return a parser of server-sent events."""
         return SseParser()
+
+
+@lru_cache(maxsize=1024)
+def _chat_at(base_url: str) -> str:
+    return base_url.rstrip("/") + "/chat/completions"
 
 
 class OpenAiUpstream:
