@@ -99,8 +99,7 @@ class _Gate:
         That is for the least bad of candidates that all rest. It shares a trial under way; while open it is
         none, so that its success closes and its failure changes nothing.
         """
-        if self.openings:
-            self.begin_trial(now)
+        self.begin_trial(now)
         return self.generation
 
     def end_trial(self, generation: int) -> None:

@@ -9,12 +9,19 @@ from hypothesis import strategies as st
 from freeroute.domain.catalogue import LocalRank, Privacy, WindowKind
 from freeroute.domain.fitness import eligible, willing
 from freeroute.domain.keys import PROVING
-from freeroute.domain.needs import Tried
+from freeroute.domain.needs import UNTRIED, Tried
 from freeroute.domain.outcome import Kind
 from freeroute.domain.plans import obstacles, plan
 from freeroute.domain.selection import Choice, Refusal, another, choose
 from tests.support.fields import DAY, Field, per, tokens
 from tests.support.world import model, provider
+
+
+@pytest.mark.parametrize("given", [{}, {"clamp": True}, {"max_output": 50}])
+def test_a_call_that_begins_is_given_what_one_is_to_which_nothing_is_forbidden(given):
+    world = Field(provider("a", limits=(per(20), tokens(1000))), provider("b"))
+    need = world.need("free", **given)
+    assert world.choose(need, UNTRIED) == world.choose(need, Tried())
 
 
 def test_smart_never_leaves_a_tier_while_it_has_room():
