@@ -24,7 +24,6 @@ from freeroute.surfaces.http import (
     trace_of,
 )
 from freeroute.surfaces.lasting import to_the_end
-from freeroute.surfaces.outlet import OUTLET, Outlet
 from freeroute.surfaces.wishes import NO_WISHES, wishes_in
 from freeroute.wire.answers import Piece
 from freeroute.wire.chat import CallContext, ChatCall
@@ -348,7 +347,7 @@ async def _stream(request: Request, asked: Asked, served: Served, comments: Comm
 
 def _straight(request: Request, asked: Asked) -> Onward | None:
     """Return what tells one event without anybody having to await it, where the server lets us."""
-    outlet: Outlet | None = request.scope.get(OUTLET)  # type: ignore[assignment]
+    outlet = request.outlet
     if outlet is None:
         return None
     if asked.verbatim:

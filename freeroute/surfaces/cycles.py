@@ -86,7 +86,9 @@ class Cycle(RequestResponseCycle, Departure):
         self.default_headers = protocol.server_state.default_headers
         self.on_response: Callable[..., None] = protocol.on_response_complete
         # Each in the object itself: CPython 3.11 takes long to find what is in its class.
-        self.gone = self.left = self._watched = False
+        self.task: asyncio.Task[Any] | None = None
+        self._watched: asyncio.Task[Any] | None = None
+        self.gone = self.left = False
         self.disconnected = self.response_started = self.response_complete = False
         self.waiting_for_100_continue = False
         self.chunked_encoding: bool | None = None

@@ -19,33 +19,29 @@ class Departure:
 
     gone = left = False
     task: asyncio.Task[Any] | None = None
-    _watched = False
+    _watched: asyncio.Task[Any] | None = None
 
     def tell(self) -> None:
         """Tell that the caller has left."""
         self.gone = True
-        if self._watched:
-            self._leave()
+        if self._watched is not None:
+            self._leave(self._watched)
 
     def watch(self) -> None:
         """From now on, cancel the task that answers once the caller leaves."""
-        if self.task is None:
-            self.task = asyncio.current_task()
-        self._watched = True
-        if self.gone:
-            self._leave()
+        self._watched = watched = self.task or asyncio.current_task()  # for which Python asks the system
+        if self.gone and watched is not None:
+            self._leave(watched)
 
-    def _leave(self) -> None:
+    def _leave(self, watched: asyncio.Task[Any]) -> None:
         self.left = True
-        assert self.task is not None
-        self.task.cancel()
+        watched.cancel()
 
     def unwatch(self) -> bool:
         """Cancel nothing any more; take back our own cancel, and say whether there was that one alone."""
         # A cancelled task keeps the frames it was in, and those keep this object and the whole request.
-        task, self.task = self.task, None
-        self._watched = False
-        return self.left and task is not None and not task.uncancel()
+        watched, self._watched = self._watched, None
+        return self.left and watched is not None and not watched.uncancel()
 
 
 class Lookout(Departure):

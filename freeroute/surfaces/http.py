@@ -179,6 +179,7 @@ class Request:
         "id",
         "kept",
         "method",
+        "outlet",
         "params",
         "receive",
         "received",
@@ -192,10 +193,10 @@ class Request:
         self.scope = scope
         self.receive: Callable[[], Coroutine[Any, Any, _Received]] = receive  # type: ignore[assignment]
         self._send = send
+        self.outlet: Outlet | None = scope.get(OUTLET)  # type: ignore[assignment]
         self.method: str = scope["method"]  # type: ignore[typeddict-item]
         fields: dict[bytes, bytes] | None = scope.get(FIELDS)  # type: ignore[assignment]
         self.headers = dict(scope["headers"]) if fields is None else fields
-        # What was found in the head of earlier requests on this connection, if it is this one again.
         self.kept: dict[Any, Any] | None = scope.get(KEPT)  # type: ignore[assignment]
         given = self.headers.get(b"x-request-id")
         self.id = next(_ids) if given is None else _sound_id(given)
@@ -258,8 +259,7 @@ class Request:
         """Return the body if all of it is there, as nearly always; raises InvalidRequest and TooLarge."""
         if b"content-encoding" in self.headers:
             self._check_coding()
-        outlet: Outlet | None = self.scope.get(OUTLET)  # type: ignore[assignment]
-        whole = None if outlet is None else outlet.whole()
+        whole = None if self.outlet is None else self.outlet.whole()
         if whole is not None and len(whole) > bounds.limit:
             raise _too_large(bounds.limit)
         return whole
@@ -268,8 +268,7 @@ class Request:
         declared = self.headers.get(b"content-length", b"").lstrip(b"0") or b"0"
         if declared.isdigit() and (len(declared) > 18 or int(declared) > bounds.limit):
             raise _too_large(bounds.limit)
-        outlet: Outlet | None = self.scope.get(OUTLET)  # type: ignore[assignment]
-        body = _Body(bounds.limit)
+        outlet, body = self.outlet, _Body(bounds.limit)
         due = asyncio.get_running_loop().time() + bounds.timeout
         try:
             if outlet is not None:  # clients in Python send it apart, and a timeout takes longer
@@ -304,8 +303,7 @@ class Request:
         await self._send({"type": "http.response.start", "status": status, "headers": head})
 
     def _begin(self, status: int, lines: bytes) -> bool:
-        outlet: Outlet | None = self.scope.get(OUTLET)  # type: ignore[assignment]
-        return outlet is not None and self.method != "HEAD" and outlet.begin(status, lines)
+        return self.outlet is not None and self.method != "HEAD" and self.outlet.begin(status, lines)
 
     async def more(self, piece: bytes) -> None:
         """Send a piece of the body."""
@@ -329,14 +327,14 @@ class Request:
 
     def answer(self, status: int, body: bytes, headers: Mapping[str, str], content_type: bytes) -> bool:
         """Send a whole reply at once and say so, or that it cannot be: the caller has not read enough yet."""
-        outlet: Outlet | None = self.scope.get(OUTLET)  # type: ignore[assignment]
+        outlet = self.outlet
         if outlet is None:
             return False
         lines = head_lines(headers)
         if status in _BODILESS or self._added:
             lines = _lines(self._head(status, body, content_type)) + lines
         else:  # as nearly always
-            lines = _OF_A_BODY % (self.id.encode("ascii"), content_type, len(body), lines)
+            lines = _OF_A_BODY % (self.id.encode(), content_type, len(body), lines)
         if not outlet.answer(status, lines, b"" if self.method == "HEAD" else body):
             return False
         self.started = True

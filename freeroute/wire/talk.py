@@ -35,6 +35,7 @@ class Talk(Struct):
 # characters beside its length. Own design: hashed in a microsecond, however long the prompt.
 _OPENING_MESSAGES = 4
 _OPENING_TEXT = 1024
+_SAID_FIRST = frozenset({"system", "developer", "user"})
 
 
 def talk_of(messages: list[Message] | UnsetType) -> Talk:
@@ -59,20 +60,21 @@ def talk_of(messages: list[Message] | UnsetType) -> Talk:
             _read_parts(parts, texts, content, f"messages[{index}].content")
         elif role != "assistant" or not _says_something(message):
             missing(f"messages[{index}].content")
-        if role == "assistant":
+        if role in _SAID_FIRST:
+            if index < opens:
+                if isinstance(content, str) and len(content) <= _OPENING_TEXT:
+                    opening = (opening, role, content)
+                else:
+                    for text in _beginnings(content or ""):
+                        opening = (opening, role, text)
+                if role == "user":
+                    opens = 0
+        elif role == "assistant":
             has_assistant = True
-            _count_calls(texts, message.tool_calls)
-        elif role == "tool":
-            if not message.tool_call_id:
-                missing(f"messages[{index}].tool_call_id")
-        elif index < opens and role != "function":
-            if isinstance(content, str) and len(content) <= _OPENING_TEXT:
-                opening = (opening, role, content)
-            else:
-                for text in _beginnings(content or ""):
-                    opening = (opening, role, text)
-            if role == "user":
-                opens = 0
+            if message.tool_calls:
+                _count_calls(texts, message.tool_calls)
+        elif role == "tool" and not message.tool_call_id:
+            missing(f"messages[{index}].tool_call_id")
     return Talk(len(messages), hash(opening), messages[-1].role == "assistant", has_assistant, texts, parts)
 
 
@@ -96,8 +98,8 @@ def _says_something(message: Message) -> bool:
     return bool(message.tool_calls or message.function_call or message.refusal or message.audio)
 
 
-def _count_calls(texts: list[str], calls: list[ToolCall] | None) -> None:
-    for call in calls or ():
+def _count_calls(texts: list[str], calls: list[ToolCall]) -> None:
+    for call in calls:
         if call.function is not None:
             texts += (call.function.name, call.function.arguments)
 
