@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from functools import cached_property, partial
 from typing import Any
 
 from litestar import asgi
@@ -27,7 +26,7 @@ from freeroute.wire.text import printable
 _PARAMETER = re.compile(r"\{(\w+)(:path)?\}")
 
 
-class Route(Struct, frozen=True, dict=True):
+class Route(Struct, frozen=True):
     """A *path* and who answers each method there; GET answers HEAD too.
 
     *access* is what it asks of callers, *changes* what methods other than GET ask if that is more.
@@ -63,7 +62,6 @@ class Route(Struct, frozen=True, dict=True):
         """Say whether *request*, to its path, is meant for this and no other."""
         return self.spoken is None or self.spoken in request.headers
 
-    @cached_property
     def ways(self) -> Mapping[str, tuple[Handler, Access]]:
         """Return who answers each method, and what it asks of callers."""
         changes = self.changes or self.access
@@ -104,13 +102,13 @@ def handlers(routes: Sequence[Route], guard: Guard) -> tuple[list[ASGIRouteHandl
 
 
 def _straight(routes: Sequence[Route], guard: Guard) -> Straight:
-    *some, rest = routes
+    *some, rest = [(route, answering(route, guard)) for route in routes]
     if not some:
-        return partial(answer, rest, guard)
+        return rest[1]
 
     def begin(request: Request) -> Coroutine[Any, Any, None]:
-        route = next((one for one in some if one.is_for(request)), rest)
-        return answer(route, guard, request)
+        _, answer = next((one for one in some if one[0].is_for(request)), rest)
+        return answer(request)
 
     return begin
 
@@ -123,16 +121,16 @@ def _exact(path: str, straight: Straight) -> ASGIRouteHandler:
 
 
 def _others(routes: Sequence[Route], guard: Guard) -> ASGIRouteHandler:
-    table = [(_pattern(path), route) for route in routes for path in route.paths]
+    table = [(_pattern(path), route, answering(route, guard)) for route in routes for path in route.paths]
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
         path = "/" + scope["path"].strip("/")
-        for pattern, route in table:
+        for pattern, route, answer in table:
             match = pattern.fullmatch(path)
             if match is not None and route.is_for(request):
                 request.params = match.groupdict()
-                await answer(route, guard, request)
+                await answer(request)
                 return
         await request.refuse(_nowhere(request.method, path))
 
@@ -154,36 +152,46 @@ def _nowhere(method: str, path: str) -> NotFound:
     return NotFound(f"There is nothing at {asked}; /openapi.json lists what there is.", param="path")
 
 
-async def answer(route: Route, guard: Guard, request: Request) -> None:
-    """Answer *request*, whatever happens on the way."""
-    request.refusal = route.refusal
-    if route.id_header is not None:
-        request.add_headers([(route.id_header, request.id.encode("ascii"))])
-    try:
-        if guard.hears_pages:
-            request.add_headers(guard.cors_headers(request.headers))
-        if request.method == "OPTIONS" and b"access-control-request-method" in request.headers:
-            await request.reply(204, b"", guard.preflight(request.headers, route.allowed))
+def answering(route: Route, guard: Guard) -> Straight:
+    """Return what answers each request to *route*, whatever happens on the way."""
+    refusal, id_header, ways = route.refusal, route.id_header, route.ways()
+
+    async def answer(request: Request) -> None:
+        request.refusal = refusal
+        if id_header is not None:
+            request.add_headers([(id_header, request.id.encode("ascii"))])
+        try:
+            if guard.hears_pages:
+                request.add_headers(guard.cors_headers(request.headers))
+            way = ways.get(request.method)
+            if way is None:
+                await _without_way(route, guard, request)
+                return
+            handler, access = way
+            request.received = now = guard.clock.now()
+            caller = guard.admit_again(access, now, request.kept)
+            request.caller = caller or _admitted(route, access, guard, request, now)
+            await handler(request)
+        except CallerLeft:
             return
-        way = route.ways.get(request.method)
-        if way is None:
-            raise route.misfit(request.method)
-        handler, access = way
-        request.received = now = guard.clock.now()
-        caller = guard.admit_again(access, now, request.kept)
-        request.caller = caller or _admitted(route, access, guard, request, now)
-        await handler(request)
-    except CallerLeft:
-        return
-    except Exception as error:
-        known = error if isinstance(error, ApiError) else None
-        if known is None:
-            log_fault(error, request.id)
-        # Once the head is out, all that is left is not to finish: the server then closes the connection.
-        if not request.started:
-            await request.refuse(
-                known or Internal("Something went wrong in the gateway; its log says where.")
-            )
+        except Exception as error:
+            known = error if isinstance(error, ApiError) else None
+            if known is None:
+                log_fault(error, request.id)
+            # Once the head is out, all that is left is not to finish: the server then closes the connection.
+            if not request.started:
+                await request.refuse(
+                    known or Internal("Something went wrong in the gateway; its log says where.")
+                )
+
+    return answer
+
+
+async def _without_way(route: Route, guard: Guard, request: Request) -> None:
+    """Answer a request whose method nobody answers: a browser may ask so what it may call."""
+    if request.method != "OPTIONS" or b"access-control-request-method" not in request.headers:
+        raise route.misfit(request.method)
+    await request.reply(204, b"", guard.preflight(request.headers, route.allowed))
 
 
 def _admitted(route: Route, access: Access, guard: Guard, request: Request, now: Now) -> Caller:

@@ -18,7 +18,7 @@ from freeroute.surfaces.bounds import Bounds
 from freeroute.surfaces.guard import Access, Guard, Policy
 from freeroute.surfaces.http import BodyBounds, CallerLeft, Request
 from freeroute.surfaces.known import KEPT, known_head
-from freeroute.surfaces.routes import Route, answer
+from freeroute.surfaces.routes import Route, answering
 from freeroute.surfaces.sent import keys_in
 from tests.support.clocks import EPOCH, ManualClock
 from tests.support.virtual import run
@@ -136,7 +136,8 @@ def test_what_a_key_opens_is_looked_up_with_each_request_of_a_head_that_is_known
 
     async def session():
         wire = Wire()
-        protocol, _ = await connected(lambda *given: answer(route, door, Request(*given)), wire)
+        answer = answering(route, door)
+        protocol, _ = await connected(lambda *given: answer(Request(*given)), wire)
 
         async def asks(key: bytes = b"sk-alice") -> int:
             protocol.data_received(asked(lines=b"host: a\r\nauthorization: Bearer " + key + b"\r\n"))
