@@ -158,10 +158,13 @@ class Caller:
         self._told = self._status = 0
         self._unread = True
         self._gone = asyncio.Event()
+        self.task: asyncio.Task[Any] | None = None  # in which it asks, as the server knows it
         self._kept: dict[Any, Any] = {}  # as with a connection, on which the same head comes again
 
     async def ask(self) -> None:
         """Ask once; raises RuntimeError if it is not answered as it should be."""
+        departure = Departure()
+        departure.task = self.task
         scope: dict[str, Any] = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -177,7 +180,7 @@ class Caller:
             "headers": list(self._headers),
             "state": {},
             OUTLET: self,
-            DEPARTURE: Departure(),
+            DEPARTURE: departure,
             FIELDS: dict(self._headers),
             KEPT: self._kept,
         }
@@ -265,6 +268,7 @@ async def _asked(callers: Sequence[Caller], times: int) -> None:
     left = iter(range(times))
 
     async def asks(caller: Caller) -> None:
+        caller.task = asyncio.current_task()
         for _ in left:
             await caller.ask()
 
