@@ -277,7 +277,8 @@ class Recorder:
             self.state.lost += batch.count if counts else 0
             self._log.error("receipts were lost: the database refuses them", reason=str(exc))
         self._seen[batch.origin] = max(batch.number, self._seen.get(batch.origin, 0))
-        self.state.spooled = await asyncio.to_thread(self._spool.done)
+        left = self._spool.done_at_once()
+        self.state.spooled = await asyncio.to_thread(self._spool.done) if left is None else left
 
     async def _settle(self, database: "Database") -> None:
         """Let the spool forget what the database has for good."""

@@ -96,8 +96,16 @@ class Spool:
     def done(self) -> int:
         """Go on to the batch behind the one that `first` returned; returns the bytes that wait still."""
         with self._lock:
-            self._at = self._next
-            return self._left()
+            return self._gone_on()
+
+    def done_at_once(self) -> int | None:
+        """Do what `done` does; nothing, and return None, if that means waiting for another thread."""
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            return self._gone_on()
+        finally:
+            self._lock.release()
 
     def again(self) -> None:
         """Go back to the oldest batch that is not settled."""
@@ -113,6 +121,10 @@ class Spool:
         """Return the bytes that wait; raises OSError."""
         with self._lock:
             return self._left()
+
+    def _gone_on(self) -> int:
+        self._at = self._next
+        return self._left()
 
     def _left(self) -> int:
         return max(self._length() - self._at, 0)

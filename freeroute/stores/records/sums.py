@@ -1,7 +1,6 @@
 """What a batch of receipts adds to the usage of each hour and day."""
 
 from collections import defaultdict
-from collections.abc import Iterator
 from operator import itemgetter
 
 from freeroute.stores.records.rows import OWN, SHARED, Alike, Own, Shared
@@ -32,12 +31,16 @@ def sums(alike: Alike) -> dict[int, list[Sum]]:
     return {span: [(*key, *figures) for key, figures in sorted(_by(span, hours).items())] for span in SPANS}
 
 
-def _by_hour(every: list[Own]) -> Iterator[tuple[int, list[Own]]]:
-    """Tell *every* receipt apart by the hour it came in, which is one but for a batch an hour."""
+def _by_hour(every: list[Own]) -> list[tuple[int, list[Own]]]:
+    """Tell *every* receipt apart by the hour it came in."""
+    came = [own[0] for own in every]  # the first of `OWN`
+    hour = min(came) // HOUR
+    if max(came) // HOUR == hour:  # as nearly always
+        return [(int(hour) * HOUR, every)]
     hours: defaultdict[float, list[Own]] = defaultdict(list)
     for own in every:
-        hours[own[0] // HOUR].append(own)  # the first of `OWN`: when it came
-    return ((int(hour) * HOUR, found) for hour, found in hours.items())
+        hours[own[0] // HOUR].append(own)
+    return [(int(hour) * HOUR, found) for hour, found in hours.items()]
 
 
 def _total(shared: Shared, own: list[Own]) -> _Figures:

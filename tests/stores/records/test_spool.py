@@ -136,6 +136,17 @@ def test_what_is_at_hand_waits_for_no_thread_that_is_writing(spool):
     assert spool.at_hand() == batch(1)
 
 
+def test_what_is_done_at_once_waits_for_no_thread_that_is_writing(spool):
+    for number in (1, 2):
+        spool.append(line(number), batch(number))
+    assert spool.first() == batch(1)
+    with spool._lock:
+        assert spool.done_at_once() is None
+    assert spool.done_at_once() == len(line(2)) + 1
+    assert spool.first() == batch(2)
+    assert spool.done_at_once() == 0
+
+
 def test_only_so_much_is_at_hand_and_the_rest_is_read(spool):
     rows = HELD // len(line(0, 100)) * 100 // 2
     many = [batch(number, rows) for number in range(4)]
