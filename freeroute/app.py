@@ -22,8 +22,9 @@ from freeroute.engine.gateway import Gateway
 from freeroute.engine.maintenance import MaintenanceSwitch
 from freeroute.engine.ports import KeyChecks
 from freeroute.enrolment import Enrolment
-from freeroute.observe.logs import RequestLog, Scrub
+from freeroute.observe.logs import RequestLog
 from freeroute.observe.metrics import Metrics
+from freeroute.observe.scrub import Scrub
 from freeroute.provisioning import Provisioning
 from freeroute.recording import reader_of, recorder_of, shelf_of
 from freeroute.resources import config_dir

@@ -52,7 +52,8 @@ class Accounting:
         """Write the receipt of *course*, which came to *ending*."""
         context, last = course.context, ending.last
         client = context.client
-        # By position, in the order of `Receipt`: so many names would cost seven times as much.
+        # By position, in the order of `Receipt`: so many names would cost seven times as much. Of more than
+        # thirty values the compiler would make a list first, which doubles the cost.
         receipt = Receipt(
             context.request_id,
             context.received,

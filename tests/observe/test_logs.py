@@ -4,7 +4,9 @@ import contextlib
 import io
 import json
 import logging
+import re
 import sys
+from datetime import datetime
 
 import pytest
 import structlog
@@ -16,7 +18,10 @@ from structlog.testing import capture_logs
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.usage import Usage
 from freeroute.errors import FreerouteError
-from freeroute.observe.logs import HIDDEN, RequestLog, Scrub, _line, set_up
+from freeroute.observe import lines as module
+from freeroute.observe.lines import of_receipt
+from freeroute.observe.logs import RequestLog, set_up
+from freeroute.observe.scrub import HIDDEN, Scrub
 from tests.support.receipts import receipt
 from tests.support.world import World, provider, streamed
 
@@ -130,8 +135,9 @@ def test_a_stream_that_others_went_on_with_says_how_often(written):
     assert [line.get("continued") for line in lines(written)] == [None, 2]
 
 
+@pytest.mark.parametrize("form", ["console", "json"])
 @given(
-    st.builds(
+    receipt=st.builds(
         structs.replace,
         st.just(RECEIPT),
         status=st.sampled_from([200, 502]),
@@ -149,19 +155,36 @@ def test_a_stream_that_others_went_on_with_says_how_often(written):
         first_event=st.none() | st.floats(0, 1000),
     )
 )
-def test_a_line_that_is_filled_in_is_that_of_its_event(receipt):
+def test_a_line_that_is_filled_in_is_that_of_its_event(form, receipt):
     stream = io.StringIO()
     with contextlib.redirect_stderr(stream):
-        set_up("console", "info", ["my own secret"])
+        set_up(form, "info", ["my own secret"])
         log = RequestLog()
         for one in (receipt, structs.replace(receipt, request_id="another")):
             log.saw(one)
         filled, again = stream.getvalue().splitlines()
         stream.truncate(stream.seek(0))
-        level = "warning" if "warning" in filled.split() else "info"
-        getattr(structlog.get_logger(), level)("request", **_line(receipt))
-    assert filled.partition(" ")[2] == stream.getvalue().rstrip("\n").partition(" ")[2]
-    assert again.rpartition(" id=")[0].partition(" ")[2] == filled.rpartition(" id=")[0].partition(" ")[2]
+        level = "warning" if "warning" in re.split('[ "]', filled) else "info"
+        getattr(structlog.get_logger(), level)("request", **of_receipt(receipt))
+    after_time, before_id = (" ", " id=") if form == "console" else (",", ',"id":')
+    filled, again, of_event = [
+        line.partition(after_time)[2] for line in (filled, again, stream.getvalue().rstrip("\n"))
+    ]
+    assert filled == of_event
+    assert again.rpartition(before_id)[0] == filled.rpartition(before_id)[0]
+    assert again.rpartition(before_id)[2].strip('"}') == "another"
+
+
+def test_times_for_machines_are_told_to_the_microsecond(written, monkeypatch):
+    set_up("json", "info")
+    for now in (1790000000.0, 1790000000.25, 1790000000.999999, 1790000001.5, 1789999999.75):
+        monkeypatch.setattr(module, "wall", lambda now=now: now)
+        structlog.get_logger().info("x")
+    told = [line["timestamp"] for line in lines(written)]
+    assert [datetime.fromisoformat(one).timestamp() for one in told] == pytest.approx(
+        [1790000000.0, 1790000000.25, 1790000000.999999, 1790000001.5, 1789999999.75], abs=2e-6
+    )
+    assert {len(one) for one in told} == {len("2026-09-21T14:13:20.000000Z")}
 
 
 def test_keys_that_are_told_later_are_hidden_in_lines_like_those_before(written):
