@@ -203,7 +203,9 @@ class Connection(asyncio.Protocol):
             rule = _rule(exc)
             self.abort(ProtocolError(f"{self.where}: not an answer in HTTP as we know it", rule=rule))
             return
-        if self._dry > _HEAD_BYTES and answer.status and self.answer is answer:
+        if self.answer is not answer:
+            return  # it is complete, or has failed
+        if self._dry > _HEAD_BYTES and answer.status:
             self._cut(answer)
             return
         if answer.status == 0 and answer.received > _HEAD_BYTES:
@@ -211,7 +213,7 @@ class Connection(asyncio.Protocol):
             self.abort(ProtocolError(text, rule=_TOO_LARGE))
             return
         answer.wake()
-        if answer.size > _READ_AHEAD and not self._paused and self.answer is answer:
+        if answer.size > _READ_AHEAD and not self._paused:
             self._paused = True
             self.transport.pause_reading()
 

@@ -34,18 +34,16 @@ class Awaited(Answer):
         "sent_in",
     )
 
-    def __init__(self, deadlines: Deadlines, loop: asyncio.AbstractEventLoop) -> None:
-        """Expect it from now on, by the time of *loop*."""
+    def __init__(self, deadlines: Deadlines, loop: asyncio.AbstractEventLoop, now: float) -> None:
+        """Expect it from *now* on, by the time of *loop*."""
         Answer.__init__(self, loop)  # a `super()` costs twice as much
         self.loop = loop
         self.deadlines = deadlines
         self._waits_since = 0.0  # the machine's time, once anything is awaited before all is sent
         self.sent_in = 0.0
-        now = loop.time()
         self.ends_at = now + deadlines.total
         self.answer_by = now + deadlines.answer
         self._left_at = math.inf  # when the reader of the body went away with a piece of it
-        self._phase, self._seconds = _TOTAL, deadlines.total
         self.alarm: Alarm | None = None
         self._waiting: asyncio.Future[None] | None = None
         self._due = math.inf  # when whoever waits has waited long enough
@@ -72,10 +70,10 @@ class Awaited(Answer):
         finally:
             self.sent_in = mono() - self._waits_since
 
-    def expected(self, alarm: Alarm) -> None:
-        """Begin the wait for the head, on a connection with this *alarm*."""
+    def expected(self, alarm: Alarm, now: float) -> None:
+        """Begin the wait for the head *now*, on a connection with this *alarm*."""
         self.alarm = alarm
-        self._watch(self.head, _FIRST_BYTE, self.deadlines.first_byte, self.loop.time())
+        self._watch(self.head, _FIRST_BYTE, self.deadlines.first_byte, now)
 
     async def sending(self, sending: Awaitable[None]) -> None:
         """Await that a large body is sent, which the wait for the head ends."""

@@ -86,18 +86,21 @@ class HttpTransport:
         """
         find = self._known_way if isinstance(headers, tuple) else self._way
         way = find(method, url, headers, proxy, verify_tls)
-        pool = way.pool
-        exchange = HttpExchange(way, deadlines, self._loop, self._returned)
+        pool, loop = way.pool, self._loop
+        now = loop.time()
+        exchange = HttpExchange(way, deadlines, loop, now, self._returned)
         if dispatch is not None:
             dispatch.unsent = True
         if not pool.slots.take():
             await exchange.within(Phase.POOL, deadlines.pool, pool.slots.turn())
+            now = loop.time()
         try:
             if self._closed:
                 raise Refused("the transport is closed")
-            connection = pool.taken(way.holder, exchange.loop.time() - self._keepalive)
+            connection = pool.taken(way.holder, now - self._keepalive)
             if connection is None:
                 connection = await self._made(way.target, verify_tls, exchange)
+                now = loop.time()
         except BaseException:
             pool.slots.release()
             raise
@@ -105,7 +108,7 @@ class HttpTransport:
         try:
             if dispatch is not None:
                 dispatch.unsent = False
-            sending = exchange.ask(connection, body)
+            sending = exchange.ask(connection, body, now)
             if sending is not None:
                 await exchange.sending(sending)
             await exchange.head
@@ -123,7 +126,8 @@ class HttpTransport:
         with contextlib.suppress(TransportError):
             target, pool = self._found(url, self._proxies.of(url), True)
             if target.is_tls and pool.is_empty:
-                connection = await self._made(target, True, Awaited(Deadlines(), self._loop))
+                awaited = Awaited(Deadlines(), self._loop, self._loop.time())
+                connection = await self._made(target, True, awaited)
                 connection.uses += 1  # it may have gone stale, as one that was used may
                 self._rests(connection, pool, None)
 
@@ -179,7 +183,7 @@ class HttpTransport:
         pool = way.pool
         connection.alarm.leave()
         pool.slots.release()
-        if connection.is_open and connection.keeps_alive and not self._closed:
+        if connection.keeps_alive and connection.is_open and not self._closed:
             self._rests(connection, pool, way.holder)
         else:
             connection.abort()
@@ -221,20 +225,21 @@ class HttpExchange(Awaited):
         way: Way,
         deadlines: Deadlines,
         loop: asyncio.AbstractEventLoop,
+        now: float,
         returned: Callable[[Connection, Way], None],
     ) -> None:
-        """Expect it from now on."""
-        Awaited.__init__(self, deadlines, loop)
+        """Expect it from *now* on."""
+        Awaited.__init__(self, deadlines, loop, now)
         self.onward: Passing | None = None
         self._returned = returned
         self._way = way
         self._inflate: Inflate | None = None
 
-    def ask(self, connection: Connection, body: bytes) -> Awaitable[None] | None:
+    def ask(self, connection: Connection, body: bytes, now: float) -> Awaitable[None] | None:
         """Send the request with this *body* on *connection*; return what does, as far as it is awaited."""
         self._connection = connection
         sending = connection.ask(self._way.begins, body, self)
-        self.expected(connection.alarm)
+        self.expected(connection.alarm, now)
         return sending
 
     def begin(self) -> None:

@@ -21,7 +21,8 @@ async def more(answer: Awaited) -> None:
 
 
 def awaited(deadlines: Deadlines, alarm: Alarm | None = None) -> Awaited:
-    answer = Awaited(deadlines, asyncio.get_running_loop())
+    loop = asyncio.get_running_loop()
+    answer = Awaited(deadlines, loop, loop.time())
     answer.alarm = alarm or Alarm()
     return answer
 
