@@ -4,7 +4,6 @@ import asyncio
 import math
 import socket
 from collections import deque
-from functools import partial
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -33,7 +32,7 @@ class Connection(HttpToolsProtocol):
     bounds = Bounds()
     entrance: Entrance  # shared by all connections of a server
     cycle: Cycle  # the newest
-    pipeline: deque[tuple[Cycle, Any]]  # type: ignore[assignment]
+    pipeline: deque[Cycle]  # type: ignore[assignment]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Start with nothing read."""
@@ -62,15 +61,15 @@ class Connection(HttpToolsProtocol):
             self._answering.hang_up()
         super().connection_lost(exc)
         while self.pipeline:
-            self.pipeline.pop()[0].forget()  # which was not begun
+            self.pipeline.pop().forget()  # which was not begun
         idle = self.timeout_keep_alive_task
         for timer in (self._head_timer, self._linger_timer, self._write_timer, idle):
             if timer is not None:
                 timer.cancel()
 
-    def _start_asgi_task(self, cycle: Cycle, app: Any) -> None:  # type: ignore[override]
+    def _start(self, cycle: Cycle) -> None:
         self._answering = cycle
-        self.entrance.enter(partial(cycle.start, app, self.loop), self.loop)
+        self.entrance.enter(cycle.start, self.loop)
 
     def on_response_complete(self) -> None:
         """Go on with the next request, which may have come; wait a little for a body that nobody read."""
@@ -78,7 +77,7 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+            self._start(self.pipeline.pop())
         else:
             self._idle_since = self.loop.time()
             if self.timeout_keep_alive_task is None:

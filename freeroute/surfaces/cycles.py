@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sized
 from typing import Any
 
-from uvicorn._types import ASGI3Application, ASGIReceiveEvent, HTTPScope
+from uvicorn._types import ASGIReceiveEvent, HTTPScope
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
@@ -71,6 +71,23 @@ class _Waiter:
             self.woken.set_result(None)
 
 
+class _Ours:
+    """What the server tells with every answer, as lines: the date among it, which it sets once a second."""
+
+    def __init__(self) -> None:
+        self._told: list[tuple[bytes, bytes]] = []
+        self._lines = b""
+
+    def of(self, told: list[tuple[bytes, bytes]]) -> bytes:
+        """Return the lines of what is *told*, another list whenever that changes."""
+        if told is not self._told:
+            self._told, self._lines = told, b"".join([b"%b: %b\r\n" % field for field in told])
+        return self._lines
+
+
+_OURS = _Ours()
+
+
 class Cycle(RequestResponseCycle, Departure):
     """One request and its answer, which is the outlet of it and the departure of its caller too."""
 
@@ -80,6 +97,8 @@ class Cycle(RequestResponseCycle, Departure):
     def __init__(self, scope: HTTPScope, protocol: HttpToolsProtocol) -> None:
         """Begin the request that came over *protocol* with the head in *scope*."""
         self.scope = scope
+        self.app: Any = protocol.app
+        self._loop = protocol.loop
         self.transport = protocol.transport
         self.flow = protocol.flow
         self.logger = protocol.logger
@@ -98,20 +117,33 @@ class Cycle(RequestResponseCycle, Departure):
         self._news = False  # of the body, since somebody asked last
         self._tasks = protocol.tasks
 
-    def start(self, app: ASGI3Application, loop: asyncio.AbstractEventLoop) -> None:
-        """Let *app* answer, in a task of its own that the server knows of as long as it takes."""
-        self.task = task = asyncio.Task(self.run_asgi(app), loop=loop, name="request")
-        task.add_done_callback(self._over)
+    def start(self) -> None:
+        """Let the application answer, in a task of its own that the server knows of as long as it takes."""
+        self.task = task = asyncio.Task(self._answered(), loop=self._loop, name="request")
         self._tasks.add(task)
 
-    def _over(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self.forget()
+    async def _answered(self) -> None:
+        """Do what `run_asgi` does, which has to judge only what returns without an answer."""
+        try:
+            result: Any = await self.app(self.scope, self.receive, self.send)
+        except BaseException as failure:
+            self.logger.error("Exception in ASGI application\n", exc_info=failure)
+            if self.response_started:
+                self.transport.close()
+            else:
+                await self.send_500_response()
+        else:
+            if result is not None or not self.response_complete:
+                await self.run_asgi(_returning(result))
+        finally:
+            # Not when the task is done: that would be a step of its own for the event loop.
+            self._tasks.discard(self.task)
+            self.forget()
 
     def forget(self) -> None:
         """Let go of what knows of this request, and this of it: neither is left to the garbage collector."""
         self.scope = {}  # type: ignore[typeddict-item]
-        self.task = None
+        self.task = self.app = None
         self.on_response = _NOBODY.set
 
     def come(self, piece: bytes) -> None:
@@ -222,7 +254,9 @@ class Cycle(RequestResponseCycle, Departure):
         *lines* are its headers, each with its line end and sound. They tell the length of the body, unless
         the status allows none, and leave the connection alone.
         """
-        if self.response_started or not self.is_free:
+        # Not `is_free`, which costs more than to look.
+        gone = self.disconnected or self.transport.is_closing()
+        if gone or self.response_started or self.flow.write_paused:
             return False
         self.response_started = self.response_complete = True
         self.waiting_for_100_continue = False
@@ -234,9 +268,18 @@ class Cycle(RequestResponseCycle, Departure):
         return True
 
     def _write_head(self, status: int, lines: bytes, body: bytes) -> None:
-        fields = [b"%b: %b\r\n" % field for field in self.default_headers]
         close = b"" if self.keep_alive else b"connection: close\r\n"
-        self.transport.write(b"".join([STATUS_LINE[status], *fields, lines, close, b"\r\n", body]))
+        ours = _OURS.of(self.default_headers)
+        self.transport.write(b"".join((STATUS_LINE[status], ours, lines, close, b"\r\n", body)))
+
+
+def _returning(result: Any) -> Any:
+    """Return an application that does nothing but return *result*."""
+
+    async def returning(scope: Any, receive: Any, send: Any) -> Any:
+        return result
+
+    return returning
 
 
 def until_closed(cycle: Cycle, app: Any) -> Any:

@@ -115,13 +115,15 @@ class BoundedProtocol(Connection):
 
     def _again(self, known: KnownHead, length: bytes) -> None:
         """Begin a request that has this *length* and a head that is *known*."""
-        self._head_has_come()
+        if self._head_timer is not None:
+            self._head_has_come()
         self._unlike = self._read_bytes = 0
         self._left = int(length)
-        self.cycle = cycle = self._begun(*known.headers(length))
+        headers, fields = known.headers(length)
+        self.cycle = cycle = self._begun(headers, fields)
         scope: Any = cycle.scope
         scope[OUTLET], scope[KEPT] = cycle, known.kept
-        self._start_asgi_task(cycle, self.app)
+        self._start(cycle)
 
     def _go_on(self, data: bytes) -> bytes:
         """Take *data* for more of a body that the parser does not see; return what is behind it."""
@@ -248,10 +250,9 @@ class BoundedProtocol(Connection):
 
     def _enter(self, cycle: Cycle, version: str) -> None:
         before, self.cycle = self.cycle, cycle
-        app = self.app
         scope: Any = cycle.scope
         if version == "1.0":
-            app = until_closed(cycle, app)
+            cycle.app = until_closed(cycle, cycle.app)
         else:
             scope[OUTLET] = cycle
             if b"expect" in scope[FIELDS]:
@@ -259,9 +260,9 @@ class BoundedProtocol(Connection):
         if self._known is not None:
             scope[KEPT] = self._known.kept
         if before is None or before.response_complete:
-            self._start_asgi_task(cycle, app)
+            self._start(cycle)
         else:  # answers leave in the order of their requests
-            self.pipeline.appendleft((cycle, app))
+            self.pipeline.appendleft(cycle)
             if len(self.pipeline) >= self.bounds.behind:
                 self.flow.pause_reading()
 

@@ -57,6 +57,7 @@ def cycle(wire, answered):
         logger = logging.getLogger("test")
         server_state = SimpleNamespace(default_headers=[(b"date", b"today")])
         tasks: set[asyncio.Task[None]] = set()
+        app = loop = None
 
         def on_response_complete(self) -> None:
             answered.append(True)
