@@ -33,6 +33,8 @@ def seconds_of(text: str, now: Now) -> float | None:
     text = text.strip()
     if not text or len(text) > 64:
         return None
+    if text[-1] == "s" and (clocked := _CLOCKED.fullmatch(text)):
+        return _bounded(_clocked(*clocked.groups()))
     if not text[-1].isalpha() and _NUMBER.fullmatch(text):
         return _plain(float(text), now)
     span = _span(text.lower())
@@ -47,13 +49,8 @@ def _plain(number: float, now: Now) -> float | None:
     return _bounded(number)
 
 
-def _span(text: str) -> float | None:
-    clocked = _CLOCKED.fullmatch(text)
-    return _parts(text) if clocked is None else _clocked(*clocked.groups())
-
-
 def _clocked(hours: str | None, minutes: str | None, last: str, unit: str) -> float:
-    """Return what `_parts` does of such a text, in less time."""
+    """Return what `_span` does of such a text, in less time."""
     total = 0.0
     if hours is not None:
         total += float(hours) * 3600.0
@@ -62,7 +59,7 @@ def _clocked(hours: str | None, minutes: str | None, last: str, unit: str) -> fl
     return total + float(last) * _UNITS[unit]
 
 
-def _parts(text: str) -> float | None:
+def _span(text: str) -> float | None:
     if alone := _PART.fullmatch(text):
         return _lasting(alone)
     total, at = 0.0, 0

@@ -13,6 +13,7 @@ from freeroute.upstreams.transport import Disconnected, ProtocolError, Transport
 
 _HEAD_BYTES = 32 * 1024
 _HEAD_FIELDS = 128
+_FIELD_BYTES = 4  # at least, as "a:" and its line end
 _IDLE_TOO_LONG = 408
 _TOO_LARGE = "the head is too large"
 _READ_AHEAD = 128 * 1024  # the peer is slowed down once so much is waiting to be read
@@ -262,7 +263,8 @@ class Connection(asyncio.Protocol):
         came = self._came.lstrip(b"\r\n")  # the parser passes over line breaks before a head
         ends = came.index(b"\r\n\r\n")
         answer.lines = lines = came[:ends]
-        if ends > _HEAD_BYTES or lines.count(b"\n") > _HEAD_FIELDS:
+        many = ends > _HEAD_FIELDS * _FIELD_BYTES and lines.count(b"\n") > _HEAD_FIELDS
+        if many or ends > _HEAD_BYTES:
             raise ProtocolError("the answer's head is too large")
         status = self._parser.get_status_code()
         if status < 200:

@@ -1,7 +1,7 @@
 """What rate headers and the bodies of refusals say of the provider's counters. Garbage says nothing."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct, structs
 
@@ -32,15 +32,15 @@ _USED = re.compile(r"\blimit:? ([0-9]{1,12})(?:, used:? ([0-9]{1,12}))?, request
 
 
 class _Counter(Struct, frozen=True):
-    """A counter that headers tell of, each fact under a name: what it counts and in how many seconds, if they
-    say so.
+    """A counter that headers tell of: what it counts and in how many seconds, if they say so, and which of
+    them tells each fact.
     """
 
     unit: str
     seconds: float | None
-    limit: bytes | None = None
-    remaining: bytes | None = None
-    reset: bytes | None = None
+    limit: int | None = None
+    remaining: int | None = None
+    reset: int | None = None
 
 
 def facts_of(
@@ -50,11 +50,11 @@ def facts_of(
 
     A refusal that does not say when all is back is believed when it says when to come again.
     """
-    facts = _told_in(headers, meaning, now, "header", refused=status == 429)
+    facts = _told_in(headers, meaning, now, "header", status == 429)
     if status not in _TELLING:
-        return tuple(facts)
+        return tuple(facts) if facts else ()
     said = read_complaint(body)
-    facts += _told_in(said.rates, meaning, now, "body")
+    facts += _told_in(said.rates, meaning, now, "body", False)
     facts += _in_quotas(said)
     facts += _in_text(said.message)
     asked = hints.retry_after(hints.headers_of(headers), now) or hints.asked_wait(said.message, now)
@@ -72,8 +72,7 @@ def _told_in(
     meaning: RateHeaders,
     now: Now,
     source: str,
-    *,
-    refused: bool = False,
+    refused: bool,
 ) -> list[RateFact]:
     """Return what rate headers among *pairs* say."""
     for name, _ in pairs:
@@ -83,28 +82,23 @@ def _told_in(
         return []
     if len(pairs) > HEADERS:
         pairs = pairs[:HEADERS]
-    told = dict(pairs)
-    counters = _COUNTERS[tuple(told)]
-    if counters is None or len(told) != len(pairs):
-        told = _once(pairs)
-        counters = _COUNTERS[tuple(told)]
+    names, told = zip(*pairs, strict=True)
+    counters = _COUNTERS[names]
+    if counters is None:
+        names, told = zip(*_once(pairs).items(), strict=True)
+        counters = _COUNTERS[names]
         assert counters is not None
+    alone = refused and len(counters) == 1
     facts = []
     for counter in counters:
-        fact = _fact(counter, told, meaning, now, source, alone=refused and len(counters) == 1)
+        fact = _fact(counter, told, meaning, now, source, alone)
         if fact is not None:
             facts.append(fact)
     return facts
 
 
 def _fact(
-    counter: _Counter,
-    told: Mapping[bytes, bytes],
-    meaning: RateHeaders,
-    now: Now,
-    source: str,
-    *,
-    alone: bool,
+    counter: _Counter, told: Sequence[bytes], meaning: RateHeaders, now: Now, source: str, alone: bool
 ) -> RateFact | None:
     """Return what is *told* of *counter*, which may be what a 429 speaks of *alone*."""
     limit = reset_in = None
@@ -154,7 +148,7 @@ def _plain_name(raw: bytes) -> str:
 
 
 class _Counters(dict[tuple[bytes, ...], tuple[_Counter, ...] | None]):
-    """Which counters the headers of some names tell of; None if two of the names mean the same.
+    """Which counters headers with some names tell of; None if two of the names mean the same.
 
     The answers of a provider have the same names again and again, so it keeps some that it has seen.
     """
@@ -170,8 +164,8 @@ _COUNTERS = _Counters()
 
 
 def _counters(names: Iterable[bytes]) -> tuple[_Counter, ...] | None:
-    found: dict[tuple[str, str], dict[str, bytes]] = {}
-    for raw in names:
+    found: dict[tuple[str, str], dict[str, int]] = {}
+    for place, raw in enumerate(names):
         match = _NAME.fullmatch(_plain_name(raw))
         if match is None:
             continue
@@ -179,7 +173,7 @@ def _counters(names: Iterable[bytes]) -> tuple[_Counter, ...] | None:
         by = found.setdefault((unit, window), {})
         if fact in by:
             return None
-        by[fact] = raw
+        by[fact] = place
     return tuple(
         _Counter(unit, span(window) if window else None, **by) for (unit, window), by in found.items()
     )
