@@ -56,9 +56,6 @@ class Privacy(StrEnum):
     LOCAL = "local"
 
 
-_LOCAL = Privacy.LOCAL  # asked for on the way of every call; a member of an enum is looked up at length
-
-
 class LocalRank(StrEnum):
     """How a local server ranks among the candidates of a meta-model."""
 
@@ -298,7 +295,7 @@ class Provider(Struct, frozen=True):
 
     def __post_init__(self) -> None:
         """Find once whether it is local: every call asks for that."""
-        force_setattr(self, "is_local", self.privacy is _LOCAL)
+        force_setattr(self, "is_local", self.privacy is Privacy.LOCAL)
 
 
 class Candidate(Struct, frozen=True, eq=False):
