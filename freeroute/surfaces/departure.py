@@ -22,10 +22,10 @@ class Departure:
     _watched: asyncio.Task[Any] | None = None
 
     def tell(self) -> None:
-        """Tell that the caller has left."""
-        self.gone = True
-        if self._watched is not None:
+        """Tell that the caller has left; to tell it again changes nothing."""
+        if not self.gone and self._watched is not None:
             self._leave(self._watched)
+        self.gone = True
 
     def watch(self) -> None:
         """From now on, cancel the task that answers once the caller leaves."""

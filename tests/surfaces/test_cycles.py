@@ -100,3 +100,25 @@ async def test_who_watches_a_caller_is_cancelled_in_the_task_of_its_request():
     await asyncio.wait([task])
     assert left == [True]
     assert not state.tasks
+
+
+async def test_a_caller_that_sends_rubbish_behind_its_request_has_left_once(caplog):
+    wire = Wire()
+    left: list[bool] = []
+
+    async def watches(scope, receive, send):
+        with CallerWatch(Request(scope, receive, send)) as watch:
+            await asyncio.Event().wait()
+        left.append(watch.left)
+
+    protocol, state = await connected(watches, wire)
+    protocol.data_received(ASKED)
+    await asyncio.sleep(0)
+    (task,) = state.tasks
+    protocol.data_received(b"rubbish\r\n\r\n")
+    await asyncio.wait([task])
+    assert left == [True]
+    assert wire.written[0].startswith(b"HTTP/1.1 400")
+    assert len(wire.written) == 1
+    assert not caplog.text
+    protocol.connection_lost(None)
