@@ -92,7 +92,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser = HttpResponseParser(self)
         self._interim = False
-        self._came = b""  # of a head
+        self._came = b""  # of a head, and of the interim ones before it
+        self._past = 0  # bytes of those
         self._dry = 0  # bytes that came since the head or the last of the body
         self._chunk_announced = False
         self._paused = False
@@ -260,18 +261,19 @@ class Connection(asyncio.Protocol):
         answer = self.answer
         if answer is None:
             return
-        came = self._came.lstrip(b"\r\n")  # the parser passes over line breaks before a head
-        ends = came.index(b"\r\n\r\n")
-        answer.lines = lines = came[:ends]
+        came, begins = self._came, self._past
+        while came[begins] in b"\r\n":  # which the parser passes over before a head
+            begins += 1
+        ends = came.index(b"\r\n\r\n", begins)
+        answer.lines = lines = came[begins:ends]
         many = ends > _HEAD_FIELDS * _FIELD_BYTES and lines.count(b"\n") > _HEAD_FIELDS
         if many or ends > _HEAD_BYTES:
             raise ProtocolError("the answer's head is too large")
         status = self._parser.get_status_code()
         if status < 200:
-            self._interim = True
-            self._came = came[ends + 4 :]
+            self._interim, self._past = True, ends + 4
             return
-        self._came = b""
+        self._came, self._past = b"", 0
         keeps_alive = self._parser.should_keep_alive()
         # What keeps its connection says where it ends: few heads have to be looked through.
         answer.framed = keeps_alive or any(

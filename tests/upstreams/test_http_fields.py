@@ -144,3 +144,12 @@ def test_a_head_is_bounded_however_it_comes():
         raw = b"HTTP/1.1 200 OK\r\nx-a: " + b"b" * (size - 30) + b"\r\n\r\n"
         for reads in ([raw], [raw[:1_000], raw[1_000:]]):
             assert (as_it_came(reads) is not None) is (size < HEAD_BYTES)
+
+
+def test_interim_heads_are_bounded_together_however_they_come():
+    interim, final = b"HTTP/1.1 103 Early Hints\r\n\r\n", b"HTTP/1.1 200 OK\r\na: b\r\n\r\n"
+    most = (HEAD_BYTES - len(final)) // len(interim)
+    for count in (most, most + 2):
+        raw = interim * count + final
+        for reads in ([raw], [raw[:1_000], raw[1_000:]], [raw[:-1], raw[-1:]]):
+            assert (as_it_came(reads) is not None) is (count == most)
