@@ -211,6 +211,7 @@ class Recorder:
         pause = _RETRY
         while True:
             self._more.clear()
+            ended = self._ended  # what came while a step was under way is still to be looked for
             try:
                 busy = await self._step()
             except Exception as exc:
@@ -223,7 +224,7 @@ class Recorder:
             pause = _RETRY
             self._well("database")
             if not busy:
-                if self._ended:
+                if ended:
                     return
                 await self._until_more()
 

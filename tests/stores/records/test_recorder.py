@@ -248,6 +248,25 @@ async def test_a_text_that_cannot_be_written_costs_no_other(tmp_path, log):
     assert [entry["event"] for entry in log] == ["what cannot be written is left out of a batch"]
 
 
+async def test_what_comes_while_old_records_are_deleted_is_stored_by_the_end(tmp_path):
+    bench, tidying, go_on = Bench(tmp_path), asyncio.Event(), asyncio.Event()
+
+    class Slow(Database):
+        async def tidy(self, *given):
+            tidying.set()
+            await go_on.wait()
+            return await super().tidy(*given)
+
+    bench.recorder._make = lambda: Slow(None, bench.path)
+    async with bench.running():
+        await tidying.wait()
+        bench.recorder.saw(receipt(request_id="req_0"))
+        bench.recorder.stop()
+        await bench.until(lambda: bench.recorder._ended)
+        go_on.set()
+    assert (await bench.stored(), bench.state.written) == (["req_0"], 1)
+
+
 async def test_what_even_the_end_could_not_write_is_told(tmp_path, log):
     bench = Bench(tmp_path)
     bench.spool.path.mkdir()
