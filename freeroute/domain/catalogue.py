@@ -261,9 +261,8 @@ class Provider(Struct, frozen=True):
     """A service with a base URL, an auth scheme and quirks; everything resolved, nothing to look up.
 
     *key_check* is the path (or whole URL) of a cheap GET that answers only to a valid key. *paths* are those
-    (or whole URLs) of tasks that are not where OpenAI has them. *engine* is the local server software to
-    expect there: ollama, llamacpp, lmstudio or vllm; *max_context* the most tokens it is asked to load a
-    model with. It *is_local* if it is a server of the operator's own.
+    of tasks that are not where OpenAI has them. It *is_local* if it is the operator's own server, of which
+    *engine* is the software: ollama, llamacpp, lmstudio or vllm; *max_context* the most tokens to load with.
     """
 
     id: str

@@ -27,15 +27,13 @@ class Learned(Struct, frozen=True):
 class Cell(Struct, eq=False):
     """What is known of the pool that goes by *name*, of which *owner* counts the *unit*.
 
-    Its *counter*, which may be one that *heeds_answers*, and of its limit what answers taught (*learned*) and
-    what calls show (*measure*).
+    Its *counter*, and of its limit what answers taught (*learned*) and what calls show (*measure*).
     """
 
     name: Name
     owner: str
     unit: Unit
     counter: Counter
-    heeds_answers: bool
     learned: Learned | None = None
     measure: Measure | None = None
 
@@ -43,11 +41,7 @@ class Cell(Struct, eq=False):
     def of(cls, pool_id: str, counter: Counter) -> "Cell":
         """Return one with *counter*, of whose limit nothing is known beside that."""
         owner = pool_id.partition("/")[0]
-        return cls(("pool", pool_id), owner, counter.limit.unit, counter, counter.heeds_answers)
-
-    def count_by(self, counter: Counter) -> None:
-        """Go on with *counter*."""
-        self.counter, self.heeds_answers = counter, counter.heeds_answers
+        return cls(("pool", pool_id), owner, counter.limit.unit, counter)
 
     @property
     def is_told(self) -> bool:

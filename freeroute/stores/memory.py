@@ -219,7 +219,7 @@ class MemoryCounters:
             if cell.learned is not None and (pool is None or pool.limit != cell.learned.given):
                 cell.unlearn()
             if pool is not None and cell.learned is None:
-                cell.count_by(adapted(cell.counter, pool.limit, now, self._guard))
+                cell.counter = adapted(cell.counter, pool.limit, now, self._guard)
                 if cell.measure is None or cell.measure.given != pool.limit.amount:
                     cell.measure_anew(pool.limit)
             elif pool is None and not cell.counter.used(now):
@@ -235,7 +235,7 @@ class MemoryCounters:
         for pool, cell in taught:
             counter = cell.present(now)
             cell.unlearn()
-            cell.count_by(adapted(counter, pool.limit, now, self._guard))
+            cell.counter = adapted(counter, pool.limit, now, self._guard)
             cell.measure_anew(pool.limit)
             self._touch(cell)
         self._renew()

@@ -34,9 +34,8 @@ class Gathering:
         """Add what is stored of *receipt*."""
         usage, notes = receipt.usage or _NOTHING, receipt.attempts
         prompt, completion, reasoning, cached = usage.prompt, usage.completion, usage.reasoning, usage.cached
-        if (
-            not 0 <= prompt | completion | reasoning | cached < MOST_TOKENS
-        ):  # as hardly ever: one of them is not
+        # As hardly ever: one of them is not.
+        if not 0 <= prompt | completion | reasoning | cached < MOST_TOKENS:
             prompt, completion = _believed(prompt), _believed(completion)
             reasoning, cached = _believed(reasoning), _believed(cached)
         # Both in the order of `SHARED` and `OWN`.
