@@ -6,8 +6,6 @@ longer than need be; and nothing is ever lost.
 """
 
 import math
-from collections.abc import Awaitable
-from typing import TypeVar
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -36,21 +34,11 @@ from tests.stores.awkward import (
     place_of,
 )
 from tests.support.oracle import Count, Quota, used
+from tests.support.scenery import at_once
 from tests.support.world import model, provider
-
-T = TypeVar("T")
 
 LATE = 1.6 * GUARD  # answers that begin late lengthen the guard so far, refusals apart
 STORES = {"memory": lambda: MemoryCounters(guard=GUARD)}
-
-
-def at_once(coroutine: Awaitable[T]) -> T:
-    """Run a verb, which must not wait: choosing and leasing are one step."""
-    try:
-        coroutine.__await__().send(None)
-    except StopIteration as stop:
-        return stop.value
-    raise AssertionError("the verb waited")
 
 
 class Limiter(RuleBasedStateMachine):
