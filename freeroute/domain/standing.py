@@ -15,7 +15,7 @@ from freeroute.domain.outcome import Kind
 from freeroute.domain.promises import Promises, delays
 from freeroute.domain.remembered import Hold, places_of
 from freeroute.domain.speed import Awaited, Lapses
-from freeroute.domain.trials import Known, Trial
+from freeroute.domain.trials import Measures, Trial
 from freeroute.domain.undoing import Undoing
 from freeroute.domain.usage import Demand
 
@@ -79,7 +79,7 @@ class Standing(Undoing):
         super().__init__()
         self.room = room
         self.promises = Promises()
-        self._known: dict[str, Known] = {}
+        self._known: dict[str, Measures] = {}
         self._awaited: dict[str, Awaited] = {}
         self._lapses: dict[str, Lapses] = {}
         self._estimates: dict[str, Estimate] = {}
@@ -249,9 +249,9 @@ class Standing(Undoing):
                 first = True
         return Trial(own, provider, self._turn, first, known)
 
-    def _measured(self, candidate: Candidate) -> Known:
+    def _measured(self, candidate: Candidate) -> Measures:
         """Find what is measured of *candidate*, to be known until the next catalogue."""
-        found = self._known[candidate.id] = Known(
+        found = self._known[candidate.id] = Measures(
             self.breaker(candidate),
             self.provider_breaker(candidate.provider.id),
             self.speed(candidate),

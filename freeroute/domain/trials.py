@@ -6,7 +6,7 @@ from freeroute.domain.breaker import Breaker, ProviderBreaker
 from freeroute.domain.speed import Awaited, Speed
 
 
-class Known(Struct, frozen=True):
+class Measures(Struct, frozen=True):
     """What is measured of a candidate and of its *provider*, found once for a call."""
 
     own: Breaker
@@ -26,4 +26,4 @@ class Trial(Struct, frozen=True):
     provider: int
     call: int
     first: bool
-    known: Known
+    known: Measures

@@ -33,6 +33,8 @@ class Line(ABC):
         """Clean what is written by *scrub*; *cleaned* makes a text what is filled in for it."""
         self._scrub = scrub
         self._cleaned = cleaned
+        self._second = 0
+        self._stamp = ""
 
     def __call__(self, logger: object, method: str, event: Event) -> str:
         if "exc_info" in event:
@@ -67,9 +69,20 @@ class Line(ABC):
         known[names] = found = self._formed(_names(receipt), figures, _whom(receipt))
         return found
 
+    def _second_of(self, now: float) -> str:
+        """Return the second that it is *now* (Unix time), which is put in words once."""
+        if not 0.0 <= now - self._second < 1.0:
+            self._second = int(now)
+            self._stamp = self._stamped(self._second)
+        return self._stamp
+
     @abstractmethod
     def _time(self) -> str:
         """Return when it is, as lines tell."""
+
+    @abstractmethod
+    def _stamped(self, second: int) -> str:
+        """Return *second* (Unix time) as lines tell it."""
 
     @abstractmethod
     def _formed(self, begin: Event, figures: Sequence[str], end: Event) -> str:
@@ -87,8 +100,6 @@ class TextLine(Line):
         """Clean what is written by *scrub*; *colours* tell the levels."""
         super().__init__(scrub, scrub.one_line)
         self._colours = _COLOURS if colours else {}
-        self._second = 0
-        self._stamp = ""
 
     def _written(self, level: str, event: Event) -> str:
         below = [self._scrub.hidden(str(event.pop(name))) for name in _BELOW if name in event]
@@ -117,12 +128,10 @@ class TextLine(Line):
         return line
 
     def _time(self) -> str:
-        """Return the time of day, which is worked out once a second."""
-        now = wall()
-        if not 0.0 <= now - self._second < 1.0:
-            self._second = int(now)
-            self._stamp = time.strftime("%H:%M:%S", time.localtime(now))
-        return self._stamp
+        return self._second_of(wall())
+
+    def _stamped(self, second: int) -> str:
+        return time.strftime("%H:%M:%S", time.localtime(second))
 
 
 _BELOW = ("stack", "exception")
@@ -135,8 +144,6 @@ class JsonLine(Line):
     def __init__(self, scrub: Scrub) -> None:
         """Clean what is written by *scrub*."""
         super().__init__(scrub, lambda text: _inside(scrub.one_line(text)))
-        self._second = 0
-        self._stamp = ""
 
     def _written(self, level: str, event: Event) -> str:
         scrub = self._scrub
@@ -156,12 +163,11 @@ class JsonLine(Line):
         return _literal(_inside(self._scrub.clean(fields)))
 
     def _time(self) -> str:
-        """Return the time, of which all but the microseconds is worked out once a second."""
         now = wall()
-        if not 0.0 <= now - self._second < 1.0:
-            self._second = int(now)
-            self._stamp = datetime.fromtimestamp(self._second, UTC).isoformat().removesuffix("+00:00")
-        return f"{self._stamp}.{int((now - self._second) * 1e6):06}Z"
+        return f"{self._second_of(now)}.{int((now - self._second) * 1e6):06}Z"
+
+    def _stamped(self, second: int) -> str:
+        return datetime.fromtimestamp(second, UTC).isoformat().removesuffix("+00:00")
 
 
 def _inside(value: object) -> str:

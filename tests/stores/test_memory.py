@@ -1,8 +1,6 @@
 """The stores' contract: atomic verbs over many counters; and what is the memory store's own."""
 
 import math
-from collections.abc import Awaitable
-from typing import TypeVar
 
 import pytest
 from hypothesis import assume, settings
@@ -15,8 +13,8 @@ from freeroute.domain.leases import Charges, Denied, Lease
 from freeroute.engine.ports import Counters
 from freeroute.stores.memory import MemoryCounters
 from tests.support.clocks import ManualClock
+from tests.support.scenery import at_once
 
-T = TypeVar("T")
 REQUESTS = Pool("p/requests", Limit(Unit.REQUESTS, 3, 60))
 TOKENS = Pool("p/tokens", Limit(Unit.TOKENS, 100, 60, WindowKind.BUCKET))
 DAY = Pool("p/day", Limit(Unit.TOKENS, 200, 86_400, WindowKind.CALENDAR, "day", confidence="documented"))
@@ -176,15 +174,6 @@ async def test_pools_that_are_gone_are_forgotten_when_nothing_is_taken(clock):
     store.adopt([], clock.advance(120))
     assert sorted(store._cells) == [DAY.id]
     assert store.readings([DAY], clock.now())[0].used == 40
-
-
-def at_once(verb: Awaitable[T]) -> T:
-    """Return what *verb* returns; it must not wait for anything on the way."""
-    try:
-        verb.__await__().send(None)
-    except StopIteration as done:
-        return done.value
-    raise AssertionError("the verb waited")
 
 
 class Traffic(RuleBasedStateMachine):

@@ -83,9 +83,8 @@ async def test_a_task_that_is_cancelled_is_no_longer_known():
     protocol.connection_lost(None)
 
 
-async def test_who_watches_a_caller_is_cancelled_in_the_task_of_its_request():
-    wire = Wire()
-    left: list[bool] = []
+async def watching(wire, left):
+    """Return a connection, its server's state, and the task of a request that waits for its caller to go."""
 
     async def watches(scope, receive, send):
         with CallerWatch(Request(scope, receive, send)) as watch:
@@ -96,6 +95,13 @@ async def test_who_watches_a_caller_is_cancelled_in_the_task_of_its_request():
     protocol.data_received(ASKED)
     await asyncio.sleep(0)
     (task,) = state.tasks
+    return protocol, state, task
+
+
+async def test_who_watches_a_caller_is_cancelled_in_the_task_of_its_request():
+    wire = Wire()
+    left: list[bool] = []
+    protocol, state, task = await watching(wire, left)
     protocol.connection_lost(None)
     await asyncio.wait([task])
     assert left == [True]
@@ -105,16 +111,7 @@ async def test_who_watches_a_caller_is_cancelled_in_the_task_of_its_request():
 async def test_a_caller_that_sends_rubbish_behind_its_request_has_left_once(caplog):
     wire = Wire()
     left: list[bool] = []
-
-    async def watches(scope, receive, send):
-        with CallerWatch(Request(scope, receive, send)) as watch:
-            await asyncio.Event().wait()
-        left.append(watch.left)
-
-    protocol, state = await connected(watches, wire)
-    protocol.data_received(ASKED)
-    await asyncio.sleep(0)
-    (task,) = state.tasks
+    protocol, _, task = await watching(wire, left)
     protocol.data_received(b"rubbish\r\n\r\n")
     await asyncio.wait([task])
     assert left == [True]

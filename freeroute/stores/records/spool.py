@@ -3,8 +3,9 @@
 import os
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -17,6 +18,8 @@ filled by a database that is gone."""
 HELD = 2**20
 """Bytes of batches that are handed on as they came, besides being in the file. Own design: what comes while
 the database takes one; of more it has not kept up anyway, and they are read."""
+
+T = TypeVar("T")
 
 _decode = msgspec.json.Decoder(Batch)
 
@@ -86,12 +89,7 @@ class Spool:
 
     def at_hand(self) -> Batch | None:
         """Return what `first` would, if that needs neither the disk nor waiting for another thread."""
-        if not self._lock.acquire(blocking=False):
-            return None
-        try:
-            return self._held_here()
-        finally:
-            self._lock.release()
+        return self._at_once(self._held_here)
 
     def done(self) -> int:
         """Go on to the batch behind the one that `first` returned; returns the bytes that wait still."""
@@ -100,12 +98,7 @@ class Spool:
 
     def done_at_once(self) -> int | None:
         """Do what `done` does; nothing, and return None, if that means waiting for another thread."""
-        if not self._lock.acquire(blocking=False):
-            return None
-        try:
-            return self._gone_on()
-        finally:
-            self._lock.release()
+        return self._at_once(self._gone_on)
 
     def again(self) -> None:
         """Go back to the oldest batch that is not settled."""
@@ -121,6 +114,15 @@ class Spool:
         """Return the bytes that wait; raises OSError."""
         with self._lock:
             return self._left()
+
+    def _at_once(self, step: Callable[[], T]) -> T | None:
+        """Return what *step* does; None, without it, while another thread is at work here."""
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            return step()
+        finally:
+            self._lock.release()
 
     def _gone_on(self) -> int:
         self._at = self._next
