@@ -18,6 +18,8 @@ import uvicorn
 from bench import machine
 from bench.processes import LOOPBACK, ROOT, Target, Upstream, free_port, running, wait_until_served
 
+NAME = "bare proxy in Python"
+
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
@@ -125,7 +127,7 @@ def bare(upstream: Upstream) -> Iterator[Target]:
     port = free_port()
     command = [sys.executable, "-m", "bench.bare", str(port), str(upstream.ports[0])]
     with running(command, machine.cores().gateway, cwd=ROOT) as process:
-        target = Target("bare proxy in Python", port, ("m",), pid=process.pid)
+        target = Target(NAME, port, ("m",), pid=process.pid)
         wait_until_served(target, process)
         yield target
 

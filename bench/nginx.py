@@ -23,6 +23,8 @@ from bench.processes import (
     wait_until_served,
 )
 
+NAME = "nginx proxy_pass"
+
 # One process without a master, so that it is the one that is pinned and measured. Connections are kept on
 # both sides, as the gateway keeps them; nothing is buffered, so that an event leaves when it comes.
 _CONF = """
@@ -57,7 +59,7 @@ def proxy(upstream: Upstream) -> Iterator[Target]:
     """Run nginx as a proxy in front of *upstream* until it serves; raises NotHere without nginx."""
     port = free_port()
     with _nginx(_server(port, upstream.ports), port, machine.cores().gateway) as process:
-        target = Target("nginx proxy_pass", port, ("m",), pid=process.pid)
+        target = Target(NAME, port, ("m",), pid=process.pid)
         wait_until_served(target, process)
         yield target
 

@@ -1,9 +1,10 @@
 """A run as people read it."""
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from bench.peers.demands import Beside, beside
+from bench.peers.budgets import Carried, of_calls, of_streams
+from bench.peers.demands import beside
 from bench.results import NOISE, Calls, Choosing, Dashboards, Feature, Leaving, Results, Starting, Streams
 from bench.ways import LIMITED
 
@@ -24,11 +25,12 @@ def report(found: Results) -> str:
         parts.append(_start(found.start))
     if found.calls is not None:
         parts.append(_calls(found.calls))
-        parts += [_beside(held)] if (held := beside(found.calls)) else []
+        costs = {way.name: cost for way in found.calls if (cost := way.busiest.cpu_ms)}
+        parts += [*held_beside(costs), *held_to(of_calls(found.calls))]
     if found.direct_varied is not None:
         parts.append(_noise(found))
     if found.streams is not None:
-        parts.append(_streams(found.streams))
+        parts += [_streams(found.streams), *held_to(of_streams(found.streams))]
     if found.absent:
         parts.append("Not measured:\n" + "\n".join(f"- {reason}" for reason in found.absent))
     if found.leaving is not None:
@@ -56,7 +58,6 @@ def _start(start: Starting) -> str:
 
 def _calls(ways: Sequence[Calls]) -> str:
     direct = ways[0]
-    busiest = max(range(len(direct.loads)), key=lambda at: direct.loads[at].connections)
     counts = [str(load.connections) for load in direct.loads]
     head = (
         "",
@@ -71,14 +72,14 @@ def _calls(ways: Sequence[Calls]) -> str:
     )
     rows = []
     for way in ways:
-        load = way.loads[busiest]
+        load = way.busiest
         through = way is not direct
         rows.append(
             (
                 way.name,
                 *(f"{each.per_second:,.0f}" for each in way.loads),
                 _number(load.cpu_ms, 3),
-                f"{load.per_second / direct.loads[busiest].per_second:.1%}" if through else "",
+                f"{load.per_second / direct.busiest.per_second:.1%}" if through else "",
                 _number(way.p50_ms, 2),
                 _number(way.p99_ms, 2),
                 _number(way.p50_ms - direct.p50_ms if through else None, 2),
@@ -88,13 +89,15 @@ def _calls(ways: Sequence[Calls]) -> str:
         )
     failed = {way.name: way.failed + sum(load.failed for load in way.loads) for way in ways}
     told = "".join(f"\n{count:,} calls FAILED: {name}" for name, count in failed.items() if count)
-    title = (
-        f"JSON calls (CPU and share of direct: {counts[busiest]} connections; latencies: {direct.rate:g}/s)"
-    )
+    most = direct.busiest.connections
+    title = f"JSON calls (CPU and share of direct: {most} connections; latencies: {direct.rate:g}/s)"
     return f"{title}\n{table(head, rows)}{told}"
 
 
-def _beside(found: Sequence[Beside]) -> str:
+def held_beside(costs: Mapping[str, float]) -> list[str]:
+    """Return the table of all *costs* (CPU ms a request) beside freeroute's; none without that."""
+    if not (found := beside(costs)):
+        return []
     head = ("", "its CPU ms/req", "ratio", "must", "aim", "", "its figure is")
     rows = [
         (
@@ -111,8 +114,28 @@ def _beside(found: Sequence[Beside]) -> str:
     title = (
         f"{LIMITED}, beside others: requests for each second of CPU time (at most: how far it may be behind)"
     )
-    note = "quoted: measured once, on a machine like that of the documentation"
-    return f"{title}\n{table(head, rows)}\n{note}"
+    note = "quoted: measured once elsewhere, and carried to this machine as the budgets are"
+    return [f"{title}\n{table(head, rows)}\n{note}"]
+
+
+def held_to(found: Sequence[Carried]) -> list[str]:
+    """Return the table of freeroute beside its budgets, carried to this machine; none if none could be."""
+    if not found:
+        return []
+    head = ("", "here", "must", "aim", "this machine is slower by", "must here", "aim", "")
+    rows = [
+        (
+            each.budget.name,
+            *map(_short, (each.figure, each.budget.must, each.budget.aim)),
+            f"{each.slower:.1f}",
+            *map(_short, (each.must, each.aim)),
+            "met" if each.is_met else "MISSED",
+        )
+        for each in found
+    ]
+    title = f"{LIMITED}, beside the budgets of a quicker machine and what they come to on this one"
+    note = "slower: what nginx, or the bare proxy, has of it here beside there, whichever allows less"
+    return [f"{title}\n{table(head, rows)}\n{note}"]
 
 
 def _features(found: Sequence[Feature]) -> str:
@@ -254,6 +277,10 @@ def _choose(found: Sequence[Choosing]) -> str:
 
 def _number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1_000 else f"{value:.3g}"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -45,6 +45,11 @@ class Calls(Struct, frozen=True):
     failed: int
     rss_mib: float | None = None
 
+    @property
+    def busiest(self) -> Load:
+        """The loop with the most connections."""
+        return max(self.loads, key=lambda load: load.connections)
+
 
 class Streams(Struct, frozen=True):
     """Paced streams on one way: *stall_ms* is the longest wait beyond the pace that any of them had.

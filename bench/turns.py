@@ -8,8 +8,9 @@ from contextlib import ExitStack
 from bench import machine
 from bench.busy import keep_busy
 from bench.parts import streams
+from bench.peers.budgets import CPU, carried
 from bench.processes import BenchFailed, Target, Upstream, upstream
-from bench.report import table
+from bench.report import held_beside, held_to, table
 from bench.ways import LIMITED, WAYS
 
 _CONNECTIONS = 64
@@ -30,7 +31,7 @@ def main(arguments: list[str]) -> int:
     except BenchFailed as exc:
         print(f"bench: {exc}", file=sys.stderr)
         return 1
-    print(told(spent))
+    print("\n\n".join([told(spent), *judged(spent)]))
     return 0
 
 
@@ -66,7 +67,19 @@ def told(spent: dict[str, list[float]]) -> str:
     ours = spent[LIMITED]
     rows = []
     for name, each in spent.items():
-        beside = statistics.median(one / own for one, own in zip(each, ours, strict=True))
         figures = (statistics.median(each), min(each), max(each))
-        rows.append((name, *(f"{figure:.3f}" for figure in figures), f"{beside:.3g}"))
+        rows.append((name, *(f"{figure:.3f}" for figure in figures), f"{_beside(each, ours):.3g}"))
     return table(("", "CPU ms/req, median", "least", "most", f"of {LIMITED}"), rows)
+
+
+def judged(spent: dict[str, list[float]]) -> list[str]:
+    """Return what is wanted of freeroute beside *spent*, by rounds in which it took its median."""
+    ours = spent[LIMITED]
+    usual = statistics.median(ours)
+    costs = {name: _beside(each, ours) * usual for name, each in spent.items()}
+    return [*held_beside(costs), *held_to(carried({CPU: costs}))]
+
+
+def _beside(theirs: list[float], ours: list[float]) -> float:
+    """Return how many times *ours* the others take, the median over the rounds."""
+    return statistics.median(one / own for one, own in zip(theirs, ours, strict=True))

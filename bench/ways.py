@@ -6,8 +6,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from bench import nginx
-from bench.bare import bare
+from bench import bare, nginx
 from bench.gateway import gateway
 from bench.peers import running as peers
 from bench.processes import BenchFailed, Target, Upstream
@@ -17,6 +16,8 @@ Way = Callable[[Upstream], AbstractContextManager[Sequence[Target]]]
 
 # Every feature is on, over plain HTTP and over TLS to the upstream: what is held beside others.
 LIMITED, OVER_TLS = "freeroute, with limits", "freeroute, limits, TLS"
+# Ways that decide nothing: how fast a machine is, is told by them.
+NGINX, BARE = nginx.NAME, bare.NAME
 
 
 def through_each(
@@ -49,7 +50,7 @@ def _proxied(upstream: Upstream) -> Iterator[Sequence[Target]]:
 
 @contextmanager
 def _bare(upstream: Upstream) -> Iterator[Sequence[Target]]:
-    with bare(upstream) as target:
+    with bare.bare(upstream) as target:
         yield (target,)
 
 

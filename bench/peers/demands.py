@@ -1,11 +1,11 @@
 """What others cost, and what is demanded of freeroute beside them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from msgspec import Struct
 
-from bench.results import Calls
-from bench.ways import LIMITED, OVER_TLS
+from bench.peers.budgets import CPU
+from bench.ways import LIMITED, NGINX, OVER_TLS
 
 
 class Demand(Struct, frozen=True):
@@ -13,7 +13,8 @@ class Demand(Struct, frozen=True):
 
     It is to serve *must* times as many, better *aim* times; under a *ceiling* the other may serve so many
     times as many. *quoted* is what the other once took, in CPU ms a request, on two cores of a virtual
-    machine like that of docs/benchmarks.md; it stands in for a run in which the other is not measured.
+    machine like that of docs/benchmarks.md; where the other is not measured it stands in, as many times as
+    much as this machine is slower than that one.
     """
 
     name: str
@@ -26,7 +27,7 @@ class Demand(Struct, frozen=True):
 # Own design: ratios within one run are what binds on any machine, and these keep freeroute at what its
 # design allows. The quoted figures are of November 2026, LiteLLM's with one worker.
 DEMANDS = (
-    Demand("nginx proxy_pass", 16.0, 10.0, quoted=0.0135, ceiling=True),
+    Demand(NGINX, 16.0, 10.0, quoted=CPU.nginx, ceiling=True),
     Demand("FreeLLM", 2.0, 3.0, quoted=0.46),
     Demand("Portkey", 3.4, 5.5, quoted=0.69),
     Demand("freellmapi", 10.0, 15.0, quoted=2.1),
@@ -50,9 +51,11 @@ class Beside(Struct, frozen=True):
         return self.ratio <= self.demand.must if self.demand.ceiling else self.ratio >= self.demand.must
 
 
-def beside(ways: Sequence[Calls]) -> list[Beside]:
-    """Hold freeroute beside all others, and over TLS beside itself; nothing where it was not measured."""
-    costs = {way.name: cost for way in ways if (cost := _cost(way))}
+def beside(costs: Mapping[str, float]) -> list[Beside]:
+    """Hold freeroute beside all others, and over TLS beside itself; nothing where it was not measured.
+
+    *costs* are CPU ms a request under load, by the name of the way.
+    """
     if LIMITED not in costs:
         return []
     found = [_held(LIMITED, demand, costs) for demand in DEMANDS]
@@ -63,11 +66,7 @@ def beside(ways: Sequence[Calls]) -> list[Beside]:
 
 
 def _held(ours: str, demand: Demand, costs: Mapping[str, float]) -> Beside:
-    theirs, own = costs.get(demand.name, demand.quoted), costs[ours]
+    theirs = costs.get(demand.name) or demand.quoted * (CPU.slower(costs) or 1.0)
+    own = costs[ours]
     ratio = own / theirs if demand.ceiling else theirs / own
     return Beside(ours, demand, theirs, ratio, demand.name not in costs)
-
-
-def _cost(way: Calls) -> float | None:
-    """Return the CPU ms of a request in the busiest loop; None if nothing was measured."""
-    return max(way.loads, key=lambda load: load.connections).cpu_ms

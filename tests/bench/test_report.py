@@ -52,9 +52,69 @@ def test_freeroute_is_held_beside_others_in_cpu_time_and_what_was_not_measured_i
     nginx, litellm = found["nginx proxy_pass"], found["LiteLLM"]
     assert nginx[2:] == ["0.010", "20.0", "at", "most", "16", "10", "MISSED", "of", "this", "run"]
     assert litellm[1:] == ["8.000", "40.0", "at", "least", "37", "60", "met", "of", "this", "run"]
-    assert found["FreeLLM"][1:] == ["0.460", "2.3", "at", "least", "2", "3", "met", "quoted"]
     over_tls = found["freeroute, limits, TLS, beside without TLS"]
     assert over_tls[-10:-6] == ["0.200", "1.2", "at", "most"]
+
+
+def test_what_is_quoted_of_another_machine_counts_as_much_more_as_this_one_is_slower():
+    found = beside_others(
+        way("nginx proxy_pass", 30_000, cpu_ms=0.027),  # 0.0135 there
+        way("bare proxy in Python", 7_000, cpu_ms=0.108),  # 0.036 there
+        way("freeroute, with limits", 2_000, cpu_ms=0.4),
+    )
+    assert found["FreeLLM"][1:] == ["0.920", "2.3", "at", "least", "2", "3", "met", "quoted"]
+
+
+def test_with_nothing_that_tells_how_slow_the_machine_is_what_is_quoted_stands_as_it_is():
+    found = beside_others(way("freeroute, with limits", 4_000, cpu_ms=0.2))
+    assert found["FreeLLM"][1:3] == ["0.460", "2.3"]
+
+
+def budgets(**given) -> dict[str, list[str]]:
+    lines = report(results(**given)).split("beside the budgets")[-1].splitlines()
+    return {line.split("  ")[0]: line.split("  ")[1:] for line in lines}
+
+
+def budget(of: str, **given) -> list[str]:
+    return [cell.strip() for cell in budgets(**given)[of] if cell.strip()]
+
+
+def test_budgets_are_carried_to_a_slower_machine_by_the_way_that_allows_less():
+    calls = [
+        way("direct", 40_000),
+        replace(way("nginx proxy_pass", 32_750, cpu_ms=0.027), p50_ms=0.4),
+        replace(way("bare proxy in Python", 5_000, cpu_ms=0.144), p50_ms=1.1),
+        replace(way("freeroute, with limits", 2_000, cpu_ms=0.45), p50_ms=1.4),
+    ]
+    assert budget("CPU ms/req", calls=calls) == ["0.45", "0.22", "0.12", "2.0", "0.44", "0.24", "MISSED"]
+    assert budget("req/s", calls=calls) == ["2,000", "4,800", "8,000", "2.0", "2,400", "4,000", "MISSED"]
+    # 0.3 ms are added by nginx where 0.15 were, 1 ms by the bare proxy where 0.25 were
+    added = budget("added p50 ms at 50/s", calls=calls)
+    assert added == ["1.3", "0.7", "0.4", "2.0", "1.4", "0.8", "met"]
+
+
+def test_one_way_alone_carries_a_budget_too():
+    calls = [
+        way("direct", 40_000),
+        way("bare proxy in Python", 8_000, cpu_ms=0.072),
+        way("freeroute, with limits", 3_000, cpu_ms=0.44),
+    ]
+    assert budget("CPU ms/req", calls=calls)[-4:] == ["2.0", "0.44", "0.24", "met"]
+
+
+def test_without_a_way_that_decides_nothing_there_is_no_telling_what_budgets_come_to():
+    calls = [way("direct", 40_000), way("freeroute, with limits", 3_000, cpu_ms=0.44)]
+    assert "beside the budgets" not in report(results(calls=calls))
+
+
+def test_streams_are_held_to_their_budget():
+    ours = Streams("freeroute, with limits", 500, 50.0, 50_000, 0.1, 0.2, 1.0, 4.0, cut=0, cpu_us=60.0)
+    ways = [
+        replace(ours, name="direct", cpu_us=None),
+        replace(ours, name="nginx proxy_pass", cpu_us=24.0),
+        ours,
+    ]
+    assert budget("CPU us/event", streams=ways) == ["60", "35", "20", "2.0", "70", "40", "met"]
 
 
 def test_without_freeroute_nothing_is_held_beside_others():
