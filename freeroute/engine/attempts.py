@@ -260,7 +260,7 @@ class AttemptLoop:
             without = without.union(course.without.get(candidate.name, ()))
         if without:
             without = frozenset([name for name in without if _carries(call, name)])
-        return Terms(
+        terms = Terms(
             timeouts.connect,
             first_event,
             timeouts.between_events,
@@ -272,6 +272,9 @@ class AttemptLoop:
             context.hop + 1,
             context.client.holder if context.client is not None else "",
         )
+        if course.repeated and _mark(candidate, Kind.STALE) in course.repeated:
+            terms.dispatch.fresh = True  # where one kept connection was dead others may be
+        return terms
 
     def _note(
         self,
@@ -320,7 +323,7 @@ class AttemptLoop:
         if outcome.kind is Kind.BAD_PARAMETER and outcome.param in need.parameters:
             verdict = Next.CANDIDATE  # the caller would rather have none than go without it
         if verdict in (Next.AGAIN, Next.WITHOUT):
-            mark = f"{candidate.id} {outcome.kind} {outcome.param}"
+            mark = _mark(candidate, outcome.kind, outcome.param)
             if mark not in course.repeated:
                 course.repeated |= {mark}
                 if outcome.param is not None:
@@ -366,6 +369,11 @@ class AttemptLoop:
             raise misfitted(outcome, course)
         course.misfit = outcome
         course.tried = course.tried.also(models={candidate.name})
+
+
+def _mark(candidate: Candidate, kind: Kind, param: str | None = None) -> str:
+    """Return what says that *candidate* was asked once more after an outcome of *kind*."""
+    return f"{candidate.id} {kind} {param}"
 
 
 def _uses_up(outcome: Outcome) -> bool:

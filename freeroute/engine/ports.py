@@ -21,13 +21,16 @@ from freeroute.wire.transcript import Transcript
 
 
 class Dispatch(Struct):
-    """How far the request of one attempt is: *unsent* while nothing of it can have gone out.
+    """How the request of one attempt goes out: *unsent* while nothing of it can have.
+
+    One that is to be *fresh* goes over no connection that was kept: such a one has just turned out dead.
 
     Whoever sends it notes it here, since a call that is cancelled returns nothing. Nobody has to: what is
     not known to be unsent may have been counted.
     """
 
     unsent: bool = False
+    fresh: bool = False
 
 
 class Terms(Struct, frozen=True):
@@ -35,7 +38,7 @@ class Terms(Struct, frozen=True):
 
     A *probe* passes on any well-formed 2xx, content or not. *hop* counts the gateways like this one that the
     call has passed, this one included. *client* is whose call it is, if clients are configured: nothing that
-    is remembered of it may serve another's. *dispatch* is where the sending is noted.
+    is remembered of it may serve another's. *dispatch* is how it is sent, and where that is noted.
     """
 
     connect: float

@@ -122,8 +122,11 @@ class Connection(asyncio.Protocol):
         # What the event loop has not read yet would be taken for the next answer.
         poll = self._poll
         if poll is None:
+            socket = self.transport.get_extra_info("socket")
+            if socket is None:
+                return False  # TLS lets go of its socket a turn before it tells that the peer has left
             poll = self._poll = select.poll()
-            poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+            poll.register(socket.fileno(), select.POLLIN)
         return not poll.poll(0)
 
     def ask(self, head: bytes, body: bytes, answer: Answer) -> Awaitable[None] | None:

@@ -97,7 +97,9 @@ class HttpTransport:
         try:
             if self._closed:
                 raise Refused("the transport is closed")
-            connection = pool.taken(way.holder, now - self._keepalive)
+            connection = None
+            if dispatch is None or not dispatch.fresh:
+                connection = pool.taken(way.holder, now - self._keepalive)
             if connection is None:
                 connection = await self._made(way.target, verify_tls, exchange)
                 now = loop.time()

@@ -157,7 +157,8 @@ class Transport(Protocol):
     ) -> Exchange:
         """Send a request and return once the head of its answer is there.
 
-        In *dispatch* it is noted until when the request is unsent, where that takes any time.
+        In *dispatch* it is noted until when the request is unsent, where that takes any time; one that is to
+        be fresh goes over a connection that nothing went over before.
         Raises TimedOut, Refused, NameNotFound, TlsFailed, Disconnected or ProtocolError.
         """
         ...

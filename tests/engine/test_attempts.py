@@ -121,6 +121,13 @@ async def test_a_slip_is_repeated_once_there_then_elsewhere(kind):
     assert world.upstream.providers_asked == ["a", "a", "b"]
 
 
+async def test_after_a_stale_connection_a_fresh_one_is_asked_for_of_that_candidate():
+    world = two(a=[Kind.STALE, Kind.FAULT])
+    await world.ask("free-smart")
+    assert world.upstream.providers_asked == ["a", "a", "b"]
+    assert [terms.dispatch.fresh for terms in world.upstream.terms] == [False, True, False]
+
+
 async def test_a_stale_connection_costs_no_quota():
     world = two(a=[Outcome(Kind.STALE, counted=False)])
     await world.ask("free-smart")

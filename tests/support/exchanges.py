@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from freeroute.engine.ports import Dispatch
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport
 from tests.support.servers import Peer, Script, Server
 
@@ -24,10 +25,12 @@ async def ask(
     headers: Sequence[tuple[bytes, bytes]] = (),
     body: bytes = b"{}",
     verify_tls: bool = True,
+    dispatch: Dispatch | None = None,
     **deadlines: Any,
 ) -> Exchange:
     url = server.url(f"/v1/chat?key={SECRET}")
-    return await transport.open(method, url, headers, body, Deadlines(**deadlines), verify_tls=verify_tls)
+    within = Deadlines(**deadlines)
+    return await transport.open(method, url, headers, body, within, verify_tls=verify_tls, dispatch=dispatch)
 
 
 async def pieces(exchange: Exchange) -> list[bytes]:

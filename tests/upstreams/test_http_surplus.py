@@ -1,9 +1,11 @@
 """The transport over real sockets: what peers say too much, too late, or without end."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
+from freeroute.engine.ports import Dispatch
 from freeroute.upstreams.faults import before_answer
 from freeroute.upstreams.http_transport import HttpTransport
 from freeroute.upstreams.transport import Disconnected, ProtocolError
@@ -43,6 +45,29 @@ async def test_a_goodbye_that_crosses_a_request_is_a_stale_connection(transport,
             await ask(transport, server)
         assert (caught.value.reused, caught.value.received) == (True, 0)
         await server.finished()
+
+
+@pytest.mark.parametrize("turns_between", range(12))
+async def test_a_connection_that_is_just_being_closed_is_none_to_ask_on(transport, tls, turns_between):
+    async def leaves(peer: Peer) -> None:
+        await peer.request()
+        await peer.answer()
+        peer.close()
+
+    async with serve(leaves, tls) as server:
+        await whole(await ask(transport, server))
+        for _ in range(turns_between):
+            await asyncio.sleep(0)
+        with suppress(Disconnected):  # as a stale one may be
+            assert await whole(await ask(transport, server)) == b"ok"
+
+
+async def test_whoever_wants_a_fresh_connection_gets_one(transport, tls):
+    async with serve(answers, tls) as server:
+        await whole(await ask(transport, server))
+        await turns()
+        await whole(await ask(transport, server, dispatch=Dispatch(fresh=True)))
+        assert server.connections == 2
 
 
 async def test_a_timeout_that_a_new_connection_is_told_is_an_answer(transport):
