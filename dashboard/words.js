@@ -118,6 +118,7 @@ export const ENDINGS = {
   context_too_long: "the prompt is too long for the model",
   too_large: "the request is too large for its token limit",
   filtered: "its content filter stopped it",
+  crowded: "no connection to it was free here",
   loading: "is still loading the model",
   fault: "failed on its side",
   unreachable: "could not be reached",

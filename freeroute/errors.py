@@ -227,7 +227,7 @@ class NoProvider(ApiError):
 
 
 class Unavailable(ApiError):
-    """Something that this needs, such as a disk, does not work just now."""
+    """Something that this needs does not work just now, such as a disk, or has no room for more."""
 
     status = 503
     kind = "service_unavailable_error"

@@ -10,8 +10,9 @@ from freeroute import errors
 from freeroute.domain import breaker, counters, effects, keys, ranking, scores, speed, usage
 from freeroute.domain.outcome import DROPPABLE, IN_MESSAGES, Kind, Outcome, blamed, judge
 from freeroute.engine import probes
+from freeroute.engine.ports import SOON
 from freeroute.local_servers import PAUSE
-from freeroute.upstreams import local
+from freeroute.upstreams import http_pool, local
 from tests.support.pages import OPENAPI, OWN_SOURCE, PAGES, ROOT, ROUTING, SOURCE, codes, prose, rows, section
 
 # --- routes, headers, codes ------------------------------------------------------------------------------
@@ -134,6 +135,11 @@ def _said(seconds: float) -> str:
         ("routing", f"the provider is out for {_said(effects.MISCONFIGURED_REST)}"),
         ("routing", f"under way for {_said(keys.PROVING)}"),
         ("routing", f"adds {_said(speed.FAILURE_SECONDS)}"),
+        ("routing", f"at most {http_pool.MOST} calls at a time to one provider"),
+        ("routing", f"waits {SOON:g} s for its turn"),
+        ("deployment", f"At most {http_pool.MOST} calls at a time"),
+        ("deployment", f"fewer than {2 * http_pool.MOST + http_pool.SPARE} files"),
+        ("deployment", f"{http_pool.most_with(1024)} with `ulimit -n 1024`"),
         ("routing", f"After {speed.ENOUGH} answers of a model within {_said(speed.STALE)}"),
         ("routing", "four times its slowest" if speed.PATIENCE == 4 else "?"),
         ("routing", "takes a twentieth off" if speed.FORGETTING == 1 / 20 else "?"),

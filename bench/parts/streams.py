@@ -10,7 +10,8 @@ from bench.ways import through_each
 # An upstream that sends the longest answers people wait for: 20 events a second, for five seconds.
 EVENTS = 100
 PACE = 0.05
-# Origins that the streams are spread over, as over providers: the gateway takes 1,024 at a time to each.
+# Origins that the streams are spread over, as over providers. The gateway makes 4,096 calls at a time to
+# each, and fewer where it may open few files.
 PORTS = 8
 # Streams start one after the other, as callers come; all at once would measure a queue.
 RAMP = 2.0

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     CONTEXT_TOO_LONG = "context_too_long"
     TOO_LARGE = "too_large"  # 413 by tokens per minute
     FILTERED = "filtered"
+    CROWDED = "crowded"  # ours: no connection to there was free, and nothing was sent
     LOADING = "loading"
     FAULT = "fault"  # 5xx, 408, 425, 529
     UNREACHABLE = "unreachable"  # refused, DNS, TLS: the whole provider

@@ -4,7 +4,7 @@ import math
 import random
 from collections.abc import Callable, Mapping
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from freeroute.clock import Clock, Now
 from freeroute.domain import effects
@@ -22,7 +22,7 @@ from freeroute.engine import patience
 from freeroute.engine.course import Course
 from freeroute.engine.hedging import Hedging
 from freeroute.engine.leasing import Leased, Leasing, Won
-from freeroute.engine.ports import Counters, Sent, Terms, Upstream
+from freeroute.engine.ports import SOON, Counters, Sent, Terms, Upstream
 from freeroute.engine.refusals import ABOUT_REQUEST, gave_up, misfitted, refused_by_upstream
 from freeroute.engine.taking import Taking
 from freeroute.engine.waiting import WaitingRoom
@@ -133,6 +133,9 @@ class AttemptLoop:
             if course.counted >= routing.max_attempts or now.mono > course.last_start:
                 raise gave_up(course, need, fit, self.standing, now)
             leased = await self._taking.next(need, fit, course, again, now)
+            if leased is None and course.crowded and now.mono < course.until:
+                course.line_up()
+                leased = await self._taking.next(need, fit, course, None, now)
             if leased is None:
                 leased = await self._taking.later(need, fit, course)
             again = None
@@ -178,6 +181,8 @@ class AttemptLoop:
         first_event, due, expected = patience.times(call, leased, course, known.speed, at_once)
         expected += self.standing.slowed(candidate, leased.at)
         terms = self._terms(call, leased, course, span, first_event, probe)
+        if course.in_line:
+            terms = structs.replace(terms, room=max(course.until - leased.at.mono, SOON))
         known.awaited.began(leased.trial.call, due)
         try:
             sent = await self.upstreams[candidate.provider.kind].send(call, candidate, terms)
@@ -351,6 +356,9 @@ class AttemptLoop:
             self._another_try(outcome, candidate, course)
         elif outcome.kind is Kind.UNREACHABLE:
             course.tried = course.tried.also(providers={candidate.provider.id})
+        elif outcome.kind is Kind.CROWDED:
+            course.goes_round(candidate.provider.id)
+            return None
         elif blamed(outcome) is Blame.PROVIDER or outcome.kind is Kind.DIVERGED:
             course.tried = course.tried.also(models={candidate.name})
         course.tried = course.tried.also(candidates={candidate.id})
@@ -379,7 +387,7 @@ def _mark(candidate: Candidate, kind: Kind, param: str | None = None) -> str:
 def _uses_up(outcome: Outcome) -> bool:
     """Say whether an attempt that ended so counts: a walk over keys does not, nor what was never sent."""
     unsent = outcome.kind is Kind.BAD_PARAMETER and not outcome.counted
-    return not unsent and judge(outcome) is not Next.KEY
+    return not unsent and outcome.kind is not Kind.CROWDED and judge(outcome) is not Next.KEY
 
 
 def _asks_less_next(leased: Leased, course: Course) -> bool:

@@ -27,9 +27,10 @@ class Course(Struct):
     *upstream* is seconds spent with providers and *queued* with waiting, in *waits*. It
     may wait *until*, and start attempts until *last_start* (both mono). *conversation* is what it goes by in
     ``Affinity``, None while nothing is remembered. *hedged* says that two attempts ran side by side once,
-    *pressed* that somebody else can be asked if the attempt under way takes too long. *transcript* takes down
-    what it says, if that is kept. *grounds* are what its first candidate was chosen by, *headers* the lines
-    of the headers that tell its caller of all this.
+    *pressed* that somebody else can be asked if the attempt under way takes too long. *crowded* are providers
+    where we made no more calls at a time, *in_line* says that it waits there as long as it may. *transcript*
+    takes down what it says, if that is kept. *grounds* are what its first candidate was chosen by, *headers*
+    the lines of the headers that tell its caller of all this.
     """
 
     context: CallContext
@@ -56,6 +57,8 @@ class Course(Struct):
     waits: list[Wait] = []
     hedged: bool = False
     pressed: bool = False
+    crowded: frozenset[str] = frozenset()
+    in_line: bool = False
     transcript: Transcript | None = None
     grounds: Grounds | None = None
     headers: bytes = b""
@@ -72,6 +75,17 @@ class Course(Struct):
             last = self.waits.pop()
             start, seconds = last.began, last.seconds + seconds
         self.waits.append(Wait(start, seconds))
+
+    def goes_round(self, provider: str) -> None:
+        """Leave a *provider* that is crowded out, to come back once if that is all there is to do."""
+        self.tried = self.tried.also(providers={provider})
+        if not self.in_line:
+            self.crowded |= {provider}
+
+    def line_up(self) -> None:
+        """Let those be asked once more who were crowded, in whose line it waits this time."""
+        self.tried = structs.replace(self.tried, providers=self.tried.providers - self.crowded)
+        self.crowded, self.in_line = frozenset(), True
 
     def became(self, note: int, outcome: Outcome) -> None:
         """Say in the *note* of an attempt, made at its first event, what became of it."""

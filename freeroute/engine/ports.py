@@ -19,6 +19,10 @@ from freeroute.engine.served import Onward
 from freeroute.wire.chat import CallContext, ChatCall
 from freeroute.wire.transcript import Transcript
 
+SOON = 1.0
+"""Seconds that a call waits where we make no more at a time, before another candidate is looked for. Own
+design: long enough for a passing crowd, and little beside what an answer takes."""
+
 
 class Dispatch(Struct):
     """How the request of one attempt goes out: *unsent* while nothing of it can have.
@@ -38,7 +42,8 @@ class Terms(Struct, frozen=True):
 
     A *probe* passes on any well-formed 2xx, content or not. *hop* counts the gateways like this one that the
     call has passed, this one included. *client* is whose call it is, if clients are configured: nothing that
-    is remembered of it may serve another's. *dispatch* is how it is sent, and where that is noted.
+    is remembered of it may serve another's. *dispatch* is how it is sent, and where that is noted, *room* the
+    seconds that it may wait for its turn where we make no more calls at a time: they come before all others.
     """
 
     connect: float
@@ -52,6 +57,7 @@ class Terms(Struct, frozen=True):
     hop: int = 1
     client: str = ""
     dispatch: Dispatch = field(default_factory=Dispatch)
+    room: float = SOON
 
 
 class EventStream(Protocol):

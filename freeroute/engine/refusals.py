@@ -13,6 +13,7 @@ from freeroute.domain.plans import obstacles, summary
 from freeroute.domain.receipt import AttemptNote
 from freeroute.domain.standing import Standing
 from freeroute.engine.course import Course
+from freeroute.engine.ports import SOON
 from freeroute.engine.view import Maintenance
 from freeroute.errors import (
     ApiError,
@@ -23,6 +24,7 @@ from freeroute.errors import (
     InvalidRequest,
     LoopDetected,
     NoProvider,
+    Unavailable,
     UnsupportedCapability,
     UpstreamFailed,
     UpstreamTimeout,
@@ -160,6 +162,10 @@ def _all_failed(course: Course, metadata: dict[str, Any]) -> ApiError:
         return LoopDetected(told, metadata=metadata)
     if all(note.kind is Kind.TIMED_OUT for note in course.notes):
         return UpstreamTimeout(f"{_all_of(course)} timed out", metadata=metadata)
+    if all(note.kind is Kind.CROWDED for note in course.notes):
+        where = ", ".join(dict.fromkeys(note.provider for note in course.notes))
+        told = f"as many calls to {where} are under way as freeroute makes at a time"
+        return Unavailable(told, metadata=metadata, retry_after=SOON)
     if course.misfit is not None and all(note.kind is Kind.NONCONFORMING for note in course.notes):
         return misfitted(course.misfit, course)
     last = course.notes[-1]

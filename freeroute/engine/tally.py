@@ -114,7 +114,9 @@ class ClientTally:
 # Calls that nobody waited for to the end, that we broke ourselves, or whose answer was a good one to another
 # question.
 _SERVED = Kind.SERVED  # how nearly every attempt ends; a member of an enum is looked up at length
-_NO_FAILURE = frozenset({Kind.CALLER_LEFT, Kind.CALLER_STALLED, Kind.INTERNAL, Kind.OUTRUN, Kind.DIVERGED})
+_NO_FAILURE = frozenset(
+    {Kind.CALLER_LEFT, Kind.CALLER_STALLED, Kind.INTERNAL, Kind.CROWDED, Kind.OUTRUN, Kind.DIVERGED}
+)
 
 
 class Tally:

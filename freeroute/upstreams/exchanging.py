@@ -18,7 +18,6 @@ from freeroute.upstreams.rates import facts_of
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
 from freeroute.upstreams.verdicts import judge_inside, judge_response
 
-_POOL = Deadlines().pool
 _UNUSABLE = Outcome(Kind.KEY_INVALID, detail="the key cannot stand in a header", counted=False)
 
 SERVED = Outcome(Kind.SERVED, 200)
@@ -150,4 +149,4 @@ def _deadlines(terms: Terms) -> Deadlines:
     first = idle = terms.first_event
     if terms.between_events > first:
         idle = terms.between_events
-    return Deadlines(_POOL, terms.connect, first, idle, terms.total, first)
+    return Deadlines(terms.room, terms.connect, first, idle, terms.total, first)

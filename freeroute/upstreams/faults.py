@@ -29,8 +29,7 @@ def _kind(error: TransportError) -> tuple[Kind, bool]:
         case Refused() | NameNotFound() | TlsFailed() | TimedOut(phase=Phase.CONNECT):
             return Kind.UNREACHABLE, False
         case TimedOut(phase=Phase.POOL):
-            # Our own connections are all busy; nothing was sent.
-            return Kind.NO_CAPACITY, False
+            return Kind.CROWDED, False
         case TimedOut():
             return Kind.TIMED_OUT, True
         case Disconnected(reused=True, received=0):
@@ -57,6 +56,8 @@ def within_stream(
 def _text(error: TransportError) -> str:
     """Return the kind of *error* in our own words: its text names hosts and addresses."""
     match error:
+        case TimedOut(phase=Phase.POOL):
+            return f"as many calls as we make there at a time were under way for {error.seconds:g} s"
         case TimedOut(phase=Phase.ANSWER):
             return f"nothing to read within {error.seconds:g} s"
         case TimedOut():

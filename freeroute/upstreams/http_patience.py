@@ -58,6 +58,22 @@ class Awaited(Answer):
         self._phase, self._seconds = phase, seconds
         return at
 
+    async def admitted(self, turn: Awaitable[None]) -> float:
+        """Await our own *turn*, and return now. That is no time of the peer's: what bounds it starts here."""
+        deadlines = self.deadlines
+        self._waits_since = mono()
+        try:
+            async with asyncio.timeout(deadlines.pool):
+                await turn
+        except TimeoutError:
+            raise TimedOut(Phase.POOL, deadlines.pool) from None
+        finally:
+            self.sent_in = mono() - self._waits_since
+        now = self.loop.time()
+        self.ends_at = now + deadlines.total
+        self.answer_by = now + deadlines.answer
+        return now
+
     async def within(self, phase: Phase, seconds: float, awaited: Awaitable[T]) -> T:
         """Await something, for at most *seconds* and what is left of the whole."""
         self._waits_since = self._waits_since or mono()

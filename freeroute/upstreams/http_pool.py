@@ -1,6 +1,7 @@
 """The connections to one origin: how many may be in use at once, and those that wait for their next use."""
 
 import asyncio
+import math
 from collections import deque
 
 from freeroute.upstreams.http_connection import Connection
@@ -9,6 +10,29 @@ Holder = tuple[bytes, ...] | None
 """Whose connections they are, by what says who asks: what a peer adds to an answer never becomes another
 key's. Those that nobody has asked anything on belong to None, and to whoever comes first.
 """
+
+
+MOST = 4096
+"""Exchanges with one origin at a time. Own design: well beyond the 2,500 paced streams that one core is to
+carry. Nothing is set aside for them; a flood to one provider shall not take every file there is.
+"""
+# Files that are no connection's: what listens, the state, the database. Own design.
+SPARE = 64
+
+
+def most_at_once() -> int:
+    """Return how many exchanges with one origin there may be at a time, by the files that may be open."""
+    try:
+        import resource
+    except ImportError:  # Windows counts no files
+        return MOST
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return most_with(math.inf if files == resource.RLIM_INFINITY else files)
+
+
+def most_with(files: float) -> int:
+    """Return how many there may be with so many *files*: each takes two, one of them to its caller."""
+    return int(max(min(MOST, (files - SPARE) // 2), 1))
 
 
 class Slots:

@@ -16,7 +16,7 @@ from freeroute.upstreams.http_dial import Target, dial, target_of
 from freeroute.upstreams.http_fields import taken_apart, telling
 from freeroute.upstreams.http_heads import Headers, credentials, head
 from freeroute.upstreams.http_patience import Awaited
-from freeroute.upstreams.http_pool import Holder, Pool
+from freeroute.upstreams.http_pool import Holder, Pool, most_at_once
 from freeroute.upstreams.http_proxies import Proxies
 from freeroute.upstreams.transport import (
     Deadlines,
@@ -48,17 +48,18 @@ class HttpTransport:
     def __init__(
         self,
         *,
-        per_origin: int = 1024,
+        per_origin: int | None = None,
         keepalive: float = 50.0,
         tls: ssl.SSLContext | None = None,
         proxies: Proxies | None = None,
     ) -> None:
         """Keep idle connections for *keepalive* seconds; *tls* replaces the system's trust.
 
-        Calls that name no proxy of their own go through that of *proxies*.
+        Calls that name no proxy of their own go through that of *proxies*. Unless *per_origin* says how many
+        exchanges there may be, it goes by the files that may be open.
         """
         self._proxies = proxies or Proxies({})
-        self._per_origin = per_origin
+        self._per_origin = most_at_once() if per_origin is None else per_origin
         self._keepalive = keepalive
         self._tls = {True: tls} if tls is not None else {}
         self._pools: dict[Origin, Pool] = {}
@@ -92,8 +93,7 @@ class HttpTransport:
         if dispatch is not None:
             dispatch.unsent = True
         if not pool.slots.take():
-            await exchange.within(Phase.POOL, deadlines.pool, pool.slots.turn())
-            now = loop.time()
+            now = await exchange.admitted(pool.slots.turn())
         try:
             if self._closed:
                 raise Refused("the transport is closed")

@@ -25,6 +25,7 @@ from freeroute.domain.usage import Usage, tokens_in
         (Kind.TOO_LARGE, Next.CANDIDATE, Blame.REQUEST),
         (Kind.FILTERED, Next.STOP, Blame.REQUEST),
         (Kind.LOADING, Next.CANDIDATE, Blame.NOBODY),
+        (Kind.CROWDED, Next.CANDIDATE, Blame.NOBODY),
         (Kind.FAULT, Next.CANDIDATE, Blame.PROVIDER),
         (Kind.UNREACHABLE, Next.CANDIDATE, Blame.PROVIDER),
         (Kind.DISCONNECTED, Next.CANDIDATE, Blame.PROVIDER),
@@ -46,7 +47,7 @@ def test_every_ending_has_a_sequel_and_a_culprit(kind, then, fault):
 
 
 def test_the_table_above_leaves_no_ending_out():
-    listed = 30
+    listed = 31
     assert len(Kind) == listed
     assert judge(Outcome(Kind.BAD_PARAMETER)) is Next.CANDIDATE
     assert blamed(Outcome(Kind.BAD_PARAMETER)) is Blame.REQUEST

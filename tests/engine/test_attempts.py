@@ -38,6 +38,7 @@ BLAMELESS = [
     Kind.FORBIDDEN,
     Kind.MODEL_GONE,
     Kind.LOADING,
+    Kind.CROWDED,
     Kind.TOO_LARGE,
 ]
 

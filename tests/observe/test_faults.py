@@ -19,6 +19,7 @@ from freeroute.observe import faults
         (Kind.KEY_INVALID, "gateway"),
         (Kind.INTERNAL, "gateway"),
         (Kind.REDIRECTED, "gateway"),
+        (Kind.CROWDED, "gateway"),
     ],
 )
 def test_an_attempt_is_the_business_of_whoever_can_mend_it(kind, fault):

@@ -1,6 +1,7 @@
 """The transport over real sockets: its deadlines, each apart, and what every kind of failure is called."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -99,12 +100,23 @@ async def test_the_total_ends_the_wait_for_the_head(transport):
         await server.finished()
 
 
-async def test_the_total_ends_the_wait_for_a_slot(narrow):
-    async with serve(stalls) as server:
-        await ask(narrow, server)
+@pytest.mark.parametrize("bound", ["answer", "total"])
+async def test_waiting_for_a_slot_is_no_time_of_the_peer_s(narrow, bound):
+    short: dict[str, Any] = {bound: SHORT}
+    shorter: dict[str, Any] = {bound: SHORT / 2}
+    async with serve(in_turn(stalls, hangs)) as server:
+        holder = await ask(narrow, server)
         with pytest.raises(TimedOut) as caught:
-            await ask(narrow, server, total=SHORT)
-        assert caught.value.phase is Phase.TOTAL
+            await ask(narrow, server, pool=SHORT, **shorter)
+        assert caught.value.phase is Phase.POOL
+        asked = asyncio.ensure_future(ask(narrow, server, pool=PATIENCE, **short))
+        await asyncio.wait([asked], timeout=2 * SHORT)
+        assert not asked.done()
+        holder.abort()
+        with pytest.raises(TimedOut) as caught:
+            await asked
+        assert caught.value.phase is Phase[bound.upper()]
+        assert server.connections == 2  # it had its time once it was its turn
 
 
 async def test_the_total_ends_a_body_that_never_pauses(transport, tls):

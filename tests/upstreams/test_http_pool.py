@@ -1,11 +1,13 @@
 """The transport over real sockets: which connection a request takes, and when one is used no more."""
 
 import asyncio
+import math
+import resource
 import socket
 
 import pytest
 
-from freeroute.upstreams.http_pool import Slots
+from freeroute.upstreams.http_pool import MOST, SPARE, Slots, most_at_once, most_with
 from freeroute.upstreams.http_transport import HttpTransport
 from freeroute.upstreams.transport import Deadlines, ProtocolError
 from tests.support.exchanges import answers, ask, cancelled, says, turns, whole
@@ -108,6 +110,28 @@ async def test_a_name_with_two_addresses_is_reached_at_the_one_that_answers(tran
     async with serve(answers) as server:
         url = f"http://localhost:{server.port}/"
         assert await whole(await transport.open("GET", url, [], b"", Deadlines())) == b"ok"
+
+
+@pytest.mark.parametrize(
+    ("files", "most"),
+    [
+        (math.inf, MOST),
+        (1_048_576, MOST),
+        (2 * MOST + SPARE, MOST),
+        (2 * MOST + SPARE - 1, MOST - 1),
+        (1024, 480),
+        (16, 1),
+    ],
+)
+def test_as_many_exchanges_with_one_origin_as_there_are_files_for_and_more_than_a_core_carries(files, most):
+    assert most_with(files) == most
+    assert MOST > 2_500
+
+
+@pytest.mark.parametrize(("files", "most"), [(resource.RLIM_INFINITY, MOST), (256, 96)])
+def test_the_files_are_those_that_this_process_may_open(monkeypatch, files, most):
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (files, 4096))
+    assert most_at_once() == most
 
 
 async def test_slots_go_to_whoever_has_waited_longest_and_still_waits():
