@@ -4,14 +4,14 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 
-from bench import loading, machine, surfaces, turns
+from bench import ending, loading, machine, surfaces, turns
 from bench.busy import tool
 from bench.capacity import command as capacity
 from bench.kills import command as kills
+from bench.options import number, whole, writable
 from bench.parts import calls, choose, dashboards, features, leaving, start, streams
 from bench.processes import BenchFailed, Upstream, upstream
 from bench.profile import command as profile
@@ -35,11 +35,11 @@ PARTS = ("start", "calls", "streams", "choose", "features")
 ALONE = ("dashboards",)
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     """Measure what was asked for, print it, and return the exit code."""
-    if own := _OWN.get("".join(sys.argv[1:2])):
-        return own(sys.argv[2:])
-    wanted = _arguments()
+    if own := _OWN.get("".join(arguments[:1])):
+        return own(arguments[1:])
+    wanted = _arguments(arguments)
     if not machine.is_ready():
         return 2
     try:
@@ -54,7 +54,7 @@ def main() -> int:
     return 0
 
 
-def _arguments() -> argparse.Namespace:
+def _arguments(arguments: list[str]) -> argparse.Namespace:
     also = f"{', '.join(_OWN)} are benchmarks of their own: see `python -m bench capacity --help`"
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__, epilog=also)
     parser.add_argument(
@@ -63,18 +63,28 @@ def _arguments() -> argparse.Namespace:
         metavar="PART",
         help=f"{', '.join(PARTS)} (all of these without one), {', '.join(ALONE)}",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each closed loop; 3 without it")
-    parser.add_argument("--streams", type=int, default=500, help="at once, at most 1600; 500 without it")
+    parser.add_argument("--json", type=writable, metavar="FILE", help="write the results there too")
+    parser.add_argument(
+        "--seconds",
+        type=number(0.1, 3600),
+        default=3.0,
+        help="of each closed loop, from 0.1 to 3600; 3 without it",
+    )
+    parser.add_argument(
+        "--streams", type=whole(1, 1600), default=500, help="at once, from 1 to 1600; 500 without it"
+    )
     parser.add_argument(
         "--leave",
-        type=float,
+        type=number(0, 100),
         default=0.0,
         metavar="PERCENT",
-        help="so many streams in a hundred are left by their callers; for --seconds, 10 at least",
+        help="so many streams in a hundred, from 0 to 100, are left by their callers; "
+        "for --seconds, 10 at least",
     )
-    parser.add_argument("--starts", type=int, default=5, help="how many cold starts; 5 without it")
-    wanted = parser.parse_args()
+    parser.add_argument(
+        "--starts", type=whole(1, 1000), default=5, help="how many cold starts, from 1 to 1000; 5 without it"
+    )
+    wanted = parser.parse_args(arguments)
     known = (*PARTS, *ALONE)
     if unknown := [part for part in wanted.parts if part not in known]:
         parser.error(f"there is no part {unknown[0]!r}; there are {', '.join(known)}")
@@ -112,4 +122,5 @@ def _over_sockets(found: Results, wanted: argparse.Namespace, running: Upstream)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ending.heed_signals()
+    sys.exit(main(sys.argv[1:]))

@@ -33,14 +33,15 @@ class Asked(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self.headers: list[tuple[bytes, bytes]] = []
         self.pieces: list[bytes] = []
-        self.is_whole = False
+        self.is_whole = self._is_lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection."""
         self._transport = cast("asyncio.WriteTransport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let whoever waits go on, to find nothing."""
+        """Let whoever waits go on, to find that."""
+        self._is_lost = True
         self._wake()
 
     def ask(self, request: bytes) -> None:
@@ -51,10 +52,16 @@ class Asked(asyncio.Protocol):
         self._transport.write(request)
 
     async def more(self) -> bytes:
-        """Return what came since the last time, waiting for something; nothing at the end."""
+        """Return what came since the last time, waiting for something; nothing at the end.
+
+        Raises ConnectionError if the upstream has gone before that.
+        """
         if not self.pieces and not self.is_whole:
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
+            if not self._is_lost:
+                self._waiter = asyncio.get_running_loop().create_future()
+                await self._waiter
+            if self._is_lost and not self.pieces and not self.is_whole:
+                raise ConnectionResetError("the upstream has gone")
         come, self.pieces = b"".join(self.pieces), []
         return come
 
@@ -133,8 +140,10 @@ def bare(upstream: Upstream) -> Iterator[Target]:
 
 
 def main(port: str, upstream_port: str) -> None:
-    """Serve until ended."""
-    told: dict[str, Any] = {"lifespan": "off", "log_level": "error", "access_log": False}
+    """Serve until ended; streams that are open then end a second later."""
+    # It says nothing of a stream that is cut: the load counts those.
+    told: dict[str, Any] = {"lifespan": "off", "log_level": "critical", "access_log": False}
+    told["timeout_graceful_shutdown"] = 1
     uvicorn.run(Bare(int(upstream_port)), host=LOOPBACK, port=int(port), **told)
 
 

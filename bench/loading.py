@@ -21,6 +21,7 @@ from typing import Any
 from msgspec import Struct
 
 from bench import machine
+from bench.options import whole
 from bench.processes import LOOPBACK, ROOT, BenchFailed, free_port, is_listening, running
 from bench.report import table
 
@@ -56,7 +57,8 @@ class Visit(Struct, frozen=True, array_like=True):
 def main(arguments: list[str]) -> int:
     """Measure, print, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench dashboard-load", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15, help="how often each is opened; 15 without it")
+    often = "how often each is opened, from 1 to 1000; 15 without it"
+    parser.add_argument("--rounds", type=whole(1, 1000), default=15, help=often)
     parser.add_argument("--url", help="the dashboard of a gateway that runs, in place of a demo's")
     wanted = parser.parse_args(arguments)
     try:

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from bench import machine
+from bench import ending, machine
 from bench.upstream import payloads
 
 ROOT = Path(__file__).parent.parent
@@ -77,8 +77,8 @@ class NotHere(BenchFailed):
 def running(
     command: Sequence[str | Path], on: frozenset[int], env: Mapping[str, str] | None = None, **given: Any
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run *command* pinned to the cores *on*, and end it."""
-    process = subprocess.Popen(command, env=env, **given)
+    """Run *command* pinned to the cores *on*, and end it; if this process is killed, it ends too."""
+    process = subprocess.Popen(command, env=env, preexec_fn=ending.bound(), **given)  # noqa: PLW1509
     try:
         if on:
             # It has hardly begun, and has no thread yet that would keep to another core.

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 from bench import machine
 from bench.busy import keep_busy
+from bench.options import number, whole
 from bench.parts import streams
 from bench.peers.budgets import CPU, carried
 from bench.processes import BenchFailed, Target, Upstream, upstream
@@ -20,8 +21,10 @@ _WARM_UP = 1.0
 def main(arguments: list[str]) -> int:
     """Measure round after round, print the medians, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench turns", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=9, help="each way has one turn in each; 9 without it")
-    parser.add_argument("--seconds", type=float, default=1.0, help="of each turn; 1 without it")
+    often = "from 1 to 1000, each way has one turn in each; 9 without it"
+    long = "of each turn, from 0.1 to 600; 1 without it"
+    parser.add_argument("--rounds", type=whole(1, 1000), default=9, help=often)
+    parser.add_argument("--seconds", type=number(0.1, 600), default=1.0, help=long)
     wanted = parser.parse_args(arguments)
     if not machine.is_ready():
         return 2

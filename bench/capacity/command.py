@@ -7,7 +7,6 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 import structlog
@@ -18,6 +17,7 @@ from bench.capacity.musts import judged
 from bench.capacity.play import CONTENDERS, Contender, Played, Times, play
 from bench.capacity.report import Result, markdown, report
 from bench.capacity.scenarios import SCENARIOS, Scenario
+from bench.options import number, whole, writable
 from bench.processes import BenchFailed
 
 SECONDS = 300.0
@@ -59,13 +59,23 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "scenarios", nargs="*", metavar="SCENARIO", help=f"{', '.join(names)}; all without one"
     )
-    parser.add_argument("--seconds", type=float, help=f"of each; {SECONDS:g}, or {COMPRESSED:g} compressed")
+    parser.add_argument(
+        "--seconds",
+        type=number(10, 3600),
+        help=f"of each, from 10 to 3600; {SECONDS:g} without it, or {COMPRESSED:g} compressed",
+    )
     parser.add_argument("--compressed", action="store_true", help="in virtual time, within this process")
     parser.add_argument(
-        "--parallel", type=int, default=4, metavar="N", help="scenarios at a time; 4 without it"
+        "--parallel",
+        type=whole(1, len(names)),
+        default=4,
+        metavar="N",
+        help=f"scenarios at a time, from 1 to {len(names)}; 4 without it",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table for the documentation")
+    parser.add_argument("--json", type=writable, metavar="FILE", help="write the results there too")
+    parser.add_argument(
+        "--markdown", type=writable, metavar="FILE", help="write the table for the documentation"
+    )
     wanted = parser.parse_args(arguments)
     if unknown := [name for name in wanted.scenarios if name not in names]:
         parser.error(f"there is no scenario {unknown[0]!r}; there are {', '.join(names)}")

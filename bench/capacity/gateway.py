@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from bench import ending
 from bench.capacity.providers import MODEL, Fleet, Pool, Provider
 from bench.capacity.quotas import Limit
 from bench.capacity.web import HOST, asked
@@ -59,7 +60,7 @@ class Apart:
         )
         with (self._directory / "log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *command, cwd=self._directory, env=env, stdout=log, stderr=log
+                *command, cwd=self._directory, env=env, stdout=log, stderr=log, preexec_fn=ending.bound()
             )
         try:
             async with asyncio.timeout(_UP):

@@ -19,7 +19,8 @@ from sqlalchemy import select
 from bench import machine
 from bench.kills.callers import Callers, answer, clock
 from bench.kills.judge import BOUND, Found, Life, judge
-from bench.processes import LOOPBACK, ROOT, BenchFailed, free_port, upstream
+from bench.options import whole
+from bench.processes import LOOPBACK, ROOT, BenchFailed, free_port, running, upstream
 from freeroute.stores.records.database import Database
 from freeroute.stores.records.tables import hourly, receipts
 
@@ -47,8 +48,9 @@ def main(arguments: list[str]) -> int:
 
 def _arguments(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench kills", description=__doc__)
-    parser.add_argument("--kills", type=int, default=50, help="how often; 50 without it")
-    parser.add_argument("--callers", type=int, default=16, help="at once; 16 without it")
+    often, at_once = "how often, from 1 to 10000; 50 without it", "at once, from 1 to 1000; 16 without it"
+    parser.add_argument("--kills", type=whole(1, 10000), default=50, help=often)
+    parser.add_argument("--callers", type=whole(1, 1000), default=16, help=at_once)
     parser.add_argument("--seed", type=int, default=7, help="of the moments of the kills; 7 without it")
     parser.add_argument("--url", help="of a PostgreSQL database that is empty; SQLite without it")
     return parser.parse_args(arguments)
@@ -56,10 +58,10 @@ def _arguments(arguments: list[str]) -> argparse.Namespace:
 
 async def _measured(wanted: argparse.Namespace) -> Found:
     with (
-        upstream(_EVENTS, _PACE, 1) as running,
+        upstream(_EVENTS, _PACE, 1) as origin,
         tempfile.TemporaryDirectory(prefix="freeroute-kills-") as name,
     ):
-        place = _Place(Path(name), free_port(), running.ports[0], wanted.url)
+        place = _Place(Path(name), free_port(), origin.ports[0], wanted.url)
         dice, numbers = random.Random(wanted.seed), itertools.count()
         lives: list[Life] = []
         for number in range(wanted.kills):
@@ -90,15 +92,9 @@ class _Place(msgspec.Struct, frozen=True):
         env = {"PATH": os.environ.get("PATH", ""), "HOME": str(self.directory), "PYTHONPATH": str(ROOT)}
         command = [sys.executable, "-m", "freeroute", "serve", "--config", str(settings)]
         with (self.directory / "log").open("ab") as log:
-            kept = {"cwd": self.directory, "env": env, "stdout": log, "stderr": log}
-            process = subprocess.Popen(command, **kept)  # type: ignore[call-overload]
-            try:
-                if on := machine.cores().gateway:
-                    os.sched_setaffinity(process.pid, on)
+            kept: dict[str, Any] = {"env": env, "cwd": self.directory, "stdout": log, "stderr": log}
+            with running(command, machine.cores().gateway, **kept) as process:
                 yield process
-            finally:
-                process.kill()
-                process.wait()
 
     def _settings(self) -> dict[str, Any]:
         limits = [{"unit": "requests", "amount": _MANY, "per": "month", "window": "calendar"}]

@@ -11,6 +11,7 @@ from pathlib import Path
 from bench import machine
 from bench.busy import keep_busy
 from bench.gateway import gateway
+from bench.options import number, writable
 from bench.parts import streams
 from bench.processes import ROOT, BenchFailed, NotHere, running, upstream
 from bench.profile.flame import drawn
@@ -25,8 +26,11 @@ _WARM_UP = 2.0
 def main(arguments: list[str]) -> int:
     """Profile JSON calls, draw them, print the shares, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench profile", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=20.0, help="of load; 20 without it")
-    parser.add_argument("--svg", type=Path, default=ROOT / "docs" / "performance-flame.svg", metavar="FILE")
+    of_load = "of load, from 1 to 600; 20 without it"
+    parser.add_argument("--seconds", type=number(1, 600), default=20.0, help=of_load)
+    parser.add_argument(
+        "--svg", type=writable, default=ROOT / "docs" / "performance-flame.svg", metavar="FILE"
+    )
     wanted = parser.parse_args(arguments)
     if not machine.is_ready():
         return 2

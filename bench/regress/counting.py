@@ -8,10 +8,11 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from bench.processes import ROOT, BenchFailed, NotHere
+from bench.processes import ROOT, BenchFailed, NotHere, running
 from bench.regress.harness import Round
 
 _SOURCE = Path(__file__).with_name("callgrind.c")
@@ -35,11 +36,11 @@ def instructions(rounds: Sequence[Round]) -> list[int]:
         # What is hashed decides where it is found, and so how many steps that takes.
         env = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"}
         with log.open("wb") as file:
-            done = subprocess.run(
-                [*watched, *harness], cwd=ROOT, env=env, stdout=file, stderr=file, check=False
-            )
-        if done.returncode:
-            raise BenchFailed(f"the harness ended with {done.returncode}: {log.read_text()[-1000:]}")
+            kept: dict[str, Any] = {"cwd": ROOT, "stdout": file, "stderr": file}
+            with running([*watched, *harness], frozenset(), env, **kept) as counting:
+                ended = counting.wait()
+        if ended:
+            raise BenchFailed(f"the harness ended with {ended}: {log.read_text()[-1000:]}")
         totals = dict(match for path in Path(name).glob("out.*") for match in _totals(path))
     return [totals[each.name] // each.times for each in rounds]
 

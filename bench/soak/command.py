@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from bench import machine
 from bench.gateway import arranged, limited
+from bench.options import number
 from bench.parts.leaving import unsettled
 from bench.processes import BenchFailed, Target, load, upstream, wait_until_served
 from bench.report import table
@@ -34,8 +35,10 @@ _SETTLED = 90.0
 def main(arguments: list[str]) -> int:
     """Do as the command line says, print what came of it, and return 1 if something must not be so."""
     parser = argparse.ArgumentParser(prog="python -m bench soak", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=30.0, help="30 without it")
-    parser.add_argument("--rate", type=float, default=500.0, help="requests a second; 500 without it")
+    rate = "requests a second, from 1 to 5000; 500 without it"
+    # Two minutes have enough looks for a tenth of them to hold something.
+    parser.add_argument("--minutes", type=number(2, 1440), default=30.0, help="from 2 to 1440; 30 without it")
+    parser.add_argument("--rate", type=number(1, 5000), default=500.0, help=rate)
     wanted = parser.parse_args(arguments)
     if not machine.is_ready():
         return 2
