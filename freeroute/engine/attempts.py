@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 from freeroute.clock import Clock, Now
 from freeroute.domain import effects
 from freeroute.domain.catalogue import Candidate, Limit, Pool
-from freeroute.domain.leases import AS_CHARGED, LEAST_OUTPUT, Lease, actual_amounts
+from freeroute.domain.leases import AS_CHARGED, Lease, actual_amounts
 from freeroute.domain.needs import Need
 from freeroute.domain.outcome import IN_MESSAGES, INTERNAL, Blame, Kind, Next, Outcome, blamed, judge
 from freeroute.domain.rankings import Able, Rankings
@@ -277,7 +277,7 @@ class AttemptLoop:
             context.hop + 1,
             context.client.holder if context.client is not None else "",
         )
-        if course.repeated and _mark(candidate, Kind.STALE) in course.repeated:
+        if course.repeated and course.is_repeated(candidate.id, Kind.STALE):
             terms.dispatch.fresh = True  # where one kept connection was dead others may be
         return terms
 
@@ -327,13 +327,12 @@ class AttemptLoop:
         verdict = judge(outcome)
         if outcome.kind is Kind.BAD_PARAMETER and outcome.param in need.parameters:
             verdict = Next.CANDIDATE  # the caller would rather have none than go without it
-        if verdict in (Next.AGAIN, Next.WITHOUT):
-            mark = _mark(candidate, outcome.kind, outcome.param)
-            if mark not in course.repeated:
-                course.repeated |= {mark}
-                if outcome.param is not None:
-                    course.without.setdefault(candidate.name, set()).add(outcome.param)
-                return leased
+        second = verdict in (Next.AGAIN, Next.WITHOUT)
+        if second and not course.is_repeated(candidate.id, outcome.kind, outcome.param):
+            course.repeated |= {(candidate.id, outcome.kind, outcome.param)}
+            if outcome.param is not None:
+                course.without.setdefault(candidate.name, set()).add(outcome.param)
+            return leased
         if verdict is Next.STOP:
             raise refused_by_upstream(outcome, course)
         if verdict is Next.KEY:
@@ -348,7 +347,7 @@ class AttemptLoop:
             course.refused = outcome
             if (
                 outcome.kind is Kind.TOO_LARGE
-                and _asks_less_next(leased, course)
+                and course.asks_for_less(candidate.id, leased.max_output)
                 and need.demand.max_output is None
             ):
                 return None  # the bound was ours
@@ -379,25 +378,10 @@ class AttemptLoop:
         course.tried = course.tried.also(models={candidate.name})
 
 
-def _mark(candidate: Candidate, kind: Kind, param: str | None = None) -> str:
-    """Return what says that *candidate* was asked once more after an outcome of *kind*."""
-    return f"{candidate.id} {kind} {param}"
-
-
 def _uses_up(outcome: Outcome) -> bool:
     """Say whether an attempt that ended so counts: a walk over keys does not, nor what was never sent."""
     unsent = outcome.kind is Kind.BAD_PARAMETER and not outcome.counted
     return not unsent and outcome.kind is not Kind.CROWDED and judge(outcome) is not Next.KEY
-
-
-def _asks_less_next(leased: Leased, course: Course) -> bool:
-    """Note that what was *leased* may be asked for a quarter of the output, once; say whether that is so."""
-    bound, name, tried = leased.max_output, leased.candidate.id, course.tried
-    if bound is None or bound <= LEAST_OUTPUT or name in tried.outputs:
-        course.tried = tried.asking(name, None)
-        return False
-    course.tried = tried.asking(name, max(bound // 4, LEAST_OUTPUT))
-    return True
 
 
 def _carries(call: ChatCall, param: str) -> bool:

@@ -7,6 +7,7 @@ from operator import add
 from msgspec import Struct, structs
 
 from freeroute.clock import Now
+from freeroute.domain.leases import LEAST_OUTPUT
 from freeroute.domain.needs import UNTRIED, Tried
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.receipt import AttemptNote, Grounds, Wait
@@ -21,16 +22,16 @@ class Course(Struct):
 
     *asked* is the model's name as the caller wrote it, *known* whether it resolved; *unknown* are those of
     all names asked for that did not. *counted* are the attempts that use up ``max_attempts``; *repeated*
-    marks second goes already given; *rejected* and *too_long* are the first such endings, *misfit* the first
-    answer that did not fit the schema asked for, *refused* the last of a request that asked for what a
-    provider does not offer; *without* are parameters that models refused of this one, by the models' names;
-    *upstream* is seconds spent with providers and *queued* with waiting, in *waits*. It
-    may wait *until*, and start attempts until *last_start* (both mono). *conversation* is what it goes by in
-    ``Affinity``, None while nothing is remembered. *hedged* says that two attempts ran side by side once,
-    *pressed* that somebody else can be asked if the attempt under way takes too long. *crowded* are providers
-    where we made no more calls at a time, *in_line* says that it waits there as long as it may. *transcript*
-    takes down what it says, if that is kept. *grounds* are what its first candidate was chosen by, *headers*
-    the lines of the headers that tell its caller of all this.
+    are second goes already given, each by its candidate and what came before; *rejected* and *too_long* are
+    the first such endings, *misfit* the first answer that did not fit the schema asked for, *refused* the
+    last of a request that asked for what a provider does not offer; *without* are parameters that models
+    refused of this one, by the models' names; *upstream* is seconds spent with providers and *queued* with
+    waiting, in *waits*. It may wait *until*, and start attempts until *last_start* (both mono).
+    *conversation* is what it goes by in ``Affinity``, None while nothing is remembered. *hedged* says that
+    two attempts ran side by side once, *pressed* that somebody else can be asked if the attempt under way
+    takes too long. *crowded* are providers where we made no more calls at a time, *in_line* says that it
+    waits there as long as it may. *transcript* takes down what it says, if that is kept. *grounds* are what
+    its first candidate was chosen by, *headers* the lines of the headers that tell its caller of all this.
     """
 
     context: CallContext
@@ -45,7 +46,7 @@ class Course(Struct):
     tried: Tried = UNTRIED
     notes: list[AttemptNote] = []
     counted: int = 0
-    repeated: frozenset[str] = frozenset()
+    repeated: frozenset[tuple[str, Kind, str | None]] = frozenset()
     dropped: frozenset[str] = frozenset()
     without: dict[str, set[str]] = {}
     rejected: Outcome | None = None
@@ -75,6 +76,18 @@ class Course(Struct):
             last = self.waits.pop()
             start, seconds = last.began, last.seconds + seconds
         self.waits.append(Wait(start, seconds))
+
+    def is_repeated(self, candidate: str, kind: Kind, param: str | None = None) -> bool:
+        """Say whether a *candidate* was given a second go after it had ended so, at *param* if at any."""
+        return (candidate, kind, param) in self.repeated
+
+    def asks_for_less(self, candidate: str, bound: int | None) -> bool:
+        """Have a *candidate* asked for a quarter of the output *bound*, once; say whether that is to be."""
+        if bound is None or bound <= LEAST_OUTPUT or candidate in self.tried.outputs:
+            self.tried = self.tried.asking(candidate, None)
+            return False
+        self.tried = self.tried.asking(candidate, max(bound // 4, LEAST_OUTPUT))
+        return True
 
     def goes_round(self, provider: str) -> None:
         """Leave a *provider* that is crowded out, to come back once if that is all there is to do."""
