@@ -19,7 +19,7 @@ class Deadlines(Struct, frozen=True, gc=False):
 
     *answer* is for all that has to come until the answer can be judged, the sending included: how much that
     is knows whoever reads it. Time in which nobody asks for the rest of a body is not the peer's: *total*
-    stands still meanwhile.
+    stands still meanwhile. *pool* is for our own turn, which comes before: all others begin with it.
     """
 
     pool: float = 5.0

@@ -19,12 +19,6 @@ async def is_late(awaited) -> None:
     assert (caught.value.phase, caught.value.seconds) == (Phase.ANSWER, SHORT)
 
 
-async def test_it_ends_the_wait_for_a_slot(narrow, tls):
-    async with serve(stalls, tls) as server:
-        await ask(narrow, server)
-        await is_late(ask(narrow, server, answer=SHORT))
-
-
 async def test_it_ends_the_handshake(transport, certificates):
     async with serve(Peer.gone, certificates.server, greet=False) as server:
         await is_late(ask(transport, server, answer=SHORT))
