@@ -122,5 +122,4 @@ def _over_sockets(found: Results, wanted: argparse.Namespace, running: Upstream)
 
 
 if __name__ == "__main__":
-    ending.heed_signals()
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(ending.interruptible(lambda: main(sys.argv[1:])))

@@ -10,17 +10,25 @@ from types import FrameType
 _SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
 
 
-def heed_signals() -> None:
-    """Have SIGTERM and SIGINT end this process as an exception does, so that what it runs is ended first."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _leave)
+def interruptible(run: Callable[[], int]) -> int:
+    """Return the exit code of *run*, which SIGTERM and SIGINT interrupt, so that what it started is ended.
+
+    SIGTERM is made a SIGINT: for that one `asyncio.run` cancels, where an exception in the middle of the loop
+    may fall to somebody who cannot raise it.
+    """
+    # What a shell starts in the background is given no heed for SIGINT.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return run()
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
 
 
-def _leave(number: int, _: FrameType | None) -> None:
+def _interrupt(number: int, _: FrameType | None) -> None:
     # Once is enough: a second one, as `timeout` sends, must not stop what is being put away.
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, signal.SIG_IGN)
-    raise SystemExit(128 + number)
+    signal.signal(number, signal.SIG_IGN)
+    signal.raise_signal(signal.SIGINT)
 
 
 def bound() -> Callable[[], None] | None:

@@ -94,7 +94,10 @@ class _Place(msgspec.Struct, frozen=True):
         with (self.directory / "log").open("ab") as log:
             kept: dict[str, Any] = {"env": env, "cwd": self.directory, "stdout": log, "stderr": log}
             with running(command, machine.cores().gateway, **kept) as process:
-                yield process
+                try:
+                    yield process
+                finally:
+                    process.kill()  # callers that this loop cannot close meanwhile would make it wait
 
     def _settings(self) -> dict[str, Any]:
         limits = [{"unit": "requests", "amount": _MANY, "per": "month", "window": "calendar"}]

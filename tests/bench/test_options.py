@@ -19,7 +19,7 @@ NUMBERS = [
     (turns.main, "--seconds", 0.1, 600),
     (profile.main, "--seconds", 1, 600),
     (soak.main, "--minutes", 2, 1440),
-    (soak.main, "--rate", 1, 5000),
+    (soak.main, "--rate", 25, 5000),
     (capacity.main, "--seconds", 10, 3600),
 ]
 COUNTS = [
