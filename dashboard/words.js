@@ -133,6 +133,7 @@ export const ENDINGS = {
   caller_left: "the caller left",
   caller_stalled: "the caller stopped reading",
   internal_error: "freeroute itself failed",
+  shutting_down: "freeroute was shut down",
 };
 
 const REMEDIES = {
@@ -191,6 +192,7 @@ const FAILURES = {
   upstream_failed: "all failed",
   no_provider_configured: "no provider",
   internal_error: "a fault of freeroute",
+  shutting_down: "freeroute was shutting down",
 };
 
 /** A request's result in words. */

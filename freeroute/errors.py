@@ -24,6 +24,7 @@ FreerouteError
     ├── Unavailable            503 unavailable
     ├── InMaintenance          503 maintenance
     ├── RecordsUnavailable     503 records_unavailable
+    ├── ShuttingDown           503 shutting_down
     ├── LoopDetected           508 loop_detected
     └── UpstreamTimeout        504 upstream_timeout
 """
@@ -248,6 +249,21 @@ class RecordsUnavailable(ApiError):
     status = 503
     kind = "service_unavailable_error"
     default_code = "records_unavailable"
+
+
+class ShuttingDown(ApiError):
+    """The gateway stops, and has waited for this answer as long as it may."""
+
+    status = 503
+    kind = "service_unavailable_error"
+    default_code = "shutting_down"
+
+    def __init__(self) -> None:
+        """Say so: somebody else, or the gateway after its start, answers the same request."""
+        super().__init__(
+            "The gateway is shutting down, and this answer took longer than that may; try again.",
+            retry_after=1.0,
+        )
 
 
 class UpstreamTimeout(ApiError):

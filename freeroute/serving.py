@@ -22,7 +22,7 @@ from freeroute.observe.logs import set_up
 from freeroute.observe.stderr import STDERR
 from freeroute.stores.state_dir import StateDir
 
-# How long streams may go on after SIGTERM, in seconds.
+# How long answers may go on after SIGTERM, in seconds; those that take longer end with an error.
 GRACE = 30
 # Connections that may wait to be accepted.
 BACKLOG = 2048
@@ -112,11 +112,9 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def _run(app: App, listening: socket.socket, admin_key: str, on_local: AnnounceLocal) -> None:
-    import uvicorn
+    from freeroute.surfaces.server import Server, server_config
 
-    from freeroute.surfaces.server import server_config
-
-    class Server(uvicorn.Server):
+    class Draining(Server):
         """Being told to stop turns ``/readyz`` first."""
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -133,7 +131,8 @@ def _run(app: App, listening: socket.socket, admin_key: str, on_local: AnnounceL
             app.feed.close()  # who watches has no answer to wait for
             await super().shutdown(sockets)
 
-    server = Server(server_config(application(app, admin_key, on_local), grace=GRACE))
+    config = server_config(application(app, admin_key, on_local), grace=GRACE)
+    server = Draining(config, on_late=app.gateway.cut_short)
     _settle_memory()
     server.run(sockets=[listening])
 

@@ -39,6 +39,7 @@ class Kind(StrEnum):
     CALLER_LEFT = "caller_left"
     CALLER_STALLED = "caller_stalled"  # read nothing for so long that we, or its provider, gave it up
     INTERNAL = "internal_error"  # the gateway itself failed, in words of the error its caller gets
+    SHUTTING_DOWN = "shutting_down"  # cut short by a gateway that stops, in words of the error as well
 
 
 class Blame(Enum):
@@ -92,6 +93,7 @@ class Outcome(Struct, frozen=True):
 
 
 INTERNAL = Outcome(Kind.INTERNAL, detail="the gateway failed")
+STOPPED = Outcome(Kind.SHUTTING_DOWN, detail="the gateway shut down")
 
 PREFILL = "messages[-1]"
 """What a refusal of an answer that the caller began (a last message of the assistant's) names."""
@@ -205,6 +207,7 @@ _NEXT = {
     Kind.FILTERED: Next.STOP,
     Kind.CALLER_LEFT: Next.STOP,
     Kind.INTERNAL: Next.STOP,
+    Kind.SHUTTING_DOWN: Next.STOP,
 }
 
 

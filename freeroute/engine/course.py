@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 from freeroute.clock import Now
 from freeroute.domain.leases import LEAST_OUTPUT
 from freeroute.domain.needs import UNTRIED, Tried
-from freeroute.domain.outcome import Kind, Outcome
+from freeroute.domain.outcome import STOPPED, Kind, Outcome
 from freeroute.domain.receipt import AttemptNote, Grounds, Wait
 from freeroute.domain.tasks import Task
 from freeroute.domain.usage import Usage
@@ -108,6 +108,12 @@ class Course(Struct):
         """Say in the *note* of an attempt, made at its first event, what its stream took in all."""
         made = self.notes[note]
         self.notes[note] = structs.replace(made, first_event=made.seconds, seconds=seconds, usage=usage)
+
+    def stopped(self) -> None:
+        """Say of the calls that were cancelled that the gateway stopped, and not that the caller left."""
+        for at, note in enumerate(self.notes):
+            if note.kind is Kind.CALLER_LEFT:
+                self.became(at, STOPPED)
 
     @property
     def abandoned(self) -> Usage | None:

@@ -79,6 +79,7 @@ class Gateway:
         self.ties = "balanced"
         self.started = clock.now()
         self.draining = False
+        self._cut = Kind.CALLER_LEFT  # what a call ends as that is cancelled
         self.unsaved = False
         self.recording: Recording | None = None
         self.maintenance: Maintenance | None = None
@@ -199,9 +200,11 @@ class Gateway:
         if isinstance(exc, ApiError):
             ending = self._told(exc, course, now)
         else:
-            ours, overhead = isinstance(exc, Exception), course.overhead(now)
-            code = Kind.INTERNAL if ours else Kind.CALLER_LEFT
-            ending = Ending(500, code.value, usage=course.abandoned, overhead=overhead, caller_left=not ours)
+            code, used = Kind.INTERNAL if isinstance(exc, Exception) else self._cut, course.abandoned
+            status, left = 503 if code is Kind.SHUTTING_DOWN else 500, code is Kind.CALLER_LEFT
+            ending = Ending(status, code.value, None, used, None, course.overhead(now), None, left)
+            if code is Kind.SHUTTING_DOWN:
+                course.stopped()
         self._accounting.record(course, ending, now)
 
     def _told(self, error: ApiError, course: Course, now: Now) -> Ending:
@@ -314,6 +317,10 @@ class Gateway:
             raise InvalidRequest(f"strategy must be one of {', '.join(STRATEGIES)}", param="strategy")
         self.ties = strategy
         return {"strategy": strategy}
+
+    def cut_short(self) -> None:
+        """Take it that we, and not its caller, cancel whatever is cancelled from now on: we stop."""
+        self._cut = Kind.SHUTTING_DOWN
 
     def ready(self) -> tuple[bool, dict[str, Any]]:
         """Say whether new requests should be sent here, and why not."""

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from freeroute.clock import Clock, Now
 from freeroute.domain.leases import Lease
-from freeroute.domain.outcome import INTERNAL, Kind, Outcome
+from freeroute.domain.outcome import INTERNAL, STOPPED, Kind, Outcome
 from freeroute.domain.usage import Usage
 from freeroute.engine.accounting import Ending
 from freeroute.engine.continuing import Continuation
@@ -53,16 +53,16 @@ class Whole(Struct):
     books: Books
     onward: Onward | None = None
     cut: bool = False
-    broke: bool = False
+    broke: Outcome | None = None
     finished: bool = False
 
     async def next(self) -> Sequence[bytes]:
         """Return nothing: it is no stream."""
         return ()
 
-    def fail(self) -> Piece | None:
+    def fail(self, *, stopped: bool = False) -> Piece | None:
         """Take a fault of the gateway's own for the end; nobody has heard who it is from."""
-        self.broke = True
+        self.broke = STOPPED if stopped else INTERNAL
         return None
 
     def finish(self, *, caller_left: bool = False, stalled: bool = False) -> Awaitable[None]:
@@ -76,7 +76,7 @@ class Whole(Struct):
             outcome = STALLED if stalled else LEFT
             settled = books.settling.left(won, usage, now, course, outcome)
         else:
-            outcome = INTERNAL if self.broke else won.sent.outcome
+            outcome = self.broke or won.sent.outcome
             settled = books.settling.served(won, usage, now)
         ending = Ending(
             200,
@@ -123,13 +123,13 @@ class Serving:
         self.onward: Onward | None = None
         self._first = b""  # who the stream said it was; an error in it says so too
         self._over = False
-        self._broke = False
+        self._broke: Outcome | None = None
         self._finished = False
 
     @property
     def outcome(self) -> Outcome:
         """Return how the answer ended, as far as it has."""
-        return INTERNAL if self._broke else self.teller.outcome
+        return self._broke or self.teller.outcome
 
     @property
     def cut(self) -> bool:
@@ -196,11 +196,13 @@ class Serving:
             self._parts.append(another)
         return another is not None
 
-    def fail(self) -> Piece | None:
-        """Take a fault of the gateway's own for the end; return the identity of the stream, if it has one."""
-        self._over = self._broke = True
+    def fail(self, *, stopped: bool = False) -> Piece | None:
+        """Take a fault of the gateway's own, or that it *stopped*, for the end; return who the stream was."""
+        self._over, self._broke = True, STOPPED if stopped else INTERNAL
+        if stopped:
+            self._course.stopped()
         if not self._parts[-1].is_over:
-            self._parts[-1].fail(INTERNAL)
+            self._parts[-1].fail(self._broke)
         return self._like
 
     def finish(self, *, caller_left: bool = False, stalled: bool = False) -> Awaitable[None]:

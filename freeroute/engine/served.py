@@ -58,8 +58,11 @@ class Served(Protocol):
         """
         ...
 
-    def fail(self) -> Piece | None:
-        """Take a fault of the gateway's own for the end; return the identity of the stream, if it has one."""
+    def fail(self, *, stopped: bool = False) -> Piece | None:
+        """Take a fault of the gateway's own for the end; return the identity of the stream, if it has one.
+
+        It is none, but the gateway is shutting down, if that is what *stopped* it.
+        """
         ...
 
     def finish(self, *, caller_left: bool = False, stalled: bool = False) -> Awaitable[None]:

@@ -115,7 +115,15 @@ class ClientTally:
 # question.
 _SERVED = Kind.SERVED  # how nearly every attempt ends; a member of an enum is looked up at length
 _NO_FAILURE = frozenset(
-    {Kind.CALLER_LEFT, Kind.CALLER_STALLED, Kind.INTERNAL, Kind.CROWDED, Kind.OUTRUN, Kind.DIVERGED}
+    {
+        Kind.CALLER_LEFT,
+        Kind.CALLER_STALLED,
+        Kind.INTERNAL,
+        Kind.CROWDED,
+        Kind.SHUTTING_DOWN,
+        Kind.OUTRUN,
+        Kind.DIVERGED,
+    }
 )
 
 

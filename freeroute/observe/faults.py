@@ -30,7 +30,15 @@ _GIVEN = {
 
 # What freeroute is to blame for, and what only its operator can mend, though a provider says it.
 _OURS = frozenset(
-    {Kind.INTERNAL, Kind.CROWDED, Kind.KEY_INVALID, Kind.NO_CREDIT, Kind.MODEL_GONE, Kind.REDIRECTED}
+    {
+        Kind.INTERNAL,
+        Kind.CROWDED,
+        Kind.SHUTTING_DOWN,
+        Kind.KEY_INVALID,
+        Kind.NO_CREDIT,
+        Kind.MODEL_GONE,
+        Kind.REDIRECTED,
+    }
 )
 _CALLERS = frozenset({Kind.CALLER_LEFT, Kind.CALLER_STALLED})
 _NO_FAULT = frozenset({Kind.SERVED, Kind.OUTRUN})

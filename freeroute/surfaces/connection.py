@@ -67,6 +67,18 @@ class Connection(HttpToolsProtocol):
             if timer is not None:
                 timer.cancel()
 
+    @property
+    def is_answering(self) -> bool:
+        """Say whether an answer is under way."""
+        return self._answering is not None and not self._answering.response_complete
+
+    def stop(self) -> None:
+        """Have the answer under way end with an error now, and begin none behind it."""
+        while self.pipeline:
+            self.pipeline.pop().forget()
+        if self._answering is not None:
+            self._answering.stop()
+
     def _start(self, cycle: Cycle) -> None:
         self._answering = cycle
         self.entrance.enter(cycle.start, self.loop)

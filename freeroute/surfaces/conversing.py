@@ -5,13 +5,12 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol, TypeVar
 
-import msgspec
 from msgspec import Struct, structs
 
 from freeroute.clock import Clock
 from freeroute.domain.clients import Client
 from freeroute.engine.served import DONE, Onward, Served
-from freeroute.errors import ApiError, Internal, UpstreamFailed
+from freeroute.errors import ApiError, Internal, ShuttingDown
 from freeroute.surfaces.comments import STREAM_HEADERS, Comments
 from freeroute.surfaces.departure import departure_of
 from freeroute.surfaces.http import (
@@ -24,10 +23,11 @@ from freeroute.surfaces.http import (
     trace_of,
 )
 from freeroute.surfaces.lasting import to_the_end
+from freeroute.surfaces.passing import end_passed, passed
 from freeroute.surfaces.wishes import NO_WISHES, wishes_in
 from freeroute.wire.answers import Piece
 from freeroute.wire.chat import CallContext, ChatCall
-from freeroute.wire.sse import frame, payload_of
+from freeroute.wire.sse import payload_of
 from freeroute.wire.text import printable
 
 T = TypeVar("T")
@@ -239,7 +239,9 @@ class Conversations:
         if not asked.store:
             context.store = False
         served: Served | None = None
-        fault = told = b""
+        wrong: ApiError | None = None
+        like: Piece | None = None
+        told = b""
         answered = alone = False
         departure = departure_of(request)
         try:
@@ -264,11 +266,10 @@ class Conversations:
         except asyncio.CancelledError:
             if not alone:
                 raise  # it is somebody else's
+            if departure.stopped:
+                wrong, like = _broken(ShuttingDown(), request, served)
         except Exception as error:
-            said = served.fail() if served is not None else None
-            if not request.started:
-                raise
-            fault = telling.fault(_as_told(error, request.id), said or _identity(asked.call, context))
+            wrong, like = _broken(error, request, served)
         finally:
             # Before the last byte: a caller that asks again at once finds its slot free and its use counted.
             if served is not None:
@@ -280,8 +281,9 @@ class Conversations:
         if answered or departure.left:
             return
         if request.started and served is not None and served.content_type is not None:
-            await _end_passed(request, served, fault)
+            await end_passed(request, served, wrong)
         elif request.started:
+            fault = b"" if wrong is None else telling.fault(wrong, like or _identity(asked.call, context))
             await request.end(fault + telling.end())
         elif served is not None and served.body is not None:
             told = told or await _whole(asked, served.body)
@@ -327,7 +329,7 @@ def _tell(
     """Tell what comes of the stream *served*, as it comes."""
     asked.let_go()
     if served.content_type is not None:
-        return _pass(request, served, served.content_type)
+        return passed(request, served, served.content_type)
     return _stream(request, asked, served, comments)
 
 
@@ -365,34 +367,20 @@ def _straight(request: Request, asked: Asked) -> Onward | None:
     return onward
 
 
-async def _pass(request: Request, served: Served, content_type: str) -> None:
-    """Pass a stream of bytes on as it comes."""
-    kind = printable(content_type).encode("ascii")
-    await request.begin(200, kind, served.headers, {"cache-control": "no-cache"})
-    while pieces := await served.next():
-        await request.more(b"".join(pieces))
-
-
-async def _end_passed(request: Request, served: Served, fault: bytes) -> None:
-    """End a stream of bytes; one that was cut ends with an error if it can say so, and else not at all.
-
-    The server closes the connection then, so nobody takes half of a sound for the whole.
-    """
-    if not (served.cut or fault):
-        await request.end()
-    elif (served.content_type or "").startswith("text/event-stream"):
-        error = UpstreamFailed("the provider stopped in the middle of its answer")
-        await request.end(b"\n\nevent: error\n" + frame(msgspec.json.encode(error.body())))
-
-
 def _identity(call: ChatCall, context: CallContext) -> Piece:
     """Return the identity of a stream that no provider gave one."""
     return Piece(id=f"chatcmpl-{context.request_id}", created=int(context.received.wall), model=call.model)
 
 
-def _as_told(error: Exception, request_id: str) -> ApiError:
-    """Return *error* as it is told in a reply whose head is out; a fault of ours is logged."""
+def _broken(error: Exception, request: Request, served: Served | None) -> tuple[ApiError, Piece | None]:
+    """Return *error* as it is told where the head is out, and who the stream was; raises it where it is not.
+
+    A fault of ours is logged.
+    """
+    said = served.fail(stopped=isinstance(error, ShuttingDown)) if served is not None else None
+    if not request.started:
+        raise error
     if isinstance(error, ApiError):
-        return error
-    log_fault(error, request_id)
-    return Internal("The gateway failed in the middle of this answer; its log has the details.")
+        return error, said
+    log_fault(error, request.id)
+    return Internal("The gateway failed in the middle of this answer; its log has the details."), said

@@ -8,6 +8,7 @@ from uvicorn._types import ASGIReceiveEvent, HTTPScope
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from freeroute.errors import ShuttingDown
 from freeroute.surfaces.departure import Departure
 
 
@@ -107,7 +108,7 @@ class Cycle(RequestResponseCycle, Departure):
         # Each in the object itself: CPython 3.11 takes long to find what is in its class.
         self.task: asyncio.Task[Any] | None = None
         self._watched: asyncio.Task[Any] | None = None
-        self.gone = self.left = False
+        self.gone = self.left = self.stopped = False
         self.disconnected = self.response_started = self.response_complete = False
         self.waiting_for_100_continue = False
         self.chunked_encoding: bool | None = None
@@ -127,6 +128,9 @@ class Cycle(RequestResponseCycle, Departure):
         try:
             result: Any = await self.app(self.scope, self.receive, self.send)
         except BaseException as failure:
+            if self.gone and isinstance(failure, asyncio.CancelledError):
+                self.transport.abort()  # it was told, and took too long to end
+                return
             self.logger.error("Exception in ASGI application\n", exc_info=failure)
             if self.response_started:
                 self.transport.close()
@@ -134,11 +138,18 @@ class Cycle(RequestResponseCycle, Departure):
                 await self.send_500_response()
         else:
             if result is not None or not self.response_complete:
-                await self.run_asgi(_returning(result))
+                await self._unanswered(result)
         finally:
             # Not when the task is done: that would be a step of its own for the event loop.
             self._tasks.discard(self.task)
             self.forget()
+
+    async def _unanswered(self, result: Any) -> None:
+        """Do what the server does when nothing, or not all, was answered and *result* came back."""
+        if self.stopped:
+            self.transport.close()  # cut short, where nothing could say so
+        else:
+            await self.run_asgi(_returning(result))
 
     def forget(self) -> None:
         """Let go of what knows of this request, and this of it: neither is left to the garbage collector."""
@@ -181,6 +192,12 @@ class Cycle(RequestResponseCycle, Departure):
             self.message_event.set()
             self.tell()
 
+    def stop(self) -> None:
+        """Tell the request that the server stops, and begin none after it."""
+        self.keep_alive = False
+        super().stop()
+        self.message_event.set()
+
     async def receive(self) -> ASGIReceiveEvent:
         """Return what is new of the body, or that the caller has left, or its request is answered."""
         if self._is_to_come():
@@ -193,9 +210,11 @@ class Cycle(RequestResponseCycle, Departure):
     async def receive_by(self, due: float) -> ASGIReceiveEvent:
         """Return what `receive` does; raises TimeoutError if nothing is there by *due*, as the loop tells it.
 
-        Nobody else waits for the body meanwhile.
+        Nobody else waits for the body meanwhile. Raises ShuttingDown if the server cannot wait for more.
         """
         if self._is_to_come():
+            if self.stopped:
+                raise ShuttingDown
             loop = asyncio.get_running_loop()
             waiter = self.message_event = _Waiter(loop)
             timer = loop.call_at(due, waiter.set)
@@ -205,7 +224,7 @@ class Cycle(RequestResponseCycle, Departure):
                 timer.cancel()
                 self.message_event = _NOBODY
             if not (self._news or self.disconnected or self.response_complete):
-                raise TimeoutError
+                raise ShuttingDown if self.stopped else TimeoutError
         return self._come()
 
     def _is_to_come(self) -> bool:

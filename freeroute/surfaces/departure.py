@@ -1,10 +1,11 @@
-"""Callers that leave: who tells of it, and what is cancelled then."""
+"""Callers that leave, and a server that stops: who tells of it, and what is cancelled then."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self
 
+from freeroute.errors import ShuttingDown
 from freeroute.surfaces.http import Request
 
 DEPARTURE = "freeroute.departure"
@@ -14,10 +15,11 @@ class Departure:
     """Where the server tells that a caller has left; it is in the scope under `DEPARTURE`.
 
     *gone* says that it has, *left* that it did while somebody watched. The server may name the *task* that
-    answers.
+    answers. It has *stopped* the answer if it could not wait for it any longer: then the caller is still
+    there to be told.
     """
 
-    gone = left = False
+    gone = left = stopped = False
     task: asyncio.Task[Any] | None = None
     _watched: asyncio.Task[Any] | None = None
 
@@ -27,6 +29,12 @@ class Departure:
             self._leave(self._watched)
         self.gone = True
 
+    def stop(self) -> None:
+        """Tell that the server stops: as if the caller had left, but it is there for an error."""
+        if not self.gone:
+            self.stopped = True
+            self.tell()
+
     def watch(self) -> None:
         """From now on, cancel the task that answers once the caller leaves."""
         self._watched = watched = self.task or asyncio.current_task()  # for which Python asks the system
@@ -34,14 +42,14 @@ class Departure:
             self._leave(watched)
 
     def _leave(self, watched: asyncio.Task[Any]) -> None:
-        self.left = True
+        self.left = not self.stopped
         watched.cancel()
 
     def unwatch(self) -> bool:
         """Cancel nothing any more; take back our own cancel, and say whether there was that one alone."""
         # A cancelled task keeps the frames it was in, and those keep this object and the whole request.
         watched, self._watched = self._watched, None
-        return self.left and watched is not None and not watched.uncancel()
+        return (self.left or self.stopped) and watched is not None and not watched.uncancel()
 
 
 class Lookout(Departure):
@@ -83,6 +91,8 @@ def departure_of(request: Request) -> Departure:
 class CallerWatch:
     """Cancels the work in its block once the caller hangs up; then *left* is set and the block ends quietly.
 
+    Once the server stops it raises ShuttingDown.
+
     The last piece of a reply is sent after the block: a finished reply also reads as a disconnect.
     """
 
@@ -104,4 +114,7 @@ class CallerWatch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         """Stop watching."""
-        return self._departure.unwatch() and kind is asyncio.CancelledError
+        ended = self._departure.unwatch() and kind is asyncio.CancelledError
+        if ended and self._departure.stopped:
+            raise ShuttingDown from None
+        return ended

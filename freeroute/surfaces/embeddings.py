@@ -108,7 +108,7 @@ class _Joined(Struct):
         """Return nothing: it is no stream."""
         return ()
 
-    def fail(self) -> Piece | None:
+    def fail(self, *, stopped: bool = False) -> Piece | None:
         """Return nothing: it has ended."""
         return None
 

@@ -27,7 +27,8 @@ class Outlet(Protocol):
     async def receive_by(self, due: float) -> HTTPReceiveMessage:
         """Return what is new of the body, or that the caller has left, as a server does.
 
-        Raises TimeoutError if there is nothing by *due*, as the loop tells time. Nobody else waits meanwhile.
+        Raises TimeoutError if there is nothing by *due*, as the loop tells time, and ShuttingDown if the
+        server stops. Nobody else waits meanwhile.
         """
         ...
 

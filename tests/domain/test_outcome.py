@@ -39,6 +39,7 @@ from freeroute.domain.usage import Usage, tokens_in
         (Kind.CALLER_LEFT, Next.STOP, Blame.NOBODY),
         (Kind.CALLER_STALLED, Next.CANDIDATE, Blame.NOBODY),
         (Kind.INTERNAL, Next.STOP, Blame.NOBODY),
+        (Kind.SHUTTING_DOWN, Next.STOP, Blame.NOBODY),
     ],
 )
 def test_every_ending_has_a_sequel_and_a_culprit(kind, then, fault):

@@ -70,7 +70,7 @@ class FakeServed:
             self.interrupted = True
             raise
 
-    def fail(self) -> Piece | None:
+    def fail(self, *, stopped: bool = False) -> Piece | None:
         self.failed = True
         return inspect(chunk(""))
 

@@ -106,8 +106,10 @@ class Live:
         caller: httpx.AsyncClient,
         clock: ManualClock,
         simulated: str,
+        asgi: Any,
     ) -> None:
         self.app = app
+        self.asgi = asgi
         self.url = url
         self.world = world
         self.http = caller
@@ -261,10 +263,11 @@ async def live(
             app.remember(state, "this boot")
             app.record(state)
         app.trace({})
-        url = await stack.enter_async_context(serving(application(app, ADMIN, lambda on: None), bounds))
+        asgi = application(app, ADMIN, lambda on: None)
+        url = await stack.enter_async_context(serving(asgi, bounds))
         client = httpx.AsyncClient(base_url=url, timeout=PATIENCE, verify=PLAIN)
         caller = await stack.enter_async_context(client)
-        yield Live(app, url, world, caller, clock, simulated)
+        yield Live(app, url, world, caller, clock, simulated, asgi)
 
 
 def _plain(world: Simulation) -> uvicorn.Config:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Self, cast
 
 import msgspec
@@ -10,7 +10,7 @@ import uvicorn
 
 from freeroute.serving import listen
 from freeroute.surfaces.bounds import Bounds
-from freeroute.surfaces.server import server_config
+from freeroute.surfaces.server import Server, server_config
 from tests.support.patience import PATIENCE
 
 HI = b'{"model": "free", "messages": [{"role": "user", "content": "Hello!"}]}'
@@ -38,6 +38,23 @@ async def listening(config: uvicorn.Config) -> AsyncIterator[str]:
     finally:
         await _stop(server)
         listener.close()
+
+
+@contextlib.asynccontextmanager
+async def stopping(
+    app: Any, on_late: Callable[[], None]
+) -> AsyncIterator[tuple[str, Callable[[], Awaitable[None]]]]:
+    """Serve *app*, which runs already, on one more port; gives its URL and what stops it, without a grace."""
+    config = server_config(app, grace=0)
+    config.lifespan = "off"
+    config.load()
+    server = Server(config, on_late=on_late)
+    server.lifespan = config.lifespan_class(config)
+    listener = listen("127.0.0.1", 0)
+    await server.startup([listener])
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}", server.shutdown
+    assert not server.server_state.connections
+    assert not server.server_state.tasks
 
 
 async def _stop(server: uvicorn.Server) -> None:

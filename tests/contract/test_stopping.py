@@ -1,0 +1,96 @@
+"""A gateway that stops ends what outlasts its grace with an error in the words of each API."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from tests.contract.conftest import log
+from tests.contract.scene import SMART, needs
+from tests.contract.speaking import Posted, Question
+from tests.faults.scene import Scene
+from tests.support.asking import HI, ROLE
+from tests.support.live import until
+from tests.support.provider import either, raw, silent, sse
+from tests.support.serving import RawCaller, stopping
+
+Stop = Callable[[], Awaitable[None]]
+SOUND = b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ntransfer-encoding: chunked\r\n\r\n5\r\nRIFF!\r\n"
+SPEECH = Posted("/v1/audio/speech", b'{"model": "large", "input": "Hi", "voice": "x"}', {})
+
+
+def written(posted: Posted, length: int | None = None) -> bytes:
+    length = len(posted.body) if length is None else length
+    lines = [f"POST {posted.path} HTTP/1.1", "host: localhost", f"content-length: {length}"]
+    lines += [f"{name}: {value}" for name, value in posted.headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + posted.body
+
+
+@contextlib.asynccontextmanager
+async def asking(scene: Scene, posted: Posted) -> AsyncIterator[tuple[RawCaller, Stop]]:
+    """Ask a gateway without a grace, on a connection of its own."""
+    gateway = scene.gateway
+    async with stopping(gateway.asgi, gateway.app.gateway.cut_short) as (url, stop):
+        async with RawCaller.to(url) as caller:
+            await caller.send(written(posted))
+            yield caller, stop
+
+
+async def ended(scene: Scene, log: Callable[[], str], status: int) -> None:
+    """Check that the receipt tells the truth, and that the log is calm."""
+    last = await scene.gateway.last_request()
+    assert (last["status"], last["code"]) == (status, "shutting_down")
+    assert [note["kind"] for note in last["attempts"]] == ["shutting_down"]
+    told = log()
+    assert told.count("the grace is over") == 1
+    assert "caller_left" not in told
+    assert "ASGI" not in told
+    assert "Traceback" not in told
+
+
+async def test_a_whole_call_that_outlasts_the_grace_gets_an_error_to_try_again(play, speaker, log):
+    scene = await play(silent)
+    async with asking(scene, speaker.post(Question(model=SMART))) as (caller, stop):
+        await until(lambda: bool(scene.alpha.busy))
+        await stop()
+        answer = await caller.answer()
+        assert await caller.closed()
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+    heard = speaker.hear(answer.status, answer.headers, answer.body, stream=False)
+    assert "The gateway is shutting down" in (heard.error or "")
+    await ended(scene, log, 503)
+
+
+async def test_a_stream_that_has_not_begun_by_the_end_of_the_grace_gets_it_too(play, speaker, log):
+    needs(speaker, "streams")
+    scene = await play(silent)
+    async with asking(scene, speaker.post(Question(model=SMART, stream=True))) as (caller, stop):
+        await until(lambda: bool(scene.alpha.busy))
+        await stop()
+        assert (await caller.answer()).status == 503
+    await ended(scene, log, 503)
+
+
+async def test_a_stream_that_outlasts_the_grace_ends_with_an_error_and_its_end(play, speaker, log):
+    needs(speaker, "streams", "in-band errors")
+    scene = await play(sse(ROLE, HI, then=silent))
+    async with asking(scene, speaker.post(Question(model=SMART, stream=True))) as (caller, stop):
+        status, headers = await caller.head()
+        await stop()
+        told = unchunked(await caller.reader.read())
+    heard = speaker.hear(status, headers, told, stream=True)
+    assert (heard.text, heard.ended) == ("Hi", True)
+    assert "The gateway is shutting down" in (heard.error or "")
+    await ended(scene, log, 200)
+
+
+def unchunked(raw: bytes) -> bytes:
+    """Return the body that came in chunks; fails if it is not complete."""
+    body = b""
+    while size := int(raw[: raw.index(b"\r\n")], 16):
+        at = raw.index(b"\r\n") + 2
+        body += raw[at : at + size]
+        raw = raw[at + size + 2 :]
+    assert raw == b"0\r\n\r\n"
+    return body
