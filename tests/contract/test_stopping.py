@@ -4,20 +4,18 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-import pytest
+from msgspec import structs
 
-from tests.contract.conftest import log
+from tests.contract.openai import OpenAi
 from tests.contract.scene import SMART, needs
 from tests.contract.speaking import Posted, Question
 from tests.faults.scene import Scene
-from tests.support.asking import HI, ROLE
+from tests.support.asking import HI, ROLE, event
 from tests.support.live import until
-from tests.support.provider import either, raw, silent, sse
+from tests.support.provider import silent, sse
 from tests.support.serving import RawCaller, stopping
 
 Stop = Callable[[], Awaitable[None]]
-SOUND = b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ntransfer-encoding: chunked\r\n\r\n5\r\nRIFF!\r\n"
-SPEECH = Posted("/v1/audio/speech", b'{"model": "large", "input": "Hi", "voice": "x"}', {})
 
 
 def written(posted: Posted, length: int | None = None) -> bytes:
@@ -28,13 +26,13 @@ def written(posted: Posted, length: int | None = None) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def asking(scene: Scene, posted: Posted) -> AsyncIterator[tuple[RawCaller, Stop]]:
-    """Ask a gateway without a grace, on a connection of its own."""
+async def asking(scene: Scene, posted: Posted, missing: int = 0) -> AsyncIterator[tuple[RawCaller, Stop]]:
+    """Ask a gateway without a grace, on a connection of its own; so many bytes never come."""
     gateway = scene.gateway
-    async with stopping(gateway.asgi, gateway.app.gateway.cut_short) as (url, stop):
-        async with RawCaller.to(url) as caller:
-            await caller.send(written(posted))
-            yield caller, stop
+    served = stopping(gateway.asgi, gateway.app.gateway.cut_short)
+    async with served as (url, stop), RawCaller.to(url) as caller:
+        await caller.send(written(posted, len(posted.body) + missing))
+        yield caller, stop
 
 
 async def ended(scene: Scene, log: Callable[[], str], status: int) -> None:
@@ -47,6 +45,17 @@ async def ended(scene: Scene, log: Callable[[], str], status: int) -> None:
     assert "caller_left" not in told
     assert "ASGI" not in told
     assert "Traceback" not in told
+
+
+def unchunked(raw: bytes) -> bytes:
+    """Return the body that came in chunks; fails if it is not complete."""
+    body = b""
+    while size := int(raw[: raw.index(b"\r\n")], 16):
+        at = raw.index(b"\r\n") + 2
+        body += raw[at : at + size]
+        raw = raw[at + size + 2 :]
+    assert raw == b"0\r\n\r\n"
+    return body
 
 
 async def test_a_whole_call_that_outlasts_the_grace_gets_an_error_to_try_again(play, speaker, log):
@@ -85,12 +94,55 @@ async def test_a_stream_that_outlasts_the_grace_ends_with_an_error_and_its_end(p
     await ended(scene, log, 200)
 
 
-def unchunked(raw: bytes) -> bytes:
-    """Return the body that came in chunks; fails if it is not complete."""
-    body = b""
-    while size := int(raw[: raw.index(b"\r\n")], 16):
-        at = raw.index(b"\r\n") + 2
-        body += raw[at : at + size]
-        raw = raw[at + size + 2 :]
-    assert raw == b"0\r\n\r\n"
-    return body
+async def test_a_caller_that_reads_nothing_holds_up_no_stop(play, log):
+    async def flood(peer, request) -> None:
+        await peer.send(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n", ROLE)
+        while True:
+            await peer.send(event({"content": "x" * 65_000}))
+
+    scene = await play(flood)
+    asked = OpenAi().post(Question(model=SMART, stream=True, limit=4_000_000))
+    async with asking(scene, asked) as (caller, stop):
+        await caller.head()
+        caller.stop_reading()
+        await until(lambda: scene.alpha.busy == 1)
+        async with asyncio.timeout(2):
+            await stop()
+    await ended(scene, log, 200)
+
+
+async def test_a_body_that_is_still_coming_is_waited_for_no_longer(play, speaker, log):
+    scene = await play()
+    posted = speaker.post(Question(model=SMART))
+    posted = structs.replace(posted, headers={**posted.headers, "expect": "100-continue"})
+    async with asking(scene, posted, missing=1) as (caller, stop):
+        await caller.reader.readuntil(b" 100 Continue\r\n\r\n")
+        await stop()
+        answer = await caller.answer()
+    assert answer.status == 503
+    heard = speaker.hear(answer.status, answer.headers, answer.body, stream=False)
+    assert "The gateway is shutting down" in (heard.error or "")
+    last = await scene.gateway.last_request()
+    assert (last["status"], last["code"], last["attempts"]) == (503, "shutting_down", [])
+    assert "Traceback" not in log()
+
+
+async def test_what_waits_behind_an_answer_is_not_begun_any_more(play, log):
+    scene = await play(silent)
+    posted = OpenAi().post(Question(model=SMART))
+    async with asking(scene, posted) as (caller, stop):
+        await caller.send(written(posted))
+        await until(lambda: bool(scene.alpha.busy))
+        await stop()
+        assert (await caller.answer()).status == 503
+        assert await caller.closed()
+    assert len(scene.alpha.calls) == 1
+    await ended(scene, log, 503)
+
+
+async def test_a_stop_within_the_grace_says_nothing(play, log):
+    scene = await play()
+    async with asking(scene, OpenAi().post(Question(model=SMART))) as (caller, stop):
+        assert (await caller.answer()).status == 200
+        await stop()
+    assert "the grace is over" not in log()
