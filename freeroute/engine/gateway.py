@@ -74,13 +74,11 @@ class Gateway:
         self.standing = Standing(counters)
         self.tally = Tally()
         self.affinity = Affinity()
-        self.demo = demo
-        self.version = version
+        self.demo, self.version = demo, version
         self.ties = "balanced"
         self.started = clock.now()
-        self.draining = False
+        self.draining = self.unsaved = False
         self._cut = Kind.CALLER_LEFT  # what a call ends as that is cancelled
-        self.unsaved = False
         self.recording: Recording | None = None
         self.maintenance: Maintenance | None = None
         self.unread: str | None = None  # why the settings could not be read again
@@ -319,7 +317,7 @@ class Gateway:
         return {"strategy": strategy}
 
     def cut_short(self) -> None:
-        """Take it that we, and not its caller, cancel whatever is cancelled from now on: we stop."""
+        """Take it that we, and no caller, cancel what is cancelled from now on: we stop."""
         self._cut = Kind.SHUTTING_DOWN
 
     def ready(self) -> tuple[bool, dict[str, Any]]:

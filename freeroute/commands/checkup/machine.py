@@ -26,7 +26,7 @@ _SEVERITY = {"problem": problem, "warning": warning}
 def examine() -> Iterator[Finding]:
     """Return what is to be said of the process' surroundings."""
     yield ok(MACHINE, f"freeroute {version()}, Python {platform.python_version()}, {sys.platform}")
-    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # a gateway takes all that it may have
     if most != resource.RLIM_INFINITY and most < FEW_FILES:
         told = f"the process may open {most:,} files, which is enough for {most // 2:,} requests at once"
         yield warning(MACHINE, told, "ulimit -n 65536, or LimitNOFILE=65536 for systemd")

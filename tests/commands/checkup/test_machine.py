@@ -14,7 +14,7 @@ FRONT = {"name": "freeroute"}
 
 
 def test_few_open_files_are_a_warning(examined, home, monkeypatch):
-    monkeypatch.setattr(resource, "getrlimit", lambda which: (256, 4096))
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (128, 256))
     found, _ = examined("--offline")
     told = "the process may open 256 files, which is enough for 128 requests at once"
     assert f"warning machine: {told}" in found
