@@ -14,6 +14,7 @@ from freeroute.errors import (
     LoopDetected,
     NoProvider,
     RequestTimeout,
+    ShuttingDown,
     TooLarge,
     UpstreamFailed,
 )
@@ -220,6 +221,17 @@ async def test_work_is_cancelled_when_the_server_tells_that_the_caller_left(befo
     with CallerWatch(asked) as watch:
         await asyncio.Event().wait()
     assert watch.left
+    departure.tell()  # nobody listens any more
+    await asyncio.sleep(0)
+
+
+async def test_work_that_a_stop_ends_is_told_as_such():
+    departure, asked = Departure(), request()
+    asked.scope[DEPARTURE] = departure
+    asyncio.get_running_loop().call_soon(departure.stop)
+    with pytest.raises(ShuttingDown), CallerWatch(asked) as watch:
+        await asyncio.Event().wait()
+    assert not watch.left
     departure.tell()  # nobody listens any more
     await asyncio.sleep(0)
 
