@@ -258,12 +258,12 @@ class ShuttingDown(ApiError):
     kind = "service_unavailable_error"
     default_code = "shutting_down"
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        message: str = "The gateway is shutting down, and this answer took longer than that may; try again.",
+    ) -> None:
         """Say so: somebody else, or the gateway after its start, answers the same request."""
-        super().__init__(
-            "The gateway is shutting down, and this answer took longer than that may; try again.",
-            retry_after=1.0,
-        )
+        super().__init__(message, retry_after=1.0)
 
 
 class UpstreamTimeout(ApiError):
