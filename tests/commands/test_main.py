@@ -1,6 +1,7 @@
 """What holds for every command: help, versions, exit codes, and what is not imported."""
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import httpx
 import pytest
 
+from freeroute.serving import FILES
 from tests.commands.conftest import ROOT, process, url_of
 from tests.support.patience import PATIENCE
 
@@ -199,6 +201,20 @@ def test_a_log_that_nobody_reads_does_not_hold_up_answers(tmp_path):
             for _ in range(many):
                 asked = {"model": "x" * 100, "messages": []}
                 assert client.post("/v1/chat/completions", json=asked).status_code in (400, 404)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limits of another process are Linux's to tell")
+def test_a_gateway_may_open_many_files_though_it_is_started_with_few(tmp_path):
+    files = resource.RLIMIT_NOFILE
+    soft, hard = resource.getrlimit(files)
+    resource.setrlimit(files, (512, hard))
+    try:
+        with process("demo", "--port", "0", directory=tmp_path) as started:
+            url_of(started)
+            most = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+            assert resource.prlimit(started.pid, files) == (most, hard)
+    finally:
+        resource.setrlimit(files, (soft, hard))
 
 
 def test_an_open_dashboard_does_not_hold_up_the_stop(tmp_path):
