@@ -13,7 +13,7 @@ from freeroute.upstreams.simulated.shapes import Model
 from freeroute.upstreams.simulated.simulation import Simulation
 from freeroute.wire.sse import frame
 from tests.support.gateways import FakeServed, chunk
-from tests.support.patience import PATIENCE
+from tests.support.patience import PATIENCE, TURNS, Unhurried
 from tests.support.serving import HEAD, STREAM, RawCaller, post, serving
 
 
@@ -27,22 +27,37 @@ async def test_a_caller_that_stops_reading_is_dropped(build, gateway):
     assert (served.finished, served.stalled) == ([True], True)
 
 
-async def test_a_caller_that_only_reads_slowly_is_not(build, gateway):
+class ByHand(Unhurried):
+    """A loop whose clock only the test moves: no machine is so slow that time passes unread."""
+
+    now = 0.0
+
+    def time(self) -> float:
+        return self.now
+
+
+def test_a_caller_that_only_reads_slowly_is_not(build, gateway):
     served = gateway.answer = FakeServed(batches=[[chunk("x" * 100_000)]] * 200)
-    patience, loop = 1.0, asyncio.get_running_loop()
-    async with serving(build(), Bounds(write_seconds=patience)) as url:
-        with socket.socket() as slow:
-            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-            slow.setblocking(False)
-            await loop.sock_connect(slow, ("127.0.0.1", int(url.rpartition(":")[2])))
-            await loop.sock_sendall(slow, post(STREAM))
-            until = loop.time() + 3 * patience
-            while loop.time() < until:
-                assert await loop.sock_recv(slow, 20_000)
-                await asyncio.sleep(0.01)
-            assert not served.ended.is_set()
-            while not served.ended.is_set():
-                await loop.sock_recv(slow, 1_000_000)
+    loop = ByHand()
+
+    async def session():
+        async with serving(build(), Bounds(write_seconds=1.0)) as url:
+            with socket.socket() as slow:
+                slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+                slow.setblocking(False)
+                await loop.sock_connect(slow, ("127.0.0.1", int(url.rpartition(":")[2])))
+                await loop.sock_sendall(slow, post(STREAM))
+                while loop.now < 10:
+                    assert await loop.sock_recv(slow, 20_000)
+                    loop.now += 0.04  # half a megabyte a second
+                    for _ in range(2 * TURNS):
+                        await asyncio.sleep(0)
+                assert not served.ended.is_set()
+                while not served.ended.is_set():
+                    await loop.sock_recv(slow, 1_000_000)
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(session())
     assert (served.finished, served.stalled) == ([False], False)
 
 
