@@ -39,7 +39,8 @@ from freeroute.stores.records.reader import RecordsReader
 from freeroute.stores.records.recorder import Recorder
 from freeroute.stores.records.shelf import ResponseShelf
 from freeroute.stores.state_file import StateFile
-from freeroute.surfaces.guard import Guard, Policy
+from freeroute.surfaces.access import Policy
+from freeroute.surfaces.guard import Guard
 from freeroute.tracing import traces_of
 from freeroute.upstreams.keycheck import HttpKeyChecks, NoKeyChecks
 from freeroute.upstreams.kinds import Upstreams

@@ -29,8 +29,8 @@ from freeroute.stores.audit_file import AuditFile
 from freeroute.stores.clients_file import ClientsFile
 from freeroute.stores.followed import watch
 from freeroute.stores.operators_file import OperatorsFile
+from freeroute.surfaces.access import Policy
 from freeroute.surfaces.admin.topics import Administration
-from freeroute.surfaces.guard import Policy
 from freeroute.surfaces.http import BodyBounds
 from freeroute.surfaces.litestar_app import build_asgi
 from freeroute.upstreams.local import OLLAMA_CONTEXT

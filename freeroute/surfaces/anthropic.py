@@ -3,11 +3,11 @@
 from typing import Any
 
 from freeroute.errors import InvalidRequest
+from freeroute.surfaces.access import Access
 from freeroute.surfaces.anthropic_answer import Message, in_anthropics_shape
 from freeroute.surfaces.anthropic_request import read_request
 from freeroute.surfaces.conversing import Asked, Conversations, Known
 from freeroute.surfaces.entries import chats
-from freeroute.surfaces.guard import Access
 from freeroute.surfaces.http import Handler, Request
 from freeroute.surfaces.routes import Route
 

@@ -8,8 +8,8 @@ from msgspec import Raw
 
 from freeroute.domain.tasks import Task
 from freeroute.errors import ApiError, InvalidRequest
+from freeroute.surfaces.access import Access
 from freeroute.surfaces.conversing import EVENT_STREAM, Asked, Conversations
-from freeroute.surfaces.guard import Access
 from freeroute.surfaces.http import Request
 from freeroute.surfaces.routes import Route
 from freeroute.wire.answers import Choice, Piece, error_events, error_in, identity, inspect, split_parts

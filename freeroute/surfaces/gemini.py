@@ -4,13 +4,13 @@ import functools
 from typing import Any
 
 from freeroute.errors import InvalidRequest
+from freeroute.surfaces.access import Access
 from freeroute.surfaces.conversing import Asked, Conversations, understood
 from freeroute.surfaces.embeddings import in_batches
 from freeroute.surfaces.entries import chats, embeds, gives
 from freeroute.surfaces.gemini_answer import GeminiItems, GeminiTelling, in_geminis_shape
 from freeroute.surfaces.gemini_embedding import batch_asked, one_asked
 from freeroute.surfaces.gemini_request import as_openai, asking_of, counting_of
-from freeroute.surfaces.guard import Access
 from freeroute.surfaces.http import Handler, Request
 from freeroute.surfaces.routes import Route
 from freeroute.wire.chat import ChatCall

@@ -5,7 +5,6 @@ import math
 import re
 import secrets
 from collections.abc import Mapping
-from enum import Enum, auto
 from typing import Any
 
 from msgspec import Struct
@@ -16,6 +15,7 @@ from freeroute.domain.operators import ADMIN_KEY, METRICS_KEY, Operator, Scope, 
 from freeroute.domain.sessions import Sessions
 from freeroute.domain.wrong_tokens import WrongTokens
 from freeroute.errors import Forbidden, InvalidApiKey, RateLimited
+from freeroute.surfaces.access import Access, Door, Policy, door_of
 from freeroute.surfaces.http import Caller, Header
 from freeroute.surfaces.origins import Origins, check_own_page, is_own_page
 from freeroute.surfaces.sent import Headers, Keys, bearer, hop_of, keys_in, other_keys, queue_of, session_name
@@ -24,82 +24,13 @@ from freeroute.surfaces.sent import Headers, Keys, bearer, hop_of, keys_in, othe
 _MADE = re.compile(r"fa-[\w-]{43}", re.ASCII)
 
 
-class Access(Enum):
-    """What a route asks of those who call it."""
-
-    # Each is one object, and looked up with every request: the hash of its name need not be.
-    __hash__ = object.__hash__
-
-    OPEN = auto()  # health: says nothing about anybody, and probes name a host of their own
-    PAGE = auto()  # static files: no data in them, so a link from elsewhere may lead here
-    SESSION = auto()  # signing in and out: our own page alone
-    CLIENT = auto()  # answers of models: a client, or an operator at the dashboard
-    MODELS = auto()  # what could be asked: likewise, and whoever looks on there
-    STATUS = auto()  # a client or the operator
-    AGENTS = auto()  # likewise, and of no page of another origin, as MCP demands of its servers
-    METRICS = auto()
-    READ = auto()  # an operator, whose token has this scope or more
-    OPERATE = auto()
-    ADMIN = auto()
-
-    @property
-    def scope(self) -> Scope:
-        """Return what an operator's token, or session, needs here."""
-        return _SCOPES.get(self, Scope.READ)
-
-    @property
-    def for_clients(self) -> bool:
-        """Say whether the key of a client is asked for, and no operator's token will do."""
-        return self in {Access.CLIENT, Access.MODELS}
-
-
-_SCOPES = {Access.CLIENT: Scope.OPERATE, Access.OPERATE: Scope.OPERATE, Access.ADMIN: Scope.ADMIN}
-_OF_CLIENTS = {Access.CLIENT, Access.MODELS, Access.STATUS, Access.AGENTS}
-_OF_OPERATORS = {Access.READ, Access.OPERATE, Access.ADMIN}
-
-
-class Policy(Struct, frozen=True):
-    """What the guard goes by.
-
-    While there are *clients*, their keys are asked for. *metrics_key* opens the metrics, and *admin_key* what
-    is the *operators*' as well. *hosts* are names this gateway answers to besides localhost, *cors* origins
-    whose pages may call it. *loopback* tells of the address listened on, never of the peer: behind a reverse
-    proxy every peer is local. The page of a *demo* is signed in without a key.
-    """
-
-    clients: tuple[Client, ...] = ()
-    operators: tuple[Operator, ...] = ()
-    admin_key: str | None = None
-    metrics_key: str | None = None
-    hosts: frozenset[str] = frozenset()
-    cors: frozenset[str] = frozenset()
-    loopback: bool = True
-    demo: bool = False
-
-
-class _Door(Struct, frozen=True):
-    """What is asked, under one policy, of those who come for an access.
-
-    *unguarded* asks nothing at all. *by_name* asks that they call us by a name of ours, *no_page* that no
-    page of another origin calls, *own_page* that our own does. *anybody* may pass without an operator's
-    token, or else *clients*.
-    """
-
-    unguarded: bool
-    by_name: bool
-    no_page: bool
-    own_page: bool
-    anybody: bool
-    clients: bool
-
-
 class _Pass(Struct, frozen=True):
     """What a head opened: *caller* may come with it through this *door* until *until* (Unix time).
 
     Each policy has doors of its own, so a pass is worth nothing under the next one.
     """
 
-    door: _Door
+    door: Door
     caller: Caller
     until: float
 
@@ -124,7 +55,7 @@ class Guard:
         self._policy = policy
         self._origins = Origins(policy.hosts, policy.cors)
         self.hears_pages = bool(policy.cors)  # of origins that are not ours
-        self._doors = {access: _door(access, policy) for access in Access}
+        self._doors = {access: door_of(access, policy) for access in Access}
         self._roster = Roster(policy.clients)
         self._admin = _holder(ADMIN_KEY, Scope.ADMIN, policy.admin_key)
         self._metrics = _holder(METRICS_KEY, Scope.READ, policy.metrics_key)
@@ -170,18 +101,28 @@ class Guard:
             if not door.clients:
                 raise Forbidden(f"The key of a client is not enough here: send {_wanted(access)}.")
             caller = Caller(found, found.holder, hop)
-            if kept is not None and keys.hashed is not None:  # no session, which is used each time
-                kept[self] = _Pass(door, caller, self._roster.until(keys.hashed))
-            return caller
-        if isinstance(found, Operator):
+        elif isinstance(found, Operator):
             if not door.anybody:
                 check_scope(found, access.scope)
-            return Caller(None, f"operator:{found.name}", hop, found)
-        operator = None if door.anybody else self._operator(access, headers, peer, found)
-        caller = Caller(None, queue_of(keys.bearer, peer), hop, operator)
-        if kept is not None and found is None and operator is None and b"cookie" not in headers:
-            kept[self] = _Pass(door, caller, math.inf)
+            caller = Caller(None, f"operator:{found.name}", hop, found)
+        else:
+            operator = None if door.anybody else self._operator(access, headers, peer, found)
+            caller = Caller(None, queue_of(keys.bearer, peer), hop, operator)
+        until = None if kept is None or caller.operator else self._opens_until(found, keys, headers)
+        if kept is not None and until is not None:
+            kept[self] = _Pass(door, caller, until)
         return caller
+
+    def _opens_until(
+        self, found: Client | Operator | Problem | None, keys: Keys, headers: Headers
+    ) -> float | None:
+        """Return until when the same head may come in without being asked (Unix time); None for not at all.
+
+        A session is used each time, so a cookie has to be looked at each time.
+        """
+        if isinstance(found, Client):
+            return None if keys.hashed is None else self._roster.until(keys.hashed)
+        return math.inf if found is None and b"cookie" not in headers else None
 
     def _found(self, keys: Keys, now: Now) -> Client | Problem | None:
         """Return who holds the key that was sent, or why nobody does; None if that does not matter.
@@ -300,25 +241,6 @@ class Guard:
         if not self.policy.clients:
             self._origins.check_host(headers)
         return self._origins.preflight(headers, methods)
-
-
-def _door(access: Access, policy: Policy) -> _Door:
-    """Return what *policy* asks of those who come for *access*."""
-    # Where a key opens the metrics, no page can send it, and who scrapes calls by whatever name.
-    keyed = access is Access.METRICS and not policy.loopback
-    # Who looks at a demo is signed in without a key, so that the name it is called by must be ours.
-    given = access is Access.SESSION and policy.demo
-    unkeyed = (not policy.clients and not keyed) or given
-    asks_clients = bool(policy.clients) and (access in _OF_CLIENTS or access is Access.METRICS)
-    anybody = access not in _OF_OPERATORS and not asks_clients and not keyed
-    return _Door(
-        unguarded=access is Access.OPEN,
-        by_name=unkeyed,
-        no_page=(unkeyed and access is not Access.PAGE) or access is Access.AGENTS,
-        own_page=access is Access.SESSION,
-        anybody=anybody,
-        clients=anybody or access in _OF_CLIENTS,
-    )
 
 
 def check_scope(operator: Operator | None, needed: Scope) -> None:

@@ -5,8 +5,9 @@ from typing import Any, Protocol
 
 from freeroute.domain.clients import Client
 from freeroute.errors import ApiError
+from freeroute.surfaces.access import Access
 from freeroute.surfaces.departure import CallerWatch
-from freeroute.surfaces.guard import Access, Guard
+from freeroute.surfaces.guard import Guard
 from freeroute.surfaces.http import Request
 from freeroute.surfaces.routes import Route
 

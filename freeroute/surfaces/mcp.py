@@ -16,7 +16,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from freeroute.clock import Clock
 from freeroute.errors import ApiError
-from freeroute.surfaces.guard import Access
+from freeroute.surfaces.access import Access
 from freeroute.surfaces.http import BodyBounds, Request
 from freeroute.surfaces.mcp_tools import TOOLS, Asking, ToolGateway
 from freeroute.surfaces.routes import Route

@@ -7,10 +7,10 @@ from typing import Any
 
 from freeroute.clock import Clock
 from freeroute.errors import UnsupportedCapability
+from freeroute.surfaces.access import Access
 from freeroute.surfaces.conversing import Asked, Conversations, Known
 from freeroute.surfaces.embeddings import in_batches
 from freeroute.surfaces.entries import chats, embeds
-from freeroute.surfaces.guard import Access
 from freeroute.surfaces.http import Handler, Request
 from freeroute.surfaces.ollama_answer import (
     LINES,

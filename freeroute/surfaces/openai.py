@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from freeroute.errors import ApiError
+from freeroute.surfaces.access import Access
 from freeroute.surfaces.conversing import EVENT_STREAM, Asked, Conversations
-from freeroute.surfaces.guard import Access
 from freeroute.surfaces.http import Request
 from freeroute.surfaces.routes import Route
 from freeroute.wire.answers import Piece, error_events

@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from freeroute.domain.clients import Client
 from freeroute.errors import InvalidRequest
+from freeroute.surfaces.access import Access
 from freeroute.surfaces.admin.desk import Desk
-from freeroute.surfaces.guard import Access
 from freeroute.surfaces.http import Request
 from freeroute.surfaces.routes import Route
 from freeroute.version import version

@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from freeroute.clock import Now
 from freeroute.errors import ApiError, Internal, MethodNotAllowed, NotFound
-from freeroute.surfaces.guard import Access, Guard
+from freeroute.surfaces.access import Access
+from freeroute.surfaces.guard import Guard
 from freeroute.surfaces.http import (
     Caller,
     CallerLeft,

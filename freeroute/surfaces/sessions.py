@@ -9,7 +9,8 @@ from freeroute.domain.clients import Client
 from freeroute.domain.operators import Operator
 from freeroute.domain.sessions import LONGEST
 from freeroute.errors import InvalidRequest
-from freeroute.surfaces.guard import Access, Guard
+from freeroute.surfaces.access import Access
+from freeroute.surfaces.guard import Guard
 from freeroute.surfaces.http import BodyBounds, Request
 from freeroute.surfaces.routes import Route
 from freeroute.surfaces.sent import cookie_name

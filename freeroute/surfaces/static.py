@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from freeroute.errors import NotFound
-from freeroute.surfaces.guard import Access
+from freeroute.surfaces.access import Access
 from freeroute.surfaces.http import Request
 from freeroute.surfaces.routes import Route
 

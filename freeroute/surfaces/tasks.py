@@ -7,8 +7,8 @@ from msgspec import Raw
 
 from freeroute.domain.tasks import Task
 from freeroute.errors import ApiError, InvalidRequest
+from freeroute.surfaces.access import Access
 from freeroute.surfaces.conversing import EVENT_STREAM, Ask, Asked, Conversations, Understand
-from freeroute.surfaces.guard import Access
 from freeroute.surfaces.http import BODY_LIMIT, Request
 from freeroute.surfaces.routes import Route
 from freeroute.wire.answers import Piece

@@ -7,7 +7,8 @@ import httpx
 
 from freeroute.domain.catalogue import Limit, Unit
 from freeroute.domain.clients import Client, hash_key
-from freeroute.surfaces.guard import Guard, Policy
+from freeroute.surfaces.access import Policy
+from freeroute.surfaces.guard import Guard
 from freeroute.surfaces.litestar_app import build_asgi
 from freeroute.surfaces.mcp import STATED
 from tests.support.administration import administration

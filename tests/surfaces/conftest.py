@@ -7,7 +7,8 @@ import pytest
 from litestar import Litestar
 
 from freeroute.domain.outcome import Kind
-from freeroute.surfaces.guard import Guard, Policy
+from freeroute.surfaces.access import Policy
+from freeroute.surfaces.guard import Guard
 from freeroute.surfaces.http import BodyBounds
 from freeroute.surfaces.litestar_app import build_asgi
 from tests.support.administration import administration

@@ -4,7 +4,8 @@ from msgspec import structs
 
 from freeroute.domain.clients import Client, FormerKey, hash_key
 from freeroute.domain.operators import Operator, Scope
-from freeroute.surfaces.guard import Access, Guard, Policy
+from freeroute.surfaces.access import Access, Policy
+from freeroute.surfaces.guard import Guard
 from tests.support.clocks import EPOCH, ManualClock
 
 ALICE = Client("alice", hash_key("sk-alice"))

@@ -5,7 +5,8 @@ from msgspec import structs
 
 from freeroute.domain.clients import hash_key
 from freeroute.domain.operators import Operator, Scope
-from freeroute.surfaces.guard import Guard, Policy
+from freeroute.surfaces.access import Policy
+from freeroute.surfaces.guard import Guard
 from freeroute.surfaces.http import BodyBounds
 from freeroute.surfaces.litestar_app import routes
 from tests.support.administration import administration

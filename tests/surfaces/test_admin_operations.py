@@ -10,7 +10,8 @@ import pytest
 from freeroute.domain.catalogue import Limit, Unit
 from freeroute.domain.outcome import Kind
 from freeroute.errors import ConfigError
-from freeroute.surfaces.guard import Guard, Policy
+from freeroute.surfaces.access import Policy
+from freeroute.surfaces.guard import Guard
 from freeroute.surfaces.litestar_app import build_asgi
 from tests.support.administration import FakeTrail, administration
 from tests.support.clocks import ManualClock

@@ -7,7 +7,8 @@ from msgspec import UNSET
 from freeroute.domain.clients import hash_key
 from freeroute.domain.operators import Operator, Scope
 from freeroute.errors import ConfigError
-from freeroute.surfaces.guard import Guard, Policy
+from freeroute.surfaces.access import Policy
+from freeroute.surfaces.guard import Guard
 from freeroute.surfaces.litestar_app import build_asgi
 from tests.support.administration import FakeTrail, administration
 from tests.support.clocks import ManualClock

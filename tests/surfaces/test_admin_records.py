@@ -10,8 +10,9 @@ from msgspec import structs
 
 from freeroute.engine.records import ReceiptsWanted, UsageWanted
 from freeroute.errors import RecordsUnavailable
+from freeroute.surfaces.access import Policy
 from freeroute.surfaces.admin.records import AHEAD
-from freeroute.surfaces.guard import Guard, Policy
+from freeroute.surfaces.guard import Guard
 from freeroute.surfaces.litestar_app import build_asgi
 from tests.support.administration import FakeRecords, administration
 from tests.support.clocks import EPOCH, ManualClock

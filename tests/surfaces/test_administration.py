@@ -11,7 +11,8 @@ from freeroute.domain.audit import Entry
 from freeroute.domain.clients import hash_key
 from freeroute.domain.operators import Operator, Scope
 from freeroute.errors import ConfigError, Conflict, NotFound
-from freeroute.surfaces.guard import Guard, Policy
+from freeroute.surfaces.access import Policy
+from freeroute.surfaces.guard import Guard
 from freeroute.surfaces.litestar_app import build_asgi
 from tests.support.administration import FakeBook, FakeTrail, administration
 from tests.support.clocks import EPOCH, ManualClock

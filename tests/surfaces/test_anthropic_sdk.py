@@ -8,8 +8,8 @@ import pytest
 
 from freeroute import errors
 from freeroute.domain.clients import Client, hash_key
+from freeroute.surfaces.access import Policy
 from freeroute.surfaces.anthropic_answer import Message, in_anthropics_shape
-from freeroute.surfaces.guard import Policy
 from tests.contract.speaking import server_sent
 from tests.support.gateways import FakeServed, chunk
 from tests.support.serving import serving

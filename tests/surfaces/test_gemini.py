@@ -3,7 +3,7 @@
 from structlog.testing import capture_logs
 
 from freeroute.domain.clients import Client, hash_key
-from freeroute.surfaces.guard import Policy
+from freeroute.surfaces.access import Policy
 from tests.support.gateways import FakeServed, chunk
 from tests.surfaces.gemini import HI, STOP, USAGE
 

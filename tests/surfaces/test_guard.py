@@ -9,7 +9,8 @@ from msgspec import structs
 
 from freeroute.domain.clients import LONGEST_KEY, Client, hash_key
 from freeroute.errors import ApiError, Forbidden, InvalidApiKey, LoopDetected, Misdirected
-from freeroute.surfaces.guard import Access, Guard, Policy
+from freeroute.surfaces.access import Access, Policy
+from freeroute.surfaces.guard import Guard
 from tests.support.clocks import EPOCH, ManualClock
 from tests.surfaces.holders import ALICE, KEYED, LOCAL, TURNED, admit, guard
 

@@ -9,7 +9,8 @@ from msgspec import structs
 
 from freeroute.domain.clients import Client, hash_key
 from freeroute.errors import ApiError
-from freeroute.surfaces.guard import Access, Guard, Policy
+from freeroute.surfaces.access import Access, Policy
+from freeroute.surfaces.guard import Guard
 from freeroute.surfaces.http import Caller
 from tests.support.clocks import EPOCH, ManualClock
 from tests.surfaces.holders import ALICE, KEYED, LOCAL, OPEN, TURNED, bearing, guard

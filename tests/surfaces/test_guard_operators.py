@@ -5,7 +5,8 @@ import pytest
 from freeroute.domain.clients import hash_key
 from freeroute.domain.operators import Operator, Scope
 from freeroute.errors import Forbidden, InvalidApiKey, RateLimited
-from freeroute.surfaces.guard import Access, Guard, Policy, check_scope
+from freeroute.surfaces.access import Access, Policy
+from freeroute.surfaces.guard import Guard, check_scope
 from tests.support.clocks import EPOCH, ManualClock
 from tests.surfaces.holders import ALICE, KEYED, LOCAL, admit, bearing
 

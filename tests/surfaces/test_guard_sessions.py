@@ -11,7 +11,8 @@ from msgspec import structs
 from freeroute.domain.operators import Scope
 from freeroute.domain.sessions import IDLE
 from freeroute.errors import ApiError, Forbidden, InvalidApiKey
-from freeroute.surfaces.guard import Access, Guard
+from freeroute.surfaces.access import Access
+from freeroute.surfaces.guard import Guard
 from freeroute.surfaces.sent import cookie_name
 from tests.support.clocks import EPOCH, ManualClock
 from tests.surfaces.holders import ALICE, KEYED, OPEN, OPERATORS, TURNED

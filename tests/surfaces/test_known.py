@@ -14,8 +14,9 @@ from msgspec import structs
 
 from freeroute.domain.clients import Client, hash_key
 from freeroute.errors import ApiError
+from freeroute.surfaces.access import Access, Policy
 from freeroute.surfaces.bounds import Bounds
-from freeroute.surfaces.guard import Access, Guard, Policy
+from freeroute.surfaces.guard import Guard
 from freeroute.surfaces.http import BodyBounds, CallerLeft, Request
 from freeroute.surfaces.known import KEPT, known_head
 from freeroute.surfaces.routes import Route, answering

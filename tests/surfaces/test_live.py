@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from freeroute.domain.clients import Client, hash_key
-from freeroute.surfaces.guard import Guard, Policy
+from freeroute.surfaces.access import Policy
+from freeroute.surfaces.guard import Guard
 from freeroute.surfaces.litestar_app import build_asgi
 from freeroute.surfaces.live import PATIENCE
 from tests.support import patience

@@ -5,7 +5,7 @@ import pytest
 
 from freeroute.domain.clients import Client, hash_key
 from freeroute.errors import CapacityExhausted
-from freeroute.surfaces.guard import Policy
+from freeroute.surfaces.access import Policy
 from tests.support.gateways import ANSWER, FakeServed, chunk
 from tests.support.patience import PATIENCE
 from tests.support.serving import RawCaller, post, serving

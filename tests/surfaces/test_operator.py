@@ -2,7 +2,7 @@ import pytest
 
 from freeroute.domain.clients import Client, hash_key
 from freeroute.errors import ConfigError
-from freeroute.surfaces.guard import Policy
+from freeroute.surfaces.access import Policy
 
 ADMIN = {"authorization": "Bearer admin"}
 

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from freeroute.domain.clients import Client, hash_key
-from freeroute.surfaces.guard import Policy
+from freeroute.surfaces.access import Policy
 from tests.contract.speaking import server_sent
 from tests.support.gateways import ANSWER, FakeServed, chunk
 

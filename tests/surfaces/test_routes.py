@@ -5,7 +5,7 @@ import pytest
 from msgspec import structs
 from structlog.testing import capture_logs
 
-from freeroute.surfaces.guard import Access, Policy
+from freeroute.surfaces.access import Access, Policy
 from tests.surfaces.route_table import (
     ANYONE,
     CLIENT,

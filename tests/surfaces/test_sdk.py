@@ -8,7 +8,7 @@ import pytest
 
 from freeroute import errors
 from freeroute.domain.clients import Client, hash_key
-from freeroute.surfaces.guard import Policy
+from freeroute.surfaces.access import Policy
 from tests.support.gateways import FakeServed, chunk
 from tests.support.serving import serving
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from freeroute.domain.audit import Entry, Wanted
 from freeroute.engine.ports import AuditTrail
+from freeroute.surfaces.access import Access
 from freeroute.surfaces.admin.desk import Desk, count, on_thread
-from freeroute.surfaces.guard import Access
 from freeroute.surfaces.http import Request
 from freeroute.surfaces.routes import Route
 

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from freeroute.engine.changes import Note
+from freeroute.surfaces.access import Access
 from freeroute.surfaces.admin.desk import Desk, on_thread
-from freeroute.surfaces.guard import Access
 from freeroute.surfaces.http import Request
 from freeroute.surfaces.routes import Route
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Protocol
 
-from freeroute.surfaces.guard import Access
+from freeroute.surfaces.access import Access
 from freeroute.surfaces.http import Request
 from freeroute.surfaces.routes import Route
 

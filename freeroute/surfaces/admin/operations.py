@@ -9,8 +9,8 @@ from freeroute.engine.changes import Note
 from freeroute.engine.maintenance import MaintenanceSwitch, told
 from freeroute.engine.operations import Entry, Operations
 from freeroute.errors import ConfigError, InvalidRequest
+from freeroute.surfaces.access import Access
 from freeroute.surfaces.admin.desk import Desk
-from freeroute.surfaces.guard import Access
 from freeroute.surfaces.http import Handler, Request
 from freeroute.surfaces.routes import Route
 

@@ -10,8 +10,9 @@ from freeroute.domain.operators import Scope
 from freeroute.engine.changes import Note
 from freeroute.engine.ports import KeyChecks
 from freeroute.errors import InvalidRequest
+from freeroute.surfaces.access import Access
 from freeroute.surfaces.admin.desk import Desk
-from freeroute.surfaces.guard import Access, check_scope
+from freeroute.surfaces.guard import check_scope
 from freeroute.surfaces.http import Request
 from freeroute.surfaces.routes import Route
 

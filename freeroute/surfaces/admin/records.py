@@ -5,9 +5,9 @@ from typing import Final, Literal, cast, get_args
 
 from freeroute.engine.records import Outcome, ReceiptsWanted, Records, UsageWanted
 from freeroute.errors import InvalidRequest, RecordsUnavailable
+from freeroute.surfaces.access import Access
 from freeroute.surfaces.admin.desk import Desk, count
 from freeroute.surfaces.departure import CallerWatch
-from freeroute.surfaces.guard import Access
 from freeroute.surfaces.http import Request
 from freeroute.surfaces.routes import Route
 

@@ -11,8 +11,8 @@ from freeroute.clock import Clock
 from freeroute.domain.clients import Client
 from freeroute.engine.ports import KeptResponse, ResponseStore
 from freeroute.errors import InvalidRequest, NotFound
+from freeroute.surfaces.access import Access
 from freeroute.surfaces.conversing import Asked, Conversations
-from freeroute.surfaces.guard import Access
 from freeroute.surfaces.http import Request
 from freeroute.surfaces.responses.answer import ResponseTelling
 from freeroute.surfaces.responses.items import id_of, response_of, with_id
