@@ -35,11 +35,12 @@ from freeroute.surfaces.departure import DEPARTURE, Departure
 from freeroute.surfaces.http import FIELDS
 from freeroute.surfaces.known import KEPT
 from freeroute.surfaces.outlet import OUTLET
+from freeroute.upstreams.heads import Telling
 from freeroute.upstreams.transport import Deadlines, Passing
 
 _WARM_UP = 100  # calls, and a tenth as many streams: what is made once and kept is made by then
-_JSON = [(b"content-type", b"application/json")]
-_SSE = [(b"content-type", b"text/event-stream")]
+_JSON = Telling("application/json")
+_SSE = Telling("text/event-stream")
 
 
 class Round(Struct, frozen=True):
@@ -76,14 +77,15 @@ class Told:
     onward: Passing | None = None
     answer_by = math.inf
 
-    def __init__(self, headers: Sequence[tuple[bytes, bytes]], pieces: Sequence[bytes]) -> None:
+    def __init__(self, telling: Telling, pieces: Sequence[bytes]) -> None:
         """Tell *pieces*, one at a time."""
-        self.headers = self.telling = headers
+        self.headers = ()
+        self.telling = telling
         self._left = iter(pieces)
 
     def rest(self) -> bytes | None:
         """Return a whole answer at once, as one that comes in one piece is there with its head."""
-        return next(self._left, b"") if self.headers is _JSON else None
+        return next(self._left, b"") if self.telling is _JSON else None
 
     async def next(self) -> bytes:
         """Return the next piece; others have their turn before it, as on a socket."""

@@ -13,8 +13,8 @@ from freeroute.domain.rates import RateFact
 from freeroute.engine.ports import Answer, Sent, Terms
 from freeroute.upstreams.bodies import error_body
 from freeroute.upstreams.faults import before_answer
-from freeroute.upstreams.heads import RequestHeaders, content_type
-from freeroute.upstreams.rates import facts_of
+from freeroute.upstreams.heads import RequestHeaders
+from freeroute.upstreams.rates import facts_in, facts_of
 from freeroute.upstreams.transport import Deadlines, Exchange, Transport, TransportError
 from freeroute.upstreams.verdicts import judge_inside, judge_response
 
@@ -82,9 +82,10 @@ class Exchanges:
             head_at = clock.now()
             status, meaning = exchange.status, candidate.provider.rate_headers
             if 200 <= status < 300:
-                head = exchange.telling
-                facts = facts_of(status, head, b"", meaning, head_at)
-                told_as = content_type(head)
+                telling = exchange.telling
+                told_as = telling.kind
+                if telling.names:
+                    facts = facts_in(telling, meaning, head_at)
                 came = _page(exchange) if "html" in told_as else question.read(exchange, told_as)
                 if isinstance(came, Answer):  # as nearly always: all that is known of it is told at once
                     sent_at = began.later(exchange.sent_in) if exchange.sent_in else began

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from msgspec import Struct
+
 from freeroute.domain.catalogue import Candidate
 from freeroute.engine.ports import Terms
 from freeroute.version import version
@@ -12,6 +14,19 @@ FIXED: tuple[Header, ...] = (
     (b"accept-encoding", b"identity"),
     (b"user-agent", f"freeroute/{version()}".encode()),
 )
+
+
+class Telling(Struct, frozen=True, gc=False):
+    """What the head of every answer is asked for.
+
+    *kind* is the content type of its body in lower case, "" if it has none, and *coding* what that is
+    compressed with, if anything. *names* and *values* are those headers, at least, that tell of rates.
+    """
+
+    kind: str
+    names: tuple[bytes, ...] = ()
+    values: tuple[bytes, ...] = ()
+    coding: bytes | None = None
 
 
 class RequestHeaders:
@@ -49,7 +64,13 @@ def _headers(candidate: Candidate, hop: int, kind: bytes, accept: bytes) -> tupl
     return tuple(headers)
 
 
-def content_type(headers: Sequence[tuple[bytes, bytes]]) -> str:
+def telling_of(headers: Sequence[Header]) -> Telling:
+    """Return what *headers* tell of a body that is as it should be read."""
+    names, values = zip(*headers, strict=True) if headers else ((), ())
+    return Telling(content_type(headers), names, values)
+
+
+def content_type(headers: Sequence[Header]) -> str:
     """Return the content type in lower case, "" if there is none."""
     for name, value in headers:
         if len(name) == 12 and name.lower() == b"content-type":

@@ -7,8 +7,10 @@ from typing import cast
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from freeroute.upstreams.heads import Telling
 from freeroute.upstreams.http_alarm import Alarm
 from freeroute.upstreams.http_fields import taken_apart
+from freeroute.upstreams.http_layouts import Layouts
 from freeroute.upstreams.transport import Disconnected, ProtocolError, TransportError, Truncated
 
 _HEAD_BYTES = 32 * 1024
@@ -23,7 +25,8 @@ _PIECE = 64 * 1024  # a body goes out in such pieces: TLS would copy a larger on
 class Answer:
     """An answer as it comes. *head* is done when its head is there, or has failed before.
 
-    *reused* tells whether its connection had answered before.
+    *reused* tells whether its connection had answered before. With *layouts*, what is known of such answers,
+    *told* is what the head tells, if that was found by them.
     """
 
     __slots__ = (
@@ -31,6 +34,7 @@ class Answer:
         "failure",
         "framed",
         "head",
+        "layouts",
         "lines",
         "passed_on",
         "pieces",
@@ -38,15 +42,18 @@ class Answer:
         "reused",
         "size",
         "status",
+        "told",
         "waiter",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Expect an answer."""
         self.head: asyncio.Future[None] = loop.create_future()
+        self.layouts: Layouts | None = None
         self.reused = False
         self.status = 0
         self.lines = b""  # of its head
+        self.told: Telling | None = None
         self.framed = False  # whether the head says where the body ends
         self.received = 0
         self.pieces: list[bytes] = []
@@ -267,11 +274,16 @@ class Connection(asyncio.Protocol):
         came, begins = self._came, self._past
         while came[begins] in b"\r\n":  # which the parser passes over before a head
             begins += 1
-        ends = came.index(b"\r\n\r\n", begins)
-        answer.lines = lines = came[begins:ends]
-        many = ends > _HEAD_FIELDS * _FIELD_BYTES and lines.count(b"\n") > _HEAD_FIELDS
-        if many or ends > _HEAD_BYTES:
+        layouts = answer.layouts
+        layout = None if layouts is None else layouts.layout
+        found = None if layout is None else layout.found(came, begins)
+        if found is None:
+            ends = _end_of_lines(came, begins)
+        else:
+            ends, answer.told = found
+        if ends > _HEAD_BYTES:
             raise ProtocolError("the answer's head is too large")
+        answer.lines = lines = came[begins:ends]
         status = self._parser.get_status_code()
         if status < 200:
             self._interim, self._past = True, ends + 4
@@ -287,6 +299,8 @@ class Connection(asyncio.Protocol):
             # It was on its way before we asked (RFC 9110, 15.5.9), as a close without a word would have been.
             self.abort(Disconnected(f"{self.where} closed the connection", reused=True))
             return
+        if found is None and layouts is not None and status == 200:
+            layouts.learn(lines)
         self._dry = 0
         answer.status = status
         if not answer.head.done():
@@ -335,6 +349,14 @@ class Connection(asyncio.Protocol):
         if answer is not None:
             answer.fail(failure)
             answer.ended()
+
+
+def _end_of_lines(came: bytes, begins: int) -> int:
+    """Return where the lines of a head end that *begins* there; raises ProtocolError for too many."""
+    ends = came.index(b"\r\n\r\n", begins)
+    if ends > _HEAD_FIELDS * _FIELD_BYTES and came.count(b"\n", begins, ends) > _HEAD_FIELDS:
+        raise ProtocolError("the answer's head has too many lines")
+    return ends
 
 
 def _rule(error: HttpParserError | HttpParserUpgrade) -> str:

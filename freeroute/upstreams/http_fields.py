@@ -7,17 +7,20 @@ takes no line end but CRLF, and no line that goes on in the next one.
 
 import re
 
-from freeroute.upstreams.heads import Header
+from freeroute.upstreams.content_coding import coding_of
+from freeroute.upstreams.heads import Header, Telling, content_type
 
 _TELLING = re.compile(
     rb"\n(?i:(content-(?:type|encoding)|x-(?:ratelimit|trial-endpoint-call)-[^:]+)):[ \t]*([^\r]*)"
 )
 
 
-def telling(lines: bytes) -> list[Header]:
-    """Return those headers in *lines* that every answer is asked for: see `Exchange.telling`."""
+def telling(lines: bytes) -> Telling:
+    """Return what *lines* tell; raises ProtocolError for a compressed body that we cannot undo."""
     found: list[Header] = _TELLING.findall(lines)
-    return found
+    rates = [header for header in found if header[0][0] in b"xX"]
+    names, values = zip(*rates, strict=True) if rates else ((), ())
+    return Telling(content_type(found), names, values, coding_of(found))
 
 
 def taken_apart(lines: bytes) -> list[Header]:

@@ -10,11 +10,13 @@ from weakref import WeakSet
 from msgspec import Struct
 
 from freeroute.engine.ports import Dispatch
-from freeroute.upstreams.content_coding import Inflate, coding_of
+from freeroute.upstreams.content_coding import Inflate
+from freeroute.upstreams.heads import Telling
 from freeroute.upstreams.http_connection import Connection
 from freeroute.upstreams.http_dial import Target, dial, target_of
 from freeroute.upstreams.http_fields import taken_apart, telling
 from freeroute.upstreams.http_heads import Headers, credentials, head
+from freeroute.upstreams.http_layouts import Layouts
 from freeroute.upstreams.http_patience import Awaited
 from freeroute.upstreams.http_pool import Holder, Pool, most_at_once
 from freeroute.upstreams.http_proxies import Proxies
@@ -33,13 +35,14 @@ Origin = tuple[str, int, bool, object, bool]
 class Way(Struct, frozen=True):
     """How a request gets to where it goes; those that differ in nothing but their bodies go the same.
 
-    *begins* is its head as far as that does not depend on the body.
+    *begins* is its head as far as that does not depend on the body, *layouts* how the heads of answers are.
     """
 
     target: Target
     pool: Pool
     begins: bytes
     holder: Holder
+    layouts: Layouts
 
 
 class HttpTransport:
@@ -153,7 +156,7 @@ class HttpTransport:
     def _way(self, method: str, url: str, headers: Headers, proxy: str | None, verify: bool) -> Way:
         """Return the way of such requests; raises ProtocolError."""
         target, pool = self._found(url, proxy or self._proxies.of(url), verify)
-        return Way(target, pool, head(method, target, headers), credentials(headers))
+        return Way(target, pool, head(method, target, headers), credentials(headers), Layouts())
 
     def _found(self, url: str, proxy: str | None, verify: bool) -> tuple[Target, Pool]:
         """Return what *url* leads to, and the pool of its origin; raises ProtocolError."""
@@ -220,7 +223,7 @@ class HttpExchange(Awaited):
     __slots__ = ("_connection", "_inflate", "_returned", "_way", "onward", "telling")
 
     _connection: Connection
-    telling: Headers
+    telling: Telling
 
     def __init__(
         self,
@@ -232,6 +235,7 @@ class HttpExchange(Awaited):
     ) -> None:
         """Expect it from *now* on."""
         Awaited.__init__(self, deadlines, loop, now)
+        self.layouts = way.layouts
         self.onward: Passing | None = None
         self._returned = returned
         self._way = way
@@ -246,10 +250,9 @@ class HttpExchange(Awaited):
 
     def begin(self) -> None:
         """Prepare to read the body: the head is there."""
-        self.telling = telling(self.lines)
-        coding = coding_of(self.telling)
-        if coding:
-            self._inflate = Inflate(coding)
+        self.telling = told = self.told or telling(self.lines)
+        if told.coding is not None:
+            self._inflate = Inflate(told.coding)
 
     @property
     def headers(self) -> Headers:

@@ -12,6 +12,7 @@ from freeroute.domain.quantities import span
 from freeroute.domain.rates import RateFact
 from freeroute.upstreams import hints
 from freeroute.upstreams.complaints import Complaint, read_complaint
+from freeroute.upstreams.heads import Telling
 
 HEADERS = 200
 MINUTE, DAY = 60.0, 86_400.0
@@ -22,7 +23,6 @@ _NUMBER = re.compile(rb"[0-9]{1,12}(?:\.[0-9]{1,9})?")
 _NAME = re.compile(
     r"x-ratelimit-(limit|remaining|reset)(?:-(requests|req|tokens))?(?:-(minute|hour|day|week|month))?"
 )
-_SHORTEST_NAME = len("x-ratelimit-limit")
 _TRIAL = {
     f"x-trial-endpoint-call-{fact}": f"x-ratelimit-{fact}-requests-minute" for fact in ("limit", "remaining")
 }
@@ -41,6 +41,11 @@ class _Counter(Struct, frozen=True):
     limit: int | None = None
     remaining: int | None = None
     reset: int | None = None
+
+
+def facts_in(telling: Telling, meaning: RateHeaders, now: Now) -> tuple[RateFact, ...]:
+    """Return what the head of an answer that is no refusal says of counters."""
+    return tuple(_facts(telling.names, telling.values, meaning, now, "header", False))
 
 
 def facts_of(
@@ -75,17 +80,24 @@ def _told_in(
     refused: bool,
 ) -> list[RateFact]:
     """Return what rate headers among *pairs* say."""
-    for name, _ in pairs:
-        if len(name) >= _SHORTEST_NAME:
-            break
-    else:  # as of many providers
+    if not pairs:
         return []
-    if len(pairs) > HEADERS:
-        pairs = pairs[:HEADERS]
-    names, told = zip(*pairs, strict=True)
+    names, told = zip(*pairs[:HEADERS], strict=True)
+    return _facts(names, told, meaning, now, source, refused)
+
+
+def _facts(
+    names: tuple[bytes, ...],
+    told: tuple[bytes, ...],
+    meaning: RateHeaders,
+    now: Now,
+    source: str,
+    refused: bool,
+) -> list[RateFact]:
+    """Return what is *told* in headers of these *names*."""
     counters = _COUNTERS[names]
     if counters is None:
-        names, told = zip(*_once(pairs).items(), strict=True)
+        names, told = zip(*_once(zip(names, told, strict=True)).items(), strict=True)
         counters = _COUNTERS[names]
         assert counters is not None
     alone = refused and len(counters) == 1
@@ -133,7 +145,7 @@ def _cut(told: bytes) -> bytes:
     return told.strip()[:64]
 
 
-def _once(pairs: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+def _once(pairs: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     """Return each of *pairs* once, however its name is written; what is said in two ways is no number."""
     once: dict[bytes, bytes] = {}
     for raw, value in pairs:

@@ -12,6 +12,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from freeroute.engine.ports import Dispatch
+from freeroute.upstreams.heads import Telling
 
 
 class Deadlines(Struct, frozen=True, gc=False):
@@ -106,22 +107,18 @@ class Exchange(Protocol):
 
     *answer_by* is when ``Deadlines.answer`` ends, in the loop's time. Whoever reads may move it before the
     next wait; ``inf`` lifts it. While ``next`` waits, *onward* may be given what comes piece by piece, in
-    place of it.
+    place of it. What every head is asked for is in *telling*.
     """
 
     sent_in: float
     answer_by: float
     status: int
     onward: Passing | None
+    telling: Telling
 
     @property
     def headers(self) -> Sequence[tuple[bytes, bytes]]:
         """Return the fields of the head."""
-        ...
-
-    @property
-    def telling(self) -> Sequence[tuple[bytes, bytes]]:
-        """Return those of them that every answer is asked for, at least: what its body is, and its rates."""
         ...
 
     def rest(self) -> bytes | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from freeroute.engine.ports import Dispatch
+from freeroute.upstreams.heads import telling_of
 from freeroute.upstreams.transport import Deadlines, Disconnected, Passing, Phase, TimedOut, TransportError
 
 HANG = "hang"
@@ -65,7 +66,7 @@ class PlayedExchange:
             (b"Content-Type", reply.content_type.encode()),
             *reply.headers,
         ]
-        self.telling = self.headers
+        self.telling = telling_of(self.headers)
         self.aborted = 0
         self.onward: Passing | None = None
         self.ended = False

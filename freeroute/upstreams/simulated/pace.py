@@ -8,6 +8,7 @@ from operator import itemgetter
 
 from msgspec import Struct
 
+from freeroute.upstreams.heads import telling_of
 from freeroute.upstreams.simulated.faults import Speed
 from freeroute.upstreams.transport import Deadlines, Disconnected, Passing, Phase, TimedOut, Truncated
 
@@ -122,7 +123,7 @@ class PacedExchange:
         self.onward: Passing | None = None  # whoever waits is always woken
         self.status = script.status
         self.headers: Headers = script.headers
-        self.telling = self.headers
+        self.telling = telling_of(self.headers)
         self._script = script
         self._timer = timer
         self._closed: Callable[[int, bool], None] | None = closed
