@@ -32,12 +32,14 @@ _USED = re.compile(r"\blimit:? ([0-9]{1,12})(?:, used:? ([0-9]{1,12}))?, request
 
 
 class _Counter(Struct, frozen=True):
-    """A counter that headers tell of: what it counts and in how many seconds, if they say so, and which of
-    them tells each fact.
+    """A counter that headers tell of: what it counts in how many seconds, and which of them tells each fact.
+
+    Where nobody says how many, they are None: *by_reset* says that its reset shows them.
     """
 
-    unit: str
+    unit: Unit
     seconds: float | None
+    by_reset: bool
     limit: int | None = None
     remaining: int | None = None
     reset: int | None = None
@@ -95,23 +97,21 @@ def _facts(
     refused: bool,
 ) -> list[RateFact]:
     """Return what is *told* in headers of these *names*."""
-    counters = _COUNTERS[names]
+    counters = _COUNTERS[names, meaning]
     if counters is None:
         names, told = zip(*_once(zip(names, told, strict=True)).items(), strict=True)
-        counters = _COUNTERS[names]
+        counters = _COUNTERS[names, meaning]
         assert counters is not None
     alone = refused and len(counters) == 1
     facts = []
     for counter in counters:
-        fact = _fact(counter, told, meaning, now, source, alone)
+        fact = _fact(counter, told, now, source, alone)
         if fact is not None:
             facts.append(fact)
     return facts
 
 
-def _fact(
-    counter: _Counter, told: Sequence[bytes], meaning: RateHeaders, now: Now, source: str, alone: bool
-) -> RateFact | None:
+def _fact(counter: _Counter, told: Sequence[bytes], now: Now, source: str, alone: bool) -> RateFact | None:
     """Return what is *told* of *counter*, which may be what a 429 speaks of *alone*."""
     limit = reset_in = None
     if counter.remaining is not None:
@@ -127,10 +127,13 @@ def _fact(
             return None
     if counter.reset is not None:
         reset_in = hints.seconds_of(_cut(told[counter.reset]).decode("latin-1"), now)
-    seconds = counter.seconds or _seconds(counter.unit, meaning, reset_in)
+    seconds = counter.seconds
     if seconds is None:
-        return None
-    return RateFact(_UNITS[counter.unit], seconds, limit, remaining, reset_in, source)
+        if reset_in is None or not counter.by_reset:
+            return None
+        # Which of the two is spent shows in its reset: a minute's is never further off, allowing for clocks.
+        seconds = MINUTE if reset_in <= 1.5 * MINUTE else DAY
+    return RateFact(counter.unit, seconds, limit, remaining, reset_in, source)
 
 
 def _number(told: bytes) -> float | None:
@@ -159,23 +162,23 @@ def _plain_name(raw: bytes) -> str:
     return _TRIAL.get(name, name)
 
 
-class _Counters(dict[tuple[bytes, ...], tuple[_Counter, ...] | None]):
-    """Which counters headers with some names tell of; None if two of the names mean the same.
+class _Counters(dict[tuple[tuple[bytes, ...], RateHeaders], tuple[_Counter, ...] | None]):
+    """Which counters headers of some names tell of, by what they mean; None if two names mean the same.
 
     The answers of a provider have the same names again and again, so it keeps some that it has seen.
     """
 
-    def __missing__(self, names: tuple[bytes, ...]) -> tuple[_Counter, ...] | None:
-        counters = _counters(names)
+    def __missing__(self, told: tuple[tuple[bytes, ...], RateHeaders]) -> tuple[_Counter, ...] | None:
+        counters = _counters(*told)
         if len(self) < _HEADS_KEPT:
-            self[names] = counters
+            self[told] = counters
         return counters
 
 
 _COUNTERS = _Counters()
 
 
-def _counters(names: Iterable[bytes]) -> tuple[_Counter, ...] | None:
+def _counters(names: Iterable[bytes], meaning: RateHeaders) -> tuple[_Counter, ...] | None:
     found: dict[tuple[str, str], dict[str, int]] = {}
     for place, raw in enumerate(names):
         match = _NAME.fullmatch(_plain_name(raw))
@@ -186,20 +189,14 @@ def _counters(names: Iterable[bytes]) -> tuple[_Counter, ...] | None:
         if fact in by:
             return None
         by[fact] = place
-    return tuple(
-        _Counter(unit, span(window) if window else None, **by) for (unit, window), by in found.items()
-    )
-
-
-def _seconds(unit: str, meaning: RateHeaders, reset_in: float | None) -> float | None:
-    """Return the window of a counter of *unit* that names none: the one the catalogue gives it."""
-    if unit:
-        given = meaning.tokens if unit == "tokens" else meaning.requests
-        return span(given) if given else None
-    if not meaning.plain or reset_in is None:
-        return None
-    # Which of the two is spent shows in its reset: a minute's is never further off, allowing for clocks.
-    return MINUTE if reset_in <= 1.5 * MINUTE else DAY
+    counters = []
+    for (unit, window), by in found.items():
+        # One that names no window has that which the catalogue gives its unit.
+        given = window or (unit and (meaning.tokens if unit == "tokens" else meaning.requests))
+        counters.append(
+            _Counter(_UNITS[unit], span(given) if given else None, meaning.plain and not unit, **by)
+        )
+    return tuple(counters)
 
 
 def _in_quotas(said: Complaint) -> Iterator[RateFact]:
