@@ -38,10 +38,24 @@ names = st.sampled_from(
         b"Connection",
     ]
 ) | st.from_regex(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,9}", fullmatch=True)
+LINED = (b"1\nx-ratelimit-reset: 1", b"1\r\n 1", b"1\rx-ratelimit-reset: 1")  # as if it were two
 gaps = st.sampled_from([b": ", b": ", b":", b":\t ", b" :"])
 values = st.sampled_from(
-    [b"", b"0", b"7", b"application/json", b"text/event-stream", b"gzip", b"chunked", b"close", b"1 ", b"x:y"]
-) | st.from_regex(rb"[\x00-\xff]{0,9}|[\t -~\x80-\xff]{0,9}", fullmatch=True)
+    [
+        b"",
+        b"0",
+        b"7",
+        b"application/json",
+        b"text/event-stream",
+        b"gzip",
+        b"chunked",
+        b"close",
+        b"1 ",
+        b"x:y",
+        *LINED,
+    ]
+)
+values |= st.sampled_from(LINED) | st.from_regex(rb"[\x00-\xff]{0,9}|[\t -~\x80-\xff]{0,9}", fullmatch=True)
 lines = st.lists(st.tuples(names, gaps, values), max_size=8)
 starts = st.sampled_from([b"HTTP/1.1 200 OK", b"HTTP/1.1 200 ", b"HTTP/1.0 200 OK", b"HTTP/1.1 429 a:b"])
 rests = st.sampled_from([b"", b"{}", b"2\r\n{}\r\n0\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n"])
