@@ -15,6 +15,7 @@ from bench.options import number, whole, writable
 from bench.parts import calls, choose, dashboards, features, leaving, start, streams
 from bench.processes import BenchFailed, Upstream, upstream
 from bench.profile import command as profile
+from bench.ready import is_ready
 from bench.regress import command as regress
 from bench.report import report
 from bench.results import Results
@@ -40,7 +41,7 @@ def main(arguments: list[str]) -> int:
     if own := _OWN.get("".join(arguments[:1])):
         return own(arguments[1:])
     wanted = _arguments(arguments)
-    if not machine.is_ready():
+    if not is_ready():
         return 2
     try:
         found = _measured(wanted)

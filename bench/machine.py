@@ -3,8 +3,6 @@
 import functools
 import os
 import platform
-import resource
-import sys
 from pathlib import Path
 
 from msgspec import Struct
@@ -58,22 +56,6 @@ def describe() -> Machine:
         kernel=platform.release(),
         pinned=bool(cores().gateway),
     )
-
-
-def is_ready() -> bool:
-    """Make way for processes that are to be pinned and measured; False, and said why, where none can be."""
-    if sys.platform != "linux" or not Path("/proc/self/stat").exists():
-        print("bench: needs Linux, to pin processes and to read what they use", file=sys.stderr)
-        return False
-    allow_many_files()
-    step_aside()
-    return True
-
-
-def allow_many_files() -> None:
-    """Let this process and its children open as many sockets as the system allows them."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def cpu_seconds(pid: int) -> float:

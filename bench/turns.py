@@ -11,6 +11,7 @@ from bench.options import number, whole
 from bench.parts import streams
 from bench.peers.budgets import CPU, carried
 from bench.processes import BenchFailed, Target, Upstream, upstream
+from bench.ready import is_ready
 from bench.report import held_beside, held_to, table
 from bench.ways import LIMITED, WAYS
 
@@ -26,7 +27,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--rounds", type=whole(1, 1000), default=9, help=often)
     parser.add_argument("--seconds", type=number(0.1, 600), default=1.0, help=long)
     wanted = parser.parse_args(arguments)
-    if not machine.is_ready():
+    if not is_ready():
         return 2
     try:
         with upstream(streams.EVENTS, streams.PACE, 1) as running, ExitStack() as ways:

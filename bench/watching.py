@@ -16,6 +16,7 @@ from msgspec import Struct
 from bench import machine
 from bench.loops import event_loop
 from bench.processes import LOOPBACK, ROOT, BenchFailed, running
+from freeroute import open_files
 
 
 class Told(Struct):
@@ -69,6 +70,6 @@ async def _main(port: int, key: str, count: int) -> None:
 
 
 if __name__ == "__main__":
-    machine.allow_many_files()
+    open_files.allow_many()
     with asyncio.Runner(loop_factory=event_loop()) as runner:
         runner.run(_main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3])))

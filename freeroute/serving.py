@@ -11,6 +11,7 @@ from types import FrameType
 
 from msgspec import Struct
 
+from freeroute import open_files
 from freeroute.app import LOOPBACK, App, ServeOptions, build, secrets_of
 from freeroute.clock import boot_id
 from freeroute.config.assembly import SwitchedOn
@@ -26,8 +27,6 @@ from freeroute.stores.state_dir import StateDir
 GRACE = 30
 # Connections that may wait to be accepted.
 BACKLOG = 2048
-# Files that it takes leave to open: as many as all that is bounded elsewhere may need, several times over.
-FILES = 65_536
 
 
 class Started(Struct, frozen=True):
@@ -47,7 +46,7 @@ Announce = Callable[[Started], None]
 
 def serve(options: ServeOptions, announce: Announce, on_local: AnnounceLocal) -> int:
     """Serve until told to stop; returns the exit code. Raises ConfigError before it listens."""
-    allow_many_files()
+    open_files.allow_many()
     with contextlib.ExitStack() as stack:
         temporary = None
         if options.demo:
@@ -68,19 +67,6 @@ def serve(options: ServeOptions, announce: Announce, on_local: AnnounceLocal) ->
         announce(_started(app, listening))
         _run(app, listening, admin_key, on_local)
     return 0
-
-
-def allow_many_files() -> None:
-    """Have this process open up to `FILES` files if the system lets it; often it starts with 1,024."""
-    try:
-        import resource
-    except ImportError:  # Windows counts none
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        with contextlib.suppress(OSError, ValueError):  # some systems allow less than they say
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _started(app: App, listening: socket.socket) -> Started:

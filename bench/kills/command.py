@@ -21,6 +21,7 @@ from bench.kills.callers import Callers, answer, clock
 from bench.kills.judge import BOUND, Found, Life, judge
 from bench.options import whole
 from bench.processes import LOOPBACK, ROOT, BenchFailed, free_port, running, upstream
+from bench.ready import is_ready
 from freeroute.stores.records.database import Database
 from freeroute.stores.records.tables import hourly, receipts
 
@@ -35,7 +36,7 @@ _SHORTEST, _LONGEST = 0.2, 3.0
 def main(arguments: list[str]) -> int:
     """Do as the command line says, print what came of it, and return the exit code."""
     wanted = _arguments(arguments)
-    if not machine.is_ready():
+    if not is_ready():
         return 2
     try:
         found = asyncio.run(_measured(wanted))

@@ -16,6 +16,7 @@ from bench.parts import streams
 from bench.processes import ROOT, BenchFailed, NotHere, running, upstream
 from bench.profile.flame import drawn
 from bench.profile.stacks import Stack, folded, shares
+from bench.ready import is_ready
 from bench.report import table
 
 _RATE = 250  # samples a second: each stops the gateway for a moment
@@ -32,7 +33,7 @@ def main(arguments: list[str]) -> int:
         "--svg", type=writable, default=ROOT / "docs" / "performance-flame.svg", metavar="FILE"
     )
     wanted = parser.parse_args(arguments)
-    if not machine.is_ready():
+    if not is_ready():
         return 2
     try:
         seen = _sampled(wanted.seconds)

@@ -19,6 +19,7 @@ from bench.gateway import arranged, limited
 from bench.options import number
 from bench.parts.leaving import unsettled
 from bench.processes import BenchFailed, Target, load, upstream, wait_until_served
+from bench.ready import is_ready
 from bench.report import table
 from bench.soak.judge import Sample, judge
 
@@ -41,7 +42,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--minutes", type=number(2, 1440), default=30.0, help="from 2 to 1440; 30 without it")
     parser.add_argument("--rate", type=number(25, 5000), default=500.0, help=rate)
     wanted = parser.parse_args(arguments)
-    if not machine.is_ready():
+    if not is_ready():
         return 2
     try:
         return _soaked(wanted.minutes * 60, wanted.rate)

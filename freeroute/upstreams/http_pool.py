@@ -1,9 +1,9 @@
 """The connections to one origin: how many may be in use at once, and those that wait for their next use."""
 
 import asyncio
-import math
 from collections import deque
 
+from freeroute.open_files import may_open
 from freeroute.upstreams.http_connection import Connection
 
 Holder = tuple[bytes, ...] | None
@@ -22,12 +22,7 @@ SPARE = 64
 
 def most_at_once() -> int:
     """Return how many exchanges with one origin there may be at a time, by the files that may be open."""
-    try:
-        import resource
-    except ImportError:  # Windows counts no files
-        return MOST
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return most_with(math.inf if files == resource.RLIM_INFINITY else files)
+    return most_with(may_open())
 
 
 def most_with(files: float) -> int:

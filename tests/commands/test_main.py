@@ -10,7 +10,7 @@ import sys
 import httpx
 import pytest
 
-from freeroute.serving import FILES
+from freeroute.open_files import MANY
 from tests.commands.conftest import ROOT, process, url_of
 from tests.support.patience import PATIENCE
 
@@ -211,7 +211,7 @@ def test_a_gateway_may_open_many_files_though_it_is_started_with_few(tmp_path):
     try:
         with process("demo", "--port", "0", directory=tmp_path) as started:
             url_of(started)
-            most = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+            most = MANY if hard == resource.RLIM_INFINITY else min(MANY, hard)
             assert resource.prlimit(started.pid, files) == (most, hard)
     finally:
         resource.setrlimit(files, (soft, hard))

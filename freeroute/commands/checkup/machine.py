@@ -1,7 +1,6 @@
 """Has the process what it needs, and does a gateway run already?"""
 
 import platform
-import resource
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,6 +12,7 @@ from freeroute.commands.checkup.finding import Finding, note, ok, problem, warni
 from freeroute.commands.running import Failed, Running
 from freeroute.config.load import Settings
 from freeroute.errors import ConfigError
+from freeroute.open_files import could_open
 from freeroute.serving import listen
 from freeroute.version import version
 
@@ -26,8 +26,8 @@ _SEVERITY = {"problem": problem, "warning": warning}
 def examine() -> Iterator[Finding]:
     """Return what is to be said of the process' surroundings."""
     yield ok(MACHINE, f"freeroute {version()}, Python {platform.python_version()}, {sys.platform}")
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # a gateway takes all that it may have
-    if most != resource.RLIM_INFINITY and most < FEW_FILES:
+    most = could_open()  # a gateway takes all that it may have
+    if most < FEW_FILES:
         told = f"the process may open {most:,} files, which is enough for {most // 2:,} requests at once"
         yield warning(MACHINE, told, "ulimit -n 65536, or LimitNOFILE=65536 for systemd")
     else:

@@ -1,0 +1,44 @@
+"""How many files this process may have open at a time: sockets above all."""
+
+import contextlib
+import math
+
+MANY = 65_536
+"""What a process takes leave to open. Own design: as many as all that is bounded elsewhere may need, several
+times over.
+"""
+
+
+def may_open() -> float:
+    """Return how many files there may be; ``inf`` if nobody counts them."""
+    return _limits()[0]
+
+
+def could_open() -> float:
+    """Return how many there may be once `allow_many` has asked for more; ``inf`` if nobody counts them."""
+    return _limits()[1]
+
+
+def allow_many() -> None:
+    """Have this process, and those that it starts, open up to `MANY` if the system lets it.
+
+    Many systems let a process begin with 1,024, or with 256.
+    """
+    most = min(MANY, could_open())
+    if may_open() >= most:
+        return
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # some systems allow less than they say
+        resource.setrlimit(resource.RLIMIT_NOFILE, (int(most), hard))
+
+
+def _limits() -> tuple[float, float]:
+    try:
+        import resource
+    except ImportError:  # Windows counts none
+        return math.inf, math.inf
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    without = resource.RLIM_INFINITY
+    return math.inf if soft == without else soft, math.inf if hard == without else hard
