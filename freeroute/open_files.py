@@ -1,7 +1,9 @@
 """How many files this process may have open at a time: sockets above all."""
 
 import contextlib
+import errno
 import math
+import os
 
 MANY = 65_536
 """What a process takes leave to open. Own design: as many as all that is bounded elsewhere may need, several
@@ -32,6 +34,20 @@ def allow_many() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):  # some systems allow less than they say
         resource.setrlimit(resource.RLIMIT_NOFILE, (int(most), hard))
+
+
+def is_any_left() -> bool:
+    """Say whether this process may open one more just now."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as exc:
+        return exc.errno not in (errno.EMFILE, errno.ENFILE)
+    return True
+
+
+def is_lack(exc: OSError) -> bool:
+    """Say whether *exc* came of a lack of files: many a library tells that as something else."""
+    return exc.errno in (errno.EMFILE, errno.ENFILE) or not is_any_left()
 
 
 def _limits() -> tuple[float, float]:

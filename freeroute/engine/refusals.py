@@ -164,7 +164,7 @@ def _all_failed(course: Course, metadata: dict[str, Any]) -> ApiError:
         return UpstreamTimeout(f"{_all_of(course)} timed out", metadata=metadata)
     if all(note.kind is Kind.CROWDED for note in course.notes):
         where = ", ".join(dict.fromkeys(note.provider for note in course.notes))
-        told = f"as many calls to {where} are under way as freeroute makes at a time"
+        told = f"as many calls to {where} are under way as freeroute makes at a time, or may open files for"
         return Unavailable(told, metadata=metadata, retry_after=SOON)
     if course.misfit is not None and all(note.kind is Kind.NONCONFORMING for note in course.notes):
         return misfitted(course.misfit, course)

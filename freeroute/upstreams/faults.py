@@ -4,6 +4,7 @@ from freeroute.domain.outcome import Kind, Outcome
 from freeroute.upstreams.transport import (
     Disconnected,
     NameNotFound,
+    NoFileLeft,
     Phase,
     ProtocolError,
     Refused,
@@ -28,7 +29,7 @@ def _kind(error: TransportError) -> tuple[Kind, bool]:
     match error:
         case Refused() | NameNotFound() | TlsFailed() | TimedOut(phase=Phase.CONNECT):
             return Kind.UNREACHABLE, False
-        case TimedOut(phase=Phase.POOL):
+        case NoFileLeft() | TimedOut(phase=Phase.POOL):
             return Kind.CROWDED, False
         case TimedOut():
             return Kind.TIMED_OUT, True
@@ -70,6 +71,7 @@ def _text(error: TransportError) -> str:
 
 
 _TEXTS: dict[type[TransportError], str] = {
+    NoFileLeft: "as many files were open as freeroute may open",
     NameNotFound: "name does not resolve",
     TlsFailed: "TLS handshake or certificate failed",
     Disconnected: "connection closed before an answer",

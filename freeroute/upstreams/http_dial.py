@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import encodings.idna  # noqa: F401 - later there may be no file left to read it from
 import errno
 import functools
 import socket
@@ -11,8 +12,9 @@ from urllib.parse import quote, unquote, urlsplit
 import aiohappyeyeballs
 from msgspec import Struct
 
+from freeroute.open_files import is_lack
 from freeroute.upstreams.http_connection import Answer, Connection
-from freeroute.upstreams.transport import NameNotFound, ProtocolError, Refused, TlsFailed
+from freeroute.upstreams.transport import NameNotFound, NoFileLeft, ProtocolError, Refused, TlsFailed
 
 _PROBE_IDLE = 30  # seconds of silence before the system asks a peer whether it still lives
 _NEXT_ADDRESS = 0.25  # seconds until the next address of a name is tried beside the first (RFC 8305)
@@ -89,7 +91,7 @@ async def dial(target: Target, tls: ssl.SSLContext | None, handshakes: asyncio.L
 
     Those that share *handshakes* begin theirs one after the other, each in a turn of its own of the event
     loop: one takes a millisecond, and streams under way must not wait for hundreds of them together.
-    Raises NameNotFound, Refused, TlsFailed and ProtocolError.
+    Raises NoFileLeft, NameNotFound, Refused, TlsFailed and ProtocolError.
     """
     loop = asyncio.get_running_loop()
     proxy = target.proxy
@@ -129,13 +131,17 @@ async def _socket(host: str, port: int) -> socket.socket:
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError):
+    except (OSError, UnicodeError) as exc:  # whatever a look-up may fail with, not `gaierror` alone
+        if isinstance(exc, OSError) and is_lack(exc):
+            raise NoFileLeft(f"{host}: no file is left to look it up") from None
         raise NameNotFound(f"{host} does not resolve") from None
     try:
         return await aiohappyeyeballs.start_connection(
             found, happy_eyeballs_delay=_NEXT_ADDRESS, interleave=1, socket_factory=_probed
         )
     except OSError as exc:
+        if is_lack(exc):
+            raise NoFileLeft(f"{host}:{port}: no file is left for a connection") from None
         raise Refused(f"{host}:{port}: {errno.errorcode.get(exc.errno or 0, 'unreachable')}") from None
 
 

@@ -58,12 +58,15 @@ class Awaited(Answer):
         self._phase, self._seconds = phase, seconds
         return at
 
-    async def admitted(self, turn: Awaitable[None]) -> float:
-        """Await our own *turn*, and return now. That is no time of the peer's: what bounds it starts here."""
+    async def admitted(self, turn: Awaitable[None], by: float) -> float:
+        """Await our own *turn*, *by* then, and return now.
+
+        That is no time of the peer's: what bounds it starts here.
+        """
         deadlines = self.deadlines
-        self._waits_since = mono()
+        self._waits_since = self._waits_since or mono()
         try:
-            async with asyncio.timeout(deadlines.pool):
+            async with asyncio.timeout_at(by):
                 await turn
         except TimeoutError:
             raise TimedOut(Phase.POOL, deadlines.pool) from None

@@ -106,6 +106,14 @@ class Pool:
             if not idle:
                 del self._idle[holder]
 
+    def let_one_go(self) -> bool:
+        """Close a connection that waits here, one of those that have waited longest; say whether one did."""
+        for idle in self._idle.values():
+            if idle:
+                idle.popleft().abort()
+                return True
+        return False
+
     def empty(self) -> None:
         """Let go of all that waits."""
         self._idle.clear()

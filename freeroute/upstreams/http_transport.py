@@ -10,6 +10,7 @@ from weakref import WeakSet
 from msgspec import Struct
 
 from freeroute.engine.ports import Dispatch
+from freeroute.open_files import is_any_left, is_lack
 from freeroute.upstreams.content_coding import Inflate
 from freeroute.upstreams.heads import Telling
 from freeroute.upstreams.http_connection import Connection
@@ -23,11 +24,16 @@ from freeroute.upstreams.http_proxies import Proxies
 from freeroute.upstreams.transport import (
     Deadlines,
     Disconnected,
+    NoFileLeft,
     Passing,
     Phase,
     Refused,
+    TimedOut,
     TransportError,
 )
+
+# Seconds from one look for a free file to the next. Own design: a hundredth of what anybody waits for one.
+LOOK = 0.01
 
 Origin = tuple[str, int, bool, object, bool]
 
@@ -68,6 +74,7 @@ class HttpTransport:
         self._pools: dict[Origin, Pool] = {}
         self._known_way = functools.lru_cache(maxsize=1024)(self._way)
         self._handshakes = asyncio.Lock()
+        self._files = asyncio.Lock()
         self._made_here: WeakSet[Connection] = WeakSet()  # of which those that are lost go by themselves
         self._sweep: asyncio.TimerHandle | None = None
         self._closed = False
@@ -96,7 +103,7 @@ class HttpTransport:
         if dispatch is not None:
             dispatch.unsent = True
         if not pool.slots.take():
-            now = await exchange.admitted(pool.slots.turn())
+            now = await exchange.admitted(pool.slots.turn(), now + deadlines.pool)
         try:
             if self._closed:
                 raise Refused("the transport is closed")
@@ -104,7 +111,7 @@ class HttpTransport:
             if dispatch is None or not dispatch.fresh:
                 connection = pool.taken(way.holder, now - self._keepalive)
             if connection is None:
-                connection = await self._made(way.target, verify_tls, exchange)
+                connection = await self._made_in_turn(way.target, verify_tls, exchange)
                 now = loop.time()
         except BaseException:
             pool.slots.release()
@@ -164,6 +171,27 @@ class HttpTransport:
         origin = target.host, target.port, target.is_tls, target.proxy, verify
         return target, self._pools.setdefault(origin, Pool(self._per_origin))
 
+    async def _made_in_turn(self, target: Target, verify: bool, exchange: "HttpExchange") -> Connection:
+        """Return a new connection; without a file for it, wait for that as long as for any turn of ours."""
+        by = self._loop.time() + exchange.deadlines.pool
+        while True:
+            try:
+                return await self._made(target, verify, exchange)
+            except NoFileLeft as exc:
+                lack = exc
+            any(pool.let_one_go() for pool in self._pools.values())
+            try:
+                await exchange.admitted(self._file(), by)
+            except TimedOut:
+                raise lack from None
+
+    async def _file(self) -> None:
+        """Wait until there may be one more file, one after the other."""
+        await asyncio.sleep(LOOK)  # by then what made way is closed
+        async with self._files:
+            while not is_any_left():  # noqa: ASYNC110 - nobody tells of a file that is closed, as by a caller
+                await asyncio.sleep(LOOK)
+
     async def _made(self, target: Target, verify: bool, awaited: Awaited) -> Connection:
         dialling = self._dialled(target, verify)
         connection = await awaited.within(Phase.CONNECT, awaited.deadlines.connect, dialling)
@@ -210,6 +238,13 @@ class HttpTransport:
 
 def _trust(*, verify: bool) -> ssl.SSLContext:
     context = ssl.create_default_context()
+    bundle = ssl.get_default_verify_paths().cafile
+    if bundle and not context.cert_store_stats()["x509"]:  # OpenSSL does not say that it could not open it
+        try:
+            context.load_verify_locations(bundle)
+        except OSError as exc:
+            if is_lack(exc):
+                raise NoFileLeft("no file is left to read whom to trust") from None
     context.set_alpn_protocols(["http/1.1"])
     if not verify:
         context.check_hostname = False

@@ -60,6 +60,10 @@ class Refused(TransportError):
     """The peer refused the connection or cannot be reached."""
 
 
+class NoFileLeft(TransportError):
+    """This process may open no more files, and a connection is one; to look up its name takes one as well."""
+
+
 class NameNotFound(TransportError):
     """The host name does not resolve."""
 
@@ -156,7 +160,7 @@ class Transport(Protocol):
 
         In *dispatch* it is noted until when the request is unsent, where that takes any time; one that is to
         be fresh goes over a connection that nothing went over before.
-        Raises TimedOut, Refused, NameNotFound, TlsFailed, Disconnected or ProtocolError.
+        Raises TimedOut, NoFileLeft, Refused, NameNotFound, TlsFailed, Disconnected or ProtocolError.
         """
         ...
 

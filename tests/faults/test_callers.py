@@ -25,6 +25,8 @@ from tests.faults.scene import (
     spent,
 )
 from tests.support.asking import COUNTED, DONE, HI, ROLE, STOP, event
+from tests.support.exchanges import turns
+from tests.support.files import no_file_left
 from tests.support.live import PATIENT, Cold, question, until
 from tests.support.patience import PATIENCE
 from tests.support.provider import ANSWERED, ANSWERS, held, raw, refusing, silent, sse
@@ -38,6 +40,11 @@ LEFT = Stand((1, PROMPT))
 def one_at_a_time(usual: Transport) -> Transport:
     """Return a transport for one exchange with each provider at a time."""
     return Cold(HttpTransport(per_origin=1))
+
+
+def none_kept(usual: Transport) -> Transport:
+    """Return a transport that closes each connection once it was used."""
+    return Cold(HttpTransport(keepalive=0.0))
 
 
 @pytest.fixture(params=["goodbye", "reset"])
@@ -337,6 +344,22 @@ async def test_many_at_once_at_a_dead_provider_are_all_served_elsewhere(play, st
     assert {(reply.status, reply.by, reply.raw) for reply in replies} == {(200, "beta", ANSWERED[stream])}
     assert (await scene.stands()).used == (0, 0)
     assert (await scene.stands("beta")).used == (20, 20 * ANSWER)
+
+
+async def test_files_that_run_out_here_are_nobody_s_fault(play, stream):
+    scene = await play(wrapped=none_kept)
+    only = {"model": "alpha/large"}
+    await scene.ask(stream, model="beta/large")  # on the connection to the gateway that the next one takes
+    await scene.servers["beta"].finished()
+    await turns()
+    with no_file_left():
+        reply = await scene.ask(stream, **only)
+    assert (reply.status, reply.headers["retry-after"], reply.trail) == (503, "1", "alpha/large=crowded")
+    assert b"or may open files for" in reply.raw
+    assert await scene.stands() == UNTOUCHED
+    assert not scene.alpha.calls
+    reply = await scene.ask(stream, **only)
+    assert (reply.status, reply.raw) == (200, ANSWERED[stream])
 
 
 # --- more at a time than go to one provider ----------------------------------------------------------------

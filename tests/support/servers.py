@@ -236,5 +236,6 @@ class Certificates:
         authority = trustme.CA()
         self.server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert("localhost", "127.0.0.1").configure_cert(self.server)
+        self.authority = authority.cert_pem.bytes()
         self.client = ssl.create_default_context()
         authority.configure_trust(self.client)

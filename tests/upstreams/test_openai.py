@@ -14,6 +14,7 @@ from freeroute.engine.ports import Terms
 from freeroute.upstreams.transport import (
     Disconnected,
     NameNotFound,
+    NoFileLeft,
     Phase,
     ProtocolError,
     Refused,
@@ -108,6 +109,7 @@ async def test_dropped_fields_are_reported():
         (TlsFailed("x"), Kind.UNREACHABLE, False),
         (TimedOut(Phase.CONNECT, 3), Kind.UNREACHABLE, False),
         (TimedOut(Phase.POOL, 5), Kind.CROWDED, False),
+        (NoFileLeft("x"), Kind.CROWDED, False),
         (TimedOut(Phase.FIRST_BYTE, 20), Kind.TIMED_OUT, True),
         (TimedOut(Phase.TOTAL, 300), Kind.TIMED_OUT, True),
         (Disconnected("x", reused=True, received=0), Kind.STALE, False),
@@ -355,6 +357,7 @@ async def test_a_provider_that_does_not_take_what_the_caller_relies_on_is_not_as
         (NameNotFound("10.1.2.3 does not resolve"), "name does not resolve"),
         (TlsFailed("10.1.2.3: certificate: bad"), "TLS handshake or certificate failed"),
         (TimedOut(Phase.POOL, 5), "as many calls as we make there at a time were under way for 5 s"),
+        (NoFileLeft("10.1.2.3"), "as many files were open as freeroute may open"),
         (TimedOut(Phase.FIRST_BYTE, 5), "first byte timeout"),
         (Disconnected("10.1.2.3 left"), "connection closed before an answer"),
         (ProtocolError("10.1.2.3: what"), "not an answer in HTTP as we know it"),
