@@ -44,8 +44,11 @@ class Started(Struct, frozen=True):
 Announce = Callable[[Started], None]
 
 
-def serve(options: ServeOptions, announce: Announce, on_local: AnnounceLocal) -> int:
-    """Serve until told to stop; returns the exit code. Raises ConfigError before it listens."""
+def serve(options: ServeOptions, announce: Announce, on_local: AnnounceLocal, *, grace: int = GRACE) -> int:
+    """Serve until told to stop, and *grace* seconds longer what is under way then; returns the exit code.
+
+    Raises ConfigError before it listens.
+    """
     open_files.allow_many()
     with contextlib.ExitStack() as stack:
         temporary = None
@@ -65,7 +68,7 @@ def serve(options: ServeOptions, announce: Announce, on_local: AnnounceLocal) ->
         # Whoever reads that it listens may want to administer it at once.
         admin_key = settings.admin_key or state.admin_key()
         announce(_started(app, listening))
-        _run(app, listening, admin_key, on_local)
+        _run(app, listening, admin_key, on_local, grace)
     return 0
 
 
@@ -113,7 +116,7 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _run(app: App, listening: socket.socket, admin_key: str, on_local: AnnounceLocal) -> None:
+def _run(app: App, listening: socket.socket, admin_key: str, on_local: AnnounceLocal, grace: int) -> None:
     from freeroute.surfaces.server import Server, server_config
 
     class Draining(Server):
@@ -133,7 +136,7 @@ def _run(app: App, listening: socket.socket, admin_key: str, on_local: AnnounceL
             app.feed.close()  # who watches has no answer to wait for
             await super().shutdown(sockets)
 
-    config = server_config(application(app, admin_key, on_local), grace=GRACE)
+    config = server_config(application(app, admin_key, on_local), grace=grace)
     server = Draining(config, on_late=app.gateway.cut_short)
     _settle_memory()
     server.run(sockets=[listening])

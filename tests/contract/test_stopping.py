@@ -12,9 +12,10 @@ from tests.contract.speaking import Posted, Question
 from tests.faults.scene import Scene
 from tests.support.asking import HI, ROLE, event
 from tests.support.live import until
-from tests.support.provider import silent, sse
+from tests.support.provider import raw, silent, sse
 from tests.support.serving import RawCaller, stopping
 
+SPEAKS = {"models": [{"id": "large", "capabilities": ["speech"]}]}
 Stop = Callable[[], Awaitable[None]]
 
 
@@ -91,6 +92,18 @@ async def test_a_stream_that_outlasts_the_grace_ends_with_an_error_and_its_end(p
     heard = speaker.hear(status, headers, told, stream=True)
     assert (heard.text, heard.ended) == ("Hi", True)
     assert "The gateway is shutting down" in (heard.error or "")
+    await ended(scene, log, 200)
+
+
+async def test_sound_that_outlasts_the_grace_is_cut_for_it_has_no_words_for_an_error(play, log):
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: audio/mpeg\r\ntransfer-encoding: chunked\r\n\r\n"
+    scene = await play(raw(head, b"4\r\nRIFF\r\n", then=silent), every=SPEAKS)
+    body = b'{"model":"alpha/large","input":"Hello!","voice":"v"}'
+    spoken = Posted("/v1/audio/speech", body)
+    async with asking(scene, spoken) as (caller, stop):
+        status, _ = await caller.head()
+        await stop()
+        assert (status, await caller.reader.read()) == (200, b"4\r\nRIFF\r\n")
     await ended(scene, log, 200)
 
 

@@ -21,6 +21,7 @@ TOKENS = Limit(Unit.TOKENS, 1000, 60.0, span="minute")
 ONE = Limit(Unit.REQUESTS, 1, 30.0, scope=Scope.MODEL)
 SLOT = Limit(Unit.CONCURRENCY, 4)
 LIMITS = (PER_MINUTE, TOKENS, SLOT)
+SAID = b'{"id":"i","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"one"}}]}'
 QUICK = 0.4  # seconds to the first event that "a" usually takes
 LATE = 0.6  # from then on it is late: half as much again
 
@@ -230,6 +231,42 @@ async def test_whoever_leaves_once_more_while_calls_are_ended_leaves_nothing_beh
         await asking
     await asyncio.sleep(1)
     assert sorted(upstream.left) == ["a", "b"]
+    nothing_is_left(world)
+
+
+@scene
+async def test_a_stop_calls_both_off_and_is_neither_provider_s_nor_the_caller_s_doing():
+    world, upstream = hedged()
+    upstream.takes = {"a": [8.0], "b": [9.0]}
+    asking = asyncio.create_task(timed(world))
+    await asyncio.sleep(1)
+    world.gateway.cut_short()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    told = world.receipts.last
+    assert (told.status, told.code, told.caller_left) == (503, "shutting_down", False)
+    assert [(note.provider, note.kind) for note in told.attempts] == [
+        ("a", Kind.SHUTTING_DOWN),
+        ("b", Kind.SHUTTING_DOWN),
+    ]
+    first, second = (note.usage for note in told.attempts)
+    assert first is not None
+    assert second is not None
+    assert told.usage == first + second
+    assert not any(world.is_suspect(f"{name}/m#k1") for name in "ab")
+    nothing_is_left(world)
+
+
+@scene
+async def test_a_stop_in_the_stream_of_who_won_changes_nothing_about_who_lost():
+    world, upstream = hedged(b=[streamed([SAID], [SAID])])
+    upstream.takes = {"a": [8.0], "b": [0.5]}
+    served = await world.gateway.chat(_call("free-fast"), world.context())
+    await served.next()
+    served.fail(stopped=True)
+    await served.finish()
+    assert dict(world.trail) == {"a": Kind.OUTRUN, "b": Kind.SHUTTING_DOWN}
     nothing_is_left(world)
 
 
