@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from tests.support.patience import OURS, STANDARD, TURNS
+from freeroute.clock import mono
+from tests.support.patience import BEAT, OURS, STANDARD, STILL, TURNS
 
 SHORT = 0.01
 
@@ -21,6 +22,13 @@ def stand_still() -> None:
     now = asyncio.get_running_loop().time
     until = now() + 2 * SHORT
     while now() < until:
+        pass
+
+
+def freeze() -> None:
+    """Have the machine stand still, for longer than any loop takes for a turn."""
+    until = mono() + 5 * STILL
+    while mono() < until:
         pass
 
 
@@ -52,5 +60,32 @@ def test_a_timer_that_is_cancelled_before_it_rings_does_not(loop):
         timer.cancel()
         await asyncio.sleep(SHORT)
         assert not rung.is_set()
+
+    on(loop, main)
+
+
+def test_a_clock_stands_still_with_the_machine(loop):
+    async def main():
+        now = asyncio.get_running_loop().time
+        began = now()
+        async with asyncio.timeout(3 * STILL):
+            await asyncio.sleep(SHORT)
+            freeze()
+            assert now() - began < 3 * STILL
+            for _ in range(3 * TURNS):
+                await asyncio.sleep(0)
+
+    on(loop, main)
+
+
+def test_a_timer_goes_by_the_clock_that_stood_still(loop):
+    async def main():
+        clock = asyncio.get_running_loop()
+        due = clock.time() + 3 * BEAT
+        rung = clock.create_future()
+        clock.call_later(3 * BEAT, lambda: rung.set_result(clock.time()))
+        await asyncio.sleep(SHORT)
+        freeze()
+        assert await rung >= due - BEAT
 
     on(loop, main)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from freeroute.surfaces.bounds import Bounds
 from tests.support.gateways import FakeServed, chunk
-from tests.support.patience import PATIENCE
+from tests.support.patience import PATIENCE, STANDARD
 from tests.support.serving import HEAD, HI, STREAM, RawCaller, post, serving
 
 
@@ -343,4 +343,5 @@ def test_noise_never_gets_a_500(build, noises):
                         reply = await asyncio.wait_for(caller.reader.read(), PATIENCE)
                         assert not reply.startswith(b"HTTP/1.1 5")
 
-    asyncio.run(main())
+    with asyncio.Runner(loop_factory=STANDARD) as runner:
+        runner.run(main())
