@@ -177,13 +177,12 @@ class HttpTransport:
         while True:
             try:
                 return await self._made(target, verify, exchange)
-            except NoFileLeft as exc:
-                lack = exc
-            any(pool.let_one_go() for pool in self._pools.values())
+            except NoFileLeft:
+                any(pool.let_one_go() for pool in self._pools.values())
             try:
                 await exchange.admitted(self._file(), by)
             except TimedOut:
-                raise lack from None
+                raise NoFileLeft(f"{target.where}: no file is left for a connection") from None
 
     async def _file(self) -> None:
         """Wait until there may be one more file, one after the other."""

@@ -8,7 +8,7 @@ import pytest
 from freeroute.domain.speed import USUAL
 from freeroute.upstreams.simulated.faults import Speed
 from tests.support.live import Live, pair, question, until
-from tests.support.serving import RawCaller, post
+from tests.support.serving import RawCaller, post, stopping
 
 HANGING = Speed(60.0, 20.0)
 # In this order, since one call in fifty of ``free-fast`` tries whoever was not measured lately.
@@ -53,5 +53,23 @@ async def test_a_caller_that_leaves_while_both_are_asked_ends_both_calls(hedged)
         assert [call["aborted"] for call in await hedged.calls(name)] == [True]
     last = await hedged.last_request()
     assert (last["status"], [note["kind"] for note in last["attempts"]]) == (499, ["caller_left"] * 2)
+    for name in ("alpha", "beta"):
+        assert (await hedged.provider(name)).states == ["healthy"]
+
+
+async def test_a_stop_while_both_are_asked_ends_both_calls_and_tells_the_caller_why(hedged):
+    hedged["cerebras"].speed = HANGING
+    served = stopping(hedged.asgi, hedged.app.gateway.cut_short)
+    async with served as (url, stop), RawCaller.to(url) as caller:
+        body = msgspec.json.encode(question(stream=True, **FAST))
+        await caller.send(post(body, more="content-type: application/json\r\n"))
+        await until(lambda: bool(hedged["groq"].open and hedged["cerebras"].open))
+        await stop()
+        answer = await caller.answer()
+    assert (answer.status, answer.error["code"]) == (503, "shutting_down")
+    for name in ("groq", "cerebras"):
+        assert [call["aborted"] for call in await hedged.calls(name)] == [True]
+    last = await hedged.last_request()
+    assert (last["status"], [note["kind"] for note in last["attempts"]]) == (503, ["shutting_down"] * 2)
     for name in ("alpha", "beta"):
         assert (await hedged.provider(name)).states == ["healthy"]

@@ -1,4 +1,4 @@
-"""Time is virtual where simulated providers are asked without sockets: no machine is too slow for a deadline."""
+"""Where simulated providers are asked without sockets time is virtual: no machine is too slow for it."""
 
 from collections.abc import Mapping
 
