@@ -266,7 +266,10 @@ class Awaited:
 
     def ended(self, call: int) -> None:
         """Note that something of *call* came, or that it failed."""
-        if self._due.pop(call, math.inf) <= self._earliest:
+        due = self._due.pop(call, math.inf)
+        if not self._due:
+            self._earliest, self._is_known = math.inf, True
+        elif due <= self._earliest:
             self._is_known = False
 
     def late(self, now: Now) -> float:
@@ -274,7 +277,7 @@ class Awaited:
         if now.mono < self._earliest:  # as nearly always
             return 0.0
         if not self._is_known:
-            self._earliest = min(self._due.values()) if self._due else math.inf
+            self._earliest = min(self._due.values())
             self._is_known = True
         return max(now.mono - self._earliest, 0.0)
 

@@ -24,6 +24,7 @@ from freeroute.engine.hedging import Hedging
 from freeroute.engine.leasing import Leased, Leasing, Won
 from freeroute.engine.ports import SOON, Counters, Sent, Terms, Upstream
 from freeroute.engine.refusals import ABOUT_REQUEST, gave_up, misfitted, refused_by_upstream
+from freeroute.engine.served import NO
 from freeroute.engine.taking import Taking
 from freeroute.engine.waiting import WaitingRoom
 from freeroute.wire.chat import CallContext, ChatCall
@@ -132,7 +133,8 @@ class AttemptLoop:
         while True:
             if course.counted >= routing.max_attempts or now.mono > course.last_start:
                 raise gave_up(course, need, fit, self.standing, now)
-            leased = await self._taking.next(need, fit, course, again, now)
+            taken = self._taking.next(need, fit, course, again, now)
+            leased = taken if isinstance(taken, Leased) else await taken
             if leased is None and course.crowded and now.mono < course.until:
                 course.line_up()
                 leased = await self._taking.next(need, fit, course, None, now)
@@ -210,7 +212,8 @@ class AttemptLoop:
             await self.counters.sent(leased.lease, sent.sent_at)
         if sent.outcome.kind is _SERVED:
             proved = self.standing.answered(candidate, leased.trial, ended)
-            if await self.counters.confirm(leased.lease, sent.head_at or ended) or proved:
+            wider = self.counters.confirm(leased.lease, sent.head_at or ended)
+            if (wider is not NO and await wider) or proved:
                 self.room.stir()
             if sent.facts:
                 await self._learn(leased, sent, ended)

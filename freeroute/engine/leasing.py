@@ -1,10 +1,13 @@
 """What a candidate grants one call: its charges, its slot and, in half-open, the trial. Taken in one step."""
 
+from collections.abc import Awaitable, Generator
+from typing import Any
+
 from msgspec import Struct
 
 from freeroute.clock import Clock, Now
 from freeroute.domain.catalogue import Candidate
-from freeroute.domain.leases import Lease
+from freeroute.domain.leases import Denied, Lease
 from freeroute.domain.selection import Choice
 from freeroute.domain.standing import Standing
 from freeroute.domain.trials import Trial
@@ -12,13 +15,21 @@ from freeroute.engine.ports import Counters, Sent
 
 
 class Leased(Struct, frozen=True):
-    """A candidate that a call may use now, taken at *at*, with the output bound to send."""
+    """A candidate that a call may use now, taken at *at*, with the output bound to send.
+
+    As a `Lease`, it is there already for whoever awaits it.
+    """
 
     candidate: Candidate
     lease: Lease
     trial: Trial
     at: Now
     max_output: int | None = None
+
+    def __await__(self) -> Generator[Any, Any, "Leased"]:
+        """Wait for nothing."""
+        yield from ()
+        return self
 
 
 class Won(Struct):
@@ -46,15 +57,24 @@ class Leasing:
         self._counters = counters
         self._clock = clock
 
-    async def take(self, choice: Choice, now: Now) -> Leased | None:
-        """Lease the candidate of *choice* at *now*; None if a rival took the room meanwhile."""
+    def take(self, choice: Choice, now: Now) -> Awaitable[Leased | None]:
+        """Lease the candidate of *choice* at *now*; None if a rival took the room meanwhile.
+
+        What is leased already, as nearly always, need not be awaited.
+        """
         lease = self._counters.acquire(choice.charges, now)
-        if not isinstance(lease, Lease):  # which nearly always it is, at once
-            lease = await lease
-            if not isinstance(lease, Lease):
-                return None
+        if isinstance(lease, Lease):
+            return self._leased(choice, lease, now)
+        return self._later(choice, lease, now)
+
+    def _leased(self, choice: Choice, lease: Lease, now: Now) -> Leased:
         trial = self._standing.begin(choice.candidate, now)
         return Leased(choice.candidate, lease, trial, now, choice.max_output)
+
+    async def _later(self, choice: Choice, answer: Awaitable[Lease | Denied], now: Now) -> Leased | None:
+        """Return what is leased by the *answer* of a store that has to be waited for."""
+        lease = await answer
+        return self._leased(choice, lease, now) if isinstance(lease, Lease) else None
 
     async def give_back(self, leased: Leased) -> None:
         """End a lease that was never used."""

@@ -167,10 +167,11 @@ class Counters(Protocol):
         """Note that the call of *lease* went out only at *now*, and is counted as much later."""
         ...
 
-    async def confirm(self, lease: Lease, now: Now) -> bool:
+    def confirm(self, lease: Lease, now: Now) -> Awaitable[bool]:
         """Note that the provider's answer began: it counted the call at this moment at the latest.
 
         Say whether there is more room now: the first answers under an unknown limit let more calls go.
+        `served.NO` says that there is not: nobody need await it.
         """
         ...
 

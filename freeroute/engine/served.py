@@ -1,9 +1,11 @@
 """What a surface gets back from the gateway."""
 
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from freeroute.wire.answers import Piece
+
+T = TypeVar("T")
 
 Onward = Callable[[bytes], bool]
 """Passes one event on at once and says so, or that it cannot: a way past whoever waits for it.
@@ -12,17 +14,26 @@ The event is as it came: ``data: ``, a payload on one line, and an empty line.
 """
 
 
-class _Done:
-    """What is done already: whoever awaits it goes on at once."""
+class _There(Generic[T]):
+    """What is there already: whoever awaits it goes on at once."""
 
-    def __await__(self) -> Generator[Any, Any, None]:
+    def __init__(self, value: T) -> None:
+        """Be *value* to whoever awaits it."""
+        self._value = value
+
+    def __await__(self) -> Generator[Any, Any, T]:
         """Wait for nothing."""
         yield from ()
+        return self._value
 
 
-DONE: Awaitable[None] = _Done()
+DONE: Awaitable[None] = _There(None)
 """Stands for all work that had nothing to wait for. Whoever meets it may as well not await it: a coroutine
 costs ten times as much as a look."""
+
+YES: Awaitable[bool] = _There(True)
+NO: Awaitable[bool] = _There(False)
+"""Stand in the same way for answers that nobody has to wait for."""
 
 
 class Served(Protocol):

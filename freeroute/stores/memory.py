@@ -15,11 +15,12 @@ from freeroute.domain.limits import adapted, counter_for, restored
 from freeroute.domain.measuring import PATIENCE, SOME_PATIENCE, SOON, Measure, pool_blamed
 from freeroute.domain.outcome import Outcome
 from freeroute.domain.rates import TOLD, RateFact, pool_meant, room_told, used_by
-from freeroute.engine.served import DONE
+from freeroute.engine.served import DONE, NO, YES
 from freeroute.stores.cells import Cell, Learned
 from freeroute.stores.sheets import Held, Sheet, held_by
 
 _SLOTS = Unit.CONCURRENCY  # of every pool that is looked at; a member of an enum is looked up at length
+_UNSEEN = None, None, None  # nothing was found to fit, at no time, on no sheet
 
 
 class MemoryCounters:
@@ -33,26 +34,25 @@ class MemoryCounters:
         self._sheets: dict[int, Sheet] = {}  # by the identities of their pools, while what they hold stays
         self._in_flight = 0
         self._touched: list[Sheet] = []
-        self._fitting: Charges | None = None  # what was found to fit last,
-        self._fitting_at: Now | None = None  # and when
+        self._fitting: tuple[Charges | None, Now | None, Sheet | None] = _UNSEEN  # what was found to last
         self._changed: set[Name] = set()
 
     def fits_at(self, charges: Charges, now: Now) -> float:
         """Return when (mono) all *charges* fit together: ``now.mono`` if now, ``inf`` if never."""
-        sheet = self._sheets.get(id(charges.pools)) or self._sheet(charges.pools)
-        denied = sheet.denied(charges, now)
+        known = self._sheets.get(id(charges.pools))
+        denied = (known or self._sheet(charges.pools)).denied(charges, now)
         if denied is None:
-            self._fitting, self._fitting_at = charges, now
+            self._fitting = charges, now, known
             return now.mono
-        self._fitting = None
+        self._fitting = _UNSEEN
         return denied.until
 
     def acquire(self, charges: Charges, now: Now) -> Awaitable[Lease | Denied]:
         """Take all of *charges* or none; say until when the one that fits last is taken."""
         # Whoever chose them has just been told that these very charges fit: it comes with the same instant.
-        fits = self._fitting is charges and self._fitting_at is now
-        self._fitting = None
-        sheet = self._sheets.get(id(charges.pools)) or self._remembered(charges.pools)
+        (seen, at, known), self._fitting = self._fitting, _UNSEEN
+        fits = seen is charges and at is now
+        sheet = (known if fits else self._sheets.get(id(charges.pools))) or self._remembered(charges.pools)
         if not fits and (denied := sheet.denied(charges, now)) is not None:
             return denied
         self._in_flight += 1
@@ -70,7 +70,7 @@ class MemoryCounters:
                 counter.sent(slip, now)
                 self._touch(cell)
 
-    async def confirm(self, lease: Lease, now: Now) -> bool:
+    def confirm(self, lease: Lease, now: Now) -> Awaitable[bool]:
         """Note that the provider's answer began: it counted the call at this moment at the latest.
 
         Say whether there is more room now: the first answers under an unknown limit let more calls go.
@@ -87,7 +87,7 @@ class MemoryCounters:
             for cell in sheet.cells:
                 if cell.measure is not None:
                     wider = self._granted(cell, lease, now) or wider
-        return wider
+        return YES if wider else NO
 
     def settle(self, lease: Lease, actual: Mapping[Unit, float], now: Now) -> Awaitable[None]:
         """End *lease* and free its slot; it took the *actual* amounts, of other units as charged."""
@@ -326,6 +326,7 @@ class MemoryCounters:
         """Let sheets be made anew: a counter, a limit, a measure or a guard is another, or may be."""
         self._note_touched()
         self._sheets.clear()
+        self._fitting = _UNSEEN
 
     def _note_touched(self) -> None:
         for sheet in self._touched:
