@@ -10,9 +10,13 @@ from freeroute.domain.traces import Trace
 from freeroute.domain.usage import Usage
 
 NOBODY = "-"
+"""Stands for the client where none is configured, or none was told by its key."""
+
 OTHERS = "other"
 """Who is meant where more clients are counted than have a place of their own: no client is called so."""
-"""Stands for the client where none is configured, or none was told by its key."""
+
+MOST_ALIKE = 1024
+"""Likenesses that anybody remembers, whatever names callers give. Own design: 1 MB or so for each."""
 
 
 class AttemptNote(Struct, frozen=True):
@@ -62,20 +66,21 @@ class Wait(Struct, frozen=True):
     seconds: float
 
 
-class Receipt(Struct, frozen=True):
-    """Everything about a finished request except its content. Times are in seconds.
+class Likeness(Struct, frozen=True, eq=False):
+    """What like requests have in common: who asked for what, in which API, and how it went.
 
+    *asked* is the model's name as the caller wrote it, *created* when the client was added, if it was.
     *code* is that of the error its caller got, the kind in which its stream broke off, or how its caller
-    left. *skipped* counts the events of its stream that could not be read, *continued* how often another
-    candidate went on with it. Of a request that was turned away at the door, *unrecorded* is how many were
-    before it that have no receipt. *created* is when its client was added, if it was. *headers* are the
-    lines of those of its answer that tell how it came to be; *grounds* None says that it came to no choice.
+    left. Who answered is None where nobody did.
+
+    Like receipts share one, by which whoever reads them finds again what it found for those before. Two that
+    say the same may be there for a while, since only some are remembered.
     """
 
-    request_id: str
-    at: Now
     surface: str
+    task: Task
     client: str
+    created: float | None
     asked: str
     asked_known: bool
     stream: bool
@@ -84,6 +89,26 @@ class Receipt(Struct, frozen=True):
     provider: str | None
     model: str | None
     key: str | None
+    caller_left: bool
+
+    @property
+    def holder(self) -> str:
+        """Return its client, told apart from others that had the name before."""
+        return holder_of(self.client, self.created)
+
+
+class Receipt(Struct, frozen=True):
+    """Everything about a finished request except its content. Times are in seconds.
+
+    What it has in common with others is in what it is *like*. *skipped* counts the events of its stream that
+    could not be read, *continued* how often another candidate went on with it. Of a request that was turned
+    away at the door, *unrecorded* is how many were before it that have no receipt. *headers* are the lines of
+    those of its answer that tell how it came to be; *grounds* None says that it came to no choice.
+    """
+
+    like: Likeness
+    request_id: str
+    at: Now
     attempts: tuple[AttemptNote, ...]
     usage: Usage | None
     finish: str | None
@@ -92,18 +117,10 @@ class Receipt(Struct, frozen=True):
     first_event: float | None
     total: float
     dropped: tuple[str, ...] = ()
-    caller_left: bool = False
     skipped: int = 0
     continued: int = 0
     trace: Trace | None = None
     waits: tuple[Wait, ...] = ()
     unrecorded: int = 0
-    created: float | None = None
     headers: bytes = b""
     grounds: Grounds | None = None
-    task: Task = Task.CHAT
-
-    @property
-    def holder(self) -> str:
-        """Return its client, told apart from others that had the name before."""
-        return holder_of(self.client, self.created)

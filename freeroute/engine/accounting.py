@@ -6,7 +6,7 @@ import structlog
 from msgspec import Struct
 
 from freeroute.clock import Now
-from freeroute.domain.receipt import NOBODY, AttemptNote, Receipt
+from freeroute.domain.receipt import MOST_ALIKE, NOBODY, AttemptNote, Likeness, Receipt
 from freeroute.domain.usage import Usage
 from freeroute.engine.course import Course
 from freeroute.engine.ports import Contents, Observer
@@ -41,6 +41,7 @@ class Accounting:
     def __init__(self, observers: Sequence[Observer]) -> None:
         """Show receipts to *observers*, in order."""
         self._observers = tuple(observers)
+        self._likenesses: dict[tuple[object, ...], Likeness] = {}
         self.contents: Contents | None = None
         self._log = structlog.get_logger("freeroute.accounting")
 
@@ -50,23 +51,12 @@ class Accounting:
 
     def record(self, course: Course, ending: Ending, now: Now) -> None:
         """Write the receipt of *course*, which came to *ending*."""
-        context, last = course.context, ending.last
-        client = context.client
-        # By position, in the order of `Receipt`: so many names would cost seven times as much. Of more than
-        # thirty values the compiler would make a list first, which doubles the cost.
+        context = course.context
+        # By position, in the order of `Receipt`: so many names would cost seven times as much.
         receipt = Receipt(
+            self._likeness(course, ending),
             context.request_id,
             context.received,
-            context.surface,
-            client.name if client else NOBODY,
-            course.asked,
-            course.known,
-            course.stream,
-            CALLER_LEFT_STATUS if ending.caller_left else ending.status,
-            ending.code,
-            last.provider if last else None,
-            last.model if last else None,
-            last.key if last else None,
             tuple(course.notes),
             ending.usage,
             ending.finish,
@@ -75,16 +65,13 @@ class Accounting:
             ending.first_event,
             now.mono - context.received.mono,
             tuple(sorted(course.dropped)) if course.dropped else (),
-            ending.caller_left,
             ending.skipped,
             ending.continued,
             context.trace,
             tuple(course.waits),
             ending.unrecorded,
-            client.created if client else None,
             course.headers,
             course.grounds,
-            course.task,
         )
         for observer in self._observers:
             try:
@@ -94,6 +81,33 @@ class Accounting:
                 self._log.exception("observer failed", observer=type(observer).__name__)
         if self.contents is not None and course.transcript is not None:
             self._keep(self.contents, receipt, course.transcript)
+
+    def _likeness(self, course: Course, ending: Ending) -> Likeness:
+        """Return what *course*, which came to *ending*, has in common with others."""
+        context, last, left = course.context, ending.last, ending.caller_left
+        client = context.client
+        # In the order of `Likeness`.
+        shared = (
+            context.surface,
+            course.task,
+            NOBODY if client is None else client.name,
+            None if client is None else client.created,
+            course.asked,
+            course.known,
+            course.stream,
+            CALLER_LEFT_STATUS if left else ending.status,
+            ending.code,
+            None if last is None else last.provider,
+            None if last is None else last.model,
+            None if last is None else last.key,
+            left,
+        )
+        found = self._likenesses.get(shared)
+        if found is None:
+            if len(self._likenesses) >= MOST_ALIKE:
+                self._likenesses.clear()
+            found = self._likenesses[shared] = Likeness(*shared)
+        return found
 
     def _keep(self, contents: Contents, receipt: Receipt, transcript: Transcript) -> None:
         try:

@@ -62,7 +62,7 @@ def document(view: View, client: Client | None, cards: Sequence[Card], line: Lin
         "requests": [
             line(receipt)
             for receipt in reversed(view.tally.recent)
-            if client is None or receipt.holder == client.holder
+            if client is None or receipt.like.holder == client.holder
         ],
     }
 

@@ -52,7 +52,7 @@ def status(view: View, client: Client | None = None) -> Shown:
         "requests": [
             request(receipt)
             for receipt in reversed(view.tally.recent)
-            if client is None or receipt.holder == client.holder
+            if client is None or receipt.like.holder == client.holder
         ],
     }
 
@@ -309,14 +309,14 @@ def request(receipt: Receipt) -> Shown:
     return {
         "id": receipt.request_id,
         "at": round(receipt.at.wall, 3),
-        "client": receipt.client,
-        "surface": receipt.surface,
-        "model": receipt.asked,
-        "provider": receipt.provider,
-        "served_model": receipt.model,
-        "status": receipt.status,
-        "code": receipt.code,
-        "stream": receipt.stream,
+        "client": receipt.like.client,
+        "surface": receipt.like.surface,
+        "model": receipt.like.asked,
+        "provider": receipt.like.provider,
+        "served_model": receipt.like.model,
+        "status": receipt.like.status,
+        "code": receipt.like.code,
+        "stream": receipt.like.stream,
         "attempts": [_attempt(note) for note in receipt.attempts],
         "waits": [{"began": round(w.began, 4), "seconds": round(w.seconds, 4)} for w in receipt.waits],
         "first_event_ms": round(first * 1000, 1) if first is not None else None,

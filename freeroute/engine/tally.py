@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from freeroute.domain.outcome import Blame, Kind, Outcome, blamed
-from freeroute.domain.receipt import NOBODY, OTHERS, AttemptNote, Receipt
+from freeroute.domain.receipt import MOST_ALIKE, NOBODY, OTHERS, AttemptNote, Likeness, Receipt
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -140,27 +140,35 @@ class Tally:
         self._turned_away: deque[Receipt] = deque(maxlen=TURNED_AWAY)
         self.providers: dict[str, ProviderTally] = {}
         self.clients: dict[str, ClientTally] = {}  # by their `Client.holder`
+        self._clients: dict[Likeness, ClientTally] = {}  # the same, of requests that were seen lately
 
     def saw(self, receipt: Receipt) -> None:
         """Take note of a finished request."""
-        notes, usage, code = receipt.attempts, receipt.usage, receipt.code
-        failed = receipt.status >= 400 or code is not None
-        ended = receipt.at.wall + receipt.total
+        like, notes, usage = receipt.like, receipt.attempts, receipt.usage
+        failed = like.status >= 400 or like.code is not None
         self.requests += 1
         if not failed:
             self.served += 1
-        elif not receipt.caller_left:
+        elif not like.caller_left:
             self.failed += 1
         if receipt.unrecorded:
             self.requests += receipt.unrecorded
             self.failed += receipt.unrecorded
         if usage is not None:
             self.tokens += usage.prompt + usage.completion
-        (self._turned_away if code in _AT_THE_DOOR else self._let_in).append(receipt)
+        (self._turned_away if like.code in _AT_THE_DOOR else self._let_in).append(receipt)
+        if not notes and like.client == NOBODY:
+            return
+        ended = receipt.at.wall + receipt.total
+        tally = self._clients.get(like) or self._client(like)
+        tally.requests += 1
+        if not failed:
+            tally.served += 1
+        elif not like.caller_left:
+            tally.failed += 1
+        tally.last_used = ended
         for note in notes:
-            self._attempt(note, receipt, ended)
-        if notes or receipt.client != NOBODY:
-            self._client(receipt, ended, failed)
+            self._attempt(note, receipt, tally, ended)
 
     @property
     def recent(self) -> list[Receipt]:
@@ -169,40 +177,39 @@ class Tally:
             (*self._turned_away, *self._let_in), key=lambda receipt: receipt.at.mono + receipt.total
         )
 
-    def _client(self, receipt: Receipt, ended: float, failed: bool) -> None:
-        holder = receipt.client if receipt.created is None else receipt.holder
-        tally = self.clients.get(holder) or _bounded(self.clients, holder, OTHER, CLIENTS, ClientTally)
-        tally.requests += 1
-        if not failed:
-            tally.served += 1
-        elif not receipt.caller_left:
-            tally.failed += 1
-        tally.last_used = ended
-        for note in receipt.attempts:
-            usage = note.usage
-            if usage is None and note.kind is not _SERVED:
-                continue
-            place = (note.provider, note.model)
-            use = tally.uses.get(place) or _bounded(tally.uses, place, (OTHER, OTHER), USES, Use)
-            use.requests += 1
-            if usage is not None:
-                use.prompt += usage.prompt
-                use.completion += usage.completion
+    def _client(self, like: Likeness) -> ClientTally:
+        """Return the tally of the client of this likeness, to be found by it from now on."""
+        holder = like.holder
+        found = self.clients.get(holder) or _bounded(self.clients, holder, OTHER, CLIENTS, ClientTally)
+        if len(self._clients) >= MOST_ALIKE:
+            self._clients.clear()
+        self._clients[like] = found
+        return found
 
-    def _attempt(self, note: AttemptNote, receipt: Receipt, ended: float) -> None:
-        tally = self.providers.get(note.provider)
+    def _attempt(self, note: AttemptNote, receipt: Receipt, client: ClientTally, ended: float) -> None:
+        """Count an attempt for its provider, and what it brought for its *client*."""
+        provider, kind, usage = note.provider, note.kind, note.usage
+        tally = self.providers.get(provider)
         if tally is None:
-            tally = self.providers[note.provider] = ProviderTally()
+            tally = self.providers[provider] = ProviderTally()
         tally.requests += 1
         tally.last_used = ended
-        if note.kind is _SERVED:
+        if kind is _SERVED:
             tally.served += 1
             tally.totals.append(receipt.total)
             if receipt.first_event is not None:
                 tally.first_events.append(receipt.first_event)
-        elif note.kind not in _NO_FAILURE and blamed(Outcome(note.kind)) is not Blame.REQUEST:
+        elif kind not in _NO_FAILURE and blamed(Outcome(kind)) is not Blame.REQUEST:
             tally.failed += 1
-            tally.last_error = LastError(ended, note.kind.value, note.detail, note.model)
+            tally.last_error = LastError(ended, kind.value, note.detail, note.model)
+        if usage is None and kind is not _SERVED:
+            return
+        place = (provider, note.model)
+        use = client.uses.get(place) or _bounded(client.uses, place, (OTHER, OTHER), USES, Use)
+        use.requests += 1
+        if usage is not None:
+            use.prompt += usage.prompt
+            use.completion += usage.completion
 
 
 def _bounded(entries: dict[K, V], key: K, other: K, most: int, new: Callable[[], V]) -> V:

@@ -1,6 +1,6 @@
 """OpenTelemetry's words for what receipts say: metrics and spans share them."""
 
-from freeroute.domain.receipt import Receipt
+from freeroute.domain.receipt import Likeness
 from freeroute.domain.tasks import Task
 from freeroute.observe import faults
 
@@ -11,9 +11,9 @@ OTHER_ERROR = "_OTHER"
 _PROVIDERS = {"gemini": "gcp.gemini", "mistral": "mistral_ai"}
 
 
-def operation_of(receipt: Receipt) -> str:
+def operation_of(like: Likeness) -> str:
     """Return ``gen_ai.operation.name``: OpenTelemetry's where it has one, else our word for the task."""
-    return "text_completion" if receipt.task is Task.COMPLETIONS else receipt.task.value
+    return "text_completion" if like.task is Task.COMPLETIONS else like.task.value
 
 
 def provider_name(provider: str | None) -> str:
@@ -21,8 +21,8 @@ def provider_name(provider: str | None) -> str:
     return "" if provider is None else _PROVIDERS.get(provider, provider)
 
 
-def error_type(receipt: Receipt) -> str:
+def error_type(like: Likeness) -> str:
     """Return ``error.type`` of a request; empty for none."""
-    if receipt.code is None:
+    if like.code is None:
         return ""
-    return receipt.code if receipt.code in faults.CODES else OTHER_ERROR
+    return like.code if like.code in faults.CODES else OTHER_ERROR

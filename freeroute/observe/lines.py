@@ -11,7 +11,7 @@ import structlog
 
 from freeroute.clock import wall
 from freeroute.domain.outcome import Kind
-from freeroute.domain.receipt import NOBODY, AttemptNote, Receipt
+from freeroute.domain.receipt import MOST_ALIKE, NOBODY, AttemptNote, Likeness, Receipt
 from freeroute.observe.scrub import Scrub
 from freeroute.wire.text import printable
 
@@ -21,9 +21,6 @@ REQUEST = "request"
 """The event of a finished request."""
 
 INFO, WARNING = "info", "warning"
-
-# And so many ways that requests can be alike, whatever names their callers gave. Own design: 1 MB.
-_MOST_ALIKE = 1024
 
 
 class Line(ABC):
@@ -50,23 +47,23 @@ class Line(ABC):
         usage = receipt.usage
         if usage is None:
             return self.of_request(INFO, receipt)
-        first = receipt.first_event if receipt.stream else None
-        asked, client, cleaned = receipt.asked, receipt.client, self._cleaned
-        names = (first is None, receipt.status, asked, receipt.provider, receipt.model, client)
-        form = self._scrub.forms.get(names) or self._form(names, receipt)
-        told, name = self._time(), cleaned(receipt.request_id)
+        like, first = receipt.like, receipt.first_event
+        form = self._scrub.forms.get(like) or self._form(like)
+        told, name = self._time(), self._cleaned(receipt.request_id)
         ms, overhead_ms = receipt.total * 1000, receipt.overhead * 1000
-        if first is None:
+        if not like.stream:
             return form % (told, ms, overhead_ms, usage.prompt, usage.completion, name)
+        if first is None:
+            return self.of_request(INFO, receipt)
         return form % (told, ms, first * 1000, overhead_ms, usage.prompt, usage.completion, name)
 
-    def _form(self, names: tuple[object, ...], receipt: Receipt) -> str:
-        """Return what the line of a request like that of *receipt* is filled in, and remember it."""
+    def _form(self, like: Likeness) -> str:
+        """Return what the line of requests of this likeness is filled in, and remember it."""
         known = self._scrub.forms
-        if len(known) >= _MOST_ALIKE:
+        if len(known) >= MOST_ALIKE:
             known.clear()
-        figures = ("ms", "overhead_ms") if names[0] else ("ms", "first_ms", "overhead_ms")
-        known[names] = found = self._formed(_names(receipt), figures, _whom(receipt))
+        figures = ("ms", "first_ms", "overhead_ms") if like.stream else ("ms", "overhead_ms")
+        known[like] = found = self._formed(_names(like), figures, _whom(like))
         return found
 
     def _second_of(self, now: float) -> str:
@@ -182,38 +179,39 @@ def _literal(text: str) -> str:
 
 def of_receipt(receipt: Receipt) -> dict[str, Any]:
     """Return what the line of *receipt* says; what there is nothing to say about is left out."""
-    line = _names(receipt)
+    like = receipt.like
+    line = _names(like)
     line["ms"] = _milliseconds(receipt.total)
-    if receipt.stream and receipt.first_event is not None:
+    if like.stream and receipt.first_event is not None:
         line["first_ms"] = _milliseconds(receipt.first_event)
     line["overhead_ms"] = _milliseconds(receipt.overhead)
     if receipt.usage is not None:
         line["tokens_in"] = receipt.usage.prompt
         line["tokens_out"] = receipt.usage.completion
-    line |= _mishaps(receipt) | _whom(receipt)
+    line |= _mishaps(receipt) | _whom(like)
     line["id"] = receipt.request_id
     if receipt.trace is not None:
         line["trace"] = receipt.trace.header()
     return line
 
 
-def _names(receipt: Receipt) -> dict[str, Any]:
-    line: dict[str, Any] = {"status": receipt.status, "model": printable(receipt.asked)}
-    if receipt.provider is not None:
-        line["provider"] = receipt.provider
-    if receipt.model is not None:
-        line["served"] = receipt.model
+def _names(like: Likeness) -> dict[str, Any]:
+    line: dict[str, Any] = {"status": like.status, "model": printable(like.asked)}
+    if like.provider is not None:
+        line["provider"] = like.provider
+    if like.model is not None:
+        line["served"] = like.model
     return line
 
 
-def _whom(receipt: Receipt) -> dict[str, Any]:
-    return {} if receipt.client == NOBODY else {"client": receipt.client}
+def _whom(like: Likeness) -> dict[str, Any]:
+    return {} if like.client == NOBODY else {"client": like.client}
 
 
 def _mishaps(receipt: Receipt) -> dict[str, Any]:
     told: dict[str, Any] = {}
-    if receipt.code is not None:
-        told["code"] = receipt.code
+    if receipt.like.code is not None:
+        told["code"] = receipt.like.code
     if len(receipt.attempts) != 1:
         told["attempts"] = len(receipt.attempts)
     if trail := _trail(receipt.attempts):

@@ -116,9 +116,9 @@ _SERVED = Kind.SERVED  # looking up a member costs ten times what comparing it d
 
 def _went_well(receipt: Receipt) -> bool:
     """Say whether there is nothing to tell of *receipt* but who answered, and what it took."""
-    notes = receipt.attempts
+    like, notes = receipt.like, receipt.attempts
     return (
-        (receipt.code is None and receipt.status < 400)
+        (like.code is None and like.status < 400)
         and (len(notes) == 1 and notes[0].kind is _SERVED)
         and not (receipt.dropped or receipt.skipped or receipt.continued or receipt.unrecorded)
         and receipt.trace is None
@@ -126,13 +126,11 @@ def _went_well(receipt: Receipt) -> bool:
 
 
 def _went_wrong(receipt: Receipt) -> bool:
-    if receipt.caller_left:
+    like = receipt.like
+    if like.caller_left:
         return False
-    return receipt.status >= 500 or receipt.code == "capacity_exhausted" or _broke_off(receipt)
-
-
-def _broke_off(receipt: Receipt) -> bool:
-    return receipt.status < 400 and receipt.code is not None
+    broke_off = like.status < 400 and like.code is not None
+    return like.status >= 500 or like.code == "capacity_exhausted" or broke_off
 
 
 def _whose(note: AttemptNote) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from prometheus_client import ProcessCollector
 
 from freeroute.domain.outcome import Kind
-from freeroute.domain.receipt import AttemptNote, Receipt
+from freeroute.domain.receipt import MOST_ALIKE, AttemptNote, Likeness, Receipt
 from freeroute.domain.resolve import Target
 from freeroute.engine.view import View
 from freeroute.observe import faults, gauges
@@ -27,7 +27,6 @@ K = TypeVar("K")
 V = TypeVar("V")
 Look = Callable[[], View]
 
-_MOST_NAMES = 1024
 MOST_CLIENTS = 1000
 """Clients with series of their own; the rest share one. Own design: a client has ten series or so."""
 
@@ -117,7 +116,7 @@ class Metrics:
         self._asked: dict[str, str] = {}
         self._clients: set[str] = set()
         # What was found by its labels before: one look-up instead of a dozen. Figures wait there for a while.
-        self._requests: dict[tuple[object, ...], _Requests] = {}
+        self._requests: dict[Likeness, _Requests] = {}
         self._attempts: dict[tuple[object, ...], _Attempts] = {}
         self._rendering: asyncio.Task[bytes] | None = None
 
@@ -157,7 +156,8 @@ class Metrics:
 
     def saw(self, receipt: Receipt) -> None:
         """Take note of a finished request."""
-        alike, notes = self._alike(receipt), receipt.attempts
+        like, notes = receipt.like, receipt.attempts
+        alike = self._requests.get(like) or self._requests_like(like)
         totals, overhead = alike.totals, receipt.overhead
         totals.append(receipt.total)
         alike.overheads.append(overhead if overhead > 0 else 0.0)
@@ -169,9 +169,9 @@ class Metrics:
             alike.of_client.inc(receipt.unrecorded)
         if receipt.queued > 0:
             self._families.wait.of().observe(receipt.queued)
-        if receipt.stream and receipt.first_event is not None:
+        if like.stream and receipt.first_event is not None:
             self._streamed(receipt, receipt.first_event, alike)
-        operation, client = alike.labels[0], receipt.client
+        operation, client = alike.labels[0], like.client
         for note in notes:
             self._attempted(note, operation, client)
         if len(notes) > 1 or receipt.skipped or receipt.continued:
@@ -181,30 +181,22 @@ class Metrics:
         """Return what may hold figures that are to be counted."""
         return [*self._requests.values(), *self._attempts.values()]
 
-    def _alike(self, receipt: Receipt) -> _Requests:
-        """Return the series of requests like that of *receipt*."""
-        asked = receipt.asked if receipt.asked_known else None
-        client, provider, model = receipt.client, receipt.provider, receipt.model
-        names = (receipt.surface, receipt.task, asked, receipt.status, receipt.code, client, provider, model)
-        found = self._requests.get(names)
-        if found is None:
-            found = self._requests_like(receipt)
-            self._remember(self._requests, names, found)
-        return found
-
-    def _requests_like(self, receipt: Receipt) -> _Requests:
-        to, asked, error = self._families, self._name(receipt), error_type(receipt)
+    def _requests_like(self, like: Likeness) -> _Requests:
+        """Find the series of requests of this likeness, and remember them."""
+        to, asked, error = self._families, self._name(like), error_type(like)
         fault = faults.of_request(error or None)
-        labels = (operation_of(receipt), provider_name(receipt.provider), asked, receipt.model or "")
-        return _Requests(
+        labels = (operation_of(like), provider_name(like.provider), asked, like.model or "")
+        found = _Requests(
             error,
             labels,
-            to.requests.of(receipt.surface, asked, str(receipt.status), error, fault),
-            to.client_requests.of(self._client(receipt.client), fault),
+            to.requests.of(like.surface, asked, str(like.status), error, fault),
+            to.client_requests.of(self._client(like.client), fault),
             to.duration.of(*labels, error),
             to.overhead.of(),
             to.attempts_each.of(),
         )
+        self._remember(self._requests, like, found)
+        return found
 
     def _streamed(self, receipt: Receipt, first_event: float, alike: _Requests) -> None:
         to = self._families
@@ -276,15 +268,15 @@ class Metrics:
 
     # --- names -------------------------------------------------------------------------------------
 
-    def _name(self, receipt: Receipt) -> str:
+    def _name(self, like: Likeness) -> str:
         """Return the name that was asked for as the catalogue writes it; a caller may write it otherwise."""
-        if not receipt.asked_known:
+        if not like.asked_known:
             return OTHER
-        found = self._asked.get(receipt.asked)
+        found = self._asked.get(like.asked)
         if found is None:
-            target = self._look().names.resolve(receipt.asked) if self._look is not None else None
+            target = self._look().names.resolve(like.asked) if self._look is not None else None
             found = target.name if isinstance(target, Target) else OTHER
-            self._remember(self._asked, receipt.asked, found)
+            self._remember(self._asked, like.asked, found)
         return found
 
     def _client(self, name: str) -> str:
@@ -295,7 +287,7 @@ class Metrics:
         return name
 
     def _remember(self, known: dict[K, V], key: K, value: V) -> None:
-        if len(known) >= _MOST_NAMES:
+        if len(known) >= MOST_ALIKE:
             for alike in self._waiting():
                 alike.count()
             known.clear()

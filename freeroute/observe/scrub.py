@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable
 
+from freeroute.domain.receipt import Likeness
+
 # Shorter than this, a key of the settings is no secret but a word such as `demo`.
 SHORTEST_SECRET = 8
 # What keys look like, by how their issuers begin them or by where they stand.
@@ -37,7 +39,7 @@ class Scrub:
         """Hide *secrets* wherever they stand."""
         self._former: set[str] = set()
         self.known: dict[str, str] = {}  # how texts that lines repeat come out
-        self.forms: dict[tuple[object, ...], str] = {}  # and what lines of like requests are filled in
+        self.forms: dict[Likeness, str] = {}  # and what lines of like requests are filled in
         self.hide(secrets)
 
     def hide(self, secrets: Iterable[str]) -> None:

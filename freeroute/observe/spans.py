@@ -40,24 +40,25 @@ class Span(Struct, frozen=True):
 def spans(receipt: Receipt, trace: Trace, new_id: NewId) -> Iterator[Span]:
     """Return the spans of *receipt* in *trace*, the request's first; *new_id* names those without an id."""
     arrived = receipt.at.wall
-    operation = operation_of(receipt)
+    operation = operation_of(receipt.like)
     yield _request(receipt, operation, trace)
     for wait in receipt.waits:
         began = arrived + wait.began
         yield Span("wait", "internal", new_id(), trace.span, began, began + wait.seconds)
     for note in receipt.attempts:
         yield _attempt(note, operation, note.span or new_id(), trace.span, arrived)
-    if receipt.stream and receipt.first_event is not None:
+    if receipt.like.stream and receipt.first_event is not None:
         began = arrived + receipt.first_event
         yield Span("relay", "internal", new_id(), trace.span, began, arrived + receipt.total)
 
 
 def _request(receipt: Receipt, operation: str, trace: Trace) -> Span:
-    error = error_type(receipt)
-    broke_off = receipt.status < 400 and receipt.code is not None
-    asked = printable(receipt.asked)
+    like = receipt.like
+    error = error_type(like)
+    broke_off = like.status < 400 and like.code is not None
+    asked = printable(like.asked)
     return Span(
-        name=f"{operation} {asked}" if receipt.asked_known else operation,
+        name=f"{operation} {asked}" if like.asked_known else operation,
         kind="server",
         id=trace.span,
         parent=trace.parent,
@@ -66,18 +67,18 @@ def _request(receipt: Receipt, operation: str, trace: Trace) -> Span:
         attributes=_told(
             {
                 "gen_ai.operation.name": operation,
-                "gen_ai.provider.name": provider_name(receipt.provider),
+                "gen_ai.provider.name": provider_name(like.provider),
                 "gen_ai.request.model": asked,
-                "gen_ai.request.stream": receipt.stream,
-                "gen_ai.response.model": receipt.model,
+                "gen_ai.request.stream": like.stream,
+                "gen_ai.response.model": like.model,
                 "gen_ai.response.finish_reasons": (receipt.finish,) if receipt.finish else None,
-                "gen_ai.response.time_to_first_chunk": receipt.first_event if receipt.stream else None,
+                "gen_ai.response.time_to_first_chunk": receipt.first_event if like.stream else None,
                 **_usage(receipt.usage),
-                "http.response.status_code": receipt.status,
+                "http.response.status_code": like.status,
                 "error.type": error,
                 "freeroute.request_id": receipt.request_id,
-                "freeroute.surface": receipt.surface,
-                "freeroute.client": receipt.client if receipt.client != NOBODY else None,
+                "freeroute.surface": like.surface,
+                "freeroute.client": like.client if like.client != NOBODY else None,
                 "freeroute.fault": faults.of_request(error or None),
                 "freeroute.attempts": len(receipt.attempts),
                 "freeroute.overhead": receipt.overhead,
@@ -85,7 +86,7 @@ def _request(receipt: Receipt, operation: str, trace: Trace) -> Span:
                 "freeroute.continued": receipt.continued or None,
             }
         ),
-        failed=receipt.status >= 500 or (broke_off and not receipt.caller_left),
+        failed=like.status >= 500 or (broke_off and not like.caller_left),
     )
 
 

@@ -184,8 +184,8 @@ def test_a_client_that_was_added_anew_is_another_one_of_the_same_name():
 def test_a_receipt_says_which_holder_of_the_name_it_is_of():
     client = Client("a", b"a", created=1.5)
     first = receipt(client="a", created=1.5)
-    assert first.holder == client.holder
-    assert receipt(client="a").holder == "a"
+    assert first.like.holder == client.holder
+    assert receipt(client="a").like.holder == "a"
 
 
 def test_answers_tell_of_limits_of_requests_and_tokens_only():

@@ -248,7 +248,7 @@ def test_a_caller_that_leaves_is_charged_its_question_once_that_went_out(after, 
         with pytest.raises(asyncio.CancelledError):
             await asking
         told = place.receipts.last
-        assert (told.status, told.code, told.caller_left) == (499, "caller_left", True)
+        assert (told.like.status, told.like.code, told.like.caller_left) == (499, "caller_left", True)
         assert (told.usage, [note.usage for note in told.attempts]) == (usage, [usage])
         [reading] = place.counters.readings(client.pools, place.clock.now())
         assert reading.used == (usage.total if usage else 0)

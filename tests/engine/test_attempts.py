@@ -277,7 +277,7 @@ async def test_a_caller_that_leaves_before_the_answer_blames_nobody_and_frees_ev
     assert world.used("a") == [1]
     assert not world.is_suspect("a/m#k1")
     told = world.receipts.last
-    assert (told.status, told.code, told.caller_left) == (499, "caller_left", True)
+    assert (told.like.status, told.like.code, told.like.caller_left) == (499, "caller_left", True)
 
 
 async def test_with_every_key_refused_the_gateway_says_that_nothing_can_be_used():

@@ -28,7 +28,7 @@ class Kept:
     def keep(self, receipt, transcript):
         if self.broken:
             raise ValueError(transcript.prompt)
-        self.seen.append((receipt.request_id, receipt.status, transcript.answer))
+        self.seen.append((receipt.request_id, receipt.like.status, transcript.answer))
 
 
 def said(text: str) -> bytes:

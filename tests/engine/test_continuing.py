@@ -101,7 +101,12 @@ async def test_both_calls_are_charged_judged_and_told_of():
     assert not world.is_suspect("b/m#k1")
     receipt = world.receipts.last
     assert world.trail == [("a", Kind.STALLED), ("b", Kind.SERVED)]
-    assert (receipt.status, receipt.code, receipt.provider, receipt.finish) == (200, None, "b", "stop")
+    assert (receipt.like.status, receipt.like.code, receipt.like.provider, receipt.finish) == (
+        200,
+        None,
+        "b",
+        "stop",
+    )
     assert (receipt.usage, receipt.continued) == (Usage(24, 7), 1)
 
 
@@ -141,7 +146,7 @@ async def test_when_nobody_says_the_same_the_stream_ends_honestly():
     assert heard.error["message"] == "the provider stopped in the middle of its answer: stalled"
     assert heard.mark is None
     receipt = world.receipts.last
-    assert (receipt.code, receipt.provider, receipt.continued) == ("stalled", "a", 2)
+    assert (receipt.like.code, receipt.like.provider, receipt.continued) == ("stalled", "a", 2)
 
 
 async def test_who_can_be_given_the_beginning_is_asked_first():
@@ -200,7 +205,7 @@ async def test_attempts_are_bounded_over_all_of_the_answer():
     world = several(routing=Routing(max_attempts=2), a=[dies()], b=[Kind.FAULT])
     assert (await hear(world)).error["code"] == "upstream_failed"
     assert world.trail == [("a", Kind.STALLED), ("b", Kind.FAULT)]
-    assert world.receipts.last.provider == "a"
+    assert world.receipts.last.like.provider == "a"
 
 
 async def test_what_fails_before_it_goes_on_is_passed_over():
@@ -273,7 +278,7 @@ async def test_json_answers_and_structured_streams_are_left_alone():
         assert (await hear(world, **given)).error["code"] == "upstream_failed"
     world = several()
     await world.ask(context=world.context(continues=True))
-    assert world.receipts.last.status == 200
+    assert world.receipts.last.like.status == 200
 
 
 async def test_a_conversation_stays_with_who_went_on():

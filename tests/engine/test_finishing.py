@@ -40,7 +40,7 @@ async def test_what_has_nothing_to_wait_for_is_done_when_it_is_told_to_end(strea
     await read(served)
     assert served.finish() is DONE
     assert world.counters.in_flight() == 0
-    assert world.receipts.last.status == 200
+    assert world.receipts.last.like.status == 200
     assert served.finish() is DONE
     assert len(world.receipts.seen) == 1
 
@@ -55,7 +55,7 @@ async def test_a_receipt_is_written_once_shared_counters_have_settled_what_was_u
     await finishing
     assert world.used("a") == [30]
     assert world.counters.in_flight() == 0
-    assert world.receipts.last.client == "alice"
+    assert world.receipts.last.like.client == "alice"
 
 
 async def test_all_parts_of_an_answer_are_settled_before_its_receipt_is_written():
@@ -79,7 +79,7 @@ async def test_a_fault_of_ours_after_a_whole_answer_is_ours_and_not_its_provider
     served = await world.gateway.chat(call(), world.context())
     assert served.fail() is None
     await served.finish()
-    assert world.receipts.last.code == Kind.INTERNAL.value
+    assert world.receipts.last.like.code == Kind.INTERNAL.value
     assert not world.is_suspect("a/m#k1")
 
 
@@ -89,7 +89,7 @@ async def test_a_caller_that_leaves_before_its_whole_answer_is_told_is_charged_f
     served = await world.gateway.chat(call(), world.context())
     await served.finish(caller_left=True, stalled=stalled)
     told = world.receipts.last
-    assert (told.status, told.code, told.caller_left) == (499, kind.value, True)
+    assert (told.like.status, told.like.code, told.like.caller_left) == (499, kind.value, True)
     assert [note.kind for note in told.attempts] == [kind]
     assert world.used("a") == [30]
     assert not world.is_suspect("a/m#k1")
@@ -139,7 +139,7 @@ async def test_what_a_stop_cuts_short_is_not_its_caller_s_doing_and_charged():
     with pytest.raises(asyncio.CancelledError):
         await world.gateway.chat(call(), world.context())
     told = world.receipts.last
-    assert (told.status, told.code, told.caller_left) == (503, "shutting_down", False)
+    assert (told.like.status, told.like.code, told.like.caller_left) == (503, "shutting_down", False)
     assert [note.kind for note in told.attempts] == [Kind.SHUTTING_DOWN]
     assert told.usage == told.attempts[0].usage is not None
     assert not world.is_suspect("a/m#k1")
@@ -153,5 +153,5 @@ async def test_an_answer_that_a_stop_cuts_short_says_so(stream):
     served.fail(stopped=True)
     await served.finish()
     told = world.receipts.last
-    assert (told.status, told.code, told.caller_left) == (200, "shutting_down", False)
+    assert (told.like.status, told.like.code, told.like.caller_left) == (200, "shutting_down", False)
     assert not world.is_suspect("a/m#k1")

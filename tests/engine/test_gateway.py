@@ -33,7 +33,7 @@ async def test_an_unknown_model_is_named_with_the_nearest():
     with pytest.raises(NotFound, match=r"llama-3\.3-70b") as caught:
         await world.ask("lama-3.3-70b")
     assert caught.value.code == "model_not_found"
-    assert not world.receipts.last.asked_known
+    assert not world.receipts.last.like.asked_known
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ async def test_names_of_a_list_that_nothing_has_are_passed_over(asked, models, t
     answer = await world.ask(asked, models=models)
     assert answer.headers["x-freeroute-trail"] == trail
     assert world.upstream.asked == ["a/m#k1"]
-    assert world.receipts.last.asked_known == (asked == "a/m")
+    assert world.receipts.last.like.asked_known == (asked == "a/m")
 
 
 async def test_a_list_in_which_nothing_has_a_name_is_refused_with_the_first():
@@ -249,7 +249,7 @@ async def test_the_receipt_tells_the_whole_story_but_no_content():
     )
     await world.ask("free-smart")
     receipt = world.receipts.last
-    assert (receipt.provider, receipt.model, receipt.key) == ("b", "m", "k1")
+    assert (receipt.like.provider, receipt.like.model, receipt.like.key) == ("b", "m", "k1")
     assert [note.kind for note in receipt.attempts] == [Kind.FAULT, Kind.SERVED]
     assert receipt.total == 2
     assert receipt.usage is not None
@@ -261,7 +261,7 @@ async def test_a_fault_of_our_own_is_recorded_as_such():
     world = World(provider("a"), a=[RuntimeError("boom")])
     with pytest.raises(RuntimeError):
         await world.ask()
-    assert world.receipts.last.status == 500
+    assert world.receipts.last.like.status == 500
     assert [note.kind for note in world.receipts.last.attempts] == [Kind.INTERNAL]
     assert not world.is_suspect("a/m#k1")
     assert world.counters.in_flight() == 0
@@ -275,7 +275,7 @@ async def test_a_broken_observer_costs_no_caller_an_answer():
     world = World(provider("a"))
     world.gateway._accounting._observers = (Broken(), world.receipts)
     await world.ask()
-    assert world.receipts.last.status == 200
+    assert world.receipts.last.like.status == 200
 
 
 async def test_a_reload_keeps_what_candidates_that_stay_have_learned():
@@ -361,7 +361,7 @@ async def test_a_client_without_limits_is_told_none():
 async def test_a_refusal_before_the_call_gets_a_receipt():
     world = World(provider("a"))
     world.gateway.refuse(world.context(), "free", InvalidRequest("bad", param="messages"))
-    assert world.receipts.last.status == 400
+    assert world.receipts.last.like.status == 400
 
 
 async def test_a_flood_that_is_turned_away_is_counted_and_leaves_few_receipts():
@@ -374,7 +374,9 @@ async def test_a_flood_that_is_turned_away_is_counted_and_leaves_few_receipts():
     world.clock.advance(1)
     world.gateway.turn_away(world.context(), InvalidApiKey("no"))
     receipts = world.receipts.seen
-    assert {(one.status, one.code, one.client) for one in receipts} == {(401, "invalid_api_key", "-")}
+    assert {(one.like.status, one.like.code, one.like.client) for one in receipts} == {
+        (401, "invalid_api_key", "-")
+    }
     assert BURST <= len(receipts) <= BURST + 2 * RATE
     assert sum(1 + one.unrecorded for one in receipts) == 10_001
     totals = world.gateway.status()["totals"]

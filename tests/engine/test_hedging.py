@@ -115,7 +115,7 @@ async def test_a_second_candidate_answers_where_the_first_is_late():
     assert await timed(world) == pytest.approx(LATE + 0.5, abs=0.05)
     assert world.trail == [("b", Kind.SERVED), ("a", Kind.OUTRUN)]
     receipt = world.receipts.last
-    assert (receipt.provider, receipt.status, receipt.code) == ("b", 200, None)
+    assert (receipt.like.provider, receipt.like.status, receipt.like.code) == ("b", 200, None)
     assert receipt.usage == Usage(10, 20)
     assert receipt.overhead == pytest.approx(0, abs=0.01)
     assert upstream.left == ["a"]

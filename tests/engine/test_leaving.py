@@ -281,7 +281,7 @@ def test_a_caller_that_leaves_is_charged_only_for_what_may_have_gone_out(after, 
         await asyncio.sleep(after)
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
-        assert place.receipts.last.caller_left
+        assert place.receipts.last.like.caller_left
         nothing_stays_behind(place, None)
         [candidate] = place.gateway.catalogue.candidates
         readings = place.counters.readings(candidate.pools, place.clock.now())

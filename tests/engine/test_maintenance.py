@@ -41,7 +41,7 @@ async def test_requests_are_refused_with_the_operators_words_and_when_to_come_ba
     error = await world.fails(InMaintenance, match="in maintenance: back at noon")
     assert (error.status, error.code, error.retry_after) == (503, "maintenance", 60)
     assert world.upstream.asked == []
-    assert (world.receipts.last.status, world.receipts.last.code) == (503, "maintenance")
+    assert (world.receipts.last.like.status, world.receipts.last.like.code) == (503, "maintenance")
     assert await turned(switch, on=False, message="") == {"on": False, "since": None, "message": None}
     await world.ask()
 
@@ -58,7 +58,7 @@ async def test_an_answer_under_way_is_read_to_its_end():
     await turned(MaintenanceSwitch(world.gateway), on=True, message="")
     assert await read(served) == [b"one", b"two", b"three"]
     await served.finish()
-    assert world.receipts.last.status == 200
+    assert world.receipts.last.like.status == 200
 
 
 async def test_it_is_told_in_readiness_and_status_and_no_one_is_sent_here():

@@ -18,7 +18,7 @@ async def test_events_are_relayed_in_order():
     served: Served = await world.gateway.chat(call(stream=True), world.context())
     assert await read(served) == [b"one", b"two", b"three"]
     await served.finish()
-    assert world.receipts.last.status == 200
+    assert world.receipts.last.like.status == 200
     assert world.receipts.last.finish == "stop"
 
 
@@ -32,7 +32,7 @@ async def test_a_stream_that_dies_says_so_in_band_and_counts_as_a_failure(ending
     assert b'"finish_reason":"error"' in chunk
     assert alone.startswith(b'{"error":{')
     assert world.is_suspect("a/m#k1")
-    assert world.receipts.last.code == ending.value
+    assert world.receipts.last.like.code == ending.value
 
 
 @pytest.mark.parametrize("told", [True, False])
@@ -67,7 +67,7 @@ async def test_a_stream_that_turns_out_not_to_fit_its_schema_says_why_and_is_no_
     _, chunk, _ = await read(served)
     await served.finish()
     assert b'"message":"the answer does not fit the schema: type"' in chunk
-    assert world.receipts.last.code == "nonconforming"
+    assert world.receipts.last.like.code == "nonconforming"
     assert not world.is_suspect("a/m#k1")
 
 
@@ -82,7 +82,7 @@ async def test_a_caller_that_leaves_midway_aborts_the_stream_and_blames_nobody()
     assert sent.stream.aborted
     assert world.counters.in_flight() == 0
     told = world.receipts.last
-    assert (told.status, told.code, told.caller_left) == (499, "caller_left", True)
+    assert (told.like.status, told.like.code, told.like.caller_left) == (499, "caller_left", True)
     assert world.used("a") == [30]
     assert not world.is_suspect("a/m#k1")
 
@@ -93,7 +93,7 @@ async def test_a_caller_that_reads_nothing_any_more_is_taken_to_have_left_and_to
     await served.next()
     await served.finish(caller_left=True, stalled=True)
     told = world.receipts.last
-    assert (told.status, told.code, told.caller_left) == (499, "caller_stalled", True)
+    assert (told.like.status, told.like.code, told.like.caller_left) == (499, "caller_stalled", True)
     assert [note.kind for note in told.attempts] == [Kind.CALLER_STALLED]
     assert not world.is_suspect("a/m#k1")
     assert world.gateway.tally.providers["a"].failed == 0
@@ -105,7 +105,7 @@ async def test_a_stream_that_nobody_read_for_long_is_nobody_s_fault():
     served = await world.gateway.chat(call(stream=True), world.context())
     assert told.encode() in b"".join(await read(served))
     await served.finish()
-    assert (world.receipts.last.status, world.receipts.last.code) == (200, "caller_stalled")
+    assert (world.receipts.last.like.status, world.receipts.last.like.code) == (200, "caller_stalled")
     assert not world.is_suspect("a/m#k1")
 
 
@@ -161,7 +161,11 @@ async def test_a_fault_of_the_gateway_s_own_in_the_middle_is_recorded_as_such_an
     assert like is not None
     assert like.id == "c7"
     receipt = world.receipts.last
-    assert (receipt.status, receipt.code, receipt.caller_left) == (200, "internal_error", False)
+    assert (receipt.like.status, receipt.like.code, receipt.like.caller_left) == (
+        200,
+        "internal_error",
+        False,
+    )
     assert receipt.attempts[-1].kind is Kind.INTERNAL
     assert stream.aborted
     assert world.counters.in_flight() == 0
@@ -175,7 +179,7 @@ async def test_a_fault_of_ours_after_the_provider_s_end_leaves_what_the_provider
     await read(served)
     served.fail()
     await served.finish()
-    assert world.receipts.last.code == "internal_error"
+    assert world.receipts.last.like.code == "internal_error"
     assert world.receipts.last.attempts[-1].kind is Kind.SERVED
 
 

@@ -13,6 +13,7 @@ from freeroute.domain.usage import Usage
 from freeroute.engine.shares import LISTED
 from freeroute.engine.tally import CLIENTS, OTHER, USES, Tally
 from freeroute.errors import InvalidApiKey, NoProvider, UpstreamFailed
+from tests.support.receipts import changed
 from tests.support.world import World, model, provider, streamed
 
 MINUTE = Limit(Unit.REQUESTS, 20, 60.0, span="minute")
@@ -151,12 +152,12 @@ async def test_clients_and_their_uses_are_counted_apart_up_to_a_bound():
     receipt = world.receipts.last
     counted = Tally()
     for number in range(CLIENTS + 2):
-        counted.saw(msgspec.structs.replace(receipt, client=f"c{number}"))
+        counted.saw(changed(receipt, client=f"c{number}"))
     assert len(counted.clients) == CLIENTS + 1
     assert counted.clients[OTHER].requests == 2
     for number in range(USES + 2):
         note = msgspec.structs.replace(receipt.attempts[0], model=f"m{number}", usage=Usage(1, 2))
-        counted.saw(msgspec.structs.replace(receipt, client="c0", attempts=(note,)))
+        counted.saw(changed(receipt, client="c0", attempts=(note,)))
     assert len(counted.clients["c0"].uses) == USES + 1
     other = counted.clients["c0"].uses[OTHER, OTHER]
     assert (other.requests, other.prompt, other.completion) == (3, 3, 6)

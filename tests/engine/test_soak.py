@@ -86,7 +86,7 @@ class Tally:
         self.queued = 0
 
     def saw(self, receipt: Receipt) -> None:
-        self.codes["left" if receipt.caller_left else receipt.code or "served"] += 1
+        self.codes["left" if receipt.like.caller_left else receipt.like.code or "served"] += 1
         self.queued += receipt.queued > 0
 
 

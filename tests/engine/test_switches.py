@@ -33,7 +33,7 @@ async def test_a_stream_under_way_goes_on():
     world.gateway.standing.switch({"alpha"})
     assert await read(served) == [b"one", b"two", b"three"]
     await served.finish()
-    assert world.receipts.last.code is None
+    assert world.receipts.last.like.code is None
 
 
 async def test_no_further_attempt_goes_to_what_was_switched_off_meanwhile():

@@ -1,11 +1,10 @@
 """What the status page remembers of requests: counts, medians, the last fifty."""
 
-import msgspec
-
 from freeroute.clock import Now
 from freeroute.domain.outcome import Kind
 from freeroute.domain.receipt import AttemptNote
 from freeroute.engine.tally import HISTORY, RECENT, TURNED_AWAY, ProviderTally, Tally
+from tests.support.receipts import changed
 from tests.support.world import World, provider
 
 
@@ -32,12 +31,12 @@ async def test_only_the_last_fifty_are_kept():
 async def test_requests_turned_away_at_the_door_push_no_others_out():
     tally, receipt = Tally(), await receipt_of_one_request()
     knocks = [
-        msgspec.structs.replace(
+        changed(
             receipt, at=Now(n, n), request_id=f"knock{n}", status=401, code="invalid_api_key", attempts=()
         )
         for n in range(1000, 1100)
     ]
-    for one in (msgspec.structs.replace(receipt, at=Now(1000.5, 1000.5)), *knocks):
+    for one in (changed(receipt, at=Now(1000.5, 1000.5)), *knocks):
         tally.saw(one)
     assert tally.requests == 101
     assert [one.request_id for one in tally.recent] == [receipt.request_id] + [
@@ -47,7 +46,7 @@ async def test_requests_turned_away_at_the_door_push_no_others_out():
 
 async def test_an_answer_whose_first_event_nobody_saw_still_counts():
     tally, receipt = Tally(), await receipt_of_one_request()
-    tally.saw(msgspec.structs.replace(receipt, first_event=None))
+    tally.saw(changed(receipt, first_event=None))
     latency = tally.providers["a"].latency()
     assert latency == {"first_event_p50": 0.0, "total_p50": 2.0, "first_events": [], "totals": [2.0]}
 
@@ -55,7 +54,7 @@ async def test_an_answer_whose_first_event_nobody_saw_still_counts():
 async def test_the_last_error_of_a_provider_is_remembered():
     tally, receipt = Tally(), await receipt_of_one_request()
     note = AttemptNote("a", "m", "k1", Kind.FAULT, 0.5, 503, "down")
-    tally.saw(msgspec.structs.replace(receipt, attempts=(note,), status=502))
+    tally.saw(changed(receipt, attempts=(note,), status=502))
     error = tally.providers["a"].last_error
     assert error is not None
     assert (error.kind, error.detail, error.model) == ("fault", "down", "m")

@@ -34,7 +34,7 @@ async def test_a_model_of_one_family_is_asked_wherever_it_is():
     )
     await world.fails(UpstreamFailed, "v", **EMBED)
     assert set(world.upstream.providers_asked) == {"a", "b"}
-    assert world.receipts.last.task is Task.EMBEDDINGS
+    assert world.receipts.last.like.task is Task.EMBEDDINGS
 
 
 @pytest.mark.parametrize(("name", "models"), [("free", ()), ("v", ("w",))])
@@ -65,7 +65,7 @@ async def test_where_no_model_is_named_the_first_is_asked_that_the_client_may_us
         (Client("alice", hash_key("k"), models=("m2",)), "m2"),
     ):
         await read(await world.ask("", context=world.context(client=client), task=Task.MODERATION))
-        assert (world.receipts.last.asked, world.upstream.asked[-1]) == (name, f"a/{name}#k1")
+        assert (world.receipts.last.like.asked, world.upstream.asked[-1]) == (name, f"a/{name}#k1")
     nobody = Client("bob", hash_key("k"), models=("free",))
     with pytest.raises(Forbidden, match="'m1'"):
         await world.ask("", context=world.context(client=nobody), task=Task.MODERATION)
@@ -164,7 +164,7 @@ async def test_a_stream_of_bytes_says_nothing_of_its_end(ending, cut):
     assert await read(served) == [b"RIFF"]
     assert (served.content_type, served.cut) == ("audio/mpeg", cut)
     await served.finish()
-    assert world.receipts.last.code == (ending.value if cut else None)
+    assert world.receipts.last.like.code == (ending.value if cut else None)
 
 
 async def test_a_picture_is_waited_for_longer():

@@ -22,7 +22,7 @@ from freeroute.observe import lines as module
 from freeroute.observe.lines import of_receipt
 from freeroute.observe.logs import RequestLog, set_up
 from freeroute.observe.scrub import HIDDEN, Scrub
-from tests.support.receipts import receipt
+from tests.support.receipts import changed, receipt
 from tests.support.world import World, provider, streamed
 
 KEYS = [
@@ -108,7 +108,7 @@ async def test_a_stream_that_broke_off_is_a_warning(written):
 
 def test_a_caller_who_left_is_no_warning(written):
     set_up("json", "info")
-    RequestLog().saw(structs.replace(RECEIPT, status=499, code="caller_left", caller_left=True))
+    RequestLog().saw(changed(RECEIPT, status=499, code="caller_left", caller_left=True))
     (line,) = lines(written)
     assert (line["level"], line["code"]) == ("info", "caller_left")
 
@@ -122,7 +122,7 @@ def test_events_that_could_not_be_read_are_told_where_there_are_any(written):
 
 def test_a_flood_that_was_turned_away_is_told_by_those_that_have_a_line(written):
     set_up("json", "info")
-    refused = structs.replace(RECEIPT, status=401, code="invalid_api_key")
+    refused = changed(RECEIPT, status=401, code="invalid_api_key")
     for one in (refused, structs.replace(refused, unrecorded=9_900)):
         RequestLog().saw(one)
     assert [line.get("unrecorded") for line in lines(written)] == [None, 9_900]
@@ -138,7 +138,7 @@ def test_a_stream_that_others_went_on_with_says_how_often(written):
 @pytest.mark.parametrize("form", ["console", "json"])
 @given(
     receipt=st.builds(
-        structs.replace,
+        changed,
         st.just(RECEIPT),
         status=st.sampled_from([200, 502]),
         asked=st.sampled_from(["free", "two words", "100%s", "sk-proj-abcdefghijklmnop", ""]),
@@ -190,9 +190,9 @@ def test_times_for_machines_are_told_to_the_microsecond(written, monkeypatch):
 def test_keys_that_are_told_later_are_hidden_in_lines_like_those_before(written):
     scrub = set_up("console", "info")
     log = RequestLog()
-    log.saw(structs.replace(RECEIPT, client="correct-horse"))
+    log.saw(changed(RECEIPT, client="correct-horse"))
     scrub.hide(["correct-horse", "battery-staple"])
-    log.saw(structs.replace(RECEIPT, client="correct-horse", request_id="battery-staple"))
+    log.saw(changed(RECEIPT, client="correct-horse", request_id="battery-staple"))
     before, after = written().splitlines()
     assert "client=correct-horse " in before
     assert f"client={HIDDEN} id={HIDDEN}" in after

@@ -1,6 +1,5 @@
 """A gateway that is measured, and what its page of metrics tells."""
 
-import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
 from freeroute.domain.catalogue import Limit, Scope, Unit
@@ -10,7 +9,7 @@ from freeroute.domain.receipt import AttemptNote, Receipt
 from freeroute.domain.usage import Usage
 from freeroute.engine.view import Recording
 from freeroute.observe.metrics import Metrics
-from tests.support.receipts import receipt
+from tests.support.receipts import changed, receipt
 from tests.support.world import PER_MINUTE, World, call, model, provider
 
 SLOTS = Limit(Unit.CONCURRENCY, 4)
@@ -70,4 +69,4 @@ def a_receipt(**changes) -> Receipt:
     made = Usage(10, 20, reasoning=5, cached=2)
     attempt = AttemptNote("groq", "m", "k1", Kind.SERVED, 0.5, 200)
     plain = receipt(client="-", asked="free", model="m", attempts=(attempt,), usage=made, first_event=None)
-    return msgspec.structs.replace(plain, **changes)
+    return changed(plain, **changes)

@@ -67,7 +67,7 @@ class Bodies:
             Body(
                 at=receipt.at.wall,
                 request_id=receipt.request_id,
-                client=receipt.client,
+                client=receipt.like.client,
                 question=transcript.prompt,
                 answer=transcript.answer,
                 calls=transcript.calls,

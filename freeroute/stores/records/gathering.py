@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from freeroute.domain.outcome import Kind
-from freeroute.domain.receipt import AttemptNote, Receipt
+from freeroute.domain.receipt import AttemptNote, Likeness, Receipt
 from freeroute.domain.usage import Usage
 from freeroute.stores.records.rows import OWN, SHARED, Alike, Batch, Own, Row, Shared
 from freeroute.wire.text import printable
@@ -21,13 +21,17 @@ _NOTHING = Usage()
 _SERVED = Kind.SERVED  # looking up a member costs ten times what comparing it does
 _FROM_OUTSIDE = tuple(map(SHARED.index, ("asked", "code", "key", "finish")))
 
+_Key = tuple[Likeness, int, str, bool, str | None, int]
+"""What receipts have in common as it is stored: in what they are alike, their attempts and trail, whether
+their usage was estimated, how they finished, and how often they were continued."""
+
 
 class Gathering:
     """The receipts of one batch: what like ones have in common is one key, and cleaned once."""
 
     def __init__(self) -> None:
         """Begin without any."""
-        self._groups: dict[tuple[Any, ...], tuple[Shared, list[Own]]] = {}
+        self._groups: dict[_Key, tuple[Shared, list[Own]]] = {}
         self.count = 0
 
     def add(self, receipt: Receipt) -> None:
@@ -38,24 +42,15 @@ class Gathering:
         if not 0 <= prompt | completion | reasoning | cached < MOST_TOKENS:
             prompt, completion = _believed(prompt), _believed(completion)
             reasoning, cached = _believed(reasoning), _believed(cached)
-        # Both in the order of `SHARED` and `OWN`.
-        shared = (
-            receipt.surface,
-            receipt.client,
-            receipt.asked,
-            receipt.stream,
-            receipt.status,
-            receipt.code,
-            receipt.provider,
-            receipt.model,
-            receipt.key,
+        key = (
+            receipt.like,
             len(notes),
             "" if len(notes) == 1 and notes[0].kind is _SERVED else _trail(notes),
             usage.estimated,
             receipt.finish,
-            receipt.caller_left,
             receipt.continued,
         )
+        # In the order of `OWN`.
         own = (
             receipt.at.wall,
             receipt.request_id,
@@ -68,11 +63,32 @@ class Gathering:
             receipt.first_event,
             receipt.total,
         )
-        group = self._groups.get(shared)
-        if group is None:
-            group = self._groups[shared] = _cleaned(shared), []
+        group = self._groups.get(key) or self._group(key)
         group[1].append(own)
         self.count += 1
+
+    def _group(self, key: _Key) -> tuple[Shared, list[Own]]:
+        like, attempts, trail, estimated, finish, continued = key
+        # In the order of `SHARED`.
+        shared = (
+            like.surface,
+            like.client,
+            like.asked,
+            like.stream,
+            like.status,
+            like.code,
+            like.provider,
+            like.model,
+            like.key,
+            attempts,
+            trail,
+            estimated,
+            finish,
+            like.caller_left,
+            continued,
+        )
+        group = self._groups[key] = _cleaned(shared), []
+        return group
 
     def alike(self) -> Alike:
         """Return all that were added."""

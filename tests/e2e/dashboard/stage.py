@@ -26,7 +26,8 @@ from freeroute.clock import Now, boot_id
 from freeroute.config.load import Overrides
 from freeroute.demo import ADMIN_KEY
 from freeroute.domain.outcome import Kind
-from freeroute.domain.receipt import AttemptNote, Receipt
+from freeroute.domain.receipt import AttemptNote, Likeness, Receipt
+from freeroute.domain.tasks import Task
 from freeroute.domain.usage import Usage
 from freeroute.lifecycle import application
 from freeroute.observe.logs import set_up
@@ -110,11 +111,11 @@ def _receipt(number: int, at: Now, chance: random.Random) -> Receipt:
     served = AttemptNote(provider, model, "key-1", Kind.SERVED, total, 200, first_event=first)
     failed = AttemptNote(*MODELS[0], "key-1", Kind.FAULT, 0.3, 503, "HTTP 503")
     lost = chance.random() < (0.2 if bad_day else 0.01)
-    return Receipt(
-        request_id=f"req_{number:024x}",
-        at=at,
+    like = Likeness(
         surface="openai",
+        task=Task.CHAT,
         client=chance.choices(CLIENTS, (5, 3, 2))[0],
+        created=None,
         asked=chance.choice(("free", "free-fast", "free-smart")),
         asked_known=True,
         stream=True,
@@ -123,6 +124,12 @@ def _receipt(number: int, at: Now, chance: random.Random) -> Receipt:
         provider=None if lost else provider,
         model=None if lost else model,
         key=None if lost else "key-1",
+        caller_left=False,
+    )
+    return Receipt(
+        like=like,
+        request_id=f"req_{number:024x}",
+        at=at,
         attempts=(failed,) if lost else (failed, served) if bad_day else (served,),
         usage=None if lost else Usage(prompt, completion),
         finish=None if lost else "stop",

@@ -91,23 +91,23 @@ RECEIPTS = st.builds(
 
 def plain(one):
     """Return what is to be stored of a receipt, column by column."""
-    usage, notes = one.usage or Usage(), one.attempts
+    like, usage, notes = one.like, one.usage or Usage(), one.attempts
     believed = [min(max(tokens, 0), MOST_TOKENS) for tokens in msgspec.structs.astuple(usage)[:4]]
     return Row(
         at=one.at.wall,
-        asked=printable(one.asked),
-        code=printable(one.code or ""),
-        provider=one.provider or "",
-        model=one.model or "",
-        key=printable(one.key or ""),
+        asked=printable(like.asked),
+        code=printable(like.code or ""),
+        provider=like.provider or "",
+        model=like.model or "",
+        key=printable(like.key or ""),
         finish=printable(one.finish or ""),
         attempts=len(notes),
         trail=row_of(receipt(attempts=notes)).trail,
         **dict(zip(("prompt", "completion", "reasoning", "cached"), believed, strict=True)),
         estimated=usage.estimated,
-        **{name: getattr(one, name) for name in ("request_id", "surface", "client", "stream", "status")},
-        **{name: getattr(one, name) for name in ("queued", "overhead", "first_event", "total")},
-        **{name: getattr(one, name) for name in ("caller_left", "continued")},
+        **{name: getattr(like, name) for name in ("surface", "client", "stream", "status", "caller_left")},
+        **{name: getattr(one, name) for name in ("request_id", "queued", "overhead", "first_event", "total")},
+        continued=one.continued,
     )
 
 
