@@ -64,24 +64,13 @@ STALE = 600.0
 """Seconds without an answer after which the history bounds nothing any more."""
 
 
-class Outlook(Struct, frozen=True):
-    """How many seconds an answer may take.
+Outlook = tuple[float, float, float, float, float]
+"""How many seconds an answer may take: *first*, *patience*, *pressed*, *whole*, *expected*.
 
-    Its *first* event is expected after so many, and is waited for up to *patience*; then come tokens at this
-    *rate*. What is seen only at its end may take so many beyond that: *pressed* where somebody else can be
-    asked, else *whole*.
-    """
-
-    first: float
-    rate: float
-    patience: float
-    pressed: float
-    whole: float
-
-    def expected(self, model: Model, output: int) -> float:
-        """Return the expected seconds until *output* tokens have come, as ``Speed.expected`` does."""
-        seconds = self.first + output / self.rate
-        return seconds + COLD_SECONDS if model.cold else seconds
+Its first event is expected after *first*, and is waited for up to *patience*. What is seen only at its end
+may take so many beyond that: *pressed* where somebody else can be asked, else *whole*. A usual one is
+*expected* to take so many in all. No struct: each call takes it apart at once.
+"""
 
 
 class Speed:
@@ -183,11 +172,13 @@ class Speed:
         """Take in that no first event came in time: it may just be slow now, so the next call gets longer."""
         self.slowest = min(max(2 * self.slowest, LEAST_PATIENCE), LONGEST)
 
-    def outlook(self, model: Model, prompt: int, bound: int | None, ceiling: float, now: Now) -> Outlook:
+    def outlook(
+        self, model: Model, prompt: int, bound: int | None, usual: int, ceiling: float, now: Now
+    ) -> Outlook:
         """Return how long an answer to *prompt* tokens may take, its first event at most *ceiling* seconds.
 
-        It has *bound* tokens at most. Where somebody else can be asked, what took much longer than the
-        answers of late is given up; the last one to ask has the time for a long answer.
+        It has *bound* tokens at most; *usual* are so many. Where somebody else can be asked, what took much
+        longer than the answers of late is given up; the last one to ask has the time for a long answer.
         """
         first, rate = self._drifted(model, now)
         if rate < SLOWEST_RATE:
@@ -196,20 +187,23 @@ class Speed:
         if least < SLOWEST_RATE:
             least = SLOWEST_RATE
         whole = UNBOUNDED_OUTPUT / least if bound is None else bound / least
+        expected = first + usual / rate
+        if model.cold:
+            expected += COLD_SECONDS
         if self.samples < ENOUGH or now.mono - self.measured_at > STALE:
-            return Outlook(first, rate, ceiling, whole, whole)
+            return first, ceiling, whole, whole, expected
         patience = PATIENCE * self.slowest
         if patience < LEAST_PATIENCE:
             patience = LEAST_PATIENCE
         patience += prompt / PREFILL
         if patience > ceiling:
             patience = ceiling
-        pressed, usual = whole, LONGER * self.longest
-        if 0.0 < usual < whole:
-            pressed = usual
-        elif usual > whole and bound is None:
-            pressed = whole = usual
-        return Outlook(first, rate, patience, pressed, whole)
+        pressed, longest = whole, LONGER * self.longest
+        if 0.0 < longest < whole:
+            pressed = longest
+        elif longest > whole and bound is None:
+            pressed = whole = longest
+        return first, patience, pressed, whole, expected
 
     def late(self, prompt: int, now: Now) -> float:
         """Return after how many seconds a first event after *prompt* tokens is late; ``inf`` if not known."""

@@ -53,16 +53,18 @@ def times(
     """
     provider, model, now = leased.candidate.provider, leased.candidate.model, leased.at
     bound, ceiling = leased.max_output, provider.timeouts.first_event
-    outlook = speed.outlook(model, call.demand.prompt, bound, ceiling, now)
-    likely = bound if bound and bound < DEFAULT_OUTPUT else DEFAULT_OUTPUT
-    # A cold model takes its time, whatever came before.
-    seconds = ceiling if provider.is_local else outlook.patience
-    due = now.mono + outlook.first
+    usual = bound if bound and bound < DEFAULT_OUTPUT else DEFAULT_OUTPUT
+    first, seconds, pressed, whole, expected = speed.outlook(
+        model, call.demand.prompt, bound, usual, ceiling, now
+    )
+    if provider.is_local:  # a cold model takes its time, whatever came before
+        seconds = ceiling
+    due = now.mono + first
     if call.task is not _CHAT:
         seconds = max(seconds, SECONDS.get(call.task, 0.0))
     if not at_once:
-        due += outlook.pressed
-        output = outlook.pressed if course.pressed else outlook.whole
+        due += pressed
+        output = pressed if course.pressed else whole
         for note in course.notes:
             if note.kind is Kind.TIMED_OUT:
                 output *= 2.0
@@ -71,7 +73,7 @@ def times(
         seconds = min(seconds, max(SHARE * (course.last_start - now.mono), LEAST_PATIENCE))
     if seconds > provider.timeouts.total:
         seconds = provider.timeouts.total
-    return seconds, due, outlook.expected(model, likely)
+    return seconds, due, expected
 
 
 def late(call: ChatCall, leased: Leased, speed: Speed, now: Now) -> float:
@@ -80,4 +82,5 @@ def late(call: ChatCall, leased: Leased, speed: Speed, now: Now) -> float:
     if shows_at_once(call, leased) or seconds == math.inf:
         return seconds
     model, ceiling = leased.candidate.model, leased.candidate.provider.timeouts.first_event
-    return seconds + speed.outlook(model, call.demand.prompt, leased.max_output, ceiling, now).pressed
+    _, _, pressed, _, _ = speed.outlook(model, call.demand.prompt, leased.max_output, 0, ceiling, now)
+    return seconds + pressed

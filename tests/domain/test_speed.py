@@ -2,6 +2,7 @@
 
 import math
 import random
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,6 @@ from freeroute.domain.speed import (
     USUAL,
     Awaited,
     Lapses,
-    Outlook,
     Speed,
 )
 from tests.support.clocks import ManualClock
@@ -40,12 +40,22 @@ def known(clock, *first_events) -> Speed:
     return speed
 
 
+class Outlook(NamedTuple):
+    """What a `Speed` tells of an answer, by name."""
+
+    first: float
+    patience: float
+    pressed: float
+    whole: float
+    expected: float
+
+
 def outlook(speed, bound, now) -> Outlook:
-    return speed.outlook(MODEL, 0, bound, CEILING, now)
+    return Outlook(*speed.outlook(MODEL, 0, bound, 300, CEILING, now))
 
 
 def patience(speed, prompt, ceiling, now) -> float:
-    return speed.outlook(MODEL, prompt, None, ceiling, now).patience
+    return Outlook(*speed.outlook(MODEL, prompt, None, 300, ceiling, now)).patience
 
 
 def test_the_catalogue_is_believed_until_something_was_measured(clock):
@@ -61,7 +71,8 @@ def test_measurements_move_the_estimate_and_silence_takes_it_back(clock):
 def test_an_odd_rate_cannot_make_a_model_unpickable(clock):
     speed = Speed.prior(model(tokens_per_second=0.0))
     assert speed.expected(model(tokens_per_second=0.0), 10, clock.now()) == 11.0
-    assert speed.outlook(model(tokens_per_second=0.0), 0, 10, CEILING, clock.now()).whole == 10.0
+    found = speed.outlook(model(tokens_per_second=0.0), 0, 10, 300, CEILING, clock.now())
+    assert Outlook(*found).whole == 10.0
 
 
 def test_an_answer_in_one_piece_of_a_model_without_a_rate_is_split_by_the_least(clock):
@@ -102,8 +113,8 @@ def test_an_outlook_expects_of_an_answer_what_its_speed_does(seconds, rate, outp
     for _ in range(seen):
         speed.measured(seconds / 2, output, 3.0, clock.advance(1))
     now = clock.advance(5)
-    found = speed.outlook(model_, 10, None, CEILING, now)
-    assert found.expected(model_, output) == speed.expected(model_, output, now)
+    found = Outlook(*speed.outlook(model_, 10, None, output, CEILING, now))
+    assert found.expected == speed.expected(model_, output, now)
 
 
 def test_a_candidate_that_timed_out_for_days_is_given_up_as_soon_as_others_once_it_answers(clock):
