@@ -18,12 +18,12 @@ _SERVED = Kind.SERVED
 
 def told(course: Course, candidate: Candidate | None, overhead: float) -> bytes:
     """Return the lines of the ``x-freeroute-*`` headers of an answer by *candidate*; None is for an error."""
-    lines = _TOLD % (
-        len(course.notes),
-        b"%.0f" % (course.queued * 1000) if course.queued else b"0",
-        overhead * 1000 if overhead > 0.0 else 0.0,
-        b"" if candidate is None else _served_by(candidate.provider.id, candidate.model.id),
-    )
+    queued = b"%.0f" % (course.queued * 1000) if course.queued else b"0"
+    if candidate is None:
+        form = _form(len(course.notes), queued, None, None)
+    else:
+        form = _form(len(course.notes), queued, candidate.provider.id, candidate.model.id)
+    lines = form % (overhead * 1000 if overhead > 0.0 else 0.0)
     if trail := _trail(course):
         lines += b"x-freeroute-trail: %b\r\n" % trail.encode("ascii")
     if course.dropped:
@@ -32,12 +32,14 @@ def told(course: Course, candidate: Candidate | None, overhead: float) -> bytes:
     return lines
 
 
-_TOLD = b"x-freeroute-attempts: %d\r\nx-freeroute-queue-ms: %b\r\nx-freeroute-overhead-ms: %.1f\r\n%b"
-
-
 @lru_cache(1024)
-def _served_by(provider: str, model: str) -> bytes:
-    lines = f"x-freeroute-provider: {printable(provider)}\r\nx-freeroute-model: {printable(model)}\r\n"
+def _form(attempts: int, queued: bytes, provider: str | None, model: str | None) -> bytes:
+    """Return what most answers of a model begin with alike, but for the milliseconds that we took."""
+    lines = f"x-freeroute-attempts: {attempts}\r\nx-freeroute-queue-ms: {queued.decode()}\r\n"
+    lines += "x-freeroute-overhead-ms: %.1f\r\n"
+    if provider is not None and model is not None:
+        names = f"x-freeroute-provider: {printable(provider)}\r\nx-freeroute-model: {printable(model)}\r\n"
+        lines += names.replace("%", "%%")
     return lines.encode("ascii")
 
 

@@ -28,6 +28,15 @@ def client(**given) -> Client:
     return Client(name="alice", key_hash=hash_key("k"), **given)
 
 
+@pytest.mark.parametrize("name", ["100%", "%d", "a%%b"])
+async def test_a_name_with_a_sign_of_forms_in_it_is_told_as_it_is(name):
+    world = World(provider("a", model(name)))
+    for _ in range(2):
+        served = await world.ask("free")
+        assert served.headers["x-freeroute-model"] == name
+        assert served.headers["x-freeroute-overhead-ms"] == "0.0"
+
+
 async def test_an_unknown_model_is_named_with_the_nearest():
     world = World(provider("groq", model("llama-3.3-70b")))
     with pytest.raises(NotFound, match=r"llama-3\.3-70b") as caught:
