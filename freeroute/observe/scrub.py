@@ -25,6 +25,9 @@ _SIGNS_OF_KEYS = (
     *(f"-{_BEGUN}", f"_{_BEGUN}", "z(?<=AIz)a", "J(?<=eyJ)"),
     *(" (?<=earer )", "=(?:(?<=key=)|(?<=token=))"),
 )
+# The ids that requests are given here: whatever its letters and digits, none is like a key.
+_ID_LENGTH = 28
+_is_id = re.compile(rf"req_[0-9A-Za-z]{{{_ID_LENGTH - 4}}}").fullmatch
 HIDDEN = "[redacted]"
 """Stands where a key stood."""
 # Texts that were cleaned are remembered, so many and so long. Own design: a large catalogue's names, 0.5 MB.
@@ -45,6 +48,7 @@ class Scrub:
     def hide(self, secrets: Iterable[str]) -> None:
         """Hide other *secrets* from now on; those before them stay hidden too, until the next time."""
         now = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
+        self._spares_ids = not any(map(_fits_in_an_id, now | self._former))
         exact = [re.escape(secret) for secret in sorted(now | self._former, key=len, reverse=True)]
         self._pattern = re.compile("|".join([*exact, _KEY_LIKE]))
         self._sign = re.compile("|".join([*exact, *_SIGNS_OF_KEYS]))
@@ -70,6 +74,8 @@ class Scrub:
 
     def one_line(self, text: str) -> str:
         """Return *text* without secrets and control characters."""
+        if self._spares_ids and _is_id(text):
+            return text  # as for nearly every request: looking for signs of keys would cost twice as much
         clean = self.hidden(text) if self._sign.search(text) else text
         if not clean.isprintable():
             clean = "".join(char if char.isprintable() else "?" for char in clean)
@@ -82,3 +88,8 @@ class Scrub:
                 self.known.clear()
             self.known[text] = clean
         return clean
+
+
+def _fits_in_an_id(secret: str) -> bool:
+    """Say whether an id of ours might hold *secret*."""
+    return len(secret) <= _ID_LENGTH and secret.replace("_", "").isalnum()

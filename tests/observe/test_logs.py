@@ -278,6 +278,18 @@ def test_what_begins_or_follows_a_key_does_not_keep_it_from_being_hidden(parts):
     assert scrub.clean("".join(parts)) == scrub.hidden("".join(parts))
 
 
+ID_PARTS = st.sampled_from(["AIza", "eyJ", "sk", "gsk", "_", "-", "key=", "é", "\n", *"0123456789abcdefzq"])
+
+
+@given(st.lists(ID_PARTS).map("".join), st.lists(st.tuples(st.integers(0, 20), st.integers(8, 28))))
+def test_of_the_ids_of_requests_that_alone_is_left_in_which_no_key_could_be(rest, places):
+    text = f"req_{rest:0<24.24}"
+    scrub = Scrub(text[begin : begin + length] for begin, length in places)
+    for one in (text, "req_0123456789abcdef01234567", f"{text}x", text[1:]):
+        hidden = scrub.hidden(one)
+        assert scrub.one_line(one) == "".join(char if char.isprintable() else "?" for char in hidden)
+
+
 @pytest.mark.parametrize(
     "harmless",
     [
