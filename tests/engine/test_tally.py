@@ -2,7 +2,7 @@
 
 from freeroute.clock import Now
 from freeroute.domain.outcome import Kind
-from freeroute.domain.receipt import AttemptNote
+from freeroute.domain.receipt import MOST_ALIKE, AttemptNote
 from freeroute.engine.tally import HISTORY, RECENT, TURNED_AWAY, ProviderTally, Tally
 from tests.support.receipts import changed
 from tests.support.world import World, provider
@@ -63,3 +63,10 @@ async def test_the_last_error_of_a_provider_is_remembered():
 
 def test_a_provider_never_asked_has_no_latency():
     assert ProviderTally().latency() is None
+
+
+async def test_however_many_names_are_asked_for_every_request_counts_for_its_client():
+    tally, receipt = Tally(), await receipt_of_one_request()
+    for number in range(MOST_ALIKE + 2):
+        tally.saw(changed(receipt, client="alice", asked=f"m{number}"))
+    assert (tally.requests, tally.clients["alice"].requests) == (MOST_ALIKE + 2, MOST_ALIKE + 2)
