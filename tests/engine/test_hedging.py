@@ -245,7 +245,7 @@ async def test_a_stop_calls_both_off_and_is_neither_provider_s_nor_the_caller_s_
     with pytest.raises(asyncio.CancelledError):
         await asking
     told = world.receipts.last
-    assert (told.status, told.code, told.caller_left) == (503, "shutting_down", False)
+    assert (told.like.status, told.like.code, told.like.caller_left) == (503, "shutting_down", False)
     assert [(note.provider, note.kind) for note in told.attempts] == [
         ("a", Kind.SHUTTING_DOWN),
         ("b", Kind.SHUTTING_DOWN),
