@@ -33,6 +33,20 @@ import math
 from typing import Any, ClassVar
 
 
+def forget_way(error: BaseException) -> None:
+    """Let *error*, which is raised no more, forget the way that it came, and those that led to it theirs.
+
+    A traceback holds the frames of all who passed it on. Where one of them holds the error too, all that they
+    knew, such as the body of a request, would stay until the collector comes.
+    """
+    ways: list[BaseException | None] = [error]
+    while ways:
+        one = ways.pop()
+        if one is not None and one.__traceback__ is not None:
+            one.__traceback__ = None
+            ways += (one.__cause__, one.__context__)
+
+
 class FreerouteError(Exception):
     """Anything freeroute raises on purpose."""
 

@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 from freeroute.clock import Clock
 from freeroute.domain.clients import Client
 from freeroute.engine.served import DONE, Onward, Served
-from freeroute.errors import ApiError, Internal, ShuttingDown
+from freeroute.errors import ApiError, Internal, ShuttingDown, forget_way
 from freeroute.surfaces.comments import STREAM_HEADERS, Comments
 from freeroute.surfaces.departure import departure_of
 from freeroute.surfaces.http import (
@@ -381,6 +381,8 @@ def _broken(error: Exception, request: Request, served: Served | None) -> tuple[
     if not request.started:
         raise error
     if isinstance(error, ApiError):
+        forget_way(error)
         return error, said
     log_fault(error, request.id)
+    forget_way(error)
     return Internal("The gateway failed in the middle of this answer; its log has the details."), said

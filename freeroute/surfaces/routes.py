@@ -10,7 +10,7 @@ from litestar.types import Receive, Scope, Send
 from msgspec import Struct
 
 from freeroute.clock import Now
-from freeroute.errors import ApiError, Internal, MethodNotAllowed, NotFound
+from freeroute.errors import ApiError, Internal, MethodNotAllowed, NotFound, forget_way
 from freeroute.surfaces.access import Access
 from freeroute.surfaces.guard import Guard
 from freeroute.surfaces.http import (
@@ -184,6 +184,7 @@ def answering(route: Route, guard: Guard) -> Straight:
                 await request.refuse(
                     known or Internal("Something went wrong in the gateway; its log says where.")
                 )
+            forget_way(error)
 
     return answer
 

@@ -11,6 +11,7 @@ from freeroute.domain.catalogue import Candidate
 from freeroute.domain.outcome import Kind, Outcome
 from freeroute.domain.rates import RateFact
 from freeroute.engine.ports import Answer, Sent, Terms
+from freeroute.errors import forget_way
 from freeroute.upstreams.bodies import error_body
 from freeroute.upstreams.faults import before_answer
 from freeroute.upstreams.heads import RequestHeaders
@@ -103,6 +104,7 @@ class Exchanges:
                 sent = Sent(_refused(exchange, told, candidate, now))
         except TransportError as exc:
             sent = Sent(before_answer(exc, status, unsent=terms.dispatch.unsent))
+            forget_way(exc)  # its exchange holds it
         finally:
             if exchange is not None and (sent is None or sent.stream is None):
                 exchange.abort()

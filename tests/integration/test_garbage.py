@@ -38,16 +38,62 @@ def _left() -> list[Any]:
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("fault", [None, 500, 429])
 async def test_nothing_of_a_finished_request_waits_for_the_collector(tmp_path: Path, stream, fault):
-    others = _left()  # what other tests keep for themselves
-    known = set(map(id, others))
+    others = set(map(id, _left()))  # what other tests keep for themselves
     async with live(tmp_path, pair()) as gateway:
         for _ in range(3):
             await gateway.script("groq", fault)
             assert (await gateway.ask(stream=stream)).status == 200
-        await gateway.http.aclose()
-        async with asyncio.timeout(PATIENCE):
-            while any(id(one) not in known for one in _left()):  # noqa: ASYNC110 - nothing tells that an object is gone
-                await asyncio.sleep(0)
+        await _is_gone(gateway, others)
+
+
+_CHAT, _MESSAGES = "/v1/chat/completions", "/v1/messages"
+_HELLO = {"messages": [{"role": "user", "content": "Hello!"}]}
+_WRONG: dict[str, tuple[str, Any]] = {
+    "no such path": ("/v1/nowhere", {}),
+    "unknown model": (_CHAT, {"model": "nobody", **_HELLO}),
+    "unknown model, streamed": (_CHAT, {"model": "nobody", "stream": True, **_HELLO}),
+    "overlong name": (_CHAT, {"model": "x" * 300, **_HELLO}),
+    "wrong type": (_CHAT, {"model": "free", "temperature": "warm", **_HELLO}),
+    "no object": (_CHAT, [1]),
+    "nothing to say": (_CHAT, {"model": "free", "messages": []}),
+    "unknown model, Anthropic": (_MESSAGES, {"model": "nobody", "max_tokens": 9, **_HELLO}),
+    "wrong type, Anthropic": (_MESSAGES, {"model": "free", "max_tokens": "many", **_HELLO}),
+    "unknown model, Responses": ("/v1/responses", {"model": "nobody", "input": "Hello!"}),
+    "unknown model, Ollama": ("/api/chat", {"model": "nobody", **_HELLO}),
+    "unknown model, Gemini": ("/v1beta/models/nobody:generateContent", {"contents": []}),
+    "unknown model, vectors": ("/v1/embeddings", {"model": "nobody", "input": "Hello!"}),
+}
+
+
+@pytest.mark.usefixtures("uncollected")
+@pytest.mark.parametrize(("path", "body"), _WRONG.values(), ids=_WRONG)
+async def test_nothing_of_a_request_that_is_refused_waits_for_the_collector(tmp_path: Path, path, body):
+    others = set(map(id, _left()))
+    async with live(tmp_path, pair()) as gateway:
+        for _ in range(3):
+            assert (await gateway.http.post(path, json=body)).status_code in (400, 404)
+        await _is_gone(gateway, others)
+
+
+@pytest.mark.usefixtures("uncollected")
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("fault", [400, 413, 422, 500, 429, "cut", "garbage"])
+async def test_nothing_of_a_request_that_failed_waits_for_the_collector(tmp_path: Path, stream, fault):
+    others = set(map(id, _left()))
+    async with live(tmp_path, pair()) as gateway:
+        for _ in range(3):
+            for name in ("groq", "cerebras"):
+                await gateway.script(name, *[fault] * 4)
+            await gateway.ask(stream=stream)
+        await _is_gone(gateway, others)
+
+
+async def _is_gone(gateway: Any, others: set[int]) -> None:
+    """Wait until nothing but *others* is left."""
+    await gateway.http.aclose()
+    async with asyncio.timeout(PATIENCE):
+        while any(id(one) not in others for one in _left()):  # noqa: ASYNC110 - nothing tells that an object is gone
+            await asyncio.sleep(0)
 
 
 async def test_a_stream_under_way_does_not_keep_what_was_asked(tmp_path: Path):
