@@ -8,8 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import trustme
-
 from bench import machine
 from bench.processes import (
     LOOPBACK,
@@ -66,7 +64,11 @@ def proxy(upstream: Upstream) -> Iterator[Target]:
 
 @contextmanager
 def over_tls(upstream: Upstream) -> Iterator[Upstream]:
-    """Give *upstream* over TLS, by nginx on the upstream's core; raises NotHere without nginx."""
+    """Give *upstream* over TLS, by nginx on the upstream's core; raises NotHere if a tool is missing."""
+    try:
+        import trustme
+    except ModuleNotFoundError:  # an environment that only serves
+        raise NotHere("trustme: not installed (make bench does it)") from None
     with tempfile.TemporaryDirectory(prefix="freeroute-bench-") as name:
         directory = Path(name)
         authority = trustme.CA()
