@@ -11,12 +11,13 @@ import pytest
 
 from freeroute.domain.leases import Lease
 from freeroute.surfaces.http import Request
+from freeroute.upstreams.http_transport import HttpExchange
 from freeroute.upstreams.simulated.faults import Speed
 from freeroute.wire.chat import ChatCall
 from tests.support.live import live, pair, question
 from tests.support.patience import PATIENCE
 
-_KINDS = (Request, ChatCall, Lease)
+_KINDS = (Request, ChatCall, Lease, HttpExchange)
 
 
 @pytest.fixture
@@ -77,7 +78,9 @@ async def test_nothing_of_a_request_that_is_refused_waits_for_the_collector(tmp_
 
 @pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("fault", [400, 413, 422, 500, 429, "cut", "garbage"])
+@pytest.mark.parametrize(
+    "fault", [400, 413, 422, 500, 429, "cut", "garbage", "reset", "error_in_200", {"kind": "cut", "after": 3}]
+)
 async def test_nothing_of_a_request_that_failed_waits_for_the_collector(tmp_path: Path, stream, fault):
     others = set(map(id, _left()))
     async with live(tmp_path, pair()) as gateway:
