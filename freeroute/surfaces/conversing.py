@@ -384,5 +384,4 @@ def _broken(error: Exception, request: Request, served: Served | None) -> tuple[
         forget_way(error)
         return error, said
     log_fault(error, request.id)
-    forget_way(error)
     return Internal("The gateway failed in the middle of this answer; its log has the details."), said

@@ -5,12 +5,13 @@ import gc
 
 import pytest
 
+from freeroute.errors import UpstreamFailed
 from freeroute.surfaces.bounds import Bounds
 from freeroute.surfaces.cycles import Cycle
 from freeroute.surfaces.http import BodyBounds, Request
 from freeroute.surfaces.protocol import BoundedProtocol
-from tests.support.gateways import ANSWER, FakeServed
-from tests.support.serving import HEAD, HI, RawCaller, post, serving
+from tests.support.gateways import ANSWER, FakeServed, chunk
+from tests.support.serving import HEAD, HI, STREAM, RawCaller, post, serving
 from tests.support.virtual import run
 from tests.support.wires import Wire, connected
 
@@ -155,6 +156,20 @@ async def test_requests_leave_nothing_for_the_garbage_collector(build, gateway):
             for _ in range(5):
                 await caller.send(post(HI))
                 assert (await caller.answer()).status == 200
+            [_] = [one for one in gc.get_objects() if isinstance(one, Cycle)]  # the last one
+        finally:
+            gc.enable()
+
+
+async def test_streams_that_break_off_leave_nothing_for_the_garbage_collector(build, gateway):
+    async with serving(build()) as url, RawCaller.to(url) as caller:
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(5):
+                gateway.answer = FakeServed(batches=[[chunk("a")], UpstreamFailed("It broke.")])
+                await caller.send(post(STREAM))
+                assert b"It broke." in await caller.reader.readuntil(b"\r\n0\r\n\r\n")
             [_] = [one for one in gc.get_objects() if isinstance(one, Cycle)]  # the last one
         finally:
             gc.enable()
