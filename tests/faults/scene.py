@@ -1,14 +1,17 @@
 """One request that meets a fault at ``alpha`` and, where that is right, moves on to ``beta``."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 
-from tests.support.live import PATIENT, Live, Reply, Shown, until
+from tests.support.live import PATIENT, Live, Reply, Shown, question, until
 from tests.support.provider import ANSWERED, PlayedProvider
 from tests.support.servers import Server
+from tests.support.serving import RawCaller, post
 
 # What no line of the log may hold: the caller's words and the keys.
 PROMPT_TEXT = "Hello!"
@@ -165,3 +168,12 @@ def nothing_is_told(log: str) -> None:
         assert secret not in log, f"the log tells {secret}"
     if "internal_error" in log or "Traceback" in log:
         pytest.fail(f"the gateway itself failed:\n{log}")
+
+
+@contextlib.asynccontextmanager
+async def calling(scene: Scene, stream: bool, **fields: Any) -> AsyncIterator[RawCaller]:
+    """Ask on a connection of its own, and read nothing yet."""
+    async with RawCaller.to(scene.gateway.url) as caller:
+        asked = question(PROMPT_TEXT, stream=stream, **{**ALPHA_FIRST, **fields})
+        await caller.send(post(msgspec.json.encode(asked), more="content-type: application/json\r\n"))
+        yield caller
