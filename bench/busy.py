@@ -1,5 +1,6 @@
 """A closed loop: with wrk where it is installed, else with our own load generator."""
 
+import math
 import shutil
 import subprocess
 import tempfile
@@ -22,6 +23,14 @@ function done(summary, latency, requests)
     summary.duration / 1e6, latency:percentile(50) / 1e6, latency:percentile(99) / 1e6))
 end
 """
+
+
+UNDER_WAY = 0.1
+"""The share of a closed loop's calls that may be under way at its end. What these cost until then is told as
+a cost of those that were answered. Own design."""
+
+LONGEST = 30.0
+"""Seconds that a loop is made longer to, at most: a way that hardly answers would have no end. Own design."""
 
 
 class Busy(Struct, frozen=True):
@@ -47,11 +56,20 @@ def keep_busy(target: Target, connections: int, seconds: float) -> Busy:
     return Busy(**load("closed", connections=connections, seconds=seconds, **target.asked))
 
 
+def long_enough(seen: Busy, connections: int, seconds: float) -> float:
+    """Return how long (seconds) a loop of *connections* is to be for a way that did what was *seen* before.
+
+    That is *seconds*, or longer where it would have answered only few times what is under way at the end.
+    """
+    enough = connections / UNDER_WAY
+    return max(seconds, min(LONGEST, enough * seen.seconds / max(seen.done, 1)))
+
+
 def _with_wrk(wrk: str, target: Target, connections: int, seconds: float) -> Busy:
     with tempfile.NamedTemporaryFile(suffix=".lua") as script:
         Path(script.name).write_text(_script(target))
         url = f"http://{LOOPBACK}:{target.port}/v1/chat/completions"
-        command = [wrk, "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "-s", script.name, url]
+        command = [wrk, "-t1", f"-c{connections}", f"-d{max(1, math.ceil(seconds))}s", "-s", script.name, url]
         with running(command, machine.cores().load, stdout=subprocess.PIPE) as process:
             out, _ = process.communicate()
     if process.returncode:

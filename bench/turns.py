@@ -6,7 +6,7 @@ import sys
 from contextlib import ExitStack
 
 from bench import machine
-from bench.busy import keep_busy
+from bench.busy import keep_busy, long_enough
 from bench.options import number, whole
 from bench.parts import streams
 from bench.peers.budgets import CPU, carried
@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> int:
     """Measure round after round, print the medians, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench turns", description=__doc__)
     often = "from 1 to 1000, each way has one turn in each; 9 without it"
-    long = "of each turn, from 0.1 to 600; 1 without it"
+    long = "of each turn, from 0.1 to 600, longer for who is slow; 1 without it"
     parser.add_argument("--rounds", type=whole(1, 1000), default=9, help=often)
     parser.add_argument("--seconds", type=number(0.1, 600), default=1.0, help=long)
     wanted = parser.parse_args(arguments)
@@ -53,15 +53,18 @@ def _started(running: Upstream, ways: ExitStack) -> list[Target]:
 
 
 def measured(targets: list[Target], rounds: int, seconds: float) -> dict[str, list[float]]:
-    """Return by the name of each of *targets* its CPU time a request (ms) in each round."""
-    for target in targets:
-        keep_busy(target, _CONNECTIONS, _WARM_UP)
+    """Return by the name of each of *targets* its CPU time a request (ms) in each round.
+
+    A turn takes so many *seconds*, or longer for who is slow: see `bench.busy.long_enough`.
+    """
+    seen = [keep_busy(target, _CONNECTIONS, _WARM_UP) for target in targets]
+    turns = [long_enough(busy, _CONNECTIONS, seconds) for busy in seen]
     spent: dict[str, list[float]] = {target.name: [] for target in targets}
     for _ in range(rounds):
-        for target in targets:
+        for target, turn in zip(targets, turns, strict=True):
             assert target.pid is not None
             before = machine.cpu_seconds(target.pid)
-            done = keep_busy(target, _CONNECTIONS, seconds).done
+            done = keep_busy(target, _CONNECTIONS, turn).done
             spent[target.name].append((machine.cpu_seconds(target.pid) - before) / max(done, 1) * 1000)
     return spent
 

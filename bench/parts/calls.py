@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from bench import machine
-from bench.busy import keep_busy
+from bench.busy import keep_busy, long_enough
 from bench.processes import Target, Upstream, load
 from bench.results import Calls, Load
 from bench.ways import through_each
@@ -23,8 +23,10 @@ def measure(upstream: Upstream, seconds: float) -> tuple[list[Calls], tuple[str,
 
 def through(target: Target, seconds: float) -> Calls:
     """Measure one way."""
-    _closed(target, max(CONNECTIONS), _WARM_UP)
-    loads = tuple(_closed(target, connections, seconds) for connections in CONNECTIONS)
+    seen = keep_busy(target, max(CONNECTIONS), _WARM_UP)
+    loads = tuple(
+        _closed(target, connections, long_enough(seen, connections, seconds)) for connections in CONNECTIONS
+    )
     leisurely = load("open", connections=16, rate=RATE, seconds=2 * seconds, **target.asked)
     return Calls(
         name=target.name,
