@@ -47,111 +47,78 @@ class Steady:
         return real - self._lost
 
 
-class Beat:
-    """Looks at the time of *loop* again and again, by a timer of the loop's own."""
-
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, later: Callable[[Callable[[], None]], asyncio.TimerHandle]
-    ) -> None:
-        self._loop, self._later = loop, later
-        self._look()
-
-    def _look(self) -> None:
-        self._loop.time()
-        self._timer = self._later(self._look)
-
-    def stop(self) -> None:
-        self._timer.cancel()
-
-
-class Unhurried(asyncio.SelectorEventLoop):
-    """The standard loop; its timers let pass what came before them."""
+class Patient(asyncio.AbstractEventLoop):
+    """What makes any loop patient; a loop itself says how it rings at a moment of `time`."""
 
     def __init__(self) -> None:
         self._steady = Steady()
         super().__init__()
 
+    def alarm(
+        self, when: float, ring: Callable[[*Ts], object], *args: *Ts, context: Context | None
+    ) -> asyncio.TimerHandle:
+        """Have *ring* called about *when*, as the loop does it by itself; too soon if it stood still."""
+        raise NotImplementedError
+
     def time(self) -> float:
         return self._steady.read(super().time())
 
     def run_forever(self) -> None:
-        plain = super().call_at
-        beat = Beat(self, lambda look: plain(self.time() + BEAT, look))
+        self._look()
         try:
             super().run_forever()
         finally:
-            beat.stop()
+            self._looking.cancel()
+
+    def _look(self) -> None:
+        self._looking = self.alarm(self.time() + BEAT, self._look, context=None)
+
+    def call_later(
+        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self.time() + delay, callback, *args, context=context)
 
     def call_at(
-        self,
-        when: float,
-        callback: Callable[[*Ts], object],
-        *args: *Ts,
-        context: Context | None = None,
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        return _after_all(self, super().call_at, when, when, lambda: callback(*args), context)
+        """Have *callback* run some turns after *when*, and not before, unless it is cancelled by then."""
+
+        def ring(turns: int) -> None:
+            if handle.cancelled():
+                return
+            if self.time() < when:
+                self.alarm(when, ring, TURNS, context=context)
+            elif turns:
+                self.call_soon(ring, turns - 1, context=context)
+            else:
+                handle.cancel()  # it is over, and must not hold what it was for
+                callback(*args)
+
+        handle = self.alarm(when, ring, TURNS, context=context)
+        return handle
+
+
+class Unhurried(Patient, asyncio.SelectorEventLoop):
+    """The standard loop; its timers let pass what came before them."""
+
+    def alarm(
+        self, when: float, ring: Callable[[*Ts], object], *args: *Ts, context: Context | None
+    ) -> asyncio.TimerHandle:
+        return asyncio.SelectorEventLoop.call_at(self, when, ring, *args, context=context)
 
 
 if uvloop is not None:
 
-    class UnhurriedUvloop(uvloop.Loop):
+    class UnhurriedUvloop(Patient, uvloop.Loop):  # type: ignore[misc]  # typed unlike the standard one
         """The loop of production; its timers let pass what came before them."""
 
-        def __init__(self) -> None:
-            self._steady = Steady()
-            super().__init__()
-
-        def time(self) -> float:
-            return self._steady.read(super().time())
-
-        def run_forever(self) -> None:
-            plain = super().call_later
-            beat = Beat(self, lambda look: plain(BEAT, look))
-            try:
-                super().run_forever()
-            finally:
-                beat.stop()
-
-        def call_later(
-            self,
-            delay: float,
-            callback: Callable[[*Ts], object],
-            *args: *Ts,
-            context: Context | None = None,
+        def alarm(
+            self, when: float, ring: Callable[[*Ts], object], *args: *Ts, context: Context | None
         ) -> asyncio.TimerHandle:
-            due = self.time() + delay
-            return _after_all(self, super().call_later, delay, due, lambda: callback(*args), context)
+            # Its own clock, by which its timers go, never stands still.
+            return uvloop.Loop.call_later(self, when - self.time(), ring, *args, context=context)
 
 
 STANDARD: LoopFactory = Unhurried
 OURS: LoopFactory = Unhurried if uvloop is None else UnhurriedUvloop
 """The loop that the gateway runs on in production, where it is to be had."""
-
-
-def _after_all(
-    loop: asyncio.AbstractEventLoop,
-    timed: Callable[..., asyncio.TimerHandle],
-    time: float,
-    due: float,
-    callback: Callable[[], object],
-    context: Context | None,
-) -> asyncio.TimerHandle:
-    """Have *callback* run some turns after it is *due* by the loop's clock, unless it is cancelled by then.
-
-    *timed* takes the *time* in its own way. uvloop's own clock, by which its timers go, never stands still.
-    """
-
-    def ring(turns: int) -> None:
-        if handle.cancelled():
-            return
-        left = due - loop.time()
-        if left > BEAT:
-            timed(left, ring, TURNS, context=context)
-        elif turns:
-            loop.call_soon(ring, turns - 1, context=context)
-        else:
-            handle.cancel()  # it is over, and must not hold what it was for
-            callback()
-
-    handle = timed(time, ring, TURNS, context=context)
-    return handle
