@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sized
 from typing import Any
 
-from uvicorn._types import ASGIReceiveEvent, HTTPScope
+from uvicorn._types import ASGIReceiveEvent, ASGISendEvent, HTTPScope
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
@@ -292,6 +292,35 @@ class Cycle(RequestResponseCycle, Departure):
         self.transport.write(b"".join((STATUS_LINE[status], ours, lines, close, b"\r\n", body)))
 
 
+class CycleUntilClosed(Cycle):
+    """One request of HTTP/1.0: for its caller a body of unknown length ends only with the connection."""
+
+    _measured = False
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send what the application says; the server by itself chunks every body of unknown length.
+
+        So each piece is declared to it as if it were expected.
+        """
+        if message["type"] == "http.response.start":
+            self._measured = any(name.lower() == b"content-length" for name, _ in message["headers"])
+            self.chunked_encoding = None if self._measured else False
+        elif message["type"] == "http.response.body" and not self._measured:
+            self.expected_content_length = len(message.get("body", b""))
+        await super().send(message)
+
+    def begin(self, status: int, lines: bytes) -> bool:
+        """Leave it to the server."""
+        return False
+
+    def write(self, piece: bytes) -> bool:
+        """Write a *piece* as it is, unless the caller is not free."""
+        if not self.is_free:
+            return False
+        self.transport.write(piece)
+        return True
+
+
 def _returning(result: Any) -> Any:
     """Return an application that does nothing but return *result*."""
 
@@ -299,26 +328,3 @@ def _returning(result: Any) -> Any:
         return result
 
     return returning
-
-
-def until_closed(cycle: Cycle, app: Any) -> Any:
-    """Return *app* for a caller of HTTP/1.0, to whom a body of unknown length ends only with the connection.
-
-    The server always chunks such a body, so each piece is declared to it as if it were expected.
-    """
-
-    async def closing(scope: Any, receive: Any, send: Any) -> None:
-        measured = False
-
-        async def sent(message: Any) -> None:
-            nonlocal measured
-            if message["type"] == "http.response.start":
-                measured = any(name.lower() == b"content-length" for name, _ in message["headers"])
-                cycle.chunked_encoding = None if measured else False
-            elif not measured:
-                cycle.expected_content_length = len(message.get("body", b""))
-            await send(message)
-
-        await app(scope, receive, sent)
-
-    return closing

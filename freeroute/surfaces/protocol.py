@@ -8,7 +8,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
 from freeroute.errors import ApiError, HeadersTooLarge, InvalidRequest
 from freeroute.surfaces.connection import Connection
-from freeroute.surfaces.cycles import Cycle, until_closed
+from freeroute.surfaces.cycles import Cycle, CycleUntilClosed
 from freeroute.surfaces.departure import DEPARTURE
 from freeroute.surfaces.heads import (
     CODING,
@@ -236,27 +236,24 @@ class BoundedProtocol(Connection):
         if self.url != self._asked:  # nearly every caller asks for the same again and again
             self._asked, self._target = self.url, target(self.url)
         scope["path"], scope["raw_path"], scope["query_string"] = self._target
-        cycle = self._begun(self.headers, fields)
+        cycle = self._begun(self.headers, fields, CycleUntilClosed if version == "1.0" else Cycle)
         cycle.keep_alive = keep_alive
         self._enter(cycle, version)
 
-    def _begun(self, headers: Fields, fields: dict[bytes, bytes]) -> Cycle:
+    def _begun(self, headers: Fields, fields: dict[bytes, bytes], kind: type[Cycle] = Cycle) -> Cycle:
         scope = self._scope.copy()
         scope["headers"] = headers
         scope["state"] = self.app_state.copy()
         scope[FIELDS] = fields
-        cycle = scope[DEPARTURE] = Cycle(scope, self)
+        cycle = scope[DEPARTURE] = kind(scope, self)
         return cycle
 
     def _enter(self, cycle: Cycle, version: str) -> None:
         before, self.cycle = self.cycle, cycle
         scope: Any = cycle.scope
-        if version == "1.0":
-            cycle.app = until_closed(cycle, cycle.app)
-        else:
-            scope[OUTLET] = cycle
-            if b"expect" in scope[FIELDS]:
-                cycle.waiting_for_100_continue = expects_continue(self.headers)
+        scope[OUTLET] = cycle
+        if b"expect" in scope[FIELDS] and version != "1.0":
+            cycle.waiting_for_100_continue = expects_continue(self.headers)
         if self._known is not None:
             scope[KEPT] = self._known.kept
         if before is None or before.response_complete:

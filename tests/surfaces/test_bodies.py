@@ -10,7 +10,9 @@ from freeroute.errors import InvalidRequest
 from freeroute.surfaces.conversing import understood
 from freeroute.surfaces.http import BodyBounds, Request
 from freeroute.surfaces.openai import understand
-from tests.support.serving import RawCaller, serving
+from tests.support.patience import PATIENCE, TURNS
+from tests.support.serving import HI, RawCaller, post, serving
+from tests.support.wires import Wire, connected
 
 
 async def test_a_body_declared_too_large_is_refused_before_it_is_sent(build, gateway):
@@ -40,6 +42,27 @@ async def test_a_body_that_drips_is_given_up(build, gateway):
     assert reply.status == 408
     assert reply.error["code"] == "request_timeout"
     assert gateway.calls == []
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+@pytest.mark.parametrize("waits", [False, True])
+async def test_who_still_sends_a_body_as_the_server_stops_is_told(build, gateway, version, waits):
+    wire = Wire()
+    protocol, state = await connected(build(), wire)
+    protocol.data_received(post(HI).removesuffix(HI[1:]).replace(b"HTTP/1.1", b"HTTP/" + version))
+    (task,) = state.tasks
+    for _ in range(TURNS * waits):
+        await asyncio.sleep(0)
+    protocol.stop()
+    async with asyncio.timeout(PATIENCE):
+        await asyncio.wait([task])
+    head, _, body = b"".join(wire.written).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: 1" in head
+    assert msgspec.json.decode(body)["error"]["code"] == "shutting_down"
+    assert wire.closed
+    assert gateway.calls == []
+    protocol.connection_lost(None)
 
 
 @pytest.mark.parametrize("half", [r"\ud83d", r"\ude00", r"\ud83d\ud83d", r"\\\ud83d"])

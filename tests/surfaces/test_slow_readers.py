@@ -159,11 +159,13 @@ async def test_nothing_goes_past_on_to_a_caller_that_reads_too_slowly(build, gat
                 read += (await caller.reader.readuntil(b"\n\n")).count(b"data: {")
 
 
-async def test_a_caller_of_http_1_0_gets_a_stream_that_nothing_goes_past(build, gateway):
-    gateway.answer = served = Passed([b"{}"] * 3)
+async def test_what_goes_past_a_reader_arrives_without_chunks_at_a_caller_of_http_1_0(build, gateway):
+    payloads = [b'{"n":%d}' % number for number in range(5)]
+    gateway.answer = served = Passed(list(payloads))
     async with serving(build()) as url, RawCaller.to(url) as caller:
         await caller.send(post(STREAM).replace(b"HTTP/1.1", b"HTTP/1.0"))
         await caller.head()
         async with asyncio.timeout(PATIENCE):
             body = await caller.reader.read()
-    assert (served.offered, body.count(b"data: {}\n\n")) == (False, 3)
+    assert (served.offered, served.refused) == (True, [])
+    assert body == b"".join(map(frame, [*payloads, b"[DONE]"]))
