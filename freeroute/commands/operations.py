@@ -31,15 +31,22 @@ def holds(lift: str | None, lift_all: bool, url: str | None, config: str | None,
     """
     running = Running(url, environment())
     admin = running.admin_key(config)
-    if lift is not None and lift_all:
-        raise click.UsageError("--lift and --lift-all do not go together")
-    if lift is not None:
-        running.change("DELETE", f"/admin/holds/{quote(lift)}", admin)
-    elif lift_all:
-        running.change("DELETE", "/admin/holds", admin)
+    _undo(running, admin, "/admin/holds", "lift", lift, lift_all)
     found = running.read("/admin/holds", admin)["data"]
     click.echo(listed(found, ["HOLD", "UNTIL (UTC)", "REASON"], _line, "nothing is held", as_json=as_json))
     return 0
+
+
+def _undo(
+    running: Running, admin: str | None, path: str, option: str, one: str | None, everything: bool
+) -> None:
+    """Have *one* of what is at *path* undone, or *everything*, as *option* was given; raises UsageError."""
+    if one is not None and everything:
+        raise click.UsageError(f"--{option} and --{option}-all do not go together")
+    if one is not None:
+        running.change("DELETE", f"{path}/{quote(one)}", admin)
+    elif everything:
+        running.change("DELETE", path, admin)
 
 
 def _line(hold: Mapping[str, Any]) -> list[str]:
@@ -71,12 +78,7 @@ def limits(
     """
     running = Running(url, environment())
     admin = running.admin_key(config)
-    if forget is not None and forget_all:
-        raise click.UsageError("--forget and --forget-all do not go together")
-    if forget is not None:
-        running.change("DELETE", f"/admin/limits/learned/{quote(forget)}", admin)
-    elif forget_all:
-        running.change("DELETE", "/admin/limits/learned", admin)
+    _undo(running, admin, "/admin/limits/learned", "forget", forget, forget_all)
     found = running.read("/admin/limits", admin)
     shown = [limit for limit in found["data"] if limit["learned"] or not learned]
     if as_json:

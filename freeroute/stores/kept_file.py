@@ -115,21 +115,24 @@ class KeptFile(Generic[ContentT]):
         return found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Have *content* at *path*, all of it or none, readable by its owner alone; raises OSError.
+def write_whole(path: Path, content: bytes, mode: int = 0o600, mark: str = "") -> None:
+    """Have *content* at *path*, all of it or none, readable by its owner alone or as *mode* says.
 
-    Those who write there take turns: what lies beside it was left by one that was killed, and goes.
+    Those who write there take turns: what lies beside it was left by one that was killed, and goes. Where
+    others keep files too, a *mark* in its name tells it from theirs. Raises OSError.
     """
-    for left in path.parent.glob(f".{path.name}.*"):
+    prefix = f".{path.name}.{mark}"
+    for left in path.parent.glob(f"{prefix}*"):
         left.unlink(missing_ok=True)
     # Made in the same directory, so that it can take the file's place.
-    descriptor, made = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    descriptor, made = tempfile.mkstemp(prefix=prefix, dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             hand_over(descriptor, path.parent)
+            os.fchmod(descriptor, mode)
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            os.fsync(descriptor)
         Path(made).replace(path)
         settled(path.parent)
     except BaseException:

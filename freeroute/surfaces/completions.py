@@ -8,10 +8,10 @@ from msgspec import Raw
 
 from freeroute.domain.tasks import Task
 from freeroute.errors import ApiError, InvalidRequest
-from freeroute.surfaces.access import Access
 from freeroute.surfaces.conversing import EVENT_STREAM, Asked, Conversations
 from freeroute.surfaces.http import Request
 from freeroute.surfaces.routes import Route
+from freeroute.surfaces.tasks import task_route
 from freeroute.wire.answers import Choice, Piece, error_events, error_in, identity, inspect, split_parts
 from freeroute.wire.asking import asked_for, completion_of
 from freeroute.wire.decode import decode_chat, read
@@ -38,15 +38,7 @@ class CompletionsSurface:
 
     def routes(self) -> list[Route]:
         """Return what is served."""
-        return [
-            Route(
-                "/v1/completions",
-                {"POST": self._conversations.answering(_SURFACE, self.understand)},
-                Access.CLIENT,
-                mirrored=True,
-                refused=self._conversations.refused(_SURFACE),
-            )
-        ]
+        return [task_route(self._conversations, "/v1/completions", _SURFACE, self.understand)]
 
     def understand(self, request: Request, body: bytes) -> Asked:
         """Return what *body* asks for; raises InvalidRequest.

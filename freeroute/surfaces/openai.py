@@ -7,6 +7,7 @@ from freeroute.surfaces.access import Access
 from freeroute.surfaces.conversing import EVENT_STREAM, Asked, Conversations
 from freeroute.surfaces.http import Request
 from freeroute.surfaces.routes import Route
+from freeroute.surfaces.tasks import task_route
 from freeroute.wire.answers import Piece, error_events
 from freeroute.wire.decode import decode_chat
 from freeroute.wire.sse import DONE, frame
@@ -26,13 +27,7 @@ class OpenAiSurface:
     def routes(self) -> list[Route]:
         """Return what is served."""
         return [
-            Route(
-                "/v1/chat/completions",
-                {"POST": self._conversations.answering(_SURFACE, understand)},
-                Access.CLIENT,
-                mirrored=True,
-                refused=self._conversations.refused(_SURFACE),
-            ),
+            task_route(self._conversations, "/v1/chat/completions", _SURFACE, understand),
             Route("/v1/models", {"GET": self.list_models}, Access.MODELS, mirrored=True),
             Route("/v1/models/{model:path}", {"GET": self.show_model}, Access.MODELS, mirrored=True),
             Route("/v1/key", {"GET": self.show_key}, Access.MODELS, mirrored=True),

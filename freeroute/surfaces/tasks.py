@@ -1,4 +1,4 @@
-"""What surfaces for tasks other than chat share, and two that need no more: pictures and moderations."""
+"""What surfaces for tasks in OpenAI's words share, and two that need no more: pictures and moderations."""
 
 from collections.abc import Sequence
 

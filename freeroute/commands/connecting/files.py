@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import stat
-import tempfile
 from pathlib import Path as File
 from typing import Any
 
@@ -20,7 +19,7 @@ from msgspec import Struct
 from freeroute.commands.connecting.editing import Form, Wrote, edited, remaining, restored, undone
 from freeroute.commands.connecting.trees import ABSENT, Path, Unfit, leaves, look_up, said
 from freeroute.errors import ConfigError
-from freeroute.stores.kept_file import hand_over, settled
+from freeroute.stores.kept_file import write_whole
 
 LARGEST = 4 * 2**20
 """Bytes of a file that is still edited. Own design: settings of people have some thousands."""
@@ -286,20 +285,4 @@ def _mode(edit: Edit) -> int:
 def _replace(path: File, text: str, mode: int) -> None:
     """Have *text* at *path*, all of it or none of it; raises OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    prefix = f".{path.name}.freeroute-"
-    for left in path.parent.glob(f"{prefix}*"):
-        left.unlink(missing_ok=True)  # by one that was killed
-    descriptor, made = tempfile.mkstemp(prefix=prefix, dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            hand_over(descriptor, path.parent)
-            os.fchmod(descriptor, mode)
-            file.write(text.encode("utf-8"))
-            file.flush()
-            os.fsync(descriptor)
-        File(made).replace(path)
-        settled(path.parent)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            File(made).unlink()
-        raise
+    write_whole(path, text.encode("utf-8"), mode, "freeroute-")

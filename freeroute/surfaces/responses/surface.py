@@ -18,6 +18,7 @@ from freeroute.surfaces.responses.answer import ResponseTelling
 from freeroute.surfaces.responses.items import id_of, response_of, with_id
 from freeroute.surfaces.responses.request import Earlier, Wanted, call_of, wanted_in
 from freeroute.surfaces.routes import Route
+from freeroute.surfaces.tasks import task_route
 from freeroute.surfaces.wishes import switch
 from freeroute.wire.text import printable
 
@@ -45,13 +46,7 @@ class ResponsesSurface:
     def routes(self) -> list[Route]:
         """Return what is served."""
         return [
-            Route(
-                "/v1/responses",
-                {"POST": self._conversations.answering(_SURFACE, self.understand)},
-                Access.CLIENT,
-                mirrored=True,
-                refused=self._conversations.refused(_SURFACE),
-            ),
+            task_route(self._conversations, "/v1/responses", _SURFACE, self.understand),
             Route(
                 "/v1/responses/{response}",
                 {"GET": self.show, "DELETE": self.forget},
