@@ -243,11 +243,13 @@ class Awaited:
     """Calls under way, and when something of each should have come.
 
     What is late by now is known before the first slow answer ends. Calls end about as they began, so the one
-    that is due first is looked for among the others only once it may be late.
+    that is due first is looked for among the others only once it may be late. *streams* are the answers that
+    have begun and are not over.
     """
 
     def __init__(self) -> None:
         """Start with no call."""
+        self.streams = 0
         self._due: dict[int, float] = {}
         self._earliest = math.inf  # nothing is due before
         self._is_known = True  # it is the earliest of those that are left
@@ -265,6 +267,11 @@ class Awaited:
             self._earliest, self._is_known = math.inf, True
         elif due <= self._earliest:
             self._is_known = False
+
+    @property
+    def is_any(self) -> bool:
+        """Say whether there is any call of which nothing has come."""
+        return bool(self._due)
 
     def late(self, now: Now) -> float:
         """Return by how many seconds the latest of the calls is late."""

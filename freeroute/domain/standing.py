@@ -86,8 +86,8 @@ class Standing(Undoing):
         self._turns: dict[str, int] = {}
         self._turn = 0
         self._off: frozenset[str] = frozenset()
-        self._keys: frozenset[KeyPlace] = frozenset()
-        self._withdrawn: frozenset[KeyPlace] = frozenset()
+        self._present: frozenset[str] = frozenset()
+        self._withdrawn: frozenset[str] = frozenset()
 
     # --- reading -----------------------------------------------------------------------------------
 
@@ -113,8 +113,8 @@ class Standing(Undoing):
         """Return the switch, hold or rest that keeps *candidate* from being used, quota apart, or None."""
         if self._off and self.is_off(candidate):
             return Obstacle("off", "switched off by an operator", math.inf)
-        if self._withdrawn and self._is_withdrawn(candidate):
-            return Obstacle("off", "its key is used no more", math.inf)
+        if self._withdrawn and candidate.id in self._withdrawn:
+            return Obstacle("off", "no longer in the catalogue", math.inf)
         if self._holds and (hold := self.hold_on(candidate, now)) is not None:
             return Obstacle("quota" if hold.quota else "held", hold.reason, hold.until)
         known = self._known.get(candidate.id)
@@ -131,12 +131,9 @@ class Standing(Undoing):
         """Say whether an operator switched its provider or its model off."""
         return candidate.provider.id in self._off or candidate.name in self._off
 
-    def _is_withdrawn(self, candidate: Candidate) -> bool:
-        return (candidate.provider.id, candidate.key.label) in self._withdrawn
-
     def free_at(self, candidate: Candidate, now: Now) -> float:
         """Return when (mono) *candidate* may be asked, quota apart: one that rests may, as a last resort."""
-        if self.is_off(candidate) or self._is_withdrawn(candidate):
+        if self.is_off(candidate) or candidate.id in self._withdrawn:
             return math.inf
         hold = self.hold_on(candidate, now)
         return now.mono if hold is None else hold.until
@@ -204,6 +201,10 @@ class Standing(Undoing):
         if found is None:
             found = self._awaited[candidate.name] = Awaited()
         return found
+
+    def under_way(self, model: str) -> Awaited | None:
+        """Return the calls under way to *model* (``provider/model``); None if there never were any."""
+        return self._awaited.get(model)
 
     def expected(self, candidate: Candidate, output: int, now: Now) -> float:
         """Return the expected seconds until *output* tokens have come, lateness and failures included."""
@@ -372,14 +373,13 @@ class Standing(Undoing):
         self._off = frozenset(off)
 
     def keep(self, candidates: Iterable[Candidate]) -> None:
-        """Forget what is not among *candidates*. Calls that know others still do not get their keys."""
+        """Forget what is not among *candidates*. Calls that know others still do not get them."""
         self.touch_all()
         self._known.clear()
         kept = list(candidates)
-        keys = frozenset((candidate.provider.id, candidate.key.label) for candidate in kept)
-        self._withdrawn = (self._withdrawn | self._keys) - keys
-        self._keys = keys
-        ids = {candidate.id for candidate in kept}
+        ids = frozenset(candidate.id for candidate in kept)
+        self._withdrawn = (self._withdrawn | self._present) - ids
+        self._present = ids
         names = {candidate.name for candidate in kept}
         providers = {candidate.provider.id for candidate in kept}
         self._breakers = {k: v for k, v in self._breakers.items() if k in ids}

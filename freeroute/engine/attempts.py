@@ -237,6 +237,7 @@ class AttemptLoop:
             pool = self.discovered(candidate, limit)
             if pool is not None:
                 await self.counters.begin(pool, fact, now)
+                self.room.stir()
         if await self.counters.learn(leased.lease, sent.facts, now):
             self.room.stir()
 

@@ -11,6 +11,7 @@ from freeroute.engine.attempts import AttemptLoop
 from freeroute.engine.course import Course
 from freeroute.engine.leasing import Won
 from freeroute.engine.parts import Part
+from freeroute.engine.waiting import Overtaken
 from freeroute.errors import ApiError
 from freeroute.wire.chat import ChatCall
 from freeroute.wire.splicing import Diverged, Splice, Told
@@ -62,7 +63,7 @@ class Continuation:
         text = self._told.text
         try:
             won = await self._another(dead, text if text.strip() else "")
-        except ApiError:
+        except (ApiError, Overtaken):
             return None
         self.count += 1
         candidate = won.leased.candidate

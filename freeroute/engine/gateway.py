@@ -35,6 +35,7 @@ from freeroute.engine.relay import Books, Overheard, Serving, Whole
 from freeroute.engine.served import DONE, Served
 from freeroute.engine.tally import Tally
 from freeroute.engine.view import TYPICAL, Maintenance, Recording, View, Waiting
+from freeroute.engine.waiting import Overtaken
 from freeroute.errors import ApiError, InvalidRequest
 from freeroute.wire.chat import CallContext, ChatCall
 from freeroute.wire.head import Head
@@ -72,6 +73,7 @@ class Gateway:
         self.clock = clock
         self.counters = counters
         self.standing = Standing(counters)
+        self.standing.keep(catalogue.candidates)
         self.tally = Tally()
         self.affinity = Affinity()
         self.demo, self.version = demo, version
@@ -121,12 +123,17 @@ class Gateway:
             lease = admitted if isinstance(admitted, Lease) else await admitted
             if course.waits:
                 now = self.clock.now()
-            fit = self.loop.rankings.able(need, now)
-            if not fit.is_any:
-                raise nothing_fits(
-                    need, course, self.standing, now, any_provider=bool(self.catalogue.candidates)
-                )
-            won = await self.loop.run(call, need, fit, course, now)
+            won: Won | None = None
+            while won is None:
+                fit = self.loop.rankings.able(need, now)
+                if not fit.is_any:
+                    some = bool(self.catalogue.candidates)
+                    raise nothing_fits(need, course, self.standing, now, any_provider=some)
+                try:
+                    won = await self.loop.run(call, need, fit, course, now)
+                except Overtaken:
+                    now = self.clock.now()
+                    need = self._need(call, course, now)
             answer = won.sent.answer
             if lease is not None and answer is not None and answer.usage is not None:
                 settled = self.admission.settle(lease, answer.usage, won.at)  # told with that counted
@@ -322,14 +329,7 @@ class Gateway:
 
     def ready(self) -> tuple[bool, dict[str, Any]]:
         """Say whether new requests should be sent here, and why not."""
-        if self.draining:
-            return False, {"status": "draining"}
-        if self.maintenance is not None:
-            return False, {"status": "maintenance"}
-        trouble = {"state": "not saved"} if self.unsaved else {}
-        if self.recording is not None and self.recording.failing:
-            trouble["records"] = "not written"
-        return True, {"status": "ready", "providers": len(self.catalogue.providers), **trouble}
+        return status.ready(self.view(), draining=self.draining)
 
     def view(self) -> View:
         """Return a look at everything, for reports."""
@@ -376,7 +376,7 @@ class Gateway:
         self.loop.rankings.forget()
         self.standing.keep(catalogue.candidates)
         self.loop.room.size = self.admission.room = self.loop.routing.waiting_room
-        self.loop.room.stir()
+        self.loop.room.renew(catalogue.candidates)
 
     def enrol(self, clients: Sequence[Client]) -> None:
         """Let *clients* in from now on, and nobody else; what those that stay have used is kept."""
@@ -395,5 +395,5 @@ class Gateway:
             return None
         self.catalogue, self.names = grown, Names(grown)
         self.loop.rankings.forget()
-        name = pool_id(candidate.provider, candidate.model, candidate.key, limit)
-        return Pool(name, limit)
+        self.loop.room.renew(grown.candidates)
+        return Pool(pool_id(candidate.provider, candidate.model, candidate.key, limit), limit)

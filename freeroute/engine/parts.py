@@ -85,6 +85,7 @@ class Part:
         self.spoke = False
         self._course = course
         self._settling = settling
+        won.leased.trial.known.awaited.streams += 1
         self._failed: Outcome | None = None
         self._over = False
         self._ended = False
@@ -121,6 +122,7 @@ class Part:
             return DONE
         self._ended = True
         won, stream, course = self.won, self.stream, self._course
+        won.leased.trial.known.awaited.streams -= 1
         stream.abort()
         if lost := stream.lost:
             course.dropped |= frozenset(lost)

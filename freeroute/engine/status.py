@@ -57,6 +57,18 @@ def status(view: View, client: Client | None = None) -> Shown:
     }
 
 
+def ready(view: View, *, draining: bool) -> tuple[bool, Shown]:
+    """Say whether new requests should be sent here, and why not: the body of ``GET /readyz``."""
+    if draining:
+        return False, {"status": "draining"}
+    if view.maintenance is not None:
+        return False, {"status": "maintenance"}
+    trouble = {"state": "not saved"} if view.unsaved else {}
+    if view.recording is not None and view.recording.failing:
+        trouble["records"] = "not written"
+    return True, {"status": "ready", "providers": len(view.catalogue.providers), **trouble}
+
+
 def head(view: View, client: Client | None) -> Shown:
     """Return what the status says of the gateway itself; how busy it is with others is not a *client*'s."""
     waiting, recording = view.waiting, view.recording

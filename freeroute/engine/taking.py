@@ -96,9 +96,13 @@ class Taking:
             return None
         began = self._clock.now()
         try:
-            return await self._room.wait(ticket)
+            leased = await self._room.wait(ticket)
         finally:
-            course.waited(began, self._clock.now())
+            ended = self._clock.now()
+            course.waited(began, ended)
+        if leased is None and ended.mono < course.until:  # all has changed since
+            seeking.turn_at = self._room.projected(ticket)
+        return leased
 
 
 class _Seeking(Struct):

@@ -7,8 +7,11 @@ were woken for.
 import asyncio
 import contextlib
 import math
+from collections.abc import Iterable
 
 from freeroute.clock import Clock, Now
+from freeroute.domain.catalogue import Candidate
+from freeroute.domain.hopes import Hopes
 from freeroute.domain.needs import Fit, Need, Tried
 from freeroute.domain.openings import Openings, Wish
 from freeroute.domain.promises import Promise, promise_of
@@ -29,17 +32,24 @@ MOST_PROMISES = 4
 MOST_SETS = 64
 
 
+class Overtaken(Exception):
+    """All that a request waited for is gone, and other things may be there: it is to be asked anew."""
+
+
 class Ticket(Wish, eq=False, kw_only=True):
     """One caller's place.
 
-    *promise* is what is kept for it now, *kept_until* (mono) for how long at most.
+    *promise* is what is kept for it now, *kept_until* (mono) for how long at most. It came in the *era* of
+    one catalogue, and its candidates are those of the era *seen* last.
     """
 
     queue: str
     weight: float
-    turn: "asyncio.Future[Leased]"
+    turn: "asyncio.Future[Leased | None]"
     promise: Promise | None = None
     kept_until: float | None = None
+    era: int = 0
+    seen: int = 0
 
 
 class WaitingRoom:
@@ -57,6 +67,9 @@ class WaitingRoom:
         self._task: asyncio.Task[None] | None = None
         self._passing = asyncio.Lock()
         self._sets: dict[frozenset[str], frozenset[str]] = {}
+        self._hopes = Hopes(standing)
+        self._era = 0
+        self._candidates: dict[str, Candidate] = {}
 
     def __len__(self) -> int:
         """Return how many wait."""
@@ -77,6 +90,8 @@ class WaitingRoom:
             until=until,
             names=self._shared(names),
             turn=turn,
+            era=self._era,
+            seen=self._era,
         )
 
     def _shared(self, names: frozenset[str]) -> frozenset[str]:
@@ -110,8 +125,12 @@ class WaitingRoom:
                 raise
 
     async def wait(self, ticket: Ticket) -> Leased | None:
-        """Wait for the turn of *ticket*; None if its time is over. Whoever is cancelled is gone at once."""
+        """Wait for the turn of *ticket*; None if its time is over, or none can come in its time any more.
+
+        Whoever is cancelled is gone at once. Raises Overtaken if all that it waited for is there no more.
+        """
         self.turns.join(ticket.queue, ticket.weight, ticket)
+        self._hopes.join(ticket, self._clock.now())
         self.stir()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
@@ -122,8 +141,8 @@ class WaitingRoom:
         except TimeoutError:
             return None if ticket.turn.cancelled() else ticket.turn.result()
         except asyncio.CancelledError:
-            if not ticket.turn.cancelled() and ticket.turn.done():
-                await self._leasing.give_back(ticket.turn.result())
+            if (leased := _given(ticket.turn)) is not None:
+                await self._leasing.give_back(leased)
                 self.stir()
             raise
         finally:
@@ -137,6 +156,26 @@ class WaitingRoom:
             self._standing.promises.withdraw(ticket.promise)
         if ticket.promise is not None or not self.turns.count:
             self._stirred.set()  # others get what was kept, or nobody is left to be served
+
+    def _dismiss(self, ticket: Ticket) -> None:
+        """Tell *ticket* that it waits in vain."""
+        self._leave(ticket)
+        if ticket.era == self._era:
+            ticket.turn.set_result(None)
+        else:
+            ticket.turn.set_exception(Overtaken())
+
+    def renew(self, candidates: Iterable[Candidate]) -> None:
+        """Go on with *candidates* as they are now, by whose limits those who wait already go too."""
+        self._era += 1
+        self._candidates = {candidate.id: candidate for candidate in candidates}
+        self._hopes.doubt()
+        self.stir()
+
+    def _renewed(self, ticket: Ticket) -> None:
+        present = self._candidates
+        ticket.fit = [(group, present.get(candidate.id, candidate)) for group, candidate in ticket.fit]
+        ticket.seen = self._era
 
     def stir(self) -> None:
         """Look again: capacity may have appeared before its time. Of nobody who waits it is no news."""
@@ -177,12 +216,22 @@ class WaitingRoom:
         order = [ticket for ticket in self.turns.in_order() if not ticket.turn.done()]
         found = Openings(self._standing)
         next_at, looks, promises = math.inf, 0, 0
+        hopes = self._hopes
+        hopes.look(now)
         for ticket in order:
-            if looks + found.looks > LOOKS:
+            if looks + found.looks + hopes.looks > LOOKS:
                 await asyncio.sleep(0)
-                now, looks, found.looks = self._clock.now(), 0, 0
+                now, looks, found.looks, hopes.looks = self._clock.now(), 0, 0, 0
             looks += 1
-            if ticket.turn.done() or not found.worth_asking(ticket, now):
+            if ticket.turn.done():
+                continue
+            if ticket.seen != self._era:
+                self._renewed(ticket)
+                looks += len(ticket.fit) // 20
+            if hopes.is_vain(ticket, now):
+                self._dismiss(ticket)
+                continue
+            if not found.worth_asking(ticket, now):
                 continue
             fit = found.fit(ticket)
             looks += len(fit)
@@ -195,6 +244,7 @@ class WaitingRoom:
                 promises += 1
                 looks += len(ticket.fit)
                 self._promise(ticket, now)
+        hopes.settle()
         return min(next_at, found.next_at)
 
     def _promise(self, ticket: Ticket, now: Now) -> None:
@@ -222,3 +272,8 @@ class WaitingRoom:
         ticket.promise = None
         ticket.turn.set_result(leased)
         return None
+
+
+def _given(turn: "asyncio.Future[Leased | None]") -> Leased | None:
+    """Return what *turn* has brought so far, if anything."""
+    return turn.result() if turn.done() and not turn.cancelled() and turn.exception() is None else None

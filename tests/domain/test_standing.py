@@ -247,7 +247,7 @@ def test_a_new_catalogue_forgets_whatever_is_gone_and_verdicts_on_keys_when_told
     assert scene.standing.context(y1) == 100_000
     assert scene.standing.dropped(y1) == frozenset()
     scene.standing.keep([])
-    assert scene.obstacle(x2).reason == "its key is used no more"
+    assert scene.obstacle(x2).reason == "no longer in the catalogue"
     scene.standing.keep([x2])
     assert scene.look(x2) is None
 
@@ -271,7 +271,7 @@ def test_a_key_that_is_gone_gets_no_call_of_those_who_knew_it():
     scene.standing.keep(scene.candidates)
     scene.standing.keep([x1])
     assert scene.look(x1) is None
-    assert scene.obstacle(x2).reason == "its key is used no more"
+    assert scene.obstacle(x2).reason == "no longer in the catalogue"
     assert scene.standing.free_at(x2, scene.clock.now()) == math.inf
     scene.standing.keep([x1, x2])
     assert scene.look(x2) is None

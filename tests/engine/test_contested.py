@@ -14,7 +14,7 @@ from freeroute.engine.probes import Probes
 from freeroute.errors import CapacityExhausted
 from freeroute.stores.memory import MemoryCounters
 from tests.support.virtual import LoopClock, run
-from tests.support.world import World, call, provider
+from tests.support.world import World, call, catalogue, provider
 
 ONE = Limit(Unit.REQUESTS, 1, 60.0, span="minute")
 
@@ -102,6 +102,24 @@ def test_a_turn_that_comes_as_its_caller_leaves_is_given_back():
             await tasks[0]
         assert place.counters.in_flight() == 0
         await place.ask()
+
+    run(scene())
+
+
+def test_a_caller_that_leaves_as_it_is_told_that_it_waits_in_vain_has_left():
+    async def scene():
+        place = world(provider("a", limits=(ONE,)))
+        await place.ask()
+        room = place.gateway.loop.room
+        ticket = waiting(place, 100)
+        tasks: list[asyncio.Task[object]] = []
+        ticket.turn.add_done_callback(lambda turn: tasks[0].cancel())
+        tasks.append(asyncio.create_task(room.wait(ticket)))
+        await asyncio.sleep(1)
+        place.gateway.adopt(catalogue())
+        with pytest.raises(asyncio.CancelledError):
+            await tasks[0]
+        assert len(room) == 0
 
     run(scene())
 
