@@ -47,6 +47,7 @@ class Hopes:
         self._standing = standing
         self._kept: dict[Hashable, list[_Hope]] = {}
         self._doubted: set[Hashable] = set()
+        self._looked_into: set[Hashable] = set()
 
     def join(self, wish: Wish, now: Now) -> None:
         """Let *wish* hope too, which comes now because its turn does in time."""
@@ -59,9 +60,11 @@ class Hopes:
                 del self._kept[kind]
             elif not all(self._stands(hope, now) for hope in hopes):
                 self._doubt(kind)
+        self._looked_into = set(self._doubted)
 
     def doubt(self) -> None:
         """Doubt everybody: candidates are others than those that were hoped for."""
+        self._looked_into.clear()
         for kind in self._kept:
             self._doubt(kind)
 
@@ -72,8 +75,8 @@ class Hopes:
         return not self._finds(wish, now)
 
     def settle(self) -> None:
-        """Doubt nobody any more: all were looked at."""
-        self._doubted.clear()
+        """Doubt those no more who were doubted at the last `look`: each was looked at since."""
+        self._doubted -= self._looked_into
 
     def _doubt(self, kind: Hashable) -> None:
         self._kept[kind] = []

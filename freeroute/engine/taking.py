@@ -100,7 +100,7 @@ class Taking:
         finally:
             ended = self._clock.now()
             course.waited(began, ended)
-        if leased is None and ended.mono < course.until:  # all has changed since
+        if leased is None and ended.mono < course.until:  # by what is known now
             seeking.turn_at = self._room.projected(ticket)
         return leased
 

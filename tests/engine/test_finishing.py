@@ -131,27 +131,3 @@ async def test_what_a_stream_turns_out_not_to_have_honoured_is_told_in_its_recei
     world = World(provider("a"), a=[sent])
     await world.ask(stream=True)
     assert world.receipts.last.dropped == ("seed",)
-
-
-async def test_what_a_stop_cuts_short_is_not_its_caller_s_doing_and_charged():
-    world = World(provider("a"), a=[asyncio.CancelledError()])
-    world.gateway.cut_short()
-    with pytest.raises(asyncio.CancelledError):
-        await world.gateway.chat(call(), world.context())
-    told = world.receipts.last
-    assert (told.like.status, told.like.code, told.like.caller_left) == (503, "shutting_down", False)
-    assert [note.kind for note in told.attempts] == [Kind.SHUTTING_DOWN]
-    assert told.usage == told.attempts[0].usage is not None
-    assert not world.is_suspect("a/m#k1")
-
-
-@pytest.mark.parametrize("stream", [False, True])
-async def test_an_answer_that_a_stop_cuts_short_says_so(stream):
-    world = World(provider("a"), a=[streamed([SAID], [SAID])] if stream else [])
-    served = await world.gateway.chat(call(stream=stream), world.context())
-    await served.next()
-    served.fail(stopped=True)
-    await served.finish()
-    told = world.receipts.last
-    assert (told.like.status, told.like.code, told.like.caller_left) == (200, "shutting_down", False)
-    assert not world.is_suspect("a/m#k1")
