@@ -284,3 +284,12 @@ def test_what_takes_longer_than_answers_of_late_is_given_up_only_if_somebody_els
     assert outlook(speed, None, clock.now()).whole == LONGER * 101.0
     clock.advance(STALE + 1)
     assert outlook(speed, None, clock.now()).pressed > LONGER * 2.0
+
+
+def test_whether_a_call_is_under_way_of_which_nothing_came_is_known():
+    awaited = Awaited()
+    assert (awaited.is_any, awaited.streams) == (False, 0)
+    awaited.began(1, 5.0)
+    assert awaited.is_any
+    awaited.ended(1)
+    assert not awaited.is_any

@@ -277,6 +277,22 @@ def test_a_key_that_is_gone_gets_no_call_of_those_who_knew_it():
     assert scene.look(x2) is None
 
 
+def test_a_model_that_is_gone_gets_no_call_of_those_who_knew_it():
+    scene = Scene()
+    x1, _, other, _ = scene.candidates
+    scene.standing.keep(scene.candidates)
+    scene.standing.keep([other])
+    assert scene.obstacle(x1) == Obstacle("off", "no longer in the catalogue", math.inf)
+
+
+def test_calls_under_way_are_known_of_models_that_were_ever_asked():
+    scene = Scene()
+    candidate = scene.candidates[0]
+    assert scene.standing.under_way(candidate.name) is None
+    awaited = scene.standing.awaited(candidate)
+    assert scene.standing.under_way(candidate.name) is awaited
+
+
 def test_whether_a_key_has_answered_is_known_by_its_place():
     scene = Scene()
     place = (scene.candidates[0].provider.id, scene.candidates[0].key.label)

@@ -13,6 +13,7 @@ from freeroute.domain.usage import Usage
 from freeroute.engine.attempts import Routing
 from freeroute.engine.maintenance import MaintenanceSwitch
 from freeroute.engine.ports import Answer, Sent
+from freeroute.engine.served import Served
 from freeroute.errors import ApiError, CapacityExhausted, ContextTooLong, NoProvider, NotFound
 from freeroute.stores.memory import MemoryCounters
 from tests.support.virtual import LoopClock, run
@@ -272,7 +273,7 @@ TOKENS = Limit(Unit.TOKENS, 1_000, WINDOW, span="minute")
 THREE = Limit(Unit.REQUESTS, 3, 86_400.0, span="day")
 
 
-async def with_the_last_of_the_day_under_way(ending) -> tuple[World, list["asyncio.Task[object]"]]:
+async def with_the_last_of_the_day_under_way(ending) -> tuple[World, list["asyncio.Task[Served]"]]:
     """Return a world where the first of two large calls has been given the last there is, and ends so.
 
     The other one waits for tokens.
