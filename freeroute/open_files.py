@@ -10,6 +10,11 @@ MANY = 65_536
 times over.
 """
 
+SPARE = 64
+"""Files that are no connection's: what listens, the state, the database. Own design. A process that may open
+few keeps half of them for those, 32 at least, of which some twenty are open from the start.
+"""
+
 
 def may_open() -> float:
     """Return how many files there may be; ``inf`` if nobody counts them."""
@@ -19,6 +24,11 @@ def may_open() -> float:
 def could_open() -> float:
     """Return how many there may be once `allow_many` has asked for more; ``inf`` if nobody counts them."""
     return _limits()[1]
+
+
+def each_side(files: float) -> float:
+    """Return how many of so many *files* connections to callers may take, and those to providers as well."""
+    return (files - min(SPARE, max(SPARE / 2, files / 2))) // 2
 
 
 def allow_many() -> None:

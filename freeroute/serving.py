@@ -117,6 +117,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def _run(app: App, listening: socket.socket, admin_key: str, on_local: AnnounceLocal, grace: int) -> None:
+    from freeroute.surfaces.crowd import Crowd
     from freeroute.surfaces.server import Server, server_config
 
     class Draining(Server):
@@ -136,7 +137,8 @@ def _run(app: App, listening: socket.socket, admin_key: str, on_local: AnnounceL
             app.feed.close()  # who watches has no answer to wait for
             await super().shutdown(sockets)
 
-    config = server_config(application(app, admin_key, on_local), grace=grace)
+    crowd = Crowd(open_files.each_side(open_files.may_open()), app.clock, app.metrics.crowded_out)
+    config = server_config(application(app, admin_key, on_local), crowd=crowd, grace=grace)
     server = Draining(config, on_late=app.gateway.cut_short)
     _settle_memory()
     server.run(sockets=[listening])

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from freeroute import errors
+from freeroute import errors, open_files
 from freeroute.domain import breaker, counters, effects, keys, ranking, scores, speed, usage
 from freeroute.domain.outcome import DROPPABLE, IN_MESSAGES, Kind, Outcome, blamed, judge
 from freeroute.engine import probes
 from freeroute.engine.ports import SOON
 from freeroute.local_servers import PAUSE
+from freeroute.surfaces import crowd
 from freeroute.upstreams import http_pool, local
 from tests.support.pages import OPENAPI, OWN_SOURCE, PAGES, ROOT, ROUTING, SOURCE, codes, prose, rows, section
 
@@ -75,6 +76,7 @@ def test_every_error_is_in_the_table():
         "insufficient_scope": 403,
         "too_many_wrong_tokens": 429,
         "audit_unavailable": 503,
+        "crowded": 503,
         "invalid_settings": 400,
         "previous_response_not_found": 400,
         "responses_not_kept": 400,
@@ -138,8 +140,14 @@ def _said(seconds: float) -> str:
         ("routing", f"at most {http_pool.MOST} calls at a time to one provider"),
         ("routing", f"waits {SOON:g} s for its turn"),
         ("deployment", f"At most {http_pool.MOST} calls at a time"),
-        ("deployment", f"fewer than {2 * http_pool.MOST + http_pool.SPARE} files"),
+        ("deployment", f"fewer than {2 * http_pool.MOST + open_files.SPARE} files"),
         ("deployment", f"{http_pool.most_with(1024)} with `ulimit -n 1024`"),
+        ("deployment", f"fewer than {2 * open_files.SPARE} keeps back half"),
+        ("deployment", f"instead of {open_files.SPARE}, but {open_files.SPARE // 2} at least"),
+        ("deployment", f"for callers: {open_files.each_side(1024):g} with `ulimit -n 1024`"),
+        ("deployment", f"{open_files.each_side(open_files.MANY):,.0f} with {open_files.MANY:,}"),
+        ("deployment", f"more than {crowd.AT_THE_DOOR} such callers come at a time"),
+        ("deployment", "once a minute at most" if crowd.TELL_AGAIN == 60 else "?"),
         ("routing", f"After {speed.ENOUGH} answers of a model within {_said(speed.STALE)}"),
         ("routing", "four times its slowest" if speed.PATIENCE == 4 else "?"),
         ("routing", "takes a twentieth off" if speed.FORGETTING == 1 / 20 else "?"),

@@ -84,6 +84,12 @@ class Families:
             "freeroute_client_tokens_total", "Tokens of answers by client.", ("client", "type")
         )
 
+        self.crowded_out = self._counter(
+            "freeroute_connections_crowded_out_total",
+            "Connections of callers that were closed for a lack of files.",
+            ("connection",),
+        )
+
     def _to_providers(self) -> None:
         self.operation = self._histogram(
             "gen_ai_client_operation_duration_seconds",

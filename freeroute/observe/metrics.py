@@ -111,6 +111,8 @@ class Metrics:
     def __init__(self) -> None:
         """Start from zero."""
         self._families = Families()
+        for connection in ("idle", "new"):  # from zero on, so that the first one is an increase
+            self._families.crowded_out.of(connection)
         self._process = ProcessCollector(registry=None)
         self._look: Look | None = None
         self._asked: dict[str, str] = {}
@@ -151,6 +153,10 @@ class Metrics:
         yield from pieces(collected(self._process))
         if self._look is not None:
             yield from pieces(gauges.families(self._look(), self._clients))
+
+    def crowded_out(self, connection: str) -> None:
+        """Take note of a *connection* of this kind that was closed for a lack of files."""
+        self._families.crowded_out.of(connection).inc()
 
     # --- receipts ----------------------------------------------------------------------------------
 

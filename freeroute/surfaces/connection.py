@@ -48,6 +48,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a first request soon."""
         super().connection_made(transport)
+        self._idle_since = self.loop.time()
         self.flow = Flow(transport, self.pipeline, self.bounds.behind)
         opened = transport.get_extra_info("socket")
         if opened is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
@@ -66,6 +67,14 @@ class Connection(HttpToolsProtocol):
         for timer in (self._head_timer, self._linger_timer, self._write_timer, idle):
             if timer is not None:
                 timer.cancel()
+
+    @property
+    def idle_since(self) -> float | None:
+        """Return since when nobody has waited for anything here, as the loop tells time; None if one does."""
+        between = self.cycle is None or not self.cycle.more_body
+        if not between or self._in_head or self._refused or self.transport.is_closing():
+            return None
+        return None if self.transport.get_write_buffer_size() else self._idle_since
 
     @property
     def is_answering(self) -> bool:

@@ -158,7 +158,7 @@ def bare_refusal(error: ApiError) -> bytes:
         f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
         f"x-request-id: {new_request_id()}\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n"
     )
-    return STATUS_LINE[error.status] + head.encode("ascii") + body
+    return STATUS_LINE[error.status] + head_lines(error_headers(error)) + head.encode("ascii") + body
 
 
 def log_fault(error: BaseException, request_id: str) -> None:

@@ -3,13 +3,15 @@
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import structlog
 import uvicorn
+from uvicorn.server import ServerState
 
 from freeroute.surfaces.bounds import Bounds
 from freeroute.surfaces.connection import Connection
+from freeroute.surfaces.crowd import Crowd
 from freeroute.surfaces.entrance import Entrance
 from freeroute.surfaces.protocol import BoundedProtocol
 
@@ -61,12 +63,18 @@ class Server(uvicorn.Server):
 
 
 def server_config(
-    app: Any, *, bounds: Bounds | None = None, keep_alive: int = 75, grace: float = 30.0
+    app: Any,
+    *,
+    bounds: Bounds | None = None,
+    crowd: Crowd | None = None,
+    keep_alive: int = 75,
+    grace: float = 30.0,
 ) -> uvicorn.Config:
     """Return how *app* is served: bounded HTTP/1.1, no WebSocket, no access log.
 
     *keep_alive* is in seconds, longer than clients and proxies keep idle connections, so that they and not
-    we close them; *grace* is what answers under way get when the server stops.
+    we close them; *grace* is what answers under way get when the server stops. Where there is a *crowd*, it
+    says who is let in.
     """
 
     class Protocol(BoundedProtocol):
@@ -74,10 +82,16 @@ def server_config(
 
     if bounds is not None:
         Protocol.bounds = bounds
+
+    def opened(config: uvicorn.Config, server_state: ServerState, **given: Any) -> asyncio.Protocol:
+        if crowd is None or crowd.lets_in(cast("set[Connection]", server_state.connections)):
+            return Protocol(config=config, server_state=server_state, **given)
+        return crowd.turn_away()
+
     return uvicorn.Config(
         app,
         interface="asgi3",  # which the server would not guess of what returns a coroutine without being one
-        http=Protocol,
+        http=cast("type[asyncio.Protocol]", opened),
         ws="none",
         lifespan="on",
         access_log=False,

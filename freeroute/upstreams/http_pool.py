@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 
-from freeroute.open_files import may_open
+from freeroute.open_files import each_side, may_open
 from freeroute.upstreams.http_connection import Connection
 
 Holder = tuple[bytes, ...] | None
@@ -16,8 +16,6 @@ MOST = 4096
 """Exchanges with one origin at a time. Own design: well beyond the 2,500 paced streams that one core is to
 carry. Nothing is set aside for them; a flood to one provider shall not take every file there is.
 """
-# Files that are no connection's: what listens, the state, the database. Own design.
-SPARE = 64
 
 
 def most_at_once() -> int:
@@ -27,7 +25,7 @@ def most_at_once() -> int:
 
 def most_with(files: float) -> int:
     """Return how many there may be with so many *files*: each takes two, one of them to its caller."""
-    return int(max(min(MOST, (files - SPARE) // 2), 1))
+    return int(max(min(MOST, each_side(files)), 1))
 
 
 class Slots:

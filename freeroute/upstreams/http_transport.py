@@ -10,7 +10,7 @@ from weakref import WeakSet
 from msgspec import Struct
 
 from freeroute.engine.ports import Dispatch
-from freeroute.open_files import is_any_left, is_lack
+from freeroute.open_files import each_side, is_any_left, is_lack, may_open
 from freeroute.upstreams.content_coding import Inflate
 from freeroute.upstreams.heads import Telling
 from freeroute.upstreams.http_connection import Connection
@@ -69,6 +69,7 @@ class HttpTransport:
         """
         self._proxies = proxies or Proxies({})
         self._per_origin = most_at_once() if per_origin is None else per_origin
+        self._share = each_side(may_open())
         self._keepalive = keepalive
         self._tls = {True: tls} if tls is not None else {}
         self._pools: dict[Origin, Pool] = {}
@@ -178,7 +179,7 @@ class HttpTransport:
             try:
                 return await self._made(target, verify, exchange)
             except NoFileLeft:
-                any(pool.let_one_go() for pool in self._pools.values())
+                self._let_one_go()
             try:
                 await exchange.admitted(self._file(), by)
             except TimedOut:
@@ -191,7 +192,12 @@ class HttpTransport:
             while not is_any_left():  # noqa: ASYNC110 - nobody tells of a file that is closed, as by a caller
                 await asyncio.sleep(LOOK)
 
+    def _let_one_go(self) -> None:
+        any(pool.let_one_go() for pool in self._pools.values())
+
     async def _made(self, target: Target, verify: bool, awaited: Awaited) -> Connection:
+        if len(self._made_here) >= self._share:
+            self._let_one_go()  # the other files are for callers, and for what is kept
         dialling = self._dialled(target, verify)
         connection = await awaited.within(Phase.CONNECT, awaited.deadlines.connect, dialling)
         if self._closed:

@@ -23,6 +23,7 @@ CLOSED = {
     "code": set(faults.CODES) | {""},
     "cause": {"capacity", "client_limit"},
     "served": {"true", "false"},
+    "connection": {"idle", "new"},
     "type": {"input", "output", "cached", "reasoning"},
 }
 # Of Prometheus itself.

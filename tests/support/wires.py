@@ -45,6 +45,8 @@ async def connected(
     config = server_config(app, bounds=bounds, keep_alive=75)
     config.load()
     state = ServerState()
-    protocol = cast("type[BoundedProtocol]", config.http_protocol_class)(config, state, {})
+    protocol = cast("type[BoundedProtocol]", config.http_protocol_class)(
+        config=config, server_state=state, app_state={}
+    )
     protocol.connection_made(wire)
     return protocol, state

@@ -1,11 +1,13 @@
 """The transport where no more files may be open: a lack of ours, and a turn to wait for."""
 
 import asyncio
+import resource
 import socket
 
 import pytest
 
 from freeroute.engine.ports import Dispatch
+from freeroute.open_files import SPARE
 from freeroute.upstreams.http_transport import HttpTransport
 from freeroute.upstreams.transport import Deadlines, NoFileLeft
 from tests.support.exchanges import SHORT, answers, ask, cancelled, whole
@@ -48,6 +50,17 @@ async def test_a_connection_that_only_waits_for_its_next_use_makes_way(transport
             caller, _ = await asyncio.get_running_loop().run_in_executor(None, other.accept)
             caller.close()
             await cancelled(call)
+
+
+async def test_connections_that_wait_leave_callers_their_share_of_the_files(monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (SPARE / 2 + 4, SPARE))
+    transport = HttpTransport()
+    async with serve(answers) as first, serve(answers) as second, serve(answers) as third:
+        for server in (first, second, third):
+            await whole(await ask(transport, server))
+        await first.finished()
+        assert (len(second.running), len(third.running)) == (1, 1)
+        await transport.close()
 
 
 async def test_whoever_leaves_while_there_is_no_file_holds_up_nobody(transport):

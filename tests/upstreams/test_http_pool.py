@@ -7,7 +7,8 @@ import socket
 
 import pytest
 
-from freeroute.upstreams.http_pool import MOST, SPARE, Slots, most_at_once, most_with
+from freeroute.open_files import SPARE
+from freeroute.upstreams.http_pool import MOST, Slots, most_at_once, most_with
 from freeroute.upstreams.http_transport import HttpTransport
 from freeroute.upstreams.transport import Deadlines, ProtocolError
 from tests.support.exchanges import answers, ask, cancelled, says, turns, whole
@@ -120,6 +121,8 @@ async def test_a_name_with_two_addresses_is_reached_at_the_one_that_answers(tran
         (2 * MOST + SPARE, MOST),
         (2 * MOST + SPARE - 1, MOST - 1),
         (1024, 480),
+        (128, 32),
+        (64, 16),
         (16, 1),
     ],
 )

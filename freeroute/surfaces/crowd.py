@@ -1,0 +1,146 @@
+"""More callers than there are files for: who is idle makes way, and who finds no room is told so at once."""
+
+import asyncio
+import heapq
+import select
+from collections.abc import Callable, Collection
+from typing import Literal, get_args
+
+import structlog
+
+from freeroute.clock import Clock
+from freeroute.errors import Unavailable
+from freeroute.surfaces.connection import Connection
+from freeroute.surfaces.http import bare_refusal
+
+AT_THE_DOOR = 8
+"""Callers that hear at a time that there is no room; a ninth has the first one cut. Own design."""
+
+HEARING = 5.0
+"""Seconds that such a caller has to ask something, and to read that there is no room."""
+
+TELL_AGAIN = 60.0
+"""Seconds between two lines of the log about the same."""
+
+_AHEAD = 64
+"""Idle connections that one look at all of them finds. Own design: a look at 30,000 takes milliseconds."""
+
+State = Literal["idle", "new"]
+"""What a connection was that there was no room for."""
+
+_TOLD: dict[State, str] = {
+    "idle": "idle callers make way: there are too few files",
+    "new": "callers are turned away: there are too few files",
+}
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("freeroute.surfaces")
+
+
+class Crowd:
+    """The room there is for callers. Requests pay nothing for it: it is asked when somebody comes."""
+
+    def __init__(self, files: float, clock: Clock, count: Callable[[State], None]) -> None:
+        """Have room for so many *files*; *count* is told of each connection that there was none for."""
+        self._door = min(AT_THE_DOOR, files / 4)
+        self.room = max(files - self._door, 1)
+        self._clock = clock
+        self._count = count
+        self._at_door: dict[TurnedAway, None] = {}
+        self._idle: list[tuple[float, Connection]] = []  # that are to make way next, the last one first
+        self._untold = dict.fromkeys(get_args(State), 0)
+        self._silent_until = dict.fromkeys(get_args(State), float("-inf"))
+
+    def lets_in(self, inside: Collection[Connection]) -> bool:
+        """Say whether one more may join those *inside*; one of them makes way if need be."""
+        if len(inside) < self.room:
+            return True
+        if self._one_makes_way(inside):
+            self._note("idle")
+            return True
+        return False
+
+    def turn_away(self) -> "TurnedAway":
+        """Return what tells a caller that there is no room."""
+        while len(self._at_door) >= max(self._door, 1):
+            next(iter(self._at_door)).cut()
+        caller = TurnedAway(self._at_door)
+        self._note("new")
+        return caller
+
+    def _one_makes_way(self, inside: Collection[Connection]) -> bool:
+        """Close the connection that has been idle for longest; say whether there is one.
+
+        Whoever becomes idle after a look has been so for less time than all that it found.
+        """
+        if self._first_makes_way():
+            return True
+        since = ((connection.idle_since, connection) for connection in inside)
+        idle = [(when, connection) for when, connection in since if when is not None]
+        self._idle = heapq.nsmallest(_AHEAD, idle, key=lambda found: found[0])[::-1]
+        return self._first_makes_way()
+
+    def _first_makes_way(self) -> bool:
+        while self._idle:
+            since, connection = self._idle.pop()
+            if connection.idle_since == since and not _has_sent(connection):
+                connection.transport.close()
+                return True
+        return False
+
+    def _note(self, state: State) -> None:
+        self._count(state)
+        self._untold[state] += 1
+        now = self._clock.now().mono
+        if now >= self._silent_until[state]:
+            _log.warning(_TOLD[state], connections=self._untold[state], room=int(self.room))
+            self._untold[state], self._silent_until[state] = 0, now + TELL_AGAIN
+
+
+class TurnedAway(asyncio.Protocol):
+    """The connection of a caller that there is no room for: what it asks first is answered with that."""
+
+    def __init__(self, at_door: dict["TurnedAway", None]) -> None:
+        """Wait *at_door* until it is lost."""
+        self._at_door = at_door
+        self._at_door[self] = None
+        self._transport: asyncio.Transport | None = None
+        self._has_heard = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Give the caller some time."""
+        self._transport = transport
+        self._patience = asyncio.get_running_loop().call_later(HEARING, transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        """Answer the first of it; the rest is taken off the wire, so that the answer is not lost for it."""
+        if self._has_heard or self._transport is None:
+            return
+        self._has_heard = True
+        self._transport.write(bare_refusal(_no_room()))
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+
+    def cut(self) -> None:
+        """Let go of the caller, whatever it has heard."""
+        self._at_door.pop(self, None)
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Make room at the door."""
+        self._at_door.pop(self, None)
+        self._patience.cancel()
+
+
+def _has_sent(connection: Connection) -> bool:
+    """Say whether something came on *connection* that was not read yet: it is idle no more."""
+    opened = connection.transport.get_extra_info("socket")
+    if opened is None:
+        return False
+    waiting = select.poll()
+    waiting.register(opened.fileno(), select.POLLIN)
+    return bool(waiting.poll(0))
+
+
+def _no_room() -> Unavailable:
+    told = "There are more callers than this gateway may open files for, and all that it has are being answered."
+    return Unavailable(told, code="crowded", retry_after=1.0)
