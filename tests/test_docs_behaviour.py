@@ -13,6 +13,7 @@ from freeroute.engine import probes
 from freeroute.engine.ports import SOON
 from freeroute.local_servers import PAUSE
 from freeroute.surfaces import crowd
+from freeroute.surfaces.bounds import Bounds
 from freeroute.upstreams import http_pool, local
 from tests.support.pages import OPENAPI, OWN_SOURCE, PAGES, ROOT, ROUTING, SOURCE, codes, prose, rows, section
 
@@ -142,11 +143,12 @@ def _said(seconds: float) -> str:
         ("deployment", f"At most {http_pool.MOST} calls at a time"),
         ("deployment", f"fewer than {2 * http_pool.MOST + open_files.SPARE} files"),
         ("deployment", f"{http_pool.most_with(1024)} with `ulimit -n 1024`"),
-        ("deployment", f"fewer than {2 * open_files.SPARE} keeps back half"),
-        ("deployment", f"instead of {open_files.SPARE}, but {open_files.SPARE // 2} at least"),
+        ("deployment", f"Of fewer than {2 * open_files.SPARE} it keeps back half"),
+        ("deployment", f"half instead of {open_files.SPARE}, but {open_files.SPARE // 2} at least"),
         ("deployment", f"for callers: {open_files.each_side(1024):g} with `ulimit -n 1024`"),
         ("deployment", f"{open_files.each_side(open_files.MANY):,.0f} with {open_files.MANY:,}"),
         ("deployment", f"more than {crowd.AT_THE_DOOR} such callers come at a time"),
+        ("deployment", f"on its way for {_said(Bounds().slow_head_seconds)} is idle"),
         ("deployment", "once a minute at most" if crowd.TELL_AGAIN == 60 else "?"),
         ("routing", f"After {speed.ENOUGH} answers of a model within {_said(speed.STALE)}"),
         ("routing", "four times its slowest" if speed.PATIENCE == 4 else "?"),

@@ -21,15 +21,18 @@ from tests.support.serving import STREAM, RawCaller, post
 @pytest.mark.parametrize(("asked", "status"), [(HELLO, 503), (STREAM, 200)], ids=["whole", "streamed"])
 async def test_a_stop_tells_the_caller_and_the_log_that_it_was_the_gateway(tmp_path, asked, status):
     provider = PlayedProvider(either(silent, sse(ROLE, HI, then=silent)))
-    async with serve(provider) as server, asyncio.timeout(PATIENCE):
-        async with gateway(tmp_path, server.url("/v1")) as started:
-            async with RawCaller.to(await url_of(started)) as caller:
-                await caller.send(post(asked))
-                told = await caller.reader.readuntil(HI) if asked is STREAM else b""
-                await until(lambda: provider.busy == 1)
-                started.send_signal(signal.SIGTERM)
-                told += await caller.reader.read()
-            _, log = await started.communicate()
+    async with (
+        asyncio.timeout(PATIENCE),
+        serve(provider) as server,
+        gateway(tmp_path, server.url("/v1")) as started,
+    ):
+        async with RawCaller.to(await url_of(started)) as caller:
+            await caller.send(post(asked))
+            told = await caller.reader.readuntil(HI) if asked is STREAM else b""
+            await until(lambda: provider.busy == 1)
+            started.send_signal(signal.SIGTERM)
+            told += await caller.reader.read()
+        _, log = await started.communicate()
     assert told.startswith(b"HTTP/1.1 %d " % status)
     assert b"The gateway is shutting down" in told
     assert started.returncode == 0

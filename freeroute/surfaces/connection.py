@@ -70,11 +70,23 @@ class Connection(HttpToolsProtocol):
 
     @property
     def idle_since(self) -> float | None:
-        """Return since when nobody has waited for anything here, as the loop tells time; None if one does."""
-        between = self.cycle is None or not self.cycle.more_body
-        if not between or self._in_head or self._refused or self.transport.is_closing():
+        """Return since when nobody waits for anything here, as the loop tells time; None if somebody does."""
+        if self.transport.is_closing() or self.transport.get_write_buffer_size():
             return None
-        return None if self.transport.get_write_buffer_size() else self._idle_since
+        cycle = self.cycle
+        if not self._refused:
+            if cycle is not None and (cycle.more_body or not cycle.response_complete):
+                return None
+            if self._in_head or self._idle_since is None:
+                return self._slow_since()
+        return self._idle_since
+
+    def _slow_since(self) -> float | None:
+        """Return since when a head has been on its way that takes long; None for one that does not."""
+        if self._head_timer is None:
+            return None
+        began = self._head_timer.when() - self.bounds.head_seconds
+        return began if self.loop.time() - began >= self.bounds.slow_head_seconds else None
 
     @property
     def is_answering(self) -> bool:
@@ -188,6 +200,7 @@ class Connection(HttpToolsProtocol):
             if begun is not None:
                 begun.hang_up()
         self.transport.write(bare_refusal(error))
+        self._idle_since = self.loop.time()
         # Half a close, so that a caller still sending reads the answer rather than a reset.
         if self.transport.can_write_eof():
             self.transport.write_eof()

@@ -40,7 +40,7 @@ class Crowd:
 
     def __init__(self, files: float, clock: Clock, count: Callable[[State], None]) -> None:
         """Have room for so many *files*; *count* is told of each connection that there was none for."""
-        self._door = min(AT_THE_DOOR, files / 4)
+        self._door = AT_THE_DOOR if files >= 4 * AT_THE_DOOR else max(files // 4, 1)
         self.room = max(files - self._door, 1)
         self._clock = clock
         self._count = count
@@ -60,7 +60,7 @@ class Crowd:
 
     def turn_away(self) -> "TurnedAway":
         """Return what tells a caller that there is no room."""
-        while len(self._at_door) >= max(self._door, 1):
+        while len(self._at_door) >= self._door:
             next(iter(self._at_door)).cut()
         caller = TurnedAway(self._at_door)
         self._note("new")
@@ -142,5 +142,5 @@ def _has_sent(connection: Connection) -> bool:
 
 
 def _no_room() -> Unavailable:
-    told = "There are more callers than this gateway may open files for, and all that it has are being answered."
+    told = "More callers are being answered here than there are files for; another moment may have room."
     return Unavailable(told, code="crowded", retry_after=1.0)

@@ -53,14 +53,17 @@ class Scene:
 
 @contextlib.asynccontextmanager
 async def few_files(directory: Path, provider: PlayedProvider) -> AsyncIterator[Scene]:
-    async with serve(provider) as server, asyncio.timeout(PATIENCE):
-        async with gateway(directory, server.url("/v1"), FILES) as started:
-            async with contextlib.AsyncExitStack() as stack:
-                scene = Scene(await url_of(started), provider, stack)
-                yield scene
-            started.send_signal(signal.SIGTERM)
-            _, log = await started.communicate()
-            scene.log.extend(json.loads(line) for line in log.splitlines())
+    async with (
+        asyncio.timeout(PATIENCE),
+        serve(provider) as server,
+        gateway(directory, server.url("/v1"), FILES) as started,
+    ):
+        async with contextlib.AsyncExitStack() as stack:
+            scene = Scene(await url_of(started), provider, stack)
+            yield scene
+        started.send_signal(signal.SIGTERM)
+        _, log = await started.communicate()
+        scene.log.extend(json.loads(line) for line in log.splitlines())
 
 
 @pytest.mark.parametrize("said", [b"", HEAD + b"\r\n"], ids=["never asked", "asked once"])

@@ -11,13 +11,14 @@ from freeroute.surfaces.server import server_config
 
 
 class Wire(asyncio.Transport):
-    """A caller's end: what it was sent, and whether it was closed."""
+    """A caller's end: what it was sent, how many bytes of it are *unread*, and whether it was closed."""
 
     def __init__(self) -> None:
         super().__init__()
         self.written: list[bytes] = []
         self.closed: bool = False
         self.reading: bool = True
+        self.unread: int = 0
 
     def write(self, data):
         self.written.append(bytes(data))
@@ -27,6 +28,12 @@ class Wire(asyncio.Transport):
 
     def close(self) -> None:
         self.closed = True
+
+    def abort(self) -> None:
+        self.closed = True
+
+    def get_write_buffer_size(self) -> int:
+        return self.unread
 
     def can_write_eof(self) -> bool:
         return False
