@@ -22,12 +22,12 @@ class Connection(HttpToolsProtocol):
     __slots__ = (
         "_answering",
         "_head_timer",
-        "_idle_since",
         "_ignored",
         "_in_head",
         "_linger_timer",
         "_refused",
         "_write_timer",
+        "idle_since",
     )
     bounds = Bounds()
     entrance: Entrance  # shared by all connections of a server
@@ -39,7 +39,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._ignored = 0  # of a body nobody reads, or behind a refusal
         self._in_head = self._refused = False
-        self._idle_since: float | None = None  # as the loop tells time; None while something comes or goes
+        self.idle_since: float | None = None  # as the loop tells time; None while something comes or goes
         self._head_timer: asyncio.TimerHandle | None = None
         self._linger_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.Handle | None = None
@@ -48,12 +48,12 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a first request soon."""
         super().connection_made(transport)
-        self._idle_since = self.loop.time()
         self.flow = Flow(transport, self.pipeline, self.bounds.behind)
         opened = transport.get_extra_info("socket")
         if opened is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, self.bounds.unread_bytes)
         self._expect_head()
+        self.idle_since = self.loop.time()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell every request on this connection, and let go of the timers."""
@@ -69,24 +69,16 @@ class Connection(HttpToolsProtocol):
                 timer.cancel()
 
     @property
-    def idle_since(self) -> float | None:
-        """Return since when nobody waits for anything here, as the loop tells time; None if somebody does."""
+    def may_close(self) -> bool:
+        """Say whether nobody waits for anything here; while idle, an answer may still be on its way."""
         if self.transport.is_closing() or self.transport.get_write_buffer_size():
-            return None
+            return False
         cycle = self.cycle
-        if not self._refused:
-            if cycle is not None and (cycle.more_body or not cycle.response_complete):
-                return None
-            if self._in_head or self._idle_since is None:
-                return self._slow_since()
-        return self._idle_since
-
-    def _slow_since(self) -> float | None:
-        """Return since when a head has been on its way that takes long; None for one that does not."""
-        if self._head_timer is None:
-            return None
-        began = self._head_timer.when() - self.bounds.head_seconds
-        return began if self.loop.time() - began >= self.bounds.slow_head_seconds else None
+        if self._refused:
+            return True
+        if cycle is not None and (cycle.more_body or not cycle.response_complete):
+            return False
+        return not self._in_head or self.loop.time() >= self._head_is_slow_at()
 
     @property
     def is_answering(self) -> bool:
@@ -112,7 +104,7 @@ class Connection(HttpToolsProtocol):
         if self.pipeline:
             self._start(self.pipeline.pop())
         else:
-            self._idle_since = self.loop.time()
+            self.idle_since = self.loop.time()
             if self.timeout_keep_alive_task is None:
                 self._look_if_idle(self.timeout_keep_alive)
         if self.flow.read_paused:
@@ -128,9 +120,9 @@ class Connection(HttpToolsProtocol):
     def timeout_keep_alive_handler(self) -> None:
         """Close the connection if it has been idle for long; else look again when it might have been."""
         self.timeout_keep_alive_task = None
-        if self._idle_since is None:
+        if self.idle_since is None:
             return
-        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        left = self.idle_since + self.timeout_keep_alive - self.loop.time()
         if left > 0:
             self._look_if_idle(left)
         elif not self.transport.is_closing():
@@ -168,11 +160,19 @@ class Connection(HttpToolsProtocol):
     def _is_idle(self) -> bool:
         """Say whether bytes came that began no request, such as empty lines after an answer."""
         done = self.cycle is None or (self.cycle.response_complete and not self.cycle.more_body)
-        return done and self._idle_since is None
+        return done and self.idle_since is None
 
     def _expect_head(self) -> None:
         if self._head_timer is None and not self.transport.is_closing():
             self._head_timer = self.loop.call_later(self.bounds.head_seconds, self._head_is_late)
+        if self._head_timer is not None and not self.is_answering:
+            self.idle_since = self._head_is_slow_at()
+
+    def _head_is_slow_at(self) -> float:
+        """Return when a head that is on its way is as good as none, as the loop tells time."""
+        if self._head_timer is None:
+            return math.inf
+        return self._head_timer.when() - self.bounds.head_seconds + self.bounds.slow_head_seconds
 
     def _head_is_late(self) -> None:
         self._head_timer = None
@@ -200,7 +200,7 @@ class Connection(HttpToolsProtocol):
             if begun is not None:
                 begun.hang_up()
         self.transport.write(bare_refusal(error))
-        self._idle_since = self.loop.time()
+        self.idle_since = self.loop.time()
         # Half a close, so that a caller still sending reads the answer rather than a reset.
         if self.transport.can_write_eof():
             self.transport.write_eof()

@@ -83,7 +83,7 @@ class BoundedProtocol(Connection):
         if self._refused:
             self._ignore(len(data))
             return
-        self._idle_since = None
+        self.idle_since = None
         rest = data if self._known is None else self._past_parser(self._known, data)
         if rest:
             self._parse(rest)

@@ -10,8 +10,9 @@ from structlog.testing import capture_logs
 from uvicorn.server import ServerState
 
 from freeroute.surfaces.bounds import Bounds
-from freeroute.surfaces.crowd import AT_THE_DOOR, HEARING, TELL_AGAIN, Crowd
+from freeroute.surfaces.crowd import AT_THE_DOOR, HEARING, RESTED, TELL_AGAIN, Crowd, TurnedAway
 from freeroute.surfaces.http import Request
+from freeroute.surfaces.protocol import BoundedProtocol
 from freeroute.surfaces.server import server_config
 from tests.support.serving import HEAD
 from tests.support.virtual import LoopClock, run
@@ -67,12 +68,17 @@ class Room:
     async def comes(self, said: bytes = b"") -> Caller:
         """Return one more caller, a second later; who was closed until then is gone."""
         await asyncio.sleep(1)
+        caller = self.enters()
+        if said:
+            await caller.sends(said)
+        return caller
+
+    def enters(self) -> Caller:
+        """Return one more caller at once."""
         self.leave()
         given = {"config": self.config, "server_state": self.state, "app_state": {}}
         caller = Caller(self.config.http_protocol_class(**given))
         self.callers.append(caller)
-        if said:
-            await caller.sends(said)
         return caller
 
     def leave(self) -> None:
@@ -166,6 +172,22 @@ def test_who_was_refused_makes_way_though_it_has_not_left():
     run(session())
 
 
+def test_whoever_has_just_come_or_just_asked_is_not_yet_idle():
+    async def session():
+        room = Room(2)
+        asked = room.enters()
+        asked.protocol.data_received(ASK)
+        await asyncio.sleep(RESTED / 4)
+        new = room.enters()
+        await asyncio.sleep(RESTED / 4)
+        assert isinstance(room.enters().protocol, TurnedAway)
+        await asyncio.sleep(RESTED)
+        assert isinstance(room.enters().protocol, BoundedProtocol)
+        assert (asked.is_closing(), new.is_closing()) == (True, False)
+
+    run(session())
+
+
 def test_who_has_not_read_its_answer_is_not_idle():
     async def session():
         room = Room(1)
@@ -205,6 +227,7 @@ def test_the_door_has_room_for_some_and_the_first_of_them_goes_for_the_next(monk
         assert not told.is_closing()
         next_one = await room.comes()
         assert told.is_closing()
+        assert told.status == 503
         others[0].close()  # by itself
         room.leave()
         await room.comes()
@@ -215,7 +238,7 @@ def test_the_door_has_room_for_some_and_the_first_of_them_goes_for_the_next(monk
     run(session())
 
 
-def test_who_says_nothing_at_the_door_is_let_go_of_after_a_while():
+def test_who_says_nothing_at_the_door_is_told_and_let_go_of_after_a_while():
     async def session():
         room = Room(1)
         await room.comes(HELD)
@@ -224,7 +247,7 @@ def test_who_says_nothing_at_the_door_is_let_go_of_after_a_while():
         assert not told.is_closing()
         await asyncio.sleep(2)
         assert told.is_closing()
-        assert not told.written
+        assert told.status == 503
 
     run(session())
 
