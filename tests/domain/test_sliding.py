@@ -72,7 +72,7 @@ class OneHeap(Counter):
 
     def confirm(self, slip: Slip, now: Now) -> None:
         mark = now.mono + self.limit.seconds
-        if slip.open and slip in self.in_order(now) and slip.mark > mark:
+        if slip.open and not slip.sure and slip in self.in_order(now) and slip.mark > mark:
             slip.mark, slip.sure = mark, True
 
     def used(self, now: Now) -> float:
