@@ -260,26 +260,27 @@ class Sliding(Counter):
         # A caller's instant may be a little older than one already seen; what is gone stays gone.
         if now.mono > self._seen:
             self._seen = now.mono
-        if self._due <= self._seen:
-            seen, due, gone = self._seen, math.inf, []
-            for queue in (self._guessed, self._sure):
-                while queue and queue[0].mark <= seen:
-                    slip = queue.popleft()
-                    if queue is self._sure or not slip.sure:
-                        gone.append(slip)
-                if queue and queue[0].mark < due:
-                    due = queue[0].mark
-            self._due = due
-            self._forget(gone)
-
-    def _forget(self, gone: list[Slip]) -> None:
-        gone.sort(key=_mark)
+        seen, due = self._seen, math.inf
+        if self._due > seen:
+            return
+        gone, freed, sure = [], 0.0, self._sure
+        for queue in (self._guessed, sure):  # on the way of every call once a window is full
+            while queue:
+                slip = queue[0]
+                if slip.mark > seen:
+                    if slip.mark < due:
+                        due = slip.mark
+                    break
+                queue.popleft()
+                if queue is sure or not slip.sure:
+                    gone.append(slip)
+                    freed += slip.amount
+        if len(gone) > 1:
+            gone.sort(key=_mark)
         self._gone.extend(gone)
-        freed = sum(slip.amount for slip in gone)
-        self.level -= freed
+        self._due = due
         self.freed += freed
-        if not self._guessed and not self._sure:
-            self.level = 0.0
+        self.level = self.level - freed if due < math.inf else 0.0
 
     def _merge(self) -> None:
         self._guessed = self._merged([*self._unsure()], sure=False)
