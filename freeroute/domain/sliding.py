@@ -98,10 +98,18 @@ class Sliding(Counter):
             return
         slip.open = False
         self.in_flight -= slip.amount
-        change = 0.0 if actual is None else self._turned_out(slip, actual)
+        if actual is None:
+            return
+        if actual < 0.0:  # as in `_turned_out`
+            actual = 0.0
+        change = actual - slip.amount
         if change > 0.0:
+            slip.change = change
+            self.taken += change
             self._add(Slip(change, now.mono + self.limit.seconds, False, True))
         elif change:
+            slip.change = change
+            self.freed -= change
             if now.mono >= self._due:
                 self._expire(now)
             if slip.mark > self._seen:

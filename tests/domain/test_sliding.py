@@ -169,7 +169,7 @@ class TwoWindows(RuleBasedStateMachine):
         for window, slip in self.each(data):
             window.confirm(slip, now.later(-since))
 
-    @rule(data=st.data(), used=AMOUNTS | st.none())
+    @rule(data=st.data(), used=AMOUNTS | st.sampled_from([None, -1.0]))
     def a_call_ends(self, data, used):
         for window, slip in self.each(data):
             window.settle(slip, used, self.clock.now())
