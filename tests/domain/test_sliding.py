@@ -273,3 +273,17 @@ def test_what_was_answered_last_comes_back_last_though_something_older_never_was
     window.take(1.0, clock.now())
     window.confirm(window.take(1.0, clock.advance(5.0)), clock.now())
     assert window.resets_in(clock.now()) == 60.0
+
+
+def test_what_is_a_guess_comes_back_before_what_was_answered_later():
+    clock, window = ManualClock(), Sliding(LIMIT, GUARD)
+    window.take(1.0, clock.now())
+    window.take(1.0, clock.advance(0.5))
+    window.confirm(window.take(1.0, clock.advance(2.5)), clock.now())
+    assert [window.used(clock.advance(seconds)) for seconds in (59.25, 0.25, 0.5)] == [2.0, 1.0, 0.0]
+
+
+def test_less_than_nothing_is_nothing():
+    clock, window = ManualClock(), Sliding(LIMIT, GUARD)
+    window.settle(window.take(5.0, clock.now()), -1.0, clock.now())
+    assert (window.used(clock.now()), window.taken, window.freed) == (0.0, 5.0, 5.0)
