@@ -86,11 +86,9 @@ def _no_proxy() -> ProtocolError:
     return ProtocolError("not a proxy that can be used: it must be http://host:port")
 
 
-async def dial(target: Target, tls: ssl.SSLContext | None, handshakes: asyncio.Lock) -> Connection:
+async def dial(target: Target, tls: ssl.SSLContext | None) -> Connection:
     """Return a new connection to *target*, with *tls* if it asks for that.
 
-    Those that share *handshakes* begin theirs one after the other, each in a turn of its own of the event
-    loop: one takes a millisecond, and streams under way must not wait for hundreds of them together.
     Raises NoFileLeft, NameNotFound, Refused, TlsFailed and ProtocolError.
     """
     loop = asyncio.get_running_loop()
@@ -103,8 +101,6 @@ async def dial(target: Target, tls: ssl.SSLContext | None, handshakes: asyncio.L
         if tls is not None and proxy is not None:
             await _tunnel(connection, target, proxy)
         if tls is not None:
-            async with handshakes:
-                await asyncio.sleep(0)
             await _secure(connection, target, tls, sock)
     except BaseException as exc:
         connection.abort()

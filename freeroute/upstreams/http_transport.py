@@ -139,8 +139,9 @@ class HttpTransport:
         with contextlib.suppress(TransportError):
             target, pool = self._found(url, self._proxies.of(url), True)
             if target.is_tls and pool.is_empty:
-                awaited = Awaited(Deadlines(), self._loop, self._loop.time())
-                connection = await self._made(target, True, awaited)
+                deadlines, now = Deadlines(), self._loop.time()
+                awaited = Awaited(deadlines, self._loop, now)
+                connection = await self._made(target, True, awaited, now + deadlines.pool)
                 connection.uses += 1  # it may have gone stale, as one that was used may
                 self._rests(connection, pool, None)
 
@@ -177,7 +178,7 @@ class HttpTransport:
         by = self._loop.time() + exchange.deadlines.pool
         while True:
             try:
-                return await self._made(target, verify, exchange)
+                return await self._made(target, verify, exchange, by)
             except NoFileLeft:
                 self._let_one_go()
             try:
@@ -195,7 +196,18 @@ class HttpTransport:
     def _let_one_go(self) -> None:
         any(pool.let_one_go() for pool in self._pools.values())
 
-    async def _made(self, target: Target, verify: bool, awaited: Awaited) -> Connection:
+    async def _handshake(self) -> None:
+        """Wait for the turn to begin one: each has one of the event loop.
+
+        It takes a millisecond, and streams under way must not wait for hundreds of them together.
+        """
+        async with self._handshakes:
+            await asyncio.sleep(0)
+
+    async def _made(self, target: Target, verify: bool, awaited: Awaited, by: float) -> Connection:
+        """Return a new connection, if its own turn comes *by* then."""
+        if target.is_tls:
+            await awaited.admitted(self._handshake(), by)
         if len(self._made_here) >= self._share:
             self._let_one_go()  # the other files are for callers, and for what is kept
         dialling = self._dialled(target, verify)
@@ -208,7 +220,7 @@ class HttpTransport:
 
     async def _dialled(self, target: Target, verify: bool) -> Connection:
         context = await self._context(verify=verify) if target.is_tls else None
-        return await dial(target, context, self._handshakes)
+        return await dial(target, context)
 
     async def _context(self, *, verify: bool) -> ssl.SSLContext:
         if verify not in self._tls:

@@ -5,7 +5,6 @@ import asyncio
 import pytest
 
 from freeroute.domain.catalogue import Provider
-from freeroute.upstreams.http_dial import dial, target_of
 from freeroute.upstreams.http_transport import HttpTransport
 from freeroute.upstreams.transport import Disconnected
 from freeroute.upstreams.warming import AT_ONCE, PAUSE, Warming
@@ -116,15 +115,3 @@ async def test_a_connection_that_nobody_came_for_is_closed(certificates):
         await transport.warm(server.url("/v1"))
         assert server.connections == 2
     await transport.close()
-
-
-async def test_handshakes_begin_one_after_the_other(certificates):
-    async with serve(answers, certificates.server) as server:
-        target, handshakes = target_of(server.url("/v1"), None), asyncio.Lock()
-        async with handshakes:
-            dialling = asyncio.create_task(dial(target, certificates.client, handshakes))
-            await turns()
-            assert not dialling.done()
-        connection = await dialling
-        assert server.connections == 1
-        connection.abort()
