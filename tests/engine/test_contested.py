@@ -89,17 +89,22 @@ def test_what_comes_free_as_time_runs_out_is_the_last_resort():
     run(scene())
 
 
+def leaving_as_told(room, ticket) -> asyncio.Task[object]:
+    """Wait for the turn of *ticket* as a caller who leaves at the very moment it is told."""
+    task: asyncio.Task[object] = asyncio.create_task(room.wait(ticket))
+    ticket.turn.add_done_callback(lambda turn: task.cancel())
+    return task
+
+
 def test_a_turn_that_comes_as_its_caller_leaves_is_given_back():
     async def scene():
         place = world(provider("a", limits=(ONE,)))
         await place.ask()
         room = place.gateway.loop.room
         ticket = waiting(place, 100)
-        tasks: list[asyncio.Task[object]] = []
-        ticket.turn.add_done_callback(lambda turn: tasks[0].cancel())
-        tasks.append(asyncio.create_task(room.wait(ticket)))
+        leaving = leaving_as_told(room, ticket)
         with pytest.raises(asyncio.CancelledError):
-            await tasks[0]
+            await leaving
         assert place.counters.in_flight() == 0
         await place.ask()
 
@@ -112,13 +117,11 @@ def test_a_caller_that_leaves_as_it_is_told_that_it_waits_in_vain_has_left():
         await place.ask()
         room = place.gateway.loop.room
         ticket = waiting(place, 100)
-        tasks: list[asyncio.Task[object]] = []
-        ticket.turn.add_done_callback(lambda turn: tasks[0].cancel())
-        tasks.append(asyncio.create_task(room.wait(ticket)))
+        leaving = leaving_as_told(room, ticket)
         await asyncio.sleep(1)
         place.gateway.adopt(catalogue())
         with pytest.raises(asyncio.CancelledError):
-            await tasks[0]
+            await leaving
         assert len(room) == 0
 
     run(scene())
